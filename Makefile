@@ -1,0 +1,59 @@
+# Every target works on a fresh machine with Python >= 3.10 and make: what it needs is installed into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+DIR ?=
+OUT ?= build/contact-sheet.png
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+SOURCES = texsynth tests samples benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench samples contact-sheet clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+# One stamp per install. They depend on each other, so that make -j never runs pip twice at once.
+$(VENV)/.created:
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.created
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
+	$(PIP) install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed ## synthesize samples/brick.png to 512x512 and say where the picture is
+	@mkdir -p out
+	$(BIN)/texsynth synthesize samples/brick.png -o out/demo.png --force
+	@echo "The picture: $(CURDIR)/out/demo.png"
+
+test: $(VENV)/.installed-dev ## the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev ## ruff, the formatter's opinion, and mypy
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## rewrite the sources as the formatter wants them
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: $(VENV)/.installed ## time and memory of whole commands (minutes; BENCH=--quick for a short one)
+	$(BIN)/python benchmarks/field.py $(BENCH)
+
+samples: $(VENV)/.installed-dev ## make samples/ again from samples/generate.py
+	$(BIN)/python samples/generate.py
+
+contact-sheet: $(VENV)/.installed ## DIR=folder [OUT=sheet.png] [SHEET=options]: exemplars beside their results
+	@test -n "$(DIR)" || { echo "usage: make contact-sheet DIR=folder-of-exemplars [OUT=sheet.png]" >&2; exit 2; }
+	@mkdir -p "$(dir $(OUT))"
+	$(BIN)/python -m texsynth.report.contact_sheet "$(DIR)" -o "$(OUT)" $(SHEET)
+
+clean: ## remove what make made, .venv included
+	rm -rf $(VENV) build out dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,107 @@
+"""What the tests share: the command line in one process, pictures for it, a method that cannot surprise."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from texsynth import image, methods, preset
+from texsynth.cli import main
+
+FAKES = Path(__file__).parent / "fakes"
+QUICK = ("-p", "steady", "-q")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+def array(name: str) -> np.ndarray:
+    """The samples of a picture file, in its own depth."""
+    return image.to_array(image.read(name))
+
+
+Texsynth = Callable[..., Ran]
+Picture = Callable[..., np.ndarray]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Small pictures are quicker on one thread, and the machine may be busy."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def steady(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The registries with the method of fakes/ and presets for it; gives the folder of presets."""
+    folder = tmp_path_factory.mktemp("presets")
+    shutil.copytree(preset.folder(), folder, dirs_exist_ok=True)
+    (folder / "steady.yaml").write_text("description: For tests.\nmethod: steady\n")
+    (folder / "steady-draft.yaml").write_text("description: Quicker.\nmethod: steady\npasses: [1, 1]\n")
+    (folder / "other.yaml").write_text(
+        "description: Two.\nstages:\n- method: steady\n- {method: steady, patch: 7}\n"
+    )
+    monkeypatch.setattr(preset, "folder", lambda: folder)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(FAKES)])
+    return folder
+
+
+@pytest.fixture
+def texsynth(
+    steady: Path,  # noqa: ARG001 (for what it changes)
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Texsynth:
+    """Run a command line in an empty folder, with `steady` among the presets."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Ran:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        return Ran(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def refused(texsynth: Texsynth) -> Callable[..., str]:
+    """Run a command that must fail: the exit code, nothing on stdout, one line on stderr. Gives the line."""
+
+    def run(code: int, *words: object) -> str:
+        ran = texsynth(*words)
+        assert (ran.code, ran.out) == (code, ""), ran
+        assert ran.err.startswith("texsynth: error: ")
+        assert ran.err.count("\n") == 1, ran.err
+        return ran.err
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Picture:
+    """Write a picture of random pixels by its file's name; gives its array."""
+
+    def make(
+        name: str, size: tuple[int, int] = (16, 16), channels: int = 3, dtype: str = "uint8", seed: int = 0
+    ) -> np.ndarray:
+        values = np.random.default_rng(seed).random((*size, channels))
+        top = {"uint8": 255, "uint16": 65535}.get(dtype, 1)
+        array = (values * top).astype(dtype)
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        image.write(path, image.from_array(array))
+        return array
+
+    return make

@@ -1,0 +1,128 @@
+"""Maps and fields: they follow the picture value by value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from conftest import QUICK, Picture, Texsynth, array
+
+from texsynth import image
+
+
+def test_maps_follow_exactly(texsynth: Texsynth, picture: Picture) -> None:
+    """With one unique colour a pixel, the picture itself says which map value belongs where."""
+    exemplar = picture("a.png")
+    height = picture("h.png", channels=1, dtype="uint16")
+    ids = picture("i.png", channels=1, seed=5)
+    ran = texsynth(
+        "synthesize",
+        "a.png",
+        "-o",
+        "out.png",
+        "--map",
+        "height=h.png",
+        "--map",
+        "id=i.png",
+        "--save-field",
+        *QUICK,
+    )
+    assert ran.out == "out.png\n"
+    where = {tuple(c): yx for c, yx in zip(exemplar.reshape(-1, 3), np.ndindex(16, 16), strict=True)}
+    assert len(where) == 256
+    made, tall, label = array("out.png"), array("out_height.png"), array("out_id.png")
+    assert (tall.dtype, label.dtype) == (np.uint16, np.uint8)
+    field = np.load("out_field.npz")
+    for y, x in np.ndindex(*made.shape[:2]):
+        source = where[tuple(made[y, x])]
+        assert tall[y, x] == height[source][0]
+        assert label[y, x] == ids[source][0]
+        assert (field["y"][y, x], field["x"][y, x], field["exemplar"][y, x]) == (*source, 0)
+
+
+def test_normals_turn_with_their_copy(texsynth: Texsynth, picture: Picture) -> None:
+    """`steady` uses mirrored copies: where it did, x of the normal is inverted; data maps are left alone."""
+    picture("a.png")
+    normal = np.zeros((16, 16, 3), np.uint8)
+    normal[:] = (200, 128, 255)
+    image.write("n.png", image.from_array(normal))
+    texsynth(
+        "synthesize",
+        "a.png",
+        "-o",
+        "o.png",
+        "--map",
+        "normal=n.png",
+        "--map",
+        "d=n.png",
+        "--save-field",
+        *QUICK,
+    )
+    copy = np.load("o_field.npz")["copy"]
+    names = np.load("o_field.npz")["copies"]
+    assert list(names) == ["none", "flip-x"]
+    assert 0 < copy.mean() < 1
+    assert (array("o_normal.png")[..., 0] == np.where(copy == 1, 55, 200)).all()
+    assert (array("o_d.png")[..., 0] == 200).all()
+
+
+def test_the_field_is_saved_small_and_as_pictures(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    texsynth("synthesize", "a.png", "-o", "out.png", "--save-field", *QUICK)
+    field = np.load("out_field.npz")
+    assert {name: field[name].dtype.name for name in ("exemplar", "copy", "y", "x", "cost")} == {
+        **dict.fromkeys(("exemplar", "copy", "y", "x"), "uint8"),
+        "cost": "float32",
+    }
+    for name in ("coordinates", "plane", "cost"):
+        assert array(f"out_{name}.png").shape == (32, 32, 3)
+
+
+def test_float_maps_and_maps_beside_a_jpeg_keep_their_values(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    height = picture("h.tif", channels=1, dtype="float32")
+    ids = picture("i.png", channels=1)
+    texsynth("synthesize", "a.png", "-o", "out.jpg", "--map", "height=h.tif", "--map", "id=i.png", *QUICK)
+    assert set(array("out_height.tif").flatten()) <= set(height.flatten())
+    assert set(array("out_id.png").flatten()) <= set(ids.flatten())
+
+
+def test_a_map_of_another_size_is_stretched_and_a_bent_one_told(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    labels = picture("l.png", (32, 40), channels=1)
+    picture("h.png", (33, 33), channels=1)
+    ran = texsynth(
+        "synthesize", "a.png", "-o", "o.png", "--map", "label=l.png", "--map", "h=h.png", "-p", "steady"
+    )
+    assert "l.png is 40x32, stretched to 16x16: the aspect differs by 25 %" in ran.err
+    assert "h.png" not in ran.err
+    assert set(array("o_label.png").flatten()) <= set(labels.flatten())  # nearest makes no new labels
+
+
+def test_each_exemplar_needs_each_map(
+    texsynth: Texsynth, refused: Callable[..., str], picture: Picture
+) -> None:
+    for name in ("a.png", "b.png"):
+        picture(name, seed=ord(name[0]))
+    low, high = np.zeros((16, 16), np.uint8), np.full((16, 16), 255, np.uint8)
+    image.write("low.png", image.from_array(low))
+    image.write("high.png", image.from_array(high))
+    both = ("synthesize", "a.png", "b.png", "-o", "o.png", "--map", "m=low.png")
+    assert "--map m: 1 given for 2 exemplar(s)" in refused(2, *both)
+    texsynth(*both, "--map", "m=high.png", "--save-field", *QUICK)
+    exemplar = np.load("o_field.npz")["exemplar"]
+    assert (array("o_m.png") == exemplar * 255).all()
+    assert set(exemplar.flatten()) == {0, 1}
+
+
+@pytest.mark.parametrize("text", ["height", "=h.png", "height=", "he/ight=h.png", "../x=h.png"])
+def test_a_map_needs_a_name_and_a_file(refused: Callable[..., str], picture: Picture, text: str) -> None:
+    picture("a.png")
+    assert "NAME=FILE" in refused(2, "synthesize", "a.png", "-o", "o.png", "--map", text)
+
+
+def test_a_map_may_not_take_a_name_of_the_field(refused: Callable[..., str], picture: Picture) -> None:
+    picture("a.png")
+    words = ("synthesize", "a.png", "-o", "o.png", "--map", "cost=a.png", "--save-field", *QUICK)
+    assert "--map cost" in refused(2, *words)

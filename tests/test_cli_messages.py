@@ -1,0 +1,146 @@
+"""What a command says while it runs, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import QUICK, Picture, Texsynth
+
+from texsynth import image, run
+from texsynth.cli import messages
+from texsynth.job import Job
+from texsynth.task import Canvas, Event, Preset
+
+SYNTH = ("synthesize", "a.png", "-o", "o.png")
+
+
+def test_quiet_default_and_verbose(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    said = {
+        flag: texsynth(*SYNTH, "--force", "-p", "steady", *([flag] if flag else [])).err
+        for flag in ("-q", "", "-v")
+    }
+    assert said["-q"] == ""
+    assert [line.split(", loss")[0] for line in said[""].splitlines()] == [
+        "texsynth: o.png: 33%, level 1",
+        "texsynth: o.png: 100%, level 0",
+    ]
+    assert "preset steady on cpu" in said["-v"]
+    assert "steady at level 1" in said["-v"]
+
+
+def test_progress_none_leaves_the_notices(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    Path("o-1.png").write_bytes(b"")
+    words = (*SYNTH, "-n", 2, "--skip-existing", "-p", "steady", "--progress", "none")
+    assert texsynth(*words).err == "texsynth: o-1.png is kept\n"
+
+
+def test_progress_as_json_lines(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    ran = texsynth(*SYNTH, "-p", "steady", "--progress", "jsonl", "-v")
+    lines = [json.loads(line) for line in ran.err.splitlines()]
+    steps = [line for line in lines if line["event"] == "step"]
+    assert {line["event"] for line in lines} == {"step", "note"}
+    assert [(s["level"], s["step"], s["steps"]) for s in steps] == [(1, 1, 2), (1, 2, 2), (0, 1, 1)]
+    assert steps[-1]["done"] == 1
+    assert steps[-1]["seconds_left"] == 0
+    assert steps[0].keys() >= {"stage", "levels", "loss", "output", "seconds_left"}
+
+
+def test_a_bar_on_a_terminal(texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich draws on anything that says it is a terminal; colours go when NO_COLOR is set."""
+    picture("a.png")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    colourful = texsynth(*SYNTH, "-p", "steady", "-v").err
+    assert "level 0 step 1/1 loss 0.2500" in colourful
+    assert "texsynth: preset steady on cpu" in colourful
+    assert "\x1b[3" in colourful
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in texsynth(*SYNTH, "-p", "steady", "--force").err
+
+
+def test_time_left_is_told_by_the_share_done() -> None:
+    event = Event("field", 0, 1, 1, 4, 0.5, 0.25, Canvas(torch.zeros(1, 3, 8, 8)))
+    assert messages.remaining(event, time.perf_counter() - 10) == pytest.approx(30, abs=0.5)
+
+
+def test_ctrl_c_saves_the_picture_so_far_at_full_size(texsynth: Texsynth, picture: Picture) -> None:
+    exemplar = picture("a.png", (24, 24))
+    ran = texsynth(*SYNTH, "--set", "fail=interrupt", "--map", "m=a.png", *QUICK)
+    assert (ran.code, ran.out) == (130, "o.png\n")
+    assert ran.err == "texsynth: interrupted: the picture so far is o.png\n"
+    made = image.to_array(image.read("o.png"))
+    assert made.shape == (48, 48, 3)
+    assert {tuple(c) for c in made.reshape(-1, 3)} <= {tuple(c) for c in exemplar.reshape(-1, 3)}
+    assert np.array_equal(made, image.to_array(image.read("o_m.png")))
+    assert (image.read_metadata("o.png") or {})["interrupted"] is True
+
+
+def test_ctrl_c_before_there_is_a_picture(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    ran = texsynth(*SYNTH, "--set", "fail=at once", *QUICK)
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.err == "texsynth: interrupted: there was no picture yet to save\n"
+    assert not Path("o.png").exists()
+
+
+def test_ctrl_c_ends_a_batch_and_its_json(texsynth: Texsynth, picture: Picture) -> None:
+    for name in ("in/a.png", "in/b.png"):
+        picture(name)
+    ran = texsynth(
+        "synthesize", "in", "-o", "out/", "--set", "fail=interrupt", "--keep-going", "--json", *QUICK
+    )
+    told = json.loads(ran.out)
+    assert ran.code == 130
+    assert told["interrupted"] is True
+    assert [(made["image"], made["interrupted"]) for made in told["runs"]] == [("out/a.png", True)]
+
+
+def test_ctrl_c_while_picking_keeps_the_best_so_far(
+    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture("a.png")
+    real, seeds = run.run, []
+
+    def stopped_at_the_second(job: Job, preset: Preset, seed: int, *rest: Any) -> run.Result:
+        seeds.append(seed)
+        if len(seeds) == 2:
+            raise KeyboardInterrupt
+        return real(job, preset, seed, *rest)
+
+    monkeypatch.setattr(run, "run", stopped_at_the_second)
+    words = (*SYNTH, "-n", 3, "--pick", "best", "--update", *QUICK)
+    ran = texsynth(*words)
+    assert (ran.code, ran.out, seeds) == (130, "o.png\n", [0, 1])
+    stored = image.read_metadata("o.png") or {}
+    assert (stored["seed"], stored["interrupted"]) == (0, True)
+    again = texsynth(*words)  # two of three candidates were never seen
+    assert (again.code, again.out) == (0, "o.png\n")
+
+
+def test_an_interrupted_picture_is_redone_by_update(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    texsynth(*SYNTH, "--set", "fail=interrupt", *QUICK)
+    assert texsynth(*SYNTH, "--update", *QUICK).out == "o.png\n"
+
+
+def test_a_method_without_a_field_says_what_it_cannot_give(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png")
+    words = ("-p", "steady", "--set", "keeps=false", "--map", "m=a.png", "--save-field")
+    ran = texsynth(*SYNTH, *words)
+    assert (ran.code, ran.out) == (0, "o.png\n")
+    assert "no maps follow: m" in ran.err
+    assert "no field to save" in ran.err
+    assert image.read("o.png").width == 32
+    assert sorted(p.name for p in Path().iterdir()) == ["a.png", "o.png"]

@@ -1,0 +1,80 @@
+"""`texsynth doctor` through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from texsynth.cli import doctor, main
+
+
+def report(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = report(capsys)
+    assert found["self_test"]["ok"] is True
+    assert found["versions"]["torch"] != "missing"
+    assert "guided-correspondence" in found["presets"]
+    assert found["weights"]["needed_by_default"] is False
+    assert found["devices"]["threads"] >= 1
+
+
+def test_for_people_it_is_one_line_each_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    out, err = capsys.readouterr()
+    names = [line[:12].strip() for line in out.splitlines()]
+    assert err == ""
+    assert names[0] == "python"
+    assert {"texsynth", "torch", "processor", "cuda", "mps", "memory", "weights", "presets"} < set(names)
+    assert "passed" in out.splitlines()[-1]
+
+
+def test_a_wrong_result_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trial itself notices a solver that invents colours."""
+    import torch
+
+    from texsynth import run, sources
+
+    honest = sources.follow
+    monkeypatch.setattr(run.sources, "follow", lambda *a: honest(*a) * 0.5 + torch.tensor(0.25))
+    assert main(["doctor", "--json"]) == 1
+    found = report(capsys)
+    assert found["self_test"]["ok"] is False
+    assert "not in the exemplar" in str(found["self_test"]["message"])
+
+
+def test_a_crash_in_the_trial_is_told_and_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> str | None:
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setattr(doctor, "trial", broken)
+    assert main(["doctor"]) == 1
+    out, _ = capsys.readouterr()
+    assert "FAILED" in out.splitlines()[-1]
+    assert "no kernel image" in out.splitlines()[-1]
+
+
+def test_weights_are_found_in_a_folder_or_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "vgg.safetensors"
+    file.write_bytes(b"")
+    (tmp_path / "README.md").write_text("not weights", "utf-8")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
+    for place in (tmp_path, file):
+        monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(place))
+        assert doctor.weights()["files"] == [str(file)]
+    monkeypatch.delenv("TEXSYNTH_WEIGHTS")
+    assert doctor.weights()["files"] == []
+
+
+def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package-here"))
+    assert doctor.versions()["no-such-package-here"] == "missing"

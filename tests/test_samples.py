@@ -1,0 +1,156 @@
+"""The committed sample pictures are what samples/README.md promises, and the script still draws them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+AS_PNG = ["brick", "grass", "pebbles", "rust", "scales"]
+AS_JPEG = [
+    "cloth",
+    "coffee",
+    "cracked_earth",
+    "gravel",
+    "leaves",
+    "planks",
+    "stonewall",
+    "terrazzo",
+    "wicker",
+]
+PICTURES = [f"{name}.png" for name in AS_PNG] + [f"{name}.jpg" for name in AS_JPEG]
+HEIGHTS = ["brick_height.png", "cloth_height.png", "pebbles_height.png", "scales_height.png"]
+NORMALS = ["brick_normal.png", "pebbles_normal.png"]
+GREYS = ["brick_mask.png", "brick_roughness.png", "rust_progression.png", "rust_roughness.png"]
+OTHERS = ["grass_direction.png", "grass_direction.npy", "gravel_labels.png"]
+GRAVEL, MOSS = (150, 150, 160), (46, 139, 40)
+
+
+def read(name):
+    with Image.open(SAMPLES / name) as image:
+        return np.array(image)
+
+
+def grey(name):
+    return read(name).mean(-1)
+
+
+def test_readme_lists_every_file():
+    named = {
+        line.split("`")[1]
+        for line in (SAMPLES / "README.md").read_text().splitlines()
+        if line.startswith("| `")
+    }
+    stored = {path.name for path in SAMPLES.iterdir() if path.suffix in {".png", ".jpg", ".npy"}}
+    assert named == stored == {*PICTURES, *HEIGHTS, *NORMALS, *GREYS, *OTHERS}
+
+
+def test_total_size():
+    assert sum(path.stat().st_size for path in SAMPLES.iterdir() if path.is_file()) < 3_000_000
+
+
+@pytest.mark.parametrize("name", [*PICTURES, *NORMALS, "grass_direction.png", "gravel_labels.png"])
+def test_colour_files(name):
+    pixels = read(name)
+    assert pixels.shape == (256, 256, 3)
+    assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_stationary_and_well_exposed(name):
+    luma = grey(name)
+    quarters = luma.reshape(2, 128, 2, 128).mean((1, 3))
+    assert 40 < luma.mean() < 190
+    assert luma.std() > 15
+    assert np.ptp(quarters) < 45
+    assert np.mean(luma <= 1) < 0.06
+    assert np.mean(luma >= 254) < 0.01
+
+
+@pytest.mark.parametrize("name", HEIGHTS)
+def test_heights_use_sixteen_bits(name):
+    height = read(name)
+    assert height.shape == (256, 256)
+    assert height.dtype == np.uint16
+    assert height.min() == 0
+    assert height.max() == 65535
+    assert len(np.unique(height)) > 5000
+
+
+@pytest.mark.parametrize("name", NORMALS)
+def test_normals_are_unit_and_agree_with_the_height(name):
+    normal = read(name) / 127.5 - 1
+    assert np.abs(np.linalg.norm(normal, axis=-1) - 1).max() < 0.02
+    assert normal[..., 2].min() > -0.01
+    down, right = np.gradient(read(name.replace("normal", "height")).astype(float))
+    assert np.corrcoef(normal[..., 0].ravel(), -right.ravel())[0, 1] > 0.4
+    assert np.corrcoef(normal[..., 1].ravel(), down.ravel())[0, 1] > 0.4  # green points up the picture
+
+
+@pytest.mark.parametrize("name", GREYS)
+def test_grey_maps(name):
+    pixels = read(name)
+    assert pixels.shape == (256, 256)
+    assert pixels.dtype == np.uint8
+    assert np.ptp(pixels) > 60
+
+
+def test_mask_is_holes():
+    mask = read("brick_mask.png")
+    assert set(np.unique(mask)) == {0, 255}
+    assert 0.03 < np.mean(mask == 255) < 0.25
+    assert not mask[[0, -1]].any()
+    assert not mask[:, [0, -1]].any()
+
+
+def test_labels_are_two_flat_colours_that_match_the_picture():
+    labels, picture = read("gravel_labels.png"), read("gravel.jpg").astype(float)
+    assert {tuple(int(c) for c in colour) for colour in np.unique(labels.reshape(-1, 3), axis=0)} == {
+        GRAVEL,
+        MOSS,
+    }
+    moss = (labels == MOSS).all(-1)
+    greenness = picture[..., 1] - picture[..., [0, 2]].mean(-1)
+    assert 0.2 < moss.mean() < 0.8
+    assert greenness[moss].mean() > greenness[~moss].mean() + 20
+
+
+def test_direction_field_is_unit_and_smooth():
+    field = np.load(SAMPLES / "grass_direction.npy")
+    assert field.shape == (2, 256, 256)
+    assert field.dtype == np.float32
+    assert np.abs(np.linalg.norm(field, axis=0) - 1).max() < 1e-5
+    assert max(np.abs(np.diff(field, axis=axis)).max() for axis in (1, 2)) < 0.1
+    shown = read("grass_direction.png")[..., :2] / 127.5 - 1
+    assert np.abs(shown - np.moveaxis(field, 0, -1)).max() < 0.01
+
+
+def test_grass_lies_along_its_direction_field():
+    """The picture varies less along the blades than across them."""
+    down, right = np.gradient(grey("grass.png"))
+    x, y = np.load(SAMPLES / "grass_direction.npy")
+    assert np.abs(right * x + down * y).mean() < 0.75 * np.abs(down * x - right * y).mean()
+
+
+def test_rust_follows_its_progression():
+    picture, progress = read("rust.png").astype(float), read("rust_progression.png")
+    redness = picture[..., 0] - picture[..., 2]
+    stages = [redness[(progress >= low) & (progress < low + 64)].mean() for low in range(0, 256, 64)]
+    assert stages[0] < stages[1] < stages[2]
+    assert stages[3] > stages[0] + 30
+    assert progress.min() < 8
+    assert progress.max() > 247
+
+
+def test_script_draws_the_committed_pixels(tmp_path):
+    pytest.importorskip("noise", reason="the samples are drawn with the noise package")
+    command = [sys.executable, str(SAMPLES / "generate.py"), "-o", str(tmp_path), "rust"]
+    subprocess.run(command, check=True, capture_output=True)
+    drawn = sorted(path.name for path in tmp_path.iterdir())
+    assert drawn == ["rust.png", "rust_progression.png", "rust_roughness.png"]
+    for name in drawn:
+        with Image.open(tmp_path / name) as image:
+            assert np.array_equal(np.array(image), read(name)), name

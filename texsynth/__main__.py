@@ -1,0 +1,9 @@
+"""python -m texsynth."""
+
+from __future__ import annotations
+
+import sys
+
+from texsynth.cli import main
+
+sys.exit(main())

@@ -1,0 +1,7 @@
+"""The command line. Nothing here computes, and nothing here imports torch before work starts."""
+
+from __future__ import annotations
+
+from texsynth.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,81 @@
+"""The command line: its verbs, and the one place where a failure becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from texsynth.cli import doctor, failure, presets, synthesize
+
+app = typer.Typer(
+    name="texsynth",
+    help="Turn a picture of a material into more of it.",
+    epilog="Start with: texsynth synthesize samples/brick.png -o wall.png",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog=synthesize.EXAMPLES)(synthesize.synthesize)
+app.add_typer(presets.app, name="presets")
+app.command()(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import texsynth
+
+        print(f"texsynth {texsynth.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Turn a picture of a material into more of it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (without the program's name) and give its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path is printed byte for byte, whatever its encoding
+        sys.stdout.reconfigure(errors="surrogateescape")
+    try:
+        with _sigterm_raises():
+            return int(app(words or ["--help"], prog_name="texsynth", standalone_mode=False) or 0)
+    except KeyboardInterrupt:
+        error: Exception = failure.InterruptError(failure.NOTHING)
+    except Exception as caught:
+        error = caught
+    if "--debug" in words:
+        traceback.print_exception(error)
+    text, code = failure.explain(error)
+    print(f"texsynth: {text}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM unwinds like an exception, so that half-written files are cleared away on the way out."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(*_: object) -> None:
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

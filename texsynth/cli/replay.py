@@ -1,0 +1,74 @@
+"""--from OUT.png: a recorded run as a command line, with the flags that were given on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from texsynth import preset, record, settings
+from texsynth.cli.options import Common
+from texsynth.errors import UsageError
+from texsynth.task import Preset
+
+REPEATED = (
+    "size",
+    "tile",
+    "seed",
+    "crop",
+    "flatten",
+)  # flags whose recorded value holds unless they are given
+
+
+@dataclass(frozen=True)
+class Given:
+    """A command line after --from and the presets are looked up."""
+
+    arguments: tuple[str, ...]
+    common: Common
+    preset: Preset
+
+
+def given(verb: str, arguments: list[str], common: Common) -> Given:
+    """Resolve --from, --preset, --method, --quality and --set; raises UsageError and InputError."""
+    if common.repeat is None:
+        return Given(tuple(arguments), common, _preset(common, None))
+    stored = record.load(common.repeat, verb)
+    if arguments:
+        record.verify(stored, "exemplar", [Path(a) for a in arguments])
+    else:
+        arguments = _recorded(stored, "exemplar", common)
+    return Given(tuple(arguments), _filled(common, stored), _preset(common, stored))
+
+
+def _filled(common: Common, stored: dict[str, Any]) -> Common:
+    """The options of the recorded run where the command line gives none."""
+    values: dict[str, Any] = {key: stored.get(key) for key in REPEATED if getattr(common, key) is None}
+    if common.maps is None:
+        names = dict.fromkeys(record.map_names(stored))
+        values["maps"] = [f"{n}={file}" for n in names for file in _recorded(stored, f"map:{n}", common)]
+    if common.source_mask is None:
+        values["source_mask"] = _recorded(stored, "source-mask", common)
+    if common.init is None:
+        values["init"] = next(iter(_recorded(stored, "init", common)), None)
+    return replace(common, **values)
+
+
+def _recorded(stored: dict[str, Any], role: str, common: Common) -> list[str]:
+    assert common.repeat is not None
+    return [str(path) for path in record.locate(stored, role, [common.repeat.parent, Path()])]
+
+
+def _preset(common: Common, stored: dict[str, Any] | None) -> Preset:
+    values = settings.parse(common.sets or [])
+    if stored is None or common.method or common.preset or common.quality:
+        chosen = preset.resolve(common.method, common.preset, common.quality, values)
+    else:
+        chosen = preset.build(stored["preset"]["name"], stored["preset"], values)
+    for flag in ("model", "weights"):
+        if getattr(common, flag) is not None:
+            methods = ", ".join(stage.method for stage in chosen.stages)
+            raise UsageError(
+                f"--{flag}: preset {chosen.name} uses none (method {methods}); leave the flag out"
+            )
+    return chosen

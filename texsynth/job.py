@@ -1,0 +1,46 @@
+"""A job: what a verb hands to `run`. Everything in it is read, checked and final."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from texsynth.image import Picture
+from texsynth.task import Task
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a run, as its record knows it: its role ("exemplar", "map:height"), base name and hash."""
+
+    role: str
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Pictures aligned with the exemplars, one each, alike in channels and depth: what the field copies.
+
+    role is one of `task.ROLES`; it decides how values turn with their copy and how they are resized.
+    """
+
+    pictures: tuple[Picture, ...]
+    role: str = "colour"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked task, the layers its result copies at full depth, and what the record says about both.
+
+    values: the resolved flags, plain and JSON-able. notices: what the user should know, one line each.
+    """
+
+    verb: str
+    task: Task
+    image: Layer
+    maps: Mapping[str, Layer] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()

@@ -1,0 +1,31 @@
+"""The process on its machine: CPU threads and memory."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import torch
+
+from texsynth.errors import UsageError
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
+
+
+def use_threads(count: int | None) -> None:
+    """Let torch use that many CPU threads; None leaves it as it is. Raises UsageError below 1."""
+    if count is not None and count < 1:
+        raise UsageError(f"--threads {count}: at least 1 is needed")
+    if count is not None:
+        torch.set_num_threads(count)
+
+
+def reuse_memory() -> None:
+    """Let malloc keep freed buffers. By default glibc gives every large one back to the system and pays again, page by
+    page, for the next: a third of a run's time. For a process of its own only; without effect elsewhere than glibc."""
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, size in ((_MMAP_THRESHOLD, 1 << 28), (_TRIM_THRESHOLD, 1 << 29), (_TOP_PAD, 1 << 24)):
+            mallopt(option, size)

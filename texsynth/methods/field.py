@@ -1,0 +1,221 @@
+"""The correspondence field: for every output pixel, the source pixel it is copied from.
+
+Minimises the energy of guided correspondence (Zhou et al. 2023: distance of every output window to a source window,
+plus a price on uneven use) over a field of pointers in place of pixels, so that colours are copied and never averaged.
+A quilt of large pieces (solver/quilt.py) starts the coarsest level, on the lattice of a regular exemplar
+(solver/lattice.py); every finer level lets the pieces slide (solver/align.py) and then improves the seams pixel by
+pixel (solver/sweep.py).
+
+Differs from the paper in: windows of raw pixels, no network; squared distance, not relative cosine; the occurrence
+penalty is replaced by prices of transport (solver/potential.py) and of near repeats (solver/quilt.py).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from dataclasses import field as setting
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.errors import UsageError
+from texsynth.features import windows
+from texsynth.solver import jumps, lattice, potential
+from texsynth.solver.align import align
+from texsynth.solver.blocks import largest_blocks
+from texsynth.solver.quilt import Rules, Steer, lay, mend
+from texsynth.solver.sweep import Space, sweep
+from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas, double
+from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
+
+PHASE = 0.5  # price of a block that is out of step with the lattice, in variances
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Defaults of the field solver. Prices are relative to the exemplar's variance."""
+
+    patch: int = setting(
+        default=9, metadata={"help": "side of the windows compared, odd", "min": 3, "max": 31}
+    )
+    components: int = setting(
+        default=24, metadata={"help": "principal directions kept of a window", "min": 3, "max": 243}
+    )
+    passes: tuple[int, ...] = setting(
+        default=(8, 4, 2), metadata={"help": "passes per level, the last is the finest", "min": 0, "max": 100}
+    )
+    coarsest: int = setting(
+        default=64, metadata={"help": "shorter side of the exemplar at the first level", "min": 8, "max": 256}
+    )
+    copies: str = setting(
+        default="none",
+        metadata={"help": "flipped and turned copies as further sources", "choices": tuple(COPY_SETS)},
+    )
+    block: float = setting(
+        default=0.5, metadata={"help": "side of the first pieces, in shorter sides", "min": 0.05, "max": 0.9}
+    )
+    overlap: float = setting(
+        default=0.5, metadata={"help": "overlap of the first pieces, in their sides", "min": 0.1, "max": 0.5}
+    )
+    tries: int = setting(
+        default=32, metadata={"help": "matches cut to compare, per piece", "min": 1, "max": 256}
+    )
+    rounds: int = setting(default=24, metadata={"help": "rounds of mending old seams", "min": 0, "max": 1000})
+    spread: float = setting(
+        default=0.1, metadata={"help": "price of repeats near by", "min": 0.0, "max": 10.0}
+    )
+    proportion: float = setting(
+        default=0.1, metadata={"help": "price that keeps the exemplar's proportions", "min": 0.0, "max": 10.0}
+    )
+    balance: float = 0.05  # TODO
+    occurrence: float = setting(
+        default=0.0, metadata={"help": "price of pixels used more than even", "min": 0.0, "max": 10.0}
+    )
+    similar: int = setting(default=3, metadata={"help": "look-alikes known per pixel", "min": 0, "max": 16})
+    kappa: float = setting(
+        default=2.5,
+        metadata={"help": "factor on the distance of jumps to look-alikes", "min": 1.0, "max": 100.0},
+    )
+    align: int = setting(
+        default=8, metadata={"help": "rounds of sliding whole pieces, per level", "min": 0, "max": 100}
+    )
+    lattice: str = setting(
+        default="auto",
+        metadata={"help": "keep the step of a regular exemplar", "choices": ("auto", "on", "off")},
+    )
+    regular: float = setting(
+        default=0.25,
+        metadata={"help": "autocorrelation at which auto calls it regular", "min": 0.0, "max": 1.0},
+    )
+
+    def __post_init__(self) -> None:
+        if self.patch % 2 == 0:
+            raise UsageError(
+                f"patch = {self.patch}, but a window has an odd side; {self.patch + 1} is the nearest"
+            )
+        if not self.passes:
+            raise UsageError("passes is empty; at least one number is needed")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a level hands to the next: its atlas, its look-alikes and the potential of its source pixels."""
+
+    atlas: Atlas
+    jumps: Tensor
+    psi: Tensor
+
+
+def schedule(task: Task, settings: Settings) -> list[Level]:
+    """Levels from about `coarsest` pixels of the exemplar's shorter side down to full size."""
+    side = min(min(exemplar.size) for exemplar in task.exemplars)
+    top = max(0, round(math.log2(side / settings.coarsest)))
+    last = len(settings.passes) - 1
+    return [Level(level, settings.passes[max(0, last - level)]) for level in range(top, -1, -1)]
+
+
+def begin(
+    task: Task, canvas: Canvas | None, level: Level, settings: Settings, rng: torch.Generator, say: Say
+) -> tuple[Canvas, Step]:
+    """Bring the canvas to this level (a quilt at first) and return it with the pass that improves it."""
+    atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
+    basis, table = _describe(atlas, settings, rng)
+    if canvas is None or canvas.field is None:
+        field, psi = _start(task, canvas, atlas, basis, table, settings, rng, say)
+        similar = jumps.compare(atlas, table, settings.similar, rng)
+    else:
+        past: Memory = canvas.memory
+        field = align(double(canvas.field, atlas, task.size), settings.align, rng)
+        similar = jumps.refine(atlas, table, past.jumps, past.atlas, field.index)
+        psi = torch.zeros(atlas.homes, device=task.device)
+    space = Space(atlas, basis, table, similar)
+    colours = potential.palette(atlas)
+
+    def step(canvas: Canvas) -> tuple[Canvas, float]:
+        before, psi = canvas.field, canvas.memory.psi
+        assert before is not None
+        psi = potential.ascend(psi, atlas, before.index, *colours)
+        price = potential.prices(atlas, before.index, psi, settings.balance, settings.occurrence)
+        after = sweep(before, space, price, settings.kappa)
+        return Canvas(after.image(), after, Memory(atlas, similar, psi)), float(after.cost.mean())
+
+    return Canvas(field.image(), field, Memory(atlas, similar, psi)), step
+
+
+def _describe(atlas: Atlas, settings: Settings, rng: torch.Generator) -> tuple[windows.Basis, Tensor]:
+    """The basis of this level's windows, and the descriptors of all source pixels (N, D)."""
+    margin, pictures = settings.patch // 2, atlas.picture(atlas.colours)
+    planes = [
+        p[None, :, : h + 2 * margin, : w + 2 * margin]
+        for p, (h, w) in zip(pictures, atlas.shapes, strict=True)
+    ]
+    basis = windows.fit(planes, settings.patch, settings.components, rng)
+    return basis, torch.cat([basis.describe(F.pad(p[None], (margin,) * 4)) for p in pictures])
+
+
+def _start(
+    task: Task, canvas: Canvas | None, atlas: Atlas, basis: windows.Basis, table: Tensor, settings: Settings,
+    rng: torch.Generator, say: Say,
+) -> tuple[Field, Tensor]:  # fmt: skip
+    """The first field and potential: along a picture where there is one, else a quilt."""
+    image = task.init if canvas is None else canvas.image
+    psi = torch.zeros(atlas.homes, device=task.device)
+    steer = None if image is not None else _steer(task, atlas, settings, say)
+    block = settings.block * min(min(size) for size in atlas.exemplars)
+    if (
+        steer is not None
+    ):  # what the lattice keeps in step needs no large pieces, and varies more with small ones
+        block *= 0.8
+    blocks = largest_blocks(atlas, max(4, round(block)), settings.overlap, rng)
+    if image is not None:
+        resized = F.interpolate(image.to(task.device), task.size, mode="bilinear", antialias=True)
+        index = _nearest(atlas, basis, table, resized)
+    elif blocks is None:  # nothing but specks may be copied: no pieces to quilt
+        usable = atlas.valid.nonzero()[:, 0]
+        index = usable[torch.randint(len(usable), task.size, generator=rng).to(task.device)]
+    else:
+        rules = Rules(settings.spread, settings.proportion, settings.tries, steer)
+        quilt = lay(atlas, blocks, task.size, task.tile, rules, rng)
+        mend(quilt, atlas, blocks, rules, settings.rounds, rng)
+        index = quilt.picture(task.size)
+    return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile), psi
+
+
+def _nearest(atlas: Atlas, basis: windows.Basis, table: Tensor, image: Tensor) -> Tensor:
+    """The source pixel whose window is nearest to that of each pixel of (1, 3, h, w), as (h, w)."""
+    margin = basis.patch // 2
+    usable = atlas.valid.nonzero()[:, 0]
+    keys = table[usable]
+    norms = (keys**2).sum(1)
+    query = basis.describe(F.pad(image, (margin,) * 4, mode="replicate"))
+    picks = [(norms - 2 * some @ keys.T).argmin(1) for some in query.split(1024)]
+    return usable[torch.cat(picks)].view(*image.shape[2:])
+
+
+def _steer(task: Task, atlas: Atlas, settings: Settings, say: Say) -> Steer | None:
+    """The price of leaving the exemplar's lattice, where it has one; says what was found."""
+    if settings.lattice == "off":
+        return None
+    if len(task.exemplars) > 1 or settings.copies != "none":
+        say("lattice: not looked for with several exemplars or copies")
+        return None
+    exemplar = task.exemplars[0].image.cpu()
+    found = lattice.find(exemplar)
+    if found is None or (settings.lattice == "auto" and found.height < settings.regular):
+        peak = "no peaks" if found is None else f"autocorrelation {found.height:.2f}"
+        say(f"lattice: none ({peak})")
+        return None
+    say(f"lattice: {found.describe(2**task.level)}")
+    return lattice.steer(found, exemplar, atlas, task.size, task.tile, PHASE)
+
+
+def estimate(task: Task, settings: Settings) -> Estimate:
+    """Measured on two cores: see benchmarks/field.py."""
+    copies = len(COPY_SETS[settings.copies])
+    source = sum(h * w for h, w in (e.size for e in task.exemplars)) * copies
+    pixels = task.size[0] * task.size[1]
+    memory = 650e6 + source * (settings.components * 8 + 120) + pixels * 60
+    seconds = 2.0 + (source * 2e-6 + pixels * 4e-6) * sum(settings.passes[-2:])
+    return Estimate(int(memory), seconds)

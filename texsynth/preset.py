@@ -1,0 +1,166 @@
+"""Presets: YAML -> frozen, validated stages. Listing them reads YAML only, and imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from texsynth import settings
+from texsynth.errors import UsageError
+
+if TYPE_CHECKING:  # task imports torch, and `presets list` must answer before that
+    from texsynth.task import Preset
+
+DEFAULT = "guided-correspondence"
+QUALITIES = {"draft": "-draft", "normal": "", "high": "-high"}
+
+
+def folder() -> Path:
+    """Where the presets are: inside the installed package, or beside it in a source tree."""
+    inside = Path(__file__).parent / "presets"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "presets"
+
+
+def names() -> list[str]:
+    """The registry is the directory listing."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def find(name_or_file: str) -> Path:
+    """The YAML file of a preset, given by name or as a file; raises UsageError."""
+    if name_or_file in names():
+        return folder() / f"{name_or_file}.yaml"
+    path = Path(name_or_file)
+    if path.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"there is no preset {name_or_file!r}{settings.suggestion(name_or_file, names())}")
+    if not path.is_file():
+        raise UsageError(f"preset file {path} does not exist")
+    return path
+
+
+def read(name_or_file: str) -> dict[str, Any]:
+    """The plain form, {"description": str, "stages": [{"method": str, **settings}]}; raises UsageError."""
+    path = find(name_or_file)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except UnicodeDecodeError:
+        raise UsageError(f"preset {path.name} is not UTF-8 text") from None
+    except OSError as error:
+        raise UsageError(f"preset {path.name} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"preset {path.name}: {_explain(error)}") from None
+    return _plain(content, path.name)
+
+
+def load(name_or_file: str) -> Preset:
+    """Read and validate a preset; raises UsageError."""
+    return build(Path(find(name_or_file)).stem, read(name_or_file))
+
+
+def build(name: str, plain: Mapping[str, Any], values: Mapping[str, Any] = MappingProxyType({})) -> Preset:
+    """A frozen preset from its plain form, with `--set` values put in; raises UsageError."""
+    from texsynth import methods
+    from texsynth.task import Preset, Stage
+
+    for stage in plain["stages"]:
+        if stage["method"] not in methods.names():
+            hint = settings.suggestion(str(stage["method"]), methods.names())
+            raise UsageError(f"preset {name}: there is no method {stage['method']!r}{hint}")
+    kinds = {s["method"]: methods.method(s["method"]).Settings for s in plain["stages"]}
+    chosen = settings.assign(plain["stages"], kinds, values)
+    stages = tuple(
+        Stage(
+            s["method"],
+            settings.make(
+                kinds[s["method"]], {k: v for k, v in s.items() if k != "method"}, f"preset {name}"
+            ),
+        )
+        for s in chosen
+    )
+    resolved = [{"method": s.method, **asdict(s.settings)} for s in stages]
+    return Preset(name, plain.get("description", ""), stages, {"name": name, "stages": resolved})
+
+
+def resolve(
+    method: str | None = None,
+    preset: str | None = None,
+    quality: str | None = None,
+    values: Mapping[str, Any] = MappingProxyType({}),
+) -> Preset:
+    """The preset that the flags ask for. `--method X` is the preset X; raises UsageError."""
+    if method is not None and method not in names():
+        raise UsageError(f"--method {method!r} is not known{settings.suggestion(method, names())}")
+    if method is not None and preset is not None and not _belongs(preset, method):
+        raise UsageError(f"--preset {preset} is not of --method {method}; give one of the two")
+    name = preset or method or DEFAULT
+    if quality is not None:
+        name = _graded(name, quality)
+    return build(find(name).stem, read(name), values)
+
+
+def _belongs(preset: str, method: str) -> bool:
+    """Shipped presets belong to a method by name, files by their solver."""
+    if preset in names():
+        return preset == method or preset.startswith(f"{method}-")
+    return bool(read(preset)["stages"][0]["method"] == read(method)["stages"][0]["method"])
+
+
+def _graded(name: str, quality: str) -> str:
+    if quality not in QUALITIES:
+        raise UsageError(f"--quality {quality!r} is not one of {', '.join(QUALITIES)}")
+    there = [q for q, suffix in QUALITIES.items() if name + suffix in names()]
+    if quality not in there:
+        has = f"has only {', '.join(there)}" if there else "is a file, which has no qualities"
+        raise UsageError(f"--quality {quality}: preset {name} {has}")
+    return name + QUALITIES[quality]
+
+
+def _plain(content: Any, name: str) -> dict[str, Any]:
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise UsageError(f"preset {name} is not a mapping of names to values")
+    if ("method" in content) == ("stages" in content):
+        raise UsageError(f"preset {name} needs either `method:` or a list of `stages:`")
+    described = content.get("description", "")
+    if not isinstance(described, str):
+        raise UsageError(f"preset {name}: `description:` is one line of text")
+    rest = {key: value for key, value in content.items() if key != "description"}
+    if "method" in rest:
+        return {"description": described, "stages": [rest]}
+    stages = rest.pop("stages")
+    if rest:
+        raise UsageError(f"preset {name}: {next(iter(rest))!r} stands beside `stages:`; put it into a stage")
+    if (
+        not isinstance(stages, list)
+        or not stages
+        or not all(isinstance(s, dict) and "method" in s for s in stages)
+    ):
+        raise UsageError(f"preset {name}: `stages:` is a list, and each of its entries has a `method:`")
+    return {"description": described, "stages": stages}
+
+
+def _explain(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "is not YAML"
+    return problem if mark is None else f"line {mark.line + 1}: {problem}"
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, with a key that stands twice refused (PyYAML would keep the last one silently)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                break  # the safe loader has its own words for that
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,159 @@
+"""A run as one HTML page that needs nothing else: pictures, the course of the loss, settings, versions."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth import codecs, image
+from texsynth.image import Picture
+from texsynth.report import chart, pictures
+from texsynth.sources import coordinates
+
+if TYPE_CHECKING:
+    from texsynth.job import Job
+    from texsynth.run import Result
+
+LONGEST = 1024  # pixels; larger pictures are embedded reduced, so that the page stays a few megabytes
+STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
+
+
+def write(path: str | Path, result: Result, job: Job) -> None:
+    """Write the page of one result. Replaces `path` in one move; raises OSError when it cannot."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(page(result, job), "utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def page(result: Result, job: Job) -> str:
+    """The whole document."""
+    names = [exemplar.name for exemplar in job.task.exemplars]
+    title = f"{job.verb}: {', '.join(names)}"
+    made = f"{result.image.width} x {result.image.height} pixels in {result.seconds:.1f} s."
+    state = " Interrupted: this is the picture so far." if result.interrupted else ""
+    parts = [
+        f"<header><h1>{html.escape(title)}</h1><p>{made}{state}</p></header>",
+        section("Pictures", "".join(figures(result, job))),
+        section("Where it comes from", "".join(field_figures(result))) if result.field is not None else "",
+        section("Loss", chart.curve(result.losses)) if result.losses else "",
+        section("Notes", listing(job.notices)) if job.notices else "",
+        section("Run", "".join(tables(result.record))),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>\n<body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def figures(result: Result, job: Job) -> Iterator[str]:
+    """Exemplars, the result, its repetition where it tiles, and every map."""
+    for exemplar, picture in zip(job.task.exemplars, job.image.pictures, strict=True):
+        yield figure(picture, f"Exemplar: {exemplar.name}")
+    yield figure(result.image, "Result")
+    if any(job.task.tile):
+        yield figure(repeated(result.image, job.task.tile), "Result repeated: look for seams in the middle")
+    for name, picture in result.maps.items():
+        yield figure(picture, f"Map: {name}")
+
+
+def field_figures(result: Result) -> Iterator[str]:
+    """The field as pictures, with what their colours mean."""
+    field = result.field
+    if field is None:
+        return
+    where = coordinates(field)
+    planes = len(field.copies) * (int(where.exemplar.max()) + 1)
+    yield figure(Picture(pictures.coordinate_picture(field)), "Source of each pixel: red is x, green is y")
+    if planes > 1:
+        yield figure(Picture(pictures.plane_picture(field)), f"Exemplar and copy ({', '.join(field.copies)})")
+    yield figure(
+        Picture(pictures.cost_picture(field)), "Misfit of the surroundings: pale is the worst percent"
+    )
+
+
+def repeated(picture: Picture, tile: tuple[bool, bool]) -> Picture:
+    """The picture twice in each direction (y, x) in which it wraps."""
+    times = (1, 1, 1 + tile[0], 1 + tile[1])
+    alpha = None if picture.alpha is None else picture.alpha.repeat(times)
+    return replace(picture, pixels=picture.pixels.repeat(times), alpha=alpha)
+
+
+def figure(picture: Picture, caption: str) -> str:
+    """One picture with its caption and size."""
+    note = "" if max(picture.height, picture.width) <= LONGEST else ", shown reduced"
+    source = f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
+    text = f"{html.escape(caption)} <small>{picture.width} x {picture.height}{note}</small>"
+    return (
+        f'<figure><img src="{source}" alt="{html.escape(caption)}"><figcaption>{text}</figcaption></figure>'
+    )
+
+
+def png(picture: Picture) -> bytes:
+    """An 8-bit PNG, reduced to LONGEST; float values beyond [0, 1] are brought into it by their range."""
+    pixels = picture.pixels
+    if pixels.min() < 0 or pixels.max() > 1:
+        pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min())
+    alpha = None if picture.alpha is None else reduced(picture.alpha)
+    small = Picture(reduced(pixels.expand(-1, 3, -1, -1)), alpha)
+    return codecs.encode(codecs.PNG, image.to_array(small), None, {})
+
+
+def reduced(values: Tensor) -> Tensor:
+    """(1, C, H, W) with its longer side at most LONGEST."""
+    longest = max(values.shape[2:])
+    if longest <= LONGEST:
+        return values
+    size = [max(1, round(side * LONGEST / longest)) for side in values.shape[2:]]
+    return F.interpolate(values, size, mode="bilinear", antialias=True)
+
+
+def section(title: str, body: str) -> str:
+    return f'<section><h2>{title}</h2><div class="body">{body}</div></section>'
+
+
+def listing(lines: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def tables(record: Mapping[str, Any]) -> Iterator[str]:
+    """The record: plain values in a first table, then one table for each group."""
+    plain = {key: value for key, value in record.items() if not isinstance(value, Mapping)}
+    groups = {key: value for key, value in record.items() if isinstance(value, Mapping) and value}
+    if plain:
+        yield table("", plain)
+    for name, group in groups.items():
+        yield table(name, group)
+
+
+def table(caption: str, values: Mapping[str, Any]) -> str:
+    """Two columns, keys and values."""
+    rows = "".join(
+        f"<tr><th>{html.escape(str(key))}</th><td>{cell(value)}</td></tr>" for key, value in values.items()
+    )
+    head = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    return f"<table>{head}{rows}</table>"
+
+
+def cell(value: Any) -> str:
+    """One value of the record; lists of groups become tables of their own."""
+    if isinstance(value, Mapping):
+        return table("", value)
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, Mapping) for item in value):
+            return "".join(cell(item) for item in value)
+        return html.escape(", ".join(str(item) for item in value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return html.escape(str(value))

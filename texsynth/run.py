@@ -1,0 +1,134 @@
+"""Task + preset -> result: the run itself, its cost beforehand and its worth afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from texsynth import loop, record, sources
+from texsynth.errors import ResourceError
+from texsynth.image import Picture
+from texsynth.job import Job, Layer
+from texsynth.methods import method
+from texsynth.sources import Field
+from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Task
+from texsynth.verbs.values import SMALLEST
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made.
+
+    image: the picture, in the exemplar's depth. maps: every aligned map, copied with it. field: where each
+    pixel comes from, for methods that keep one. record: the resolved run, JSON-able. losses: (method, level,
+    step, loss) after every step. interrupted: Ctrl-C ended it early. seconds: how long it took.
+    """
+
+    image: Picture
+    maps: Mapping[str, Picture]
+    field: Field | None
+    record: Mapping[str, Any]
+    losses: tuple[tuple[str, int, int, float], ...]
+    interrupted: bool
+    seconds: float
+
+
+def silent(_: Event | str) -> None:
+    """An observer that looks away."""
+
+
+def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: Say = silent) -> Result:
+    """Run a job. Ctrl-C gives the picture so far at full size; KeyboardInterrupt when there is none yet."""
+    start = time.perf_counter()
+    outcome = loop.synthesize(job.task, preset.stages, torch.Generator().manual_seed(seed), report, say)
+    if outcome.canvas is None:
+        raise KeyboardInterrupt
+    image, maps, field = _finish(outcome.canvas, job)
+    stored = record.describe(job, preset, seed)
+    if outcome.interrupted:  # an unfinished picture never passes for the finished one
+        stored["interrupted"] = True
+    seconds = time.perf_counter() - start
+    return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds)
+
+
+def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> Estimate:
+    """Peak bytes and seconds of a run, at the job's size or at another one."""
+    task = job.task if size is None else replace(job.task, size=size)
+    costs = [method(stage.method).estimate(task, stage.settings) for stage in preset.stages]
+    layers = [job.image, *job.maps.values()]
+    final = sum(_planes(layer) for layer in layers) * task.size[0] * task.size[1] * 4
+    return Estimate(max(cost.memory for cost in costs) + final, sum(cost.seconds for cost in costs))
+
+
+def check_memory(job: Job, preset: Preset) -> Estimate:
+    """The estimate; raises ResourceError, naming a size that would fit, when it is above the task's limit."""
+    cost, limit = estimate(job, preset), job.task.max_memory
+    if cost.memory <= limit:
+        return cost
+    height, width = job.task.size
+    low, high = 0.0, 1.0  # the largest share of the size that fits, by halving
+    for _ in range(24):
+        middle = (low + high) / 2
+        fits = estimate(job, preset, _scaled(job.task, middle)).memory <= limit
+        low, high = (middle, high) if fits else (low, middle)
+    needs = f"{width}x{height} needs about {gigabytes(cost.memory)}, above the limit of {gigabytes(limit)}"
+    h, w = _scaled(job.task, low)
+    if min(h, w) < SMALLEST:
+        raise ResourceError(
+            f"{needs}, and so does any smaller size; raise --max-memory or --crop the exemplar"
+        )
+    raise ResourceError(f"{needs}; --size {w}x{h} fits, or raise --max-memory")
+
+
+def score(result: Result) -> float:
+    """How good a result is, lower is better: the mean cost of its field plus the unevenness of use.
+
+    Unevenness is the total variation, in [0, 1], between even use and the use of 8 x 8 cells an exemplar.
+    """
+    if result.field is None:
+        return result.losses[-1][3]
+    use = sources.usage(result.field.atlas, result.field.index)
+    cells, start = [], 0
+    for h, w in result.field.atlas.exemplars:
+        cells.append(F.adaptive_avg_pool2d(use[start : start + h * w].view(1, 1, h, w), 8).flatten())
+        start += h * w
+    return float(result.field.cost.mean() + (torch.cat(cells) - 1).abs().mean() / 2)
+
+
+def gigabytes(amount: int) -> str:
+    """Bytes as people read them: 1.2 GB, 300 MB."""
+    return f"{amount / (1 << 30):.1f} GB" if amount >= 1 << 30 else f"{amount / (1 << 20):.0f} MB"
+
+
+def _scaled(task: Task, share: float) -> tuple[int, int]:
+    return max(1, int(task.size[0] * share)), max(1, int(task.size[1] * share))
+
+
+def _planes(layer: Layer) -> int:
+    first = layer.pictures[0]
+    return first.pixels.shape[1] + (first.alpha is not None)
+
+
+def _finish(canvas: Canvas, job: Job) -> tuple[Picture, dict[str, Picture], Field | None]:
+    """The canvas at full size: all that its field can copy at full depth, or its image without a field."""
+    if canvas.field is None:
+        pixels = canvas.image.cpu().clamp(0, 1)
+        if tuple(pixels.shape[2:]) != job.task.size:
+            pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
+        return replace(job.image.pictures[0], pixels=pixels, alpha=None), {}, None
+    field = sources.enlarge(canvas.field, job.task)
+    maps = {name: _copied(field, layer) for name, layer in job.maps.items()}
+    return _copied(field, job.image), maps, field
+
+
+def _copied(field: Field, layer: Layer) -> Picture:
+    """One layer through the field, every value exact."""
+    first = layer.pictures[0]
+    pixels = sources.follow(field, [p.pixels for p in layer.pictures], layer.role)
+    alphas = [p.alpha for p in layer.pictures if p.alpha is not None]  # all of them, or none
+    return replace(first, pixels=pixels, alpha=sources.follow(field, alphas, "data") if alphas else None)

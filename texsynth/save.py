@@ -1,0 +1,95 @@
+"""Writing a result: the picture last, so that where it stands everything that belongs to it stands too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from texsynth import image
+from texsynth.errors import ResourceError, UsageError
+from texsynth.image import Picture
+from texsynth.report import pictures
+from texsynth.run import Result
+from texsynth.sources import Field, coordinates
+
+LOSSLESS = (".png", ".tif", ".tiff")
+FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
+
+
+def paths(out: Path, maps: Mapping[str, Picture], save_field: bool) -> dict[str, Path]:
+    """Every file of a result, by what it is: the maps, the field's files, and the image itself last.
+
+    A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or a TIFF for floats.
+    """
+    suffixes = {name: _suffix(out.suffix.lower(), picture.depth) for name, picture in maps.items()}
+    if save_field:
+        if taken := sorted(suffixes.keys() & FIELD_FILES.keys()):
+            raise UsageError(
+                f"--map {taken[0]}: --save-field writes a file of that name; call the map something else"
+            )
+        suffixes |= FIELD_FILES
+    named = {name: out.with_name(f"{out.stem}_{name}{suffix}") for name, suffix in suffixes.items()}
+    return {**named, "image": out}
+
+
+def save(
+    result: Result, out: Path, metadata: bool = True, save_field: bool = False
+) -> tuple[dict[str, Path], list[str]]:
+    """Write a result, each file whole or not at all; give the files by name, and notices.
+
+    Raises UsageError for a format that cannot be written, ResourceError for a full disk.
+    """
+    files = paths(out, result.maps, save_field and result.field is not None)
+    notices = []
+    if save_field and result.field is None:
+        notices.append("this method copies nothing, so there is no field to save")
+    for name, picture in result.maps.items():
+        notices += image.write(files[name], picture)
+    if save_field and result.field is not None:
+        for name, tensor in _field_pictures(result.field).items():
+            notices += image.write(files[name], Picture(tensor))
+        write_field(files["field"], result.field)
+    notices += image.write(out, result.image, metadata=dict(result.record) if metadata else None)
+    return files, notices
+
+
+def write_field(path: Path, field: Field) -> None:
+    """The field as .npz: exemplar, copy, y, x (h, w) in the smallest unsigned integers, cost float32, and
+    copies, the names that `copy` counts."""
+    where = coordinates(field)
+    arrays: dict[str, Any] = {n: _smallest(getattr(where, n)) for n in ("exemplar", "copy", "y", "x")}
+    arrays |= {"cost": field.cost.float().cpu().numpy(), "copies": np.array(field.copies)}
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        part.replace(path)
+    except OSError as error:
+        raise ResourceError(f"{path.name}: cannot be written ({error.strerror})") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _field_pictures(field: Field) -> dict[str, Tensor]:
+    return {
+        "coordinates": pictures.coordinate_picture(field),
+        "plane": pictures.plane_picture(field),
+        "cost": pictures.cost_picture(field),
+    }
+
+
+def _smallest(values: Tensor) -> np.ndarray:
+    array: np.ndarray = values.numpy()
+    return array.astype(np.min_scalar_type(int(torch.max(values))))
+
+
+def _suffix(wanted: str, depth: str) -> str:
+    if depth.startswith("float"):
+        return wanted if wanted in (".tif", ".tiff") else ".tif"
+    return wanted if wanted in LOSSLESS else ".png"

@@ -1,0 +1,1 @@
+"""What the correspondence field is solved with: lattice and quilt make the start, align and sweep improve it."""

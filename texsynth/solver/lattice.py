@@ -1,0 +1,171 @@
+"""The lattice of a near-regular texture: the two shortest shifts that map it onto itself (Hays et al. 2006's input,
+found here in one step from the autocorrelation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.solver.quilt import Steer
+from texsynth.sources import Atlas
+
+SHORTEST = 0.03  # of the shorter side: below this a "period" is grain, not structure
+LONGEST = 0.5  # of each side: a period must be seen at least twice
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """vectors: (2, 2) rows (y, x) in pixels; height: the weaker of the two autocorrelation peaks, in [-1, 1]."""
+
+    vectors: Tensor
+    height: float
+
+    def describe(self, factor: int) -> str:
+        """What was found, in pixels `factor` times finer."""
+        a, b = ((round(float(x), 1), round(float(y), 1)) for y, x in self.vectors * factor)
+        return f"steps (x, y) of {a} and {b} pixels, autocorrelation {self.height:.2f}"
+
+    def bent(self, size: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
+        """The vectors stretched so that a canvas of `size` holds a whole number of cells where it wraps, (2, 2)."""
+        inverse = torch.linalg.inv(self.vectors)
+        axes = torch.diag(torch.tensor([float(size[0]), float(size[1])]))
+        cells = axes @ inverse  # canvas sides in lattice units
+        wraps = torch.tensor(tile)[:, None]
+        return torch.linalg.inv(torch.where(wraps, cells.round(), cells)) @ axes
+
+
+def find(image: Tensor) -> Lattice | None:
+    """The lattice of (1, 3, H, W), or None when no two independent peaks stand out."""
+    peaks = _peaks(autocorrelation(image))
+    if len(peaks) == 0:
+        return None
+    first = _shortest(peaks)
+    if first is None:
+        return None
+    v = first[1:]
+    cross = (peaks[:, 1] * v[1] - peaks[:, 2] * v[0]).abs() / (peaks[:, 1:].norm(dim=1) * v.norm())
+    second = _shortest(peaks[cross > 0.4])
+    if second is None:
+        return None
+    correlation = autocorrelation(image)
+    vectors = torch.stack([_sharpen(correlation, first[1:]), _sharpen(correlation, second[1:])])
+    return Lattice(vectors, float(min(first[0], second[0])))
+
+
+def steer(
+    lattice: Lattice,
+    image: Tensor,
+    atlas: Atlas,
+    size: tuple[int, int],
+    tile: tuple[bool, bool],
+    price: float,
+) -> Steer:
+    """The price of copying a source pixel to a place that is out of step with it: quadratic in the distance to the
+    nearest place in step, full at a tenth of a cell."""
+    bent = lattice.bent(size, tile)
+    phase = balance(image, lattice, bent, size).to(atlas.home.device)
+    vectors = lattice.vectors.to(atlas.home.device)
+    own, canvas = torch.linalg.inv(vectors), torch.linalg.inv(bent).to(atlas.home.device)
+    tolerance = 0.1 * vectors.norm(dim=1).min()
+
+    def charge(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        _, sy, sx = atlas.split(index)
+        cells = torch.stack([sy, sx], -1).float() @ own - torch.stack([y, x], -1).float() @ canvas - phase
+        off = ((cells - cells.round()) @ vectors).norm(dim=-1)
+        return price * (off / tolerance).square().clamp(max=1)
+
+    return charge
+
+
+def autocorrelation(image: Tensor) -> Tensor:
+    """Normalised autocorrelation over shifts up to half of each side: (H/2 * 2 + 1, W/2 * 2 + 1), centre 1."""
+    h, w = image.shape[2:]
+    centred = image[0] - image[0].mean((1, 2), keepdim=True)
+    spectrum = torch.fft.rfft2(centred, s=(2 * h, 2 * w))
+    raw = torch.fft.irfft2((spectrum * spectrum.conj()).sum(0), s=(2 * h, 2 * w))
+    ones = torch.fft.rfft2(torch.ones(h, w), s=(2 * h, 2 * w))
+    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w)).clamp(min=1)
+    whole = torch.fft.fftshift(raw / count)
+    ry, rx = int(h * LONGEST), int(w * LONGEST)
+    part = whole[h - ry : h + ry + 1, w - rx : w + rx + 1]
+    return part / part[ry, rx].clamp(min=1e-9)
+
+
+def _peaks(correlation: Tensor) -> Tensor:
+    """Local maxima of one half plane, (n, 3): height, dy, dx."""
+    ry, rx = correlation.shape[0] // 2, correlation.shape[1] // 2
+    near = max(3, int(2 * SHORTEST * min(correlation.shape)) | 1)
+    top = F.max_pool2d(correlation[None, None], near, stride=1, padding=near // 2)[0, 0]
+    y, x = (correlation == top).nonzero(as_tuple=True)
+    height, dy, dx = correlation[y, x], y - ry, x - rx
+    far = dy**2 + dx**2 >= max(3.0, 2 * SHORTEST * min(correlation.shape)) ** 2
+    inside = (dy.abs() < ry) & (dx.abs() < rx)
+    half = (dy > 0) | ((dy == 0) & (dx > 0))
+    chosen = far & inside & half & (height > 0.1)
+    return torch.stack([height, dy.float(), dx.float()], 1)[chosen]
+
+
+def _shortest(peaks: Tensor) -> Tensor | None:
+    """The shortest shift among the peaks within 80% of the strongest."""
+    if len(peaks) == 0:
+        return None
+    strong = peaks[peaks[:, 0] >= 0.8 * peaks[:, 0].max()]
+    return strong[strong[:, 1:].norm(dim=1).argmin()]
+
+
+def _sharpen(correlation: Tensor, vector: Tensor) -> Tensor:
+    """Subpixel: follow the peak out along its multiples, where an error in the vector has grown."""
+    ry, rx = correlation.shape[0] // 2, correlation.shape[1] // 2
+    k = 1
+    while True:
+        at = (vector * k).round().long()
+        if at[0].abs() > ry - 3 or at[1].abs() > rx - 3 or k > 8:
+            return vector
+        y, x = int(at[0]) + ry, int(at[1]) + rx
+        patch = correlation[y - 2 : y + 3, x - 2 : x + 3]
+        best = int(patch.argmax())
+        dy, dx = best // 5, best % 5
+        if not (0 < dy < 4 and 0 < dx < 4):
+            return vector
+        sy = _vertex(patch[dy - 1 : dy + 2, dx])
+        sx = _vertex(patch[dy, dx - 1 : dx + 2])
+        vector = torch.tensor([y - ry + dy - 2 + sy, x - rx + dx - 2 + sx]) / k
+        k += 1
+
+
+def _vertex(three: Tensor) -> float:
+    """Where the parabola through three samples has its top, in [-0.5, 0.5]."""
+    a, b, c = (float(t) for t in three)
+    bend = a - 2 * b + c
+    return 0.0 if bend >= 0 else max(-0.5, min(0.5, 0.5 * (a - c) / bend))
+
+
+def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int], grid: int = 16) -> Tensor:
+    """The phase (2,) in cells at which a canvas of `size` comes closest to the mean colour of (1, 3, H, W).
+
+    A canvas that holds six and a half rows of a texture has too much of one half: which half is ours to choose.
+    """
+    cells = _phase(_positions(image.shape[2:], image.shape[2:]) @ torch.linalg.inv(lattice.vectors), grid)
+    total = torch.zeros(grid * grid, 3).index_add_(0, cells, image[0].flatten(1).T)
+    count = torch.bincount(cells, minlength=grid * grid)[:, None]
+    mean = image.mean((2, 3))
+    colours = torch.where(count > 0, total / count.clamp(min=1), mean)
+    canvas = _positions(size, (96, 96)) @ torch.linalg.inv(bent)
+    phases = _positions((grid, grid), (grid, grid)) / grid
+    off = torch.stack([(colours[_phase(canvas + phase, grid)].mean(0) - mean[0]).norm() for phase in phases])
+    return phases[off.argmin()]
+
+
+def _positions(size: tuple[int, int], most: tuple[int, int]) -> Tensor:
+    """Up to `most` evenly spread pixel positions of a picture of `size`, (n, 2) float (y, x)."""
+    axes = [torch.linspace(0, s - 1, min(s, m)) for s, m in zip(size, most, strict=True)]
+    return torch.cartesian_prod(*axes)
+
+
+def _phase(cells: Tensor, grid: int) -> Tensor:
+    """Lattice coordinates (n, 2) -> flat bin (n,) of their fractional part."""
+    bins = ((cells - cells.floor()) * grid).long().clamp(max=grid - 1)
+    return bins[:, 0] * grid + bins[:, 1]

@@ -1,0 +1,57 @@
+"""The potential: one price per source pixel, that keeps the exemplar's proportions.
+
+The psi of semi-discrete transport (Houdard et al. 2021, Alg. 1: ascend on even use minus actual use), smoothed over a
+quarter of the exemplar so that it balances regions and does not tear objects, with one more dual variable for the
+constraint that the mean colour is the exemplar's.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.sources import Atlas, blur_homes, usage
+
+RATE = 0.3  # of the ascent, per unit of excess use
+COLOUR_RATE = 4.0  # of the ascent, per squared standard deviation of excess colour
+LIMITS = (-3.0, 6.0)
+
+
+def ascend(psi: Tensor, atlas: Atlas, index: Tensor, palette: Tensor, mean: Tensor) -> Tensor:
+    """One step. psi: (homes,); index: what the output copies; palette: (homes, 3) colours of the source pixels in
+    standard deviations, mean: theirs (3,)."""
+    quarter = min(min(size) for size in atlas.exemplars) // 4
+    excess = blur_homes(atlas, usage(atlas, index), quarter) - 1
+    bias = palette[atlas.home[index.flatten()]].mean(0) - mean
+    return (psi + RATE * excess + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
+
+
+def prices(atlas: Atlas, index: Tensor, psi: Tensor, proportion: float, occurrence: float) -> Tensor:
+    """(N,) price of copying from each atlas pixel, infinite where that is not allowed.
+
+    occurrence: price of one use more than even within 5 x 5 source pixels (Zhou et al. 2023's term; Kaspar et al. 2015).
+    """
+    price = proportion * psi
+    if occurrence > 0:
+        price = price + occurrence * (blur_homes(atlas, usage(atlas, index), 5) - 1).clamp(min=0)
+    return torch.where(atlas.valid, price[atlas.home], torch.inf)
+
+
+def finer(psi: Tensor, coarse: Atlas, atlas: Atlas) -> Tensor:
+    """The potential one level finer, (coarse homes,) -> (homes,)."""
+    parts, start = [], 0
+    for (h, w), size in zip(coarse.exemplars, atlas.exemplars, strict=True):
+        picture = psi[start : start + h * w].view(1, 1, h, w)
+        parts.append(F.interpolate(picture, size, mode="bilinear").flatten())
+        start += h * w
+    return torch.cat(parts)
+
+
+def palette(atlas: Atlas) -> tuple[Tensor, Tensor]:
+    """Un-copied colours (homes, 3) in standard deviations, and their mean (3,)."""
+    usable = atlas.colours[atlas.valid]
+    scale = usable.var(0, unbiased=False).sum().sqrt() + 1e-6
+    colours = torch.zeros(atlas.homes, 3, device=usable.device)
+    colours[atlas.home[atlas.valid]] = usable / scale
+    return colours, usable.mean(0) / scale

@@ -1,0 +1,120 @@
+"""One pass over a field: every pixel near a seam tries its neighbours' continuations and their look-alikes.
+
+Ashikhmin 2001 (coherence), Tong et al. 2002 (k-coherence), Lefebvre & Hoppe 2005 (all pixels at once). Pixels whose
+whole window is copied in one piece already match exactly and are left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.features.windows import Basis
+from texsynth.sources import Atlas, Field
+
+STRIP = 1 << 17  # pixels whose windows are described at once: bounds the memory
+CHUNK = 1 << 14  # pixels whose candidates are compared at once: stays in the cache
+NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+
+
+@dataclass(frozen=True)
+class Space:
+    """What one level copies from. table: (N, D) descriptors of all source pixels; jumps: (N, K) look-alikes."""
+
+    atlas: Atlas
+    basis: Basis
+    table: Tensor
+    jumps: Tensor
+
+
+def sweep(field: Field, space: Space, price: Tensor, kappa: float) -> Field:
+    """One pass. price: (N,) of copying from each source pixel, infinite where that is not allowed; kappa: factor on the
+    distance of jumps. Distances are relative to the variance of the exemplar's windows."""
+    index, cost = field.index.clone(), torch.zeros_like(field.cost)
+    patch = space.basis.patch
+    wide = extend(field, patch // 2)
+    active = near_seams(field, patch // 2 + 1)
+    rows = max(1, STRIP // field.size[1])
+    for top in range(0, field.size[0], rows):
+        here = active[top : top + rows].flatten().nonzero()[:, 0]
+        if len(here) == 0:
+            continue
+        strip = wide[top : top + rows + patch - 1]
+        windows = space.basis.describe(space.atlas.colours[strip].permute(2, 0, 1)[None])
+        flat = index[top : top + rows].view(-1), cost[top : top + rows].view(-1)
+        inner = strip[
+            patch // 2 - 1 : strip.shape[0] - patch // 2 + 1, patch // 2 - 1 : strip.shape[1] - patch // 2 + 1
+        ]
+        around = [
+            inner[1 + dy : inner.shape[0] - 1 + dy, 1 + dx : inner.shape[1] - 1 + dx].flatten()
+            - (dy * space.atlas.row + dx)
+            for dy, dx in NEIGHBOURS
+        ]
+        for some in here.split(CHUNK):
+            flat[0][some], flat[1][some] = _choose(
+                windows[some], flat[0][some], [a[some] for a in around], space, price, kappa
+            )
+    return Field(index, cost, field.atlas, field.tile)
+
+
+def _choose(
+    query: Tensor, own: Tensor, around: list[Tensor], space: Space, price: Tensor, kappa: float
+) -> tuple[Tensor, Tensor]:
+    """The best of own, coherent and similar source pixels for (n, D) windows: (n,) indices, (n,) distances."""
+    best = own.clone()
+    distance = (space.table[own] - query).square_().sum(1)
+    total = distance + price[own]
+
+    def attempt(candidate: Tensor, fresh: Tensor, factor: float) -> None:
+        some = fresh.nonzero()[:, 0]
+        if len(some) == 0:
+            return
+        candidate = candidate[some]
+        d = (space.table[candidate] - query[some]).square_().sum(1)
+        t = d * factor + price[candidate]
+        better = t < total[some]
+        some = some[better]
+        best[some], distance[some], total[some] = candidate[better], d[better], t[better]
+
+    before = own
+    for candidate in around:
+        attempt(candidate, (candidate != own) & (candidate != before), 1.0)
+        before = candidate
+    for k in range(space.jumps.shape[1]):
+        before = torch.full_like(own, -1)
+        for candidate in [own, *around]:
+            jump = space.jumps[candidate, k].long()
+            attempt(jump, (jump != before) & (jump != candidate), kappa)
+            before = jump
+    return best, distance
+
+
+def extend(field: Field, margin: int) -> Tensor:
+    """(h + 2m, w + 2m) indices: wrapped where the output tiles, else continuing the border pixel's own copy."""
+    index, last = field.index, len(field.atlas.colours) - 1
+    for dim, wraps, stride in ((0, field.tile[0], field.atlas.row), (1, field.tile[1], 1)):
+        n = index.shape[dim]
+        at = torch.arange(-margin, n + margin, device=index.device)
+        inside = at % n if wraps else at.clamp(0, n - 1)
+        beyond = torch.zeros_like(at) if wraps else (at - inside) * stride
+        index = index.index_select(dim, inside) + (beyond[:, None] if dim == 0 else beyond[None, :])
+    return index.clamp(0, last)
+
+
+def near_seams(field: Field, radius: int) -> Tensor:
+    """Which pixels lie within `radius` of a pair of neighbours that do not continue each other, (h, w) bool."""
+    wide = extend(field, radius + 1)
+    seam = torch.zeros(wide.shape, dtype=torch.bool, device=wide.device)
+    down, right = wide[1:] != wide[:-1] + field.atlas.row, wide[:, 1:] != wide[:, :-1] + 1
+    seam[1:] |= down
+    seam[:-1] |= down
+    seam[:, 1:] |= right
+    seam[:, :-1] |= right
+    seam |= ~field.atlas.valid[wide]
+    mark = seam[None, None].float()
+    for kernel in ((2 * radius + 1, 1), (1, 2 * radius + 1)):
+        mark = F.max_pool2d(mark, kernel, stride=1)
+    return mark[0, 0, 1:-1, 1:-1] > 0

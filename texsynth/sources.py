@@ -1,0 +1,263 @@
+"""Planes of source pixels, and fields of pointers into them.
+
+Every exemplar, and every flipped or rotated copy of it, is one plane. All planes are padded to one size and laid out in
+one flat table, so a source pixel is a single integer, "one pixel to the right" is +1 and "one row down" is +row. The
+padding continues the picture by reflection for the windows, but is never valid to copy from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.errors import UsageError
+from texsynth.task import Task, halved
+
+# Copies are elements of the square's symmetry group: (quarter turns counter-clockwise on screen, mirrored first?).
+COPIES: dict[str, tuple[int, bool]] = {
+    "none": (0, False),
+    "rotate-90": (1, False),
+    "rotate-180": (2, False),
+    "rotate-270": (3, False),
+    "flip-x": (0, True),
+    "flip-y": (2, True),
+    "transpose": (1, True),
+    "anti-transpose": (3, True),
+}
+COPY_SETS: dict[str, tuple[str, ...]] = {
+    "none": ("none",),
+    "flips": ("none", "flip-x", "flip-y", "rotate-180"),
+    "rotations": ("none", "rotate-90", "rotate-180", "rotate-270"),
+    "all": tuple(COPIES),
+}
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """All planes in one table of P * rows * row pixels.
+
+    colours: (N, 3). valid: (N,) bool. home: (N,) which pixel of the un-copied exemplars each one is, so that use through
+    copies counts as use of one place; -1 in the padding. shapes: unpadded (height, width) per plane.
+    """
+
+    colours: Tensor
+    valid: Tensor
+    home: Tensor
+    homes: int
+    copies: tuple[str, ...]
+    shapes: tuple[tuple[int, int], ...]
+    exemplars: tuple[tuple[int, int], ...]
+    rows: int
+    row: int
+    margin: int
+
+    @property
+    def planes(self) -> int:
+        return len(self.shapes)
+
+    def split(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Flat index -> (plane, y, x) without the margin."""
+        plane, rest = index // (self.rows * self.row), index % (self.rows * self.row)
+        return plane, rest // self.row - self.margin, rest % self.row - self.margin
+
+    def join(self, plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """(plane, y, x) -> flat index, each clipped into its plane."""
+        shapes = torch.tensor(self.shapes, device=plane.device)[plane]
+        y = torch.minimum(y.clamp(min=0), shapes[..., 0] - 1)
+        x = torch.minimum(x.clamp(min=0), shapes[..., 1] - 1)
+        return (plane * self.rows + y + self.margin) * self.row + x + self.margin
+
+    def picture(self, values: Tensor) -> Tensor:
+        """(N, C) -> (P, C, rows, row)."""
+        return values.view(self.planes, self.rows, self.row, -1).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Field:
+    """For every output pixel the source pixel it is copied from. index: (h, w) into the atlas; cost: (h, w), relative
+    to the exemplar's variance of windows; tile: does the output wrap in (y, x)?"""
+
+    index: Tensor
+    cost: Tensor
+    atlas: Atlas
+    tile: tuple[bool, bool]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.index.shape[0], self.index.shape[1]
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        return self.atlas.copies
+
+    def image(self) -> Tensor:
+        """The picture this field copies together, (1, 3, h, w)."""
+        return self.atlas.colours[self.index].permute(2, 0, 1).unsqueeze(0).contiguous()
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """A field in the exemplars' own frames: (h, w) int64 tensors on the CPU."""
+
+    exemplar: Tensor
+    copy: Tensor
+    y: Tensor
+    x: Tensor
+
+
+def turn(image: Tensor, copy: str) -> Tensor:
+    """One copy of a picture (..., H, W), moved without resampling."""
+    turns, mirrored = COPIES[copy]
+    return torch.rot90(image.flip(-1) if mirrored else image, turns, (-2, -1))
+
+
+def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
+    """Lay out every copy of every exemplar of `task`, with `margin` pixels of reflected padding."""
+    planes, homes = [], 0
+    for exemplar in task.exemplars:
+        h, w = exemplar.size
+        home = torch.arange(homes, homes + h * w, device=task.device).view(1, 1, h, w)
+        homes += h * w
+        valid = torch.ones_like(home, dtype=torch.bool) if exemplar.valid is None else exemplar.valid
+        planes += [(turn(exemplar.image, c), turn(valid.to(task.device), c), turn(home, c)) for c in copies]
+    rows = max(image.shape[2] for image, _, _ in planes) + 2 * margin
+    row = max(image.shape[3] for image, _, _ in planes) + 2 * margin
+    colours = torch.cat([_place(reflect(i.to(task.device), margin), rows, row, 0.0) for i, _, _ in planes])
+    valid = torch.cat([_place(F.pad(v, (margin,) * 4), rows, row, False) for _, v, _ in planes])
+    home = torch.cat([_place(F.pad(h, (margin,) * 4, value=-1), rows, row, -1) for _, _, h in planes])
+    return Atlas(
+        colours=colours.permute(0, 2, 3, 1).reshape(-1, 3),
+        valid=valid.flatten(),
+        home=home.flatten(),
+        homes=homes,
+        copies=tuple(copies),
+        shapes=tuple((i.shape[2], i.shape[3]) for i, _, _ in planes),
+        exemplars=tuple(e.size for e in task.exemplars),
+        rows=rows,
+        row=row,
+        margin=margin,
+    )
+
+
+def reflect(image: Tensor, margin: int) -> Tensor:
+    """Mirror padding of any width, also for pictures smaller than the margin."""
+    h, w = image.shape[-2:]
+    return image[..., _mirror(h, margin, image.device), :][..., _mirror(w, margin, image.device)]
+
+
+def _mirror(length: int, margin: int, device: torch.device) -> Tensor:
+    period = max(2 * length - 2, 1)
+    i = torch.arange(-margin, length + margin, device=device) % period
+    return torch.where(i < length, i, period - i)
+
+
+def _place(plane: Tensor, rows: int, row: int, fill: float) -> Tensor:
+    return F.pad(plane, (0, row - plane.shape[3], 0, rows - plane.shape[2]), value=fill)
+
+
+def double(field: Field, atlas: Atlas, size: tuple[int, int]) -> Field:
+    """The field one level finer: twice the coordinate plus the pixel's own parity."""
+    h, w = size
+    device = field.index.device
+    rows, cols = torch.arange(h, device=device), torch.arange(w, device=device)
+    plane, y, x = field.atlas.split(field.index[rows // 2][:, cols // 2])
+    ys, xs = 2 * y + (rows % 2)[:, None], 2 * x + (cols % 2)[None, :]
+    index = atlas.join(plane, ys, xs)
+    if not atlas.valid[index].all():
+        index = _snap(atlas, plane, ys, xs, index)
+    return Field(index, field.cost[rows // 2][:, cols // 2], atlas, field.tile)
+
+
+def _snap(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, index: Tensor) -> Tensor:
+    """Pointers at pixels that may not be copied (a coarse pixel may be half valid) moved to one that may: one of the
+    same coarse pixel, or else any."""
+    for dy, dx in ((0, 1), (1, 0), (1, 1)):
+        sibling = atlas.join(plane, y ^ dy, x ^ dx)
+        index = torch.where(~atlas.valid[index] & atlas.valid[sibling], sibling, index)
+    usable = atlas.valid.nonzero()[:, 0]
+    return torch.where(atlas.valid[index], index, usable[index % len(usable)])
+
+
+def enlarge(field: Field, task: Task) -> Field:
+    """A coarse field raised to the full size of `task`, by doubling (what a run that was stopped early leaves)."""
+    level = 0
+    while (halved(task.size[0], level), halved(task.size[1], level)) != field.size:
+        level += 1
+    while level > 0:
+        level -= 1
+        finer = task.at(level)
+        field = double(field, build_atlas(finer, field.copies, field.atlas.margin), finer.size)
+    return field
+
+
+def coordinates(field: Field) -> Coordinates:
+    """Where each output pixel comes from, in the exemplars' own frames."""
+    home = field.atlas.home[field.index].cpu()
+    exemplar, copy = (t.cpu() for t in _origin(field))
+    y, x = torch.zeros_like(home), torch.zeros_like(home)
+    start = 0
+    for number, (h, w) in enumerate(field.atlas.exemplars):
+        mine = exemplar == number
+        y[mine], x[mine] = (home[mine] - start) // w, (home[mine] - start) % w
+        start += h * w
+    return Coordinates(exemplar, copy, y, x)
+
+
+def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tensor:
+    """Copy one layer per exemplar, each (1, C, H, W), through the field -> (1, C, h, w), values bit-exact.
+
+    Role "normal": tangent-space vectors (OpenGL, y up, encoded 0..1) are turned and mirrored with their copy.
+    Raises UsageError when a layer does not have its exemplar's size.
+    """
+    for layer, size in zip(layers, field.atlas.exemplars, strict=True):
+        if tuple(layer.shape[2:]) != size:
+            raise UsageError(f"a layer is {tuple(layer.shape[2:])}, its exemplar {size}")
+    table = torch.cat([layer[0].flatten(1) for layer in layers], dim=1)
+    home = field.atlas.home[field.index].to(table.device)
+    out = table[:, home.flatten()].view(1, -1, *field.size)
+    return out if role != "normal" else _turn_normals(out, _origin(field)[1].to(table.device), field.copies)
+
+
+def _origin(field: Field) -> tuple[Tensor, Tensor]:
+    plane = field.index // (field.atlas.rows * field.atlas.row)
+    return plane // len(field.copies), plane % len(field.copies)
+
+
+def _turn_normals(normals: Tensor, copy: Tensor, copies: tuple[str, ...]) -> Tensor:
+    """Rotate and mirror encoded vectors exactly: right angles only swap and invert channels (v -> 1 - v)."""
+    out = normals.clone()
+    for number, name in enumerate(copies):
+        turns, mirrored = COPIES[name]
+        x, y = normals[:, 0], normals[:, 1]
+        if mirrored:
+            x = 1 - x
+        for _ in range(turns):  # counter-clockwise, y up: (x, y) -> (-y, x)
+            x, y = 1 - y, x
+        here = (copy == number)[None]
+        out[:, 0], out[:, 1] = torch.where(here, x, out[:, 0]), torch.where(here, y, out[:, 1])
+    return out
+
+
+def usage(atlas: Atlas, index: Tensor) -> Tensor:
+    """How often each un-copied source pixel is used, relative to even use: (homes,), mean about 1."""
+    counts = torch.bincount(atlas.home[index.flatten()], minlength=atlas.homes).float()
+    usable = torch.zeros(atlas.homes, device=counts.device)
+    usable[atlas.home[atlas.valid]] = 1
+    return counts * (usable.sum() / index.numel())
+
+
+def blur_homes(atlas: Atlas, values: Tensor, size: int) -> Tensor:
+    """Mean over size x size windows of a per-source-pixel table, (homes,) -> (homes,), exemplar by exemplar."""
+    out, start = torch.empty_like(values), 0
+    for h, w in atlas.exemplars:
+        k = min(size, 2 * min(h, w) - 1) | 1
+        picture = values[start : start + h * w].view(1, 1, h, w)
+        for pad, kernel in (((0, k // 2), (1, k)), ((k // 2, 0), (k, 1))):
+            picture = F.avg_pool2d(picture, kernel, stride=1, padding=pad, count_include_pad=False)
+        out[start : start + h * w] = picture.flatten()
+        start += h * w
+    return out

@@ -1,0 +1,83 @@
+"""The words of the command line and of the Python API, read into plain values; UsageError otherwise."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import torch
+
+from texsynth.errors import ResourceError, UsageError
+
+SMALLEST = 8  # pixels a side, of an output or a crop
+TILES = {"none": (False, False), "x": (False, True), "y": (True, False), "xy": (True, True)}
+UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def size(value: str | int, reference: tuple[int, int]) -> tuple[int, int]:
+    """ "WxH", "N" (a square) or "2x" (times `reference`, which is (height, width)) -> (height, width)."""
+    text = str(value)
+    words = text.strip().lower()
+    if match := re.fullmatch(r"(\d+)x(\d+)", words):
+        height, width = int(match[2]), int(match[1])
+    elif match := re.fullmatch(r"\d+", words):
+        height = width = int(words)
+    elif match := re.fullmatch(r"(\d+\.?\d*|\.\d+)x", words):
+        height, width = (math.floor(side * float(match[1]) + 0.5) for side in reference)
+    else:
+        raise UsageError(f"--size {text!r} is not a size; write WxH, N for a square, or a factor such as 2x")
+    if min(height, width) < SMALLEST:
+        raise UsageError(f"--size {text} makes {width}x{height}; each side needs at least {SMALLEST} pixels")
+    return height, width
+
+
+def crop(value: str | Sequence[int]) -> tuple[int, int, int, int]:
+    """ "X,Y,W,H" -> (x, y, width, height) in pixels."""
+    parts = value.split(",") if isinstance(value, str) else [str(v) for v in value]
+    try:
+        x, y, width, height = (int(part) for part in parts)
+    except ValueError:
+        raise UsageError(
+            f"--crop {value!r} is not X,Y,W,H in whole pixels, for example 0,0,128,128"
+        ) from None
+    if min(width, height) < SMALLEST or min(x, y) < 0:
+        raise UsageError(
+            f"--crop {value!r}: X and Y start at 0, and W and H need at least {SMALLEST} pixels each"
+        )
+    return x, y, width, height
+
+
+def tile(name: str) -> tuple[bool, bool]:
+    """ "none", "x", "y" or "xy" -> does the output wrap in (y, x)?"""
+    if name not in TILES:
+        raise UsageError(f"--tile {name!r} is not one of {', '.join(TILES)}")
+    return TILES[name]
+
+
+def memory(value: str | int) -> int:
+    """ "4G", "512M", "1.5GB" or a number of bytes -> bytes, in powers of 1024."""
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kmgt]?)i?b?", str(value).strip().lower())
+    amount = int(float(match[1]) * UNITS[match[2]]) if match else 0
+    if amount <= 0:
+        raise UsageError(f"--max-memory {value!r} is not an amount of memory; write for example 4G or 800M")
+    return amount
+
+
+def device(name: str) -> torch.device:
+    """ "auto", "cpu", "cuda", "cuda:1" or "mps" -> a device of this machine; ResourceError without it."""
+    found = available()
+    if name == "auto":
+        return torch.device(found[-1])
+    if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", name):
+        raise UsageError(f"--device {name!r} is not one of auto, cpu, cuda, cuda:N, mps")
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in found:
+        raise ResourceError(f"--device {name}: this machine has no such device; it has {', '.join(found)}")
+    return torch.device(wanted)
+
+
+def available() -> list[str]:
+    """Devices of this machine, the one that "auto" takes last."""
+    cards = [f"cuda:{i}" for i in reversed(range(torch.cuda.device_count()))]
+    return ["cpu", *(["mps"] if torch.backends.mps.is_available() else []), *cards]
