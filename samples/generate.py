@@ -73,9 +73,7 @@ def save(folder, name, layers):
 def main():
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"materials to draw (all): {', '.join(MATERIALS)}"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"materials to draw (all): {', '.join(MATERIALS)}")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent, metavar="DIR")
     args = parser.parse_args()
     unknown = set(args.names) - set(MATERIALS)

@@ -17,8 +17,7 @@ class Heap:
     def window(self, x, y, reach):
         """The part of the grid within `reach` of a position: its slices, and offsets from the position."""
         where = tuple(
-            slice(*(int(np.clip((c + side * reach + APRON) * OVER, 0, N)) for side in (-1, 1)))
-            for c in (y, x)
+            slice(*(int(np.clip((c + side * reach + APRON) * OVER, 0, N)) for side in (-1, 1))) for c in (y, x)
         )
         return where, X[where] - x, Y[where] - y
 

@@ -62,9 +62,7 @@ def test_inputs(refused: Refused, picture: Picture, flag: str, kind: str) -> Non
     content = {"damaged": Path("a.png").read_bytes()[:200], "text": b"no picture"}
     if kind in content:
         Path("bad.png").write_bytes(content[kind])
-    words = {"exemplar": ("bad.png",), "--map": ("a.png", "--map", "m=bad.png")}.get(
-        flag, ("a.png", flag, "bad.png")
-    )
+    words = {"exemplar": ("bad.png",), "--map": ("a.png", "--map", "m=bad.png")}.get(flag, ("a.png", flag, "bad.png"))
     assert "bad.png" in refused(3, "synthesize", *words, "-o", "o.png")
     assert not Path("o.png").exists()
 
@@ -80,9 +78,7 @@ def test_a_long_thin_exemplar_works(texsynth: Texsynth, picture: Picture) -> Non
     assert texsynth("synthesize", "a.png", "-o", "o.png", "-s", "32x16", "--quality", "draft").code == 0
 
 
-def test_too_little_memory_names_a_size_that_fits(
-    refused: Refused, texsynth: Texsynth, picture: Picture
-) -> None:
+def test_too_little_memory_names_a_size_that_fits(refused: Refused, texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     words = ("synthesize", "a.png", "-o", "o.png", "--max-memory", "101M", "-p", "steady")
     line = refused(4, *words, "-s", "400x200")
@@ -91,15 +87,11 @@ def test_too_little_memory_names_a_size_that_fits(
     assert width == pytest.approx(2 * height, abs=2)
     assert 28 <= width <= 50
     assert texsynth(*words, "-s", size, "-q").code == 0
-    assert "raise --max-memory or --crop" in refused(
-        4, "synthesize", "a.png", "-p", "steady", "--max-memory", "90M"
-    )
+    assert "raise --max-memory or --crop" in refused(4, "synthesize", "a.png", "-p", "steady", "--max-memory", "90M")
     refused(4, "synthesize", "a.png", "-o", "p.png", "-s", "9999999999x9999999999", "-p", "steady")
 
 
-def test_a_device_that_is_not_there(
-    refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_device_that_is_not_there(refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     picture("a.png")
     monkeypatch.setattr(values, "available", lambda: ["cpu", "cuda:0"])
     for name in ("mps", "cuda:1"):
@@ -124,9 +116,7 @@ def test_auto_takes_the_fastest_device(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_failures_while_running(refused: Refused, picture: Picture, how: str, code: int, said: str) -> None:
     picture("a.png")
-    assert said in refused(
-        code, "synthesize", "a.png", "-o", "o.png", "-p", "steady", "--set", f"fail={how}", "-q"
-    )
+    assert said in refused(code, "synthesize", "a.png", "-o", "o.png", "-p", "steady", "--set", f"fail={how}", "-q")
     assert not Path("o.png").exists()
 
 

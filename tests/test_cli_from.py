@@ -48,9 +48,7 @@ def test_the_same_run_writes_the_same_bytes(texsynth: Texsynth, made: Path) -> N
     assert Path("p_h.png").read_bytes() == Path("in/o_h.png").read_bytes()
 
 
-def test_inputs_may_lie_in_the_working_folder(
-    texsynth: Texsynth, made: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inputs_may_lie_in_the_working_folder(texsynth: Texsynth, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = Path("away/o.png").absolute()
     target.parent.mkdir()
     made.rename(target)
@@ -59,9 +57,7 @@ def test_inputs_may_lie_in_the_working_folder(
     assert Path("p.png").read_bytes() == target.read_bytes()
 
 
-def test_the_right_one_of_two_files_of_a_name_is_taken(
-    texsynth: Texsynth, made: Path, picture: Picture
-) -> None:
+def test_the_right_one_of_two_files_of_a_name_is_taken(texsynth: Texsynth, made: Path, picture: Picture) -> None:
     Path("a.png").write_bytes(Path("in/a.png").read_bytes())
     picture("in/a.png", seed=9)
     assert texsynth("synthesize", "--from", made, "-o", "p.png", "-q").code == 0
@@ -93,9 +89,7 @@ def test_flags_override(texsynth: Texsynth, made: Path) -> None:
     stage = record["preset"]["stages"][0]
     assert (stage["patch"], stage["passes"]) == (9, [1, 2])
     assert {entry["role"] for entry in record["inputs"]} == {"exemplar", "map:k", "source-mask", "init"}
-    told = json.loads(
-        texsynth("synthesize", "--from", made, "-o", "q.png", "--json", "-q", "-p", "steady").out
-    )
+    told = json.loads(texsynth("synthesize", "--from", made, "-o", "q.png", "--json", "-q", "-p", "steady").out)
     assert told["runs"][0]["record"]["preset"]["stages"][0]["patch"] == 5
 
 
@@ -129,12 +123,8 @@ def test_changed_inputs(refused: Callable[..., str], made: Path, picture: Pictur
     picture("other.png", seed=4)
     given = ("synthesize", "in/a.png", "other.png", "--from", made, "-o", "p.png")
     assert "other.png is not the exemplar of the recorded run" in refused(3, *given)
-    assert "2 inputs as exemplar, and 1" in refused(
-        3, "synthesize", "in/a.png", "--from", made, "-o", "p.png"
-    )
-    assert "gone.png does not exist" in refused(
-        3, "synthesize", "in/a.png", "gone.png", "--from", made, "-o", "p.png"
-    )
+    assert "2 inputs as exemplar, and 1" in refused(3, "synthesize", "in/a.png", "--from", made, "-o", "p.png")
+    assert "gone.png does not exist" in refused(3, "synthesize", "in/a.png", "gone.png", "--from", made, "-o", "p.png")
 
 
 def test_missing_inputs(refused: Callable[..., str], made: Path) -> None:
@@ -174,9 +164,7 @@ def test_a_damaged_record(
     assert words in refused(3, "synthesize", "--from", "o.png", "-o", "p.png")
 
 
-def test_a_name_in_a_record_is_never_a_path(
-    refused: Callable[..., str], texsynth: Texsynth, picture: Picture
-) -> None:
+def test_a_name_in_a_record_is_never_a_path(refused: Callable[..., str], texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     texsynth("synthesize", "a.png", "-o", "o.png", *QUICK)
     stored = image.read_metadata("o.png") or {}

@@ -92,17 +92,13 @@ def test_a_map_of_another_size_is_stretched_and_a_bent_one_told(texsynth: Texsyn
     picture("a.png")
     labels = picture("l.png", (32, 40), channels=1)
     picture("h.png", (33, 33), channels=1)
-    ran = texsynth(
-        "synthesize", "a.png", "-o", "o.png", "--map", "label=l.png", "--map", "h=h.png", "-p", "steady"
-    )
+    ran = texsynth("synthesize", "a.png", "-o", "o.png", "--map", "label=l.png", "--map", "h=h.png", "-p", "steady")
     assert "l.png is 40x32, stretched to 16x16: the aspect differs by 25 %" in ran.err
     assert "h.png" not in ran.err
     assert set(array("o_label.png").flatten()) <= set(labels.flatten())  # nearest makes no new labels
 
 
-def test_each_exemplar_needs_each_map(
-    texsynth: Texsynth, refused: Callable[..., str], picture: Picture
-) -> None:
+def test_each_exemplar_needs_each_map(texsynth: Texsynth, refused: Callable[..., str], picture: Picture) -> None:
     for name in ("a.png", "b.png"):
         picture(name, seed=ord(name[0]))
     low, high = np.zeros((16, 16), np.uint8), np.full((16, 16), 255, np.uint8)

@@ -23,8 +23,7 @@ SYNTH = ("synthesize", "a.png", "-o", "o.png")
 def test_quiet_default_and_verbose(texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     said = {
-        flag: texsynth(*SYNTH, "--force", "-p", "steady", *([flag] if flag else [])).err
-        for flag in ("-q", "", "-v")
+        flag: texsynth(*SYNTH, "--force", "-p", "steady", *([flag] if flag else [])).err for flag in ("-q", "", "-v")
     }
     assert said["-q"] == ""
     assert [line.split(", loss")[0] for line in said[""].splitlines()] == [
@@ -98,9 +97,7 @@ def test_ctrl_c_before_there_is_a_picture(texsynth: Texsynth, picture: Picture) 
 def test_ctrl_c_ends_a_batch_and_its_json(texsynth: Texsynth, picture: Picture) -> None:
     for name in ("in/a.png", "in/b.png"):
         picture(name)
-    ran = texsynth(
-        "synthesize", "in", "-o", "out/", "--set", "fail=interrupt", "--keep-going", "--json", *QUICK
-    )
+    ran = texsynth("synthesize", "in", "-o", "out/", "--set", "fail=interrupt", "--keep-going", "--json", *QUICK)
     told = json.loads(ran.out)
     assert ran.code == 130
     assert told["interrupted"] is True

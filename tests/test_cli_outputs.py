@@ -47,9 +47,7 @@ def test_variations_that_exist_are_refused(refused: Callable[..., str], picture:
 
 def test_an_input_is_never_overwritten(refused: Callable[..., str], picture: Picture) -> None:
     picture("a.png")
-    assert "is an input" in refused(
-        2, "synthesize", "a.png", "-o", "../" + Path.cwd().name + "/a.png", "--force"
-    )
+    assert "is an input" in refused(2, "synthesize", "a.png", "-o", "../" + Path.cwd().name + "/a.png", "--force")
     assert "is an input" in refused(2, "synthesize", "a.png", "-o", "./", "--force")
     picture("o_m.png")
     picture("maps/a_m.png")
@@ -74,9 +72,7 @@ def test_update_redoes_what_changed_and_nothing_else(texsynth: Texsynth, picture
     picture("m.png")
     base = (*SYNTH, "--update", "--map", "m=m.png", *QUICK)
     made = [texsynth(*base).out, texsynth(*base).out]
-    made += [
-        texsynth(*base, *change).out for change in ((), ("--seed", 1), ("--seed", 1), ("--set", "patch=7"))
-    ]
+    made += [texsynth(*base, *change).out for change in ((), ("--seed", 1), ("--seed", 1), ("--set", "patch=7"))]
     assert made == ["o.png\n", "", "", "o.png\n", "", "o.png\n"]
     texsynth(*base)
     picture("m.png", seed=9)
@@ -181,9 +177,7 @@ def test_json_is_one_object(texsynth: Texsynth, picture: Picture) -> None:
     assert made["record"] == image.read_metadata("o.png")
 
 
-def test_dry_run_tells_and_writes_nothing(
-    texsynth: Texsynth, refused: Callable[..., str], picture: Picture
-) -> None:
+def test_dry_run_tells_and_writes_nothing(texsynth: Texsynth, refused: Callable[..., str], picture: Picture) -> None:
     picture("in/a.png")
     before = sorted(Path().rglob("*"))
     ran = texsynth("synthesize", "in", "-o", "out/", "--dry-run", "-s", "100x50", "--seed", 4, *QUICK)

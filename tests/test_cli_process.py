@@ -89,9 +89,7 @@ def test_terminated_while_writing(tmp_path: Path, picture: Picture) -> None:
         "from texsynth.cli import main\n"
         "sys.exit(main(['synthesize', 'a.png', '-o', 'o.png', '--quality', 'draft']))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (143, "")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
@@ -132,7 +130,5 @@ def test_presets_are_listed_without_torch(tmp_path: Path) -> None:
         "assert main(['synthesize', '--help']) == 0 and main(['synthesize', '--zzz']) == 2\n"
         "print([m for m in ('torch', 'numpy', 'PIL') if m in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"

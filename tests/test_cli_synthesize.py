@@ -92,9 +92,7 @@ def test_remix_copies_from_all_and_widens_to_the_deepest(texsynth: Texsynth, pic
     deep = picture("deep.png", (20, 24), channels=4, dtype="uint16", seed=1)
     ran = texsynth("synthesize", "grey.png", "deep.png", "-o", "out.png", "-s", "48", "-p", "steady")
     assert "the exemplars differ in kind; the result has 3 channel(s) of uint16 and alpha" in ran.err
-    wide = np.concatenate(
-        [grey.astype(np.uint16).repeat(3, axis=2) * 257, np.full((16, 16, 1), 65535)], axis=2
-    )
+    wide = np.concatenate([grey.astype(np.uint16).repeat(3, axis=2) * 257, np.full((16, 16, 1), 65535)], axis=2)
     made = colours(array("out.png"))
     assert made <= colours(wide) | colours(deep)
     assert made & colours(wide)
@@ -137,9 +135,7 @@ def test_crop_cuts_exemplar_maps_and_mask_alike(texsynth: Texsynth, picture: Pic
     assert set(array("o_h.png").flatten()) <= set(height[8:20, 10:22].flatten())
 
 
-@pytest.mark.parametrize(
-    "crop", ["0,0,17,16", "0,1,16,16", "-1,0,8,8", "0,0,7,8", "0,0,8", "a,b,c,d", "0,0,8.5,8", ""]
-)
+@pytest.mark.parametrize("crop", ["0,0,17,16", "0,1,16,16", "-1,0,8,8", "0,0,7,8", "0,0,8", "a,b,c,d", "0,0,8.5,8", ""])
 def test_a_crop_that_is_none(refused: Callable[..., str], picture: Picture, crop: str) -> None:
     picture("a.png")
     assert "--crop" in refused(2, "synthesize", "a.png", "-o", "o.png", f"--crop={crop}")
@@ -155,9 +151,7 @@ def test_hidden_colours_do_not_matter(texsynth: Texsynth, tmp_path: Path) -> Non
     fields = []
     for name, pixels in (("a", values), ("b", other)):
         image.write(tmp_path / f"{name}.png", image.from_array(pixels))
-        texsynth(
-            "synthesize", f"{name}.png", "-o", f"o{name}.png", "--quality", "draft", "-q", "--save-field"
-        )
+        texsynth("synthesize", f"{name}.png", "-o", f"o{name}.png", "--quality", "draft", "-q", "--save-field")
         field = np.load(f"o{name}_field.npz")
         fields.append([field[key].tolist() for key in ("copy", "y", "x")])
     assert fields[0] == fields[1]

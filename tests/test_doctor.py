@@ -34,9 +34,7 @@ def test_for_people_it_is_one_line_each_on_stdout(capsys: pytest.CaptureFixture[
     assert "passed" in out.splitlines()[-1]
 
 
-def test_a_wrong_result_is_exit_code_1(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_result_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The trial itself notices a solver that invents colours."""
     import torch
 

@@ -252,9 +252,7 @@ def test_tiff_palette_one_bit_and_inverted(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "inverted.tif", 255 - array[..., 0], photometric="miniswhite")
     np.testing.assert_array_equal(image.to_array(image.read(tmp_path / "inverted.tif")), array[..., 0])
     tifffile.imwrite(tmp_path / "four.tif", array[..., 0] >> 4, photometric="minisblack", bitspersample=4)
-    np.testing.assert_array_equal(
-        image.to_array(image.read(tmp_path / "four.tif")), (array[..., 0] >> 4) * 17
-    )
+    np.testing.assert_array_equal(image.to_array(image.read(tmp_path / "four.tif")), (array[..., 0] >> 4) * 17)
 
 
 def test_tiff_premultiplied_alpha_is_divided_out(tmp_path: Path) -> None:
@@ -319,9 +317,7 @@ def test_orientation_is_applied(tmp_path: Path, suffix: str, orientation: int) -
 
 def test_damaged_exif_and_profile_do_not_matter(tmp_path: Path) -> None:
     for junk in (b"II*\0\xff\xff\xff\xff", b"junk", b"MM\0*\0\0\0\x08\xff\xff"):
-        content = png(
-            1, 1, 8, 0, b"\0\7", chunk(b"eXIf", junk) + chunk(b"iCCP", b"x\0\0" + zlib.compress(SRGB)[:-9])
-        )
+        content = png(1, 1, 8, 0, b"\0\7", chunk(b"eXIf", junk) + chunk(b"iCCP", b"x\0\0" + zlib.compress(SRGB)[:-9]))
         picture = image.read(put(tmp_path / "a.png", content))
         assert image.to_array(picture).tolist() == [[7]]
         assert picture.icc is None
@@ -648,9 +644,7 @@ def test_paths_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("name", "side"), [("a.webp", 16384), ("a.jpg", 65501), ("a.png", 1_000_001)])
-def test_sides_a_format_cannot_hold(
-    tmp_path: Path, name: str, side: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_sides_a_format_cannot_hold(tmp_path: Path, name: str, side: int, capfd: pytest.CaptureFixture[str]) -> None:
     for attempt in (
         lambda: image.check_writable(tmp_path / name, (side, 1)),
         lambda: image.write(tmp_path / name, image.from_array(np.zeros((1, side), np.uint8))),
@@ -670,9 +664,7 @@ def test_the_longest_side_is_written_and_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "a.webp"])
-@pytest.mark.parametrize(
-    "failure", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()]
-)
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
 @pytest.mark.parametrize("old", [b"old", None])
 def test_a_failed_write_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, failure: BaseException, old: bytes | None

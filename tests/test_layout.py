@@ -85,11 +85,7 @@ def test_files_stay_within_300_lines(path: Path) -> None:
 def test_functions_stay_within_50_lines(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-    long = {
-        f.name: length
-        for f in functions
-        if (length := (f.end_lineno or f.lineno) - f.body[0].lineno + 1) > 50
-    }
+    long = {f.name: length for f in functions if (length := (f.end_lineno or f.lineno) - f.body[0].lineno + 1) > 50}
     assert not long, f"functions of more than 50 lines: {long}"
 
 
@@ -97,9 +93,7 @@ def test_functions_stay_within_50_lines(path: Path) -> None:
 def test_a_method_file_names_its_paper(path: Path) -> None:
     words = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     assert re.search(r"\b(19|20)\d\d\b", words), "the module docstring names the paper and its year"
-    assert re.search(r"differs from the paper", words, re.IGNORECASE), (
-        "and says where the method differs from it"
-    )
+    assert re.search(r"differs from the paper", words, re.IGNORECASE), "and says where the method differs from it"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

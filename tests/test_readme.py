@@ -88,9 +88,7 @@ def test_presets_of_the_table_are_those_that_ship() -> None:
     assert sorted(re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)) == sorted(preset.names())
 
 
-def test_every_flag_of_the_readme_exists(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_flag_of_the_readme_exists(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", "200")  # so that no flag is cut
     assert main(["synthesize", "--help"]) == 0
     known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))

@@ -35,9 +35,7 @@ def made() -> tuple[Result, Job]:
     """A small remix that wraps in x, with a 16-bit map."""
     height = [np.random.default_rng(n).integers(0, 65536, (32, 40), dtype=np.uint16) for n in (1, 2)]
     job = synthesize.build(
-        synthesize.Request(
-            (spots(1), spots(2)), size="48x36", tile="x", maps={"height": height}, device="cpu"
-        )
+        synthesize.Request((spots(1), spots(2)), size="48x36", tile="x", maps={"height": height}, device="cpu")
     )
     return run.run(job, preset.resolve(quality="draft"), seed=1), job
 

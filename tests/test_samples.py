@@ -39,11 +39,7 @@ def grey(name):
 
 
 def test_readme_lists_every_file():
-    named = {
-        line.split("`")[1]
-        for line in (SAMPLES / "README.md").read_text().splitlines()
-        if line.startswith("| `")
-    }
+    named = {line.split("`")[1] for line in (SAMPLES / "README.md").read_text().splitlines() if line.startswith("| `")}
     stored = {path.name for path in SAMPLES.iterdir() if path.suffix in {".png", ".jpg", ".npy"}}
     assert named == stored == {*PICTURES, *HEIGHTS, *NORMALS, *GREYS, *OTHERS}
 

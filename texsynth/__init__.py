@@ -37,7 +37,7 @@ def synthesize(
     flatten: bool = False,
     device: str = "auto",
     threads: int | None = None,
-    max_memory: str | int = "4G",
+    max_memory: str | int = "6G",
     progress: Report | None = None,
 ) -> Result:
     """More of one exemplar, or a remix of several.

@@ -19,9 +19,7 @@ class Outcome:
     interrupted: bool = False
 
 
-def synthesize(
-    task: Task, stages: tuple[Stage, ...], rng: torch.Generator, report: Report, say: Say
-) -> Outcome:
+def synthesize(task: Task, stages: tuple[Stage, ...], rng: torch.Generator, report: Report, say: Say) -> Outcome:
     """Run every stage over its levels, coarse to fine. A KeyboardInterrupt ends the run with the canvas so far."""
     canvas: Canvas | None = None
     losses: list[tuple[str, int, int, float]] = []
@@ -30,16 +28,12 @@ def synthesize(
     spent = 0.0
     try:
         for (stage, level), cost in zip(plan, work, strict=True):
-            canvas, step = method(stage.method).begin(
-                task.at(level.scale), canvas, level, stage.settings, rng, say
-            )
+            canvas, step = method(stage.method).begin(task.at(level.scale), canvas, level, stage.settings, rng, say)
             for index in range(level.steps):
                 canvas, loss = step(canvas)
                 losses.append((stage.method, level.scale, index, loss))
                 done = (spent + cost * (index + 1) / level.steps) / sum(work)
-                report(
-                    Event(stage.method, level.scale, len(plan), index + 1, level.steps, loss, done, canvas)
-                )
+                report(Event(stage.method, level.scale, len(plan), index + 1, level.steps, loss, done, canvas))
             spent += cost
     except KeyboardInterrupt:
         return Outcome(canvas, tuple(losses), interrupted=True)

@@ -76,9 +76,7 @@ def build(name: str, plain: Mapping[str, Any], values: Mapping[str, Any] = Mappi
     stages = tuple(
         Stage(
             s["method"],
-            settings.make(
-                kinds[s["method"]], {k: v for k, v in s.items() if k != "method"}, f"preset {name}"
-            ),
+            settings.make(kinds[s["method"]], {k: v for k, v in s.items() if k != "method"}, f"preset {name}"),
         )
         for s in chosen
     )
@@ -134,11 +132,7 @@ def _plain(content: Any, name: str) -> dict[str, Any]:
     stages = rest.pop("stages")
     if rest:
         raise UsageError(f"preset {name}: {next(iter(rest))!r} stands beside `stages:`; put it into a stage")
-    if (
-        not isinstance(stages, list)
-        or not stages
-        or not all(isinstance(s, dict) and "method" in s for s in stages)
-    ):
+    if not isinstance(stages, list) or not stages or not all(isinstance(s, dict) and "method" in s for s in stages):
         raise UsageError(f"preset {name}: `stages:` is a list, and each of its entries has a `method:`")
     return {"description": described, "stages": stages}
 
@@ -159,8 +153,6 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 break  # the safe loader has its own words for that
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} stands twice", key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)

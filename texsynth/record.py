@@ -44,15 +44,11 @@ def load(path: Path, verb: str) -> dict[str, Any]:
         raise InputError(f"--from {path}: there is no such file")
     record = image.read_metadata(path)
     if record is None:
-        raise InputError(
-            f"--from {path}: it carries no texsynth record; repeat needs a picture written with one"
-        )
+        raise InputError(f"--from {path}: it carries no texsynth record; repeat needs a picture written with one")
     if not _whole(record):
         raise InputError(f"--from {path}: its record is damaged or from another program")
     if record["verb"] != verb:
-        raise InputError(
-            f"--from {path}: it was made by `texsynth {record['verb']}`, not by `texsynth {verb}`"
-        )
+        raise InputError(f"--from {path}: it was made by `texsynth {record['verb']}`, not by `texsynth {verb}`")
     return record
 
 
@@ -101,9 +97,7 @@ def _find(entry: Mapping[str, str], folders: Sequence[Path]) -> Path:
     name = Path(entry["name"]).name  # never a path, whatever the file says
     there = [folder / name for folder in folders if (folder / name).is_file()]
     if not there:
-        raise InputError(
-            f"{name}, an input of the recorded run, is neither beside the picture nor in this folder"
-        )
+        raise InputError(f"{name}, an input of the recorded run, is neither beside the picture nor in this folder")
     same = [path for path in there if _hash(path) == entry["sha256"]]
     if not same:
         raise InputError(f"{there[0]} has changed since the recorded run: its contents differ")

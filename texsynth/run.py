@@ -79,9 +79,7 @@ def check_memory(job: Job, preset: Preset) -> Estimate:
     needs = f"{width}x{height} needs about {gigabytes(cost.memory)}, above the limit of {gigabytes(limit)}"
     h, w = _scaled(job.task, low)
     if min(h, w) < SMALLEST:
-        raise ResourceError(
-            f"{needs}, and so does any smaller size; raise --max-memory or --crop the exemplar"
-        )
+        raise ResourceError(f"{needs}, and so does any smaller size; raise --max-memory or --crop the exemplar")
     raise ResourceError(f"{needs}; --size {w}x{h} fits, or raise --max-memory")
 
 

@@ -30,9 +30,7 @@ def paths(out: Path, maps: Mapping[str, Picture], save_field: bool) -> dict[str,
     suffixes = {name: _suffix(out.suffix.lower(), picture.depth) for name, picture in maps.items()}
     if save_field:
         if taken := sorted(suffixes.keys() & FIELD_FILES.keys()):
-            raise UsageError(
-                f"--map {taken[0]}: --save-field writes a file of that name; call the map something else"
-            )
+            raise UsageError(f"--map {taken[0]}: --save-field writes a file of that name; call the map something else")
         suffixes |= FIELD_FILES
     named = {name: out.with_name(f"{out.stem}_{name}{suffix}") for name, suffix in suffixes.items()}
     return {**named, "image": out}

@@ -45,9 +45,7 @@ def assign(
     for name, value in values.items():
         method, dot, key = name.rpartition(".")
         if dot and method not in kinds:
-            raise UsageError(
-                f"--set {name}: no stage has the method {method!r}{suggestion(method, list(kinds))}"
-            )
+            raise UsageError(f"--set {name}: no stage has the method {method!r}{suggestion(method, list(kinds))}")
         having = [s for s in out if (not dot or s["method"] == method) and key in _names(kinds[s["method"]])]
         if not having:
             known = sorted({n for m, kind in kinds.items() if not dot or m == method for n in _names(kind)})
@@ -62,9 +60,7 @@ def check(field: Field[Any], hint: Any, value: Any, where: str) -> Any:
     try:
         typed = _typed(hint, value, field.metadata.get("choices"))
     except (TypeError, ValueError):
-        raise UsageError(
-            f"{where}: {field.name} = {_show(value)}, but it is {describe(field, hint)}"
-        ) from None
+        raise UsageError(f"{where}: {field.name} = {_show(value)}, but it is {describe(field, hint)}") from None
     items = typed if isinstance(typed, tuple) else (typed,)
     if not all(_allowed(field.metadata, item) for item in items):
         raise UsageError(f"{where}: {field.name} = {_show(value)}, but it is {describe(field, hint)}")

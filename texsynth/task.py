@@ -38,9 +38,10 @@ class Exemplar:
 
 @dataclass(frozen=True)
 class Task:
-    """What to make: checked inputs, at full size or (`at`) at one level. After a Task no user error is possible.
+    """What to make: checked inputs, at full size or (`at`) at one level. No user error is possible after it.
 
-    size: output (height, width). tile: does the output wrap in (y, x)? init: (1, 3, h, w) start image or None.
+    size: output (height, width). tile: does the output wrap in (y, x)? init: (1, 3, h, w) start image or
+    None. max_memory: bytes that the run may take.
     """
 
     exemplars: tuple[Exemplar, ...]
@@ -48,7 +49,7 @@ class Task:
     tile: tuple[bool, bool] = (False, False)
     init: Tensor | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    max_memory: int = 4 << 30
+    max_memory: int = 6 << 30
     level: int = 0  # halvings below full size
 
     def at(self, level: int) -> Task:
@@ -66,8 +67,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Canvas:
-    """The picture so far. image: (1, 3, h, w); field: where each pixel was copied from, for methods that keep one;
-    memory: what a method hands on to its own next level, opaque to everyone else."""
+    """The picture so far.
+
+    image: (1, 3, h, w). field: where each pixel was copied from, for methods that keep one. memory: what a
+    method hands on to its own next level, opaque to everyone else.
+    """
 
     image: Tensor
     field: Field | None = None
@@ -105,10 +109,10 @@ Report = Callable[[Event], None]
 class Method(Protocol):
     """A file in methods/: these names are all that the loop and the presets use.
 
-    Settings: a frozen dataclass whose field defaults are the method's defaults (help text in field metadata).
-    schedule: the levels, coarse to fine. begin: bring the incoming canvas (None at the very start, otherwise the
-    coarser level's or the previous stage's) to this level and return it with the step that improves it.
-    estimate: peak bytes and seconds on a two-core machine. describe: lines about what was found, for `-v`.
+    Settings: a frozen dataclass whose defaults are the method's defaults (help and limits in field metadata).
+    schedule: the levels, coarse to fine. begin: bring the incoming canvas (None at the very start, otherwise
+    the coarser level's or the previous stage's) to this level, and return it with the step that improves it;
+    what it finds out on the way it says. estimate: peak bytes, and seconds on two cores.
     """
 
     Settings: type
@@ -157,8 +161,10 @@ def halved(size: int, level: int) -> int:
 
 
 def shrink(image: Tensor, level: int) -> Tensor:
-    """Box-filtered reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)); border cells average what
-    they hold, so no row is dropped and parents line up with children exactly."""
+    """Box-filtered reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)).
+
+    Border cells average what they hold, so no row is dropped and parents line up with children exactly.
+    """
     cell = 1 << level
     return F.avg_pool2d(image, cell, stride=cell, ceil_mode=True, count_include_pad=False)
 

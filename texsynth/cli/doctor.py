@@ -139,9 +139,7 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield row("weights", ", ".join(report["weights"]["files"]) or "none found; the default method needs none")
     yield row("presets", ", ".join(report["presets"]) or "none found")
     test = report["self_test"]
-    yield row(
-        "self test", f"{'passed' if test['ok'] else 'FAILED'} in {test['seconds']} s: {test['message']}"
-    )
+    yield row("self test", f"{'passed' if test['ok'] else 'FAILED'} in {test['seconds']} s: {test['message']}")
 
 
 def row(name: str, value: str) -> str:

@@ -73,14 +73,10 @@ def execute(verb: str, arguments: list[str], common: Common, build: Build) -> in
     failed: list[Entry] = []
     interrupted = _work(command, done, failed)
     if common.json:
-        print(
-            json.dumps({"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}, indent=2)
-        )
+        print(json.dumps({"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}, indent=2))
     if interrupted:
         unfinished = [entry["image"] for entry in done if entry.get("interrupted")]
-        raise failure.InterruptError(
-            f"the picture so far is {unfinished[0]}" if unfinished else failure.NOTHING
-        )
+        raise failure.InterruptError(f"the picture so far is {unfinished[0]}" if unfinished else failure.NOTHING)
     if failed:
         raise BatchError(f"{len(failed)} of {len(todo.items)} inputs failed")
     return 0

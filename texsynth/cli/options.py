@@ -26,9 +26,7 @@ PROGRESS = ("auto", "none", "jsonl")
 def _option(panel: str, names: str, text: str, metavar: str | None = None, **rest: Any) -> Any:
     """An option by its names, separated by spaces; a default other than "off" is said in its help text."""
     names_ = names.split()
-    return typer.Option(
-        *names_, help=text, metavar=metavar, rich_help_panel=panel, show_default=False, **rest
-    )
+    return typer.Option(*names_, help=text, metavar=metavar, rich_help_panel=panel, show_default=False, **rest)
 
 
 def _among(*words: str) -> Callable[[str], list[str]]:
@@ -77,9 +75,7 @@ class Common:
 
     output: Annotated[
         str | None,
-        _option(
-            OUTPUT, "-o --output", "The picture to write, or a folder. Default: STEM_VERB.png here.", "OUT"
-        ),
+        _option(OUTPUT, "-o --output", "The picture to write, or a folder. Default: STEM_VERB.png here.", "OUT"),
     ] = None
     variations: Annotated[
         int,
@@ -87,17 +83,13 @@ class Common:
     ] = 1
     pick: Annotated[
         str | None,
-        _option(
-            OUTPUT, "--pick", "Write the best variation only, as OUT.", "best", autocompletion=_among("best")
-        ),
+        _option(OUTPUT, "--pick", "Write the best variation only, as OUT.", "best", autocompletion=_among("best")),
     ] = None
     save_field: Annotated[
         bool,
         _option(OUTPUT, "--save-field", "Write where each pixel was copied from: STEM_field.npz, pictures."),
     ] = False
-    report: Annotated[
-        Path | None, _option(OUTPUT, "--report", "Write a page about the run.", "FILE.html")
-    ] = None
+    report: Annotated[Path | None, _option(OUTPUT, "--report", "Write a page about the run.", "FILE.html")] = None
     no_metadata: Annotated[bool, _option(OUTPUT, "--no-metadata", "Store no record of the run.")] = False
     force: Annotated[bool, _option(OUTPUT, "--force", "Overwrite what exists.")] = False
     skip_existing: Annotated[bool, _option(OUTPUT, "--skip-existing", "Keep what exists.")] = False
@@ -110,9 +102,7 @@ class Common:
 
     size: Annotated[
         str | None,
-        _option(
-            TEXTURE, "-s --size", "Pixels, N for a square, or a factor. Default: the verb's own.", "WxH|N|2x"
-        ),
+        _option(TEXTURE, "-s --size", "Pixels, N for a square, or a factor. Default: the verb's own.", "WxH|N|2x"),
     ] = None
     tile: Annotated[
         str | None,
@@ -124,9 +114,7 @@ class Common:
             autocompletion=_among("none", "x", "y", "xy"),
         ),
     ] = None
-    seed: Annotated[
-        int | None, _option(TEXTURE, "--seed", "Same seed, same picture. Default: 0.", "N", min=0)
-    ] = None
+    seed: Annotated[int | None, _option(TEXTURE, "--seed", "Same seed, same picture. Default: 0.", "N", min=0)] = None
 
     method: Annotated[
         str | None,
@@ -160,9 +148,7 @@ class Common:
     ] = None
     sets: Annotated[
         list[str] | None,
-        _option(
-            PRESET, "--set", "Change a setting (see `texsynth presets show NAME`); repeatable.", "KEY=VALUE"
-        ),
+        _option(PRESET, "--set", "Change a setting (see `texsynth presets show NAME`); repeatable.", "KEY=VALUE"),
     ] = None
     model: Annotated[
         Path | None, _option(PRESET, "--model", "A trained network, for methods that use one.", "FILE")
@@ -185,8 +171,8 @@ class Common:
         int | None, _option(MACHINE, "--threads", "CPU threads. Default: torch's choice.", "N", min=1)
     ] = None
     max_memory: Annotated[
-        str, _option(MACHINE, "--max-memory", "Refuse to start what needs more. Default: 4G.", "4G")
-    ] = "4G"
+        str, _option(MACHINE, "--max-memory", "Refuse to start what needs more. Default: 6G.", "6G")
+    ] = "6G"
     dry_run: Annotated[
         bool, _option(MACHINE, "--dry-run", "Say what would be done, its memory and time; write nothing.")
     ] = False

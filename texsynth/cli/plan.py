@@ -103,9 +103,7 @@ def _batch(sources: Sequence[Path], folder: Path) -> Plan:
         while out in taken:
             number += 1
             kind = source.suffix.lower().lstrip(".")
-            out = folder / (
-                f"{source.stem}_{kind}{suffix}" if number == 2 else f"{source.stem}_{kind}{number}{suffix}"
-            )
+            out = folder / (f"{source.stem}_{kind}{suffix}" if number == 2 else f"{source.stem}_{kind}{number}{suffix}")
         if out != wanted:
             notices.append(f"{source.name} is written as {out.name}, because {wanted.name} is taken")
         taken.add(out)

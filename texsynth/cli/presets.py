@@ -58,9 +58,7 @@ def show(
         for s in chosen.stages
     ]
     if as_json:
-        print(
-            json.dumps({"name": chosen.name, "description": chosen.description, "stages": stages}, indent=2)
-        )
+        print(json.dumps({"name": chosen.name, "description": chosen.description, "stages": stages}, indent=2))
         return 0
     print(f"{chosen.name}: {chosen.description}")
     for stage in stages:

@@ -68,7 +68,5 @@ def _preset(common: Common, stored: dict[str, Any] | None) -> Preset:
     for flag in ("model", "weights"):
         if getattr(common, flag) is not None:
             methods = ", ".join(stage.method for stage in chosen.stages)
-            raise UsageError(
-                f"--{flag}: preset {chosen.name} uses none (method {methods}); leave the flag out"
-            )
+            raise UsageError(f"--{flag}: preset {chosen.name} uses none (method {methods}); leave the flag out")
     return chosen

@@ -18,10 +18,7 @@ def takes_common(verb: Callable[..., int]) -> Callable[..., int]:
     """
     hints = get_type_hints(Common, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
-    shared = [
-        inspect.Parameter(f.name, keyword, default=f.default, annotation=hints[f.name])
-        for f in fields(Common)
-    ]
+    shared = [inspect.Parameter(f.name, keyword, default=f.default, annotation=hints[f.name]) for f in fields(Common)]
     own_hints = get_type_hints(verb, include_extras=True)
     parameters = [p for p in inspect.signature(verb).parameters.values() if p.name != "common"]
     own = [p.replace(annotation=own_hints[p.name]) for p in parameters]

@@ -21,7 +21,7 @@ class Basis:
     @property
     def patch(self) -> int:
         """Side of the windows, odd."""
-        return self.kernel.shape[-1]
+        return int(self.kernel.shape[-1])
 
     def describe(self, padded: Tensor) -> Tensor:
         """(1, 3, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm of an average window is 1."""
@@ -30,9 +30,7 @@ class Basis:
         return ((out.flatten(1).T - self.mean) * scale).contiguous()
 
 
-def fit(
-    images: list[Tensor], patch: int, components: int, rng: torch.Generator, samples: int = 8192
-) -> Basis:
+def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator, samples: int = 8192) -> Basis:
     """Principal directions of up to `samples` random k x k windows drawn from `images`, each (1, 3, H, W), H, W >= k.
 
     A Gaussian window weights the centre over the corners (sigma = patch / 3): corners far from the pixel that is

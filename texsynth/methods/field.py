@@ -30,6 +30,7 @@ from texsynth.solver.sweep import Space, sweep
 from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
 
+SEAMS = 0.5  # share of the proportion price that single pixels pay: all of it would tear objects apart
 PHASE = 0.5  # price of a block that is out of step with the lattice, in variances
 
 
@@ -37,9 +38,7 @@ PHASE = 0.5  # price of a block that is out of step with the lattice, in varianc
 class Settings:
     """Defaults of the field solver. Prices are relative to the exemplar's variance."""
 
-    patch: int = setting(
-        default=9, metadata={"help": "side of the windows compared, odd", "min": 3, "max": 31}
-    )
+    patch: int = setting(default=9, metadata={"help": "side of the windows compared, odd", "min": 3, "max": 31})
     components: int = setting(
         default=24, metadata={"help": "principal directions kept of a window", "min": 3, "max": 243}
     )
@@ -59,17 +58,12 @@ class Settings:
     overlap: float = setting(
         default=0.5, metadata={"help": "overlap of the first pieces, in their sides", "min": 0.1, "max": 0.5}
     )
-    tries: int = setting(
-        default=32, metadata={"help": "matches cut to compare, per piece", "min": 1, "max": 256}
-    )
+    tries: int = setting(default=32, metadata={"help": "matches cut to compare, per piece", "min": 1, "max": 256})
     rounds: int = setting(default=24, metadata={"help": "rounds of mending old seams", "min": 0, "max": 1000})
-    spread: float = setting(
-        default=0.1, metadata={"help": "price of repeats near by", "min": 0.0, "max": 10.0}
-    )
+    spread: float = setting(default=0.1, metadata={"help": "price of repeats near by", "min": 0.0, "max": 10.0})
     proportion: float = setting(
         default=0.1, metadata={"help": "price that keeps the exemplar's proportions", "min": 0.0, "max": 10.0}
     )
-    balance: float = 0.05  # TODO
     occurrence: float = setting(
         default=0.0, metadata={"help": "price of pixels used more than even", "min": 0.0, "max": 10.0}
     )
@@ -92,9 +86,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.patch % 2 == 0:
-            raise UsageError(
-                f"patch = {self.patch}, but a window has an odd side; {self.patch + 1} is the nearest"
-            )
+            raise UsageError(f"patch = {self.patch}, but a window has an odd side; {self.patch + 1} is the nearest")
         if not self.passes:
             raise UsageError("passes is empty; at least one number is needed")
 
@@ -137,7 +129,7 @@ def begin(
         before, psi = canvas.field, canvas.memory.psi
         assert before is not None
         psi = potential.ascend(psi, atlas, before.index, *colours)
-        price = potential.prices(atlas, before.index, psi, settings.balance, settings.occurrence)
+        price = potential.prices(atlas, before.index, psi, settings.proportion * SEAMS, settings.occurrence)
         after = sweep(before, space, price, settings.kappa)
         return Canvas(after.image(), after, Memory(atlas, similar, psi)), float(after.cost.mean())
 
@@ -147,10 +139,7 @@ def begin(
 def _describe(atlas: Atlas, settings: Settings, rng: torch.Generator) -> tuple[windows.Basis, Tensor]:
     """The basis of this level's windows, and the descriptors of all source pixels (N, D)."""
     margin, pictures = settings.patch // 2, atlas.picture(atlas.colours)
-    planes = [
-        p[None, :, : h + 2 * margin, : w + 2 * margin]
-        for p, (h, w) in zip(pictures, atlas.shapes, strict=True)
-    ]
+    planes = [p[None, :, : h + 2 * margin, : w + 2 * margin] for p, (h, w) in zip(pictures, atlas.shapes, strict=True)]
     basis = windows.fit(planes, settings.patch, settings.components, rng)
     return basis, torch.cat([basis.describe(F.pad(p[None], (margin,) * 4)) for p in pictures])
 
@@ -164,9 +153,7 @@ def _start(
     psi = torch.zeros(atlas.homes, device=task.device)
     steer = None if image is not None else _steer(task, atlas, settings, say)
     block = settings.block * min(min(size) for size in atlas.exemplars)
-    if (
-        steer is not None
-    ):  # what the lattice keeps in step needs no large pieces, and varies more with small ones
+    if steer is not None:  # what the lattice keeps in step needs no large pieces, and varies more with small ones
         block *= 0.8
     blocks = largest_blocks(atlas, max(4, round(block)), settings.overlap, rng)
     if image is not None:
@@ -208,6 +195,8 @@ def _steer(task: Task, atlas: Atlas, settings: Settings, say: Say) -> Steer | No
         say(f"lattice: none ({peak})")
         return None
     say(f"lattice: {found.describe(2**task.level)}")
+    if bent := lattice.bending(found, task.size, task.tile):
+        say(f"lattice: {bent}")
     return lattice.steer(found, exemplar, atlas, task.size, task.tile, PHASE)
 
 

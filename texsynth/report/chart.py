@@ -41,9 +41,7 @@ def _axes(low: float, high: float) -> str:
     for share in (0.0, 0.5, 1.0):
         y = TOP + share * (HEIGHT - TOP - BOTTOM)
         lines.append(f'<path class="axis" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        lines.append(
-            f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{high - share * (high - low):.3g}</text>'
-        )
+        lines.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{high - share * (high - low):.3g}</text>')
     return "".join(lines)
 
 

@@ -102,9 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command; prints where the sheet is. Pictures that fail are told and left out: exit code 6."""
     options = parser().parse_args(arguments)
     try:
-        chosen = preset.resolve(
-            preset=options.preset, quality=options.quality, values=settings.parse(options.set)
-        )
+        chosen = preset.resolve(preset=options.preset, quality=options.quality, values=settings.parse(options.set))
         failed = sheet_of(options, chosen)
     except TexsynthError as error:
         sys.exit(complain(str(error), error.exit_code))
@@ -145,15 +143,11 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("folder", type=Path, metavar="DIR")
     out.add_argument("-o", "--output", type=Path, required=True, help="the sheet, a new or existing picture")
     out.add_argument("-s", "--size", default="512", help="of the results, as in texsynth synthesize (512)")
-    out.add_argument(
-        "--crop-to", type=int, default=256, help="shorter side of larger exemplars, resized (256)"
-    )
+    out.add_argument("--crop-to", type=int, default=256, help="shorter side of larger exemplars, resized (256)")
     out.add_argument("--native", action="store_true", help="leave exemplars at their own size")
     out.add_argument("-p", "--preset", help="preset name or file")
     out.add_argument("--quality", choices=("draft", "normal", "high"))
-    out.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting (repeatable)"
-    )
+    out.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting (repeatable)")
     out.add_argument("--seed", type=int, default=0)
     out.add_argument("--columns", type=int, default=2, help="pairs side by side (2)")
     out.add_argument("--scale", type=float, default=1.0, help="of the pictures on the sheet (1)")

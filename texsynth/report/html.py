@@ -78,9 +78,7 @@ def field_figures(result: Result) -> Iterator[str]:
     yield figure(Picture(pictures.coordinate_picture(field)), "Source of each pixel: red is x, green is y")
     if planes > 1:
         yield figure(Picture(pictures.plane_picture(field)), f"Exemplar and copy ({', '.join(field.copies)})")
-    yield figure(
-        Picture(pictures.cost_picture(field)), "Misfit of the surroundings: pale is the worst percent"
-    )
+    yield figure(Picture(pictures.cost_picture(field)), "Misfit of the surroundings: pale is the worst percent")
 
 
 def repeated(picture: Picture, tile: tuple[bool, bool]) -> Picture:
@@ -95,9 +93,7 @@ def figure(picture: Picture, caption: str) -> str:
     note = "" if max(picture.height, picture.width) <= LONGEST else ", shown reduced"
     source = f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
     text = f"{html.escape(caption)} <small>{picture.width} x {picture.height}{note}</small>"
-    return (
-        f'<figure><img src="{source}" alt="{html.escape(caption)}"><figcaption>{text}</figcaption></figure>'
-    )
+    return f'<figure><img src="{source}" alt="{html.escape(caption)}"><figcaption>{text}</figcaption></figure>'
 
 
 def png(picture: Picture) -> bytes:
@@ -139,9 +135,7 @@ def tables(record: Mapping[str, Any]) -> Iterator[str]:
 
 def table(caption: str, values: Mapping[str, Any]) -> str:
     """Two columns, keys and values."""
-    rows = "".join(
-        f"<tr><th>{html.escape(str(key))}</th><td>{cell(value)}</td></tr>" for key, value in values.items()
-    )
+    rows = "".join(f"<tr><th>{html.escape(str(key))}</th><td>{cell(value)}</td></tr>" for key, value in values.items())
     head = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     return f"<table>{head}{rows}</table>"
 

@@ -36,9 +36,7 @@ def compare(atlas: Atlas, table: Tensor, count: int, rng: torch.Generator, chunk
     return out
 
 
-def refine(
-    atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, used: Tensor, chunk: int = 16384
-) -> Tensor:
+def refine(atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, used: Tensor, chunk: int = 16384) -> Tensor:
     """One level finer: every parent's picks, doubled, and the best of the 3 x 3 places round each.
 
     used: flat indices that the field points to; only they and their surroundings are refined, so that the cost follows

@@ -33,15 +33,17 @@ class Lattice:
         inverse = torch.linalg.inv(self.vectors)
         axes = torch.diag(torch.tensor([float(size[0]), float(size[1])]))
         cells = axes @ inverse  # canvas sides in lattice units
-        wraps = torch.tensor(tile)[:, None]
-        return torch.linalg.inv(torch.where(wraps, cells.round(), cells)) @ axes
+        whole = torch.where(torch.tensor(tile)[:, None], cells.round(), cells)
+        if abs(float(torch.linalg.det(whole))) < 0.5:  # the canvas holds less than a cell: nothing to bend to
+            return self.vectors
+        bent: Tensor = torch.linalg.inv(whole) @ axes
+        return bent
 
 
 def find(image: Tensor) -> Lattice | None:
     """The lattice of (1, 3, H, W), or None when no two independent peaks stand out."""
-    peaks = _peaks(autocorrelation(image))
-    if len(peaks) == 0:
-        return None
+    correlation = autocorrelation(image)
+    peaks = _peaks(correlation)
     first = _shortest(peaks)
     if first is None:
         return None
@@ -50,7 +52,6 @@ def find(image: Tensor) -> Lattice | None:
     second = _shortest(peaks[cross > 0.4])
     if second is None:
         return None
-    correlation = autocorrelation(image)
     vectors = torch.stack([_sharpen(correlation, first[1:]), _sharpen(correlation, second[1:])])
     return Lattice(vectors, float(min(first[0], second[0])))
 
@@ -75,9 +76,17 @@ def steer(
         _, sy, sx = atlas.split(index)
         cells = torch.stack([sy, sx], -1).float() @ own - torch.stack([y, x], -1).float() @ canvas - phase
         off = ((cells - cells.round()) @ vectors).norm(dim=-1)
-        return price * (off / tolerance).square().clamp(max=1)
+        charged: Tensor = price * (off / tolerance).square().clamp(max=1)
+        return charged
 
     return charge
+
+
+def bending(lattice: Lattice, size: tuple[int, int], tile: tuple[bool, bool]) -> str | None:
+    """How a tiling canvas stretches the lattice, in words; None when it need not."""
+    change = torch.linalg.inv(lattice.vectors) @ lattice.bent(size, tile) - torch.eye(2)
+    most = 100 * float(change.abs().max())
+    return f"bent by up to {most:.1f}% so that whole cells fit" if most > 0.05 else None
 
 
 def autocorrelation(image: Tensor) -> Tensor:
@@ -91,7 +100,8 @@ def autocorrelation(image: Tensor) -> Tensor:
     whole = torch.fft.fftshift(raw / count)
     ry, rx = int(h * LONGEST), int(w * LONGEST)
     part = whole[h - ry : h + ry + 1, w - rx : w + rx + 1]
-    return part / part[ry, rx].clamp(min=1e-9)
+    normalised: Tensor = part / part[ry, rx].clamp(min=1e-9)
+    return normalised
 
 
 def _peaks(correlation: Tensor) -> Tensor:
@@ -148,7 +158,8 @@ def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int]
 
     A canvas that holds six and a half rows of a texture has too much of one half: which half is ours to choose.
     """
-    cells = _phase(_positions(image.shape[2:], image.shape[2:]) @ torch.linalg.inv(lattice.vectors), grid)
+    h, w = image.shape[2], image.shape[3]
+    cells = _phase(_positions((h, w), (h, w)) @ torch.linalg.inv(lattice.vectors), grid)
     total = torch.zeros(grid * grid, 3).index_add_(0, cells, image[0].flatten(1).T)
     count = torch.bincount(cells, minlength=grid * grid)[:, None]
     mean = image.mean((2, 3))

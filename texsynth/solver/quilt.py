@@ -154,10 +154,7 @@ def _use(quilt: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor) -> Tensor:
     offset = torch.arange(-reach, reach + 1, blocks.cell, device=top.device)
     fade = torch.exp(-0.5 * (offset / (0.5 * reach)) ** 2)
     at = [top[:, axis, None] + blocks.side // 2 + offset for axis in (0, 1)]
-    seen = [
-        ((a >= 0) & (a < n) | wrap) * fade
-        for a, n, wrap in zip(at, (quilt.h, quilt.w), quilt.wraps, strict=True)
-    ]
+    seen = [((a >= 0) & (a < n) | wrap) * fade for a, n, wrap in zip(at, (quilt.h, quilt.w), quilt.wraps, strict=True)]
     inside = offset.abs() <= blocks.side // 2
     weight = seen[0][:, :, None] * seen[1][:, None, :] * ~(inside[:, None] & inside)
     where = (at[0] % quilt.h)[:, :, None] * quilt.w + (at[1] % quilt.w)[:, None, :]

@@ -127,9 +127,7 @@ def role_of(name: str) -> str:
 def per_exemplar(sources: Sequence[Source], exemplars: int, flag: str) -> None:
     """Check that a repeatable option was given once for each exemplar."""
     if len(sources) != exemplars:
-        raise UsageError(
-            f"{flag}: {len(sources)} given for {exemplars} exemplar(s); give it once for each, in order"
-        )
+        raise UsageError(f"{flag}: {len(sources)} given for {exemplars} exemplar(s); give it once for each, in order")
 
 
 def _mapped(picture: Picture, change: Callable[[Tensor], Tensor]) -> Picture:

@@ -29,7 +29,7 @@ class Request:
     init: Source | None = None
     flatten: bool = False
     device: str = "auto"
-    max_memory: str | int = "4G"
+    max_memory: str | int = "6G"
 
 
 def build(request: Request) -> Job:
@@ -46,9 +46,7 @@ def build(request: Request) -> Job:
     named = [(inputs.cropped(picture, box, entry.name), entry.name) for picture, entry in read]
     for picture, name in named:
         image.check_exemplar_size(picture, name)
-    pictures = inputs.alike(
-        [_lit(p, name, request.flatten, note) for p, name in named], "the exemplars", note
-    )
+    pictures = inputs.alike([_lit(p, name, request.flatten, note) for p, name in named], "the exemplars", note)
     masks, mask_inputs = _masks(request, sizes, box, note)
     maps, map_inputs = _maps(request, sizes, box, note)
     size = values.size(request.size, inputs.extent(pictures[0]))

@@ -38,13 +38,9 @@ def crop(value: str | Sequence[int]) -> tuple[int, int, int, int]:
     try:
         x, y, width, height = (int(part) for part in parts)
     except ValueError:
-        raise UsageError(
-            f"--crop {value!r} is not X,Y,W,H in whole pixels, for example 0,0,128,128"
-        ) from None
+        raise UsageError(f"--crop {value!r} is not X,Y,W,H in whole pixels, for example 0,0,128,128") from None
     if min(width, height) < SMALLEST or min(x, y) < 0:
-        raise UsageError(
-            f"--crop {value!r}: X and Y start at 0, and W and H need at least {SMALLEST} pixels each"
-        )
+        raise UsageError(f"--crop {value!r}: X and Y start at 0, and W and H need at least {SMALLEST} pixels each")
     return x, y, width, height
 
 
