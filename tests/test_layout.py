@@ -15,8 +15,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Lowest first. A module may import modules of its own layer and of those below it, never of those above.
 LAYERS = (
-    ("task", "image", "codecs", "errors", "light"),
-    ("losses", "features", "sources", "similar", "align", "quilt", "lattice", "guidance", "metrics"),
+    ("task", "image", "codecs", "errors", "light", "machine"),
+    ("losses", "features", "sources", "solver", "guidance", "metrics"),
     ("methods", "loop"),
     ("settings", "preset", "job", "verbs", "run", "save", "record", "report"),
     ("api", "cli", "__main__"),

@@ -27,7 +27,8 @@ class Basis:
         """(1, 3, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm of an average window is 1."""
         out = F.conv2d(padded, self.kernel)[0]
         scale = self.variance**-0.5
-        return ((out.flatten(1).T - self.mean) * scale).contiguous()
+        table: Tensor = (out.flatten(1).T - self.mean) * scale
+        return table.contiguous()
 
 
 def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator, samples: int = 8192) -> Basis:

@@ -26,7 +26,8 @@ from texsynth.solver import jumps, lattice, potential
 from texsynth.solver.align import align
 from texsynth.solver.blocks import largest_blocks
 from texsynth.solver.quilt import Rules, Steer, lay, mend
-from texsynth.solver.sweep import Space, sweep
+from texsynth.solver.space import Space, describe, find_basis, surroundings
+from texsynth.solver.sweep import sweep
 from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
 
@@ -113,35 +114,30 @@ def begin(
 ) -> tuple[Canvas, Step]:
     """Bring the canvas to this level (a quilt at first) and return it with the pass that improves it."""
     atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
-    basis, table = _describe(atlas, settings, rng)
+    basis = find_basis(atlas, settings.patch, settings.components, rng)
     if canvas is None or canvas.field is None:
+        described, table = atlas.valid, describe(atlas, basis, atlas.valid)
         field, psi = _start(task, canvas, atlas, basis, table, settings, rng, say)
         similar = jumps.compare(atlas, table, settings.similar, rng)
     else:
         past: Memory = canvas.memory
         field = align(double(canvas.field, atlas, task.size), settings.align, rng)
-        similar = jumps.refine(atlas, table, past.jumps, past.atlas, field.index)
+        described = surroundings(atlas, field.index)
+        table = describe(atlas, basis, described)
+        similar = jumps.refine(atlas, table, past.jumps, past.atlas, described)
         psi = torch.zeros(atlas.homes, device=task.device)
-    space = Space(atlas, basis, table, similar)
+    space = Space(atlas, basis, table, described, similar)
     colours = potential.palette(atlas)
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
         assert before is not None
         psi = potential.ascend(psi, atlas, before.index, *colours)
-        price = potential.prices(atlas, before.index, psi, settings.proportion * SEAMS, settings.occurrence)
+        price = potential.prices(atlas, before.index, psi, described, settings.proportion * SEAMS, settings.occurrence)
         after = sweep(before, space, price, settings.kappa)
         return Canvas(after.image(), after, Memory(atlas, similar, psi)), float(after.cost.mean())
 
     return Canvas(field.image(), field, Memory(atlas, similar, psi)), step
-
-
-def _describe(atlas: Atlas, settings: Settings, rng: torch.Generator) -> tuple[windows.Basis, Tensor]:
-    """The basis of this level's windows, and the descriptors of all source pixels (N, D)."""
-    margin, pictures = settings.patch // 2, atlas.picture(atlas.colours)
-    planes = [p[None, :, : h + 2 * margin, : w + 2 * margin] for p, (h, w) in zip(pictures, atlas.shapes, strict=True)]
-    basis = windows.fit(planes, settings.patch, settings.components, rng)
-    return basis, torch.cat([basis.describe(F.pad(p[None], (margin,) * 4)) for p in pictures])
 
 
 def _start(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from texsynth.sources import Atlas
 
@@ -36,16 +35,18 @@ def compare(atlas: Atlas, table: Tensor, count: int, rng: torch.Generator, chunk
     return out
 
 
-def refine(atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, used: Tensor, chunk: int = 16384) -> Tensor:
+def refine(
+    atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, described: Tensor, chunk: int = 16384
+) -> Tensor:
     """One level finer: every parent's picks, doubled, and the best of the 3 x 3 places round each.
 
-    used: flat indices that the field points to; only they and their surroundings are refined, so that the cost follows
-    the output where the exemplar is larger. (Nc, count) -> (N, count) int32.
+    described: (N,) bool, the pixels that have a descriptor; the others get no jumps and are none.
+    (Nc, count) -> (N, count) int32.
     """
     count = parents.shape[1]
     out = torch.arange(len(table), dtype=torch.int32, device=table.device)[:, None].repeat(1, count)
     shifts = [dy * atlas.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    for some in _surroundings(atlas, used).split(chunk):
+    for some in described.nonzero()[:, 0].split(chunk):
         plane, y, x = atlas.split(some)
         parent = coarse.join(plane, y // 2, x // 2)
         query = table[some]
@@ -55,7 +56,7 @@ def refine(atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, used: Te
             best, pick = torch.full(some.shape, torch.inf, device=some.device), some
             for shift in shifts:
                 near = centre + shift
-                distance = (table[near] - query).square_().sum(1).masked_fill_(~atlas.valid[near], torch.inf)
+                distance = (table[near] - query).square_().sum(1).masked_fill_(~described[near], torch.inf)
                 better = distance < best
                 best, pick = torch.where(better, distance, best), torch.where(better, near, pick)
             out[some, k] = pick.int()
@@ -66,11 +67,3 @@ def _places(atlas: Atlas, index: Tensor) -> Tensor:
     """(n, 2) positions in which planes lie far apart."""
     plane, y, x = atlas.split(index)
     return torch.stack([y + plane * (atlas.rows + APART), x], 1).float()
-
-
-def _surroundings(atlas: Atlas, used: Tensor) -> Tensor:
-    """Valid pixels within two of the used ones, flat."""
-    mark = torch.zeros(len(atlas.valid), device=used.device)
-    mark[used.flatten()] = 1
-    wide = F.max_pool2d(mark.view(atlas.planes, 1, atlas.rows, atlas.row), 5, stride=1, padding=2)
-    return ((wide.flatten() > 0) & atlas.valid).nonzero()[:, 0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from texsynth.sources import Atlas, blur_homes, usage
 
@@ -27,25 +26,15 @@ def ascend(psi: Tensor, atlas: Atlas, index: Tensor, palette: Tensor, mean: Tens
     return (psi + RATE * excess + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
 
 
-def prices(atlas: Atlas, index: Tensor, psi: Tensor, proportion: float, occurrence: float) -> Tensor:
-    """(N,) price of copying from each atlas pixel, infinite where that is not allowed.
+def prices(atlas: Atlas, index: Tensor, psi: Tensor, allowed: Tensor, proportion: float, occurrence: float) -> Tensor:
+    """(N,) price of copying from each atlas pixel, infinite where that is not `allowed`, (N,) bool.
 
-    occurrence: price of one use more than even within 5 x 5 source pixels (Zhou et al. 2023's term; Kaspar et al. 2015).
+    occurrence: price of one use more than even, in 5 x 5 source pixels (Zhou et al. 2023; Kaspar et al. 2015).
     """
     price = proportion * psi
     if occurrence > 0:
         price = price + occurrence * (blur_homes(atlas, usage(atlas, index), 5) - 1).clamp(min=0)
-    return torch.where(atlas.valid, price[atlas.home], torch.inf)
-
-
-def finer(psi: Tensor, coarse: Atlas, atlas: Atlas) -> Tensor:
-    """The potential one level finer, (coarse homes,) -> (homes,)."""
-    parts, start = [], 0
-    for (h, w), size in zip(coarse.exemplars, atlas.exemplars, strict=True):
-        picture = psi[start : start + h * w].view(1, 1, h, w)
-        parts.append(F.interpolate(picture, size, mode="bilinear").flatten())
-        start += h * w
-    return torch.cat(parts)
+    return torch.where(allowed, price[atlas.home], torch.inf)
 
 
 def palette(atlas: Atlas) -> tuple[Tensor, Tensor]:

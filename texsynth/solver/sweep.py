@@ -6,28 +6,15 @@ whole window is copied in one piece already match exactly and are left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.features.windows import Basis
-from texsynth.sources import Atlas, Field
+from texsynth.solver.space import STRIP, Space
+from texsynth.sources import Field
 
-STRIP = 1 << 17  # pixels whose windows are described at once: bounds the memory
 CHUNK = 1 << 14  # pixels whose candidates are compared at once: stays in the cache
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
-
-
-@dataclass(frozen=True)
-class Space:
-    """What one level copies from. table: (N, D) descriptors of all source pixels; jumps: (N, K) look-alikes."""
-
-    atlas: Atlas
-    basis: Basis
-    table: Tensor
-    jumps: Tensor
 
 
 def sweep(field: Field, space: Space, price: Tensor, kappa: float) -> Field:
