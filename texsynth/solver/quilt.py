@@ -69,7 +69,10 @@ def lay(
     (ys, h), (xs, w) = (_grid(length, wraps, blocks) for length, wraps in zip(size, tile, strict=True))
     empty = torch.zeros(h * w, dtype=torch.long, device=device)
     quilt = Quilt(h, w, tile, empty, empty.bool(), torch.zeros(atlas.homes, device=device))
+    colours = palette(atlas)
     for wave in _waves(ys, xs):
+        if quilt.painted.any():
+            quilt.psi = ascend(quilt.psi, atlas, quilt.index[quilt.painted], *colours)
         for top in torch.tensor(wave, device=device).split(BATCH):
             _place(quilt, atlas, blocks, top, rules, rng, mend=False)
     return quilt
@@ -78,9 +81,9 @@ def lay(
 def mend(quilt: Quilt, atlas: Atlas, blocks: Blocks, rules: Rules, rounds: int, rng: torch.Generator) -> None:
     """Cover old seams by new blocks wherever that lowers the total price: `rounds` grids, each shifted at random, with
     one step of the potential (`potential.ascend`) before each."""
-    colours, mean = palette(atlas)
+    colours = palette(atlas)
     for _ in range(rounds):
-        quilt.psi = ascend(quilt.psi, atlas, quilt.index, colours, mean)
+        quilt.psi = ascend(quilt.psi, atlas, quilt.index, *colours)
         for top in _scatter(quilt, blocks.side, rng).to(atlas.home.device).split(BATCH):
             _place(quilt, atlas, blocks, top, rules, rng, mend=True)
 

@@ -1,0 +1,298 @@
+"""Planes of source pixels and the fields that point into them: nothing is lost, mixed up or copied from where it may not
+be."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from texsynth import sources
+from texsynth.errors import UsageError
+from texsynth.sources import COPIES, COPY_SETS, Atlas, Field, build_atlas
+from texsynth.task import Exemplar, Task, halved
+
+ALL = COPY_SETS["all"]
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def task(*sizes: tuple[int, int], size: tuple[int, int] = (24, 28), holes: float = 0.0) -> Task:
+    """Exemplars of random pixels, a share `holes` of which may not be copied."""
+    made = []
+    for number, (h, w) in enumerate(sizes):
+        valid = noise(1, 1, h, w, seed=100 + number) >= holes if holes else None
+        made.append(Exemplar(f"e{number}", noise(1, 3, h, w, seed=number), valid))
+    return Task(tuple(made), size)
+
+
+def scattered(atlas: Atlas, size: tuple[int, int], seed: int = 0) -> Field:
+    """A field of random pointers at what may be copied."""
+    usable = atlas.valid.nonzero()[:, 0]
+    index = usable[torch.randint(len(usable), size, generator=torch.Generator().manual_seed(seed))]
+    return Field(index, torch.zeros(size), atlas, (False, False))
+
+
+def whole_plane(atlas: Atlas, plane: int) -> Field:
+    """The field that copies one plane from corner to corner."""
+    h, w = atlas.shapes[plane]
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    return Field(atlas.join(torch.full_like(y, plane), y, x), torch.zeros(h, w), atlas, (False, False))
+
+
+@pytest.fixture
+def mixed() -> Atlas:
+    """Two exemplars of different shapes in all copies."""
+    return build_atlas(task((12, 17), (9, 8)), ALL, 4)
+
+
+def test_split_and_join_are_inverse(mixed: Atlas) -> None:
+    inside = mixed.valid.nonzero()[:, 0]
+    assert len(inside) == 8 * (12 * 17 + 9 * 8)
+    plane, y, x = mixed.split(inside)
+    assert torch.equal(mixed.join(plane, y, x), inside)
+    assert (int(y.min()), int(x.min())) == (0, 0)
+    for number, (h, w) in enumerate(mixed.shapes):
+        mine = plane == number
+        assert (int(y[mine].max()), int(x[mine].max())) == (h - 1, w - 1)
+
+
+def test_join_clips_into_the_plane_it_is_given(mixed: Atlas) -> None:
+    for plane, (h, w) in enumerate(mixed.shapes):
+        p = torch.full((4,), plane)
+        index = mixed.join(p, torch.tensor([-5, -1, h, 99]), torch.tensor([w, -3, 99, 2]))
+        assert [t.tolist() for t in mixed.split(index)] == [p.tolist(), [0, 0, h - 1, h - 1], [w - 1, 0, w - 1, 2]]
+
+
+def test_neighbours_are_one_and_a_row_apart(mixed: Atlas) -> None:
+    index = whole_plane(mixed, 3).index
+    assert (index[:, 1:] - index[:, :-1] == 1).all()
+    assert (index[1:] - index[:-1] == mixed.row).all()
+
+
+def test_the_margin_is_never_valid_and_has_no_home(mixed: Atlas) -> None:
+    inside = torch.cat([whole_plane(mixed, p).index.flatten() for p in range(mixed.planes)])
+    outside = torch.ones(len(mixed.valid), dtype=torch.bool)
+    outside[inside] = False
+    assert not mixed.valid[outside].any()
+    assert (mixed.home[outside] == -1).all()
+    assert (mixed.home[inside] >= 0).all()
+    plane, y, x = mixed.split(torch.arange(len(mixed.valid)))
+    assert plane.max() == mixed.planes - 1
+    near = (y < 0) | (x < 0)
+    assert outside[near].all()
+
+
+@pytest.mark.parametrize("margin", [3, 20])
+def test_the_margin_continues_the_picture_by_reflection(margin: int) -> None:
+    """Also where the margin is wider than the picture."""
+    atlas = build_atlas(task((12, 17)), ("none",), margin)
+    padded = atlas.picture(atlas.colours)[0]
+    image, period = noise(1, 3, 12, 17)[0], (22, 32)
+    for y, x in ((-margin, -margin), (-1, 3), (12, 5), (12 + margin - 1, 17 + margin - 1), (4, 17)):
+        at = [i % p if i % p < n else p - i % p for i, p, n in zip((y, x), period, (12, 17), strict=True)]
+        assert torch.equal(padded[:, y + margin, x + margin], image[:, at[0], at[1]])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_copy_holds_exactly_the_turned_exemplar(mixed: Atlas, name: str) -> None:
+    """Against a formula for every copy that shares nothing with the code."""
+    turned = {
+        "none": lambda y, x, h, w: (y, x),
+        "rotate-90": lambda y, x, h, w: (x, w - 1 - y),
+        "rotate-180": lambda y, x, h, w: (h - 1 - y, w - 1 - x),
+        "rotate-270": lambda y, x, h, w: (h - 1 - x, y),
+        "flip-x": lambda y, x, h, w: (y, w - 1 - x),
+        "flip-y": lambda y, x, h, w: (h - 1 - y, x),
+        "transpose": lambda y, x, h, w: (x, y),
+        "anti-transpose": lambda y, x, h, w: (h - 1 - x, w - 1 - y),
+    }[name]
+    for number, (h, w) in enumerate(mixed.exemplars):
+        plane = number * 8 + mixed.copies.index(name)
+        field = whole_plane(mixed, plane)
+        y, x = torch.meshgrid(*(torch.arange(n) for n in field.size), indexing="ij")
+        sy, sx = turned(y, x, h, w)
+        exemplar = noise(1, 3, h, w, seed=number)
+        assert torch.equal(field.image(), exemplar[:, :, sy, sx])
+        assert torch.equal(sources.turn(exemplar, name), field.image())
+
+
+def test_the_eight_copies_differ() -> None:
+    image = noise(1, 3, 6, 6)
+    turned = [sources.turn(image, name) for name in COPIES]
+    assert len({t.numpy().tobytes() for t in turned}) == 8
+
+
+def test_validity_turns_with_its_copy() -> None:
+    asked = task((12, 17), holes=0.4)
+    atlas = build_atlas(asked, ALL, 3)
+    valid = asked.exemplars[0].valid
+    assert valid is not None
+    for plane, name in enumerate(ALL):
+        index = whole_plane(atlas, plane).index
+        assert torch.equal(atlas.valid[index], sources.turn(valid, name)[0, 0])
+
+
+@pytest.mark.parametrize("kind", ["float", "wide", "uint16"])
+def test_follow_copies_every_bit(mixed: Atlas, kind: str) -> None:
+    """Values far outside [0, 1] and all the steps of 16 bits arrive as they were."""
+    layers = []
+    for number, (h, w) in enumerate(mixed.exemplars):
+        values = noise(1, 2, h, w, seed=50 + number)
+        if kind == "wide":
+            values = (values - 0.5) * 3e7
+            values.view(-1)[:4] = torch.tensor([float("inf"), -0.0, 1e-42, -1e30])
+        if kind == "uint16":
+            values = (values * 65535).round() / 65535
+        layers.append(values)
+    field = scattered(mixed, (20, 30))
+    out = sources.follow(field, layers, "data")
+    assert out.shape == (1, 2, 20, 30)
+    at = sources.coordinates(field)
+    for number, layer in enumerate(layers):
+        mine = at.exemplar == number
+        assert mine.any()
+        expected = layer[0][:, at.y[mine], at.x[mine]]
+        assert out[0][:, mine].numpy().tobytes() == expected.numpy().tobytes()
+
+
+def test_coordinates_agree_with_what_is_copied(mixed: Atlas) -> None:
+    """A picture of coordinates copied through the field, and the field's picture read at its coordinates."""
+    layers = []
+    for number, (h, w) in enumerate(mixed.exemplars):
+        y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        layers.append(torch.stack([torch.full_like(y, number), y, x])[None].float())
+    field = scattered(mixed, (31, 19))
+    at = sources.coordinates(field)
+    copied = sources.follow(field, layers, "data")[0].long()
+    assert torch.equal(copied, torch.stack([at.exemplar, at.y, at.x]))
+    plane, *_ = mixed.split(field.index)
+    assert torch.equal(at.exemplar * 8 + at.copy, plane)
+    for number, (h, w) in enumerate(mixed.exemplars):
+        mine = at.exemplar == number
+        exemplar = noise(1, 3, h, w, seed=number)[0]
+        assert torch.equal(field.image()[0][:, mine], exemplar[:, at.y[mine], at.x[mine]])
+
+
+def test_follow_refuses_a_layer_of_another_size(mixed: Atlas) -> None:
+    with pytest.raises(UsageError, match="its exemplar"):
+        sources.follow(scattered(mixed, (4, 4)), [torch.zeros(1, 1, 12, 17), torch.zeros(1, 1, 9, 9)])
+
+
+def normals(height: Tensor) -> Tensor:
+    """Tangent-space normals of (h, w) heights, OpenGL (y up), encoded in [0, 1], (1, 3, h, w)."""
+    down, right = torch.gradient(height)
+    n = torch.stack([-right, down, torch.ones_like(height)])  # uphill on screen is -down
+    return (torch.nn.functional.normalize(n, dim=0)[None] + 1) / 2
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_normals_turn_like_their_heights(name: str) -> None:
+    """The normals that a copy brings are those of the turned relief."""
+    height = 4 * noise(13, 18, seed=7)
+    atlas = build_atlas(task((13, 18)), ALL, 2)
+    field = whole_plane(atlas, ALL.index(name))
+    out = sources.follow(field, [normals(height)], "normal")
+    assert torch.allclose(out, normals(sources.turn(height, name)), atol=1e-6)
+    if name != "none":
+        assert not torch.allclose(out, sources.follow(field, [normals(height)], "data"), atol=1e-2)
+
+
+def test_normals_of_the_plain_copy_are_bit_exact() -> None:
+    atlas = build_atlas(task((13, 18)), ("none",), 2)
+    layer = normals(noise(13, 18))
+    assert torch.equal(sources.follow(whole_plane(atlas, 0), [layer], "normal"), layer)
+
+
+@pytest.mark.parametrize("size", [(24, 20), (23, 19)])
+def test_doubling_keeps_a_piece_in_one_piece(size: tuple[int, int]) -> None:
+    """A coherent piece stays coherent, at twice its place."""
+    asked = task((32, 40), size=size)
+    coarse = build_atlas(asked.at(1), ALL, 3)
+    for plane in (0, 1, 4):
+        h, w = asked.at(1).size
+        y, x = torch.meshgrid(torch.arange(h) + 2, torch.arange(w) + 3, indexing="ij")
+        field = Field(coarse.join(torch.full_like(y, plane), y, x), torch.rand(h, w), coarse, (True, False))
+        fine = sources.double(field, build_atlas(asked, ALL, 3), size)
+        assert fine.size == size
+        assert fine.tile == (True, False)
+        at_plane, at_y, at_x = fine.atlas.split(fine.index)
+        rows, cols = torch.arange(size[0])[:, None], torch.arange(size[1])[None]
+        assert (at_plane == plane).all()
+        assert (at_y == rows + 4).all()
+        assert (at_x == cols + 6).all()
+        assert torch.equal(fine.cost, field.cost[rows // 2, cols // 2])
+
+
+@pytest.mark.parametrize("holes", [0.2, 0.7, 0.97])
+@pytest.mark.parametrize("copies", ["none", "all"])
+def test_doubling_never_points_at_what_may_not_be_copied(holes: float, copies: str) -> None:
+    asked = task((29, 36), (15, 22), size=(41, 50), holes=holes)
+    coarse = build_atlas(asked.at(1), COPY_SETS[copies], 3)
+    field = sources.double(scattered(coarse, asked.at(1).size), build_atlas(asked, COPY_SETS[copies], 3), asked.size)
+    assert field.atlas.valid[field.index].all()
+
+
+def test_doubling_stays_inside_its_coarse_pixel_where_it_can() -> None:
+    """Of a half valid coarse pixel the valid half is used, not any other place."""
+    asked = task((32, 40), size=(30, 30), holes=0.5)
+    coarse = build_atlas(asked.at(1), ("none",), 2)
+    start = scattered(coarse, (15, 15))
+    fine = sources.double(start, build_atlas(asked, ("none",), 2), (30, 30))
+    parents = [t.repeat_interleave(2, 0).repeat_interleave(2, 1) for t in coarse.split(start.index)]
+    _, y, x = fine.atlas.split(fine.index)
+    assert torch.equal(y // 2, parents[1])
+    assert torch.equal(x // 2, parents[2])
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_enlarging_reaches_the_full_size(level: int) -> None:
+    asked = task((64, 50), size=(75, 53), holes=0.3)
+    coarse = asked.at(level)
+    assert coarse.size == (halved(75, level), halved(53, level))
+    field = sources.enlarge(scattered(build_atlas(coarse, ("none", "flip-x"), 2), coarse.size), asked)
+    assert field.size == (75, 53)
+    assert field.atlas.exemplars == ((64, 50),)
+    assert field.atlas.valid[field.index].all()
+
+
+def test_enlarging_keeps_a_copy_whole() -> None:
+    """The whole exemplar at an eighth of its size becomes the exemplar."""
+    asked = task((64, 48), size=(64, 48))
+    field = sources.enlarge(whole_plane(build_atlas(asked.at(3), ("none",), 2), 0), asked)
+    assert torch.equal(field.image(), asked.exemplars[0].image)
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.6])
+def test_use_is_relative_to_even_use(holes: float) -> None:
+    """Mean 1 over what may be copied, whatever is copied, and use through any copy counts."""
+    atlas = build_atlas(task((12, 17), (9, 8), holes=holes), ALL, 2)
+    usable = torch.zeros(atlas.homes, dtype=torch.bool)
+    usable[atlas.home[atlas.valid]] = True
+    use = sources.usage(atlas, scattered(atlas, (40, 33)).index)
+    assert use.shape == (12 * 17 + 9 * 8,)
+    assert float(use[usable].mean()) == pytest.approx(1, abs=1e-4)
+    assert (use[~usable] == 0).all()
+
+
+def test_use_through_every_copy_is_use_of_one_place() -> None:
+    atlas = build_atlas(task((12, 17)), ALL, 2)
+    once_each = torch.cat([whole_plane(atlas, p).index.flatten() for p in range(8)])
+    assert torch.allclose(sources.usage(atlas, once_each), torch.ones(12 * 17))
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 11, 41])
+def test_blurring_the_sources_equals_a_loop(size: int) -> None:
+    """Windows end at the border of their own exemplar, and may be larger than it."""
+    atlas = build_atlas(task((12, 17), (9, 8)), ("none",), 2)
+    values = noise(atlas.homes)
+    out, start, half = [], 0, size // 2
+    for h, w in atlas.exemplars:
+        picture = values[start : start + h * w].view(h, w)
+        start += h * w
+        for y in range(h):
+            for x in range(w):
+                out.append(picture[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1].mean())
+    assert torch.allclose(sources.blur_homes(atlas, values, size), torch.stack(out), atol=1e-5)
