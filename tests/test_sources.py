@@ -1,7 +1,8 @@
-"""Planes of source pixels and the fields that point into them: nothing is lost, mixed up or copied from where it may not
-be."""
+"""Planes of source pixels and fields into them: nothing is lost, mixed up or copied from where it may not be."""
 
 from __future__ import annotations
+
+import itertools
 
 import pytest
 import torch
@@ -99,23 +100,21 @@ def test_the_margin_continues_the_picture_by_reflection(margin: int) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_every_copy_holds_exactly_the_turned_exemplar(mixed: Atlas, name: str) -> None:
     """Against a formula for every copy that shares nothing with the code."""
-    turned = {
-        "none": lambda y, x, h, w: (y, x),
-        "rotate-90": lambda y, x, h, w: (x, w - 1 - y),
-        "rotate-180": lambda y, x, h, w: (h - 1 - y, w - 1 - x),
-        "rotate-270": lambda y, x, h, w: (h - 1 - x, y),
-        "flip-x": lambda y, x, h, w: (y, w - 1 - x),
-        "flip-y": lambda y, x, h, w: (h - 1 - y, x),
-        "transpose": lambda y, x, h, w: (x, y),
-        "anti-transpose": lambda y, x, h, w: (h - 1 - x, w - 1 - y),
-    }[name]
     for number, (h, w) in enumerate(mixed.exemplars):
-        plane = number * 8 + mixed.copies.index(name)
-        field = whole_plane(mixed, plane)
+        field = whole_plane(mixed, number * 8 + mixed.copies.index(name))
         y, x = torch.meshgrid(*(torch.arange(n) for n in field.size), indexing="ij")
-        sy, sx = turned(y, x, h, w)
+        at = {
+            "none": (y, x),
+            "rotate-90": (x, w - 1 - y),
+            "rotate-180": (h - 1 - y, w - 1 - x),
+            "rotate-270": (h - 1 - x, y),
+            "flip-x": (y, w - 1 - x),
+            "flip-y": (h - 1 - y, x),
+            "transpose": (x, y),
+            "anti-transpose": (h - 1 - x, w - 1 - y),
+        }[name]
         exemplar = noise(1, 3, h, w, seed=number)
-        assert torch.equal(field.image(), exemplar[:, :, sy, sx])
+        assert torch.equal(field.image(), exemplar[:, :, at[0], at[1]])
         assert torch.equal(sources.turn(exemplar, name), field.image())
 
 
@@ -292,7 +291,6 @@ def test_blurring_the_sources_equals_a_loop(size: int) -> None:
     for h, w in atlas.exemplars:
         picture = values[start : start + h * w].view(h, w)
         start += h * w
-        for y in range(h):
-            for x in range(w):
-                out.append(picture[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1].mean())
+        for y, x in itertools.product(range(h), range(w)):
+            out += [picture[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1].mean()]
     assert torch.allclose(sources.blur_homes(atlas, values, size), torch.stack(out), atol=1e-5)

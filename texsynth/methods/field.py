@@ -25,7 +25,7 @@ from texsynth.features import windows
 from texsynth.solver import jumps, lattice, potential
 from texsynth.solver.align import align
 from texsynth.solver.blocks import largest_blocks
-from texsynth.solver.quilt import Rules, Steer, lay, mend
+from texsynth.solver.quilt import Rules, Steer, quilt
 from texsynth.solver.space import Space, describe, find_basis, surroundings
 from texsynth.solver.sweep import sweep
 from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas, double
@@ -60,7 +60,7 @@ class Settings:
         default=0.5, metadata={"help": "overlap of the first pieces, in their sides", "min": 0.1, "max": 0.5}
     )
     tries: int = setting(default=32, metadata={"help": "matches cut to compare, per piece", "min": 1, "max": 256})
-    rounds: int = setting(default=24, metadata={"help": "rounds of mending old seams", "min": 0, "max": 1000})
+    starts: int = setting(default=4, metadata={"help": "quilts to begin with; the best is kept", "min": 1, "max": 100})
     spread: float = setting(default=0.1, metadata={"help": "price of repeats near by", "min": 0.0, "max": 10.0})
     proportion: float = setting(
         default=0.1, metadata={"help": "price that keeps the exemplar's proportions", "min": 0.0, "max": 10.0}
@@ -117,7 +117,7 @@ def begin(
     basis = find_basis(atlas, settings.patch, settings.components, rng)
     if canvas is None or canvas.field is None:
         described, table = atlas.valid, describe(atlas, basis, atlas.valid)
-        field, psi = _start(task, canvas, atlas, basis, table, settings, rng, say)
+        field = _start(task, canvas, atlas, basis, table, settings, rng, say)
         similar = jumps.compare(atlas, table, settings.similar, rng)
     else:
         past: Memory = canvas.memory
@@ -125,9 +125,8 @@ def begin(
         described = surroundings(atlas, field.index)
         table = describe(atlas, basis, described)
         similar = jumps.refine(atlas, table, past.jumps, past.atlas, described)
-        psi = torch.zeros(atlas.homes, device=task.device)
     space = Space(atlas, basis, table, described, similar)
-    colours = potential.palette(atlas)
+    colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
@@ -143,10 +142,9 @@ def begin(
 def _start(
     task: Task, canvas: Canvas | None, atlas: Atlas, basis: windows.Basis, table: Tensor, settings: Settings,
     rng: torch.Generator, say: Say,
-) -> tuple[Field, Tensor]:  # fmt: skip
-    """The first field and potential: along a picture where there is one, else a quilt."""
+) -> Field:  # fmt: skip
+    """The first field: along a picture where there is one, else a quilt."""
     image = task.init if canvas is None else canvas.image
-    psi = torch.zeros(atlas.homes, device=task.device)
     steer = None if image is not None else _steer(task, atlas, settings, say)
     block = settings.block * min(min(size) for size in atlas.exemplars)
     if steer is not None:  # what the lattice keeps in step needs no large pieces, and varies more with small ones
@@ -160,10 +158,8 @@ def _start(
         index = usable[torch.randint(len(usable), task.size, generator=rng).to(task.device)]
     else:
         rules = Rules(settings.spread, settings.proportion, settings.tries, steer)
-        quilt = lay(atlas, blocks, task.size, task.tile, rules, rng)
-        mend(quilt, atlas, blocks, rules, settings.rounds, rng)
-        index = quilt.picture(task.size)
-    return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile), psi
+        index = quilt(atlas, blocks, task.size, task.tile, rules, settings.starts, rng)
+    return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
 
 
 def _nearest(atlas: Atlas, basis: windows.Basis, table: Tensor, image: Tensor) -> Tensor:

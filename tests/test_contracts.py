@@ -1,0 +1,130 @@
+"""What every method promises the loop and the presets, whatever it does: one test over all of methods/."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from texsynth import loop, methods, preset, sources
+from texsynth.loop import Outcome
+from texsynth.task import Canvas, Estimate, Event, Exemplar, Level, Stage, Task
+
+NAMES = methods.names()
+pytestmark = pytest.mark.parametrize("name", NAMES)
+
+
+def task(size: tuple[int, int] = (32, 32), tile: tuple[bool, bool] = (False, False)) -> Task:
+    image = torch.rand(1, 3, 24, 28, generator=torch.Generator().manual_seed(0))
+    return Task((Exemplar("a", image),), size, tile)
+
+
+def run(name: str, asked: Task, stages: int = 1, seed: int = 0, report: Any = lambda _: None) -> Outcome:
+    stage = Stage(name, methods.method(name).Settings())
+    return loop.synthesize(asked, (stage,) * stages, torch.Generator().manual_seed(seed), report, lambda _: None)
+
+
+def test_a_method_has_what_the_loop_uses(name: str) -> None:
+    method = methods.method(name)
+    for part in ("schedule", "begin", "estimate"):
+        assert callable(getattr(method, part)), f"methods/{name}.py has no {part}"
+    wanted = ["task", "canvas", "level", "settings", "rng", "say"]
+    assert list(inspect.signature(method.begin).parameters) == wanted
+
+
+def test_settings_are_frozen_and_explained(name: str) -> None:
+    """Defaults for all, each with words for the help; and a shipped preset uses the method."""
+    kind = methods.method(name).Settings
+    made = kind()
+    assert dataclasses.is_dataclass(kind)
+    for each in dataclasses.fields(kind):
+        assert each.metadata.get("help"), f"methods/{name}.py: {each.name} has no help"
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(made, each.name, getattr(made, each.name))
+    used = {stage["method"] for known in preset.names() for stage in preset.read(known)["stages"]}
+    assert name in used
+
+
+def test_the_docstring_says_where_it_differs(name: str) -> None:
+    words = " ".join((methods.method(name).__doc__ or "").split())
+    assert "Differs from the paper in" in words
+
+
+def test_a_schedule_ends_at_full_size(name: str) -> None:
+    method = methods.method(name)
+    levels = method.schedule(task(), method.Settings())
+    assert levels
+    assert all(isinstance(level, Level) and level.scale >= 0 and level.steps >= 0 for level in levels)
+    assert levels[-1].scale == 0
+    assert [level.scale for level in levels] == sorted((level.scale for level in levels), reverse=True)
+
+
+def assert_sound(canvas: Canvas | None, size: tuple[int, int]) -> Tensor:
+    assert canvas is not None
+    assert canvas.image.shape == (1, 3, *size)
+    assert canvas.image.dtype == torch.float32
+    assert canvas.image.isfinite().all()
+    assert float(canvas.image.min()) >= 0 and float(canvas.image.max()) <= 1
+    if canvas.field is not None:
+        assert torch.equal(canvas.image, canvas.field.image())
+        assert canvas.field.atlas.valid[canvas.field.index].all()
+    return canvas.image
+
+
+@pytest.mark.parametrize("tile", [(False, False), (True, True)])
+def test_it_runs(name: str, tile: tuple[bool, bool]) -> None:
+    events: list[Event] = []
+    outcome = run(name, task((32, 36), tile), report=events.append)
+    assert_sound(outcome.canvas, (32, 36))
+    assert not outcome.interrupted
+    assert len(outcome.losses) == len(events) > 0
+    assert all(isinstance(loss[3], float) for loss in outcome.losses)
+
+
+def test_chance_comes_from_the_seed_only(name: str) -> None:
+    first = assert_sound(run(name, task()).canvas, (32, 32))
+    torch.rand(5)  # chance from elsewhere
+    again = assert_sound(run(name, task()).canvas, (32, 32))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, assert_sound(run(name, task(), seed=1).canvas, (32, 32)))
+
+
+@pytest.mark.parametrize("side", [24, 96])
+def test_it_goes_on_from_a_previous_stage(name: str, side: int) -> None:
+    """`begin` may get a finished canvas, of a stage before: it is improved, not taken for one of half the size.
+
+    Measured on the field of a method that keeps one: it still takes from as much of the exemplar.
+    """
+    image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    asked = Task((Exemplar("a", image),), (2 * side, 2 * side))
+    once, twice = (run(name, asked, stages).canvas for stages in (1, 2))
+    assert_sound(once, asked.size)
+    assert_sound(twice, asked.size)
+    assert once is not None and twice is not None
+    if once.field is not None and twice.field is not None:
+        used = [len(sources.usage(c.field.atlas, c.field.index).nonzero()) for c in (once, twice) if c.field]
+        assert used[1] > 0.8 * used[0]
+    blurred = [torch.nn.functional.avg_pool2d(c.image.mean(1, keepdim=True), 4).flatten() for c in (once, twice)]
+    assert float(torch.corrcoef(torch.stack(blurred))[0, 1]) > 0.5
+
+
+def test_ctrl_c_at_once_leaves_a_canvas_or_none(name: str) -> None:
+    def interrupt(_: Event) -> None:
+        raise KeyboardInterrupt
+
+    outcome = run(name, task(), report=interrupt)
+    assert outcome.interrupted
+    assert len(outcome.losses) == 1
+    assert outcome.canvas is not None
+
+
+def test_the_estimate_is_of_this_world(name: str) -> None:
+    method = methods.method(name)
+    small, large = (method.estimate(task((n, n)), method.Settings()) for n in (32, 2048))
+    assert isinstance(small, Estimate)
+    assert 0 < small.memory < large.memory
+    assert 0 < small.seconds < large.seconds

@@ -1,0 +1,380 @@
+"""The correspondence field, end to end: what a user may count on, on small pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import texsynth
+from texsynth import loop, methods, preset, sources
+from texsynth.errors import UsageError
+from texsynth.loop import Outcome
+from texsynth.run import Result
+from texsynth.sources import COPY_SETS
+from texsynth.task import Event, Exemplar, Level, Task
+
+field = methods.method("field")
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def array(image: Tensor) -> np.ndarray:
+    """(1, C, H, W) in [0, 1] -> (H, W, C) of 8 bits."""
+    return (image[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+
+
+def spots(h: int, w: int, seed: int = 0) -> np.ndarray:
+    """Smooth spots some six pixels across, (h, w, 3) of 8 bits."""
+    rough = F.pad(noise(1, 3, h, w, seed=seed), (4,) * 4, mode="reflect")
+    return array(((F.avg_pool2d(F.avg_pool2d(rough, 5, 1), 5, 1) - 0.5) * 6 + 0.5).clamp(0, 1))
+
+
+def places(h: int, w: int, start: int = 0) -> np.ndarray:
+    """A 16-bit map in which every pixel has its own value."""
+    return np.arange(start, start + h * w, dtype=np.uint16).reshape(h, w)
+
+
+def values(picture: Any) -> np.ndarray:
+    from texsynth import image
+
+    return image.to_array(picture)
+
+
+QUICK = {"passes": [3, 2, 1], "tries": 12}
+
+
+def quick(exemplars: Any, size: str | int, settings: dict[str, Any] | None = None, **words: Any) -> Result:
+    return texsynth.synthesize(exemplars, size, settings={**QUICK, **(settings or {})}, **words)
+
+
+def looped(
+    exemplars: list[Tensor], size: tuple[int, int], tile: tuple[bool, bool] = (False, False), **set_: Any
+) -> Outcome:
+    """Through the loop, which has no smallest size."""
+    chosen = preset.resolve(values={**QUICK, **set_})
+    task = Task(tuple(Exemplar(str(n), image) for n, image in enumerate(exemplars)), size, tile)
+    return loop.synthesize(task, chosen.stages, torch.Generator().manual_seed(0), lambda _: None, lambda _: None)
+
+
+def halves(contrast: float) -> np.ndarray:
+    """Noise round red on the left, round blue on the right, (64, 64, 3)."""
+    image = 0.5 + 0.3 * (noise(64, 64, 3) - 0.5)
+    side = torch.where(torch.arange(64) < 32, contrast, -contrast)
+    image[..., 0] += side
+    image[..., 2] -= side
+    return (image.clamp(0, 1).numpy() * 255).round().astype(np.uint8)
+
+
+def share_of_left(exemplar: np.ndarray, seed: int, **set_: Any) -> float:
+    result = texsynth.synthesize(exemplar, 128, seed=seed, settings=set_)
+    assert result.field is not None
+    return float((sources.coordinates(result.field).x < exemplar.shape[1] // 2).float().mean())
+
+
+@pytest.mark.parametrize("contrast", [0.05, 0.3])
+def test_two_halves_keep_their_proportions(contrast: float) -> None:
+    """Within 0.1 of a half each, on average over three seeds, with the default settings."""
+    shares = [share_of_left(halves(contrast), seed) for seed in range(3)]
+    assert sum(abs(share - 0.5) for share in shares) / 3 <= 0.1, shares
+
+
+def test_a_higher_price_keeps_the_proportions_of_the_most_different_halves() -> None:
+    for seed in range(2):
+        assert share_of_left(halves(0.3), seed, proportion=2.0) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("grey", [0, 77, 255])
+@pytest.mark.parametrize("tile", ["none", "xy"])
+def test_a_constant_gives_the_constant(grey: int, tile: str) -> None:
+    result = quick(np.full((24, 30, 3), grey, np.uint8), "50x40", tile=tile)
+    assert (values(result.image) == grey).all()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"tile": "xy"},
+        {"settings": {"copies": "flips"}},
+        {"settings": {"copies": "rotations"}},
+        {"settings": {"copies": "all"}},
+        {"settings": {"occurrence": 0.5}},
+        {"settings": {"coarsest": 8}},
+    ],
+    ids=str,
+)
+def test_pixels_are_copied_from_where_the_field_points(words: dict[str, Any]) -> None:
+    """Every pixel, and a map of places exactly as it; the copies asked for are used, and no others."""
+    exemplar = spots(36, 44)
+    result = quick(exemplar, "70x61", maps={"places": places(36, 44)}, **words)
+    assert result.field is not None
+    made, at = values(result.image), sources.coordinates(result.field)
+    assert made.shape == (61, 70, 3)
+    assert np.array_equal(made, exemplar[at.y.numpy(), at.x.numpy()])
+    assert np.array_equal(values(result.maps["places"]), (at.y * 44 + at.x).numpy())
+    name = words.get("settings", {}).get("copies", "none")
+    assert result.field.copies == COPY_SETS[name]
+    assert (len(at.copy.unique()) > 1) == (name != "none")
+
+
+def test_normals_through_all_copies_stay_normals_of_the_relief() -> None:
+    """A map of normals is turned with each pixel's copy: uphill in the output is uphill in the copied height."""
+    down, right = torch.gradient(noise(40, 40) * 3)
+    n = F.normalize(torch.stack([-right, down, torch.ones(40, 40)])[None])
+    normal = ((n + 1) / 2)[0].permute(1, 2, 0).numpy().astype(np.float32)
+    result = quick(spots(40, 40), 64, settings={"copies": "all"}, maps={"normal": normal})
+    assert result.field is not None
+    at = sources.coordinates(result.field)
+    made = values(result.maps["normal"]) * 2 - 1
+    source = normal[at.y.numpy(), at.x.numpy()] * 2 - 1
+    assert np.allclose((made**2).sum(-1), 1, atol=1e-4)
+    assert np.array_equal(made[..., 2], source[..., 2])
+    plain = (at.copy == 0).numpy()
+    half_turn = (at.copy == COPY_SETS["all"].index("rotate-180")).numpy()
+    assert np.array_equal(made[plain], source[plain])
+    assert np.allclose(made[half_turn][:, :2], -source[half_turn][:, :2], atol=1e-6)
+
+
+def steps(made: Tensor, dim: int) -> tuple[float, float]:
+    """Mean step in colour between neighbours along a side: inside, and across its two ends."""
+    step = (made - made.roll(-1, dim)).abs().movedim(dim, 0)
+    return float(step[:-1].mean()), float(step[-1].mean())
+
+
+def misfit(made: Tensor, exemplar: np.ndarray) -> Tensor:
+    """Squared distance of every 5 x 5 window, wrapped, to the nearest in the exemplar, (h, w)."""
+    windows = F.unfold(F.pad(made, (2,) * 4, mode="circular"), 5)[0].T
+    there = F.unfold(torch.tensor(exemplar).permute(2, 0, 1)[None].float() / 255, 5)[0].T
+    return torch.cdist(windows, there).min(1).values.square().view(made.shape[2:])
+
+
+@pytest.mark.parametrize("tile", ["none", "x", "y", "xy"])
+def test_tiling_is_seamless_and_none_is_not(tile: str) -> None:
+    """Over three seeds, across the wrap: the mean step in colour is at most 1.3 of that inside, and windows lie at most
+    twice as far from the exemplar's as those inside. Without tiling, both are far more."""
+    exemplar = spots(48, 56)
+    ratios: dict[str, list[tuple[float, float]]] = {"y": [], "x": []}
+    for seed in range(3):
+        result = texsynth.synthesize(exemplar, "96x80", tile=tile, seed=seed)
+        assert result.field is not None and result.field.tile == ("y" in tile, "x" in tile)
+        made = result.image.pixels
+        far = misfit(made, exemplar)
+        inside = float(far[2:-2, 2:-2].mean())
+        rows = torch.cat([far[:2], far[-2:]])[:, 2:-2]
+        cols = torch.cat([far[:, :2], far[:, -2:]], 1)[2:-2]
+        for name, dim, band in (("y", 2, rows), ("x", 3, cols)):
+            within, across = steps(made, dim)
+            ratios[name].append((across / within, float(band.mean()) / inside))
+    for name, found in ratios.items():
+        step, window = np.mean(found, 0)
+        if name in tile:
+            assert step <= 1.3 and window <= 2, (name, step, window)
+        else:
+            assert step >= 2 and window >= 3, (name, step, window)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
+    exemplar = spots(40, 40)
+    first, again, other = (quick(exemplar, 72, seed=seed) for seed in (3, 3, 4))
+    assert first.image.pixels.numpy().tobytes() == again.image.pixels.numpy().tobytes()
+    assert first.field is not None and again.field is not None
+    assert torch.equal(first.field.index, again.field.index)
+    assert torch.equal(first.field.cost, again.field.cost)
+    assert float((first.image.pixels != other.image.pixels).float().mean()) > 0.3
+
+
+@pytest.mark.parametrize("kind", ["disc", "specks", "one pixel"])
+def test_what_is_masked_is_never_copied(kind: str) -> None:
+    """At full resolution, though the coarse levels see only shares of the mask; also where no block fits."""
+    y, x = np.mgrid[:96, :70]
+    mask = {
+        "disc": (y - 50) ** 2 + (x - 31) ** 2 < 27**2,
+        "specks": np.random.default_rng(0).random((96, 70)) < 0.04,
+        "one pixel": (y == 13) & (x == 60),
+    }[kind]
+    white = mask.astype(np.uint8) * 255
+    result = quick(
+        spots(96, 70), "80x60", source_mask=white, maps={"places": places(96, 70)}, settings={"coarsest": 24}
+    )
+    assert mask.flatten()[values(result.maps["places"])].all()
+
+
+def test_several_exemplars_are_all_used() -> None:
+    """Of different sizes and colours; a map tells which one each pixel is from."""
+    tones = ((120, 0, 0), (0, 120, 0), (0, 0, 120))
+    shapes = ((40, 40), (40, 40), (30, 48))
+    parts = [(spots(*s, seed=n) * 0.4 + tones[n]).astype(np.uint8) for n, s in enumerate(shapes)]
+    maps = {"number": [np.full(s, 10 * n, np.uint8) for n, s in enumerate(shapes)]}
+    result = texsynth.synthesize(parts, 96, maps=maps)
+    number, made = values(result.maps["number"]), values(result.image)
+    for n, part in enumerate(parts):
+        mine = number == 10 * n
+        assert mine.mean() > 0.05
+        assert {tuple(c) for c in made[mine]} <= {tuple(c) for c in part.reshape(-1, 3)}
+
+
+def test_an_init_picture_is_followed() -> None:
+    """The output's blurred brightness correlates with the ramp it started from, and with its mirror image."""
+    ramp = np.tile(np.linspace(0, 255, 96).astype(np.uint8)[None, :, None], (80, 1, 3))
+    for init in (ramp, ramp[:, ::-1]):
+        made = quick(spots(48, 56), "96x80", init=np.ascontiguousarray(init)).image.pixels
+        coarse = F.avg_pool2d(made.mean(1, keepdim=True), 8).flatten()
+        wanted = F.avg_pool2d(torch.tensor(init.copy()).float().mean(2)[None, None], 8).flatten()
+        assert float(torch.corrcoef(torch.stack([coarse, wanted]))[0, 1]) > 0.8
+
+
+@pytest.mark.parametrize("tile", [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize(
+    ("exemplar", "size"),
+    [
+        ((8, 8), (40, 33)),
+        ((8, 8), (3, 5)),
+        ((9, 14), (30, 20)),
+        ((64, 64), (20, 24)),
+        ((96, 96), (9, 50)),
+        ((50, 60), (61, 97)),
+        ((20, 200), (64, 64)),
+        ((97, 61), (1, 1)),
+    ],
+)
+def test_any_size_of_any_exemplar(exemplar: tuple[int, int], size: tuple[int, int], tile: tuple[bool, bool]) -> None:
+    outcome = looped([noise(1, 3, *exemplar)], size, tile)
+    assert outcome.canvas is not None and outcome.canvas.field is not None
+    assert outcome.canvas.image.shape == (1, 3, *size)
+    made = outcome.canvas.field
+    assert made.size == size
+    assert made.atlas.valid[made.index].all()
+    assert torch.equal(outcome.canvas.image, made.image())
+    assert made.cost.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "set_", [{"patch": 21}, {"patch": 3}, {"similar": 0}, {"passes": [0]}, {"components": 243}], ids=str
+)
+def test_the_ends_of_the_settings_run(set_: dict[str, Any]) -> None:
+    outcome = looped([noise(1, 3, 12, 20)], (24, 24), **set_)
+    assert outcome.canvas is not None and outcome.canvas.image.shape == (1, 3, 24, 24)
+
+
+def test_the_schedule_goes_from_coarse_to_full_size() -> None:
+    """Every level gets its passes from the end of the list; levels beyond it the first."""
+    task = Task((Exemplar("a", noise(1, 3, 64, 80)),), (32, 32))
+    assert field.schedule(task, field.Settings(coarsest=8, passes=(8, 4, 2))) == [
+        Level(3, 8), Level(2, 8), Level(1, 4), Level(0, 2),
+    ]  # fmt: skip
+    assert field.schedule(task, field.Settings(coarsest=8, passes=(5,))) == [Level(n, 5) for n in (3, 2, 1, 0)]
+    assert field.schedule(task, field.Settings(coarsest=64)) == [Level(0, 2)]
+    assert field.schedule(task, field.Settings(coarsest=256)) == [Level(0, 2)]
+
+
+def test_every_level_is_run_and_reported() -> None:
+    events: list[Event] = []
+    result = texsynth.synthesize(spots(64, 64), 96, settings={"coarsest": 8, "passes": [2, 1]}, progress=events.append)
+    expected = [(3, 1), (3, 2), (2, 1), (2, 2), (1, 1), (1, 2), (0, 1)]
+    assert [(e.level, e.step) for e in events] == expected
+    assert [e.canvas.image.shape[2] for e in events] == [12, 12, 24, 24, 48, 48, 96]
+    assert [e.done for e in events] == sorted(e.done for e in events)
+    assert events[-1].done == pytest.approx(1)
+    assert [loss[1:3] for loss in result.losses] == [(level, step - 1) for level, step in expected]
+    assert all(np.isfinite(loss[3]) for loss in result.losses)
+
+
+def test_passes_lower_the_cost() -> None:
+    """From the first to the last pass of a level, on average over the levels."""
+    losses = texsynth.synthesize(spots(64, 64), 112, settings={"passes": [6], "coarsest": 16}).losses
+    ratios = [losses[6 * n + 5][3] / losses[6 * n][3] for n in range(3)]
+    assert max(ratios) < 1.05
+    assert sum(ratios) / 3 < 0.97, ratios
+
+
+@pytest.mark.parametrize(
+    ("set_", "words"),
+    [
+        ({"patch": 8}, "odd"),
+        ({"passes": []}, "passes"),
+        ({"patch": 33}, "patch"),
+        ({"copies": "some"}, "copies"),
+        ({"lattice": "maybe"}, "lattice"),
+        ({"passes": [-1]}, "passes"),
+    ],
+    ids=str,
+)
+def test_settings_are_checked(set_: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        texsynth.synthesize(spots(16, 16), 16, settings=set_)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_check_themselves() -> None:
+    with pytest.raises(UsageError, match="9 is the nearest"):
+        field.Settings(patch=8)
+    with pytest.raises(UsageError, match="empty"):
+        field.Settings(passes=())
+
+
+@pytest.mark.parametrize("stop", range(1, 8))
+def test_ctrl_c_leaves_a_picture_of_full_size(stop: int) -> None:
+    """After any step of any level: all pixels still are the exemplar's own."""
+    exemplar, seen = spots(64, 50), []
+
+    def interrupt(event: Event) -> None:
+        seen.append(event)
+        if len(seen) == stop:
+            raise KeyboardInterrupt
+
+    settings = {"coarsest": 8, "passes": [2, 1]}
+    result = texsynth.synthesize(exemplar, "75x53", settings=settings, progress=interrupt, maps={"p": places(64, 50)})
+    assert result.interrupted
+    assert result.record["interrupted"] is True
+    assert len(seen) == stop
+    made = values(result.image)
+    assert made.shape == (53, 75, 3)
+    assert np.array_equal(made, exemplar.reshape(-1, 3)[values(result.maps["p"])])
+
+
+def test_a_regular_exemplar_is_kept_in_step() -> None:
+    """Tiles of eight pixels: the lattice is found, said, and holds to a pixel over the whole canvas;
+    off, nothing is said."""
+    rows, cols = (np.arange(64) % 8 < 2 for _ in range(2))
+    wall = np.where((rows[:, None] | cols[None])[..., None], 200, 60) + np.zeros(3)
+    wall = (wall + np.random.default_rng(0).integers(-30, 31, (64, 64, 3))).astype(np.uint8)
+    task = Task((Exemplar("a", torch.tensor(wall).permute(2, 0, 1)[None] / 255),), (100, 110))
+    for switch in ("auto", "on", "off"):
+        said: list[str] = []
+        chosen = preset.resolve(values={"lattice": switch})
+        outcome = loop.synthesize(task, chosen.stages, torch.Generator().manual_seed(0), lambda _: None, said.append)
+        assert any("lattice: steps" in line for line in said) == (switch != "off")
+        assert outcome.canvas is not None and outcome.canvas.field is not None
+        if switch != "off":
+            at = sources.coordinates(outcome.canvas.field)
+            y, x = torch.meshgrid(torch.arange(100), torch.arange(110), indexing="ij")
+            for phase in ((at.y - y) % 8, (at.x - x) % 8):
+                off = (phase - phase.flatten().mode().values + 4) % 8 - 4
+                assert float((off.abs() <= 1).float().mean()) > 0.98
+
+
+def test_an_irregular_exemplar_has_no_lattice() -> None:
+    said: list[str] = []
+    task = Task((Exemplar("a", noise(1, 3, 48, 48)),), (48, 48))
+    stages = preset.resolve(values=QUICK).stages
+    loop.synthesize(task, stages, torch.Generator().manual_seed(0), lambda _: None, said.append)
+    assert any(line.startswith("lattice: none") for line in said)
+
+
+def test_the_estimate_grows_with_the_work() -> None:
+    def cost(exemplar: int, size: int, **set_: Any) -> tuple[float, float]:
+        task = Task((Exemplar("a", torch.zeros(1, 3, exemplar, exemplar)),), (size, size))
+        made = field.estimate(task, field.Settings(**set_))
+        return made.memory, made.seconds
+
+    base = cost(64, 128)
+    for bigger in (cost(64, 256), cost(128, 128), cost(64, 128, copies="all"), cost(64, 128, passes=(8, 8, 8))):
+        assert bigger[0] >= base[0] and bigger[1] > base[1]
+    assert cost(64, 4096)[0] > 2 * base[0]

@@ -1,0 +1,335 @@
+"""The start of a field: cuts, blocks, and the quilt they make."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.solver import blocks as block_tables
+from texsynth.solver import potential
+from texsynth.solver.blocks import Blocks, largest_blocks
+from texsynth.solver.cuts import cut_sides, meet, path
+from texsynth.solver.quilt import Quilt, Rules, lay, quilt
+from texsynth.sources import Atlas, build_atlas
+from texsynth.task import Exemplar, Task
+
+FREE = Rules(spread=0.0, proportion=0.0, tries=8)
+USUAL = Rules(spread=0.1, proportion=0.1, tries=8)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=generator(seed))
+
+
+def spots(h: int, w: int, seed: int = 0) -> Tensor:
+    """A picture with structure: smooth spots some six pixels across, (1, 3, h, w) in [0, 1]."""
+    rough = F.pad(noise(1, 3, h, w, seed=seed), (4,) * 4, mode="reflect")
+    smooth = F.avg_pool2d(F.avg_pool2d(rough, 5, 1), 5, 1)
+    return ((smooth - 0.5) * 6 + 0.5).clamp(0, 1)
+
+
+def atlas_of(image: Tensor, valid: Tensor | None = None, copies: tuple[str, ...] = ("none",)) -> Atlas:
+    return build_atlas(Task((Exemplar("a", image, valid),), (8, 8)), copies, 4)
+
+
+def table(atlas: Atlas, side: int, overlap: float = 0.5) -> Blocks:
+    found = largest_blocks(atlas, side, overlap, generator())
+    assert found is not None
+    return found
+
+
+def seams(atlas: Atlas, index: Tensor) -> float:
+    """Mean price of a meeting (solver/cuts.py), in variances, of all neighbours; most continue each other."""
+    usable = atlas.colours[atlas.valid]
+    colours = atlas.colours / usable.var(0, unbiased=False).sum().sqrt()
+    down = meet(colours, index[:-1], index[1:], atlas.row)
+    right = meet(colours, index[:, :-1], index[:, 1:], 1)
+    return float(torch.cat([down.flatten(), right.flatten()]).mean())
+
+
+def picture(made: Quilt, size: tuple[int, int]) -> Tensor:
+    return made.index.view(made.h, made.w)[: size[0], : size[1]]
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 4), (4, 1), (5, 4), (4, 6)])
+def test_a_path_is_the_cheapest_of_all(rows: int, cols: int) -> None:
+    """Against every path there is."""
+    error = noise(6, rows, cols, seed=rows)
+    at, cost = path(error)
+    for number in range(6):
+        price = {
+            columns: sum(float(error[number, r, c]) for r, c in enumerate(columns))
+            for columns in itertools.product(range(cols), repeat=rows)
+            if all(abs(a - b) <= 1 for a, b in itertools.pairwise(columns))
+        }
+        best = min(price, key=lambda columns: price[columns])
+        assert list(best) == at[number].tolist()
+        assert price[best] == pytest.approx(float(cost[number]), abs=1e-5)
+
+
+def test_a_path_over_equal_errors_is_connected() -> None:
+    at, cost = path(torch.ones(2, 30, 7))
+    assert (at[:, 1:] - at[:, :-1]).abs().max() <= 1
+    assert torch.allclose(cost, torch.full((2,), 30.0))
+
+
+def test_meeting_is_free_for_pixels_that_continue_each_other() -> None:
+    atlas = atlas_of(noise(1, 3, 12, 15))
+    index = atlas.valid.nonzero()[:, 0]
+    for stride in (1, atlas.row):
+        onward = index[atlas.valid[index + stride]]
+        assert (meet(atlas.colours, onward, onward + stride, stride) == 0).all()
+        apart = meet(atlas.colours, onward, onward.flip(0), stride)
+        assert (apart > 0).float().mean() > 0.9
+
+
+def test_meeting_compares_both_continuations() -> None:
+    """The colours (a | b) beside what stands left of b, and what stands right of a."""
+    colours = torch.tensor([[0.0], [1.0], [5.0], [0.5], [0.75], [9.0]]).expand(-1, 3)
+    expected = 3 * ((1.0 - 0.5) ** 2 + (5.0 - 0.75) ** 2) / 2
+    assert float(meet(colours, torch.tensor(1), torch.tensor(4), 1)) == pytest.approx(expected)
+
+
+def test_cuts_follow_what_is_painted() -> None:
+    """The old stays on its side of the cut, and the cut lies where both agree."""
+    gap = torch.ones(1, 8, 8)
+    gap[:, :, 2] = 0
+    mask = torch.zeros(1, 8, 8, dtype=torch.bool)
+    mask[:, :, :4] = True
+    keep, cost = cut_sides(gap, mask, 4)
+    assert keep[0, 4, :2].all() and not keep[0, 4, 2:].any()
+    assert not (keep & ~mask).any()
+    one_side = mask.clone()
+    one_side[:, :, 1:] = False  # only the outermost column is painted: the block is cut along it, for nothing
+    assert float(cut_sides(torch.zeros(1, 8, 8), one_side, 4)[1]) == 0
+    assert float(cost) < float(cut_sides(gap + 1, mask, 4)[1])
+
+
+def test_cuts_turn_to_all_sides() -> None:
+    """Painted all round: the new block keeps a middle, bounded by the agreeing ring."""
+    gap = torch.ones(1, 12, 12)
+    gap[:, 2, :], gap[:, -3, :], gap[:, :, 2], gap[:, :, -3] = 0, 0, 0, 0
+    keep, cost = cut_sides(gap, gap >= 0, 4)
+    assert not keep[0, 3:9, 3:9].any()
+    assert keep[0, 0].all() and keep[0, -1].all() and keep[0, :, 0].all() and keep[0, :, -1].all()
+    assert float(cost) == 0
+
+
+def test_nothing_painted_keeps_nothing() -> None:
+    keep, cost = cut_sides(torch.ones(2, 8, 8), torch.zeros(2, 8, 8, dtype=torch.bool), 4)
+    assert not keep.any()
+    assert (cost == 0).all()
+
+
+@pytest.mark.parametrize("copies", [("none",), ("none", "rotate-90", "flip-x")])
+def test_blocks_are_all_the_squares_of_valid_pixels(copies: tuple[str, ...]) -> None:
+    valid = torch.ones(1, 1, 20, 27, dtype=torch.bool)
+    valid[:, :, 9, 6] = valid[:, :, 3, 20] = False
+    atlas = atlas_of(noise(1, 3, 20, 27), valid, copies)
+    blocks = table(atlas, 6)
+    assert atlas.valid[blocks.corners[:, None] + blocks.inner].all()
+    expected = sum(bool(valid[0, 0, y : y + 6, x : x + 6].all()) for y in range(15) for x in range(22))
+    assert len(blocks.corners) == len(copies) * expected
+    assert len(set(blocks.corners.tolist())) == len(blocks.corners)
+    assert blocks.side == 6 and blocks.overlap == 3
+    flat = blocks.colours[blocks.corners[:, None] + blocks.inner].flatten(1)
+    assert torch.equal(blocks.table, flat)
+    assert torch.equal(blocks.square, flat**2)
+
+
+def test_blocks_are_halved_until_some_fit() -> None:
+    valid = torch.zeros(1, 1, 40, 40, dtype=torch.bool)
+    valid[:, :, 5:14, 20:29] = True  # nine pixels a side
+    atlas = atlas_of(noise(1, 3, 40, 40), valid)
+    blocks = table(atlas, 32)
+    assert (blocks.side, blocks.overlap) == (8, 4)
+    assert len(blocks.corners) == 4
+
+
+def test_specks_make_no_blocks() -> None:
+    valid = torch.zeros(1, 1, 40, 40, dtype=torch.bool)
+    valid[:, :, ::4, ::4] = True
+    valid[:, :, 10:13, 10:13] = True  # three pixels a side are too few
+    assert largest_blocks(atlas_of(noise(1, 3, 40, 40), valid), 32, 0.5, generator()) is None
+    assert largest_blocks(atlas_of(noise(1, 3, 40, 40)), 3, 0.5, generator()) is None
+
+
+def test_no_more_than_most_blocks() -> None:
+    """Their number does not grow with the exemplar, and the sample covers all of it."""
+    atlas = atlas_of(noise(1, 3, 100, 104))
+    blocks = table(atlas, 4)
+    assert len(blocks.corners) == block_tables.MOST < 97 * 101
+    assert len(set(blocks.corners.tolist())) == block_tables.MOST
+    _, y, x = atlas.split(blocks.corners)
+    assert int(y.min()) < 4 and int(y.max()) > 92 and int(x.min()) < 4 and int(x.max()) > 96
+    assert atlas.valid[blocks.corners[:, None] + blocks.inner].all()
+
+
+def test_cells_tell_places_and_exemplars_apart() -> None:
+    task = Task((Exemplar("a", noise(1, 3, 20, 30)), Exemplar("b", noise(1, 3, 33, 17))), (8, 8))
+    blocks = table(build_atlas(task, ("none", "flip-x"), 4), 8)
+    assert blocks.cells.shape == (20 * 30 + 33 * 17,)
+    assert blocks.count == 10 * 15 + 17 * 9  # cells of two pixels
+    assert torch.equal(blocks.cells.unique(), torch.arange(blocks.count))
+    assert int(blocks.cells[:600].max()) < int(blocks.cells[600:].min())
+    assert torch.equal(blocks.seen, blocks.cells[blocks.sites])
+
+
+SHAPES = [(32, 48), (61, 37), (12, 70), (9, 9)]
+
+
+@pytest.mark.parametrize("tile", [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize("size", SHAPES)
+def test_a_quilt_covers_all_with_valid_pixels(size: tuple[int, int], tile: tuple[bool, bool]) -> None:
+    """Also where the canvas is smaller than a block."""
+    valid = torch.ones(1, 1, 32, 40, dtype=torch.bool)
+    valid[:, :, 12, 18] = False
+    atlas = atlas_of(spots(32, 40), valid, ("none", "flip-x"))
+    blocks = table(atlas, 12)
+    made = lay(atlas, blocks, size, tile, USUAL, generator(1))
+    assert made.painted.all()
+    assert atlas.valid[made.index].all()
+    for wraps, length, n in zip(tile, (made.h, made.w), size, strict=True):
+        assert length == n if wraps else length >= n
+    index = quilt(atlas, blocks, size, tile, USUAL, 1, generator(1))
+    assert torch.equal(index, picture(made, size))
+
+
+@pytest.mark.parametrize("tile", [(True, True), (True, False), (False, True)])
+def test_a_tiling_quilt_meets_itself(tile: tuple[bool, bool]) -> None:
+    """Across the wrap a meeting costs at most twice one inside, on average over six seeds; else ten times.
+
+    Inside, neighbours that continue each other meet for nothing and count as well.
+    """
+    atlas = atlas_of(spots(48, 48))
+    blocks = table(atlas, 16)
+    inside, wrap, open_ends = [], [], []
+    for seed in range(6):
+        index = quilt(atlas, blocks, (64, 72), tile, USUAL, 4, generator(seed))
+        for dim, (wraps, stride) in enumerate(zip(tile, (atlas.row, 1), strict=True)):
+            met = meet(blocks.colours, index, index.roll(-1, dim), stride)
+            inside.append(met.narrow(dim, 0, met.shape[dim] - 1).mean())
+            (wrap if wraps else open_ends).append(met.narrow(dim, met.shape[dim] - 1, 1).mean())
+    usual = float(torch.stack(inside).mean())
+    assert float(torch.stack(wrap).mean()) <= 2 * usual
+    if open_ends:
+        assert float(torch.stack(open_ends).mean()) > 10 * usual
+
+
+def test_a_quilt_is_made_of_pieces() -> None:
+    """Most neighbours continue each other, and the quilt takes from many places."""
+    atlas = atlas_of(spots(48, 48))
+    index = quilt(atlas, table(atlas, 16), (96, 96), (False, False), USUAL, 1, generator())
+    assert float((index[:, 1:] == index[:, :-1] + 1).float().mean()) > 0.85
+    assert len(index.unique()) > 0.7 * 48 * 48
+
+
+def test_the_best_of_several_quilts_is_kept() -> None:
+    """The one whose cuts are cheapest; they differ."""
+    atlas = atlas_of(spots(48, 48))
+    blocks, rng = table(atlas, 16), generator(5)
+    several = [lay(atlas, blocks, (64, 64), (True, True), USUAL, rng) for _ in range(4)]
+    assert len({made.cost for made in several}) == 4
+    best = min(several, key=lambda made: made.cost)
+    kept = quilt(atlas, blocks, (64, 64), (True, True), USUAL, 4, generator(5))
+    assert torch.equal(kept, picture(best, (64, 64)))
+
+
+def test_quilts_follow_their_cuts_better_than_chance() -> None:
+    """The seams of a quilt cost far less than those of blocks set side by side at random."""
+    atlas = atlas_of(spots(48, 48))
+    blocks = table(atlas, 16)
+    index = quilt(atlas, blocks, (64, 64), (False, False), FREE, 1, generator())
+    at = torch.randint(len(blocks.corners), (4, 4), generator=generator())
+    chance = (blocks.corners[at][:, :, None] + blocks.inner).view(4, 4, 16, 16).transpose(1, 2).reshape(64, 64)
+    assert seams(atlas, index) < 0.6 * seams(atlas, chance)
+
+
+def test_the_spread_keeps_repeats_apart() -> None:
+    """Priced, near repeats get rarer: fewer source pixels stand twice within half an exemplar."""
+    atlas = atlas_of(noise(1, 3, 32, 32))
+    blocks = table(atlas, 8)
+
+    def repeats(spread: float) -> float:
+        rules, total = Rules(spread, 0.0, 8), 0.0
+        for seed in range(3):
+            index = quilt(atlas, blocks, (64, 64), (False, False), rules, 1, generator(seed))
+            windows = F.unfold(index[None, None].double(), 16, stride=16)[0].T
+            total += sum(256 - len(window.unique()) for window in windows) / windows.numel()
+        return total
+
+    assert repeats(1.0) < 0.8 * repeats(0.0)
+
+
+def test_a_steer_decides_where_blocks_go() -> None:
+    """A price on being out of step by place is obeyed: columns modulo 8 agree with their source."""
+    atlas = atlas_of(noise(1, 3, 40, 40))
+
+    def steer(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        return 10.0 * ((atlas.split(index)[2] - x) % 8 != 0) + 0 * y
+
+    rules = Rules(0.1, 0.1, 8, steer)
+    x = atlas.split(quilt(atlas, table(atlas, 12), (48, 48), (False, False), rules, 1, generator()))[2]
+    assert ((x - torch.arange(48)) % 8 == 0).all()
+
+
+def split_atlas() -> tuple[Atlas, Tensor]:
+    """An even grey exemplar, 32 x 32, and a field that only uses its left half."""
+    atlas = atlas_of(0.5 + 0.01 * noise(1, 3, 32, 32))
+    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    return atlas, atlas.join(torch.zeros_like(y), y, x % 16)
+
+
+def test_the_potential_rises_where_use_is_more_than_even() -> None:
+    atlas, index = split_atlas()
+    psi = potential.ascend(torch.zeros(atlas.homes), atlas, index, *potential.palette(atlas)).view(32, 32)
+    assert float(psi[:, :12].min()) > 0 > float(psi[:, 20:].max())
+    again = potential.ascend(psi.flatten(), atlas, index, *potential.palette(atlas)).view(32, 32)
+    assert float(again[:, 4].mean()) > float(psi[:, 4].mean())
+    for _ in range(200):
+        again = potential.ascend(again.flatten(), atlas, index, *potential.palette(atlas))
+    assert (float(again.min()), float(again.max())) == potential.LIMITS
+
+
+def test_even_use_changes_no_potential() -> None:
+    atlas = atlas_of(noise(1, 3, 24, 32), None, ("none", "flip-y"))
+    every = atlas.valid.nonzero()[:, 0]
+    psi = potential.ascend(torch.zeros(atlas.homes), atlas, every, *potential.palette(atlas))
+    assert float(psi.abs().max()) < 1e-3
+
+
+def test_the_potential_rises_for_a_colour_used_too_much() -> None:
+    """Red and blue in a fine checkerboard, of which all places are used alike but only the red."""
+    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    red = (y + x) % 2 == 0
+    image = torch.where(red, torch.tensor([0.9, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.1, 0.9])[:, None, None])
+    atlas = atlas_of(image[None])
+    only_red = atlas.join(torch.zeros_like(y), y, x)[red]
+    psi = potential.ascend(torch.zeros(atlas.homes), atlas, only_red, *potential.palette(atlas)).view(32, 32)
+    assert float(psi[red].min()) > float(psi[~red].max()) + 1
+
+
+def test_prices_are_infinite_outside_what_is_allowed() -> None:
+    atlas, index = split_atlas()
+    psi, allowed = noise(atlas.homes), atlas.valid & (torch.arange(len(atlas.valid)) % 3 == 0)
+    price = potential.prices(atlas, index, psi, allowed, 0.5, 0.0)
+    assert torch.equal(price[allowed], 0.5 * psi[atlas.home[allowed]])
+    assert (price[~allowed] == torch.inf).all()
+
+
+def test_occurrence_prices_what_is_used_more_than_even() -> None:
+    atlas, index = split_atlas()
+    plain, priced = (
+        potential.prices(atlas, index, torch.zeros(atlas.homes), atlas.valid, 0.5, weight) for weight in (0.0, 2.0)
+    )
+    more = (priced - plain)[atlas.valid].view(32, 32)
+    assert torch.allclose(more[:, :14], torch.full((32, 14), 2.0), atol=1e-3)
+    assert torch.allclose(more[:, 18:], torch.zeros(32, 14), atol=1e-3)

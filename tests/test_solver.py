@@ -1,0 +1,359 @@
+"""What improves a field: pieces that slide, look-alikes, and the sweep over pixels near seams."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.solver import jumps
+from texsynth.solver.align import align
+from texsynth.solver.space import REACH, Space, describe, find_basis, surroundings
+from texsynth.solver.sweep import extend, near_seams, sweep
+from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas
+from texsynth.task import Exemplar, Task
+
+PATCH = 5
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=generator(seed))
+
+
+def spots(h: int, w: int, seed: int = 0) -> Tensor:
+    """Smooth spots that never repeat, (1, 3, h, w) in [0, 1]."""
+    rough = F.pad(noise(1, 3, h, w, seed=seed), (4,) * 4, mode="reflect")
+    return ((F.avg_pool2d(F.avg_pool2d(rough, 5, 1), 5, 1) - 0.5) * 6 + 0.5).clamp(0, 1)
+
+
+def atlas_of(*images: Tensor, valid: Tensor | None = None, copies: str = "none") -> Atlas:
+    made = tuple(Exemplar(str(number), image, valid) for number, image in enumerate(images))
+    return build_atlas(Task(made, (8, 8)), COPY_SETS[copies], PATCH // 2)
+
+
+def at(atlas: Atlas, y: Tensor, x: Tensor, tile: tuple[bool, bool] = (False, False)) -> Field:
+    """The field that copies pixel (y, x) of the first plane, (h, w) each."""
+    index = atlas.join(torch.zeros_like(y), y, x)
+    return Field(index, torch.zeros(y.shape), atlas, tile)
+
+
+def grid(h: int, w: int) -> tuple[Tensor, Tensor]:
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    return y, x
+
+
+def scattered(atlas: Atlas, size: tuple[int, int], seed: int = 0, tile: tuple[bool, bool] = (False, False)) -> Field:
+    usable = atlas.valid.nonzero()[:, 0]
+    index = usable[torch.randint(len(usable), size, generator=generator(seed))]
+    return Field(index, torch.zeros(size), atlas, tile)
+
+
+def space_of(atlas: Atlas, similar: int = 3) -> Space:
+    basis = find_basis(atlas, PATCH, 24, generator())
+    table = describe(atlas, basis, atlas.valid)
+    return Space(atlas, basis, table, atlas.valid, jumps.compare(atlas, table, similar, generator()))
+
+
+def free(atlas: Atlas) -> Tensor:
+    """No prices beside that of what may not be copied."""
+    return torch.where(atlas.valid, 0.0, torch.inf)
+
+
+def mismatch(field: Field) -> float:
+    """Mean squared difference of raw windows of the output and of the source, inside the output: a second measure that
+    shares nothing with the solver's."""
+    h, w = field.size
+    made = F.unfold(field.image(), PATCH)[0]
+    source = F.unfold(field.atlas.picture(field.atlas.colours), PATCH, padding=PATCH // 2)
+    source = source.permute(0, 2, 1).reshape(-1, made.shape[0])
+    m = PATCH // 2
+    inner = field.index[m : h - m, m : w - m].flatten()
+    return float((source[inner].T - made).square().mean())
+
+
+def coherent(field: Field) -> bool:
+    """Is the whole field one piece?"""
+    y, x = grid(*field.size)
+    return len((field.index - y * field.atlas.row - x).unique()) == 1
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(1, 0), (-1, 0), (0, 1), (1, -1)])
+def test_pieces_that_are_a_pixel_off_slide_together(dy: int, dx: int) -> None:
+    """On a picture that never repeats, two pieces become one."""
+    atlas = atlas_of(spots(44, 44))
+    y, x = (t + 4 for t in grid(36, 36))
+    right = x >= 22
+    field = at(atlas, y + dy * right, x + dx * right)
+    assert not coherent(field)
+    assert coherent(align(field, 20, generator()))
+
+
+def test_pieces_slide_together_across_the_wrap() -> None:
+    """A tiling canvas of two halves that only meet at its ends: the piece in between slides to both."""
+    period = torch.cat([spots(40, 24), spots(40, 24)], 3)
+    atlas = atlas_of(period)
+    y, x = grid(32, 24)
+    middle = (y >= 10) & (y < 20)
+    field = at(atlas, y + 4 + middle.long(), x + 12, (False, True))
+    done = align(field, 20, generator())
+    _, sy, _ = atlas.split(done.index)
+    assert len((sy - y).unique()) == 1
+
+
+def test_a_piece_in_place_stays() -> None:
+    atlas = atlas_of(spots(40, 40))
+    field = at(atlas, *(t + 3 for t in grid(32, 32)))
+    assert torch.equal(align(field, 10, generator()).index, field.index)
+
+
+def test_pieces_never_slide_onto_what_may_not_be_copied() -> None:
+    """Two pieces a row apart, neither of which has room to move."""
+    valid = torch.zeros(1, 1, 40, 30, dtype=torch.bool)
+    valid[:, :, 2:34, :15] = True
+    valid[:, :, 3:35, 15:] = True
+    atlas = atlas_of(spots(40, 30), valid=valid)
+    y, x = grid(32, 30)
+    field = at(atlas, y + 2 + (x >= 15), x)
+    assert atlas.valid[field.index].all()
+    assert torch.equal(align(field, 20, generator()).index, field.index)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sliding_keeps_all_pixels_valid(seed: int) -> None:
+    atlas = atlas_of(noise(1, 3, 20, 26), valid=noise(1, 1, 20, 26, seed=9) > 0.3, copies="all")
+    done = align(scattered(atlas, (24, 24), seed, (True, False)), 5, generator(seed))
+    assert atlas.valid[done.index].all()
+
+
+def apart(atlas: Atlas, a: Tensor, b: Tensor) -> Tensor:
+    """Chebyshev distance in pixels, large between planes."""
+    pa, ya, xa = atlas.split(a)
+    pb, yb, xb = atlas.split(b)
+    return torch.maximum((ya - yb).abs(), (xa - xb).abs()) + 10000 * (pa != pb)
+
+
+@pytest.mark.parametrize("copies", ["none", "flips"])
+def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
+    valid = noise(1, 1, 30, 34, seed=5) > 0.2
+    atlas = atlas_of(spots(30, 34), spots(30, 34, seed=1), valid=valid, copies=copies)
+    table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
+    picks = jumps.compare(atlas, table, 3, generator()).long()
+    usable = atlas.valid.nonzero()[:, 0]
+    assert atlas.valid[picks[usable]].all()
+    for k in range(3):
+        assert (apart(atlas, picks[usable, k], usable) >= jumps.APART).all()
+        for other in range(k):
+            assert (apart(atlas, picks[usable, k], picks[usable, other]) >= jumps.APART).all()
+    rest = (~atlas.valid).nonzero()
+    assert (picks[rest[:, 0]] == rest).all()
+
+
+def test_the_best_look_alike_comes_first() -> None:
+    """Against all distances at once."""
+    atlas = atlas_of(spots(24, 24))
+    table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
+    picks = jumps.compare(atlas, table, 2, generator()).long()
+    usable = atlas.valid.nonzero()[:, 0]
+    distance = torch.cdist(table[usable], table[usable])
+    distance[apart(atlas, usable[:, None], usable[None]) < jumps.APART] = torch.inf
+    best = distance.min(1).values
+    assert torch.allclose((table[usable] - table[picks[usable, 0]]).norm(dim=1), best, atol=1e-3)
+    assert ((table[usable] - table[picks[usable, 1]]).norm(dim=1) >= best - 1e-3).all()
+
+
+def test_a_repeated_object_is_found() -> None:
+    """A picture that stands there twice: the look-alike is the same place in the other one."""
+    half = spots(24, 24)
+    atlas = atlas_of(half, half)
+    table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
+    picks = jumps.compare(atlas, table, 1, generator())[:, 0].long()
+    twin = atlas.rows * atlas.row
+    usable = atlas.valid.nonzero()[:, 0]
+    assert torch.equal(picks[usable], (usable + twin) % (2 * twin))
+
+
+def refined(valid: Tensor, narrow: bool) -> tuple[Atlas, Tensor, Tensor, Tensor, Atlas]:
+    """(atlas, its look-alikes, described, the coarse look-alikes, the coarse atlas)."""
+    task = Task((Exemplar("a", spots(40, 48), valid),), (16, 16))
+    coarse, fine = (build_atlas(t, COPY_SETS["flips"], PATCH // 2) for t in (task.at(1), task))
+    start = describe(coarse, find_basis(coarse, PATCH, 24, generator()), coarse.valid)
+    parents = jumps.compare(coarse, start, 3, generator())
+    used = fine.valid.nonzero()[:100, 0]
+    described = surroundings(fine, used) if narrow else fine.valid
+    table = describe(fine, find_basis(fine, PATCH, 24, generator()), described)
+    return fine, jumps.refine(fine, table, parents, coarse, described), described, parents, coarse
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_finer_look_alikes_lie_near_their_parents_doubled(narrow: bool) -> None:
+    """Within a pixel, and never outside what is described; what is not described itself has none."""
+    valid = noise(1, 1, 40, 48, seed=6) > 0.1
+    atlas, picks, described, parents, coarse = refined(valid, narrow)
+    if narrow:
+        assert 0 < described.sum() < atlas.valid.sum()
+    some = described.nonzero()[:, 0]
+    plane, y, x = atlas.split(some)
+    parent = coarse.join(plane, y // 2, x // 2)
+    moved = 0
+    for k in range(3):
+        pick = picks[some, k].long()
+        assert described[pick].all()
+        p, py, px = coarse.split(parents[parent, k].long())
+        centre = atlas.join(p, 2 * py + y % 2, 2 * px + x % 2)
+        stays = pick == some  # where nothing near the doubled parent is described
+        assert ((apart(atlas, pick, centre) <= 1) | stays).all()
+        moved += int((~stays).sum())
+    assert moved > (0.05 if narrow else 0.98) * 3 * len(some)
+    rest = (~described).nonzero()
+    assert (picks[rest[:, 0]] == rest).all()
+
+
+def test_surroundings_are_what_lies_within_reach() -> None:
+    valid = noise(1, 1, 60, 80, seed=2) > 0.1
+    atlas = atlas_of(spots(60, 80), spots(60, 80, seed=1), valid=valid)
+    used = atlas.valid.nonzero()[[700, 715, -20], 0]
+    every = torch.arange(len(atlas.valid))
+    near = torch.stack([apart(atlas, every, u) <= REACH for u in used]).any(0)
+    assert torch.equal(surroundings(atlas, used), near & atlas.valid)
+
+
+def test_descriptors_keep_distances() -> None:
+    """With all directions kept, the squared distance of two descriptors is that of the weighted windows, in units of
+    their variance; and wanting few pixels changes none of theirs."""
+    atlas = atlas_of(spots(20, 24))
+    basis = find_basis(atlas, PATCH, 3 * PATCH**2, generator())
+    wanted = atlas.valid & (torch.rand(len(atlas.valid), generator=generator()) < 0.05)
+    table, part = describe(atlas, basis, atlas.valid), describe(atlas, basis, wanted)
+    assert torch.allclose(table[wanted], part[wanted], atol=1e-4)
+    raw = F.unfold(atlas.picture(atlas.colours), PATCH, padding=PATCH // 2)[0].T
+    ramp = torch.arange(PATCH) - PATCH // 2
+    g = torch.exp(-(ramp.float() ** 2) / (2 * (PATCH / 3) ** 2))
+    raw = raw * (g[:, None] * g).sqrt().flatten().repeat(3)
+    some = atlas.valid.nonzero()[::7, 0]
+    expected = torch.cdist(raw[some], raw[some]) ** 2 / basis.variance
+    assert torch.allclose(torch.cdist(table[some], table[some]) ** 2, expected, atol=2e-2)
+    assert float((table[atlas.valid] ** 2).sum(1).mean()) == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("tile", [(False, False), (True, True)])
+def test_a_field_goes_on_beyond_its_ends(tile: tuple[bool, bool]) -> None:
+    """Wrapped where it tiles, else on through the border pixel's own copy."""
+    atlas = atlas_of(noise(1, 3, 20, 20))
+    field = at(atlas, *(t + 5 for t in grid(8, 9)), tile)
+    wide = extend(field, 2)
+    assert torch.equal(wide[2:-2, 2:-2], field.index)
+    if tile[0]:
+        assert torch.equal(wide, F.pad(field.index[None, None].double(), (2,) * 4, mode="circular")[0, 0].long())
+    else:
+        assert torch.equal(wide, at(atlas, *(t + 3 for t in grid(12, 13))).index)
+
+
+def test_only_pixels_near_seams_are_active() -> None:
+    atlas = atlas_of(noise(1, 3, 40, 60))
+    y, x = (t + 5 for t in grid(24, 40))
+    field = at(atlas, y, x + 7 * (x >= 25))  # the seam lies between columns 19 and 20
+    assert torch.equal(near_seams(field, 3), ((grid(24, 40)[1] - 19.5).abs() < 4.5))
+    assert not near_seams(at(atlas, y, x), 3).any()
+    assert near_seams(at(atlas, y, x, (True, True)), 3)[0].all()
+
+
+def test_a_coherent_field_does_not_change() -> None:
+    """Inside the exemplar, and from corner to corner of it: nothing moves and nothing costs."""
+    atlas = atlas_of(spots(40, 44))
+    space = space_of(atlas)
+    for y, x in (tuple(t + 6 for t in grid(28, 30)), grid(40, 44)):
+        field = at(atlas, y, x)
+        done = sweep(field, space, free(atlas), 1.0)
+        assert torch.equal(done.index, field.index)
+        assert float(done.cost.max()) < 1e-6
+
+
+def test_a_period_that_tiles_does_not_change() -> None:
+    """One period of a picture that repeats: its seam is at the wrap only, and costs nothing there."""
+    atlas = atlas_of(noise(1, 3, 20, 16).repeat(1, 1, 3, 3))
+    field = at(atlas, *(t + 12 for t in grid(20, 16)), (True, True))
+    assert near_seams(field, 3).any()
+    done = sweep(field, space_of(atlas), free(atlas), 1.0)
+    assert float(done.cost.max()) < 1e-6
+    assert torch.equal(done.image(), field.image())
+
+
+@pytest.mark.parametrize("copies", ["none", "all"])
+def test_sweeping_lowers_the_distance_of_windows(copies: str) -> None:
+    """From pixels at random to under half, by a measure of raw windows that the solver does not use."""
+    atlas = atlas_of(spots(36, 40), copies=copies)
+    space, field = space_of(atlas), scattered(atlas, (40, 40))
+    course = [mismatch(field)]
+    for _ in range(6):
+        field = sweep(field, space, free(atlas), 1.0)
+        course.append(mismatch(field))
+    assert course[1] < 0.8 * course[0]
+    assert course[-1] < 0.5 * course[0]
+    assert course[-1] == pytest.approx(min(course), rel=0.2)
+
+
+def test_the_cost_is_the_distance_of_windows() -> None:
+    """With all directions kept and nothing that can move, the cost is the measured distance."""
+    atlas = atlas_of(spots(30, 30))
+    basis = find_basis(atlas, PATCH, 3 * PATCH**2, generator())
+    none = torch.arange(len(atlas.valid), dtype=torch.int32)[:, None]
+    space = Space(atlas, basis, describe(atlas, basis, atlas.valid), atlas.valid, none)
+    field = scattered(atlas, (16, 16))
+    stuck = torch.full((len(atlas.valid),), torch.inf)
+    done = sweep(field, space, stuck, 1.0)
+    assert torch.equal(done.index, field.index)
+    inner = F.unfold(field.image(), PATCH)[0].T
+    source = F.unfold(atlas.picture(atlas.colours), PATCH, padding=PATCH // 2)[0].T[field.index[2:-2, 2:-2].flatten()]
+    ramp = torch.arange(PATCH) - PATCH // 2
+    g = torch.exp(-(ramp.float() ** 2) / (2 * (PATCH / 3) ** 2))
+    weight = (g[:, None] * g).flatten().repeat(3)
+    expected = ((inner - source) ** 2 * weight).sum(1) / basis.variance
+    assert torch.allclose(done.cost[2:-2, 2:-2].flatten(), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_pixel_of_infinite_price_is_never_chosen(seed: int) -> None:
+    """Though it would match better: only the left half has a price that can be paid."""
+    atlas = atlas_of(spots(36, 36))
+    space = space_of(atlas)
+    left = atlas.split(torch.arange(len(atlas.valid)))[2] < 18
+    price = torch.where(left & atlas.valid, 0.0, torch.inf)
+    y, x = (torch.randint(n, (30, 30), generator=generator(seed)) for n in (36, 18))
+    field = at(atlas, y, x)
+    for _ in range(4):
+        field = sweep(field, space, price, 1.0)
+        assert left[field.index].all()
+        assert atlas.valid[field.index].all()
+
+
+def test_jumps_are_taken_less_the_dearer_they_are() -> None:
+    """kappa multiplies the distance of a jump."""
+    atlas = atlas_of(spots(36, 36))
+    space, start = space_of(atlas), scattered(atlas, (32, 32))
+
+    def pieces(kappa: float) -> float:
+        field = start
+        for _ in range(4):
+            field = sweep(field, space, free(atlas), kappa)
+        return float((field.index[:, 1:] != field.index[:, :-1] + 1).float().mean())
+
+    assert pieces(100.0) < pieces(1.0)
+
+
+def test_a_price_is_avoided() -> None:
+    atlas = atlas_of(spots(36, 36))
+    space, start = space_of(atlas), scattered(atlas, (32, 32))
+    right = atlas.split(torch.arange(len(atlas.valid)))[2] >= 18
+
+    def share(price: float) -> float:
+        field = start
+        for _ in range(4):
+            field = sweep(field, space, free(atlas) + price * right, 1.0)
+        return float(right[field.index].float().mean())
+
+    assert share(0.3) < 0.6 * share(0.0)
