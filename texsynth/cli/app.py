@@ -49,8 +49,8 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (without the program's name) and give its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # Before torch loads: threads that wait by spinning stall each other when the cores are shared (two runs side by side
-    # took over twenty times as long), and lose nothing by sleeping when they are not.
+    # Before torch loads: threads that spin while they wait stall each other when the cores are shared (two runs side
+    # by side took over twenty times as long), and lose nothing by sleeping when they are not.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path is printed byte for byte, whatever its encoding
         sys.stdout.reconfigure(errors="surrogateescape")
