@@ -16,14 +16,16 @@ FLOOR = 0.02  # brightness that counts as black: no gain is computed from less
 def flatten(image: Tensor) -> tuple[Tensor, str]:
     """Divide (1, 3, H, W) in [0, 1] by its own slow illumination; returns it with a line that says what was done.
 
-    Illumination is the blurred luminance (Gaussian, a quarter of the shorter side, in the linear domain of a gain),
-    and the gain keeps the geometric mean. Hues are kept; values that would leave [0, 1] are clipped.
+    Illumination is a quadratic surface through the log luminance times the blur of what that leaves (Gaussian, a
+    quarter of the shorter side); the gain keeps the geometric mean. Hues are kept; values above 1 are clipped.
     """
     luminance = (image * image.new_tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     size = image.shape[2:]
     level = max(0, (min(size) // SMALL).bit_length())
     small = shrink(luminance.clamp(min=FLOOR), level)
-    light = F.interpolate(_blur(small, SCALE * min(small.shape[2:])), size, mode="bilinear").log()
+    surface = _surface(small)  # lamps and lenses; the blur then sees what is left, without bias at the borders
+    light = surface * _blur(small / surface, SCALE * min(small.shape[2:]))
+    light = F.interpolate(light, size, mode="bilinear").log()
     gain = (light.mean() - light).exp()
     strongest = max(float(gain.max()), 1 / float(gain.min()))
     out = image * gain
@@ -31,6 +33,16 @@ def flatten(image: Tensor) -> tuple[Tensor, str]:
     return out.clamp(
         0, 1
     ), f"flatten: evened out light that varied by x{strongest:.2f}; {clipped:.1f}% of pixels clipped"
+
+
+def _surface(luminance: Tensor) -> Tensor:
+    """The exponential of the quadratic surface that fits the logarithm of (1, 1, H, W) best."""
+    h, w = luminance.shape[2:]
+    y, x = (torch.linspace(-1, 1, n, device=luminance.device) for n in (h, w))
+    y, x = y[:, None].expand(h, w).flatten(), x.expand(h, w).flatten()
+    terms = torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], 1)
+    weights = torch.linalg.lstsq(terms, luminance.log().view(-1, 1)).solution
+    return (terms @ weights).exp().view(1, 1, h, w)
 
 
 def _blur(image: Tensor, sigma: float) -> Tensor:
