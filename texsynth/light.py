@@ -41,7 +41,7 @@ def _surface(luminance: Tensor) -> Tensor:
     y, x = (torch.linspace(-1, 1, n, device=luminance.device) for n in (h, w))
     y, x = y[:, None].expand(h, w).flatten(), x.expand(h, w).flatten()
     terms = torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], 1)
-    weights = torch.linalg.lstsq(terms, luminance.log().view(-1, 1)).solution
+    weights: Tensor = torch.linalg.lstsq(terms, luminance.log().view(-1, 1)).solution
     return (terms @ weights).exp().view(1, 1, h, w)
 
 

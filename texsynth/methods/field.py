@@ -193,10 +193,10 @@ def _steer(task: Task, atlas: Atlas, settings: Settings, say: Say) -> Steer | No
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
-    """Measured on two cores: see benchmarks/field.py."""
-    copies = len(COPY_SETS[settings.copies])
-    source = sum(h * w for h, w in (e.size for e in task.exemplars)) * copies
+    """Fitted to whole runs on two cores (benchmarks/field.py): 256 to 4096 pixels in, 512 to 4096 pixels out."""
+    source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
     pixels = task.size[0] * task.size[1]
-    memory = 650e6 + source * (settings.components * 8 + 120) + pixels * 60
-    seconds = 2.0 + (source * 2e-6 + pixels * 4e-6) * sum(settings.passes[-2:])
-    return Estimate(int(memory), seconds)
+    memory = 450e6 + 300 * source + 160 * pixels
+    passes = sum(level.steps * 0.25**level.scale for level in schedule(task, settings))
+    work = 0.4e-6 * settings.starts * settings.tries / 32 + 0.8e-6 * passes
+    return Estimate(int(memory), 1.6 + work * pixels + 0.7e-6 * source)
