@@ -20,6 +20,8 @@ from texsynth.task import Exemplar, Task
 FREE = Rules(spread=0.0, proportion=0.0, tries=8)
 USUAL = Rules(spread=0.1, proportion=0.1, tries=8)
 
+OPEN = torch.zeros(1, 4, dtype=torch.bool)  # no side lies on the border of the canvas
+
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -104,27 +106,36 @@ def test_cuts_follow_what_is_painted() -> None:
     gap[:, :, 2] = 0
     mask = torch.zeros(1, 8, 8, dtype=torch.bool)
     mask[:, :, :4] = True
-    keep, cost = cut_sides(gap, mask, 4)
+    keep, cost = cut_sides(gap, mask, OPEN, 4)
     assert keep[0, 4, :2].all() and not keep[0, 4, 2:].any()
     assert not (keep & ~mask).any()
     one_side = mask.clone()
     one_side[:, :, 1:] = False  # only the outermost column is painted: the block is cut along it, for nothing
-    assert float(cut_sides(torch.zeros(1, 8, 8), one_side, 4)[1]) == 0
-    assert float(cost) < float(cut_sides(gap + 1, mask, 4)[1])
+    assert float(cut_sides(torch.zeros(1, 8, 8), one_side, OPEN, 4)[1]) == 0
+    assert float(cost) < float(cut_sides(gap + 1, mask, OPEN, 4)[1])
+
+
+def test_no_cut_where_the_canvas_ends() -> None:
+    """A side on the border has no neighbour to meet, whatever is painted along it."""
+    gap, painted = torch.ones(1, 8, 8), torch.ones(1, 8, 8, dtype=torch.bool)
+    gap[:, 2, :] = gap[:, :, 2] = 0
+    top_only = torch.tensor([[True, False, True, True]])
+    keep, _ = cut_sides(gap, painted, top_only, 4)
+    assert keep[0, 0].all() and not keep[0, 4:].any()
 
 
 def test_cuts_turn_to_all_sides() -> None:
     """Painted all round: the new block keeps a middle, bounded by the agreeing ring."""
     gap = torch.ones(1, 12, 12)
     gap[:, 2, :], gap[:, -3, :], gap[:, :, 2], gap[:, :, -3] = 0, 0, 0, 0
-    keep, cost = cut_sides(gap, gap >= 0, 4)
+    keep, cost = cut_sides(gap, gap >= 0, OPEN, 4)
     assert not keep[0, 3:9, 3:9].any()
     assert keep[0, 0].all() and keep[0, -1].all() and keep[0, :, 0].all() and keep[0, :, -1].all()
     assert float(cost) == 0
 
 
 def test_nothing_painted_keeps_nothing() -> None:
-    keep, cost = cut_sides(torch.ones(2, 8, 8), torch.zeros(2, 8, 8, dtype=torch.bool), 4)
+    keep, cost = cut_sides(torch.ones(2, 8, 8), torch.zeros(2, 8, 8, dtype=torch.bool), OPEN.expand(2, 4), 4)
     assert not keep.any()
     assert (cost == 0).all()
 
@@ -205,7 +216,7 @@ def test_a_quilt_covers_all_with_valid_pixels(size: tuple[int, int], tile: tuple
 
 @pytest.mark.parametrize("tile", [(True, True), (True, False), (False, True)])
 def test_a_tiling_quilt_meets_itself(tile: tuple[bool, bool]) -> None:
-    """Across the wrap a meeting costs at most twice one inside, on average over six seeds; else ten times.
+    """Across the wrap a meeting costs at most four times one inside, on average over six seeds; else ten times.
 
     Inside, neighbours that continue each other meet for nothing and count as well.
     """
@@ -213,13 +224,13 @@ def test_a_tiling_quilt_meets_itself(tile: tuple[bool, bool]) -> None:
     blocks = table(atlas, 16)
     inside, wrap, open_ends = [], [], []
     for seed in range(6):
-        index = quilt(atlas, blocks, (64, 72), tile, USUAL, 4, generator(seed))
+        index = quilt(atlas, blocks, (64, 72), tile, USUAL, 2, generator(seed))
         for dim, (wraps, stride) in enumerate(zip(tile, (atlas.row, 1), strict=True)):
             met = meet(blocks.colours, index, index.roll(-1, dim), stride)
             inside.append(met.narrow(dim, 0, met.shape[dim] - 1).mean())
             (wrap if wraps else open_ends).append(met.narrow(dim, met.shape[dim] - 1, 1).mean())
     usual = float(torch.stack(inside).mean())
-    assert float(torch.stack(wrap).mean()) <= 2 * usual
+    assert float(torch.stack(wrap).mean()) <= 4 * usual
     if open_ends:
         assert float(torch.stack(open_ends).mean()) > 10 * usual
 

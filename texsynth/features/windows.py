@@ -44,8 +44,8 @@ def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator,
     weight = (g[:, None] * g[None, :]).sqrt().expand(3, patch, patch).flatten()
     centred = (windows - windows.mean(0)) * weight
     covariance = centred.T @ centred / len(centred)
-    values, vectors = torch.linalg.eigh(covariance.double())
-    kernel = vectors[:, -min(components, len(values)) :].flip(1).float() * weight[:, None]
+    values, vectors = torch.linalg.eigh(covariance.cpu().double())  # mps has no float64
+    kernel = vectors[:, -min(components, len(values)) :].flip(1).float().to(weight.device) * weight[:, None]
     variance = max(values.clamp(min=0).sum().item(), 1e-8)
     mean = windows.mean(0) @ kernel
     return Basis(kernel.T.reshape(-1, 3, patch, patch).contiguous(), mean, variance)

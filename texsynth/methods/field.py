@@ -94,8 +94,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a level hands to the next: its atlas, its look-alikes and the potential of its source pixels."""
+    """What a level hands to the next: its number, its atlas, its look-alikes and the potential of its source pixels."""
 
+    level: int
     atlas: Atlas
     jumps: Tensor
     psi: Tensor
@@ -115,12 +116,12 @@ def begin(
     """Bring the canvas to this level (a quilt at first) and return it with the pass that improves it."""
     atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
     basis = find_basis(atlas, settings.patch, settings.components, rng)
-    if canvas is None or canvas.field is None:
+    past = None if canvas is None else canvas.memory
+    if canvas is None or canvas.field is None or not isinstance(past, Memory) or past.level != task.level + 1:
         described, table = atlas.valid, describe(atlas, basis, atlas.valid)
         field = _start(task, canvas, atlas, basis, table, settings, rng, say)
         similar = jumps.compare(atlas, table, settings.similar, rng)
     else:
-        past: Memory = canvas.memory
         field = align(double(canvas.field, atlas, task.size), settings.align, rng)
         described = surroundings(atlas, field.index)
         table = describe(atlas, basis, described)
@@ -134,9 +135,9 @@ def begin(
         psi = potential.ascend(psi, atlas, before.index, *colours)
         price = potential.prices(atlas, before.index, psi, described, settings.proportion * SEAMS, settings.occurrence)
         after = sweep(before, space, price, settings.kappa)
-        return Canvas(after.image(), after, Memory(atlas, similar, psi)), float(after.cost.mean())
+        return Canvas(after.image(), after, Memory(task.level, atlas, similar, psi)), float(after.cost.mean())
 
-    return Canvas(field.image(), field, Memory(atlas, similar, psi)), step
+    return Canvas(field.image(), field, Memory(task.level, atlas, similar, psi)), step
 
 
 def _start(

@@ -36,7 +36,7 @@ def _slide(field: Field, rng: torch.Generator) -> Field:
     for a, b, of_a, of_b, stride in _seams(field, labels):
         cost.index_add_(0, of_a, meet(atlas.colours, a[:, None] + shifts, b[:, None], stride))
         cost.index_add_(0, of_b, meet(atlas.colours, a[:, None], b[:, None] + shifts, stride))
-    cost[:, 4] *= 0.98  # stay unless moving helps
+    cost[:, 4] = cost[:, 4] * 0.98 - 1e-6  # stay unless moving helps, also where all is free
     move = shifts[cost.argmin(1)]
     move[(torch.rand(count, generator=rng) < 0.5).to(device)] = 0
     moved = index + move[labels]

@@ -14,18 +14,20 @@ from texsynth.sources import Atlas, blur_homes, usage
 
 RATE = 0.3  # of the ascent, per unit of excess use
 COLOUR_RATE = 4.0  # of the ascent, per squared standard deviation of excess colour
-LIMITS = (-3.0, 6.0)  # of the potential, so that no region is forced in at any price
-REMIX_LIMITS = (-10.0, 20.0)  # exemplars differ from each other by more than the parts of one
+LIMITS = (-10.0, 20.0)  # of the potential, so that no region is forced in at any price
 
 
 def ascend(psi: Tensor, atlas: Atlas, index: Tensor, palette: Tensor, mean: Tensor) -> Tensor:
     """One step. psi: (homes,); index: what the output copies; palette: (homes, 3) colours of the source pixels in
     standard deviations, mean: theirs (3,)."""
-    quarter = min(min(size) for size in atlas.exemplars) // 4
-    excess = blur_homes(atlas, usage(atlas, index), quarter) - 1
-    limits = LIMITS if len(atlas.exemplars) == 1 else REMIX_LIMITS
     bias = palette[atlas.home[index.flatten()]].mean(0) - mean
-    return (psi + RATE * excess + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*limits)
+    return (psi + RATE * excess(atlas, index) + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
+
+
+def excess(atlas: Atlas, index: Tensor) -> Tensor:
+    """Use above even use, (homes,), over a quarter of the exemplar: -1 is unused, 1 twice as much as even."""
+    quarter = min(min(size) for size in atlas.exemplars) // 4
+    return blur_homes(atlas, usage(atlas, index), quarter) - 1
 
 
 def prices(atlas: Atlas, index: Tensor, psi: Tensor, allowed: Tensor, proportion: float, occurrence: float) -> Tensor:

@@ -17,12 +17,13 @@ from torch import Tensor
 
 from texsynth.solver.blocks import Blocks
 from texsynth.solver.cuts import cut_sides
-from texsynth.solver.potential import ascend, palette
+from texsynth.solver.potential import ascend, excess, palette
 from texsynth.sources import Atlas
 
 # (atlas index, canvas y, canvas x), broadcast together -> price of that pairing: how a lattice steers the start
 Steer = Callable[[Tensor, Tensor, Tensor], Tensor]
 BATCH = 32  # blocks placed by one product: bounds the memory
+UNEVEN = 1.0  # price of a quilt that uses every part twice or not at all, beside its cuts: else the dullest would win
 JITTER = 0.02  # of the variance: differences below it are left to chance, so that seeds differ
 
 
@@ -44,7 +45,7 @@ class Rules:
 class Quilt:
     """The canvas while it is being quilted, flattened (h * w).
 
-    psi: (homes,) potential of each source pixel. cost: of all cuts so far.
+    psi: (homes,) potential of each source pixel. cost: of all cuts, per block and layer.
     """
 
     h: int
@@ -89,6 +90,7 @@ def lay(
             made.psi = ascend(made.psi, atlas, made.index[made.painted], *colours)
         for top in torch.tensor(wave, device=device).split(BATCH):
             _place(made, atlas, blocks, top, rules, rng)
+    made.cost += UNEVEN * float(excess(atlas, made.index).abs().mean())
     return made
 
 
@@ -104,7 +106,8 @@ def _place(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules,
     new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, side^2)
     gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)  # (B, T, side^2)
     tries, shape = best.shape[1], (-1, side, side)
-    keep, cost = cut_sides(gap.view(shape), mask.repeat_interleave(tries, 0).view(shape), blocks.overlap)
+    masks, borders = (t.repeat_interleave(tries, 0) for t in (mask, _borders(made, top, side)))
+    keep, cost = cut_sides(gap.view(shape), masks.view(shape), borders, blocks.overlap)
     cost = cost.view(best.shape) / side
     pick = (cost + prior.gather(1, best)).argmin(1, keepdim=True)
     whole = pick[:, :, None].expand(-1, -1, side * side)
@@ -112,7 +115,7 @@ def _place(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules,
     new = new.gather(1, whole)[:, 0]
     made.index[cells[~keep]] = new[~keep]
     made.painted[cells.flatten()] = True
-    made.cost += float(cost.gather(1, pick).sum())
+    made.cost += float(cost.gather(1, pick).mean()) * len(top) * side**2 / made.index.numel()
 
 
 def _prior(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules) -> Tensor:
@@ -151,6 +154,14 @@ def _use(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor) -> Tensor:
     use = torch.zeros(len(top), blocks.count, device=top.device)
     use.scatter_add_(1, blocks.cells[atlas.home[made.index[where]]].flatten(1), weight)
     return use * blocks.count / weight.sum(1, keepdim=True).clamp(min=len(offset))
+
+
+def _borders(made: Quilt, top: Tensor, side: int) -> Tensor:
+    """Which sides (left, top, right, bottom) of each block lie on a border that does not wrap, (B, 4)."""
+    y, x = top[:, 0], top[:, 1]
+    open_y, open_x = (not wraps for wraps in made.wraps)
+    ends = [(x == 0) & open_x, (y == 0) & open_y, (x + side == made.w) & open_x, (y + side == made.h) & open_y]
+    return torch.stack(ends, 1)
 
 
 def _cells_of(made: Quilt, top: Tensor, side: int) -> Tensor:
