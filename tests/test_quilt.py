@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,21 +22,6 @@ FREE = Rules(spread=0.0, proportion=0.0, tries=8)
 USUAL = Rules(spread=0.1, proportion=0.1, tries=8)
 
 OPEN = torch.zeros(1, 4, dtype=torch.bool)  # no side lies on the border of the canvas
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=generator(seed))
-
-
-def spots(h: int, w: int, seed: int = 0) -> Tensor:
-    """A picture with structure: smooth spots some six pixels across, (1, 3, h, w) in [0, 1]."""
-    rough = F.pad(noise(1, 3, h, w, seed=seed), (4,) * 4, mode="reflect")
-    smooth = F.avg_pool2d(F.avg_pool2d(rough, 5, 1), 5, 1)
-    return ((smooth - 0.5) * 6 + 0.5).clamp(0, 1)
 
 
 def atlas_of(image: Tensor, valid: Tensor | None = None, copies: tuple[str, ...] = ("none",)) -> Atlas:

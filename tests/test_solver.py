@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,20 +16,6 @@ from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas
 from texsynth.task import Exemplar, Task
 
 PATCH = 5
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=generator(seed))
-
-
-def spots(h: int, w: int, seed: int = 0) -> Tensor:
-    """Smooth spots that never repeat, (1, 3, h, w) in [0, 1]."""
-    rough = F.pad(noise(1, 3, h, w, seed=seed), (4,) * 4, mode="reflect")
-    return ((F.avg_pool2d(F.avg_pool2d(rough, 5, 1), 5, 1) - 0.5) * 6 + 0.5).clamp(0, 1)
 
 
 def atlas_of(*images: Tensor, valid: Tensor | None = None, copies: str = "none") -> Atlas:
