@@ -15,20 +15,22 @@ class Outcome:
     """The last canvas, the loss after every step as (stage, level, step, loss), and whether Ctrl-C ended it early."""
 
     canvas: Canvas | None
-    losses: tuple[tuple[str, int, int, float], ...]
+    losses: tuple[tuple[str, float, int, float], ...]
     interrupted: bool = False
 
 
 def synthesize(task: Task, stages: tuple[Stage, ...], rng: torch.Generator, report: Report, say: Say) -> Outcome:
     """Run every stage over its levels, coarse to fine. A KeyboardInterrupt ends the run with the canvas so far."""
     canvas: Canvas | None = None
-    losses: list[tuple[str, int, int, float]] = []
+    losses: list[tuple[str, float, int, float]] = []
     plan = [(s, level) for s in stages for level in method(s.method).schedule(task, s.settings)]
     work = [max(level.steps, 1) * 0.25**level.scale for _, level in plan]
     spent = 0.0
     try:
         for (stage, level), cost in zip(plan, work, strict=True):
-            canvas, step = method(stage.method).begin(task.at(level.scale), canvas, level, stage.settings, rng, say)
+            canvas, step = method(stage.method).begin(
+                task.at(level.scale, level.nearest), canvas, level, stage.settings, rng, say
+            )
             for index in range(level.steps):
                 canvas, loss = step(canvas)
                 losses.append((stage.method, level.scale, index, loss))

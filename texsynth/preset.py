@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -80,7 +79,7 @@ def build(name: str, plain: Mapping[str, Any], values: Mapping[str, Any] = Mappi
         )
         for s in chosen
     )
-    resolved = [{"method": s.method, **asdict(s.settings)} for s in stages]
+    resolved = [{"method": s.method, **settings.plain(s.settings)} for s in stages]
     return Preset(name, plain.get("description", ""), stages, {"name": name, "stages": resolved})
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
@@ -21,6 +22,11 @@ def make(kind: type, values: Mapping[str, Any], where: str) -> Any:
         if key not in known:
             raise UsageError(f"{where}: unknown setting {key!r}{suggestion(key, list(known))}")
     return kind(**{key: check(known[key], hints[key], value, where) for key, value in values.items()})
+
+
+def plain(made: Any) -> dict[str, Any]:
+    """A Settings instance as plain values, from which `make` builds it again."""
+    return {f.name: _plain(getattr(made, f.name)) for f in fields(made)}
 
 
 def parse(texts: Sequence[str]) -> dict[str, Any]:
@@ -40,23 +46,59 @@ def parse(texts: Sequence[str]) -> dict[str, Any]:
 def assign(
     stages: Sequence[Mapping[str, Any]], kinds: Mapping[str, type], values: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Put each value into the stages that have its key; "method.key" means the stages of that method."""
-    out = [dict(stage) for stage in stages]
+    """Put each value into the stages, and the objectives in them, that have its key.
+
+    "word.key" means those of one method, or of one loss or features.
+    """
+    out = copy.deepcopy([dict(stage) for stage in stages])
+    places = [place for stage in out for place in _places(stage, kinds[stage["method"]])]
     for name, value in values.items():
-        method, dot, key = name.rpartition(".")
-        if dot and method not in kinds:
-            raise UsageError(f"--set {name}: no stage has the method {method!r}{suggestion(method, list(kinds))}")
-        having = [s for s in out if (not dot or s["method"] == method) and key in _names(kinds[s["method"]])]
+        word, dot, key = name.rpartition(".")
+        named = [place for place in places if not dot or word in place.words]
+        if not named:
+            words = sorted({w for place in places for w in place.words})
+            raise UsageError(f"--set {name}: the preset has no {word!r}{suggestion(word, words)}")
+        having = [place for place in named if key in place.keys]
         if not having:
-            known = sorted({n for m, kind in kinds.items() if not dot or m == method for n in _names(kind)})
+            known = sorted({k for place in named for k in place.keys})
             raise UsageError(f"--set {name}: unknown setting {key!r}{suggestion(key, known)}")
-        for stage in having:
-            stage[key] = value
+        for place in having:
+            place.values[key] = value
     return out
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A mapping that `--set` may write to: the words that name it, and the keys that it knows."""
+
+    words: set[str]
+    keys: Sequence[str]
+    values: dict[str, Any]
+
+
+def _places(stage: dict[str, Any], kind: type) -> Iterator[_Place]:
+    """A stage, and the nested mappings in it; nested defaults are written out so that they can be changed."""
+    method = stage["method"]
+    yield _Place({method}, _names(kind), stage)
+    hints = get_type_hints(kind)
+    for f in fields(kind):
+        nested = _nested(hints[f.name])
+        if nested is None:
+            continue
+        if f.name not in stage:
+            stage[f.name] = [item.plain() for item in f.default]
+        if isinstance(stage[f.name], list):
+            for item in stage[f.name]:
+                if isinstance(item, dict):
+                    yield _Place({method, *nested.labels(item)}, nested.keys(item), item)
 
 
 def check(field: Field[Any], hint: Any, value: Any, where: str) -> Any:
     """One value as its field's type, inside its limits; raises UsageError."""
+    if nested := _nested(hint):
+        if not isinstance(value, (list, tuple)) or not value:
+            raise UsageError(f"{where}: {field.name} is a list of mappings, and at least one is needed")
+        return tuple(nested.read(item, where) for item in value)
     try:
         typed = _typed(hint, value, field.metadata.get("choices"))
     except (TypeError, ValueError):
@@ -69,6 +111,8 @@ def check(field: Field[Any], hint: Any, value: Any, where: str) -> Any:
 
 def describe(field: Field[Any], hint: Any) -> str:
     """What a setting may be, in words: "a whole number from 3 to 31"."""
+    if _nested(hint):
+        return "a list of mappings"
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     listed = get_origin(hint) is tuple
     text = words[get_args(hint)[0] if listed else hint]
@@ -82,12 +126,17 @@ def describe(field: Field[Any], hint: Any) -> str:
     return f"a list, each {text}" if listed else text
 
 
-def table(kind: type) -> Iterator[dict[str, Any]]:
-    """Every setting of a method: name, default, what is allowed, help."""
-    hints = get_type_hints(kind)
-    for f in fields(kind):
-        allowed = describe(f, hints[f.name])
-        yield {"name": f.name, "default": f.default, "allowed": allowed, "help": f.metadata.get("help", "")}
+def show(made: Any) -> Iterator[dict[str, Any]]:
+    """Every setting of an instance: name, value, default, what is allowed, help; plain values all of them.
+
+    Where the value is a list of mappings, "items" holds the rows of each.
+    """
+    hints = get_type_hints(type(made))
+    for f in fields(made):
+        value = getattr(made, f.name)
+        row = {"name": f.name, "value": _plain(value), "default": _plain(f.default)}
+        row |= {"allowed": describe(f, hints[f.name]), "help": f.metadata.get("help", "")}
+        yield row | {"items": [list(item.show()) for item in value]} if _nested(hints[f.name]) else row
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
@@ -128,6 +177,18 @@ def _allowed(limits: Mapping[str, Any], value: Any) -> bool:
 
 def _show(value: Any) -> str:
     return repr(value) if isinstance(value, str) else str(value)
+
+
+def _nested(hint: Any) -> Any:
+    """The type of a list's items where these are mappings of their own: it can `read` them."""
+    item = get_args(hint)[0] if get_origin(hint) is tuple else None
+    return item if hasattr(item, "read") else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    return value.plain() if hasattr(value, "plain") else value
 
 
 def _names(kind: type) -> list[str]:

@@ -6,6 +6,7 @@ masks are bool (1, 1, H, W); coordinates are (y, x) with y down and x right.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from texsynth.sources import Field
+    from texsynth.weights import Weights
 
 ROLES = ("colour", "data", "normal", "labels")
 
@@ -37,11 +39,28 @@ class Exemplar:
 
 
 @dataclass(frozen=True)
+class Guide:
+    """A map that steers what goes where: pixels of the output take from source pixels of a like value.
+
+    sources: (1, C, H, W) for each exemplar, target: (1, C, h, w) of the output's size. distance: "l2" (values in
+    [0, 1]), "l0" (ids, 0 where equal and 1 elsewhere) or "direction" (unit vectors (x, y) whose sign does not matter).
+    strength: (1, 1, h, w) in [0, 1], the share of the weight that counts at each output pixel; None for all of it.
+    """
+
+    name: str
+    sources: tuple[Tensor, ...]
+    target: Tensor
+    weight: float = 1.0
+    distance: str = "l2"
+    strength: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Task:
     """What to make: checked inputs, at full size or (`at`) at one level. No user error is possible after it.
 
     size: output (height, width). tile: does the output wrap in (y, x)? init: (1, 3, h, w) start image or
-    None. max_memory: bytes that the run may take.
+    None. max_memory: bytes that the run may take. weights: of each pretrained network that the preset needs, by name.
     """
 
     exemplars: tuple[Exemplar, ...]
@@ -50,18 +69,24 @@ class Task:
     init: Tensor | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     max_memory: int = 6 << 30
-    level: int = 0  # halvings below full size
+    guides: tuple[Guide, ...] = ()
+    weights: Mapping[str, Weights] = field(default_factory=dict)
+    level: float = 0  # halvings below full size
 
-    def at(self, level: int) -> Task:
-        """The same task `level` halvings down; every size is rounded up, so each fine pixel has a parent."""
+    def at(self, level: float, nearest: bool = False) -> Task:
+        """The same task `level` halvings down; every size is rounded up, so each fine pixel has a parent.
+
+        nearest: drop pixels in place of averaging them, as the released code of some papers does.
+        """
         if level == 0:
             return self
         return replace(
             self,
             level=self.level + level,
-            exemplars=tuple(_shrink(e, level) for e in self.exemplars),
+            exemplars=tuple(_shrink(e, level, nearest) for e in self.exemplars),
             size=(halved(self.size[0], level), halved(self.size[1], level)),
             init=None if self.init is None else shrink(self.init, level),
+            guides=tuple(_shrink_guide(g, level) for g in self.guides),
         )
 
 
@@ -80,10 +105,14 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Level:
-    """One entry of a schedule: how many halvings below full size, and how many steps there."""
+    """One entry of a schedule: how many halvings below full size, and how many steps there.
 
-    scale: int
+    nearest: sources and start are reduced by dropping pixels in place of averaging them.
+    """
+
+    scale: float
     steps: int
+    nearest: bool = False
 
 
 Step = Callable[[Canvas], "tuple[Canvas, float]"]
@@ -94,7 +123,7 @@ class Event:
     """What the loop tells an observer after every step. Observers only read."""
 
     stage: str
-    level: int
+    level: float
     levels: int
     step: int
     steps: int
@@ -110,18 +139,23 @@ class Method(Protocol):
     """A file in methods/: these names are all that the loop and the presets use.
 
     Settings: a frozen dataclass whose defaults are the method's defaults (help and limits in field metadata).
+    COPIES: does it keep a field, so that maps can follow?
     schedule: the levels, coarse to fine. begin: bring the incoming canvas (None at the very start, otherwise
     the coarser level's or the previous stage's) to this level, and return it with the step that improves it;
-    what it finds out on the way it says. estimate: peak bytes, and seconds on two cores.
+    what it finds out on the way it says. needs: the layers that it looks at, by the name of the features. estimate:
+    peak bytes, and seconds on two cores.
     """
 
     Settings: type
+    COPIES: bool
 
     def schedule(self, task: Task, settings: Any) -> list[Level]: ...
 
     def begin(
         self, task: Task, canvas: Canvas | None, level: Level, settings: Any, rng: torch.Generator, say: Say
     ) -> tuple[Canvas, Step]: ...
+
+    def needs(self, settings: Any) -> Mapping[str, tuple[str, ...]]: ...
 
     def estimate(self, task: Task, settings: Any) -> Estimate: ...
 
@@ -155,23 +189,60 @@ class Preset:
     values: Mapping[str, Any] = field(default_factory=dict)  # the plain YAML-able form, for the run record
 
 
-def halved(size: int, level: int) -> int:
+def octaves(task: Task, coarsest: int, finest: int) -> tuple[int, int]:
+    """The halvings at which the smallest exemplar's shorter side is about `finest` (0: full) and `coarsest` pixels."""
+    side = min(min(exemplar.size) for exemplar in task.exemplars)
+    bottom = max(0, round(math.log2(side / finest))) if finest else 0
+    return bottom, max(bottom, round(math.log2(side / coarsest)))
+
+
+def halved(size: int, level: float) -> int:
     """A length `level` halvings down, rounded up."""
-    return -(-size // (1 << level))
+    return math.ceil(size / 2**level - 1e-6)
 
 
-def shrink(image: Tensor, level: int) -> Tensor:
-    """Box-filtered reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)).
+def shrink(image: Tensor, level: float, nearest: bool = False) -> Tensor:
+    """Reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)), by boxes for whole levels.
 
     Border cells average what they hold, so no row is dropped and parents line up with children exactly.
     """
-    cell = 1 << level
+    size = halved(image.shape[2], level), halved(image.shape[3], level)
+    if nearest:
+        return F.interpolate(image, size, mode="nearest")
+    if level != int(level):
+        return F.interpolate(image, size, mode="bilinear", antialias=True)
+    cell = 1 << int(level)
     return F.avg_pool2d(image, cell, stride=cell, ceil_mode=True, count_include_pad=False)
 
 
-def _shrink(exemplar: Exemplar, level: int) -> Exemplar:
+def _shrink(exemplar: Exemplar, level: float, nearest: bool) -> Exemplar:
     valid = exemplar.valid
     if valid is not None:  # a coarse pixel may be used where most of it may
         share = shrink(valid.float(), level)
         valid = share >= min(0.5, float(share.max()))
-    return replace(exemplar, image=shrink(exemplar.image, level), valid=valid)
+    return replace(exemplar, image=shrink(exemplar.image, level, nearest), valid=valid)
+
+
+def _shrink_guide(guide: Guide, level: float) -> Guide:
+    """Labels by nearest, values by their mean, directions by the mean of their outer products (signs would cancel)."""
+
+    def reduced(values: Tensor) -> Tensor:
+        if guide.distance == "direction":
+            return axis(shrink(tensor_of(values), level))
+        return shrink(values, level, nearest=guide.distance == "l0")
+
+    strength = None if guide.strength is None else shrink(guide.strength, level)
+    sources = tuple(reduced(s) for s in guide.sources)
+    return replace(guide, sources=sources, target=reduced(guide.target), strength=strength)
+
+
+def tensor_of(direction: Tensor) -> Tensor:
+    """Vectors (1, 2, h, w) as (x, y) -> the entries xx, yy, xy of their outer products, (1, 3, h, w)."""
+    x, y = direction[:, :1], direction[:, 1:]
+    return torch.cat([x * x, y * y, x * y], 1)
+
+
+def axis(tensor: Tensor) -> Tensor:
+    """The leading eigenvector of symmetric 2 x 2 matrices given as xx, yy, xy: (1, 3, h, w) -> (1, 2, h, w)."""
+    angle = torch.atan2(2 * tensor[:, 2:], tensor[:, :1] - tensor[:, 1:2]) / 2
+    return torch.cat([angle.cos(), angle.sin()], 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -49,13 +50,7 @@ def show(
 
     chosen = preset.load(name)
     stages: list[dict[str, Any]] = [
-        {
-            "method": s.method,
-            "settings": [
-                {**row, "value": getattr(s.settings, row["name"])} for row in settings.table(type(s.settings))
-            ],
-        }
-        for s in chosen.stages
+        {"method": stage.method, "settings": list(settings.show(stage.settings))} for stage in chosen.stages
     ]
     if as_json:
         print(json.dumps({"name": chosen.name, "description": chosen.description, "stages": stages}, indent=2))
@@ -64,10 +59,22 @@ def show(
     for stage in stages:
         print(f"\nmethod {stage['method']}")
         for row in stage["settings"]:
-            mark = " " if row["value"] == row["default"] else "*"
-            print(f"{mark} {row['name']} = {_plain(row['value'])}  ({row['allowed']}) {row['help']}")
+            for line in _lines(row):
+                print(line)
     print("\n* differs from the method's default")
     return 0
+
+
+def _lines(row: dict[str, Any]) -> Iterator[str]:
+    """A setting as people read it; a list of objectives with the settings of each."""
+    mark = " " if row["value"] == row["default"] else "*"
+    if "items" not in row:
+        yield f"{mark} {row['name']} = {_plain(row['value'])}  ({row['allowed']}) {row['help']}"
+        return
+    yield f"{mark} {row['name']}: {row['help']}"
+    for number, item in enumerate(row["items"], 1):
+        yield f"    {number}."
+        yield from (f"    {line}" for inner in item for line in _lines(inner))
 
 
 def _summary(name: str) -> dict[str, Any]:
