@@ -12,8 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-PACKAGES = ("texsynth", "torch", "numpy", "pillow", "tifffile", "imagecodecs", "pyyaml", "typer", "rich")
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
+PACKAGES = ("texsynth", "torch", "numpy", "pillow", "tifffile", "imagecodecs", "pyyaml", "safetensors", "typer", "rich")
 
 
 def doctor(
@@ -73,16 +72,16 @@ def memory() -> dict[str, int | None]:
 
 def weights() -> dict[str, Any]:
     """Weight files in TEXSYNTH_WEIGHTS (a file or a folder) and in torch's cache. The default needs none."""
-    import torch
+    from texsynth import weights
 
     given = os.environ.get("TEXSYNTH_WEIGHTS")
     places = [Path(given)] if given else []
-    places.append(Path(torch.hub.get_dir()) / "checkpoints")
+    places.append(weights.cache())
     found = [file for place in places for file in (sorted(place.iterdir()) if place.is_dir() else [place])]
     return {
         "needed_by_default": False,
         "TEXSYNTH_WEIGHTS": given,
-        "files": [str(file) for file in found if file.suffix in WEIGHT_SUFFIXES and file.is_file()],
+        "files": [str(file) for file in found if file.suffix in weights.SUFFIXES and file.is_file()],
     }
 
 

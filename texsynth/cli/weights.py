@@ -1,0 +1,123 @@
+"""texsynth weights list | fetch | verify."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from texsynth import download, settings, weights
+from texsynth.errors import UsageError, WeightsError
+
+app = typer.Typer(help="Pretrained networks: which there are, and whether they are here.", invoke_without_command=True)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def _names() -> list[str]:
+    return sorted(weights.NETWORKS)
+
+
+@app.callback()
+def options(context: typer.Context) -> None:
+    """Pretrained networks: which there are, and whether they are here."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> int:
+    """Every network, its size, where it is fetched from, and the file that a run would use."""
+    found = [_describe(name) for name in _names()]
+    if as_json:
+        print(json.dumps({"networks": found}, indent=2))
+        return 0
+    for entry in found:
+        print(f"{entry['name']}  {entry['description']}")
+        print(f"  {download.amount(entry['size'])} from {entry['url']}")
+        print(f"  {_place(entry)}")
+    return 0
+
+
+@app.command(epilog="Example: texsynth weights fetch vgg19")
+def fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_names)]) -> int:
+    """Download a network into torch's cache, and print where it is."""
+    if name not in weights.NETWORKS:
+        raise UsageError(f"there is no network {name!r}{settings.suggestion(name, _names())}")
+    found = weights.find(name)
+    if found is not None:
+        _note(f"{name} weights are here already")
+    print(found or weights.fetch(name, _note))
+    return 0
+
+
+@app.command(epilog="Examples:\n\ntexsynth weights verify vgg19\n\ntexsynth weights verify my_vgg19.safetensors")
+def verify(
+    what: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", autocompletion=_names)] = None,
+) -> int:
+    """Check the file that a run would use, of one network or of all, or any file of weights.
+
+    A fetched file must have the right hash; any other must be readable, of the right shapes and finite.
+    """
+    if what is None or what in weights.NETWORKS:
+        for name in _names() if what is None else [what]:
+            path = weights.find(name)
+            if path is None:
+                raise WeightsError(f"{name} weights are not here; `texsynth weights fetch {name}` gets them")
+            print(_fetched(path, name) if path == weights.cached(name) else _given(path, [name]))
+    elif Path(what).is_file():
+        print(_given(Path(what), _names()))
+    else:
+        raise WeightsError(f"{what} is no file, nor one of the networks {', '.join(_names())}")
+    return 0
+
+
+def _fetched(path: Path, name: str) -> str:
+    """What is right with torch's copy; raises WeightsError."""
+    expected, found = weights.NETWORKS[name].sha256, download.digest(path)
+    if not found.startswith(expected):
+        wrong = f"its SHA-256 begins {found[: len(expected)]}, not {expected}"
+        raise WeightsError(f"{path} is damaged ({wrong}); delete it, and `texsynth weights fetch {name}` gets it again")
+    return f"{path}: {name}, SHA-256 {found}, as published"
+
+
+def _given(path: Path, names: list[str]) -> str:
+    """What is right with a file of one of these networks, every layer of which is read; raises WeightsError."""
+    holding = {name: layers for name in names if (layers := weights.held(path, name))}
+    if not holding:
+        raise WeightsError(f"{path} holds none of the networks {', '.join(names)}")
+    name, layers = max(holding.items(), key=lambda item: len(item[1]))
+    keys = [key for key, slot in weights.NETWORKS[name].tensors.items() if slot.layer in layers]
+    read = weights.read(path, name, keys)
+    return f"{path}: {name}, {layers[0]} to {layers[-1]}, finite, SHA-256 {read.sha256}"
+
+
+def _describe(name: str) -> dict[str, Any]:
+    """A network and its file; what is wrong with that is told, as this is where to look for it."""
+    entry = weights.NETWORKS[name]
+    told: dict[str, Any] = {"name": name, "description": entry.description, "size": entry.size, "url": entry.url}
+    told |= {"file": None, "layers": [], "problem": None}
+    try:
+        path = weights.find(name)
+        if path is not None:
+            told["file"] = str(path)
+            told["layers"] = list(weights.held(path, name))
+    except WeightsError as error:
+        told["problem"] = str(error)
+    return told
+
+
+def _place(entry: dict[str, Any]) -> str:
+    if entry["problem"]:
+        return str(entry["problem"])
+    if entry["file"] is None:
+        return "not here"
+    layers = entry["layers"]
+    return f"{entry['file']} ({f'{layers[0]} to {layers[-1]}' if layers else 'none of its layers'})"
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
