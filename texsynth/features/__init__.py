@@ -1,1 +1,42 @@
-"""Feature extractors, one a file."""
+"""Features, one extractor a file; the file's name is the key that presets use.
+
+Each file has `LAYERS`, their names from shallow to deep; `WEIGHTS`, the name of the network whose pretrained weights
+it needs, or None; `Settings`, a frozen dataclass; `keys`, the tensors that some layers need of the weights; and
+`build(settings, tile, weights) -> Extract`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+from torch import Tensor
+
+from texsynth.weights import Weights
+
+# (image (1, 3, H, W) in [0, 1], layer names) -> layer name -> (1, C, h, w), computing no more than asked
+Extract = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
+
+
+class FeatureModule(Protocol):
+    """A file in features/. tile: does the image wrap in (y, x)?"""
+
+    LAYERS: tuple[str, ...]
+    WEIGHTS: str | None
+    Settings: type
+
+    def keys(self, layers: Sequence[str]) -> Sequence[str]: ...
+
+    def build(self, settings: Any, tile: tuple[bool, bool], weights: Weights | None) -> Extract: ...
+
+
+def names() -> list[str]:
+    """The registry is the directory listing."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def features(name: str) -> FeatureModule:
+    """The feature module of that name."""
+    return cast(FeatureModule, importlib.import_module(f"texsynth.features.{name}"))

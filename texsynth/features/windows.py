@@ -1,12 +1,77 @@
-"""Raw windows of pixels, projected on their leading principal directions: the weight-free descriptor."""
+"""Raw windows of pixels: the weight-free features.
+
+As an extractor (`build`): the picture and its halvings (Houdard et al. 2021: patches of a Gaussian pyramid), which the
+losses cut into patches. As the descriptor of the correspondence field (`fit`): windows on their principal directions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field as setting
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from texsynth.features import Extract
+from texsynth.weights import Weights
+
+LAYERS = ("full", "half", "quarter", "eighth", "sixteenth")
+WEIGHTS: str | None = None
+REDUCTIONS = ("box", "gaussian")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the picture is halved from layer to layer."""
+
+    reduction: str = setting(
+        default="box",
+        metadata={"help": "mean of 2 x 2 pixels, or a 4 x 4 Gaussian of sigma 1", "choices": REDUCTIONS},
+    )
+
+
+def keys(layers: Sequence[str]) -> tuple[str, ...]:
+    """No weights."""
+    return ()
+
+
+def build(settings: Settings, tile: tuple[bool, bool], weights: Weights | None) -> Extract:
+    """The pixels themselves, at full size and halved again and again: the features that need no network."""
+    kernel = _gaussian() if settings.reduction == "gaussian" else torch.full((2, 2), 0.25)
+
+    def extract(image: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        out, layer = {}, image
+        for name in LAYERS[: 1 + max(LAYERS.index(wanted) for wanted in names)]:
+            if name != "full":
+                layer = _halve(layer, kernel.to(image), tile)
+            if min(layer.shape[2:]) == 0:  # nothing is left of a small picture
+                break
+            if name in names:
+                out[name] = layer
+        return out
+
+    return extract
+
+
+def _halve(layer: Tensor, kernel: Tensor, tile: tuple[bool, bool]) -> Tensor:
+    """One step down the pyramid, (1, C, h, w): windows that leave the picture wrap round, or are left out."""
+    size = kernel.shape[0]
+    if min(layer.shape[2:]) < size:
+        return layer[:, :, :0, :0]
+    for dim, wraps in zip((2, 3), tile, strict=True):
+        if wraps:
+            layer = torch.cat([layer, layer.narrow(dim, 0, size - 1)], dim)
+    channels = layer.shape[1]
+    return F.conv2d(layer, kernel.expand(channels, 1, size, size), stride=2, groups=channels)
+
+
+def _gaussian() -> Tensor:
+    """4 x 4, sigma 1, sum 1."""
+    ramp = torch.exp(-((torch.arange(4) - 1.5) ** 2) / 2)
+    kernel = ramp[:, None] * ramp
+    return kernel / kernel.sum()
 
 
 @dataclass(frozen=True)
