@@ -1,0 +1,55 @@
+"""The contextual loss (Mechrez et al. 2018): every patch of the exemplar should be some output patch's clear choice.
+
+Kept to compare with: guided correspondence (Zhou et al. 2023) takes the best source for each output patch instead, and
+the logarithm before the mean. Dense; larger layers are sampled anew at each evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field as setting
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.losses import Features, Loss, Reference, Setup
+from texsynth.losses._samples import draw, learned, tables, total
+
+EPSILON = 1e-5  # keeps the relative distance finite where a patch is met exactly
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The paper's defaults."""
+
+    patch: int = setting(default=1, metadata={"help": "side of the patches compared", "min": 1, "max": 31})
+    stride: int = setting(default=1, metadata={"help": "step between patches", "min": 1, "max": 31})
+    h: float = setting(default=0.5, metadata={"help": "bandwidth; small: only the nearest", "min": 0.01, "max": 10.0})
+    sample: int = setting(
+        default=4096, metadata={"help": "most patches compared on each side, 0: all", "min": 0, "max": 1000000}
+    )
+
+
+def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
+    """A sum over layers of -log of the mean contextual similarity; 0 for the exemplar itself, log N when blind."""
+    known = learned(references, settings.patch, settings.stride)
+    means = {name: vectors.mean(0) for name, vectors in known.items()}
+
+    def loss(features: Features) -> Tensor:
+        terms = []
+        for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
+            if name in known:
+                some = vectors[draw(vectors, settings.sample, setup.rng)] - means[name]
+                sources = known[name][draw(known[name], settings.sample, setup.rng)] - means[name]
+                terms.append(_dissimilarity(some, sources, settings.h))
+        return total(terms, features)
+
+    return loss
+
+
+def _dissimilarity(targets: Tensor, sources: Tensor, h: float) -> Tensor:
+    """-log of how surely each of the centred sources (M, D) is chosen by the target (N, D) that wants it most."""
+    distance = (1 - F.normalize(targets) @ F.normalize(sources).T).clamp(min=0)
+    relative = distance / (distance.amin(1, keepdim=True) + EPSILON)
+    return -((1 - relative) / h).softmax(1).amax(0).mean().log()

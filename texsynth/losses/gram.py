@@ -1,0 +1,69 @@
+"""Gram matrices (Gatys et al. 2015): the output's features correlate as the exemplar's do, wherever they are.
+
+For each layer G = F F^T / M over its M positions; the loss is the squared distance of the output's G to that of all
+references together. It is blind to where things are, so it carries fine texture and no layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field as setting
+
+from torch import Tensor
+
+from texsynth.losses import Features, Loss, Reference, Setup
+from texsynth.losses._samples import learned, tables, total
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Defaults: the paper's matrices, with layers that weigh alike whatever the network's scale."""
+
+    patch: int = setting(
+        default=1, metadata={"help": "side of the patches that are the vectors; 1: channels alone", "min": 1, "max": 31}
+    )
+    stride: int = setting(default=1, metadata={"help": "step between patches", "min": 1, "max": 31})
+    centred: bool = setting(default=False, metadata={"help": "covariances: the mean is taken off first"})
+    normalise: str = setting(
+        default="relative",
+        metadata={
+            "help": "divide by the exemplar's squared norm, or by 4 N^2 for N channels as the paper does",
+            "choices": ("relative", "gatys"),
+        },
+    )
+
+
+def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
+    """A sum over layers of squared Gram distances; above 0, and 0 for the exemplar itself."""
+    known = learned(references, settings.patch, settings.stride)
+    targets = {name: gram(vectors, settings.centred) for name, vectors in known.items()}
+    units = {name: _unit(target, settings.normalise) for name, target in targets.items()}
+
+    def loss(features: Features) -> Tensor:
+        found = tables(features, settings.patch, settings.stride, setup.tile)
+        return total(
+            [
+                ((gram(vectors, settings.centred) - targets[name]) / units[name]).square().sum()
+                for name, vectors in found.items()
+                if name in targets
+            ],
+            features,
+        )
+
+    return loss
+
+
+def gram(vectors: Tensor, centred: bool = False) -> Tensor:
+    """Mean outer product of the rows of (N, D), or their covariance: (D, D)."""
+    if centred:
+        vectors = vectors - vectors.mean(0)
+    return vectors.T @ vectors / len(vectors)
+
+
+def _unit(target: Tensor, normalise: str) -> float | Tensor:
+    """What differences to a matrix (N, N) are divided by before they are squared."""
+    if normalise == "gatys":
+        return 2 * len(target)
+    size = target.square().sum().sqrt()
+    return size.where(size > 0, 1)  # a black exemplar is matched all the same
