@@ -1,0 +1,294 @@
+"""texsynth guide KIND: maps for `texsynth control`, drawn by a formula or read out of a picture."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from texsynth.errors import ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+app = typer.Typer(help="Draw a map that steers a texture, or read one out of a picture.", invoke_without_command=True)
+
+DIRECTIONS = "angle:DEG (clockwise from the x axis), circle, spiral or s-curve"
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="MAP", help="The map to write: 16-bit grey.")]
+Field = Annotated[Path, typer.Option("-o", "--output", metavar="MAP", help="The field to write: .npy or a picture.")]
+Size = Annotated[str, typer.Option("-s", "--size", metavar="WxH|N", help="Pixels, or N for a square.")]
+Angle = Annotated[float, typer.Option("--angle", metavar="DEG", help="Clockwise on screen from the x axis.")]
+Period = Annotated[
+    float | None,
+    typer.Option(
+        "--period",
+        metavar="PIXELS",
+        help="Default: a quarter of the shorter side for perlin, an eighth for stripes.",
+        show_default=False,
+    ),
+]
+Tile = Annotated[str, typer.Option("--tile", metavar="none|x|y|xy", help="Where the map repeats without a seam.")]
+Invert = Annotated[bool, typer.Option("--invert", help="Exchange black and white.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
+Strokes = Annotated[
+    Path | None, typer.Option("--strokes", metavar="FILE", help="Draw the directions too.", show_default=False)
+]
+Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to read it from.", show_default=False)]
+
+
+@app.callback()
+def options(context: typer.Context) -> None:
+    """Draw a map that steers a texture, or read one out of a picture."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(epilog="Example: texsynth guide perlin -o blotches.png -s 768x512 --period 120 --seed 3")
+def perlin(
+    output: Output,
+    size: Size = "512",
+    period: Period = None,
+    octaves: Annotated[int, typer.Option("--octaves", min=1, max=10, help="Layers, each half as coarse.")] = 3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same map.")] = 0,
+    tile: Tile = "none",
+    invert: Invert = False,
+    force: Force = False,
+) -> None:
+    """Smooth random blotches."""
+    from texsynth.guidance import procedural
+    from texsynth.verbs import values
+
+    extent = _size(size)
+    _check(output, extent, force)
+    _write_map(procedural.perlin(extent, _period(period, extent, 4), octaves, seed, values.tile(tile)), output, invert)
+
+
+@app.command(epilog="Example: texsynth guide radial -o spot.png --centre 0.3,0.5")
+def radial(
+    output: Output,
+    size: Size = "512",
+    centre: Annotated[
+        str, typer.Option("--centre", metavar="X,Y", help="The white point, in shares of width and height.")
+    ] = "0.5,0.5",
+    tile: Tile = "none",
+    invert: Invert = False,
+    force: Force = False,
+) -> None:
+    """White at a point, black far from it."""
+    from texsynth.guidance import procedural
+    from texsynth.verbs import values
+
+    extent = _size(size)
+    _check(output, extent, force)
+    _write_map(procedural.radial(extent, _centre(centre), values.tile(tile)), output, invert)
+
+
+@app.command(epilog="Example: texsynth guide linear -o ramp.png --angle 90")
+def linear(
+    output: Output, size: Size = "512", angle: Angle = 0.0, invert: Invert = False, force: Force = False
+) -> None:
+    """An even ramp, brighter in the direction of the angle."""
+    from texsynth.guidance import procedural
+
+    extent = _size(size)
+    _check(output, extent, force)
+    _write_map(procedural.linear(extent, angle), output, invert)
+
+
+@app.command(epilog="Example: texsynth guide stripes -o stripes.png --period 64 --angle 30 --tile xy")
+def stripes(
+    output: Output,
+    size: Size = "512",
+    period: Period = None,
+    angle: Angle = 0.0,
+    soft: Annotated[float, typer.Option("--soft", min=0, max=1, help="0 for hard edges, 1 for a sine.")] = 1.0,
+    tile: Tile = "none",
+    invert: Invert = False,
+    force: Force = False,
+) -> None:
+    """Stripes along an angle; --tile fits period and angle to whole numbers of stripes."""
+    from texsynth.guidance import procedural
+    from texsynth.verbs import values
+
+    extent = _size(size)
+    _check(output, extent, force)
+    drawn = procedural.stripes(extent, _period(period, extent, 8), angle, soft, values.tile(tile))
+    _write_map(drawn, output, invert)
+
+
+@app.command(epilog="Example: texsynth guide direction s-curve -o flow.npy --strokes flow.png")
+def direction(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{DIRECTIONS}.", show_default=False)],
+    output: Field,
+    size: Size = "512",
+    strokes: Strokes = None,
+    force: Force = False,
+) -> None:
+    """A built-in field of directions."""
+    from texsynth.guidance import orientation
+
+    extent = _size(size)
+    field = orientation.built_in(name, extent)
+    if field is None:
+        raise UsageError(f"direction {name!r} is not built in; allowed: {DIRECTIONS}")
+    _check(output, extent, force, strokes=strokes, array=True)
+    _write_field(field, output, strokes, None)
+
+
+@app.command(epilog="Example: texsynth guide orientation samples/grass.png -o blades.npy --strokes blades.png")
+def orientation(
+    image: Image,
+    output: Field,
+    sigma: Annotated[
+        float | None,
+        typer.Option(
+            "--sigma",
+            metavar="PIXELS",
+            min=0.5,
+            max=1000,
+            help="How far directions are averaged. Default: a 32nd of the shorter side.",
+            show_default=False,
+        ),
+    ] = None,
+    histogram: Annotated[
+        bool, typer.Option("--histogram", help="The paper's histogram of gradients per cell of 16 pixels.")
+    ] = False,
+    strokes: Strokes = None,
+    force: Force = False,
+) -> None:
+    """The directions of the stripes, hairs or grain in a picture."""
+    from texsynth.guidance import orientation as extract
+
+    if histogram and sigma is not None:
+        raise UsageError("--sigma and --histogram exclude each other; the histogram has cells of a fixed size")
+    picture = _read(image)
+    _check(output, _extent(picture), force, image, strokes, array=True)
+    field, coherence = extract.structure(picture, sigma)
+    print(f"mean coherence {float(coherence.mean()):.2f} (0: no direction, 1: straight stripes)", file=sys.stderr)
+    _write_field(extract.histogram(picture) if histogram else field, output, strokes, picture)
+
+
+@app.command(epilog="Example: texsynth guide progression samples/rust.png -o rust_map.png")
+def progression(image: Image, output: Output, invert: Invert = False, force: Force = False) -> None:
+    """How far along its main change of appearance each part of a picture is; brighter parts are white."""
+    from texsynth.guidance import progression as extract
+
+    picture = _read(image)
+    _check(output, _extent(picture), force, image)
+    estimated, line = extract.estimate(picture)
+    print(line, file=sys.stderr)
+    _write_map(estimated, output, invert)
+
+
+def _size(text: str) -> tuple[int, int]:
+    from texsynth import codecs
+    from texsynth.verbs import values
+
+    if text.strip().lower().endswith("x"):
+        raise UsageError(f"--size {text!r}: there is no picture here to multiply; write WxH, or N for a square")
+    height, width = values.size(text, (1, 1))
+    if height * width > codecs.MAX_PIXELS:
+        raise UsageError(f"--size {text} makes {width}x{height}; at most {codecs.MAX_PIXELS} pixels are allowed")
+    return height, width
+
+
+def _period(given: float | None, size: tuple[int, int], parts: int) -> float:
+    """What was given, or the shorter side in so many parts."""
+    return max(2.0, min(size) / parts) if given is None else given
+
+
+def _centre(text: str) -> tuple[float, float]:
+    """ "X,Y" as two shares; what lies outside the map is allowed, what is no number is not."""
+    try:
+        x, y = (float(part) for part in text.split(","))
+        if abs(x) <= 100 and abs(y) <= 100:
+            return x, y
+    except ValueError:
+        pass
+    raise UsageError(f"--centre {text!r} is not X,Y in shares of the width and the height, for example 0.5,0.5")
+
+
+def _read(path: Path) -> Tensor:
+    from texsynth import image
+    from texsynth.verbs import inputs
+
+    picture, _ = inputs.load(path, "image")
+    image.check_exemplar_size(picture, path.name)
+    return inputs.matching((picture,))[0]
+
+
+def _extent(picture: Tensor) -> tuple[int, int]:
+    return picture.shape[2], picture.shape[3]
+
+
+def _check(
+    output: Path,
+    size: tuple[int, int],
+    force: bool,
+    source: Path | None = None,
+    strokes: Path | None = None,
+    array: bool = False,
+) -> None:
+    """Refuse, before anything is drawn, what cannot be written or must not be overwritten; UsageError."""
+    from texsynth import image
+
+    if array and output.suffix.lower() == ".npy":
+        if output.is_dir() or not output.parent.is_dir():
+            raise UsageError(f"{output}: is a folder or lies in none; give the name of a file in a folder that exists")
+    else:
+        image.check_writable(output, size)
+    if strokes is not None:
+        image.check_writable(strokes, size)
+        if strokes.resolve() == output.resolve():
+            raise UsageError(f"{strokes} is named by --output and --strokes; give two names")
+    for path in (output, *([strokes] if strokes else [])):
+        if source is not None and path.resolve() == source.resolve():
+            raise UsageError(f"{path} is an input of this command; write to another name or folder")
+        if path.exists() and not force:
+            raise UsageError(f"{path} exists; --force overwrites it")
+
+
+def _write_map(values: Tensor, out: Path, invert: bool) -> None:
+    from texsynth.guidance import progression as tools
+
+    _write_picture(tools.reverse(values) if invert else values, out, "uint16")
+
+
+def _write_field(field: Tensor, out: Path, strokes: Path | None, under: Tensor | None) -> None:
+    from texsynth.guidance import orientation as tools
+
+    if out.suffix.lower() == ".npy":
+        _write_array(field, out)
+    else:
+        _write_picture(tools.encode(field), out, "uint16")
+    if strokes is not None:
+        _write_picture(tools.strokes(field, _extent(field), under), strokes, "uint8")
+
+
+def _write_picture(values: Tensor, out: Path, depth: str) -> None:
+    from texsynth import image
+
+    for notice in image.write(out, image.Picture(values, depth=depth)):
+        print(notice, file=sys.stderr)
+    print(out)
+
+
+def _write_array(field: Tensor, out: Path) -> None:
+    """A field (1, 2, H, W) as .npy (2, H, W) float32, whole or not at all."""
+    import numpy as np
+
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.save(file, field[0].numpy())
+        part.replace(out)
+    except OSError as error:
+        kind = ResourceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UsageError
+        raise kind(f"{out.name}: cannot be written ({error.strerror}); choose another place") from None
+    finally:
+        part.unlink(missing_ok=True)
+    print(out)

@@ -1,0 +1,237 @@
+"""Label maps: pictures painted with a few flat colours, read into ids; JPEG noise and soft edges are tolerated.
+
+The label control of "Neural Texture Synthesis with Guided Correspondence" (2023); its code compares the grey values of
+label pictures, so that the distance of two labels hangs on the colours someone happened to pick. Ids are compared here.
+Colours are (K, 3) in [0, 1]; id maps are (1, 1, H, W) float32 holding 0 .. K - 1, rows of the colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.errors import UsageError
+
+MOST = 64  # labels
+SHARE = 0.002  # of the pixels, below which a colour is no label of an exemplar
+MINOR = 0.01  # of the pixels, below which a colour alike another may come from noise alone
+TRACE = 0.0005  # the same for a target: what the exemplar lacks must not slip through
+APART = 40 / 255  # distance of colours that JPEG noise may bridge, so that labels must be further apart
+EVEN = 24 / 255  # range of each channel in 3 x 3 pixels, up to which they are one flat area
+SHARP = 2.5 / 255  # when every pixel is this near to its label's colour, there is no noise and no soft edge
+CRISP = 0.999  # share of the pixels that common exact colours cover in such a picture
+REACH = 4  # pixels from a soft edge to the flat areas on both sides of it
+CHUNK = 1 << 14  # edge pixels looked at together
+
+Table = tuple[Tensor, Tensor]  # distinct colours (U, 3), and how many pixels have each (U,)
+
+
+def palette(pictures: Sequence[Tensor], share: float = SHARE) -> Tensor:
+    """The flat colours that pictures (1, 3, H, W) are painted with, commonest first: (K, 3).
+
+    A colour counts that covers `share` of the pixels. With noise or soft edges, colours nearer than 40 / 255 are one,
+    and those that are mere mixtures of two others and fill no area are none. Raises UsageError for none or over 64.
+    """
+    table = _table(torch.cat([p[0].flatten(1).T for p in pictures]))
+    total = float(table[1].sum())
+    least = max(1.0, share * total)
+    exact = _exact(pictures, table, least)
+    found = exact
+    if float(table[1][_near(table[0], exact, 0)].sum()) < CRISP * total:
+        areas = torch.cat([p[0].permute(1, 2, 0)[_even(p)[0, 0]] for p in pictures])
+        found = _peaks(_table(areas), least, MINOR * total)
+        found = _with_lines(found, exact[~_near(exact, found, APART)][:MOST])
+    if not 0 < len(found) <= MOST:
+        count = len(found) or "no"
+        raise UsageError(
+            f"a label picture has {count} flat colours, and 1 to {MOST} are allowed; paint areas in plain colours"
+        )
+    return found
+
+
+def shared(colours: Tensor, target: Tensor) -> Tensor:
+    """The labels (K, 3) of the exemplars, followed by colours of the target (1, 3, H, W) that none of them is near to.
+
+    Near is within 40 / 255, and within half the distance of the two most alike labels.
+    """
+    tolerance = APART
+    if len(colours) > 1:
+        tolerance = min(APART, float(F.pdist(colours).min()) / 2)
+    drawn = palette([target], TRACE)
+    return torch.cat([colours, drawn[~_near(drawn, colours, tolerance)]])
+
+
+def ids(picture: Tensor, colours: Tensor) -> Tensor:
+    """The id of the label (K, 3) nearest to each pixel of (1, 3, H, W): (1, 1, H, W).
+
+    A pixel on a soft edge, whose colour lies between those of the areas beside it or is near to no label's, gets the
+    nearer of these areas, though the mixture may look like some third label.
+    """
+    height, width = picture.shape[2:]
+    pixels = picture[0].flatten(1).T  # (H * W, 3)
+    found, distance = _nearest(pixels, colours)
+    if float(distance.max()) > SHARP:
+        even = _even(picture)
+        edge = (~even).flatten().nonzero()[:, 0]
+        areas = torch.where(even, found.view(1, 1, height, width), -1)
+        areas = F.pad(areas, (REACH,) * 4, value=-1)[0, 0]
+        around = areas.unfold(0, 2 * REACH + 1, 1).unfold(1, 2 * REACH + 1, 1)
+        for part in edge.split(CHUNK):
+            beside = around[part // width, part % width].flatten(1)  # (N, 81) ids, -1 where no flat area is
+            found[part] = _sides(pixels[part], beside, found[part], colours)
+        found[edge] = _joined(found.view(height, width), edge)
+    return found.view(1, 1, height, width).to(picture.dtype)
+
+
+def check(sources: Sequence[Tensor], target: Tensor, colours: Tensor) -> None:
+    """Raise UsageError, naming them, when id maps of the target hold labels that those of no exemplar hold."""
+    have = torch.cat([s.flatten() for s in sources]).long().bincount(minlength=len(colours)).cpu()
+    want = target.flatten().long().bincount(minlength=len(colours)).cpu()
+    absent = ((have == 0) & (want > 0)).nonzero()[:, 0]
+    if len(absent):
+        raise UsageError(
+            f"the target's label {_names(absent, want, colours)} is not in the exemplar, whose labels are "
+            f"{_names(have.nonzero()[:, 0], have, colours)}; repaint it in one of these"
+        )
+
+
+def agreement(result: Tensor, target: Tensor, away: int = 0) -> float:
+    """Share of pixels of two id maps that are equal, among those more than `away` pixels from any boundary of the
+    target, down, across or diagonally; with `away` 0 all count. NaN when there are none."""
+    same = (result == target).float()
+    if away == 0:
+        return float(same.mean())
+    padded = F.pad(target.float(), (away,) * 4, mode="replicate")
+    size = 2 * away + 1
+    inside = F.max_pool2d(padded, size, 1) == -F.max_pool2d(-padded, size, 1)
+    return float(same[inside].mean())
+
+
+def _table(pixels: Tensor) -> Table:
+    """The distinct colours of (N, 3) at 8 bits, and their counts."""
+    levels = (pixels * 255).round().clamp(0, 255).long()
+    codes, counts = (levels[:, 0] << 16 | levels[:, 1] << 8 | levels[:, 2]).unique(return_counts=True)
+    colours = torch.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1).to(pixels.dtype) / 255
+    return colours, counts.to(pixels.dtype)
+
+
+def _exact(pictures: Sequence[Tensor], table: Table, least: float) -> Tensor:
+    """Colours of at least so many pixels that fill areas or, if not, are no mixture of two that do: (K, 3)."""
+    blocks = []
+    for picture in pictures:
+        levels = (picture[0] * 255).round()
+        corner, *rest = levels[:, :-1, :-1], levels[:, 1:, :-1], levels[:, :-1, 1:], levels[:, 1:, 1:]
+        same = torch.stack([(corner == other).all(0) for other in rest]).all(0)
+        blocks.append(corner[:, same].T / 255)
+    solid, counts = _table(torch.cat(blocks))
+    filling = solid[counts >= least / 4]
+    order = table[1].argsort(descending=True, stable=True)[: int((table[1] >= least).sum())]
+    common, areas = table[0][order], _near(table[0][order], filling, 0)
+    if int(areas.sum()) > MOST:  # too many either way
+        return common
+    kept = _with_lines(common[areas], common[~areas])
+    return common[_near(common, kept, 0)]
+
+
+def _with_lines(areas: Tensor, others: Tensor) -> Tensor:
+    """Colours (K, 3) followed by those of (N, 3), commonest first, that are no mixtures of two before them."""
+    while len(others := others[~_between(others, areas)]):
+        areas, others = torch.cat([areas, others[:1]]), others[1:]
+    return areas
+
+
+def _peaks(table: Table, least: float, major: float) -> Tensor:
+    """The commonest colour, then the commonest that is not near to it, and so on: (K, 3).
+
+    Those that stand for fewer than `least` pixels, counting all that are near, are left out; with fewer than `major`
+    also those twice as far from a commoner one, which noise beside an edge may have made of it.
+    """
+    order = table[1].argsort(descending=True, stable=True)
+    colours, counts, found = table[0][order], table[1][order], table[0][:0]
+    while len(colours) and float(counts.sum()) >= least:
+        near = _near(colours, colours[:1], APART)
+        mass = float(counts[near].sum())
+        if mass >= least and (mass >= major or not bool(_near(colours[:1], found, 2 * APART))):
+            found = torch.cat([found, colours[:1]])
+        colours, counts = colours[~near], counts[~near]
+    return found
+
+
+def _near(colours: Tensor, others: Tensor, distance: float) -> Tensor:
+    """Which of (N, 3) are within a distance of any of (K, 3): (N,) bool."""
+    if len(others) == 0:
+        return torch.zeros(len(colours), dtype=torch.bool, device=colours.device)
+    return _nearest(colours, others)[1] <= distance + 1e-4
+
+
+def _nearest(colours: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """For each of (N, 3) the number of the nearest of (K, 3), and the distance: (N,) each."""
+    exactly = "donot_use_mm_for_euclid_dist"  # products of matrices lose the small distances
+    parts = [torch.cdist(part, others, compute_mode=exactly).min(1) for part in colours.split(CHUNK)]
+    return torch.cat([p.indices for p in parts]), torch.cat([p.values for p in parts])
+
+
+def _between(colours: Tensor, bases: Tensor) -> Tensor:
+    """Which of (N, 3) may be mixtures of two of the bases (K, 3): (N,) bool."""
+    one, other = torch.combinations(torch.arange(len(bases), device=bases.device)).T
+    if len(one) == 0:
+        return torch.zeros(len(colours), dtype=torch.bool, device=colours.device)
+    return (_off_mixture(colours.unsqueeze(1), bases[one], bases[other]) <= APART).any(1)
+
+
+def _off_mixture(colours: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """How far colours are from what two make when their brightness and their hue are mixed apart, as JPEG does.
+
+    All (..., 3), broadcast against each other; returns the distances (...).
+    """
+    weights = colours.new_tensor([0.299, 0.587, 0.114])
+    bright, bright_one, bright_other = ((c * weights).sum(-1, keepdim=True) for c in (colours, one, other))
+    start, step = one - bright_one, (other - bright_other) - (one - bright_one)
+    hue = colours - bright
+    share = ((hue - start) * step).sum(-1, keepdim=True) / (step**2).sum(-1, keepdim=True).clamp(min=1e-12)
+    low, high = torch.minimum(bright_one, bright_other), torch.maximum(bright_one, bright_other)
+    mixed = torch.minimum(torch.maximum(bright, low), high) + start + share.clamp(0, 1) * step
+    distance: Tensor = (colours - mixed).norm(dim=-1)
+    return distance
+
+
+def _even(picture: Tensor) -> Tensor:
+    """Which pixels of (1, 3, H, W) are flat with their eight neighbours: (1, 1, H, W) bool."""
+    spread = F.max_pool2d(picture, 3, 1, 1) + F.max_pool2d(-picture, 3, 1, 1)
+    return spread.amax(1, keepdim=True) <= EVEN
+
+
+def _sides(pixels: Tensor, beside: Tensor, own: Tensor, colours: Tensor) -> Tensor:
+    """Ids (N,) of edge pixels (N, 3); beside: ids (N, M) of the flat areas near by, or -1; own: (N,) the nearest."""
+    distance = (pixels.unsqueeze(1) - colours[beside.clamp(min=0)]).norm(dim=2).masked_fill(beside < 0, torch.inf)
+    nearest, place = distance.min(1)
+    first = beside.gather(1, place[:, None])
+    place = distance.masked_fill(beside == first, torch.inf).min(1).indices
+    second = beside.gather(1, place[:, None])[:, 0]
+    first = first[:, 0]
+    second = torch.where(second < 0, first, second)
+    off = _off_mixture(pixels, colours[first.clamp(min=0)], colours[second.clamp(min=0)])
+    foreign = (pixels - colours[own]).norm(dim=1) > APART  # a mixture with a line, or a colour that is no label
+    return torch.where(nearest.isfinite() & (foreign | (off <= APART)), first, own)
+
+
+def _joined(found: Tensor, where: Tensor) -> Tensor:
+    """Ids (N,) at flat places of a map (H, W), specks of one or two pixels given to what is most around them."""
+    height, width = found.shape
+    row, column = where[:, None] // width, where[:, None] % width
+    step = torch.arange(9, device=where.device)
+    near = found[(row + step // 3 - 1).clamp(0, height - 1), (column + step % 3 - 1).clamp(0, width - 1)]  # (N, 9)
+    own = near[:, 4]
+    return torch.where((near == own[:, None]).sum(1) > 2, own, near.mode(1).values)
+
+
+def _names(which: Tensor, counts: Tensor, colours: Tensor) -> str:
+    """Labels as "#rrggbb (12.5 %)", commonest first, eight at most."""
+    which = which[counts[which].argsort(descending=True, stable=True)]
+    levels = (colours * 255).round().long().tolist()
+    shares = (100 * counts / counts.sum()).tolist()
+    words = ["#{:02x}{:02x}{:02x} ({:.2g} %)".format(*levels[i], shares[i]) for i in which.tolist()]
+    return ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")

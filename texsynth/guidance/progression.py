@@ -1,0 +1,226 @@
+"""Progression maps: how far along its change of appearance a texture is, from 0 to 1, pixel by pixel.
+
+The tools of "Neural Texture Synthesis with Guided Correspondence" (2023) that fit a target map to an exemplar's map.
+Refinement differs from its released code in scaling noise by a ratio of deviations, not of variances. Also exact
+Euclidean distances (Felzenszwalb and Huttenlocher 2012), and an estimate where an exemplar comes without a map: the
+principal component of its local colour, spread and slope. Maps are (1, C, H, W) in [0, 1].
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.errors import InputError, UsageError
+from texsynth.guidance._filters import blur
+from texsynth.task import shrink
+
+LEVELS = 7  # of the pyramid that `refine` builds, where both maps are large enough
+COARSEST = 4  # pixels of the shorter side, below which a level has no histogram worth the name
+SMALL = 256  # pixels of the shorter side at which appearance is measured
+SCALES = (1 / 32, 1 / 16)  # of the shorter side: deviations of the windows whose colours and spreads are compared
+SMOOTH = 1 / 32  # of the shorter side: what varies over less is texture
+FLAT = 1e-6  # variance of Lab / 100 at large scale, below which nothing changes
+WEAK = 0.1  # share of all variation in colour, below which large-scale change hardly shows
+STEP = 1 / 255  # values this near count as equal: half a step of 8 bits on either side
+
+
+def reverse(values: Tensor) -> Tensor:
+    """The map with its two ends exchanged."""
+    return 1 - values
+
+
+def distance_transform(values: Tensor) -> Tensor:
+    """Distance in pixels of what is brighter than 0.5 to the nearest pixel that is not, each channel from 0 to 1.
+
+    Raises UsageError for a channel that is all bright or all dark.
+    """
+    bright = values[0] > 0.5
+    for channel in bright:
+        if bool(channel.all()) or not bool(channel.any()):
+            kind = "brighter than" if bool(channel.all()) else "at most"
+            raise UsageError(
+                f"distance transform: every pixel of the map is {kind} 0.5; draw a shape in white on black"
+            )
+    channels, height, width = bright.shape
+    # Down the columns first: count from the nearest dark pixel above and below. Wholly bright columns stay far.
+    far = 2 * (height + width)
+    rows = torch.arange(height, device=values.device).view(1, -1, 1).expand_as(bright)
+    above = torch.where(bright, -far, rows).cummax(1).values
+    below = torch.where(bright, height + far, rows).flip(1).cummin(1).values.flip(1)
+    column = torch.minimum(rows - above, below - rows).cpu().double().square()
+    squared = _lower_envelope(column.view(-1, width)).view(channels, height, width)
+    distance = squared.sqrt().to(values)
+    return (distance / distance.amax((1, 2), keepdim=True)).unsqueeze(0)
+
+
+def match_histogram(target: Tensor, source: Tensor) -> Tensor:
+    """`target` (1, C, h, w) with each channel's values put into the distribution of `source` (1, C, H, W).
+
+    Every distinct value keeps its rank: it takes the source's value at the same middle rank, interpolated linearly.
+    """
+    channels = []
+    for mine, other in zip(target[0].cpu(), source[0].cpu(), strict=True):
+        _, place, count = mine.unique(return_inverse=True, return_counts=True)
+        values, _, count_other = other.unique(return_inverse=True, return_counts=True)
+        channels.append(_interpolated(_ranks(count), _ranks(count_other), values)[place])
+    return torch.stack(channels).unsqueeze(0).to(target)
+
+
+def stretch(target: Tensor, source: Tensor) -> Tensor:
+    """`target` with the range of each channel mapped linearly onto the range of `source`; a flat channel is clamped."""
+    low, high = target.amin((2, 3), keepdim=True), target.amax((2, 3), keepdim=True)
+    floor, top = source.amin((2, 3), keepdim=True), source.amax((2, 3), keepdim=True)
+    share = (target - low) / (high - low).clamp(min=1e-12)
+    return torch.where(high > low, floor + share * (top - floor), target).clamp(floor, top)
+
+
+def outside(target: Tensor, source: Tensor) -> float:
+    """Share of target pixels with a channel beyond the range of the source's by more than a step of 8 bits."""
+    low, high = source.amin((2, 3), keepdim=True), source.amax((2, 3), keepdim=True)
+    return float(((target < low - STEP) | (target > high + STEP)).any(1).float().mean())
+
+
+def refine(target: Tensor, source: Tensor, rng: torch.Generator) -> Tensor:
+    """A smooth `target` (1, C, h, w) given the fine detail and the histogram of `source` (1, C, H, W).
+
+    In a Laplacian pyramid the coarsest level is matched to the source's, and every finer one gets noise of the source
+    level's deviation. The result has the source's histogram. rng: on the CPU.
+    """
+    fine, fine_source = _laplacian(target, source)
+    out = match_histogram(fine[-1], fine_source[-1])
+    for level, level_source in zip(fine[-2::-1], fine_source[-2::-1], strict=True):
+        size = level.shape[2:]
+        half = [max(1, n // 2) for n in size]
+        grain = F.interpolate(torch.randn(*level.shape[:2], *half, generator=rng), size, mode="bilinear").to(level)
+        scale = _deviation(level_source) / _deviation(grain).clamp(min=1e-12)
+        out = _enlarged(out, level) + level + scale * grain
+    return stretch(match_histogram(out, source), source)
+
+
+def estimate(image: Tensor) -> tuple[Tensor, str]:
+    """A progression map (1, 1, H, W) from 0 to 1 of a picture (1, 3, H, W), by its principal change of appearance.
+
+    Means and spreads of colour (Lab) and mean slopes in windows, smoothed; their first principal component, brighter
+    being higher. Also returns a line that says how much it explains and what it follows. Raises InputError for a
+    picture that is the same everywhere.
+    """
+    shorter = min(image.shape[2:])
+    size = [max(1, round(n * min(1, SMALL / shorter))) for n in image.shape[2:]]
+    colours = _lab(F.interpolate(image, size, mode="bilinear", antialias=True))
+    side = min(size)
+    statistics = torch.cat([_statistics(colours, scale * side) for scale in SCALES], 1)
+    slow = blur(statistics, SMOOTH * side)
+    centred = slow[0].flatten(1) - slow[0].flatten(1).mean(1, keepdim=True)
+    values, vectors = torch.linalg.eigh((centred @ centred.T / centred.shape[1]).double())
+    if float(values[-1]) < FLAT:
+        raise InputError(
+            "progression: the picture looks the same everywhere; give the exemplar's own map instead of auto"
+        )
+    direction = vectors[:, -1].to(centred)
+    change = direction @ centred
+    if float(change @ centred[0]) < 0:
+        change = -change
+    change = (change - change.min()) / (change.max() - change.min())
+    fine = F.interpolate(change.view(1, 1, *size), image.shape[2:], mode="bilinear").clamp(0, 1)
+    line = f"progression estimated from {_followed(direction)}: {100 * float(values[-1] / values.sum()):.0f} % of what"
+    weak = _variance(slow[:, :3]) < WEAK * _variance(colours)
+    return fine, f"{line} changes at large scale{', but that is little in this picture' if weak else ''}"
+
+
+def _statistics(colours: Tensor, sigma: float) -> Tensor:
+    """Means (3) and spreads (3) of Lab, and the mean slope (1), in Gaussian windows: (1, 7, H, W)."""
+    across = F.pad(colours.diff(dim=3), (0, 1))
+    down = F.pad(colours.diff(dim=2), (0, 0, 0, 1))
+    slope = (across**2 + down**2).sum(1, keepdim=True)
+    mean = blur(colours, sigma)
+    spread = (blur(colours**2, sigma) - mean**2).clamp(min=0).sqrt()
+    return torch.cat([mean, spread, blur(slope, sigma).sqrt()], 1)
+
+
+def _followed(direction: Tensor) -> str:
+    """What a direction in the space of statistics consists of, in words, largest first; small parts are left out."""
+    parts = (direction**2).view(len(SCALES), 7).sum(0)
+    shares = {"brightness": float(parts[0]), "colour": float(parts[1:3].sum()), "roughness": float(parts[3:].sum())}
+    named = [f"{name} ({100 * s:.0f} %)" for name, s in sorted(shares.items(), key=lambda i: -i[1]) if s >= 0.1]
+    return ", ".join(named)
+
+
+def _lab(image: Tensor) -> Tensor:
+    """CIE L*a*b* / 100 of sRGB (1, 3, H, W) in [0, 1], where equal distances look about equally different."""
+    linear = torch.where(image <= 0.04045, image / 12.92, ((image.clamp(min=0) + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0178, 0.1095, 0.8727]]  # white is (1, 1, 1)
+    xyz = torch.einsum("ij,bjhw->bihw", image.new_tensor(to_xyz), linear)
+    x, y, z = torch.where(xyz > 0.008856, xyz.clamp(min=1e-6) ** (1 / 3), 7.787 * xyz + 16 / 116).unbind(1)
+    return torch.stack([1.16 * y - 0.16, 5 * (x - y), 2 * (y - z)], 1)
+
+
+def _variance(values: Tensor) -> float:
+    return float(values.var((2, 3), correction=0).sum())
+
+
+def _laplacian(*maps: Tensor) -> list[list[Tensor]]:
+    """Each map as its differences between levels, fine to coarse, and the coarsest level; equally many for all."""
+    smallest = min(min(m.shape[2:]) for m in maps)
+    pyramids = []
+    for values in maps:
+        levels = [values]
+        while len(levels) < LEVELS and smallest >> len(levels) >= COARSEST:
+            levels.append(shrink(levels[-1], 1))
+        details = (fine - _enlarged(coarse, fine) for fine, coarse in pairwise(levels))
+        pyramids.append([*details, levels[-1]])
+    return pyramids
+
+
+def _enlarged(coarse: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(coarse, like.shape[2:], mode="bilinear")
+
+
+def _deviation(values: Tensor) -> Tensor:
+    return values.std((2, 3), correction=0, keepdim=True)
+
+
+def _ranks(counts: Tensor) -> Tensor:
+    """The middle rank of each distinct value, in (0, 1)."""
+    counts = counts.double()
+    return (counts.cumsum(0) - counts / 2) / counts.sum()
+
+
+def _interpolated(at: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """The piecewise linear function through (knots, values), constant beyond its ends."""
+    if len(knots) == 1:
+        return values.expand(len(at))
+    right = torch.searchsorted(knots, at).clamp(1, len(knots) - 1)
+    share = (at - knots[right - 1]) / (knots[right] - knots[right - 1])
+    return torch.lerp(values[right - 1], values[right], share.clamp(0, 1).to(values))
+
+
+def _lower_envelope(heights: Tensor) -> Tensor:
+    """For each row the minimum over q of heights[q] + (x - q)^2 at every x: (R, W) float64 -> (R, W).
+
+    One sweep keeps the parabolas that are lowest somewhere and where each begins to be; all rows go together.
+    """
+    count, width = heights.shape
+    row = torch.arange(count)
+    vertex = torch.zeros(count, width, dtype=torch.long)
+    start = torch.full((count, width), torch.inf, dtype=heights.dtype)  # vertex[k] is lowest from start[k] on
+    start[:, 0] = -torch.inf
+    top = torch.zeros(count, dtype=torch.long)
+    for q in range(1, width):
+        while True:
+            last = vertex[row, top]
+            crossing = (heights[:, q] + q * q - heights[row, last] - last * last) / (2 * (q - last))
+            hidden = crossing <= start[row, top]
+            if not hidden.any():
+                break
+            start[row[hidden], top[hidden]] = torch.inf
+            top = top - hidden.long()
+        top = top + 1
+        vertex[row, top] = q
+        start[row, top] = crossing
+    x = torch.arange(width, dtype=heights.dtype).expand(count, width).contiguous()
+    lowest = vertex.gather(1, torch.searchsorted(start, x, right=True) - 1)
+    return heights.gather(1, lowest) + (x - lowest) ** 2
