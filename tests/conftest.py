@@ -49,6 +49,7 @@ def steady(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     shutil.copytree(preset.folder(), folder, dirs_exist_ok=True)
     (folder / "steady.yaml").write_text("description: For tests.\nmethod: steady\n")
     (folder / "steady-draft.yaml").write_text("description: Quicker.\nmethod: steady\npasses: [1, 1]\n")
+    (folder / "afloat.yaml").write_text("description: No field.\nmethod: afloat\n")
     (folder / "other.yaml").write_text("description: Two.\nstages:\n- method: steady\n- {method: steady, patch: 7}\n")
     monkeypatch.setattr(preset, "folder", lambda: folder)
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(FAKES)])

@@ -5,18 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import loop, record, sources
-from texsynth.errors import ResourceError
+from texsynth import loop, record, sources, weights
+from texsynth.errors import ResourceError, UsageError
+from texsynth.features import features
 from texsynth.image import Picture
-from texsynth.job import Job, Layer
+from texsynth.job import Input, Job, Layer
 from texsynth.methods import method
+from texsynth.preset import DEFAULT
 from texsynth.sources import Field
 from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Task
+from texsynth.verbs.inputs import top
 from texsynth.verbs.values import SMALLEST
 
 
@@ -33,7 +38,7 @@ class Result:
     maps: Mapping[str, Picture]
     field: Field | None
     record: Mapping[str, Any]
-    losses: tuple[tuple[str, int, int, float], ...]
+    losses: tuple[tuple[str, float, int, float], ...]
     interrupted: bool
     seconds: float
 
@@ -54,6 +59,35 @@ def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: S
         stored["interrupted"] = True
     seconds = time.perf_counter() - start
     return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds)
+
+
+def fit(job: Job, preset: Preset, given: Path | None = None, say: Say = silent) -> Job:
+    """The job made ready for its preset: with the pretrained weights that this needs, found or fetched.
+
+    given: the file of `--weights`. Raises WeightsError, and UsageError when the preset uses no weights, or the job has
+    maps and no stage copies.
+    """
+    copying = [method(stage.method).COPIES for stage in preset.stages]
+    if job.maps and not any(copying):
+        names = ", ".join(job.maps)
+        raise UsageError(f"--map {names}: preset {preset.name} copies nothing, so no map can follow; {DEFAULT} can")
+    if any(copying) and not copying[-1] and job.maps:
+        say(f"preset {preset.name} moves the colours of what its field copied; the maps follow the field")
+    keys: dict[str, dict[str, None]] = {}
+    for stage in preset.stages:
+        for name, layers in method(stage.method).needs(stage.settings).items():
+            module = features(name)
+            if module.WEIGHTS is not None:
+                keys.setdefault(module.WEIGHTS, {}).update(dict.fromkeys(module.keys(layers)))
+    if not keys:
+        if given is not None:
+            raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
+        return job
+    device = job.task.device
+    loaded = {network: weights.load(network, tuple(wanted), given, say) for network, wanted in keys.items()}
+    entries = tuple(Input(f"weights:{network}", read.name, read.sha256) for network, read in loaded.items())
+    ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
+    return replace(job, task=replace(job.task, weights=ready), inputs=(*job.inputs, *entries))
 
 
 def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> Estimate:
@@ -113,15 +147,25 @@ def _planes(layer: Layer) -> int:
 
 
 def _finish(canvas: Canvas, job: Job) -> tuple[Picture, dict[str, Picture], Field | None]:
-    """The canvas at full size: all that its field can copy at full depth, or its image without a field."""
-    if canvas.field is None:
-        pixels = canvas.image.cpu().clamp(0, 1)
-        if tuple(pixels.shape[2:]) != job.task.size:
-            pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
-        return replace(job.image.pictures[0], pixels=pixels, alpha=None), {}, None
-    field = sources.enlarge(canvas.field, job.task)
-    maps = {name: _copied(field, layer) for name, layer in job.maps.items()}
-    return _copied(field, job.image), maps, field
+    """The canvas at full size: what its field copies at full depth; its own colours where it has no field, or where a
+    later stage has moved them."""
+    field = None if canvas.field is None else sources.enlarge(canvas.field, job.task)
+    maps = {} if field is None else {name: _copied(field, layer) for name, layer in job.maps.items()}
+    if field is None:
+        return _coloured(canvas.image, job, replace(job.image.pictures[0], alpha=None)), maps, None
+    copied = _copied(field, job.image)
+    moved = canvas.field is not None and not torch.equal(canvas.image, canvas.field.image())
+    return _coloured(canvas.image, job, copied) if moved else copied, maps, field
+
+
+def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
+    """A picture of the kind of `like` with the colours of (1, 3, h, w), at the job's size."""
+    pixels = image.cpu().clamp(0, 1)
+    if tuple(pixels.shape[2:]) != job.task.size:
+        pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
+    if like.pixels.shape[1] == 1:
+        pixels = pixels.mean(1, keepdim=True)
+    return replace(like, pixels=pixels * top(job.image.pictures))
 
 
 def _copied(field: Field, layer: Layer) -> Picture:

@@ -8,13 +8,14 @@ padding continues the picture by reflection for the windows, but is never valid 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
+from texsynth.solver import between
 from texsynth.task import Task, halved
 
 # Copies are elements of the square's symmetry group: (quarter turns counter-clockwise on screen, mirrored first?).
@@ -79,12 +80,18 @@ class Atlas:
 @dataclass(frozen=True)
 class Field:
     """For every output pixel the source pixel it is copied from. index: (h, w) into the atlas; cost: (h, w), relative
-    to the exemplar's variance of windows; tile: does the output wrap in (y, x)?"""
+    to the exemplar's variance of windows; tile: does the output wrap in (y, x)?
+
+    Freely turned copies: place, (h, w, 2), is where between the pixels of its plane each one comes from, (y, x), of
+    which `index` is the nearest; angle, (h, w) radians clockwise on screen, how far it is turned.
+    """
 
     index: Tensor
     cost: Tensor
     atlas: Atlas
     tile: tuple[bool, bool]
+    place: Tensor | None = None
+    angle: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -96,7 +103,15 @@ class Field:
 
     def image(self) -> Tensor:
         """The picture this field copies together, (1, 3, h, w)."""
-        return self.atlas.colours[self.index].permute(2, 0, 1).unsqueeze(0).contiguous()
+        return self.read(self.atlas.colours)
+
+    def read(self, table: Tensor) -> Tensor:
+        """What the field copies from a table of source pixels, (N, C) -> (1, C, h, w)."""
+        if self.place is None:
+            values = table[self.index]
+        else:
+            values = between.read(self.atlas, self.index, self.place, table)
+        return values.permute(2, 0, 1).unsqueeze(0).contiguous()
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,20 @@ def turn(image: Tensor, copy: str) -> Tensor:
     return torch.rot90(image.flip(-1) if mirrored else image, turns, (-2, -1))
 
 
+def turn_guide(values: Tensor, copy: str, distance: str) -> Tensor:
+    """One copy of a guide (1, C, H, W); directions (x, y), y down, are turned with it."""
+    moved = turn(values, copy)
+    if distance != "direction":
+        return moved
+    turns, mirrored = COPIES[copy]
+    x, y = moved[:, :1], moved[:, 1:]
+    if mirrored:
+        x = -x
+    for _ in range(turns):  # counter-clockwise on screen, y down: (x, y) -> (y, -x)
+        x, y = y, -x
+    return torch.cat([x, y], 1)
+
+
 def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
     """Lay out every copy of every exemplar of `task`, with `margin` pixels of reflected padding."""
     planes, homes = [], 0
@@ -126,9 +155,9 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
         planes += [(turn(exemplar.image, c), turn(valid.to(task.device), c), turn(home, c)) for c in copies]
     rows = max(image.shape[2] for image, _, _ in planes) + 2 * margin
     row = max(image.shape[3] for image, _, _ in planes) + 2 * margin
-    colours = torch.cat([_place(reflect(i.to(task.device), margin), rows, row, 0.0) for i, _, _ in planes])
-    valid = torch.cat([_place(F.pad(v, (margin,) * 4), rows, row, False) for _, v, _ in planes])
-    home = torch.cat([_place(F.pad(h, (margin,) * 4, value=-1), rows, row, -1) for _, _, h in planes])
+    colours = torch.cat([_lay(reflect(i.to(task.device), margin), rows, row, 0.0) for i, _, _ in planes])
+    valid = torch.cat([_lay(F.pad(v, (margin,) * 4), rows, row, False) for _, v, _ in planes])
+    home = torch.cat([_lay(F.pad(h, (margin,) * 4, value=-1), rows, row, -1) for _, _, h in planes])
     return Atlas(
         colours=colours.permute(0, 2, 3, 1).reshape(-1, 3),
         valid=valid.flatten(),
@@ -143,6 +172,13 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
     )
 
 
+def spread(layers: Sequence[Tensor], atlas: Atlas) -> Tensor:
+    """Layers of the exemplars, each (1, C, H, W), as a table of source pixels (N, C), continued by reflection."""
+    copies = [turn(layer.to(atlas.home.device), c) for layer in layers for c in atlas.copies]
+    planes = torch.cat([_lay(reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
+    return planes.permute(0, 2, 3, 1).reshape(len(atlas.home), -1)
+
+
 def reflect(image: Tensor, margin: int) -> Tensor:
     """Mirror padding of any width, also for pictures smaller than the margin."""
     h, w = image.shape[-2:]
@@ -155,21 +191,44 @@ def _mirror(length: int, margin: int, device: torch.device) -> Tensor:
     return torch.where(i < length, i, period - i)
 
 
-def _place(plane: Tensor, rows: int, row: int, fill: float) -> Tensor:
+def _lay(plane: Tensor, rows: int, row: int, fill: float) -> Tensor:
     return F.pad(plane, (0, row - plane.shape[3], 0, rows - plane.shape[2]), value=fill)
 
 
 def double(field: Field, atlas: Atlas, size: tuple[int, int]) -> Field:
-    """The field one level finer: twice the coordinate plus the pixel's own parity."""
+    """The field one level finer: twice the coordinate plus the pixel's own parity, turned with its copy."""
     h, w = size
     device = field.index.device
     rows, cols = torch.arange(h, device=device), torch.arange(w, device=device)
     plane, y, x = field.atlas.split(field.index[rows // 2][:, cols // 2])
-    ys, xs = 2 * y + (rows % 2)[:, None], 2 * x + (cols % 2)[None, :]
-    index = atlas.join(plane, ys, xs)
+    cost = field.cost[rows // 2][:, cols // 2]
+    if field.place is None or field.angle is None:
+        ys, xs = 2 * y + (rows % 2)[:, None], 2 * x + (cols % 2)[None, :]
+        index = atlas.join(plane, ys, xs)
+        if not atlas.valid[index].all():
+            index = _snap(atlas, plane, ys, xs, index)
+        return Field(index, cost, atlas, field.tile)
+    place, angle = (t[rows // 2][:, cols // 2] for t in (field.place, field.angle))
+    off = torch.stack(torch.meshgrid(rows % 2 - 0.5, cols % 2 - 0.5, indexing="ij"), -1)
+    return settle(
+        Field(field.index, cost, atlas, field.tile), plane, 2 * place + 0.5 + between.turned(-angle, off), angle
+    )
+
+
+def settle(field: Field, plane: Tensor, place: Tensor, angle: Tensor) -> Field:
+    """The field that copies from these planes and places, turned by these angles; a place that may not be copied
+    from moves to one that may."""
+    atlas = field.atlas
+    near = place.round().long()
+    index = atlas.join(plane, near[..., 0], near[..., 1])
     if not atlas.valid[index].all():
-        index = _snap(atlas, plane, ys, xs, index)
-    return Field(index, field.cost[rows // 2][:, cols // 2], atlas, field.tile)
+        index = _snap(atlas, plane, near[..., 0], near[..., 1], index)
+    found, y, x = atlas.split(index)
+    exact = torch.stack([y, x], -1)
+    close = ((place - exact).abs().amax(-1) <= 0.5) & (found == plane)
+    limit = torch.tensor(atlas.shapes, device=plane.device)[found] - 1
+    place = torch.where(close[..., None], torch.minimum(place.clamp(min=0), limit), exact)
+    return replace(field, index=index, place=place, angle=angle)
 
 
 def _snap(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, index: Tensor) -> Tensor:
@@ -210,16 +269,22 @@ def coordinates(field: Field) -> Coordinates:
 def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tensor:
     """Copy one layer per exemplar, each (1, C, H, W), through the field -> (1, C, h, w), values bit-exact.
 
-    Role "normal": tangent-space vectors (OpenGL, y up, encoded 0..1) are turned and mirrored with their copy.
+    Role "normal": tangent-space vectors (OpenGL, y up, encoded 0..1) are turned and mirrored with their copy. A field
+    with places reads the role "colour" between pixels, the others at the nearest pixel.
     Raises UsageError when a layer does not have its exemplar's size.
     """
     for layer, size in zip(layers, field.atlas.exemplars, strict=True):
         if tuple(layer.shape[2:]) != size:
             raise UsageError(f"a layer is {tuple(layer.shape[2:])}, its exemplar {size}")
+    if field.place is not None and role == "colour":
+        return field.read(spread(layers, field.atlas)).to(layers[0].device)
     table = torch.cat([layer[0].flatten(1) for layer in layers], dim=1)
     home = field.atlas.home[field.index].to(table.device)
     out = table[:, home.flatten()].view(1, -1, *field.size)
-    return out if role != "normal" else _turn_normals(out, _origin(field)[1].to(table.device), field.copies)
+    if role != "normal":
+        return out
+    out = _turn_normals(out, _origin(field)[1].to(table.device), field.copies)
+    return out if field.angle is None else between.turned_normals(out, field.angle.to(table.device))
 
 
 def _origin(field: Field) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,8 @@ import torch
 from texsynth.sources import Field, build_atlas
 from texsynth.task import Canvas, Estimate, Level
 
+COPIES = True
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -22,11 +24,14 @@ class Settings:
     layers: tuple[str, ...] = field(default=("a", "b"), metadata={"choices": ("a", "b", "c")})
     fail: str = field(default="no", metadata={"help": "what goes wrong at the last step of level 1"})
     pause: float = field(default=0.0, metadata={"help": "seconds a step"})
-    keeps: bool = field(default=True, metadata={"help": "is there a field?"})
 
 
 def schedule(_, settings):
     return [Level(level, settings.passes[1 - level]) for level in (1, 0)]
+
+
+def needs(settings):
+    return {}
 
 
 def begin(task, canvas, level, settings, rng, say):
@@ -47,7 +52,7 @@ def begin(task, canvas, level, settings, rng, say):
             _fail(settings.fail)
         return canvas, 0.25
 
-    return Canvas(made.image(), made if settings.keeps else None), step
+    return Canvas(made.image(), made), step
 
 
 def _fail(how):

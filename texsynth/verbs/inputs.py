@@ -108,12 +108,17 @@ def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]
 def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:
     """What the solver compares, (1, 3, H, W) in [0, 1] each: over middle grey, so that hidden colours do not
     matter; floats beyond 1 are scaled down together."""
-    top = max([1.0, *(float(p.pixels.max()) for p in pictures)])
+    highest = top(pictures)
     images = []
     for p in pictures:
-        colours = (image.rgb(p) / top).clamp(0, 1)
+        colours = (image.rgb(p) / highest).clamp(0, 1)
         images.append(colours if p.alpha is None else colours * p.alpha + 0.5 * (1 - p.alpha))
     return images
+
+
+def top(pictures: tuple[Picture, ...]) -> float:
+    """The value that the solver sees as 1: above 1 only for floats that go beyond it."""
+    return max([1.0, *(float(p.pixels.max()) for p in pictures)])
 
 
 def role_of(name: str) -> str:

@@ -1,0 +1,37 @@
+"""A method for tests that keeps no field: its picture is one colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from texsynth.task import Canvas, Estimate, Level
+
+COPIES = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    value: float = field(default=0.5, metadata={"help": "the colour"})
+    layers: tuple[str, ...] = field(default=(), metadata={"help": "layers of VGG-19 that it says it needs"})
+
+
+def schedule(_, settings):
+    return [Level(0, 1)]
+
+
+def needs(settings):
+    return {"vgg19": settings.layers} if settings.layers else {}
+
+
+def begin(task, canvas, level, settings, rng, say):
+    def step(canvas):
+        return canvas, settings.value
+
+    return Canvas(torch.full((1, 3, *task.size), settings.value), canvas and canvas.field), step
+
+
+def estimate(task, settings):
+    pixels = task.size[0] * task.size[1]
+    return Estimate((100 << 20) + 1000 * pixels, 1e-5 * pixels)

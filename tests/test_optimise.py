@@ -1,0 +1,218 @@
+"""The optimising method: levels, starts, what a stage before leaves, several objectives, tiling, weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from networks import random_vgg
+from pictures import generator, noise, spots
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth import loop, preset, weights
+from texsynth.features import vgg19
+from texsynth.losses import _patches as patches
+from texsynth.methods import optimise
+from texsynth.sources import turn, turn_guide
+from texsynth.task import Canvas, Exemplar, Guide, Level, Task
+
+GRAM = {"loss": "gram", "features": "windows", "layers": ["full"], "patch": 3}
+PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 3, "ascents": 3}
+
+
+def settings(*objectives: Any, **values: Any) -> optimise.Settings:
+    plain = {"method": "optimise", "objectives": list(objectives or [PATCHES]), **values}
+    made = preset.build("p", {"description": "", "stages": [plain]}).stages[0].settings
+    assert isinstance(made, optimise.Settings)
+    return made
+
+
+def task(size: tuple[int, int] = (24, 24), side: int = 24, **values: Any) -> Task:
+    return Task((Exemplar("a", spots(side, side)),), size, **values)
+
+
+def run(
+    asked: Task, chosen: optimise.Settings, canvas: Canvas | None = None, seed: int = 0
+) -> tuple[Tensor, list[float]]:
+    rng, losses = generator(seed), []
+    for level in optimise.schedule(asked, chosen):
+        canvas, step = optimise.begin(asked.at(level.scale, level.nearest), canvas, level, chosen, rng, lambda _: None)
+        for _ in range(level.steps):
+            canvas, loss = step(canvas)
+            losses.append(loss)
+    assert canvas is not None
+    return canvas.image, losses
+
+
+@pytest.mark.parametrize(
+    ("values", "scales", "steps"),
+    [
+        ({"coarsest": 32}, [2, 1, 0], [60, 40, 20]),
+        ({"coarsest": 16, "steps": (5, 3)}, [3, 2, 1, 0], [5, 5, 5, 3]),
+        ({"coarsest": 32, "finest": 64, "steps": (9,)}, [2, 1], [9, 9]),
+        ({"scales": (1.0, 0.5), "steps": (7, 2)}, [1, 0], [7, 2]),
+    ],
+)
+def test_levels(values: dict[str, Any], scales: list[float], steps: list[int]) -> None:
+    levels = optimise.schedule(task(side=128), settings(**values))
+    assert [level.scale for level in levels] == scales
+    assert [level.steps for level in levels] == steps
+
+
+def test_a_scale_between_halvings_has_its_own_size() -> None:
+    asked = task((40, 60), 40).at(optimise.schedule(task(), settings(scales=(0.75,)))[0].scale)
+    assert (asked.size, asked.exemplars[0].size) == ((30, 45), (30, 30))
+
+
+def test_levels_may_drop_pixels_in_place_of_averaging() -> None:
+    (level,) = optimise.schedule(task(), settings(scales=(0.5,), reduction="nearest"))
+    whole = task()
+    dropped = whole.at(level.scale, level.nearest).exemplars[0].image
+    assert torch.equal(dropped, whole.exemplars[0].image[:, :, ::2, ::2])
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_steps_lower_the_loss(optimiser: str) -> None:
+    chosen = settings(GRAM, optimiser=optimiser, rate=0.02 if optimiser == "adam" else 1.0, scales=(1.0,), steps=(25,))
+    image, losses = run(task(), chosen)
+    assert losses[-1] < 0.2 * losses[0]
+    assert float(image.min()) >= 0 and float(image.max()) <= 1
+
+
+@pytest.mark.parametrize("start", ["noise", "colours", "mean"])
+def test_starts(start: str) -> None:
+    asked = task((64, 64))
+    image, _ = run(asked, settings(start=start, scales=(1.0,), steps=(0,)))
+    source = asked.exemplars[0].image
+    if start == "noise":
+        assert float((image.mean() - 0.5).abs()) < 0.02
+        return
+    assert float((image.mean((2, 3)) - source.mean((2, 3))).abs().max()) < 0.02
+    if start == "colours":
+        known = {tuple(c.tolist()) for c in source[0].flatten(1).T}
+        assert {tuple(c.tolist()) for c in image[0].flatten(1).T} <= known
+
+
+def test_colours_come_from_where_it_is_allowed() -> None:
+    asked = task()
+    left = torch.zeros(1, 1, 24, 24, dtype=torch.bool)
+    left[..., :2] = True
+    masked = replace(asked, exemplars=(replace(asked.exemplars[0], valid=left),))
+    image, _ = run(masked, settings(start="colours", scales=(1.0,), steps=(0,)))
+    known = {tuple(c.tolist()) for c in asked.exemplars[0].image[0, :, :, :2].flatten(1).T}
+    assert {tuple(c.tolist()) for c in image[0].flatten(1).T} <= known
+
+
+def test_an_init_picture_is_the_start() -> None:
+    first = spots(24, 24, seed=5)
+    image, _ = run(task(init=first), settings(scales=(1.0,), steps=(0,)))
+    assert torch.equal(image, first)
+
+
+def test_detail_of_the_stage_before_survives_coarser_levels() -> None:
+    """Nothing is done at half size and nothing at full: the picture comes back as it was."""
+    before = spots(32, 32, seed=3)
+    image, _ = run(task((32, 32)), settings(scales=(0.5, 1.0), steps=(0, 0)), Canvas(before))
+    assert float((image - before).abs().max()) < 1e-5
+
+
+def test_a_coarse_change_is_added_to_the_detail() -> None:
+    before, asked = spots(32, 32, seed=3), task((32, 32))
+    level = Level(1.0, 0)
+    chosen = settings(scales=(0.5, 1.0), steps=(0, 0))
+    half, _ = optimise.begin(asked.at(1), Canvas(before), level, chosen, generator(), lambda _: None)
+    brighter = replace(half, image=half.image + 0.1)
+    full, _ = optimise.begin(asked, brighter, Level(0.0, 0), chosen, generator(), lambda _: None)
+    assert torch.allclose(full.image, (before + 0.1).clamp(0, 1), atol=1e-5)
+
+
+def test_weights_are_shares_of_the_gradient() -> None:
+    """Scaling a loss changes nothing: each is measured by its own gradient."""
+    asked = task()
+    values = optimise._values(asked, settings(GRAM, dict(GRAM, patch=1)), generator())
+    sizes = optimise._balance(values, noise(1, 3, 24, 24))
+    tenfold = optimise._balance(lambda image: [10 * value for value in values(image)], noise(1, 3, 24, 24))
+    assert tenfold == pytest.approx([size / 10 for size in sizes], rel=1e-3)
+
+
+def test_a_tiling_result_wraps() -> None:
+    """Windows across the border are as near to the exemplar's as others are."""
+    asked = task((32, 32), 32, tile=(True, True))
+    image, _ = run(asked, settings(coarsest=16, steps=(60, 30)))
+    source = patches.cut(asked.exemplars[0].image, 4, 1)
+    across = torch.roll(image, (16, 16), (2, 3))[:, :, 14:18]
+    inside = image[:, :, 6:26]
+    seam, other = (torch.cdist(patches.cut(x, 4, 1), source).amin(1).mean() for x in (across, inside))
+    assert float(seam) < 1.5 * float(other)
+
+
+def test_two_objectives_on_one_network_run_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = weights.read(random_vgg(tmp_path / "vgg19.safetensors", ("relu1_2",)), "vgg19", vgg19.keys(["relu1_2"]))
+    calls = []
+    plain = vgg19._convolve
+    monkeypatch.setattr(vgg19, "_convolve", lambda *words: calls.append(1) or plain(*words))
+    both = [
+        {"loss": "gram", "features": "vgg19", "layers": ["relu1_1"]},
+        {"loss": "sliced", "features": "vgg19", "layers": ["relu1_2"]},
+    ]
+    values = optimise._values(task(weights={"vgg19": read}), settings(*both), generator())
+    calls.clear()
+    assert len(values(noise(1, 3, 16, 16))) == 2
+    assert len(calls) == 2
+    assert optimise.needs(settings(*both)) == {"vgg19": ("relu1_1", "relu1_2")}
+
+
+def test_a_layer_that_a_small_picture_lacks_counts_nothing() -> None:
+    deep = dict(PATCHES, layers=["full", "sixteenth"])
+    image, losses = run(task((12, 12), 12), settings(deep, scales=(1.0,), steps=(2,)))
+    assert torch.tensor(losses).isfinite().all()
+    assert image.shape == (1, 3, 12, 12)
+
+
+def test_copies_are_sources_too() -> None:
+    """A texture of stripes, asked for with its stripes turned: only with rotations is it near to the source."""
+    down = (torch.arange(24) % 6 < 3).float().expand(1, 3, 24, 24).contiguous()
+    across = down.transpose(2, 3).contiguous()
+    asked = Task((Exemplar("a", down),), (24, 24), init=across)
+    cost = {}
+    for copies in ("none", "rotations"):
+        _, losses = run(asked, settings(PATCHES, copies=copies, scales=(1.0,), steps=(1,)))
+        cost[copies] = losses[0]
+    assert cost["rotations"] < 0.2 * cost["none"]
+
+
+@pytest.mark.parametrize("copy", ["none", "rotate-90", "rotate-180", "rotate-270", "flip-x", "flip-y", "transpose"])
+def test_directions_turn_with_their_copy(copy: str) -> None:
+    """Stripes run along their direction before and after: colours do not change when one follows it."""
+    y, x = torch.meshgrid(torch.arange(33.0), torch.arange(33.0), indexing="ij")
+    direction = F.normalize(torch.tensor([2.0, 1.0]), dim=0)
+    stripes = torch.sin((x * -direction[1] + y * direction[0]) * 0.3)[None, None]
+    turned = turn(stripes, copy)
+    vector = turn_guide(direction.view(1, 2, 1, 1).expand(1, 2, 33, 33), copy, "direction")[0, :, 16, 16]
+    ends = torch.stack([vector, -vector]).view(1, 1, 2, 2) * 0.5
+    seen = F.grid_sample(turned, ends, align_corners=True)[0, 0, 0]
+    assert float((seen - turned[0, 0, 16, 16]).abs().max()) < 0.05
+
+
+def test_guides_reach_the_loss() -> None:
+    """Two flat halves, told apart by a guide only: the output follows its target."""
+    image = torch.zeros(1, 3, 24, 24)
+    image[..., 12:] = 1
+    image += 0.05 * noise(1, 3, 24, 24)
+    side = (torch.arange(24) >= 12).float().expand(1, 1, 24, 24)
+    guide = Guide("progression", (side,), side.flip(3), 50.0, "l2")
+    asked = Task((Exemplar("a", image.clamp(0, 1)),), (24, 24), guides=(guide,))
+    words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "patch": 3, "distance": "squared"}
+    made, _ = run(asked, settings(words, scales=(1.0,), steps=(60,)))
+    assert float(made[..., :10].mean() - made[..., 14:].mean()) > 0.5
+
+
+def test_the_loop_reports_levels_between_halvings() -> None:
+    stage = preset.build("p", {"description": "", "stages": [{"method": "optimise", "scales": [0.75], "steps": [1]}]})
+    seen = []
+    loop.synthesize(task(), stage.stages, generator(), lambda event: seen.append(event.level), lambda _: None)
+    assert seen == pytest.approx([0.415], abs=1e-3)
