@@ -273,7 +273,7 @@ def test_a_steer_decides_where_blocks_go() -> None:
     def steer(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
         return 10.0 * ((atlas.split(index)[2] - x) % 8 != 0) + 0 * y
 
-    rules = Rules(0.1, 0.1, 8, steer)
+    rules = Rules(0.1, 0.1, 8, (steer,))
     x = atlas.split(quilt(atlas, table(atlas, 12), (48, 48), (False, False), rules, 1, generator()))[2]
     assert ((x - torch.arange(48)) % 8 == 0).all()
 

@@ -12,7 +12,6 @@ penalty is replaced by prices of transport (solver/potential.py) and of near rep
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from dataclasses import field as setting
 
@@ -25,12 +24,14 @@ from texsynth.features import windows
 from texsynth.solver import jumps, lattice, potential
 from texsynth.solver.align import align
 from texsynth.solver.blocks import largest_blocks
+from texsynth.solver.guide import Guiding, along, encode, joined, steer
 from texsynth.solver.quilt import Rules, Steer, quilt
 from texsynth.solver.space import Space, describe, find_basis, surroundings
 from texsynth.solver.sweep import sweep
 from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas, double
-from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
+from texsynth.task import Canvas, Estimate, Level, Say, Step, Task, octaves
 
+COPIES = True
 SEAMS = 0.5  # share of the proportion price that single pixels pay: all of it would tear objects apart
 PHASE = 0.5  # price of a block that is out of step with the lattice, in variances
 
@@ -48,6 +49,9 @@ class Settings:
     )
     coarsest: int = setting(
         default=64, metadata={"help": "shorter side of the exemplar at the first level", "min": 8, "max": 256}
+    )
+    finest: int = setting(
+        default=0, metadata={"help": "shorter side at the last level, 0: full size", "min": 0, "max": 4096}
     )
     copies: str = setting(
         default="none",
@@ -85,29 +89,40 @@ class Settings:
         metadata={"help": "autocorrelation at which auto calls it regular", "min": 0.0, "max": 1.0},
     )
 
+    layout: tuple[float, ...] = setting(
+        default=(1.0, 0.5, 0.2),
+        metadata={"help": "price of leaving the picture started from, per level", "min": 0.0, "max": 100.0},
+    )
+    guided: float = setting(
+        default=0.25, metadata={"help": "side of the first pieces where guides steer", "min": 0.05, "max": 0.9}
+    )
+
     def __post_init__(self) -> None:
         if self.patch % 2 == 0:
             raise UsageError(f"patch = {self.patch}, but a window has an odd side; {self.patch + 1} is the nearest")
         if not self.passes:
             raise UsageError("passes is empty; at least one number is needed")
+        if 0 < self.finest < self.coarsest:
+            raise UsageError(f"finest = {self.finest} is below coarsest = {self.coarsest}")
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a level hands to the next: its number, its atlas, its look-alikes and the potential of its source pixels."""
+    """What a level hands to the next: its number, its atlas, its look-alikes, the potential of its source pixels, and
+    the rough picture that it followed, if any."""
 
-    level: int
+    level: float
     atlas: Atlas
     jumps: Tensor
     psi: Tensor
+    layout: Tensor | None
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
-    """Levels from about `coarsest` pixels of the exemplar's shorter side down to full size."""
-    side = min(min(exemplar.size) for exemplar in task.exemplars)
-    top = max(0, round(math.log2(side / settings.coarsest)))
+    """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size."""
+    bottom, top = octaves(task, settings.coarsest, settings.finest)
     last = len(settings.passes) - 1
-    return [Level(level, settings.passes[max(0, last - level)]) for level in range(top, -1, -1)]
+    return [Level(level, settings.passes[max(0, last - level)]) for level in range(top, bottom - 1, -1)]
 
 
 def begin(
@@ -116,49 +131,66 @@ def begin(
     """Bring the canvas to this level (a quilt at first) and return it with the pass that improves it."""
     atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
     basis = find_basis(atlas, settings.patch, settings.components, rng)
-    past = None if canvas is None else canvas.memory
-    if canvas is None or canvas.field is None or not isinstance(past, Memory) or past.level != task.level + 1:
+    past = _coarser(task, canvas)
+    layout = past[1].layout if past else task.init if canvas is None else canvas.image
+    rough = settings.layout[max(0, len(settings.layout) - 1 - int(level.scale))]
+    parts = [
+        encode(task.guides, atlas),
+        along(layout, atlas, task, rough, rng) if layout is not None and rough else None,
+    ]
+    guiding = joined(parts)
+    if past is None:
         described, table = atlas.valid, describe(atlas, basis, atlas.valid)
-        field = _start(task, canvas, atlas, basis, table, settings, rng, say)
+        field = _start(task, layout, guiding, atlas, basis, table, settings, rng, say)
         similar = jumps.compare(atlas, table, settings.similar, rng)
     else:
-        field = align(double(canvas.field, atlas, task.size), settings.align, rng)
-        described = surroundings(atlas, field.index)
+        field = align(double(past[0], atlas, task.size), settings.align, rng)
+        described = atlas.valid if task.guides else surroundings(atlas, field.index)
         table = describe(atlas, basis, described)
-        similar = jumps.refine(atlas, table, past.jumps, past.atlas, described)
+        similar = jumps.refine(atlas, table, past[1].jumps, past[1].atlas, described)
     space = Space(atlas, basis, table, described, similar)
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
+    proportion = 0.0 if task.guides else settings.proportion  # a target map has proportions of its own
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
         assert before is not None
         psi = potential.ascend(psi, atlas, before.index, *colours)
-        price = potential.prices(atlas, before.index, psi, described, settings.proportion * SEAMS, settings.occurrence)
-        after = sweep(before, space, price, settings.kappa)
-        return Canvas(after.image(), after, Memory(task.level, atlas, similar, psi)), float(after.cost.mean())
+        price = potential.prices(atlas, before.index, psi, described, proportion * SEAMS, settings.occurrence)
+        after = sweep(before, space, price, settings.kappa, guiding, rng)
+        return Canvas(after.image(), after, Memory(task.level, atlas, similar, psi, layout)), float(after.cost.mean())
 
-    return Canvas(field.image(), field, Memory(task.level, atlas, similar, psi)), step
+    return Canvas(field.image(), field, Memory(task.level, atlas, similar, psi, layout)), step
+
+
+def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, Memory] | None:
+    """What this method's own coarser level left, or None: at the very start, and after another stage."""
+    if canvas is None or canvas.field is None or not isinstance(canvas.memory, Memory):
+        return None
+    return (canvas.field, canvas.memory) if canvas.memory.level == task.level + 1 else None
 
 
 def _start(
-    task: Task, canvas: Canvas | None, atlas: Atlas, basis: windows.Basis, table: Tensor, settings: Settings,
-    rng: torch.Generator, say: Say,
+    task: Task, layout: Tensor | None, guiding: Guiding | None, atlas: Atlas, basis: windows.Basis, table: Tensor,
+    settings: Settings, rng: torch.Generator, say: Say,
 ) -> Field:  # fmt: skip
-    """The first field: along a picture where there is one, else a quilt."""
-    image = task.init if canvas is None else canvas.image
-    steer = None if image is not None else _steer(task, atlas, settings, say)
-    block = settings.block * min(min(size) for size in atlas.exemplars)
-    if steer is not None:  # what the lattice keeps in step needs no large pieces, and varies more with small ones
+    """The first field: along a picture where there is one, else a quilt, steered by guides and by a lattice."""
+    if layout is not None:
+        resized = F.interpolate(layout.to(task.device), task.size, mode="bilinear", antialias=True)
+        index = _nearest(atlas, basis, table, resized)
+        return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
+    lattice = _steer(task, atlas, settings, say)
+    block = (settings.guided if task.guides else settings.block) * min(min(size) for size in atlas.exemplars)
+    if lattice is not None:  # what the lattice keeps in step needs no large pieces, and varies more with small ones
         block *= 0.8
     blocks = largest_blocks(atlas, max(4, round(block)), settings.overlap, rng)
-    if image is not None:
-        resized = F.interpolate(image.to(task.device), task.size, mode="bilinear", antialias=True)
-        index = _nearest(atlas, basis, table, resized)
-    elif blocks is None:  # nothing but specks may be copied: no pieces to quilt
+    if blocks is None:  # nothing but specks may be copied: no pieces to quilt
         usable = atlas.valid.nonzero()[:, 0]
         index = usable[torch.randint(len(usable), task.size, generator=rng).to(task.device)]
     else:
-        rules = Rules(settings.spread, settings.proportion, settings.tries, steer)
+        guides = [lattice, None if guiding is None else steer(guiding, blocks)]
+        proportion = 0.0 if task.guides else settings.proportion
+        rules = Rules(settings.spread, proportion, settings.tries, tuple(guide for guide in guides if guide))
         index = quilt(atlas, blocks, task.size, task.tile, rules, settings.starts, rng)
     return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
 
@@ -187,10 +219,15 @@ def _steer(task: Task, atlas: Atlas, settings: Settings, say: Say) -> Steer | No
         peak = "no peaks" if found is None else f"autocorrelation {found.height:.2f}"
         say(f"lattice: none ({peak})")
         return None
-    say(f"lattice: {found.describe(2**task.level)}")
+    say(f"lattice: {found.describe(2 ** int(task.level))}")
     if bent := lattice.bending(found, task.size, task.tile):
         say(f"lattice: {bent}")
     return lattice.steer(found, exemplar, atlas, task.size, task.tile, PHASE)
+
+
+def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """No pretrained network."""
+    return {}
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

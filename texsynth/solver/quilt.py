@@ -32,13 +32,13 @@ class Rules:
     """What the choice of a block weighs beside its cuts, in units of the exemplar's variance.
 
     spread: price of a region in even use; proportion: price of one unit of potential; tries: how many of the best
-    matches are cut to compare; steer: price by position (a lattice), or None.
+    matches are cut to compare; steers: prices by position (a lattice, guides).
     """
 
     spread: float
     proportion: float
     tries: int
-    steer: Steer | None = None
+    steers: tuple[Steer, ...] = ()
 
 
 @dataclass
@@ -123,8 +123,8 @@ def _prior(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules)
     use = _use(made, atlas, blocks, top)
     prior = rules.spread * torch.stack([row[blocks.seen].mean(1) for row in use])
     prior += rules.proportion * made.psi[blocks.sites].mean(1)
-    if rules.steer is not None:
-        prior += rules.steer(blocks.corners[None], top[:, None, 0], top[:, None, 1])
+    for steer in rules.steers:
+        prior += steer(blocks.corners[None], top[:, None, 0], top[:, None, 1])
     return prior
 
 

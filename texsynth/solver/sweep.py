@@ -6,24 +6,43 @@ whole window is copied in one piece already match exactly and are left alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth.solver.guide import Guiding
 from texsynth.solver.space import STRIP, Space
 from texsynth.sources import Field
 
 CHUNK = 1 << 14  # pixels whose candidates are compared at once: stays in the cache
+DRAWS = 256  # source pixels drawn per pass, of which a guided pixel tries the fitting ones
+UNMET = 0.02  # variances: a guide missed by more makes its pixel try others
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
-def sweep(field: Field, space: Space, price: Tensor, kappa: float) -> Field:
+def sweep(
+    field: Field,
+    space: Space,
+    price: Tensor,
+    kappa: float,
+    guiding: Guiding | None = None,
+    rng: torch.Generator | None = None,
+) -> Field:
     """One pass. price: (N,) of copying from each source pixel, infinite where that is not allowed; kappa: factor on the
-    distance of jumps. Distances are relative to the variance of the exemplar's windows."""
+    distance of jumps; guiding: what else each pixel should come from; pixels that could do better by it are tried too.
+    Distances are relative to the variance of the exemplar's windows."""
     index, cost = field.index.clone(), torch.zeros_like(field.cost)
     patch = space.basis.patch
     wide = extend(field, patch // 2)
     active = near_seams(field, patch // 2 + 1)
+    draws = torch.empty(0, dtype=torch.long, device=index.device)
+    if guiding is not None and rng is not None:
+        active |= guiding.price(index) > UNMET
+        usable = price.isfinite().nonzero()[:, 0]
+        draws = usable[torch.randint(len(usable), (DRAWS,), generator=rng).to(index.device)]
     rows = max(1, STRIP // field.size[1])
     for top in range(0, field.size[0], rows):
         here = active[top : top + rows].flatten().nonzero()[:, 0]
@@ -41,27 +60,43 @@ def sweep(field: Field, space: Space, price: Tensor, kappa: float) -> Field:
             for dy, dx in NEIGHBOURS
         ]
         for some in here.split(CHUNK):
+            goal = None if guiding is None else guiding.goal.flatten(0, 1)[top * field.size[1] + some]
+            priced = partial(_price, price, guiding, goal)
+            fresh = [] if goal is None or len(draws) == 0 else guiding.fitting(draws, goal)
             flat[0][some], flat[1][some] = _choose(
-                windows[some], flat[0][some], [a[some] for a in around], space, price, kappa
+                windows[some], flat[0][some], [a[some] for a in around], fresh, space, priced, kappa
             )
     return Field(index, cost, field.atlas, field.tile)
 
 
+def _price(price: Tensor, guiding: Guiding | None, goal: Tensor | None, candidate: Tensor, some: Tensor) -> Tensor:
+    """What it costs pixels `some` of a chunk to copy `candidate`, beside the distance of windows: (n,)."""
+    cost = price[candidate]
+    return cost if guiding is None or goal is None else cost + guiding.off(candidate, goal[some])
+
+
 def _choose(
-    query: Tensor, own: Tensor, around: list[Tensor], space: Space, price: Tensor, kappa: float
+    query: Tensor,
+    own: Tensor,
+    around: list[Tensor],
+    fresh: list[Tensor],
+    space: Space,
+    priced: Callable[[Tensor, Tensor], Tensor],
+    kappa: float,
 ) -> tuple[Tensor, Tensor]:
-    """The best of own, coherent and similar source pixels for (n, D) windows: (n,) indices, (n,) distances."""
+    """The best of own, coherent, similar and fresh source pixels for (n, D) windows: (n,) indices, (n,) distances."""
     best = own.clone()
     distance = (space.table[own] - query).square_().sum(1)
-    total = distance + price[own]
+    everyone = torch.arange(len(own), device=own.device)
+    total = distance + priced(own, everyone)
 
-    def attempt(candidate: Tensor, fresh: Tensor, factor: float) -> None:
-        some = fresh.nonzero()[:, 0]
+    def attempt(candidate: Tensor, new: Tensor, factor: float) -> None:
+        some = new.nonzero()[:, 0]
         if len(some) == 0:
             return
         candidate = candidate[some]
         d = (space.table[candidate] - query[some]).square_().sum(1)
-        t = d * factor + price[candidate]
+        t = d * factor + priced(candidate, some)
         better = t < total[some]
         some = some[better]
         best[some], distance[some], total[some] = candidate[better], d[better], t[better]
@@ -76,6 +111,8 @@ def _choose(
             jump = space.jumps[candidate, k].long()
             attempt(jump, (jump != before) & (jump != candidate), kappa)
             before = jump
+    for candidate in fresh:
+        attempt(candidate, candidate != own, kappa)
     return best, distance
 
 
