@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import QUICK, Picture, Texsynth
+from conftest import QUICK, Picture, Texsynth, array
 
 from texsynth import image, run
 from texsynth.cli import messages
@@ -132,12 +133,28 @@ def test_an_interrupted_picture_is_redone_by_update(texsynth: Texsynth, picture:
     assert texsynth(*SYNTH, "--update", *QUICK).out == "o.png\n"
 
 
-def test_a_method_without_a_field_says_what_it_cannot_give(texsynth: Texsynth, picture: Picture) -> None:
+def test_a_method_without_a_field_says_what_it_cannot_give(
+    texsynth: Texsynth, refused: Callable[..., str], picture: Picture
+) -> None:
     picture("a.png")
-    words = ("-p", "steady", "--set", "keeps=false", "--map", "m=a.png", "--save-field")
-    ran = texsynth(*SYNTH, *words)
+    words = (*SYNTH, "-p", "afloat")
+    said = refused(2, *words, "--map", "m=a.png")
+    assert "--map m: preset afloat copies nothing" in said and "guided-correspondence can" in said
+    ran = texsynth(*words, "--save-field")
     assert (ran.code, ran.out) == (0, "o.png\n")
-    assert "no maps follow: m" in ran.err
     assert "no field to save" in ran.err
-    assert image.read("o.png").width == 32
     assert sorted(p.name for p in Path().iterdir()) == ["a.png", "o.png"]
+    assert np.abs(array("o.png").astype(int) - 128).max() <= 1
+
+
+def test_colours_that_move_after_the_copy_are_told_of(texsynth: Texsynth, steady: Path, picture: Picture) -> None:
+    """The picture is the last stage's, and the maps are the field's."""
+    height = picture("h.png", channels=1)
+    picture("a.png")
+    (steady / "both.yaml").write_text("description: x\nstages: [{method: steady}, {method: afloat}]\n")
+    ran = texsynth(*SYNTH, "-p", "both", "--map", "height=h.png")
+    assert ran.code == 0
+    assert "moves the colours" in ran.err
+    assert len(np.unique(array("o.png"))) == 1
+    assert set(np.unique(array("o_height.png"))) <= set(np.unique(height))
+    assert len(np.unique(array("o_height.png"))) > 10

@@ -69,6 +69,14 @@ def test_nothing_to_compare_is_a_zero_without_a_pull(name: str) -> None:
     assert x.grad is not None and not x.grad.any()
 
 
+@pytest.mark.parametrize("name", ["gram", "sliced", "contextual"])
+def test_patches_cross_the_border_of_what_tiles_only(name: str) -> None:
+    y, x = double(1, 2, 8, 8), double(1, 2, 6, 6, seed=1)
+    for tile, same in (((True, True), True), ((True, False), False)):
+        here, there = (value(build(name, y, patch=3, tile=tile), x.roll(shift, (2, 3))) for shift in ((0, 0), (2, 2)))
+        assert (here == pytest.approx(there)) == same
+
+
 @pytest.mark.parametrize("name", ["gram", "sliced"])
 @pytest.mark.parametrize("flat", [0.0, 0.5])
 def test_a_flat_exemplar_can_be_matched(name: str, flat: float) -> None:
@@ -192,14 +200,14 @@ def test_several_guides_make_finer_regions_and_others_make_none() -> None:
 
 
 def test_tags_follow_the_middle_of_a_patch_on_a_smaller_layer() -> None:
-    """A 4 x 8 layer of an 8 x 16 map: patches of one region only are met by themselves."""
-    tags = torch.ones(1, 1, 8, 16)
-    tags[..., 8:] = 2
-    y = torch.zeros(1, 1, 4, 8, dtype=torch.float64)
-    y[..., 4:] = 1
-    straight, crossed = (Guide("labels", (tags,), t, distance="l0") for t in (tags, tags.flip(3)))
-    assert value(build("sliced", y, guides=[straight], patch=3, normalise="none"), y) == pytest.approx(0)
-    assert value(build("sliced", y, guides=[crossed], patch=3, normalise="none"), y) > 0.1
+    """Two patches side by side in a 3 x 7 layer, told apart by a tag under their middle pixel alone."""
+    tags = torch.zeros(1, 1, 6, 14)
+    tags[..., 2:4, 2:4], tags[..., 2:4, 10:12] = 1, 2
+    guide = Guide("labels", (tags,), tags.flip(3), distance="l0")
+    y = double(1, 1, 3, 7)
+    of = build("sliced", y, guides=[guide], patch=3, stride=4, normalise="none")
+    assert value(of, torch.cat([y[..., 4:], y[..., 3:4], y[..., :3]], 3)) == pytest.approx(0)
+    assert value(of, y) > 0.01
 
 
 # ---- contextual ----

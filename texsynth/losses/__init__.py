@@ -60,6 +60,11 @@ class LossModule(Protocol):
     def build(self, references: Sequence[Reference], settings: Any, setup: Setup) -> Loss: ...
 
 
+def all_layers(references: Sequence[Reference]) -> list[str]:
+    """The layers that any of the references has; a small one may lack some."""
+    return list(dict.fromkeys(name for reference in references for name in reference.features))
+
+
 def names() -> list[str]:
     """The registry is the directory listing."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))

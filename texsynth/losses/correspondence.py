@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.losses import Features, Loss, Reference, Setup
+from texsynth.losses import Features, Loss, Reference, Setup, all_layers
 from texsynth.losses import _centred as centred
 from texsynth.losses._centred import Source
 from texsynth.losses._guides import FAR, Cut, Extra, extra
@@ -76,11 +76,11 @@ class Part:
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
     """The loss over the layers of `references`; layers in which it cannot be had count 0."""
-    made = {name: _layer(name, references, settings, setup) for name in references[0].features}
+    made = {name: _layer(name, references, settings, setup) for name in all_layers(references)}
     layers = {name: layer for name, layer in made.items() if layer is not None}
 
     def loss(features: Features) -> Tensor:
-        fits = [name for name in layers if min(features[name].shape[2:]) >= settings.patch]
+        fits = [n for n in layers if n in features and min(features[n].shape[2:]) >= settings.patch]
         if not fits:
             return next(iter(features.values())).sum() * 0
         return torch.stack([layers[name](features[name]) for name in fits]).sum()
@@ -93,7 +93,7 @@ def _layer(
 ) -> Callable[[Tensor], Tensor] | None:
     """The loss of one layer, or None where fewer than two source patches can be used."""
     patch, stride = settings.patch, settings.stride
-    held = [r for r in references if min(r.features[name].shape[2:]) >= patch]
+    held = [r for r in references if name in r.features and min(r.features[name].shape[2:]) >= patch]
     maps = [r.features[name] for r in held]
     sizes = [_size(m) for m in maps]
     seen = [_seen(r, size, patch, stride).to(m.device) for r, size, m in zip(held, sizes, maps, strict=True)]

@@ -18,7 +18,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from texsynth.losses import Features, Loss, Reference, Setup
+from texsynth.losses import Features, Loss, Reference, Setup, all_layers
 from texsynth.losses._patches import grid, pick, put, seats, usable, wrapped
 from texsynth.losses._rows import height, nearest, scalar
 
@@ -66,11 +66,11 @@ class Cloud:
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
     """The mean over the layers of `references`; layers smaller than a patch, or without a usable one, are left out."""
-    made = {name: _cloud(name, references, settings, setup) for name in references[0].features}
+    made = {name: _cloud(name, references, settings, setup) for name in all_layers(references)}
     clouds = {name: cloud for name, cloud in made.items() if cloud is not None}
 
     def loss(features: Features) -> Tensor:
-        fits = [name for name in clouds if min(features[name].shape[2:]) >= settings.patch]
+        fits = [n for n in clouds if n in features and min(features[n].shape[2:]) >= settings.patch]
         if not fits:
             return next(iter(features.values())).sum() * 0
         return torch.stack([_transport(features[name], clouds[name], settings, setup) for name in fits]).mean()
@@ -81,7 +81,7 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
 def _cloud(name: str, references: Sequence[Reference], settings: Settings, setup: Setup) -> Cloud | None:
     """The source patches of a layer, drawn from all references alike."""
     patch, stride = settings.patch, settings.stride
-    held = [r for r in references if min(r.features[name].shape[2:]) >= patch]
+    held = [r for r in references if name in r.features and min(r.features[name].shape[2:]) >= patch]
     maps = [r.features[name] for r in held]
     numbers = [_numbers(r, m, patch, stride) for r, m in zip(held, maps, strict=True)]
     count = sum(map(len, numbers))
