@@ -19,6 +19,20 @@ from texsynth.job import Input, Job
 from texsynth.task import Preset
 
 NEEDED = {"verb": str, "preset": dict, "seed": int, "size": str, "tile": str, "inputs": list}
+GUIDES = {  # what a run of control stores beside its maps; any of it may be left out
+    "progression": list,
+    "progression_weight": float,
+    "reverse": bool,
+    "distance_transform": bool,
+    "refine": int,
+    "match_histogram": bool,
+    "match_range": bool,
+    "orientation": str,
+    "orientation_weight": float,
+    "orientation_extractor": str,
+    "labels_weight": float,
+    "label_colours": list,
+}
 INPUT_KEYS = {field.name for field in fields(Input)}
 
 
@@ -84,8 +98,11 @@ def _whole(record: Mapping[str, Any]) -> bool:
     if not all(isinstance(record.get(key), kind) for key, kind in NEEDED.items()):
         return False
     stages = record["preset"].get("stages")
+    guides = record.get("guides", {} if record["verb"] != "control" else None)
     return (
-        all(isinstance(entry, dict) and entry.keys() == INPUT_KEYS for entry in record["inputs"])
+        isinstance(guides, dict)
+        and all(guides.get(name) is None or isinstance(guides[name], kind) for name, kind in GUIDES.items())
+        and all(isinstance(entry, dict) and entry.keys() == INPUT_KEYS for entry in record["inputs"])
         and isinstance(record["preset"].get("name"), str)
         and isinstance(stages, list)
         and all(isinstance(stage, dict) and isinstance(stage.get("method"), str) for stage in stages)

@@ -37,14 +37,21 @@ def paths(out: Path, maps: Mapping[str, Picture], save_field: bool) -> dict[str,
 
 
 def save(
-    result: Result, out: Path, metadata: bool = True, save_field: bool = False
+    result: Result,
+    out: Path,
+    metadata: bool = True,
+    save_field: bool = False,
+    drawings: Mapping[Path, Picture] | None = None,
 ) -> tuple[dict[str, Path], list[str]]:
     """Write a result, each file whole or not at all; give the files by name, and notices.
 
-    Raises UsageError for a format that cannot be written, ResourceError for a full disk.
+    drawings: further pictures and where they go. Raises UsageError for a format that cannot be written, ResourceError
+    for a full disk.
     """
     files = paths(out, result.maps, save_field and result.field is not None)
     notices = []
+    for path, picture in (drawings or {}).items():
+        notices += image.write(path, picture)
     if save_field and result.field is None:
         notices.append("this method copies nothing, so there is no field to save")
     for name, picture in result.maps.items():

@@ -14,11 +14,12 @@ COPIES = False
 @dataclass(frozen=True)
 class Settings:
     value: float = field(default=0.5, metadata={"help": "the colour"})
+    fail: str = field(default="no", metadata={"help": "interrupt: the only step is stopped, at half size"})
     layers: tuple[str, ...] = field(default=(), metadata={"help": "layers of VGG-19 that it says it needs"})
 
 
 def schedule(_, settings):
-    return [Level(0, 1)]
+    return [Level(settings.fail == "interrupt", 1)]
 
 
 def needs(settings):
@@ -27,6 +28,8 @@ def needs(settings):
 
 def begin(task, canvas, level, settings, rng, say):
     def step(canvas):
+        if settings.fail == "interrupt":
+            raise KeyboardInterrupt
         return canvas, settings.value
 
     return Canvas(torch.full((1, 3, *task.size), settings.value), canvas and canvas.field), step

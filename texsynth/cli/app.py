@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from texsynth.cli import doctor, failure, presets, synthesize
+from texsynth.cli import control, doctor, failure, guide, presets, synthesize, weights
 
 app = typer.Typer(
     name="texsynth",
@@ -25,7 +25,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(epilog=synthesize.EXAMPLES)(synthesize.synthesize)
+app.command(epilog=control.EXAMPLES)(control.control)
+app.add_typer(guide.app, name="guide")
 app.add_typer(presets.app, name="presets")
+app.add_typer(weights.app, name="weights")
 app.command()(doctor.doctor)
 
 

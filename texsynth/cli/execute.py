@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,8 @@ from texsynth.cli.options import Common
 from texsynth.cli.plan import Item
 from texsynth.errors import BatchError, UsageError
 from texsynth.job import Job
+from texsynth.methods import method
+from texsynth.report import guides
 from texsynth.run import Result
 from texsynth.task import Preset
 
@@ -34,6 +36,7 @@ class Command:
     talk: messages.Talk
     plan: plan.Plan
     inputs: set[Path]  # never written
+    guides: Path | None  # the folder of --save-guides
 
     @property
     def seeds(self) -> range:
@@ -42,9 +45,21 @@ class Command:
 
     def page(self, out: Path) -> Path | None:
         """The report on `out`; with several outputs each has its own."""
-        page, picks = self.common.report, self.common.pick is not None
-        several = len(self.plan.items) > 1 or (self.common.variations > 1 and not picks)
-        return page.with_name(f"{page.stem}_{out.stem}{page.suffix}") if page and several else page
+        page = self.common.report
+        return page.with_name(f"{page.stem}_{out.stem}{page.suffix}") if page and self.several else page
+
+    def drawings(self, job: Job, out: Path) -> dict[str, Path]:
+        """Where each drawing of the guides of `out` goes, by its name; with several outputs each has its own."""
+        if self.guides is None:
+            return {}
+        copies = any(method(stage.method).COPIES for stage in self.preset.stages)
+        start = f"{out.stem}_" if self.several else ""
+        return {name: self.guides / f"{start}{name}.png" for name in guides.names(job, copies)}
+
+    @property
+    def several(self) -> bool:
+        """Will there be more than one output?"""
+        return len(self.plan.items) > 1 or (self.common.variations > 1 and self.common.pick is None)
 
     def records(self, job: Job, number: int) -> list[dict[str, Any]]:
         """The records that output `number` may carry: one, or one for each seed that could be picked."""
@@ -53,8 +68,14 @@ class Command:
         return [_picked(record.describe(job, self.preset, seed), len(self.seeds)) for seed in self.seeds]
 
 
-def execute(verb: str, arguments: list[str], common: Common, build: Build) -> int:
-    """Run a verb to its exit code; raises TexsynthError."""
+def execute(
+    verb: str, arguments: list[str], common: Common, build: Build,
+    reads: Sequence[str] = (), save_guides: Path | None = None,
+) -> int:  # fmt: skip
+    """Run a verb to its exit code; raises TexsynthError.
+
+    reads: the files that its own options name. save_guides: the folder to draw its guides into.
+    """
     machine.use_threads(common.threads)
     machine.reuse_memory()
     given = replay.given(verb, arguments, common)
@@ -62,11 +83,11 @@ def execute(verb: str, arguments: list[str], common: Common, build: Build) -> in
     todo = plan.plan(given.arguments, common.output, verb)
     if todo.batch and common.repeat is not None:
         raise UsageError("--from repeats one run, so -o must be a file, not a folder")
-    inputs = existing.read_by(todo, common)
+    inputs = existing.read_by(todo, common, reads)
     existing.check_pictures(todo, inputs, common)
     if todo.batch and not common.dry_run:
         plan.make_folder(todo)
-    command = Command(verb, common, given.preset, build, messages.talk(common), todo, inputs)
+    command = Command(verb, common, given.preset, build, messages.talk(common), todo, inputs, save_guides)
     for notice in todo.notices:
         command.talk.note(notice)
     done: list[Entry] = []
@@ -126,22 +147,26 @@ def _item(command: Command, item: Item) -> Iterator[Entry]:
     if common.skip_existing and all(out.exists() for out in outs):
         yield from (_kept(command, out) for out in outs)
         return
-    job = command.build(item, common)
+    job = run.fit(command.build(item, common), command.preset, common.weights, talk.note)
     for notice in job.notices:
         talk.note(notice)
     cost = run.check_memory(job, command.preset)
     talk.say(f"preset {command.preset.name} on {job.task.device}, about {_cost(cost.memory, cost.seconds)}")
     for number, out in enumerate(outs):
-        files = existing.files_of(job, out, common)
+        drawings = list(command.drawings(job, out).values())
+        files = [*existing.files_of(job, out, common), *drawings]
         if (common.skip_existing and out.exists()) or (
             common.update and existing.unchanged(files, out, command.records(job, number))
         ):
             yield _kept(command, out)
             continue
-        existing.check_files(job, out, command.page(out), command.inputs, common)
+        existing.check_files(job, out, command.page(out), drawings, command.inputs, common)
         if common.dry_run:
             yield _planned(command, job, out, number)
-        elif common.pick is not None:
+            continue
+        if drawings:
+            existing.make_folder(drawings)
+        if common.pick is not None:
             yield _finish(command, job, out, _best(command, job, out))
         else:
             yield _finish(command, job, out, _run(command, job, out.name, command.seeds[number]))
@@ -178,13 +203,15 @@ def _picked(stored: Mapping[str, Any], candidates: int) -> dict[str, Any]:
 def _finish(command: Command, job: Job, out: Path, result: Result) -> Entry:
     """Save one result and describe it."""
     common, page = command.common, command.page(out)
-    files, notices = save.save(result, out, not common.no_metadata, common.save_field)
+    where = command.drawings(job, out)
+    drawn = guides.drawings(job, result.field) if where else {}
+    pictures = {where[name]: picture for name, picture in drawn.items()}
+    files, notices = save.save(result, out, not common.no_metadata, common.save_field, pictures)
+    files |= {f"guide:{name}": where[name] for name in drawn}
     if page is not None:
         from texsynth.report import html
 
         html.write(page, result, job)
-    if lost := job.maps.keys() - result.maps.keys():
-        notices.append(f"preset {command.preset.name} copies nothing, so no maps follow: {', '.join(lost)}")
     for notice in notices:
         command.talk.note(notice)
     command.talk.say(f"{out.name}: {result.seconds:.1f} s")

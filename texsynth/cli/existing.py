@@ -21,19 +21,34 @@ def check_pictures(plan: Plan, inputs: set[Path], common: Common) -> None:
             _refuse([out], inputs, common)
 
 
-def check_files(job: Job, out: Path, page: Path | None, inputs: set[Path], common: Common) -> None:
+def check_files(
+    job: Job, out: Path, page: Path | None, drawings: Sequence[Path], inputs: set[Path], common: Common
+) -> None:
     """Refuse, before work starts, a format that cannot hold the result, or to overwrite; UsageError."""
     if out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
         image.check_writable(out, job.task.size)
     if page is not None and not page.parent.is_dir():
         raise UsageError(f"--report {page}: there is no folder {page.parent} to write to; create it first")
     files = [*files_of(job, out, common), *([page] if page else [])]
-    _refuse(files, inputs, common)
+    if twice := {path.resolve() for path in files} & {path.resolve() for path in drawings}:
+        raise UsageError(f"{twice.pop().name} is the name of two files to write; give --save-guides another folder")
+    _refuse([*files, *drawings], inputs, common)
 
 
-def read_by(plan: Plan, common: Common) -> set[Path]:
-    """Every file that this command may read."""
-    named = [text.partition("=")[2] for text in common.maps or []]
+def make_folder(drawings: Sequence[Path]) -> None:
+    """Make the folder of `--save-guides`, in which all drawings go; UsageError when they cannot be written there."""
+    folder = drawings[0].parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--save-guides {folder}: this folder cannot be made ({error.strerror})") from None
+    for path in drawings:
+        image.check_writable(path)
+
+
+def read_by(plan: Plan, common: Common, reads: Sequence[str]) -> set[Path]:
+    """Every file that this command may read; reads: those that the verb's own options name."""
+    named = [*reads, *(text.partition("=")[2] for text in common.maps or [])]
     named += [*(common.source_mask or []), *([common.init] if common.init else [])]
     given = [*(source for item in plan.items for source in item.sources), *map(Path, named)]
     inside = [file for folder in given if folder.is_dir() for file in folder.iterdir()]

@@ -31,14 +31,25 @@ class Given:
 
 def given(verb: str, arguments: list[str], common: Common) -> Given:
     """Resolve --from, --preset, --method, --quality and --set; raises UsageError and InputError."""
-    if common.repeat is None:
+    stored = recorded(verb, common)
+    if stored is None:
         return Given(tuple(arguments), common, _preset(common, None))
-    stored = record.load(common.repeat, verb)
     if arguments:
         record.verify(stored, "exemplar", [Path(a) for a in arguments])
     else:
-        arguments = _recorded(stored, "exemplar", common)
+        arguments = files(stored, "exemplar", common)
     return Given(tuple(arguments), _filled(common, stored), _preset(common, stored))
+
+
+def recorded(verb: str, common: Common) -> dict[str, Any] | None:
+    """The record that --from names; None without it. Raises InputError."""
+    return None if common.repeat is None else record.load(common.repeat, verb)
+
+
+def files(stored: dict[str, Any], role: str, common: Common) -> list[str]:
+    """The inputs of one role of the record that --from names, as they are found; raises InputError."""
+    assert common.repeat is not None
+    return [str(path) for path in record.locate(stored, role, [common.repeat.parent, Path()])]
 
 
 def _filled(common: Common, stored: dict[str, Any]) -> Common:
@@ -46,17 +57,12 @@ def _filled(common: Common, stored: dict[str, Any]) -> Common:
     values: dict[str, Any] = {key: stored.get(key) for key in REPEATED if getattr(common, key) is None}
     if common.maps is None:
         names = dict.fromkeys(record.map_names(stored))
-        values["maps"] = [f"{n}={file}" for n in names for file in _recorded(stored, f"map:{n}", common)]
+        values["maps"] = [f"{n}={file}" for n in names for file in files(stored, f"map:{n}", common)]
     if common.source_mask is None:
-        values["source_mask"] = _recorded(stored, "source-mask", common)
+        values["source_mask"] = files(stored, "source-mask", common)
     if common.init is None:
-        values["init"] = next(iter(_recorded(stored, "init", common)), None)
+        values["init"] = next(iter(files(stored, "init", common)), None)
     return replace(common, **values)
-
-
-def _recorded(stored: dict[str, Any], role: str, common: Common) -> list[str]:
-    assert common.repeat is not None
-    return [str(path) for path in record.locate(stored, role, [common.repeat.parent, Path()])]
 
 
 def _preset(common: Common, stored: dict[str, Any] | None) -> Preset:
@@ -65,8 +71,7 @@ def _preset(common: Common, stored: dict[str, Any] | None) -> Preset:
         chosen = preset.resolve(common.method, common.preset, common.quality, values)
     else:
         chosen = preset.build(stored["preset"]["name"], stored["preset"], values)
-    for flag in ("model", "weights"):
-        if getattr(common, flag) is not None:
-            methods = ", ".join(stage.method for stage in chosen.stages)
-            raise UsageError(f"--{flag}: preset {chosen.name} uses none (method {methods}); leave the flag out")
+    if common.model is not None:
+        methods = ", ".join(stage.method for stage in chosen.stages)
+        raise UsageError(f"--model: preset {chosen.name} uses none (method {methods}); leave the flag out")
     return chosen

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from texsynth import codecs, image
 from texsynth.image import Picture
-from texsynth.report import chart, pictures
+from texsynth.report import chart, guides, pictures
 from texsynth.sources import coordinates
 
 if TYPE_CHECKING:
@@ -58,9 +58,11 @@ def page(result: Result, job: Job) -> str:
 
 
 def figures(result: Result, job: Job) -> Iterator[str]:
-    """Exemplars, the result, its repetition where it tiles, and every map."""
+    """Exemplars, the guides, the result, its repetition where it tiles, and every map."""
     for exemplar, picture in zip(job.task.exemplars, job.image.pictures, strict=True):
         yield figure(picture, f"Exemplar: {exemplar.name}")
+    for name, picture in guides.drawings(job, None).items():
+        yield figure(picture, f"Guide: {name.replace('_', ' ')}")
     yield figure(result.image, "Result")
     if any(job.task.tile):
         yield figure(repeated(result.image, job.task.tile), "Result repeated: look for seams in the middle")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 from texsynth import image, light
@@ -13,15 +14,18 @@ from texsynth.image import Picture
 from texsynth.job import Input, Job, Layer
 from texsynth.task import Exemplar, Task
 from texsynth.verbs import inputs, values
-from texsynth.verbs.inputs import Note, Source
+from texsynth.verbs.inputs import Box, Note, Source
+
+SIZE = "2x"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, in the words of the command line; maps and masks: one for each exemplar."""
+    """What was asked for, in the words of the command line; maps and masks: one for each exemplar. size None: the
+    verb's own."""
 
     exemplars: tuple[Source, ...]
-    size: str | int = "2x"
+    size: str | int | None = None
     tile: str = "none"
     maps: Mapping[str, Sequence[Source]] = field(default_factory=dict)
     source_mask: Sequence[Source] = ()
@@ -32,38 +36,73 @@ class Request:
     max_memory: str | int = "6G"
 
 
+@dataclass(frozen=True)
+class Draft:
+    """All of a job but its size: read, checked, and the same for every verb that makes texture out of exemplars.
+
+    whole: the exemplars' (height, width) before the crop to `box`. tile: does the output wrap in (y, x)?
+    """
+
+    request: Request
+    exemplars: tuple[Exemplar, ...]
+    pictures: tuple[Picture, ...]
+    maps: Mapping[str, Layer]
+    inputs: tuple[Input, ...]
+    whole: tuple[tuple[int, int], ...]
+    box: Box | None
+    tile: tuple[bool, bool]
+    device: torch.device
+    memory: int
+
+
 def build(request: Request) -> Job:
     """Read and check everything; raises UsageError, InputError or ResourceError."""
     notices: list[str] = []
-    note = notices.append
+    draft = read(request, notices.append)
+    return finish(draft, "synthesize", extent(draft, draft.exemplars[0].size), notices)
+
+
+def read(request: Request, note: Note) -> Draft:
+    """Everything that does not depend on the output's size; what the user should know is told through `note`."""
     device, memory = values.device(request.device), values.memory(request.max_memory)
     wrap = values.tile(request.tile)
     box = None if request.crop is None else values.crop(request.crop)
     _check_counts(request)
 
-    read = [inputs.load(source, "exemplar") for source in request.exemplars]
-    sizes = [inputs.extent(picture) for picture, _ in read]
-    named = [(inputs.cropped(picture, box, entry.name), entry.name) for picture, entry in read]
+    loaded = [inputs.load(source, "exemplar") for source in request.exemplars]
+    whole = tuple(inputs.extent(picture) for picture, _ in loaded)
+    named = [(inputs.cropped(picture, box, entry.name), entry.name) for picture, entry in loaded]
     for picture, name in named:
         image.check_exemplar_size(picture, name)
     pictures = inputs.alike([_lit(p, name, request.flatten, note) for p, name in named], "the exemplars", note)
-    masks, mask_inputs = _masks(request, sizes, box, note)
-    maps, map_inputs = _maps(request, sizes, box, note)
-    size = values.size(request.size, inputs.extent(pictures[0]))
-    init, init_inputs = _init(request, size, note)
+    masks, mask_inputs = _masks(request, whole, box, note)
+    maps, map_inputs = _maps(request, whole, box, note)
 
     names = [name for _, name in named]
     exemplars = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), masks, strict=True))
+    entries = (*(entry for _, entry in loaded), *mask_inputs, *map_inputs)
+    return Draft(request, exemplars, pictures, maps, entries, whole, box, wrap, device, memory)
+
+
+def extent(draft: Draft, reference: tuple[int, int]) -> tuple[int, int]:
+    """The output's (height, width): what was asked for, factors being of `reference`, or else SIZE."""
+    return values.size(SIZE if draft.request.size is None else draft.request.size, reference)
+
+
+def finish(draft: Draft, verb: str, size: tuple[int, int], notices: list[str]) -> Job:
+    """The job of a draft at its size (height, width), with a start picture if one was given; adds to `notices`."""
+    request = draft.request
+    init, init_inputs = _init(request, size, notices.append)
     return Job(
-        verb="synthesize",
-        task=Task(exemplars, size, wrap, init, device, memory),
-        image=Layer(pictures),
-        maps=maps,
-        inputs=(*(entry for _, entry in read), *mask_inputs, *map_inputs, *init_inputs),
+        verb=verb,
+        task=Task(draft.exemplars, size, draft.tile, init, draft.device, draft.memory),
+        image=Layer(draft.pictures),
+        maps=draft.maps,
+        inputs=(*draft.inputs, *init_inputs),
         values={
             "size": f"{size[1]}x{size[0]}",
             "tile": request.tile,
-            "crop": None if box is None else ",".join(map(str, box)),
+            "crop": None if draft.box is None else ",".join(map(str, draft.box)),
             "flatten": request.flatten,
         },
         notices=tuple(notices),
@@ -90,7 +129,7 @@ def _lit(picture: Picture, name: str, flatten: bool, note: Note) -> Picture:
 
 
 def _masks(
-    request: Request, sizes: list[tuple[int, int]], box: inputs.Box | None, note: Note
+    request: Request, sizes: Sequence[tuple[int, int]], box: Box | None, note: Note
 ) -> tuple[list[Tensor | None], list[Input]]:
     """What may be copied, (1, 1, H, W) bool for each exemplar; InputError when a mask leaves nothing."""
     masks: list[Tensor | None] = []
@@ -108,7 +147,7 @@ def _masks(
 
 
 def _maps(
-    request: Request, sizes: list[tuple[int, int]], box: inputs.Box | None, note: Note
+    request: Request, sizes: Sequence[tuple[int, int]], box: Box | None, note: Note
 ) -> tuple[dict[str, Layer], list[Input]]:
     """Every named map as a layer of the exemplars' sizes."""
     layers, entries = {}, []

@@ -1,0 +1,46 @@
+"""A method for tests that knows nothing but guides: each pixel is the source pixel that meets all of them best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from texsynth.sources import Field, build_atlas
+from texsynth.task import Canvas, Estimate, Level
+
+COPIES = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    pass
+
+
+def schedule(_, settings):
+    return [Level(0, 1)]
+
+
+def needs(settings):
+    return {}
+
+
+def begin(task, canvas, level, settings, rng, say):
+    atlas = build_atlas(task, ("none",), 0)
+    rank = atlas.home.clamp(min=0)
+    total = torch.where(atlas.valid, 0.0, torch.inf).expand(task.size[0] * task.size[1], -1).clone()
+    for guide in task.guides:
+        flat = torch.cat([values[0].flatten(1) for values in guide.sources], 1)[:, rank]  # (C, N)
+        total += guide.weight * _distance(guide.distance, guide.target[0].flatten(1).T[:, :, None], flat)
+    made = Field(total.argmin(1).view(task.size), torch.zeros(task.size), atlas, task.tile)
+    return Canvas(made.image(), made), lambda canvas: (canvas, 0.0)
+
+
+def _distance(kind, target, source):
+    if kind == "direction":
+        return 1 - (target * source).sum(1) ** 2
+    return ((target != source) if kind == "l0" else (target - source) ** 2).float().mean(1)
+
+
+def estimate(task, settings):
+    return Estimate(100 << 20, 1e-3)
