@@ -104,9 +104,8 @@ def test_mistakes_raise(exemplar: np.ndarray, words: dict[str, object], error: t
 
 
 def test_ctrl_c_gives_the_picture_so_far(exemplar: np.ndarray) -> None:
-    for keeps in (True, False):
-        settings = {"fail": "interrupt", "keeps": keeps}
-        result = texsynth.synthesize(exemplar, preset="steady", settings=settings)
+    for name in ("steady", "afloat"):
+        result = texsynth.synthesize(exemplar, preset=name, settings={"fail": "interrupt"})
         assert result.interrupted
         assert (result.image.height, result.image.width) == (32, 40)
         assert result.record["interrupted"] is True

@@ -1,7 +1,7 @@
 """What steers a field beside its colours: a goal for every output pixel, in the terms of a table of source pixels.
 
-The guide terms of guided correspondence (Zhou et al. 2023), each as coordinates whose squared distance is its price, so
-that all guides together are one table and one subtraction. A layout (a rough picture of the result) is such a guide too.
+The guide terms of guided correspondence (Zhou et al. 2023), each as coordinates whose squared distance is its price: all
+guides together are one table and one subtraction. A layout (a rough picture of the result) is such a guide too.
 """
 
 from __future__ import annotations
@@ -26,22 +26,28 @@ SAMPLES = 64  # pixels of a block at which its guides are compared
 
 @dataclass(frozen=True)
 class Guiding:
-    """table: (N, G) of source pixels; goal: (h, w, G) of output pixels. Squared distances are prices, in variances."""
+    """table: (N, G) of source pixels; goal: (h, w, G) of output pixels, strength: (h, w, G) how much each counts there.
+    Squared distances are prices, in variances."""
 
     table: Tensor
     goal: Tensor
+    strength: Tensor
 
-    def off(self, index: Tensor, goal: Tensor) -> Tensor:
-        """What source pixels (n,) cost where (n, G) is wanted: (n,)."""
-        return (self.table[index] - goal).square_().sum(-1)
+    def at(self, some: Tensor) -> Guiding:
+        """The guides of some output pixels, (n,) flat."""
+        return Guiding(self.table, self.goal.flatten(0, 1)[some], self.strength.flatten(0, 1)[some])
+
+    def among(self, some: Tensor) -> Guiding:
+        """The guides of some of those again."""
+        return Guiding(self.table, self.goal[some], self.strength[some])
 
     def price(self, index: Tensor) -> Tensor:
-        """What the copies (h, w) of a whole field cost: (h, w)."""
-        return self.off(index, self.goal)
+        """What it costs to copy these source pixels, one for each goal."""
+        return ((self.table[index] - self.goal).square_() * self.strength).sum(-1)
 
-    def fitting(self, draws: Tensor, goal: Tensor) -> list[Tensor]:
+    def fitting(self, draws: Tensor) -> list[Tensor]:
         """Of each half of the drawn source pixels the one that fits each goal (n, G) best: two times (n,)."""
-        return [some[torch.cdist(goal, self.table[some]).argmin(1)] for some in draws.chunk(2)]
+        return [some[torch.cdist(self.goal, self.table[some]).argmin(1)] for some in draws.chunk(2)]
 
 
 def encode(guides: tuple[Guide, ...], atlas: Atlas) -> Guiding | None:
@@ -54,7 +60,7 @@ def joined(some: Sequence[Guiding | None]) -> Guiding | None:
     parts = [part for part in some if part is not None]
     if not parts:
         return None
-    return Guiding(torch.cat([p.table for p in parts], 1), torch.cat([p.goal for p in parts], 2))
+    return Guiding(*(torch.cat(each, -1) for each in zip(*((p.table, p.goal, p.strength) for p in parts), strict=True)))
 
 
 def _one(guide: Guide, atlas: Atlas) -> Guiding:
@@ -76,8 +82,8 @@ def _one(guide: Guide, atlas: Atlas) -> Guiding:
         table, goal = ((v == known).float() * 0.5**0.5 for v in (table, goal))
     else:
         table, goal = (v / v.shape[-1] ** 0.5 for v in (table, goal))
-    scale = guide.weight**0.5
-    return Guiding(table * scale, goal * scale)
+    strength = torch.ones_like(goal) if guide.strength is None else guide.strength.to(goal)[0, 0, :, :, None]
+    return Guiding(table, goal, guide.weight * strength.expand_as(goal))
 
 
 def _doubled(vectors: Tensor) -> Tensor:
@@ -97,8 +103,7 @@ def along(picture: Tensor, atlas: Atlas, task: Task, weight: float, rng: torch.G
     basis = fit(images, PATCH, COMPONENTS, rng)
     fitted = F.interpolate(picture.to(task.device), task.size, mode="bilinear", antialias=coarse == 1.0)
     goal = basis.describe(F.pad(fitted, (PATCH // 2,) * 4, mode="replicate")).view(*task.size, -1)
-    scale = weight**0.5
-    return Guiding(describe(other, basis, atlas.valid) * scale, goal * scale)
+    return Guiding(describe(other, basis, atlas.valid), goal, torch.full_like(goal, weight))
 
 
 def _blurred(image: Tensor, factor: float) -> Tensor:
@@ -118,12 +123,15 @@ def steer(guiding: Guiding, blocks: Blocks) -> Steer:
     span = torch.arange(side, device=inner.device)[spacing // 2 :: spacing]
     h, w = guiding.goal.shape[:2]
     known = guiding.table[blocks.corners[:, None] + inner.flatten()].flatten(1)  # (n, samples * G)
-    norms = known.square().sum(1)
+    squares = known.square()
 
-    def price(corners: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    def price(_: Tensor, y: Tensor, x: Tensor) -> Tensor:
         rows, columns = (y + span).clamp(max=h - 1), (x + span).clamp(max=w - 1)
-        goal = guiding.goal[rows[:, :, None], columns[:, None, :]].flatten(1)  # (B, samples * G)
-        distance = norms - 2 * goal @ known.T + goal.square().sum(1, keepdim=True)
+        here = rows[:, :, None], columns[:, None, :]
+        goal, strength = guiding.goal[here].flatten(1), guiding.strength[here].flatten(1)  # (B, samples * G)
+        distance = (
+            strength @ squares.T - 2 * (goal * strength) @ known.T + (goal.square() * strength).sum(1, keepdim=True)
+        )
         return distance.clamp(min=0) / inner.numel()
 
     return price

@@ -60,19 +60,18 @@ def sweep(
             for dy, dx in NEIGHBOURS
         ]
         for some in here.split(CHUNK):
-            goal = None if guiding is None else guiding.goal.flatten(0, 1)[top * field.size[1] + some]
-            priced = partial(_price, price, guiding, goal)
-            fresh = [] if goal is None or len(draws) == 0 else guiding.fitting(draws, goal)
+            guides = None if guiding is None else guiding.at(top * field.size[1] + some)
+            priced = partial(_price, price, guides)
+            fresh = [] if guides is None or len(draws) == 0 else guides.fitting(draws)
             flat[0][some], flat[1][some] = _choose(
                 windows[some], flat[0][some], [a[some] for a in around], fresh, space, priced, kappa
             )
     return Field(index, cost, field.atlas, field.tile)
 
 
-def _price(price: Tensor, guiding: Guiding | None, goal: Tensor | None, candidate: Tensor, some: Tensor) -> Tensor:
+def _price(price: Tensor, guides: Guiding | None, candidate: Tensor, some: Tensor) -> Tensor:
     """What it costs pixels `some` of a chunk to copy `candidate`, beside the distance of windows: (n,)."""
-    cost = price[candidate]
-    return cost if guiding is None or goal is None else cost + guiding.off(candidate, goal[some])
+    return price[candidate] if guides is None else price[candidate] + guides.among(some).price(candidate)
 
 
 def _choose(
