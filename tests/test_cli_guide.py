@@ -180,3 +180,12 @@ def test_help_does_not_load_torch() -> None:
         "assert not {'torch', 'numpy', 'noise'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+@pytest.mark.parametrize("kind", ["perlin", "radial"])
+def test_hard_maps_are_black_and_white_in_even_parts(texsynth: Texsynth, kind: str) -> None:
+    texsynth("guide", kind, "-o", "soft.png", "-s", "40x24")
+    texsynth("guide", kind, "-o", "hard.png", "-s", "40x24", "--hard")
+    soft, hard = array("soft.png"), array("hard.png")
+    assert set(np.unique(hard)) == {0, 65535}
+    assert np.array_equal(hard > 0, soft > 32767.5)

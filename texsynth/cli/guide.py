@@ -32,6 +32,7 @@ Period = Annotated[
     ),
 ]
 Tile = Annotated[str, typer.Option("--tile", metavar="none|x|y|xy", help="Where the map repeats without a seam.")]
+Hard = Annotated[bool, typer.Option("--hard", help="Black and white only, split at one half: a label map.")]
 Invert = Annotated[bool, typer.Option("--invert", help="Exchange black and white.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Strokes = Annotated[
@@ -55,6 +56,7 @@ def perlin(
     octaves: Annotated[int, typer.Option("--octaves", min=1, max=10, help="Layers, each half as coarse.")] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same map.")] = 0,
     tile: Tile = "none",
+    hard: Hard = False,
     invert: Invert = False,
     force: Force = False,
 ) -> None:
@@ -64,7 +66,8 @@ def perlin(
 
     extent = _size(size)
     _check(output, extent, force)
-    _write_map(procedural.perlin(extent, _period(period, extent, 4), octaves, seed, values.tile(tile)), output, invert)
+    drawn = procedural.perlin(extent, _period(period, extent, 4), octaves, seed, values.tile(tile))
+    _write_map(drawn, output, invert, hard)
 
 
 @app.command(epilog="Example: texsynth guide radial -o spot.png --centre 0.3,0.5")
@@ -75,6 +78,7 @@ def radial(
         str, typer.Option("--centre", metavar="X,Y", help="The white point, in shares of width and height.")
     ] = "0.5,0.5",
     tile: Tile = "none",
+    hard: Hard = False,
     invert: Invert = False,
     force: Force = False,
 ) -> None:
@@ -84,7 +88,7 @@ def radial(
 
     extent = _size(size)
     _check(output, extent, force)
-    _write_map(procedural.radial(extent, _centre(centre), values.tile(tile)), output, invert)
+    _write_map(procedural.radial(extent, _centre(centre), values.tile(tile)), output, invert, hard)
 
 
 @app.command(epilog="Example: texsynth guide linear -o ramp.png --angle 90")
@@ -252,9 +256,10 @@ def _check(
             raise UsageError(f"{path} exists; --force overwrites it")
 
 
-def _write_map(values: Tensor, out: Path, invert: bool) -> None:
+def _write_map(values: Tensor, out: Path, invert: bool, hard: bool = False) -> None:
     from texsynth.guidance import progression as tools
 
+    values = (values > 0.5).to(values) if hard else values
     _write_picture(tools.reverse(values) if invert else values, out, "uint16")
 
 
