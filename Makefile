@@ -3,13 +3,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 DIR ?=
+WEIGHTS ?=
+PRESETS ?= guided-correspondence,layout+field,correspondence+field
 OUT ?= build/contact-sheet.png
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 SOURCES = texsynth tests samples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench samples contact-sheet clean
+.PHONY: help demo test lint format bench bench-methods samples contact-sheet clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +48,10 @@ format: $(VENV)/.installed-dev ## rewrite the sources as the formatter wants the
 
 bench: $(VENV)/.installed ## time and memory of whole commands (minutes; BENCH=--quick for a short one)
 	$(BIN)/python benchmarks/field.py $(BENCH)
+
+bench-methods: $(VENV)/.installed ## DIR=folder of exemplars, WEIGHTS=vgg19 file [PRESETS=a,b]: presets side by side
+	@test -n "$(DIR)" -a -n "$(WEIGHTS)" || { echo "usage: make bench-methods DIR=exemplars WEIGHTS=vgg19.safetensors" >&2; exit 2; }
+	$(BIN)/python benchmarks/methods.py "$(DIR)"/*.* --weights "$(WEIGHTS)" --presets $(PRESETS)
 
 samples: $(VENV)/.installed-dev ## make samples/ again from samples/generate.py
 	$(BIN)/python samples/generate.py

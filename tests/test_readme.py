@@ -82,15 +82,24 @@ def test_links_and_pictures_are_there(target: str) -> None:
 
 
 def test_presets_of_the_table_are_those_that_ship() -> None:
-    from texsynth import preset
+    from texsynth import features, methods, preset
 
-    table = README.partition("| preset | for |")[2].partition("\n\n")[0]
-    assert sorted(re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)) == sorted(preset.names())
+    table = README.partition("| preset | needs weights | for |")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| `(.+?)` \| (yes|) ?\|", table, re.MULTILINE))
+    assert sorted(rows) == sorted(preset.names())
+    for name, marked in rows.items():
+        needs = any(
+            features.features(feature).WEIGHTS
+            for stage in preset.load(name).stages
+            for feature in methods.method(stage.method).needs(stage.settings)
+        )
+        assert needs == (marked == "yes"), name
 
 
 def test_every_flag_of_the_readme_exists(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", "200")  # so that no flag is cut
-    assert main(["synthesize", "--help"]) == 0
+    for words in (["synthesize"], ["control"], ["guide", "radial"], ["guide", "perlin"], ["weights", "fetch"]):
+        assert main([*words, "--help"]) == 0
     known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
     mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     assert mentioned <= known

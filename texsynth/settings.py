@@ -86,7 +86,7 @@ def _places(stage: dict[str, Any], kind: type) -> Iterator[_Place]:
         if nested is None:
             continue
         if f.name not in stage:
-            stage[f.name] = [item.plain() for item in f.default]
+            stage[f.name] = list(_plain(f.default))
         if isinstance(stage[f.name], list):
             for item in stage[f.name]:
                 if isinstance(item, dict):

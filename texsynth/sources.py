@@ -8,7 +8,7 @@ padding continues the picture by reflection for the windows, but is never valid 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -107,10 +107,7 @@ class Field:
 
     def read(self, table: Tensor) -> Tensor:
         """What the field copies from a table of source pixels, (N, C) -> (1, C, h, w)."""
-        if self.place is None:
-            values = table[self.index]
-        else:
-            values = between.read(self.atlas, self.index, self.place, table)
+        values = table[self.index] if self.place is None else between.read(self.atlas, self.index, self.place, table)
         return values.permute(2, 0, 1).unsqueeze(0).contiguous()
 
 
@@ -206,39 +203,12 @@ def double(field: Field, atlas: Atlas, size: tuple[int, int]) -> Field:
         ys, xs = 2 * y + (rows % 2)[:, None], 2 * x + (cols % 2)[None, :]
         index = atlas.join(plane, ys, xs)
         if not atlas.valid[index].all():
-            index = _snap(atlas, plane, ys, xs, index)
+            index = between.snap(atlas, plane, ys, xs, index)
         return Field(index, cost, atlas, field.tile)
     place, angle = (t[rows // 2][:, cols // 2] for t in (field.place, field.angle))
     off = torch.stack(torch.meshgrid(rows % 2 - 0.5, cols % 2 - 0.5, indexing="ij"), -1)
-    return settle(
-        Field(field.index, cost, atlas, field.tile), plane, 2 * place + 0.5 + between.turned(-angle, off), angle
-    )
-
-
-def settle(field: Field, plane: Tensor, place: Tensor, angle: Tensor) -> Field:
-    """The field that copies from these planes and places, turned by these angles; a place that may not be copied
-    from moves to one that may."""
-    atlas = field.atlas
-    near = place.round().long()
-    index = atlas.join(plane, near[..., 0], near[..., 1])
-    if not atlas.valid[index].all():
-        index = _snap(atlas, plane, near[..., 0], near[..., 1], index)
-    found, y, x = atlas.split(index)
-    exact = torch.stack([y, x], -1)
-    close = ((place - exact).abs().amax(-1) <= 0.5) & (found == plane)
-    limit = torch.tensor(atlas.shapes, device=plane.device)[found] - 1
-    place = torch.where(close[..., None], torch.minimum(place.clamp(min=0), limit), exact)
-    return replace(field, index=index, place=place, angle=angle)
-
-
-def _snap(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, index: Tensor) -> Tensor:
-    """Pointers at pixels that may not be copied (a coarse pixel may be half valid) moved to one that may: one of the
-    same coarse pixel, or else any."""
-    for dy, dx in ((0, 1), (1, 0), (1, 1)):
-        sibling = atlas.join(plane, y ^ dy, x ^ dx)
-        index = torch.where(~atlas.valid[index] & atlas.valid[sibling], sibling, index)
-    usable = atlas.valid.nonzero()[:, 0]
-    return torch.where(atlas.valid[index], index, usable[index % len(usable)])
+    index, place = between.settle(atlas, plane, 2 * place + 0.5 + between.turned(-angle, off))
+    return Field(index, cost, atlas, field.tile, place, angle)
 
 
 def enlarge(field: Field, task: Task) -> Field:
@@ -283,28 +253,13 @@ def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tens
     out = table[:, home.flatten()].view(1, -1, *field.size)
     if role != "normal":
         return out
-    out = _turn_normals(out, _origin(field)[1].to(table.device), field.copies)
+    out = between.moved_normals(out, _origin(field)[1].to(table.device), [COPIES[name] for name in field.copies])
     return out if field.angle is None else between.turned_normals(out, field.angle.to(table.device))
 
 
 def _origin(field: Field) -> tuple[Tensor, Tensor]:
     plane = field.index // (field.atlas.rows * field.atlas.row)
     return plane // len(field.copies), plane % len(field.copies)
-
-
-def _turn_normals(normals: Tensor, copy: Tensor, copies: tuple[str, ...]) -> Tensor:
-    """Rotate and mirror encoded vectors exactly: right angles only swap and invert channels (v -> 1 - v)."""
-    out = normals.clone()
-    for number, name in enumerate(copies):
-        turns, mirrored = COPIES[name]
-        x, y = normals[:, 0], normals[:, 1]
-        if mirrored:
-            x = 1 - x
-        for _ in range(turns):  # counter-clockwise, y up: (x, y) -> (-y, x)
-            x, y = 1 - y, x
-        here = (copy == number)[None]
-        out[:, 0], out[:, 1] = torch.where(here, x, out[:, 0]), torch.where(here, y, out[:, 1])
-    return out
 
 
 def usage(atlas: Atlas, index: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ penalty is replaced by prices of transport (solver/potential.py) and of near rep
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as setting
 
 import torch
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features import windows
+from texsynth.methods import _oriented
 from texsynth.solver import jumps, lattice, potential
 from texsynth.solver.align import align
 from texsynth.solver.blocks import largest_blocks
@@ -122,13 +123,18 @@ def schedule(task: Task, settings: Settings) -> list[Level]:
     """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size."""
     bottom, top = octaves(task, settings.coarsest, settings.finest)
     last = len(settings.passes) - 1
-    return [Level(level, settings.passes[max(0, last - level)]) for level in range(top, bottom - 1, -1)]
+    steps = [settings.passes[max(0, last - level)] for level in range(top, bottom - 1, -1)]
+    if _oriented.direction(task) is not None:  # bent pieces never fit as they lie
+        steps = [step * 3 // 2 for step in steps[:-1]] + steps[-1:]
+    return [Level(top - n, step) for n, step in enumerate(steps)]
 
 
 def begin(
     task: Task, canvas: Canvas | None, level: Level, settings: Settings, rng: torch.Generator, say: Say
 ) -> tuple[Canvas, Step]:
     """Bring the canvas to this level (a quilt at first) and return it with the pass that improves it."""
+    if _oriented.direction(task) is not None:
+        return _begin_oriented(task, canvas, settings, rng, say)
     atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
     basis = find_basis(atlas, settings.patch, settings.components, rng)
     past = _coarser(task, canvas)
@@ -161,6 +167,28 @@ def begin(
         return Canvas(after.image(), after, Memory(task.level, atlas, similar, psi, layout)), float(after.cost.mean())
 
     return Canvas(field.image(), field, Memory(task.level, atlas, similar, psi, layout)), step
+
+
+def _begin_oriented(
+    task: Task, canvas: Canvas | None, settings: Settings, rng: torch.Generator, say: Say
+) -> tuple[Canvas, Step]:
+    """The same where a guide of directions turns every window."""
+    past = _coarser(task, canvas)
+    if past is None:
+        unused = {"copies": settings.copies != "none", "init": task.init is not None, "the stage before": bool(canvas)}
+        for name in (name for name, there in unused.items() if there):
+            say(f"orientation: {name} not used, windows turn along the directions from the start")
+    before = None if past is None else past[0]
+    field, improve = _oriented.begin(task, before, settings.patch, settings.components, settings.kappa, rng)
+    none = torch.empty(0, device=task.device)
+
+    def step(canvas: Canvas) -> tuple[Canvas, float]:
+        assert canvas.field is not None
+        after, psi = improve(canvas.field, canvas.memory.psi)
+        return Canvas(after.image(), after, replace(canvas.memory, psi=psi)), float(after.cost.mean())
+
+    psi = torch.zeros(field.atlas.homes, device=task.device)
+    return Canvas(field.image(), field, Memory(task.level, field.atlas, none, psi, None)), step
 
 
 def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, Memory] | None:

@@ -112,11 +112,11 @@ def begin(
     def closure() -> float:
         optimiser.zero_grad()
         total = torch.stack([scale * value for scale, value in zip(scales, values(pixels), strict=True)]).sum()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return float(total.detach())
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
-        value = float(optimiser.step(closure))  # type: ignore[arg-type]
+        value = float(optimiser.step(closure))
         with torch.no_grad():
             pixels.clamp_(0, 1)
         return Canvas(pixels.detach().clone(), canvas.field, memory), value

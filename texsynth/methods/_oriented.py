@@ -1,0 +1,63 @@
+"""A level of the correspondence field along a field of directions: `field.py` with windows that turn.
+
+The orientation guide of guided correspondence (Zhou et al. 2023) with the remedy that they name for its limit: in place
+of a few turned copies, every window is turned by the difference between the target's and the source's direction, so
+the direction is met exactly and at any angle. All other guides go with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from texsynth.solver import potential
+from texsynth.solver.guide import encode
+from texsynth.solver.space import surroundings
+from texsynth.solver.turned import refresh, sweep
+from texsynth.solver.turned_space import describe, find_basis, find_frames, margin
+from texsynth.solver.turned_start import Rules, start
+from texsynth.sources import Field, build_atlas, double
+from texsynth.task import Guide, Task
+
+RULES = Rules(block=0.5, overlap=0.5, spread=0.2, tries=16, starts=4)
+PROPORTION = 0.01  # price of the potential: where windows turn, little of it tears pieces
+
+
+Improve = Callable[[Field, Tensor], "tuple[Field, Tensor]"]
+
+
+def direction(task: Task) -> Guide | None:
+    """The guide of directions, if the task has one."""
+    return next((guide for guide in task.guides if guide.distance == "direction" and guide.weight > 0), None)
+
+
+def begin(
+    task: Task, before: Field | None, patch: int, components: int, kappa: float, rng: torch.Generator
+) -> tuple[Field, Improve]:
+    """The field of this level, from the coarser level's or from nothing, and the pass that improves it.
+
+    A pass maps a field and the potential (homes,) to the next ones.
+    """
+    guide = direction(task)
+    assert guide is not None
+    atlas = build_atlas(task, ("none",), margin(patch))
+    frames = find_frames(guide, atlas)
+    guiding = encode(tuple(g for g in task.guides if g is not guide), atlas)
+    basis = find_basis(atlas, frames, patch, components, rng)
+    if before is None:
+        space = describe(atlas, frames, basis, atlas.valid, rng)
+        field = start(space, task.size, task.tile, RULES, rng, guiding)
+    else:
+        field = refresh(double(before, atlas, task.size), frames)
+        wanted = surroundings(atlas, field.index) if guiding is None else atlas.valid
+        space = describe(atlas, frames, basis, wanted, rng)
+    colours = potential.palette(atlas)
+
+    def improve(field: Field, psi: Tensor) -> tuple[Field, Tensor]:
+        psi = potential.ascend(psi, atlas, field.index, *colours)
+        price = potential.prices(atlas, field.index, psi, space.described, 0.0 if guiding else PROPORTION, 0.0)
+        return sweep(field, space, price, kappa, rng, guiding), psi
+
+    return field, improve
