@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from torch.nn import functional as F
 
 from texsynth import loop, preset, weights
 from texsynth.features import vgg19
+from texsynth.guidance import orientation
 from texsynth.losses import _patches as patches
 from texsynth.methods import optimise
+from texsynth.methods._copies import rotated, sources
 from texsynth.sources import turn, turn_guide
 from texsynth.task import Canvas, Exemplar, Guide, Level, Task
 
@@ -51,7 +54,7 @@ def run(
 @pytest.mark.parametrize(
     ("values", "scales", "steps"),
     [
-        ({"coarsest": 32}, [2, 1, 0], [60, 40, 20]),
+        ({"coarsest": 32}, [2, 1, 0], [40, 20, 10]),
         ({"coarsest": 16, "steps": (5, 3)}, [3, 2, 1, 0], [5, 5, 5, 3]),
         ({"coarsest": 32, "finest": 64, "steps": (9,)}, [2, 1], [9, 9]),
         ({"scales": (1.0, 0.5), "steps": (7, 2)}, [1, 0], [7, 2]),
@@ -196,6 +199,33 @@ def test_directions_turn_with_their_copy(copy: str) -> None:
     ends = torch.stack([vector, -vector]).view(1, 1, 2, 2) * 0.5
     seen = F.grid_sample(turned, ends, align_corners=True)[0, 0, 0]
     assert float((seen - turned[0, 0, 16, 16]).abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("degrees", [45, 90, 135, 225])
+def test_a_rotated_copy_has_its_stripes_along_its_directions(degrees: float) -> None:
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    direction = F.normalize(torch.tensor([3.0, 1.0]), dim=0)
+    stripes = torch.sin((x * -direction[1] + y * direction[0]) * 0.5).expand(1, 3, 48, 48) * 0.5 + 0.5
+    angle = math.radians(degrees)
+    image = rotated(stripes, angle)
+    vectors = rotated(direction.view(1, 2, 1, 1).expand(1, 2, 48, 48), angle, "direction")
+    found, _ = orientation.structure(image)
+    assert orientation.angle_error(found, vectors) < 2
+    clockwise = torch.tensor([math.cos(angle), math.sin(angle)])
+    along = rotated(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 48, 48), angle, "direction")
+    assert torch.allclose(along[0, :, 5, 5], clockwise, atol=1e-5)
+
+
+def test_a_direction_brings_eight_rotations() -> None:
+    east = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 24, 24)
+    guide = Guide("orientation", (east,), east, 5.0, "direction")
+    assert len(list(sources(task(), "none"))) == 1
+    made = list(sources(task(guides=(guide,)), "none"))
+    assert [s.image.shape[3] for s in made] == [24, 16, 24, 16, 24, 16, 24, 16]
+    assert all(s.guides[0].shape[2:] == s.image.shape[2:] for s in made)
+    middle = made[1].place
+    assert middle is not None
+    assert middle[0, :, 7:9, 7:9].mean((1, 2)).tolist() == pytest.approx([0.5, 0.5], abs=0.01)
 
 
 def test_guides_reach_the_loss() -> None:

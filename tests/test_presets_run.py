@@ -22,6 +22,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_vgg(tmp_path_factory.mktemp("weights") / "vgg19.safetensors")
 
 
+WRITTEN = pytest.mark.usefixtures("exemplar")
+
+
 @pytest.fixture
 def exemplar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Path) -> np.ndarray:
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(network))
@@ -47,8 +50,9 @@ def test_it_makes_a_picture(texsynth: Texsynth, exemplar: np.ndarray, name: str)
         assert {tuple(c) for c in made.reshape(-1, 3)} <= {tuple(c) for c in exemplar.reshape(-1, 3)}
 
 
+@WRITTEN
 @pytest.mark.parametrize("name", ["gram", "ot", "field+gram"])
-def test_the_same_seed_makes_the_same_bytes(texsynth: Texsynth, exemplar: np.ndarray, name: str) -> None:
+def test_the_same_seed_makes_the_same_bytes(texsynth: Texsynth, name: str) -> None:
     texsynth(*words(name), "-q")
     first = Path("o.png").read_bytes()
     again = texsynth("synthesize", "--from", "o.png", "-o", "b.png", "-q")
@@ -72,7 +76,8 @@ def test_a_missing_layer_is_told_before_the_run(
     assert array("o.png").shape == exemplar.shape
 
 
-def test_the_weights_are_recorded(texsynth: Texsynth, exemplar: np.ndarray, network: Path) -> None:
+@WRITTEN
+def test_the_weights_are_recorded(texsynth: Texsynth, network: Path) -> None:
     texsynth(*words("gram"), "-q")
     stored = image.read_metadata("o.png") or {}
     assert {"role": "weights:vgg19", "name": network.name} in [
@@ -80,10 +85,9 @@ def test_the_weights_are_recorded(texsynth: Texsynth, exemplar: np.ndarray, netw
     ]
 
 
+@WRITTEN
 @pytest.mark.parametrize("network_is", ["given", "in a folder"])
-def test_weights_are_found(
-    texsynth: Texsynth, exemplar: np.ndarray, network: Path, monkeypatch: pytest.MonkeyPatch, network_is: str
-) -> None:
+def test_weights_are_found(texsynth: Texsynth, network: Path, monkeypatch: pytest.MonkeyPatch, network_is: str) -> None:
     if network_is == "given":
         monkeypatch.delenv("TEXSYNTH_WEIGHTS")
         assert texsynth(*words("gram"), "-q", "--weights", network).code == 0
@@ -92,8 +96,9 @@ def test_weights_are_found(
         assert texsynth(*words("gram"), "-q").code == 0
 
 
+@WRITTEN
 def test_nothing_is_downloaded_unasked(
-    refused: Callable[..., str], exemplar: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("TEXSYNTH_WEIGHTS")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
@@ -108,7 +113,8 @@ def test_optimised_results_take_the_common_flags(texsynth: Texsynth, exemplar: n
     assert array("o.png").shape == exemplar.shape
 
 
-def test_several_exemplars_and_variations(texsynth: Texsynth, exemplar: np.ndarray, tmp_path: Path) -> None:
+@WRITTEN
+def test_several_exemplars_and_variations(texsynth: Texsynth, tmp_path: Path) -> None:
     image.write(tmp_path / "b.png", image.Picture(spots(32, 40, seed=1)))
     given = ["synthesize", "a.png", "b.png", *words("gram")[2:]]
     assert texsynth(*given, "-q", "-n", "2").code == 0

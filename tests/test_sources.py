@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from texsynth import sources
 from texsynth.errors import UsageError
+from texsynth.solver import between
 from texsynth.sources import COPIES, COPY_SETS, Atlas, Field, build_atlas
 from texsynth.task import Exemplar, Task, halved
 
@@ -294,3 +297,96 @@ def test_blurring_the_sources_equals_a_loop(size: int) -> None:
         for y, x in itertools.product(range(h), range(w)):
             out += [picture[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1].mean()]
     assert torch.allclose(sources.blur_homes(atlas, values, size), torch.stack(out), atol=1e-5)
+
+
+def turned_field(atlas: Atlas, size: tuple[int, int], angle: float, spot: tuple[float, float]) -> Field:
+    """One coherent copy of the first plane, turned by `angle`, that puts the place `spot` in the output's corner."""
+    grid = torch.stack(torch.meshgrid(*(torch.arange(float(n)) for n in size), indexing="ij"), -1)
+    turns = torch.full(size, angle)
+    plane = torch.zeros(size, dtype=torch.long)
+    index, place = between.settle(atlas, plane, torch.tensor(spot) + between.turned(-turns, grid))
+    return Field(index, torch.zeros(size), atlas, (False, False), place, turns)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, 2.0, -1.2])
+def test_doubling_keeps_a_turned_copy_whole(angle: float) -> None:
+    """Every step in the output is the same step, turned back, in the source; centres of pixels stay in line."""
+    asked = task((60, 64), size=(24, 20))
+    coarse = build_atlas(asked.at(1), ("none",), 4)
+    fine = sources.double(
+        turned_field(coarse, (12, 10), angle, (15.2, 16.4)), build_atlas(asked, ("none",), 4), (24, 20)
+    )
+    middle = torch.tensor([2 * 15.2 + 0.5, 2 * 16.4 + 0.5])  # where the corner between four pixels comes from
+    first = middle + between.turned(torch.tensor(-angle), torch.tensor([-0.5, -0.5]))
+    expected = turned_field(fine.atlas, (24, 20), angle, (float(first[0]), float(first[1])))
+    assert fine.place is not None and expected.place is not None
+    assert torch.allclose(fine.place, expected.place, atol=1e-4)
+    assert torch.equal(fine.index, expected.index)
+    assert fine.angle is not None and (fine.angle == angle).all()
+
+
+def test_a_copy_that_is_not_turned_doubles_like_pointers() -> None:
+    asked = task((32, 40), size=(30, 31))
+    coarse, fine = (build_atlas(t, ("none",), 4) for t in (asked.at(1), asked))
+    plain = scattered(coarse, (15, 16))
+    at = torch.stack(coarse.split(plain.index)[1:], -1).float()
+    placed = sources.double(replace(plain, place=at, angle=torch.zeros(15, 16)), fine, (30, 31))
+    assert torch.equal(placed.index, sources.double(plain, fine, (30, 31)).index)
+    assert torch.equal(placed.image(), sources.double(plain, fine, (30, 31)).image())
+
+
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize("holes", [0.0, 0.3])
+def test_enlarging_a_turned_field(level: int, holes: float) -> None:
+    asked = task((64, 50), size=(45, 53), holes=holes)
+    coarse = asked.at(level)
+    start = turned_field(build_atlas(coarse, ("none",), 4), coarse.size, 0.7, (3.3, 4.1))
+    field = sources.enlarge(start, asked)
+    assert field.size == (45, 53) and field.place is not None
+    assert field.atlas.valid[field.index].all()
+    _, y, x = field.atlas.split(field.index)
+    assert float((field.place - torch.stack([y, x], -1)).abs().max()) <= 0.5
+
+
+def test_between_pixels_a_slope_is_exact_and_nothing_rings() -> None:
+    """What changes evenly is read exactly; no value leaves the range of the four pixels around it."""
+    asked = task((20, 24), size=(9, 9))
+    y, x = torch.meshgrid(torch.arange(20.0), torch.arange(24.0), indexing="ij")
+    atlas = build_atlas(asked, ("none",), 4)
+    field = turned_field(atlas, (9, 9), 0.4, (4.3, 6.7))
+    assert field.place is not None
+    slope = sources.follow(field, [(0.3 * y - 0.2 * x)[None, None]])
+    assert torch.allclose(slope[0, 0], 0.3 * field.place[..., 0] - 0.2 * field.place[..., 1], atol=1e-5)
+    picture, whole = asked.exemplars[0].image[0], field.place.floor().long()
+    near = torch.stack([picture[:, whole[..., 0] + dy, whole[..., 1] + dx] for dy in (0, 1) for dx in (0, 1)])
+    image = field.image()[0]
+    assert ((image <= near.amax(0) + 1e-6) & (image >= near.amin(0) - 1e-6)).all()
+    assert torch.equal(image[None], sources.follow(field, [asked.exemplars[0].image]))
+
+
+def test_between_pixels_only_colours_are_mixed() -> None:
+    """Data arrive as they are, from the nearest pixel; on whole pixels so do colours."""
+    asked = task((20, 24), (9, 12), size=(9, 9))
+    atlas = build_atlas(asked, ("none",), 4)
+    field = turned_field(atlas, (9, 9), 0.4, (4.3, 6.7))
+    layers = [noise(1, 1, 20, 24, seed=7), noise(1, 1, 9, 12, seed=8)]
+    plain = replace(field, place=None, angle=None)
+    assert torch.equal(sources.follow(field, layers, "data"), sources.follow(plain, layers, "data"))
+    assert not torch.equal(sources.follow(field, layers), sources.follow(plain, layers))
+    _, y, x = atlas.split(field.index)
+    exact = replace(field, place=torch.stack([y, x], -1).float())
+    assert torch.equal(sources.follow(exact, layers), sources.follow(plain, layers))
+
+
+@pytest.mark.parametrize("name", ["rotate-90", "rotate-180", "rotate-270"])
+def test_normals_turn_by_an_angle_as_by_quarter_turns(name: str) -> None:
+    turns = COPIES[name][0]
+    layer = noise(1, 3, 16, 16, seed=5)
+    copies = build_atlas(task((16, 16)), ("none", name), 4)
+    expected = sources.follow(whole_plane(copies, 1), [layer], "normal")
+    _, _, y, x = vars(sources.coordinates(whole_plane(copies, 1))).values()
+    atlas = build_atlas(task((16, 16)), ("none",), 4)
+    index = atlas.join(torch.zeros_like(y), y, x)
+    angle = torch.full((16, 16), -turns * math.pi / 2)  # counter-clockwise on screen
+    field = Field(index, torch.zeros(16, 16), atlas, (False, False), torch.stack([y, x], -1).float(), angle)
+    assert torch.allclose(sources.follow(field, [layer], "normal"), expected, atol=1e-6)

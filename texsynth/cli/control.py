@@ -70,9 +70,7 @@ def control(
     match_histogram: Annotated[
         bool | None, _guide("--match-histogram", "Give the target the exemplar's distribution.")
     ] = None,
-    match_range: Annotated[
-        bool | None, _guide("--match-range", "Stretch the target to the exemplar's range.")
-    ] = None,
+    match_range: Annotated[bool | None, _guide("--match-range", "Stretch the target to the exemplar's range.")] = None,
     orientation: Annotated[str | None, _guide("--orientation", ORIENTATION, "TGT")] = None,
     source_orientation: Annotated[
         str | None, _guide("--source-orientation", "The exemplar's own directions. Default: extracted.", "SRC")

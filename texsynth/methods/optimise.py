@@ -24,12 +24,16 @@ from torch.nn import functional as F
 from texsynth.errors import UsageError
 from texsynth.features import Extract, features
 from texsynth.losses import Loss, Reference, Setup, loss
+from texsynth.methods._copies import sources
 from texsynth.objective import Objective
-from texsynth.sources import COPY_SETS, turn, turn_guide
+from texsynth.sources import COPY_SETS
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task, octaves
 
 COPIES = False  # pixels move: no field
-PATCHES = Objective.read({"loss": "semidual", "features": "windows", "layers": ["full", "half", "quarter"]}, "default")
+PATCHES = Objective.read(
+    {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "outputs": 4096, "ascent_sample": 1024},
+    "default",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Settings:
     )
     history: int = setting(default=20, metadata={"help": "steps that lbfgs remembers", "min": 1, "max": 200})
     steps: tuple[int, ...] = setting(
-        default=(60, 40, 20), metadata={"help": "steps per level, the last is the finest", "min": 0, "max": 100000}
+        default=(40, 20, 10), metadata={"help": "steps per level, the last is the finest", "min": 0, "max": 100000}
     )
     coarsest: int = setting(
         default=64, metadata={"help": "shorter side of the exemplar at the first level", "min": 8, "max": 4096}
@@ -186,18 +190,10 @@ def _values(task: Task, settings: Settings, rng: torch.Generator) -> Callable[[T
 
 def _references(task: Task, copies: str, extract: Extract, layers: Sequence[str]) -> list[Reference]:
     """Every copy of every exemplar as the losses see it."""
-    out = []
-    for number, exemplar in enumerate(task.exemplars):
-        h, w = exemplar.size
-        ys, xs = torch.linspace(0, 1, h), torch.linspace(0, 1, w)
-        place = torch.stack(torch.meshgrid(ys, xs, indexing="ij"))[None].to(task.device)
-        for copy in COPY_SETS[copies]:
-            with torch.no_grad():
-                seen = extract(turn(exemplar.image.to(task.device), copy), layers)
-            valid = None if exemplar.valid is None else turn(exemplar.valid.to(task.device), copy)
-            guides = tuple(turn_guide(g.sources[number].to(task.device), copy, g.distance) for g in task.guides)
-            out.append(Reference(seen, number, valid, guides, None if copy == "none" else turn(place, copy)))
-    return out
+    with torch.no_grad():
+        return [
+            Reference(extract(s.image, layers), s.exemplar, s.valid, s.guides, s.place) for s in sources(task, copies)
+        ]
 
 
 def _only(reference: Reference, layers: Sequence[str]) -> Reference:

@@ -1,7 +1,7 @@
 """What steers a field beside its colours: a goal for every output pixel, in the terms of a table of source pixels.
 
-The guide terms of guided correspondence (Zhou et al. 2023), each as coordinates whose squared distance is its price: all
-guides together are one table and one subtraction. A layout (a rough picture of the result) is such a guide too.
+The guide terms of guided correspondence (Zhou et al. 2023), each as coordinates whose squared distance is its price, so
+all of them are one table and one subtraction. A layout (a rough picture of the result) is such a guide too.
 """
 
 from __future__ import annotations
