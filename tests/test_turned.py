@@ -103,6 +103,8 @@ def test_a_whole_turned_source_fits_without_cost(move: str, plane: int) -> None:
     assert float(after.cost.max()) < 1e-6
     assert after.place is not None and field.place is not None
     assert torch.allclose(after.place, field.place, atol=1e-3)
+    assert after.angle is not None and field.angle is not None
+    assert float((after.angle - field.angle).cos().min()) > 0.999
 
 
 def test_windows_turned_by_half_a_turn_change_signs_only() -> None:
@@ -161,6 +163,34 @@ def test_a_pass_makes_a_field_better() -> None:
     assert costs[-1] < 0.8 * costs[0]
 
 
+def test_along_what_does_not_change_copies_relax() -> None:
+    """Shaken along stripes, where no window tells, pixels calm down towards where their neighbours continue to."""
+    wave = 0.5 + 0.4 * torch.sin(torch.arange(30.0))
+    level = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 30, 30)
+    space = prepared(asked([wave.expand(1, 3, 30, 30)], [level], level), random())
+    still = whole(space.atlas, 0, "none")
+    shake = 0.4 * (noise(30, 30, 2) - 0.5) * torch.tensor([1.0, 0.0])
+    assert still.place is not None
+    calm = turned.sweep(replace(still, place=still.place + shake), space, free(space), 100, random()).place
+    assert calm is not None
+    assert float((calm - still.place)[3:-3, 3:-3, 0].std()) < 0.25 * float(shake[..., 0].std())
+
+
+@pytest.mark.parametrize("begin", [0.3, 2.0, 4.5])
+def test_a_walk_follows_the_lines(begin: float) -> None:
+    """In the frame of circles, a way straight ahead goes round, across the angle where directions start again."""
+    start_at = 10 * torch.tensor([math.sin(begin), math.cos(begin)])
+
+    def frame(at: Tensor, _: float) -> Tensor:
+        return torch.atan(-at[..., 1] / at[..., 0])
+
+    for way in (-6.0, 6.0):
+        place, angle = turned_space.walk(start_at, torch.tensor([0.0, way]), frame, frame(start_at, 0.0))
+        assert float(place.norm()) == pytest.approx(10, abs=0.6)  # straight on it would be 11.7
+        assert float((place - start_at).norm()) == pytest.approx(5.9, abs=0.2)
+        assert float((angle - frame(start_at, 0.0)).cos()) == pytest.approx(math.cos(0.55), abs=0.1)
+
+
 def test_what_may_not_be_copied_never_is() -> None:
     """Neither as a pointer nor as a tint between pixels: everything forbidden is green, all else is red."""
     image, valid = stripes(32), torch.ones(1, 1, 32, 32, dtype=torch.bool)
@@ -211,19 +241,20 @@ def test_a_remix_uses_every_exemplar() -> None:
     assert 0.2 < share < 0.8
 
 
-def test_other_guides_are_followed_too() -> None:
-    """Left from the first exemplar, right from the second."""
+@pytest.mark.parametrize("passes", [0, 2])
+def test_other_guides_are_followed_too(passes: int) -> None:
+    """Left from the first exemplar, right from the second; nearly so before any pass."""
     task = asked([stripes(24), stripes(24, seed=5)], [directions(24, 24), directions(24, 24)], directions(40, 40))
     side = (torch.arange(40) >= 20).float().expand(1, 1, 40, 40).contiguous()
     parts = Guide("part", (torch.zeros(1, 1, 24, 24), torch.ones(1, 1, 24, 24)), side, 10.0)
-    field = made(replace(task, guides=(*task.guides, parts)))
-    assert torch.equal(field.atlas.split(field.index)[0].float(), side[0, 0])
+    field = made(replace(task, guides=(*task.guides, parts)), passes=passes)
+    missed = float((field.atlas.split(field.index)[0] != side[0, 0]).float().mean())
+    assert missed <= (0.2 if passes == 0 else 0.0)
 
 
 def test_a_guide_counts_by_its_strength() -> None:
     """Without any, only prices are left to choose by: of two alike exemplars the cheaper one."""
-    image = stripes(24)
-    task = asked([image, image], [directions(24, 24)] * 2, directions(30, 30))
+    task = asked([stripes(24)] * 2, [directions(24, 24)] * 2, directions(30, 30))
     space = prepared(task, random())
     field = start(space, task.size, task.tile, RULES, random())
     dear = free(space) + 0.5 * (space.atlas.split(torch.arange(len(space.table)))[0] == 0)

@@ -226,8 +226,12 @@ def _optimiser(pixels: Tensor, settings: Settings) -> torch.optim.Optimizer:
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
-    """Fitted to whole runs on two cores."""
+    """Fitted to whole runs on two cores at 256 and 512 pixels (benchmarks/methods.py)."""
+    levels = schedule(task, settings)
+    finest = 0.25 ** levels[-1].scale
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
     pixels = task.size[0] * task.size[1]
-    steps = sum(level.steps * 0.25**level.scale for level in schedule(task, settings))
-    return Estimate(int(600e6 + 3000 * (source + pixels)), 3 + steps * 1e-5 * pixels)
+    network = any(features(name).WEIGHTS for name in needs(settings))
+    memory = 450e6 + (8000 if network else 600) * finest * (pixels + 0.2 * source)
+    steps = sum((level.steps + 2) * 0.25**level.scale for level in levels)
+    return Estimate(int(memory), 2 + steps * (8e-6 if network else 3e-6) * pixels)
