@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as setting
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -106,7 +106,8 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor, tile: tuple[bool, bool], 
         if wraps or not zero:
             x = _extend(x, dim, wraps)
     padding = [int(zero and not wraps) for wraps in tile]
-    out: Tensor = _ConvolveRectified.apply(x, weight, bias, padding)  # type: ignore[no-untyped-call]
+    # torch types this differently from version to version
+    out: Tensor = cast(Any, _ConvolveRectified).apply(x, weight, bias, padding)
     return out
 
 
