@@ -119,3 +119,21 @@ def test_several_exemplars_and_variations(texsynth: Texsynth, tmp_path: Path) ->
     given = ["synthesize", "a.png", "b.png", *words("gram")[2:]]
     assert texsynth(*given, "-q", "-n", "2").code == 0
     assert not np.array_equal(array("o-1.png"), array("o-2.png"))
+
+
+@WRITTEN
+@pytest.mark.parametrize("guide", ["--progression", "--labels", "--orientation"])
+@pytest.mark.parametrize("name", ["guided-correspondence", "guided-correspondence-neural", "layout+field"])
+def test_guides_go_with_presets(texsynth: Texsynth, guide: str, name: str) -> None:
+    """Field and gradient take every kind of guide; two targets make two pictures."""
+    half = np.zeros((32, 32), np.uint8)
+    half[:, 16:] = 255
+    image.write(Path("m.png"), image.from_array(half))
+    image.write(Path("t.png"), image.from_array(half.T.copy()))
+    made = []
+    for number, target in enumerate(("m.png", "t.png")):
+        given = [guide, "m.png", target] if guide != "--orientation" else [guide, ("angle:20", "circle")[number]]
+        ran = texsynth("control", *words(name)[1:], *given, "-o", f"{number}.png", "-q")
+        assert (ran.code, ran.err) == (0, "")
+        made.append(array(f"{number}.png"))
+    assert not np.array_equal(*made)

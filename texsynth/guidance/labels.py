@@ -233,5 +233,5 @@ def _names(which: Tensor, counts: Tensor, colours: Tensor) -> str:
     which = which[counts[which].argsort(descending=True, stable=True)]
     levels = (colours * 255).round().long().tolist()
     shares = (100 * counts / counts.sum()).tolist()
-    words = ["#{:02x}{:02x}{:02x} ({:.3g} %)".format(*levels[i], shares[i]) for i in which.tolist()]
+    words = ["#{:02x}{:02x}{:02x} ({:g} %)".format(*levels[i], float(f"{shares[i]:.2g}")) for i in which.tolist()]
     return ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")
