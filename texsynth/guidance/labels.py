@@ -232,6 +232,6 @@ def _names(which: Tensor, counts: Tensor, colours: Tensor) -> str:
     """Labels as "#rrggbb (12.5 %)", commonest first, eight at most."""
     which = which[counts[which].argsort(descending=True, stable=True)]
     levels = (colours * 255).round().long().tolist()
-    shares = (100 * counts / counts.sum()).tolist()
-    words = ["#{:02x}{:02x}{:02x} ({:g} %)".format(*levels[i], float(f"{shares[i]:.2g}")) for i in which.tolist()]
+    shares = [float(f"{share:.2g}") for share in (100 * counts / counts.sum()).tolist()]
+    words = [f"#{bytes(levels[i]).hex()} ({shares[i]:g} %)" for i in which.tolist()]
     return ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")
