@@ -201,6 +201,21 @@ def test_directions_turn_with_their_copy(copy: str) -> None:
     assert float((seen - turned[0, 0, 16, 16]).abs().max()) < 0.05
 
 
+def test_a_guide_without_strength_steers_nothing() -> None:
+    """Where the weight map is black the guide adds nothing, where it is white all of it."""
+    side = (torch.arange(24) >= 12).float().expand(1, 1, 24, 24)
+    words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "patch": 3, "occurrence": 0}
+    seen = {}
+    for name, strength in (("none", torch.zeros(1, 1, 24, 24)), ("all", torch.ones(1, 1, 24, 24)), ("plain", None)):
+        guide = Guide("progression", (side,), side.flip(3), 50.0, "l2", strength)
+        (value,) = optimise._values(task(guides=(guide,)), settings(words), generator())(spots(24, 24, seed=2))
+        seen[name] = float(value)
+    (unguided,) = optimise._values(task(), settings(words), generator())(spots(24, 24, seed=2))
+    assert seen["none"] == pytest.approx(float(unguided), rel=1e-5)
+    assert seen["all"] == pytest.approx(seen["plain"], rel=1e-5)
+    assert seen["plain"] != pytest.approx(seen["none"], rel=1e-2)
+
+
 @pytest.mark.parametrize("degrees", [45, 90, 135, 225])
 def test_a_rotated_copy_has_its_stripes_along_its_directions(degrees: float) -> None:
     y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")

@@ -82,6 +82,7 @@ def _guide(
         maps = _one_hot(maps)
     target, *others = (F.interpolate(m, s, mode="nearest") for m, s in zip(maps, (size, *sizes), strict=True))
     target = wrapped(target, how.patch, how.tile)
+    strength = None if guide.strength is None else F.interpolate(guide.strength.to(like), size, mode="nearest")
     table = torch.cat([cut(m, how.patch, how.stride) for m in others])  # (N, C * patch * patch)
     norms, area = (table**2).sum(1), how.patch**2
     # Both ids of a mismatch count in a sum of squares over one-hot codes, and the two vectors of a direction likewise
@@ -90,7 +91,11 @@ def _guide(
     def of(tile: Tile) -> Tensor:
         rows = cut(tile.pixels(target, how.patch, how.stride), how.patch, how.stride)
         products = _unsigned(rows, table, area) if guide.distance == "direction" else rows @ table.T
-        return products.mul_(-2).add_((rows**2).sum(1)[:, None]).add_(norms).clamp_(min=0).mul_(scale)
+        term = products.mul_(-2).add_((rows**2).sum(1)[:, None]).add_(norms).clamp_(min=0).mul_(scale)
+        if strength is None:
+            return term
+        wide = wrapped(strength, how.patch, how.tile)
+        return term.mul_(cut(tile.pixels(wide, how.patch, how.stride), how.patch, how.stride).mean(1, keepdim=True))
 
     return of
 
