@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DIR ?=
 WEIGHTS ?=
-PRESETS ?= guided-correspondence,layout+field,correspondence+field
+PRESETS ?= guided-correspondence layout+field correspondence+field
 OUT ?= build/contact-sheet.png
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
@@ -49,7 +49,7 @@ format: $(VENV)/.installed-dev ## rewrite the sources as the formatter wants the
 bench: $(VENV)/.installed ## time and memory of whole commands (minutes; BENCH=--quick for a short one)
 	$(BIN)/python benchmarks/field.py $(BENCH)
 
-bench-methods: $(VENV)/.installed ## DIR=folder of exemplars, WEIGHTS=vgg19 file [PRESETS=a,b]: presets side by side
+bench-methods: $(VENV)/.installed ## DIR=folder of exemplars, WEIGHTS=vgg19 file [PRESETS="a b"]: presets side by side
 	@test -n "$(DIR)" -a -n "$(WEIGHTS)" || { echo "usage: make bench-methods DIR=exemplars WEIGHTS=vgg19.safetensors" >&2; exit 2; }
 	$(BIN)/python benchmarks/methods.py "$(DIR)"/*.* --weights "$(WEIGHTS)" --presets $(PRESETS)
 

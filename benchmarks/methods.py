@@ -1,6 +1,6 @@
 """Presets side by side on the same exemplars: seconds of whole commands, and distances to the exemplar.
 
-    python benchmarks/methods.py EXEMPLAR... --presets gram,field+gram --weights FILE [--side 256] [--size 256]
+    python benchmarks/methods.py EXEMPLAR... --presets gram field+gram --weights FILE [--side 256] [--size 256]
 
 Every exemplar is brought to `--side` pixels on its shorter side. A preset may carry settings (`ot-paper:steps=5`) and a
 factor on its seconds (`ot-paper:steps=5*100`, for what takes hours: time per step times the published steps; its
@@ -99,7 +99,7 @@ def table(rows: Sequence[tuple[str, str, float, list[float] | None]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exemplars", type=Path, nargs="+")
-    parser.add_argument("--presets", required=True, help="NAME[:KEY=VALUE]...[*FACTOR], separated by commas")
+    parser.add_argument("--presets", required=True, nargs="+", help="NAME[:KEY=VALUE]...[*FACTOR]")
     parser.add_argument("--weights", type=Path, required=True, help="a VGG-19 file, also for the metrics")
     parser.add_argument("--side", type=int, default=256, help="of the exemplars (default 256)")
     parser.add_argument("--size", default="256", help="of the results, as --size (default 256)")
@@ -115,7 +115,7 @@ def main() -> None:
         keep.mkdir(parents=True, exist_ok=True)
         for path in args.exemplars:
             exemplar = prepare(path, args.side, Path(name))
-            for what in map(wanted, args.presets.split(",")):
+            for what in map(wanted, args.presets):
                 out = keep / f"{path.stem}_{what.preset}.png"
                 seconds = command(exemplar, what, out, args)
                 values = distances(exemplar, out, args.weights) if what.factor == 1 else None
