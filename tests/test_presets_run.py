@@ -86,6 +86,15 @@ def test_the_weights_are_recorded(texsynth: Texsynth, network: Path) -> None:
 
 
 @WRITTEN
+def test_other_weights_do_not_repeat_a_run(texsynth: Texsynth, refused: Callable[..., str], tmp_path: Path) -> None:
+    texsynth(*words("gram"), "-q")
+    other = random_vgg(tmp_path / "other.safetensors", seed=1)
+    said = refused(3, "synthesize", "--from", "o.png", "-o", "b.png", "--weights", other)
+    assert "other.safetensors is not vgg19.safetensors" in said
+    assert not Path("b.png").exists()
+
+
+@WRITTEN
 @pytest.mark.parametrize("network_is", ["given", "in a folder"])
 def test_weights_are_found(texsynth: Texsynth, network: Path, monkeypatch: pytest.MonkeyPatch, network_is: str) -> None:
     if network_is == "given":

@@ -93,6 +93,18 @@ def verify(record: Mapping[str, Any], role: str, paths: Sequence[Path]) -> None:
             raise InputError(f"{path} is not the {role} of the recorded run: its contents differ")
 
 
+def verify_weights(record: Mapping[str, Any], inputs: Sequence[Input]) -> None:
+    """Check the weights that a run found against those of the recorded one; raises InputError on any difference."""
+    stored = {entry["role"]: entry for entry in record["inputs"] if entry["role"].startswith("weights:")}
+    for entry in inputs:
+        before = stored.get(entry.role)
+        if before is not None and before["sha256"] != entry.sha256:
+            raise InputError(
+                f"{entry.name} is not {before['name']}, the weights of the recorded run: its contents differ; "
+                "give that file with --weights"
+            )
+
+
 def _whole(record: Mapping[str, Any]) -> bool:
     """Has a record everything that repeating it needs?"""
     if not all(isinstance(record.get(key), kind) for key, kind in NEEDED.items()):

@@ -148,6 +148,8 @@ def _item(command: Command, item: Item) -> Iterator[Entry]:
         yield from (_kept(command, out) for out in outs)
         return
     job = run.fit(command.build(item, common), command.preset, common.weights, talk.note)
+    if (stored := replay.recorded(command.verb, common)) is not None:
+        record.verify_weights(stored, job.inputs)
     for notice in job.notices:
         talk.note(notice)
     cost = run.check_memory(job, command.preset)
