@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from texsynth.solver import jumps
 from texsynth.solver.align import align
+from texsynth.solver.guide import Guiding
 from texsynth.solver.space import REACH, Space, describe, find_basis, surroundings
 from texsynth.solver.sweep import extend, near_seams, sweep
 from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas
@@ -344,3 +345,16 @@ def test_a_price_is_avoided() -> None:
         return float(right[field.index].float().mean())
 
     assert share(0.3) < 0.6 * share(0.0)
+
+
+def test_a_pass_follows_guides() -> None:
+    """A guide far above all distances of windows moves every pixel it wants elsewhere."""
+    atlas = build_atlas(Task((Exemplar("a", noise(1, 3, 24, 24)),), (24, 24)), ("none",), 4)
+    _, _, x = atlas.split(torch.arange(len(atlas.valid)))
+    goal = torch.ones(24, 24, 1)
+    guiding = Guiding((x >= 12).float()[:, None], goal, torch.full_like(goal, 1000.0))
+    index = atlas.join(*torch.meshgrid(torch.zeros(1).long(), torch.arange(24), torch.arange(24), indexing="ij"))[0]
+    field = Field(index, torch.zeros(24, 24), atlas, (False, False))
+    done = sweep(field, space_of(atlas), free(atlas), 1.0, guiding, generator())
+    assert float(guiding.price(index).mean()) > 400
+    assert float(guiding.price(done.index).max()) == 0
