@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,16 +12,33 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from texsynth import weights
-from texsynth.features import vgg19
+from texsynth.features import resnet50, vgg19
 
 
 def tensors(layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:
     """He-normal weights and small biases of VGG-19 down to these layers, by torchvision's names."""
     rng, made = generator(seed), {}
     for key in vgg19.keys(layers):
-        shape = weights.VGG19.tensors[key].shape
+        shape = weights.NETWORKS["vgg19"].tensors[key].shape
         deviation = (2 / (9 * shape[1])) ** 0.5 if len(shape) == 4 else 0.05
         made[key] = torch.randn(shape, generator=rng) * deviation
+    return made
+
+
+def resnet50_tensors(layers: Sequence[str] = ("logits",), seed: int = 0) -> dict[str, Tensor]:
+    """ResNet-50 down to these layers: He-normal convolutions, batch norms that do something, and small residuals."""
+    rng, made = generator(seed), {}
+    for key in resnet50.keys(layers):
+        shape = weights.NETWORKS["resnet50"].tensors[key].shape
+        noise = torch.randn(shape, generator=rng)
+        if len(shape) > 1:
+            made[key] = noise.mul_((2 / math.prod(shape[1:])) ** 0.5)
+        elif key.endswith("running_var"):
+            made[key] = noise.mul_(0.2).exp_()
+        elif key.endswith("weight"):
+            made[key] = noise.mul_(0.1).add_(1).mul_(0.3 if "bn3" in key else 1)
+        else:
+            made[key] = noise.mul_(0.1)
     return made
 
 
@@ -30,3 +48,14 @@ def random_vgg(
     """A safetensors file of a random VGG-19 down to these layers, 9 MB by default; gives its path."""
     save_file(tensors(layers, seed), path, dict(metadata or {}))
     return path
+
+
+def random_resnet50(path: Path, layers: Sequence[str] = ("logits",), seed: int = 0) -> Path:
+    """A safetensors file of a random ResNet-50 down to these layers, 102 MB by default; gives its path."""
+    save_file(resnet50_tensors(layers, seed), path)
+    return path
+
+
+def random_network(name: str, path: Path, layers: Sequence[str]) -> Path:
+    """A safetensors file of one of the networks."""
+    return {"vgg19": random_vgg, "resnet50": random_resnet50}[name](path, layers)

@@ -20,14 +20,16 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Texsynth
-from networks import random_vgg, tensors
+from networks import random_resnet50, random_vgg, tensors
 from safetensors.torch import save_file
 
 from texsynth import download, weights
 from texsynth.cli import main
 from texsynth.errors import WeightsError
-from texsynth.features import vgg19
+from texsynth.features import resnet50, vgg19
+from texsynth.networks import VGG19
 
+NETWORKS = dict(weights.NETWORKS)
 LAYERS = ("relu1_2",)
 KEYS = vgg19.keys(LAYERS)
 Refused = Callable[..., str]
@@ -86,7 +88,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Shelf]:
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     has.url = f"http://127.0.0.1:{server.server_port}/vgg19-test.pth"
     digest = hashlib.sha256(CONTENT).hexdigest()
-    entry = replace(weights.VGG19, url=has.url, sha256=digest[:8], size=len(CONTENT))
+    entry = replace(VGG19, url=has.url, sha256=digest[:8], size=len(CONTENT))
     monkeypatch.setattr(weights, "NETWORKS", {"vgg19": entry})
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("no_proxy", "*")
@@ -234,7 +236,7 @@ def test_what_is_given_comes_before_the_environment_and_that_before_the_cache(
         assert weights.find("vgg19") == named
     other = random_vgg(tmp_path / "other.safetensors", LAYERS)
     assert weights.find("vgg19", other) == other
-    assert weights.load("vgg19", KEYS, other, silent).name == "other.safetensors"
+    assert weights.load({"vgg19": KEYS}, other, silent)["vgg19"].name == "other.safetensors"
 
 
 def test_a_place_without_weights_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +250,75 @@ def test_a_place_without_weights_is_told(tmp_path: Path, monkeypatch: pytest.Mon
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(WeightsError, match=r"has vgg19_a\.pth and vgg19_b\.pt; name one"):
         weights.find("vgg19", tmp_path)
+
+
+@pytest.fixture
+def two(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:  # noqa: ARG001
+    """Both networks are known, and a file of each is somewhere, under names that tell nothing."""
+    monkeypatch.setattr(weights, "NETWORKS", {**NETWORKS, **weights.NETWORKS})
+    made = {"vgg19": tmp_path / "a.safetensors", "resnet50": tmp_path / "b.safetensors"}
+    random_vgg(made["vgg19"], LAYERS)
+    random_resnet50(made["resnet50"], ("stem",))
+    return made
+
+
+WANTED = {"vgg19": KEYS, "resnet50": resnet50.keys(["stem"])}
+
+
+@pytest.mark.parametrize("given", ["vgg19", "resnet50"])
+def test_a_file_stands_for_the_network_that_it_holds(
+    given: str, two: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is looked for in the next place: in what the environment names, or else in torch's cache."""
+    (other,) = set(two) - {given}
+    assert (weights.find(given, two[given]), weights.find(other, two[given])) == (two[given], None)
+    weights.cached(other).parent.mkdir(parents=True)
+    shutil.copy(two[other], weights.cached(other))
+    assert weights.find(other, two[given]) == weights.cached(other)
+    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two[other]))
+    loaded = weights.load(WANTED, two[given], silent)
+    assert {name: read.name for name, read in loaded.items()} == {name: path.name for name, path in two.items()}
+
+
+def test_a_folder_has_a_file_of_each_network(two: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(two["vgg19"], folder / "vgg19.safetensors")
+    assert weights.find("resnet50", folder) is None
+    shutil.copy(two["resnet50"], folder / "resnet50.safetensors")
+    assert {name: weights.find(name, folder) for name in two} == {n: folder / f"{n}.safetensors" for n in two}
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("vgg19", "resnet50"), ("resnet50", "vgg19")])
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_what_serves_nothing_is_refused(
+    given: str, wanted: str, place: str, two: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the network is to be had elsewhere."""
+    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two[wanted]))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(two[given], folder / f"{given}.safetensors")
+    named = two[given] if place == "file" else folder
+    with pytest.raises(WeightsError, match=rf"--weights: .* is of another network; {wanted} is needed here") as caught:
+        weights.load({wanted: WANTED[wanted]}, named, silent)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_network_that_is_still_missing_is_told(two: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXSYNTH_OFFLINE", "1")
+    with pytest.raises(WeightsError, match="resnet50 weights are not here, and TEXSYNTH_OFFLINE is set") as caught:
+        weights.load(WANTED, two["vgg19"], silent)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_deeper_network_of_the_family_is_refused(tmp_path: Path) -> None:
+    """A ResNet-101 has all that a ResNet-50 has, and in its third layer more."""
+    made = {key: torch.zeros(1) for key in (*resnet50.keys(["logits"]), "layer3.6.conv1.weight")}
+    save_file(made, tmp_path / "resnet50.safetensors")
+    assert weights.held(tmp_path / "resnet50.safetensors", "resnet50") == ()
+    with pytest.raises(WeightsError, match=r"is no resnet50: it is deeper, with layer3\.6\.conv1\.weight"):
+        weights.read(tmp_path / "resnet50.safetensors", "resnet50", WANTED["resnet50"])
 
 
 class Plain(pickle.Pickler):
@@ -276,7 +347,7 @@ def test_a_torch_state_dict_is_read(content: bytes, tmp_path: Path) -> None:
     read = weights.read(path, "vgg19", KEYS)
     assert read.name == path.name
     assert read.sha256 == hashlib.sha256(content).hexdigest()
-    assert (read.mean, read.std) == (weights.VGG19.mean, weights.VGG19.std)
+    assert (read.mean, read.std) == (VGG19.mean, VGG19.std)
     assert list(read.tensors) == list(KEYS)
     assert all(torch.equal(read.tensors[key], tensor) for key, tensor in tensors(LAYERS).items())
 
@@ -308,8 +379,8 @@ OXFORD = "RGB in [0,1], subtract mean [0.48502,0.457957,0.407604], no std divisi
 @pytest.mark.parametrize(
     ("metadata", "mean", "std"),
     [
-        ({}, weights.VGG19.mean, weights.VGG19.std),
-        ({"origin": "somewhere"}, weights.VGG19.mean, weights.VGG19.std),
+        ({}, VGG19.mean, VGG19.std),
+        ({"origin": "somewhere"}, VGG19.mean, VGG19.std),
         ({"mean": "[0.5, 0.4, 0.3]", "std": "[1, 2, 3]"}, (0.5, 0.4, 0.3), (1, 2, 3)),
         ({"mean": "[0, 0, 0]", "std": "[1, 1, 1]", "input": "anything"}, (0, 0, 0), (1, 1, 1)),
         ({"input": OXFORD}, (0.48502, 0.457957, 0.407604), (1, 1, 1)),
@@ -424,8 +495,8 @@ def test_a_bad_file_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_loading_finds_fetches_and_reads(shelf: Shelf) -> None:
     said: list[str] = []
-    first = weights.load("vgg19", KEYS, None, said.append)
-    again = weights.load("vgg19", KEYS, None, said.append)
+    first = weights.load({"vgg19": KEYS}, None, said.append)["vgg19"]
+    again = weights.load({"vgg19": KEYS}, None, said.append)["vgg19"]
     assert len(said) == len(shelf.asked) == 1
     assert first.sha256 == again.sha256
     assert all(torch.equal(first.tensors[key], tensor) for key, tensor in tensors(LAYERS).items())
@@ -438,7 +509,8 @@ def test_the_registry_is_complete() -> None:
         assert entry.file.startswith(name) and entry.sha256 in entry.file
         assert entry.layers(entry.tensors.keys()) == tuple(dict.fromkeys(s.layer for s in entry.tensors.values()))
         assert entry.layers([]) == ()
-    assert len(weights.VGG19.layers(weights.VGG19.tensors.keys())) == 16
+    assert len(VGG19.layers(VGG19.tensors.keys())) == 16
+    assert len(weights.NETWORKS["resnet50"].layers(resnet50.keys(["logits"]))) == 6
 
 
 # Through the command line
@@ -464,9 +536,18 @@ def test_list_says_what_is_wrong(
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", "w.pth")
     ran = texsynth("weights", "list")
     words = {"missing": "w.pth does not exist", "text": "w.pth is no weights file", "other": "none of its layers"}
-    assert ran.code == 0 and words[kind] in ran.out
-    (told,) = json.loads(texsynth("weights", "list", "--json").out)["networks"]
-    assert told["layers"] == []
+    assert ran.code == 0 and ran.out.count(words[kind]) == len(NETWORKS)
+    told = json.loads(texsynth("weights", "list", "--json").out)["networks"]
+    assert [(entry["name"], entry["layers"]) for entry in told] == [("resnet50", []), ("vgg19", [])]
+
+
+def test_list_has_each_file_at_its_network(
+    texsynth: Texsynth, two: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two["vgg19"]))
+    told = json.loads(texsynth("weights", "list", "--json").out)["networks"]
+    assert {entry["name"]: entry["file"] for entry in told} == {"vgg19": str(two["vgg19"]), "resnet50": None}
+    assert all(entry["problem"] is None for entry in told)
 
 
 def test_fetch_prints_where_it_is(shelf: Shelf, texsynth: Texsynth) -> None:
@@ -505,17 +586,34 @@ def test_verify_knows_a_fetched_file_by_its_hash(texsynth: Texsynth, refused: Re
     assert "delete it, and `texsynth weights fetch vgg19`" in refused(5, "weights", "verify", "vgg19")
 
 
+def test_verify_looks_at_the_networks_that_are_here(
+    texsynth: Texsynth, refused: Refused, two: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = refused(5, "weights", "verify")
+    assert "resnet50 and vgg19 weights are not here" in said and "`texsynth weights fetch resnet50` or" in said
+    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two["vgg19"]))
+    (line,) = texsynth("weights", "verify").out.splitlines()
+    assert "vgg19, relu1_1 to relu1_2, finite" in line
+    assert "`texsynth weights fetch resnet50`" in refused(5, "weights", "verify", "resnet50")
+    assert "resnet50, stem to stem, finite" in texsynth("weights", "verify", two["resnet50"]).out
+
+
 def test_verify_reads_any_other_file(
     texsynth: Texsynth, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     path = random_vgg(tmp_path / "mine.safetensors", LAYERS)
     ran = texsynth("weights", "verify", path)
     assert ran.code == 0
     assert "vgg19, relu1_1 to relu1_2, finite" in ran.out and download.digest(path) in ran.out
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(path))
     assert texsynth("weights", "verify").out == ran.out
-    assert "no file, nor one of the networks vgg19" in refused(5, "weights", "verify", "nothing.pth")
-    for kind, words in (("text", "no weights file"), ("nan", "not finite"), ("other", "none of the networks vgg19")):
+    assert "no file, nor one of the networks resnet50, vgg19" in refused(5, "weights", "verify", "nothing.pth")
+    for kind, words in (
+        ("text", "no weights file"),
+        ("nan", "not finite"),
+        ("other", "none of the networks resnet50, vgg19"),
+    ):
         damaged(path, kind)
         assert words in refused(5, "weights", "verify", path)
 

@@ -1,7 +1,8 @@
 """Pretrained weights: found, fetched, checked and read. Importing this loads no torch.
 
-They are looked for in the file given (`--weights`), then in what TEXSYNTH_WEIGHTS names (a file or a folder), then in
-torch's cache, into which they are fetched. Another network is one more entry of NETWORKS.
+They are looked for in what is given (`--weights`), then in what TEXSYNTH_WEIGHTS names (each a file or a folder), then
+in torch's cache, into which they are fetched. A file stands for the network whose tensors it holds: a run that needs
+another one too looks on for that.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ import os
 import pickle
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from texsynth import download
 from texsynth.errors import WeightsError
+from texsynth.networks import NETWORKS as NETWORKS  # who reads weights knows the networks from here
+from texsynth.networks import Network, Triple
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Say = Callable[[str], None]
-Triple = tuple[float, float, float]
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -44,75 +46,15 @@ class Weights:
     std: tuple[float, float, float]
 
 
-class Slot(NamedTuple):
-    """One tensor of a network: the layer that it is part of, and its shape."""
+def load(wanted: Mapping[str, Sequence[str]], given: Path | None, say: Say) -> dict[str, Weights]:
+    """The tensors wanted of each network, from the files that are found or else fetched.
 
-    layer: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Network:
-    """A pretrained network that can be fetched.
-
-    sha256: the first digits. size: of the file, in bytes. tensors: by their keys in the file, shallow to deep.
-    mean, std: of its input, where a file does not say otherwise.
+    Raises WeightsError, also where what is given is of none of these networks.
     """
-
-    name: str
-    description: str
-    url: str
-    sha256: str
-    size: int
-    tensors: Mapping[str, Slot] = field(repr=False)
-    mean: Triple = (0.485, 0.456, 0.406)
-    std: Triple = (0.229, 0.224, 0.225)
-
-    @property
-    def file(self) -> str:
-        """The file's name."""
-        return self.url.rpartition("/")[2]
-
-    @property
-    def source(self) -> download.Source:
-        """Where it is fetched from."""
-        elsewhere = f"fetch {self.url} elsewhere and give it with --weights FILE or TEXSYNTH_WEIGHTS"
-        again = f"`texsynth weights fetch {self.name}`"
-        return download.Source(f"{self.name} weights", self.url, self.sha256, self.size, again, elsewhere)
-
-    def layers(self, keys: Collection[str]) -> tuple[str, ...]:
-        """The layers that these tensors are enough for, shallow to deep."""
-        layers = list(dict.fromkeys(slot.layer for slot in self.tensors.values()))
-        gaps = [layers.index(slot.layer) for key, slot in self.tensors.items() if key not in keys]
-        return tuple(layers[: min(gaps, default=len(layers))])
-
-
-def _vgg(*blocks: tuple[int, ...]) -> Iterator[tuple[str, Slot]]:
-    """The convolutions of a VGG by torchvision's names, which number activations and pools too."""
-    index, channels = 0, 3
-    for block, widths in enumerate(blocks, 1):
-        for number, width in enumerate(widths, 1):
-            layer = f"relu{block}_{number}"
-            yield f"features.{index}.weight", Slot(layer, (width, channels, 3, 3))
-            yield f"features.{index}.bias", Slot(layer, (width,))
-            index, channels = index + 2, width
-        index += 1
-
-
-VGG19 = Network(
-    name="vgg19",
-    description="VGG-19 (Simonyan and Zisserman 2014) as trained for torchvision, IMAGENET1K_V1",
-    url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-    sha256="dcbb9e9d",
-    size=574_673_361,
-    tensors=dict(_vgg((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)),
-)
-NETWORKS: Mapping[str, Network] = {network.name: network for network in (VGG19,)}
-
-
-def load(network: str, keys: Sequence[str], given: Path | None, say: Say) -> Weights:
-    """The tensors `keys` of a network, from the file that is found or else fetched; raises WeightsError."""
-    return read(find(network, given) or fetch(network, say), network, keys)
+    paths = {network: find(network, given) for network in wanted}
+    if given is not None and not any(path and given in (path, path.parent) for path in paths.values()):
+        raise WeightsError(f"--weights: {given} is of another network; {' or '.join(wanted)} is needed here")
+    return {network: read(paths[network] or fetch(network, say), network, keys) for network, keys in wanted.items()}
 
 
 def cached(network: str) -> Path:
@@ -130,28 +72,40 @@ def cache() -> Path:
 def find(network: str, given: Path | None = None) -> Path | None:
     """The file of a network: `given`, else what TEXSYNTH_WEIGHTS names, else torch's copy; None where there is none.
 
-    A folder stands for the one file in it whose name begins with the network's. Raises WeightsError where that file,
-    or the place that was named, is missing.
+    A folder stands for the one file in it whose name begins with the network's. A file or folder that has another
+    network in place of this one is passed over. Raises WeightsError where what was named is missing, no file of
+    weights, or a folder without any.
     """
     named = os.environ.get("TEXSYNTH_WEIGHTS")
-    if given is not None:
-        return _at(given, network, "--weights")
-    if named:
-        return _at(Path(named), network, "TEXSYNTH_WEIGHTS")
+    places = {"--weights": given, "TEXSYNTH_WEIGHTS": Path(named) if named else None}
+    for source, place in places.items():
+        path = None if place is None else _at(place, network, source)
+        if path is not None:
+            return path
     return cached(network) if cached(network).is_file() else None
 
 
-def _at(place: Path, network: str, source: str) -> Path:
+def _at(place: Path, network: str, source: str) -> Path | None:
+    """The network's file at a place that was named; None where that is another network's."""
     if place.is_file():
-        return place
+        return None if _of_another(place, network) else place
     if not place.is_dir():
         raise WeightsError(f"{source}: {place} does not exist")
-    files = sorted(f for f in place.iterdir() if f.name.startswith(network) and f.suffix in SUFFIXES and f.is_file())
-    if not files:
-        raise WeightsError(f"{source}: folder {place} has no {network}*.safetensors, .pth or .pt; name a file instead")
+    found = sorted(f for f in place.iterdir() if f.suffix in SUFFIXES and f.is_file())
+    files = [f for f in found if f.name.startswith(network)]
     if len(files) > 1:
         raise WeightsError(f"{source}: folder {place} has {files[0].name} and {files[1].name}; name one of these files")
-    return files[0]
+    if files:
+        return files[0]
+    if any(f.name.startswith(tuple(NETWORKS)) for f in found):
+        return None
+    raise WeightsError(f"{source}: folder {place} has no {network}*.safetensors, .pth or .pt; name a file instead")
+
+
+def _of_another(path: Path, network: str) -> bool:
+    """Does a file hold some known network, and nothing of this one? Raises WeightsError when it is no weights file."""
+    keys = _open(path).keys
+    return not NETWORKS[network].layers(keys) and any(entry.layers(keys) for entry in NETWORKS.values())
 
 
 def fetch(network: str, say: Say) -> Path:
@@ -173,6 +127,8 @@ def read(path: Path, network: str, keys: Sequence[str]) -> Weights:
     Raises WeightsError when the file is no weights file, lacks a tensor, or has one of another shape or not finite.
     """
     entry, file = NETWORKS[network], _open(path)
+    if entry.foreign in file.keys:
+        raise WeightsError(f"{path} is no {network}: it is deeper, with {entry.foreign}; {entry.source.elsewhere}")
     if lacking := [key for key in keys if key not in file.keys]:
         layer, layers = entry.tensors[lacking[-1]].layer, entry.layers(file.keys)
         if not layers:

@@ -58,15 +58,17 @@ def fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_na
 def verify(
     what: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", autocompletion=_names)] = None,
 ) -> int:
-    """Check the file that a run would use, of one network or of all, or any file of weights.
+    """Check the file that a run would use, of one network or of all that are here, or any file of weights.
 
     A fetched file must have the right hash; any other must be readable, of the right shapes and finite.
     """
     if what is None or what in weights.NETWORKS:
-        for name in _names() if what is None else [what]:
-            path = weights.find(name)
-            if path is None:
-                raise WeightsError(f"{name} weights are not here; `texsynth weights fetch {name}` gets them")
+        names = _names() if what is None else [what]
+        here = {name: path for name in names if (path := weights.find(name)) is not None}
+        if not here:
+            remedies = " or ".join(f"`texsynth weights fetch {name}`" for name in names)
+            raise WeightsError(f"{' and '.join(names)} weights are not here; {remedies} gets them")
+        for name, path in here.items():
             print(_fetched(path, name) if path == weights.cached(name) else _given(path, [name]))
     elif Path(what).is_file():
         print(_given(Path(what), _names()))
