@@ -20,6 +20,7 @@ from texsynth.guidance import orientation
 from texsynth.losses import _patches as patches
 from texsynth.methods import optimise
 from texsynth.methods._copies import rotated, sources
+from texsynth.methods._objectives import Values, balance, values
 from texsynth.sources import turn, turn_guide
 from texsynth.task import Canvas, Exemplar, Guide, Level, Task
 
@@ -36,6 +37,10 @@ def settings(*objectives: Any, **values: Any) -> optimise.Settings:
 
 def task(size: tuple[int, int] = (24, 24), side: int = 24, **values: Any) -> Task:
     return Task((Exemplar("a", spots(side, side)),), size, **values)
+
+
+def objectives(asked: Task, chosen: optimise.Settings, seed: int = 0) -> Values:
+    return values(asked, chosen.objectives, chosen.copies, generator(seed))
 
 
 def run(
@@ -136,9 +141,9 @@ def test_a_coarse_change_is_added_to_the_detail() -> None:
 def test_weights_are_shares_of_the_gradient() -> None:
     """Scaling a loss changes nothing: each is measured by its own gradient."""
     asked = task()
-    values = optimise._values(asked, settings(GRAM, dict(GRAM, patch=1)), generator())
-    sizes = optimise._balance(values, noise(1, 3, 24, 24))
-    tenfold = optimise._balance(lambda image: [10 * value for value in values(image)], noise(1, 3, 24, 24))
+    of = objectives(asked, settings(GRAM, dict(GRAM, patch=1)))
+    sizes = balance(of, noise(1, 3, 24, 24))
+    tenfold = balance(lambda image: [10 * value for value in of(image)], noise(1, 3, 24, 24))
     assert tenfold == pytest.approx([size / 10 for size in sizes], rel=1e-3)
 
 
@@ -162,9 +167,9 @@ def test_two_objectives_on_one_network_run_it_once(tmp_path: Path, monkeypatch: 
         {"loss": "gram", "features": "vgg19", "layers": ["relu1_1"]},
         {"loss": "sliced", "features": "vgg19", "layers": ["relu1_2"]},
     ]
-    values = optimise._values(task(weights={"vgg19": read}), settings(*both), generator())
+    of = objectives(task(weights={"vgg19": read}), settings(*both))
     calls.clear()
-    assert len(values(noise(1, 3, 16, 16))) == 2
+    assert len(of(noise(1, 3, 16, 16))) == 2
     assert len(calls) == 2
     assert optimise.needs(settings(*both)) == {"vgg19": ("relu1_1", "relu1_2")}
 
@@ -208,9 +213,9 @@ def test_a_guide_without_strength_steers_nothing() -> None:
     seen = {}
     for name, strength in (("none", torch.zeros(1, 1, 24, 24)), ("all", torch.ones(1, 1, 24, 24)), ("plain", None)):
         guide = Guide("progression", (side,), side.flip(3), 50.0, "l2", strength)
-        (value,) = optimise._values(task(guides=(guide,)), settings(words), generator())(spots(24, 24, seed=2))
+        (value,) = objectives(task(guides=(guide,)), settings(words))(spots(24, 24, seed=2))
         seen[name] = float(value)
-    (unguided,) = optimise._values(task(), settings(words), generator())(spots(24, 24, seed=2))
+    (unguided,) = objectives(task(), settings(words))(spots(24, 24, seed=2))
     assert seen["none"] == pytest.approx(float(unguided), rel=1e-5)
     assert seen["all"] == pytest.approx(seen["plain"], rel=1e-5)
     assert seen["plain"] != pytest.approx(seen["none"], rel=1e-2)

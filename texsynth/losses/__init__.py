@@ -44,12 +44,14 @@ class Setup:
 
     tile: does the output wrap in (y, x)? rng: the run's generator, on the CPU. memory: bytes that the largest matrix of
     a chunk may take. guides: their targets, weights and distances (their maps on the sources are in each Reference).
+    share: (1, 1, h, w), how much each pixel of the output counts, 0 for not at all; None: all alike.
     """
 
     rng: torch.Generator
     tile: tuple[bool, bool] = (False, False)
     memory: int = 256 << 20
     guides: tuple[Guide, ...] = field(default=())
+    share: Tensor | None = None
 
 
 class LossModule(Protocol):

@@ -36,6 +36,20 @@ def usable(valid: Tensor, size: tuple[int, int], patch: int, stride: int) -> Ten
     return cut(holes, patch, stride).amax(1) == 0
 
 
+def wanted(
+    share: Tensor | None, layer: Tensor, patch: int, stride: int, tile: tuple[bool, bool] = (False, False)
+) -> Tensor:
+    """How much each patch of an output layer (1, C, h, w) counts, (rows, columns): as its most wanted pixel does.
+
+    share: (1, 1, H, W) in pixels, or None where all count 1.
+    """
+    size = layer.shape[2], layer.shape[3]
+    if share is None:
+        return layer.new_ones(grid(size, patch, stride, tile))
+    coarse = F.adaptive_max_pool2d(share.to(layer), size)
+    return F.max_pool2d(wrapped(coarse, patch, tile), patch, stride)[0, 0]
+
+
 def seats(index: Tensor, size: tuple[int, int], patch: int, stride: int) -> Tensor:
     """Where the pixels of patches lie in a map of `size`, flat: (n, patch * patch). index: (n,), numbers in raster
     order."""

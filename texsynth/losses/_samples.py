@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from texsynth.losses import Features, Reference
-from texsynth.losses._patches import cut, grid, usable
+from texsynth.losses._patches import cut, grid, usable, wanted
 
 
 def tables(
@@ -40,11 +40,36 @@ def learned(references: Sequence[Reference], patch: int, stride: int) -> dict[st
     return {name: torch.cat([table[name] for table in found if name in table]).detach() for name in names}
 
 
-def draw(vectors: Tensor, most: int, rng: torch.Generator) -> Tensor | slice:
-    """Which rows to look at: `most` at random without repeats, or all of them where there are no more or it is 0."""
-    if not 0 < most < len(vectors):
-        return slice(None)
-    return torch.randperm(len(vectors), generator=rng)[:most].to(vectors.device)
+def counts(
+    share: Tensor | None, features: Features, patch: int, stride: int, tile: tuple[bool, bool] = (False, False)
+) -> dict[str, Tensor | None]:
+    """How much each patch of `tables` counts, (N,) by layer; None where nothing says that they differ."""
+    if share is None:
+        return dict.fromkeys(features)
+    fits = {name: m for name, m in features.items() if 0 not in grid((m.shape[2], m.shape[3]), patch, stride)}
+    return {name: wanted(share, layer, patch, stride, tile).flatten() for name, layer in fits.items()}
+
+
+def draw(vectors: Tensor, most: int, rng: torch.Generator, shares: Tensor | None = None) -> Tensor | slice:
+    """Which rows to look at: `most` at random without repeats, or all of them where there are no more or it is 0.
+
+    shares: (N,), how much each row counts, those with 0 not at all. Where they differ, rows are drawn in proportion to
+    them, with repeats: as many as count, and at most `most`.
+    """
+    if shares is None:
+        return _some(len(vectors), most, rng, vectors) if 0 < most < len(vectors) else slice(None)
+    rows = (shares > 0).nonzero()[:, 0]
+    some = shares[rows]
+    if not len(rows) or bool((some == some[0]).all()):
+        return rows[_some(len(rows), most, rng, rows)] if 0 < most < len(rows) else rows
+    number = min(most or len(rows), len(rows))
+    ends = some.cpu().double().cumsum(0)  # not multinomial, which knows 2^24 rows at most
+    at = torch.rand(number, generator=rng, dtype=torch.float64) * ends[-1]
+    return rows[torch.searchsorted(ends, at, right=True).clamp(max=len(rows) - 1).to(rows.device)]
+
+
+def _some(count: int, most: int, rng: torch.Generator, like: Tensor) -> Tensor:
+    return torch.randperm(count, generator=rng)[:most].to(like.device)
 
 
 def total(terms: Sequence[Tensor], features: Features) -> Tensor:

@@ -1,7 +1,8 @@
 """The contextual loss (Mechrez et al. 2018): every patch of the exemplar should be some output patch's clear choice.
 
 Kept to compare with: guided correspondence (Zhou et al. 2023) takes the best source for each output patch instead, and
-the logarithm before the mean. Dense; larger layers are sampled anew at each evaluation.
+the logarithm before the mean. Dense; larger layers are sampled anew at each evaluation. Where output patches count
+unlike shares, those that may be chosen are drawn in proportion.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._samples import draw, learned, tables, total
+from texsynth.losses._samples import counts, draw, learned, tables, total
 
 EPSILON = 1e-5  # keeps the relative distance finite where a patch is met exactly
 
@@ -38,9 +39,12 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
 
     def loss(features: Features) -> Tensor:
         terms = []
+        shares = counts(setup.share, features, settings.patch, settings.stride, setup.tile)
         for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
             if name in known:
-                some = vectors[draw(vectors, settings.sample, setup.rng)] - means[name]
+                some = vectors[draw(vectors, settings.sample, setup.rng, shares[name])] - means[name]
+                if not len(some):
+                    continue
                 sources = known[name][draw(known[name], settings.sample, setup.rng)] - means[name]
                 terms.append(_dissimilarity(some, sources, settings.h))
         return total(terms, features)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -24,7 +24,7 @@ from texsynth.losses import Features, Loss, Reference, Setup, all_layers
 from texsynth.losses import _centred as centred
 from texsynth.losses._centred import Source
 from texsynth.losses._guides import FAR, Cut, Extra, extra
-from texsynth.losses._patches import grid, usable, wrapped
+from texsynth.losses._patches import grid, usable, wanted, wrapped
 from texsynth.losses._rows import Tile, height, nearest, scalar, tiles
 
 PARTS = 8  # a sample of output patches is drawn in at least so many squares
@@ -93,10 +93,11 @@ def _layer(
 ) -> Callable[[Tensor], Tensor] | None:
     """The loss of one layer, or None where fewer than two source patches can be used."""
     patch, stride = settings.patch, settings.stride
-    held = [r for r in references if name in r.features and min(r.features[name].shape[2:]) >= patch]
+    large = [r for r in references if name in r.features and min(r.features[name].shape[2:]) >= patch]
+    every = [(r, _seen(r, _size(r.features[name]), patch, stride)) for r in large]
+    held = [r for r, s in every if s.any()]
     maps = [r.features[name] for r in held]
-    sizes = [_size(m) for m in maps]
-    seen = [_seen(r, size, patch, stride).to(m.device) for r, size, m in zip(held, sizes, maps, strict=True)]
+    sizes, seen = [_size(m) for m in maps], [s.to(r.features[name].device) for r, s in every if s.any()]
     if sum(int(s.sum()) for s in seen) < 2:
         return None
     source = centred.source(maps, seen, settings.distance, patch, stride)
@@ -111,8 +112,13 @@ def _layer(
         if size not in parts:
             more = extra(held, setup.guides, sizes, size, how, layer.detach(), setup.memory)
             parts[size] = Part(source, barred, cells, end, places, more)
-        squares = _draw(grid(size, patch, stride, setup.tile), source, settings, setup, layer)
-        work = partial(_evaluate, part=parts[size], squares=squares, settings=settings, memory=setup.memory)
+        weights = wanted(setup.share, layer, patch, stride, setup.tile)
+        squares = _draw(weights, source, settings, setup)
+        if not squares:
+            return layer.sum() * 0
+        work = partial(
+            _evaluate, part=parts[size], squares=squares, weights=weights, settings=settings, memory=setup.memory
+        )
         return scalar(wrapped(layer - source.shift, patch, setup.tile), work)
 
     return compare
@@ -157,23 +163,42 @@ def _cell(place: Tensor | None, size: tuple[int, int], own: tuple[int, int]) -> 
     return cells
 
 
-def _draw(size: tuple[int, int], source: Source, settings: Settings, setup: Setup, like: Tensor) -> list[Tile]:
-    """The parts of the output's grid to look at this time."""
-    margin, count = source.products.margin, math.prod(size)
-    most = height(source.products.width, like, setup.memory)
+def _draw(weights: Tensor, source: Source, settings: Settings, setup: Setup) -> list[Tile]:
+    """The parts of the output's grid to look at this time, where any patch counts. weights: (rows, columns)."""
+    margin, count = source.products.margin, int((weights > 0).sum())
+    most = height(source.products.width, weights, setup.memory)
     if not 0 < settings.sample < count:
-        return tiles(size, most, margin)
+        return _parts(weights, most, margin)
     share = math.isqrt(max(1, settings.sample // PARTS))
-    every = tiles(size, min(most, (share + margin) ** 2), margin)
+    every = _parts(weights, min(most, (share + margin) ** 2), margin)
     some = max(1, settings.sample // max(tile.count for tile in every))
     return [every[n] for n in torch.randperm(len(every), generator=setup.rng)[:some].tolist()]
 
 
+def _parts(weights: Tensor, most: int, margin: int) -> list[Tile]:
+    """The rectangle around all patches that count, cut into parts that hold some."""
+    spans = [(weights > 0).any(axis).nonzero()[:, 0].tolist() for axis in (1, 0)]
+    if not spans[0]:
+        return []
+    (top, bottom), (left, right) = ((span[0], span[-1] + 1) for span in spans)
+    every = tiles((bottom - top, right - left), most, margin)
+    moved = [replace(tile, top=tile.top + top, left=tile.left + left) for tile in every]
+    return [tile for tile in moved if tile.of(weights).any()]
+
+
 def _evaluate(
-    layer: Tensor, wants: bool, part: Part, squares: Sequence[Tile], settings: Settings, memory: int
+    layer: Tensor,
+    wants: bool,
+    part: Part,
+    squares: Sequence[Tile],
+    weights: Tensor,
+    settings: Settings,
+    memory: int,
 ) -> tuple[Tensor, Tensor | None]:
-    """The loss of one layer (1, C, h, w), less the shift and continued, and its gradient where wanted."""
+    """The loss of one layer (1, C, h, w), less the shift and continued, and its gradient where wanted. weights: (rows,
+    columns), how much each output patch counts."""
     source, count = part.source, sum(tile.count for tile in squares)
+    weight = sum(float(tile.of(weights).sum()) for tile in squares)
     target = centred.target(layer, source)
     known: dict[Tile, Tensor] | None = None
     if settings.occurrence > 0 and count * len(part.cells) * layer.element_size() <= memory:
@@ -186,18 +211,20 @@ def _evaluate(
     if settings.occurrence > 0:
         used = layer.new_zeros(part.end)
         for tile in squares:
-            least, best = nearest(_dearer(distances(tile), price, part.extra, tile))
-            used.index_add_(0, part.cells[best], torch.ones_like(least))
-        price = price + settings.occurrence * part.places / count * used[part.cells]
+            _, best = nearest(_dearer(distances(tile), price, part.extra, tile))
+            used.index_add_(0, part.cells[best], tile.column(weights)[:, 0])
+        price = price + settings.occurrence * part.places / weight * used[part.cells]
     value, gradient = layer.new_zeros(()), centred.begin(target)
     for tile in squares:
         plain = distances(tile)
-        values, weights, total = _contrast(_dearer(plain, price, part.extra, tile), settings.h, settings.eps)
-        value += values.sum()
+        values, slopes, total = _contrast(_dearer(plain, price, part.extra, tile), settings.h, settings.eps)
+        counts = tile.column(weights)
+        value += (values * counts[:, 0]).sum()
         if wants:
-            moment = (weights * plain).sum(1, keepdim=True)
-            centred.add(gradient, target, source, tile, weights, total, moment)
-    return value / count, centred.end(gradient, target, source) / count if wants else None
+            slopes, total = slopes.mul_(counts), total * counts
+            moment = (slopes * plain).sum(1, keepdim=True)
+            centred.add(gradient, target, source, tile, slopes, total, moment)
+    return value / weight, centred.end(gradient, target, source) / weight if wants else None
 
 
 def _dearer(plain: Tensor, price: Tensor, extra: Extra | None, tile: Tile) -> Tensor:

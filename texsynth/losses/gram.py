@@ -13,7 +13,7 @@ from dataclasses import field as setting
 from torch import Tensor
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._samples import learned, tables, total
+from texsynth.losses._samples import counts, learned, tables, total
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,34 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
 
     def loss(features: Features) -> Tensor:
         found = tables(features, settings.patch, settings.stride, setup.tile)
-        return total(
-            [
-                ((gram(vectors, settings.centred) - targets[name]) / units[name]).square().sum()
-                for name, vectors in found.items()
-                if name in targets
-            ],
-            features,
-        )
+        shares = counts(setup.share, features, settings.patch, settings.stride, setup.tile)
+        terms = []
+        for name, vectors in found.items():
+            if name in targets:
+                rows, weights = _counted(vectors, shares[name])
+                if len(rows):
+                    apart = gram(rows, settings.centred, weights) - targets[name]
+                    terms.append((apart / units[name]).square().sum())
+        return total(terms, features)
 
     return loss
 
 
-def gram(vectors: Tensor, centred: bool = False) -> Tensor:
-    """Mean outer product of the rows of (N, D), or their covariance: (D, D)."""
+def _counted(vectors: Tensor, shares: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """The rows that count, and how much each does, (n, 1), adding up to 1; None where all count alike."""
+    if shares is None:
+        return vectors, None
+    rows = (shares > 0).nonzero()[:, 0]
+    return vectors[rows], (shares[rows] / shares.sum())[:, None]
+
+
+def gram(vectors: Tensor, centred: bool = False, weights: Tensor | None = None) -> Tensor:
+    """Mean outer product of the rows of (N, D), or their covariance: (D, D). weights: (N, 1), adding up to 1."""
     if centred:
-        vectors = vectors - vectors.mean(0)
-    return vectors.T @ vectors / len(vectors)
+        vectors = vectors - (vectors.mean(0) if weights is None else (vectors * weights).sum(0))
+    if weights is None:
+        return vectors.T @ vectors / len(vectors)
+    return vectors.T @ (vectors * weights)
 
 
 def _unit(target: Tensor, normalise: str) -> float | Tensor:

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from texsynth.losses import Features, Loss, Reference, Setup, all_layers
-from texsynth.losses._patches import grid, pick, put, seats, usable, wrapped
+from texsynth.losses._patches import grid, pick, put, seats, usable, wanted, wrapped
 from texsynth.losses._rows import height, nearest, scalar
 
 TAIL = 2  # steps of an ascent before those that are averaged
@@ -81,13 +81,14 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
 def _cloud(name: str, references: Sequence[Reference], settings: Settings, setup: Setup) -> Cloud | None:
     """The source patches of a layer, drawn from all references alike."""
     patch, stride = settings.patch, settings.stride
-    held = [r for r in references if name in r.features and min(r.features[name].shape[2:]) >= patch]
-    maps = [r.features[name] for r in held]
-    numbers = [_numbers(r, m, patch, stride) for r, m in zip(held, maps, strict=True)]
-    count = sum(map(len, numbers))
-    if count == 0:
+    large = [r for r in references if name in r.features and min(r.features[name].shape[2:]) >= patch]
+    found = [(r, r.features[name], _numbers(r, r.features[name], patch, stride)) for r in large]
+    used = [each for each in found if len(each[2])]
+    if not used:
         return None
-    every = torch.cat([m.flatten(2) for m in maps], 2)  # (1, C, pixels)
+    held, maps, numbers = zip(*used, strict=True)
+    count = sum(map(len, numbers))
+    every = torch.cat([_known(r, m) for r, m in zip(held, maps, strict=True)], 2)
     scale = torch.ones_like(every[:, :, :1, None])
     if settings.standardise == "rms":
         scale = (every**2).mean(2)[:, :, None, None].sqrt()
@@ -111,6 +112,14 @@ def _numbers(reference: Reference, layer: Tensor, patch: int, stride: int) -> Te
     return usable(reference.valid, size, patch, stride).nonzero()[:, 0].to(layer.device)
 
 
+def _known(reference: Reference, layer: Tensor) -> Tensor:
+    """The usable cells of a reference's layer: (1, C, n)."""
+    cells = layer.flatten(2)
+    if reference.valid is None:
+        return cells
+    return cells[:, :, usable(reference.valid, (layer.shape[2], layer.shape[3]), 1, 1).to(layer.device)]
+
+
 def _shared(some: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
     """Numbers into the parts one after the other -> numbers into each of them."""
     starts = [sum(map(len, parts[:n])) for n in range(len(parts))]
@@ -130,51 +139,57 @@ def _patches(layer: Tensor, numbers: Tensor, patch: int, stride: int) -> Tensor:
 
 def _transport(layer: Tensor, cloud: Cloud, settings: Settings, setup: Setup) -> Tensor:
     """F of one layer (1, C, h, w) of the output, after an ascent."""
-    work = partial(_evaluate, cloud=cloud, settings=settings, setup=setup)
+    weights = wanted(setup.share, layer, settings.patch, settings.stride, setup.tile).flatten()
+    work = partial(_evaluate, cloud=cloud, weights=weights, settings=settings, setup=setup)
     return scalar(wrapped(layer / cloud.scale - cloud.shift, settings.patch, setup.tile), work)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some output patches: their seats (n, patch * patch), and |y|^2 - 2 x . y, (n, M), where that is kept."""
+    """Some output patches: their seats (n, patch * patch), how much each counts, (n,), and |y|^2 - 2 x . y, (n, M),
+    where that is kept."""
 
     places: Tensor
+    weights: Tensor
     costs: Tensor | None = None
 
 
 def _evaluate(
-    layer: Tensor, wants: bool, cloud: Cloud, settings: Settings, setup: Setup
+    layer: Tensor, wants: bool, cloud: Cloud, weights: Tensor, settings: Settings, setup: Setup
 ) -> tuple[Tensor, Tensor | None]:
-    """F of a layer that is scaled, shifted and continued, and its gradient where wanted; changes psi."""
+    """F of a layer that is scaled, shifted and continued, and its gradient where wanted; changes psi. weights: (N,),
+    how much each of its patches counts; those of weight 0 are never looked at, and where no other is left F is 0."""
     patch, stride, size = settings.patch, settings.stride, (layer.shape[2], layer.shape[3])
-    pixels, every = _pixels(layer), torch.arange(math.prod(grid(size, patch, stride)))
+    pixels, every = _pixels(layer), (weights > 0).nonzero()[:, 0].cpu()
+    if not len(every):
+        return layer.new_zeros(()), torch.zeros_like(layer) if wants else None
     chosen = _draw(every, settings.outputs, setup.rng)
     count, rows = len(chosen), height(max(cloud.patches.shape), layer, setup.memory)
 
     def parts(numbers: Tensor) -> list[Part]:
-        return [Part(seats(n, size, patch, stride)) for n in numbers.to(layer.device).split(rows)]
+        return [Part(seats(n, size, patch, stride), weights[n]) for n in numbers.to(layer.device).split(rows)]
 
     every_part, few = parts(chosen), 0 < settings.ascent_sample < count
     if settings.ascents and not few and count * len(cloud.psi) * layer.element_size() <= setup.memory:
-        every_part = [Part(p.places, _costs(pixels, p.places, cloud, cloud.norms)) for p in every_part]
+        every_part = [replace(p, costs=_costs(pixels, p.places, cloud, cloud.norms)) for p in every_part]
 
     def shares(psi: Tensor) -> Tensor:
         """Which share of the output's patches goes to each source patch: (M,)."""
         counts = torch.zeros_like(psi)
         for part in parts(_draw(chosen, settings.ascent_sample, setup.rng)) if few else every_part:
             index = _assign(pixels, part, cloud, psi)
-            counts.index_add_(0, index, torch.ones_like(index, dtype=psi.dtype))
+            counts.index_add_(0, index, part.weights)
         return counts / counts.sum()
 
     if settings.ascents:
         cloud.psi.copy_(_ascend(cloud.psi, shares, settings))
-    value, gradient = cloud.psi.mean(), torch.zeros_like(pixels)
+    value, gradient, total = cloud.psi.mean(), torch.zeros_like(pixels), float(weights[chosen.to(weights.device)].sum())
     for part in every_part:
         index = _assign(pixels, part, cloud, cloud.psi)
         apart = pick(pixels, part.places).sub_(cloud.patches[index])
-        value += ((apart**2).sum(1) - cloud.psi[index]).sum() / count
+        value += (((apart**2).sum(1) - cloud.psi[index]) * part.weights).sum() / total
         if wants:
-            put(gradient, part.places, apart.mul_(2 / count))
+            put(gradient, part.places, apart.mul_((part.weights * (2 / total))[:, None]))
     return value, gradient.T.reshape(layer.shape) if wants else None
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._samples import draw, learned, tables, total
+from texsynth.losses._samples import counts, draw, learned, tables, total
 from texsynth.task import Guide
 
 
@@ -85,12 +85,17 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
     def loss(features: Features) -> Tensor:
         rng = torch.Generator().manual_seed(seed) if once else setup.rng
         terms = []
+        shares = counts(setup.share, features, settings.patch, settings.stride, setup.tile)
         for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
             if name not in clouds:
                 continue
             goal = once[name] if once else _goal(clouds[name], wanted, settings, rng)
             places = None if target is None else _middles(target, features[name], settings, setup.tile)
-            terms.append(_distance(vectors, places, goal, settings.sample, rng) / clouds[name].unit)
+            pick = draw(vectors, settings.sample, rng, shares[name])
+            some = vectors[pick]
+            if len(some):
+                apart = _distance(some, None if places is None else places[pick], goal)
+                terms.append(apart / clouds[name].unit)
         return total(terms, features)
 
     return loss
@@ -147,15 +152,15 @@ def _goal(cloud: Cloud, wanted: Sequence[int], settings: Settings, rng: torch.Ge
     return Goal(directions, quantiles)
 
 
-def _distance(vectors: Tensor, places: Tensor | None, goal: Goal, most: int, rng: torch.Generator) -> Tensor:
-    """Mean squared difference of what the output's vectors (N, D) project to and what they should, region by region."""
-    pick = draw(vectors, most, rng)
-    projected = goal.directions @ vectors[pick].T  # (K, n)
+def _distance(vectors: Tensor, places: Tensor | None, goal: Goal) -> Tensor:
+    """Mean squared difference of what some of the output's vectors (n, D) project to and what they should, region by
+    region."""
+    projected = goal.directions @ vectors.T  # (K, n)
     if places is None:
         return (projected - _ranked(projected.detach(), goal.quantiles[0])).square().mean()
     wanted = torch.empty_like(projected)
     for region, quantiles in goal.quantiles.items():
-        inside = places[pick] == region
+        inside = places == region
         wanted[:, inside] = _ranked(projected.detach()[:, inside], quantiles)
     return (projected - wanted).square().mean()
 

@@ -34,9 +34,12 @@ class Source:
 
 
 def sources(task: Task, copies: str) -> Iterator[Source]:
-    """Every exemplar and its copies: those of the set `copies`, and rotations where a direction is asked for."""
+    """Every exemplar and its copies: those of the set `copies`, and rotations where a direction is asked for; none of
+    an exemplar that may not be used at all."""
     directed = any(guide.distance == "direction" and guide.weight > 0 for guide in task.guides)
     for number, exemplar in enumerate(task.exemplars):
+        if exemplar.valid is not None and not exemplar.valid.any():
+            continue
         device = task.device
         guides = [(guide.sources[number].to(device), guide.distance) for guide in task.guides]
         place = _place(exemplar).to(device)

@@ -5,6 +5,8 @@ Gatys et al. 2015 (Gram), Zhou et al. 2023 (guided correspondence), Houdard et a
 optimiser, on which levels. Objectives may be mixed: each is scaled by its own gradient at the start of a level, so that
 weights mean shares.
 
+Holes are made from the patches that touch them, and several exemplars may be blended into their barycenter.
+
 Differs from the paper in: levels are reduced by averaging, not by dropping pixels; each level starts from the coarser
 one plus whatever finer detail a previous stage had; L-BFGS has no bounds, so pixels are clamped after every step.
 """
@@ -12,22 +14,20 @@ one plus whatever finer detail a previous stage had; L-BFGS has no bounds, so pi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from dataclasses import field as setting
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
-from texsynth.features import Extract, features
-from texsynth.losses import Loss, Reference, Setup, loss
-from texsynth.methods._copies import sources
+from texsynth.features import features
+from texsynth.methods._neighbourhood import completed, extent, window, within
+from texsynth.methods._objectives import balance, values
 from texsynth.objective import Objective
 from texsynth.sources import COPY_SETS
-from texsynth.task import Canvas, Estimate, Level, Say, Step, Task, octaves
+from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Task, octaves
 
 COPIES = False  # pixels move: no field
 PATCHES = Objective.read(
@@ -107,15 +107,24 @@ def begin(
 ) -> tuple[Canvas, Step]:
     """Bring the canvas to this level and return it with one step of the optimiser."""
     image, memory = _start(task, canvas, settings, level, rng)
-    values = _values(task, settings, rng)
-    noise = torch.rand(image.shape, generator=rng).to(task.device)
-    scales = [o.weight * size for o, size in zip(settings.objectives, _balance(values, noise), strict=True)]
-    pixels = image.clone().requires_grad_()
+    field = None if canvas is None else canvas.field
+    if task.hole is not None and not task.hole.any():  # a small one is lost on coarse levels
+        return Canvas(image, field, memory), lambda canvas: (canvas, 0.0)
+    where = window(task, settings.objectives)
+    part = within(task, where)
+    pixels = image[where].clone().requires_grad_()
+    free = None if part.hole is None else part.hole.to(image.device)
+    if free is not None:  # nor does an optimiser have any momentum where nothing may move
+        pixels.register_hook(lambda slope: slope * free)
+    of = values(part, settings.objectives, settings.copies, rng)
+    noise = torch.rand(pixels.shape, generator=rng).to(task.device)
+    sizes = balance(of, noise if free is None else torch.where(free, noise, pixels.detach()), free)
+    scales = [o.weight * size for o, size in zip(settings.objectives, sizes, strict=True)]
     optimiser = _optimiser(pixels, settings)
 
     def closure() -> float:
         optimiser.zero_grad()
-        total = torch.stack([scale * value for scale, value in zip(scales, values(pixels), strict=True)]).sum()
+        total = torch.stack([scale * value for scale, value in zip(scales, of(pixels), strict=True)]).sum()
         total.backward()
         return float(total.detach())
 
@@ -123,93 +132,64 @@ def begin(
         value = float(optimiser.step(closure))
         with torch.no_grad():
             pixels.clamp_(0, 1)
-        return Canvas(pixels.detach().clone(), canvas.field, memory), value
+        made = image.clone()
+        made[where] = pixels.detach()
+        return Canvas(made if task.hole is None else completed(task, made), canvas.field, memory), value
 
-    return Canvas(image, None if canvas is None else canvas.field, memory), step
+    return Canvas(image, field, memory), step
 
 
 def _start(
     task: Task, canvas: Canvas | None, settings: Settings, level: Level, rng: torch.Generator
 ) -> tuple[Tensor, Memory]:
-    """The first picture of a level: the coarser level's, with the detail that a previous stage had beyond it."""
+    """The first picture of a level: the coarser level's, with the detail that a previous stage had beyond it; outside a
+    hole what is known."""
 
     def fitted(image: Tensor) -> Tensor:
         mode = "nearest" if level.nearest else "bilinear"
         larger = image.shape[2] > task.size[0] or image.shape[3] > task.size[1]
         return F.interpolate(image, task.size, mode=mode, antialias=larger and not level.nearest)
 
+    memory = Memory(None)
     if canvas is None:
         image = _first(task, settings, rng) if task.init is None else fitted(task.init.to(task.device))
-        return image, Memory(None)
-    if not isinstance(canvas.memory, Memory):
-        return fitted(canvas.image), Memory(canvas.image)
-    image, base = fitted(canvas.image), canvas.memory.base
-    if base is not None:
-        before = F.interpolate(base, canvas.image.shape[2:], mode="bilinear", antialias=True)
-        image = (fitted(base) + fitted(canvas.image - before)).clamp(0, 1)
-    return image, canvas.memory
+    elif not isinstance(canvas.memory, Memory):
+        image, memory = fitted(canvas.image), Memory(canvas.image)
+    else:
+        image, memory = fitted(canvas.image), canvas.memory
+        if memory.base is not None:
+            before = F.interpolate(memory.base, canvas.image.shape[2:], mode="bilinear", antialias=True)
+            image = (fitted(memory.base) + fitted(canvas.image - before)).clamp(0, 1)
+    return image if task.hole is None else completed(task, image), memory
 
 
 def _first(task: Task, settings: Settings, rng: torch.Generator) -> Tensor:
-    """A picture of nothing yet, (1, 3, h, w)."""
+    """A picture of nothing yet, (1, 3, h, w); in a hole the smooth guess that the exemplar holds there."""
+    if task.hole is not None:
+        return task.exemplars[0].image.to(task.device)
     if settings.start == "noise":
         return torch.rand(1, 3, *task.size, generator=rng).to(task.device)
-    colours = torch.cat(
-        [e.image[0].flatten(1) if e.valid is None else e.image[0][:, e.valid[0, 0]] for e in task.exemplars], 1
-    )
+    colours = [_colours(exemplar) for exemplar in task.exemplars]
+    if task.blend is None:
+        colours = [torch.cat(colours, 1)]
+    shares = torch.ones(1, 1, *task.size) if task.blend is None else task.blend.cpu()
     if settings.start == "mean":
         grain = 0.01 * torch.randn(1, 3, *task.size, generator=rng)
-        return (colours.mean(1).view(1, 3, 1, 1).cpu() + grain).clamp(0, 1).to(task.device)
-    picks = torch.randint(colours.shape[1], task.size, generator=rng).to(colours.device)
-    return colours[:, picks][None].to(task.device)
+        means = [some.mean(1).view(1, 3, 1, 1) * shares[:, k : k + 1] for k, some in enumerate(colours)]
+        return (torch.stack(means).sum(0) + grain).clamp(0, 1).to(task.device)
+    picks = [torch.randint(some.shape[1], task.size, generator=rng) for some in colours]
+    drawn = torch.stack([some[:, pick] for some, pick in zip(colours, picks, strict=True)])  # (K, 3, h, w)
+    if len(drawn) == 1:
+        return drawn.to(task.device)
+    ends = shares[0].cumsum(0) / shares[0].sum(0)
+    which = (torch.rand(task.size, generator=rng) >= ends).sum(0).clamp(max=len(drawn) - 1)
+    return drawn.gather(0, which.expand(1, 3, *task.size)).to(task.device)
 
 
-def _values(task: Task, settings: Settings, rng: torch.Generator) -> Callable[[Tensor], list[Tensor]]:
-    """A function of the picture: the value of every objective. Features that several look at are computed once."""
-    setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides)
-    seers: dict[tuple[str, Any], tuple[Extract, list[str], list[Reference]]] = {}
-    for name, chosen in dict.fromkeys((o.features, o.of_features) for o in settings.objectives):
-        module, weights = features(name), task.weights.get(name)
-        wanted = {
-            layer for o in settings.objectives if (o.features, o.of_features) == (name, chosen) for layer in o.layers
-        }
-        layers = [layer for layer in module.LAYERS if layer in wanted]
-        references = _references(task, settings.copies, module.build(chosen, (False, False), weights), layers)
-        seers[name, chosen] = module.build(chosen, task.tile, weights), layers, references
-    losses: list[tuple[Objective, Loss]] = []
-    for o in settings.objectives:
-        references = [_only(r, o.layers) for r in seers[o.features, o.of_features][2]]
-        losses.append((o, loss(o.loss).build(references, o.of_loss, setup)))
-
-    def values(image: Tensor) -> list[Tensor]:
-        seen = {key: extract(image, layers) for key, (extract, layers, _) in seers.items()}
-        return [of(_among(seen[o.features, o.of_features], o.layers)) for o, of in losses]
-
-    return values
-
-
-def _references(task: Task, copies: str, extract: Extract, layers: Sequence[str]) -> list[Reference]:
-    """Every copy of every exemplar as the losses see it."""
-    with torch.no_grad():
-        return [
-            Reference(extract(s.image, layers), s.exemplar, s.valid, s.guides, s.place) for s in sources(task, copies)
-        ]
-
-
-def _only(reference: Reference, layers: Sequence[str]) -> Reference:
-    return replace(reference, features=_among(reference.features, layers))
-
-
-def _among(features: Mapping[str, Tensor], layers: Sequence[str]) -> dict[str, Tensor]:
-    """The layers of an objective that a picture of this size has."""
-    return {layer: features[layer] for layer in layers if layer in features}
-
-
-def _balance(values: Callable[[Tensor], list[Tensor]], noise: Tensor) -> list[float]:
-    """One over the size of each objective's gradient at noise: the common scale of all objectives."""
-    noise.requires_grad_()
-    sizes = [torch.autograd.grad(value, noise, retain_graph=True)[0].norm() for value in values(noise)]
-    return [1 / max(float(size), 1e-20) for size in sizes]
+def _colours(exemplar: Exemplar) -> Tensor:
+    """Of all pixels that may be used, (3, n)."""
+    colours = exemplar.image[0].flatten(1)
+    return (colours if exemplar.valid is None else colours[:, exemplar.valid[0, 0].flatten()]).cpu()
 
 
 def _optimiser(pixels: Tensor, settings: Settings) -> torch.optim.Optimizer:
@@ -230,8 +210,8 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     levels = schedule(task, settings)
     finest = 0.25 ** levels[-1].scale
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
-    pixels = task.size[0] * task.size[1]
+    pixels, losses = extent(task), 1 if task.blend is None else task.blend.shape[1]
     network = any(features(name).WEIGHTS for name in needs(settings))
     memory = 450e6 + (8000 if network else 600) * finest * (pixels + 0.2 * source)
     steps = sum((level.steps + 2) * 0.25**level.scale for level in levels)
-    return Estimate(int(memory), 2 + steps * (8e-6 if network else 3e-6) * pixels)
+    return Estimate(int(memory), 2 + steps * (8e-6 if network else 3e-6) * pixels * losses)

@@ -1,0 +1,90 @@
+"""Holes in the optimising method (inpainting by patch transport, Houdard et al. 2021): where the work is.
+
+Pixels far from a hole are in no patch that touches it, so only a window around it is optimised. Known pixels inside the
+window are held, and what is outside is not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from texsynth.features import features
+from texsynth.objective import Objective
+from texsynth.task import Task
+
+PROBE = 64  # side of the picture that layers are measured on, and a guess at how far they see
+SEEN = 8  # cells of a network's layer on either side that a cell is made from, at most (78 pixels of 16 for relu5_1)
+REDUCED = 3  # the same for a pyramid, where kernels overlap
+
+Window = tuple[slice, slice, slice, slice]
+WHOLE: Window = (slice(None), slice(None), slice(None), slice(None))
+
+
+def completed(task: Task, image: Tensor) -> Tensor:
+    """The picture (1, 3, h, w) with the known pixels of a task with a hole."""
+    assert task.hole is not None
+    return torch.where(task.hole.to(image.device), image, task.exemplars[0].image.to(image))
+
+
+def window(task: Task, objectives: Sequence[Objective]) -> Window:
+    """All of the picture that the objectives see from the patches that touch the hole, as an index of images; along
+    axes that tile, and where a context is asked for, everything. Without a hole everything."""
+    if task.hole is None or not task.hole.any():
+        return WHOLE
+    cell, margin = _reach(task, objectives)
+    spans = []
+    for axis, wraps in enumerate(task.tile):
+        where = task.hole.any(3 - axis)[0, 0].nonzero()[:, 0]
+        start = max(0, int(where[0]) - margin) // cell * cell  # layers of the window are then cut from those of all
+        stop = min(task.size[axis], (int(where[-1]) + margin) // cell * cell + cell)
+        spans.append(slice(0, task.size[axis]) if wraps or _placed(objectives) else slice(start, stop))
+    return slice(None), slice(None), spans[0], spans[1]
+
+
+def extent(task: Task) -> int:
+    """About how many pixels of the output are worked on, before any features are there to measure."""
+    if task.hole is None:
+        return task.size[0] * task.size[1]
+    spans = []
+    for axis, wraps in enumerate(task.tile):
+        where = task.hole.any(3 - axis)[0, 0].nonzero()[:, 0].tolist() or [0]
+        span = where[-1] - where[0] + 2 * PROBE
+        spans.append(task.size[axis] if wraps else min(task.size[axis], span))
+    return spans[0] * spans[1]
+
+
+def within(task: Task, where: Window) -> Task:
+    """The task of that part of the output alone; the sources stay as they are."""
+    if where == WHOLE or task.hole is None:
+        return task
+    hole = task.hole[where]
+    guides = tuple(
+        replace(guide, target=guide.target[where], strength=None if guide.strength is None else guide.strength[where])
+        for guide in task.guides
+    )
+    return replace(task, size=(hole.shape[2], hole.shape[3]), hole=hole, guides=guides)
+
+
+def _placed(objectives: Sequence[Objective]) -> bool:
+    """Does any objective depend on the relative place in the picture?"""
+    return any(getattr(o.of_loss, "context", 0) > 0 for o in objectives)
+
+
+def _reach(task: Task, objectives: Sequence[Objective]) -> tuple[int, int]:
+    """Pixels of the largest cell of all layers, and how far from the hole a pixel may count."""
+    largest, margin = 1, 1
+    for o in objectives:
+        module = features(o.features)
+        extract = module.build(o.of_features, (True, True), task.weights.get(o.features))
+        with torch.no_grad():
+            layers = extract(torch.zeros(1, 3, PROBE, PROBE, device=task.device), o.layers)
+        cell = max(math.ceil(PROBE / layer.shape[3]) for layer in layers.values())
+        patch = getattr(o.of_loss, "patch", 1)
+        largest = max(largest, cell)
+        margin = max(margin, cell * (patch + (SEEN if module.WEIGHTS else REDUCED)))
+    return largest, margin
