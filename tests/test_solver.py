@@ -44,7 +44,7 @@ def scattered(atlas: Atlas, size: tuple[int, int], seed: int = 0, tile: tuple[bo
 def space_of(atlas: Atlas, similar: int = 3) -> Space:
     basis = find_basis(atlas, PATCH, 24, generator())
     table = describe(atlas, basis, atlas.valid)
-    return Space(atlas, basis, table, atlas.valid, jumps.compare(atlas, table, similar, generator()))
+    return Space(atlas, basis, table, atlas.valid, jumps.compare(atlas, table, atlas.valid, similar, generator()))
 
 
 def free(atlas: Atlas) -> Tensor:
@@ -130,7 +130,7 @@ def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
     valid = noise(1, 1, 30, 34, seed=5) > 0.2
     atlas = atlas_of(spots(30, 34), spots(30, 34, seed=1), valid=valid, copies=copies)
     table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
-    picks = jumps.compare(atlas, table, 3, generator()).long()
+    picks = jumps.compare(atlas, table, atlas.valid, 3, generator()).long()
     usable = atlas.valid.nonzero()[:, 0]
     assert atlas.valid[picks[usable]].all()
     for k in range(3):
@@ -145,7 +145,7 @@ def test_the_best_look_alike_comes_first() -> None:
     """Against all distances at once."""
     atlas = atlas_of(spots(24, 24))
     table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
-    picks = jumps.compare(atlas, table, 2, generator()).long()
+    picks = jumps.compare(atlas, table, atlas.valid, 2, generator()).long()
     usable = atlas.valid.nonzero()[:, 0]
     distance = torch.cdist(table[usable], table[usable])
     distance[apart(atlas, usable[:, None], usable[None]) < jumps.APART] = torch.inf
@@ -159,7 +159,7 @@ def test_a_repeated_object_is_found() -> None:
     half = spots(24, 24)
     atlas = atlas_of(half, half)
     table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
-    picks = jumps.compare(atlas, table, 1, generator())[:, 0].long()
+    picks = jumps.compare(atlas, table, atlas.valid, 1, generator())[:, 0].long()
     twin = atlas.rows * atlas.row
     usable = atlas.valid.nonzero()[:, 0]
     assert torch.equal(picks[usable], (usable + twin) % (2 * twin))
@@ -170,11 +170,11 @@ def refined(valid: Tensor, narrow: bool) -> tuple[Atlas, Tensor, Tensor, Tensor,
     task = Task((Exemplar("a", spots(40, 48), valid),), (16, 16))
     coarse, fine = (build_atlas(t, COPY_SETS["flips"], PATCH // 2) for t in (task.at(1), task))
     start = describe(coarse, find_basis(coarse, PATCH, 24, generator()), coarse.valid)
-    parents = jumps.compare(coarse, start, 3, generator())
+    parents = jumps.compare(coarse, start, coarse.valid, 3, generator())
     used = fine.valid.nonzero()[:100, 0]
     described = surroundings(fine, used) if narrow else fine.valid
     table = describe(fine, find_basis(fine, PATCH, 24, generator()), described)
-    return fine, jumps.refine(fine, table, parents, coarse, described), described, parents, coarse
+    return fine, jumps.refine(fine, table, parents, coarse, described, described), described, parents, coarse
 
 
 @pytest.mark.parametrize("narrow", [False, True])

@@ -37,7 +37,8 @@ class Job:
     """A checked task, the layers its result copies at full depth, and what the record says about both.
 
     values: the resolved flags, plain and JSON-able. notices: what the user should know, one line each. palette: the
-    colours (K, 3) in [0, 1] of the ids of a label guide.
+    colours (K, 3) in [0, 1] of the ids of a label guide. heal: may what is copied into a hole take on the light of its
+    place?
     """
 
     verb: str
@@ -48,3 +49,4 @@ class Job:
     values: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     palette: Tensor | None = None
+    heal: bool = False

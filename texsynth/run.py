@@ -19,6 +19,7 @@ from texsynth.image import Picture
 from texsynth.job import Input, Job, Layer
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
+from texsynth.solver import heal
 from texsynth.sources import Field
 from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Task
 from texsynth.verbs.inputs import top
@@ -84,7 +85,7 @@ def fit(job: Job, preset: Preset, given: Path | None = None, say: Say = silent) 
             raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
         return job
     device = job.task.device
-    loaded = {network: weights.load(network, tuple(wanted), given, say) for network, wanted in keys.items()}
+    loaded = weights.load({network: tuple(wanted) for network, wanted in keys.items()}, given, say)
     entries = tuple(Input(f"weights:{network}", read.name, read.sha256) for network, read in loaded.items())
     ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
     return replace(job, task=replace(job.task, weights=ready), inputs=(*job.inputs, *entries))
@@ -148,14 +149,39 @@ def _planes(layer: Layer) -> int:
 
 def _finish(canvas: Canvas, job: Job) -> tuple[Picture, dict[str, Picture], Field | None]:
     """The canvas at full size: what its field copies at full depth; its own colours where it has no field, or where a
-    later stage has moved them."""
+    later stage has moved them. Outside a hole everything is as it was given."""
     field = None if canvas.field is None else sources.enlarge(canvas.field, job.task)
-    maps = {} if field is None else {name: _copied(field, layer) for name, layer in job.maps.items()}
+    maps = {} if field is None else {name: _copied(field, layer, job.task.hole) for name, layer in job.maps.items()}
+    first = job.image.pictures[0]
     if field is None:
-        return _coloured(canvas.image, job, replace(job.image.pictures[0], alpha=None)), maps, None
-    copied = _copied(field, job.image)
-    moved = canvas.field is not None and not torch.equal(canvas.image, canvas.field.image())
-    return _coloured(canvas.image, job, copied) if moved else copied, maps, field
+        image = _coloured(canvas.image, job, replace(first, alpha=None))
+        return _filled(image, first, job.task.hole), maps, None
+    copied = _copied(field, job.image, job.task.hole)
+    if canvas.field is not None and not torch.equal(canvas.image, canvas.field.image()):
+        return _filled(_coloured(canvas.image, job, copied), first, job.task.hole), maps, field
+    return _healed(copied, field, job), maps, field
+
+
+def _filled(image: Picture, known: Picture, hole: Tensor | None) -> Picture:
+    """A picture with what was known of it, bit for bit; what was filled is opaque."""
+    if hole is None:
+        return image
+    alpha = image.alpha
+    if known.alpha is not None:
+        alpha = torch.where(hole, torch.ones_like(known.alpha) if alpha is None else alpha, known.alpha)
+    return replace(image, pixels=torch.where(hole, image.pixels, known.pixels), alpha=alpha)
+
+
+def _healed(copied: Picture, field: Field, job: Job) -> Picture:
+    """What was copied into a hole, in the light of its place where the job allows that."""
+    hole = job.task.hole
+    if hole is None or not job.heal or not hole.any():
+        return copied
+    change = heal.correction(field, hole).cpu() * top(job.image.pictures)
+    if copied.pixels.shape[1] == 1:
+        change = change.mean(1, keepdim=True)
+    lowest, highest = float(copied.pixels.min()), float(copied.pixels.max())  # no tone that the picture lacks
+    return replace(copied, pixels=torch.where(hole, (copied.pixels + change).clamp(lowest, highest), copied.pixels))
 
 
 def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
@@ -168,9 +194,10 @@ def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
     return replace(like, pixels=pixels * top(job.image.pictures))
 
 
-def _copied(field: Field, layer: Layer) -> Picture:
+def _copied(field: Field, layer: Layer, hole: Tensor | None) -> Picture:
     """One layer through the field, every value exact."""
     first = layer.pictures[0]
     pixels = sources.follow(field, [p.pixels for p in layer.pictures], layer.role)
     alphas = [p.alpha for p in layer.pictures if p.alpha is not None]  # all of them, or none
-    return replace(first, pixels=pixels, alpha=sources.follow(field, alphas, "data") if alphas else None)
+    made = replace(first, pixels=pixels, alpha=sources.follow(field, alphas, "data") if alphas else None)
+    return _filled(made, first, hole)

@@ -61,6 +61,10 @@ class Task:
 
     size: output (height, width). tile: does the output wrap in (y, x)? init: (1, 3, h, w) start image or
     None. max_memory: bytes that the run may take. weights: of each pretrained network that the preset needs, by name.
+    hole: (1, 1, h, w) bool, the pixels to make; all others are those of the first exemplar, which has the output's
+    size. None: all are made. start: (1, 2, h, w), the (y, x) in pixels of the first exemplar that each output pixel
+    starts from, NaN where that is left to the method. blend: (1, K, h, w), the share of each of the K exemplars at
+    every pixel, adding up to 1, for methods that mix exemplars; None: they are one source.
     """
 
     exemplars: tuple[Exemplar, ...]
@@ -71,6 +75,9 @@ class Task:
     max_memory: int = 6 << 30
     guides: tuple[Guide, ...] = ()
     weights: Mapping[str, Weights] = field(default_factory=dict)
+    hole: Tensor | None = None
+    start: Tensor | None = None
+    blend: Tensor | None = None
     level: float = 0  # halvings below full size
 
     def at(self, level: float, nearest: bool = False) -> Task:
@@ -87,6 +94,9 @@ class Task:
             size=(halved(self.size[0], level), halved(self.size[1], level)),
             init=None if self.init is None else shrink(self.init, level),
             guides=tuple(_shrink_guide(g, level) for g in self.guides),
+            hole=None if self.hole is None else _shrink_hole(self.hole, level),
+            start=None if self.start is None else _shrink_start(self.start, level),
+            blend=None if self.blend is None else shrink(self.blend, level),
         )
 
 
@@ -219,8 +229,25 @@ def _shrink(exemplar: Exemplar, level: float, nearest: bool) -> Exemplar:
     valid = exemplar.valid
     if valid is not None:  # a coarse pixel may be used where most of it may
         share = shrink(valid.float(), level)
-        valid = share >= min(0.5, float(share.max()))
+        valid = (share > 0) & (share >= min(0.5, float(share.max())))
     return replace(exemplar, image=shrink(exemplar.image, level, nearest), valid=valid)
+
+
+def _shrink_hole(hole: Tensor, level: float) -> Tensor:
+    """Every cell that the hole touches, so that what is known stays clean; where that would leave less than half of
+    what is known (scattered specks), every cell that is mostly hole."""
+    share = shrink(hole.float(), level)
+    touched = share > 0
+    return touched if float((~touched).float().mean()) > 0.5 * float((1 - share).mean()) else share >= 0.5
+
+
+def _shrink_start(start: Tensor, level: float) -> Tensor:
+    """The pointer of the pixel in the middle of each cell."""
+    h, w = start.shape[2:]
+    rows, columns = (
+        ((torch.arange(halved(n, level), device=start.device) + 0.5) * 2**level).long().clamp(max=n - 1) for n in (h, w)
+    )
+    return start[:, :, rows][:, :, :, columns] / 2**level
 
 
 def _shrink_guide(guide: Guide, level: float) -> Guide:

@@ -21,13 +21,14 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features import windows
-from texsynth.methods import _oriented
+from texsynth.methods import _mending, _oriented
+from texsynth.methods._mending import Brim
 from texsynth.solver import jumps, lattice, potential
 from texsynth.solver.align import align
 from texsynth.solver.blocks import largest_blocks
 from texsynth.solver.guide import Guiding, along, encode, joined, steer
 from texsynth.solver.quilt import Rules, Steer, quilt
-from texsynth.solver.space import Space, describe, find_basis, surroundings
+from texsynth.solver.space import Space, describe, find_basis, nearest, surroundings
 from texsynth.solver.sweep import sweep
 from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task, octaves
@@ -78,6 +79,7 @@ class Settings:
         default=2.5,
         metadata={"help": "factor on the distance of jumps to look-alikes", "min": 1.0, "max": 100.0},
     )
+    mend: float = setting(default=1.3, metadata={"help": "kappa inside a hole", "min": 1.0, "max": 100.0})
     align: int = setting(
         default=8, metadata={"help": "rounds of sliding whole pieces, per level", "min": 0, "max": 100}
     )
@@ -137,6 +139,7 @@ def begin(
         return _begin_oriented(task, canvas, settings, rng, say)
     atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
     basis = find_basis(atlas, settings.patch, settings.components, rng)
+    around = _mending.brim(task, atlas)
     past = _coarser(task, canvas)
     layout = past[1].layout if past else task.init if canvas is None else canvas.image
     rough = settings.layout[max(0, len(settings.layout) - 1 - int(level.scale))]
@@ -146,14 +149,22 @@ def begin(
     ]
     guiding = joined(parts)
     if past is None:
-        described, table = atlas.valid, describe(atlas, basis, atlas.valid)
-        field = _start(task, layout, guiding, atlas, basis, table, settings, rng, say)
-        similar = jumps.compare(atlas, table, settings.similar, rng)
+        field, described = _start(task, layout, guiding, around, atlas, basis, settings, rng, say), atlas.valid
     else:
-        field = align(double(past[0], atlas, task.size), settings.align, rng)
-        described = atlas.valid if task.guides else surroundings(atlas, field.index)
-        table = describe(atlas, basis, described)
-        similar = jumps.refine(atlas, table, past[1].jumps, past[1].atlas, described)
+        field = double(past[0], atlas, task.size)
+        field = field if around is None else around.settle(field)
+        field = align(field, settings.align, rng, None if around is None else around.known)
+        used = field.index if around is None else field.index[~around.known]
+        described = atlas.valid if task.guides else surroundings(atlas, used)
+    if around is not None:
+        atlas = around.guess(atlas, field)
+        field = replace(field, atlas=atlas)
+    asking = described if around is None else described | around.inside
+    table = describe(atlas, basis, asking)
+    if past is None:
+        similar = jumps.compare(atlas, table, asking, settings.similar, rng)
+    else:
+        similar = jumps.refine(atlas, table, past[1].jumps, past[1].atlas, asking, described)
     space = Space(atlas, basis, table, described, similar)
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
     proportion = 0.0 if task.guides else settings.proportion  # a target map has proportions of its own
@@ -163,7 +174,9 @@ def begin(
         assert before is not None
         psi = potential.ascend(psi, atlas, before.index, *colours)
         price = potential.prices(atlas, before.index, psi, described, proportion * SEAMS, settings.occurrence)
-        after = sweep(before, space, price, settings.kappa, guiding, rng)
+        known = None if around is None else around.known
+        kappa = settings.kappa if around is None else settings.mend
+        after = sweep(before, space, price, kappa, guiding, rng, known)
         return Canvas(after.image(), after, Memory(task.level, atlas, similar, psi, layout)), float(after.cost.mean())
 
     return Canvas(field.image(), field, Memory(task.level, atlas, similar, psi, layout)), step
@@ -199,14 +212,17 @@ def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, Memory] | None:
 
 
 def _start(
-    task: Task, layout: Tensor | None, guiding: Guiding | None, atlas: Atlas, basis: windows.Basis, table: Tensor,
-    settings: Settings, rng: torch.Generator, say: Say,
+    task: Task, layout: Tensor | None, guiding: Guiding | None, around: Brim | None, atlas: Atlas,
+    basis: windows.Basis, settings: Settings, rng: torch.Generator, say: Say,
 ) -> Field:  # fmt: skip
     """The first field: along a picture where there is one, else a quilt, steered by guides and by a lattice."""
     if layout is not None:
         resized = F.interpolate(layout.to(task.device), task.size, mode="bilinear", antialias=True)
-        index = _nearest(atlas, basis, table, resized)
-        return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
+        index = nearest(atlas, basis, describe(atlas, basis, atlas.valid), resized)
+        made = Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
+        return made if around is None else around.settle(made)
+    if around is not None:
+        return _mending.start(task, guiding, around, atlas, basis, settings, rng)
     lattice = _steer(task, atlas, settings, say)
     block = (settings.guided if task.guides else settings.block) * min(min(size) for size in atlas.exemplars)
     if lattice is not None:  # what the lattice keeps in step needs no large pieces, and varies more with small ones
@@ -221,17 +237,6 @@ def _start(
         rules = Rules(settings.spread, proportion, settings.tries, tuple(guide for guide in guides if guide))
         index = quilt(atlas, blocks, task.size, task.tile, rules, settings.starts, rng)
     return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
-
-
-def _nearest(atlas: Atlas, basis: windows.Basis, table: Tensor, image: Tensor) -> Tensor:
-    """The source pixel whose window is nearest to that of each pixel of (1, 3, h, w), as (h, w)."""
-    margin = basis.patch // 2
-    usable = atlas.valid.nonzero()[:, 0]
-    keys = table[usable]
-    norms = (keys**2).sum(1)
-    query = basis.describe(F.pad(image, (margin,) * 4, mode="replicate"))
-    picks = [(norms - 2 * some @ keys.T).argmin(1) for some in query.split(1024)]
-    return usable[torch.cat(picks)].view(*image.shape[2:])
 
 
 def _steer(task: Task, atlas: Atlas, settings: Settings, say: Say) -> Steer | None:

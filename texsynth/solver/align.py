@@ -16,14 +16,15 @@ from texsynth.solver.cuts import meet
 from texsynth.sources import Field
 
 
-def align(field: Field, rounds: int, rng: torch.Generator) -> Field:
-    """`rounds` times, every other piece (at random) takes the best of the nine shifts for its seams."""
+def align(field: Field, rounds: int, rng: torch.Generator, known: Tensor | None = None) -> Field:
+    """`rounds` times, every other piece (at random) takes the best of the nine shifts for its seams. known: (h, w)
+    bool, pixels that must stay, and with them their pieces."""
     for _ in range(rounds):
-        field = _slide(field, rng)
+        field = _slide(field, rng, known)
     return field
 
 
-def _slide(field: Field, rng: torch.Generator) -> Field:
+def _slide(field: Field, rng: torch.Generator, known: Tensor | None) -> Field:
     atlas, index = field.atlas, field.index
     device = index.device
     rows = torch.arange(index.shape[0], device=device)[:, None]
@@ -41,7 +42,8 @@ def _slide(field: Field, rng: torch.Generator) -> Field:
     move[(torch.rand(count, generator=rng) < 0.5).to(device)] = 0
     moved = index + move[labels]
     blocked = torch.zeros(count, dtype=torch.bool, device=device)
-    blocked[labels[~atlas.valid[moved]]] = True
+    stuck = ~atlas.valid[moved]
+    blocked[labels[stuck if known is None else stuck | known]] = True
     return replace(field, index=torch.where(blocked[labels], index, moved))
 
 

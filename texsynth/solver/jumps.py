@@ -14,10 +14,11 @@ KEYS = 4096  # source pixels that the coarsest level compares with; more are sam
 APART = 3  # pixels: what lies closer is no jump
 
 
-def compare(atlas: Atlas, table: Tensor, count: int, rng: torch.Generator, chunk: int = 1024) -> Tensor:
-    """Nearest descriptors of every source pixel, none near the pixel itself nor near another pick.
+def compare(atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: torch.Generator, chunk: int = 1024) -> Tensor:
+    """Nearest valid descriptors of every source pixel that is `asking`, (N,) bool, none near the pixel itself nor near
+    another pick.
 
-    table: (N, D) -> (N, count) int32 flat indices; pixels that may not be copied point to themselves.
+    table: (N, D) -> (N, count) int32 flat indices; all other pixels point to themselves.
     """
     usable = atlas.valid.nonzero()[:, 0]
     keys = usable[torch.randperm(len(usable), generator=rng)[:KEYS].to(usable.device)]
@@ -25,7 +26,7 @@ def compare(atlas: Atlas, table: Tensor, count: int, rng: torch.Generator, chunk
     norms = (there**2).sum(1)
     out = torch.arange(len(table), dtype=torch.int32, device=table.device)[:, None].repeat(1, count)
     at = _places(atlas, keys)
-    for some in usable.split(chunk):
+    for some in asking.nonzero()[:, 0].split(chunk):
         distance = norms - 2 * table[some] @ there.T
         distance[torch.cdist(_places(atlas, some), at, p=torch.inf) < APART] = torch.inf
         for k in range(count):
@@ -36,17 +37,17 @@ def compare(atlas: Atlas, table: Tensor, count: int, rng: torch.Generator, chunk
 
 
 def refine(
-    atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, described: Tensor, chunk: int = 16384
+    atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, asking: Tensor, described: Tensor, chunk: int = 16384
 ) -> Tensor:
     """One level finer: every parent's picks, doubled, and the best of the 3 x 3 places round each.
 
-    described: (N,) bool, the pixels that have a descriptor; the others get no jumps and are none.
+    asking: (N,) bool, the pixels that get jumps; described: (N,) bool, those that may be jumped to.
     (Nc, count) -> (N, count) int32.
     """
     count = parents.shape[1]
     out = torch.arange(len(table), dtype=torch.int32, device=table.device)[:, None].repeat(1, count)
     shifts = [dy * atlas.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    for some in described.nonzero()[:, 0].split(chunk):
+    for some in asking.nonzero()[:, 0].split(chunk):
         plane, y, x = atlas.split(some)
         parent = coarse.join(plane, y // 2, x // 2)
         query = table[some]

@@ -97,10 +97,10 @@ def lay(
 def _place(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules, rng: torch.Generator) -> None:
     """Put one block at each of `top` (B, 2), none of which touch each other."""
     side = blocks.side
-    cells = _cells_of(made, top, side)
+    cells = cells_of(made, top, side)
     old, mask = made.index[cells], made.painted[cells]
-    prior = _prior(made, atlas, blocks, top, rules)
-    score = _mismatch(blocks, old, mask) + prior
+    prior = prior_of(made, atlas, blocks, top, rules)
+    score = mismatch(blocks, old, mask) + prior
     score += JITTER * torch.rand(score.shape, generator=rng).to(top.device)
     best = score.topk(min(rules.tries, score.shape[1]), largest=False).indices  # (B, T)
     new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, side^2)
@@ -118,7 +118,7 @@ def _place(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules,
     made.cost += float(cost.gather(1, pick).mean()) * len(top) * side**2 / made.index.numel()
 
 
-def _prior(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules) -> Tensor:
+def prior_of(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules) -> Tensor:
     """Price of every block at every place before anything is matched, (B, n)."""
     use = _use(made, atlas, blocks, top)
     prior = rules.spread * torch.stack([row[blocks.seen].mean(1) for row in use])
@@ -128,7 +128,7 @@ def _prior(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules)
     return prior
 
 
-def _mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
+def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
     """Mean squared difference of every source block to what is painted, (B, side^2) -> (B, n)."""
     w = weight.repeat_interleave(3, 1).float()
     o = blocks.colours[old].flatten(1)
@@ -164,7 +164,7 @@ def _borders(made: Quilt, top: Tensor, side: int) -> Tensor:
     return torch.stack(ends, 1)
 
 
-def _cells_of(made: Quilt, top: Tensor, side: int) -> Tensor:
+def cells_of(made: Quilt, top: Tensor, side: int) -> Tensor:
     """Flat canvas cells (B, side^2) of the blocks at `top`."""
     span = torch.arange(side, device=top.device)
     rows, cols = (top[:, :1] + span) % made.h, (top[:, 1:] + span) % made.w

@@ -65,3 +65,14 @@ def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
             part = pictures[plane : plane + 1, :, top - half : bottom + half, left - half : right + half]
             places[plane, top:bottom, left:right] = basis.describe(part).view(bottom - top, right - left, -1)
     return table
+
+
+def nearest(atlas: Atlas, basis: Basis, table: Tensor, image: Tensor) -> Tensor:
+    """The source pixel whose window is nearest to that of each pixel of (1, 3, h, w), as (h, w)."""
+    margin = basis.patch // 2
+    usable = atlas.valid.nonzero()[:, 0]
+    keys = table[usable]
+    norms = (keys**2).sum(1)
+    query = basis.describe(F.pad(image, (margin,) * 4, mode="replicate"))
+    picks = [(norms - 2 * some @ keys.T).argmin(1) for some in query.split(1024)]
+    return usable[torch.cat(picks)].view(*image.shape[2:])

@@ -30,9 +30,11 @@ def sweep(
     kappa: float,
     guiding: Guiding | None = None,
     rng: torch.Generator | None = None,
+    known: Tensor | None = None,
 ) -> Field:
     """One pass. price: (N,) of copying from each source pixel, infinite where that is not allowed; kappa: factor on the
-    distance of jumps; guiding: what else each pixel should come from; pixels that could do better by it are tried too.
+    distance of jumps; guiding: what else each pixel should come from; pixels that could do better by it are tried too;
+    known: (h, w) bool, pixels that stay.
     Distances are relative to the variance of the exemplar's windows."""
     index, cost = field.index.clone(), torch.zeros_like(field.cost)
     patch = space.basis.patch
@@ -43,6 +45,8 @@ def sweep(
         active |= guiding.price(index) > UNMET
         usable = price.isfinite().nonzero()[:, 0]
         draws = usable[torch.randint(len(usable), (DRAWS,), generator=rng).to(index.device)]
+    if known is not None:
+        active &= ~known
     rows = max(1, STRIP // field.size[1])
     for top in range(0, field.size[0], rows):
         here = active[top : top + rows].flatten().nonzero()[:, 0]
@@ -63,10 +67,22 @@ def sweep(
             guides = None if guiding is None else guiding.at(top * field.size[1] + some)
             priced = partial(_price, price, guides)
             fresh = [] if guides is None or len(draws) == 0 else guides.fitting(draws)
+            if known is not None:
+                fresh += _from_afar(strip, some // field.size[1], some % field.size[1], space)
             flat[0][some], flat[1][some] = _choose(
                 windows[some], flat[0][some], [a[some] for a in around], fresh, space, priced, kappa
             )
     return Field(index, cost, field.atlas, field.tile)
+
+
+def _from_afar(strip: Tensor, y: Tensor, x: Tensor, space: Space) -> list[Tensor]:
+    """What look-alikes of pixels half a window away continue to: at the brim of a hole those see what is known."""
+    reach, out = space.basis.patch // 2, []
+    for dy, dx in NEIGHBOURS:
+        there = space.jumps[strip[y + reach + dy * reach, x + reach + dx * reach]].long()
+        continued = there - (dy * space.atlas.row + dx) * reach
+        out += list(continued.clamp_(0, len(space.described) - 1).unbind(1))
+    return out
 
 
 def _price(price: Tensor, guides: Guiding | None, candidate: Tensor, some: Tensor) -> Tensor:

@@ -1,0 +1,68 @@
+"""A start for the field inside a hole: large pieces that continue what is known around it.
+
+Pieces are taken whole (Efros & Freeman 2001), each where at least half of it is known already and as much as possible
+is not (in the spirit of the order of Criminisi et al. 2004), so that a piece sees both sides of a narrow hole at once.
+It is chosen by its squared difference to what surrounds the part that it fills; the passes of the solver then move its
+seams.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.holes import grow
+from texsynth.solver.blocks import Blocks
+from texsynth.solver.quilt import JITTER, Quilt, Rules, cells_of, mismatch, prior_of
+from texsynth.sources import Atlas
+
+CONTEXT = 0.5  # of a piece that is known before it is laid, where that can be had
+
+
+def thickness(hole: Tensor, tile: tuple[bool, bool]) -> int:
+    """Twice the distance from the innermost pixel of a hole (h, w) to what is known."""
+    known, steps = ~hole[None, None], 0
+    while known.any() and not known.all():
+        known, steps = grow(known, 1, tile), steps + 1
+    return 2 * steps
+
+
+def fill(
+    atlas: Atlas, blocks: Blocks, index: Tensor, hole: Tensor, tile: tuple[bool, bool], rules: Rules,
+    rng: torch.Generator,
+) -> Tensor:  # fmt: skip
+    """`index` (h, w) with new pointers in the `hole` (h, w); blocks are no larger than the canvas."""
+    h, w = index.shape
+    psi = torch.zeros(atlas.homes, device=index.device)
+    made = Quilt(h, w, tile, index.flatten().clone(), ~hole.flatten(), psi)
+    while not made.painted.all():
+        top = _next(made, blocks.side, rng)
+        _lay(made, atlas, blocks, top, rules, rng)
+    return made.index.view(h, w)
+
+
+def _next(made: Quilt, side: int, rng: torch.Generator) -> Tensor:
+    """Where the next piece goes: (1, 2)."""
+    empty = (~made.painted).view(1, 1, made.h, made.w).float()
+    for dim, wraps in enumerate(made.wraps):
+        if wraps:
+            empty = torch.cat([empty, empty.narrow(2 + dim, 0, side - 1)], 2 + dim)
+    new = (F.avg_pool2d(empty, side, stride=1)[0, 0]).to(made.index.device)
+    worth = torch.where(new <= 1 - CONTEXT, new, 1e-3 * (1 - new)) * (new > 1e-9)
+    worth = worth * (1 + 0.05 * torch.rand(worth.shape, generator=rng).to(worth))
+    at = int(worth.argmax())
+    return torch.tensor([[at // worth.shape[1], at % worth.shape[1]]], device=made.index.device)
+
+
+def _lay(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules, rng: torch.Generator) -> None:
+    """Fill what is empty under one piece."""
+    side = blocks.side
+    cells = cells_of(made, top, side)
+    old, painted = made.index[cells], made.painted[cells]
+    near = grow(~painted.view(1, 1, side, side), blocks.overlap).flatten(1)
+    score = mismatch(blocks, old, (painted & near)) + prior_of(made, atlas, blocks, top, rules)
+    score += JITTER * torch.rand(score.shape, generator=rng).to(top.device)
+    new = blocks.corners[score.argmin(1)][:, None] + blocks.inner
+    made.index[cells[~painted]] = new[~painted]
+    made.painted[cells.flatten()] = True
