@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,8 +34,14 @@ def array(name: str) -> np.ndarray:
     return image.to_array(image.read(name))
 
 
+def palette(pixels: np.ndarray) -> set[tuple[int, ...]]:
+    """All colours among pixels, (N, C), (H, W, C) or grey (N,)."""
+    return {tuple(colour) for colour in pixels.reshape(-1, 1 if pixels.ndim == 1 else pixels.shape[-1])}
+
+
 Texsynth = Callable[..., Ran]
 Picture = Callable[..., np.ndarray]
+Draw = Callable[..., np.ndarray]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -50,6 +58,8 @@ def steady(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     (folder / "steady.yaml").write_text("description: For tests.\nmethod: steady\n")
     (folder / "steady-draft.yaml").write_text("description: Quicker.\nmethod: steady\npasses: [1, 1]\n")
     (folder / "afloat.yaml").write_text("description: No field.\nmethod: afloat\n")
+    (folder / "obedient.yaml").write_text("description: Follows guides and shares.\nmethod: obedient\n")
+    (folder / "mixture.yaml").write_text("description: Mixes.\nmethod: mixture\n")
     (folder / "other.yaml").write_text("description: Two.\nstages:\n- method: steady\n- {method: steady, patch: 7}\n")
     monkeypatch.setattr(preset, "folder", lambda: folder)
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(FAKES)])
@@ -104,3 +114,31 @@ def picture(tmp_path: Path) -> Picture:
         return array
 
     return make
+
+
+@pytest.fixture
+def draw(tmp_path: Path) -> Draw:
+    """Write an array as a picture; gives it back."""
+
+    def make(name: str, values: np.ndarray) -> np.ndarray:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        image.write(path, image.from_array(values))
+        return values
+
+    return make
+
+
+@pytest.fixture
+def examples(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[list[str]]]:
+    """The commands at the end of a verb's help, in words, with samples/ where they look for it."""
+
+    def read(verb: str) -> list[list[str]]:
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("TERMINAL_WIDTH", "200")
+        Path("samples").symlink_to(Path(__file__).parent.parent / "samples")
+        shown = texsynth(verb, "--help").out.split("Examples:")[1]
+        lines = [" ".join(part.split()) for part in re.split(r"\n\s*\n", shown)]
+        return [shlex.split(line) for line in lines if line]
+
+    return read

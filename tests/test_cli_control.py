@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Picture, Ran, Texsynth, array
+from conftest import Draw, Picture, Ran, Texsynth, array
 
 from texsynth import image
 from texsynth.verbs import guides
 
 Refused = Callable[..., str]
-Draw = Callable[..., np.ndarray]
 OBEY = ("-p", "obedient", "-q")
 RED, GREEN, BLUE = (255, 0, 0), (0, 128, 0), (0, 0, 255)
-
-
-@pytest.fixture(autouse=True)
-def obedient(steady: Path) -> None:
-    (steady / "obedient.yaml").write_text("description: For tests.\nmethod: obedient\n")
-
-
-@pytest.fixture
-def draw(tmp_path: Path) -> Draw:
-    """Write an array as a picture; gives it back."""
-
-    def make(name: str, values: np.ndarray) -> np.ndarray:
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True, parents=True)
-        image.write(path, image.from_array(values))
-        return values
-
-    return make
 
 
 def ramp(height: int = 16, width: int = 16, down: bool = False) -> np.ndarray:
@@ -702,10 +682,8 @@ def test_label_exemplars_make_one_picture(refused: Refused, draw: Draw) -> None:
     assert "--label-exemplar: 2 given for 1 exemplar(s)" in refused(2, "control", *words, "-o", "out/")
 
 
-def test_help_ends_with_examples_that_run(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("TERMINAL_WIDTH", "200")
-    (Path() / "samples").symlink_to(Path(__file__).parent.parent / "samples")
+def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable[[str], list[list[str]]]) -> None:
+    commands = examples("control")
     shown = texsynth("control", "--help").out
     assert "─ Guides ─" in shown
     for name, weight in (
@@ -714,8 +692,6 @@ def test_help_ends_with_examples_that_run(texsynth: Texsynth, monkeypatch: pytes
         ("labels", guides.LABELS),
     ):
         assert re.search(rf"--{name}-weight .*Default: {weight:g}\.", shown)
-    examples = [" ".join(part.split()) for part in re.split(r"\n\s*\n", shown.split("Examples:")[1])]
-    commands = [shlex.split(line) for line in examples if line]
     assert {words[1] for words in commands} == {"guide", "control"}
     assert sum(words[1] == "control" for words in commands) == 4
     for words in commands:

@@ -15,10 +15,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Lowest first. A module may import modules of its own layer and of those below it, never of those above.
 LAYERS = (
-    ("task", "image", "codecs", "errors", "light", "machine", "settings", "weights", "download"),
+    (
+        *("task", "image", "codecs", "errors", "holes", "light", "machine", "settings"),
+        *("networks", "weights", "classes", "download"),
+    ),
     ("losses", "features", "objective", "sources", "solver", "guidance", "metrics"),
     ("methods", "loop"),
-    ("preset", "job", "verbs", "run", "save", "record", "report"),
+    ("preset", "job", "verbs", "run", "check", "save", "record", "report"),
     ("api", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -8,18 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Texsynth, array
-from networks import random_vgg
+from networks import random_resnet50, random_vgg
 from pictures import spots
 
 from texsynth import image, preset
 
 SHIPPED = sorted(path.stem for path in preset.folder().glob("*.yaml"))
-DEEP = {"guided-correspondence-paper"}  # names a layer that a file may lack
+DEEP = {"edit-paper", "guided-correspondence-paper"}  # names a layer that a file may lack
 
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_vgg(tmp_path_factory.mktemp("weights") / "vgg19.safetensors")
+    """VGG-19; a ResNet-50 is beside it."""
+    folder = tmp_path_factory.mktemp("weights")
+    random_resnet50(folder / "resnet50.safetensors")
+    return random_vgg(folder / "vgg19.safetensors")
 
 
 WRITTEN = pytest.mark.usefixtures("exemplar")
@@ -27,7 +30,7 @@ WRITTEN = pytest.mark.usefixtures("exemplar")
 
 @pytest.fixture
 def exemplar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Path) -> np.ndarray:
-    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(network))
+    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(network.parent))
     image.write(tmp_path / "a.png", image.Picture(spots(32, 32)))
     return image.to_array(image.read(tmp_path / "a.png"))
 
@@ -71,7 +74,7 @@ def test_a_missing_layer_is_told_before_the_run(
     said = refused(5, *words(name))
     assert "relu4_1" in said and "relu3_4" in said and "--set layers=" in said
     assert not Path("o.png").exists()
-    ran = texsynth(*words(name), "--set", "layers=relu2_1,relu3_1", "-q")
+    ran = texsynth(*words(name), "--set", "correspondence.layers=relu2_1,relu3_1", "-q")
     assert ran.code == 0
     assert array("o.png").shape == exemplar.shape
 

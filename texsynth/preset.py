@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # task imports torch, and `presets list` must answer before t
     from texsynth.task import Preset
 
 DEFAULT = "guided-correspondence"
+BARYCENTER = {"transport": "barycenter", "mosaic": DEFAULT}  # the default of each of its modes
 QUALITIES = {"draft": "-draft", "normal": "", "high": "-high"}
 
 
@@ -88,13 +89,15 @@ def resolve(
     preset: str | None = None,
     quality: str | None = None,
     values: Mapping[str, Any] = MappingProxyType({}),
+    default: str = DEFAULT,
 ) -> Preset:
-    """The preset that the flags ask for. `--method X` is the preset X; raises UsageError."""
+    """The preset that the flags ask for, `default` where they name none. `--method X` is the preset X; raises
+    UsageError."""
     if method is not None and method not in names():
         raise UsageError(f"--method {method!r} is not known{settings.suggestion(method, names())}")
     if method is not None and preset is not None and not _belongs(preset, method):
         raise UsageError(f"--preset {preset} is not of --method {method}; give one of the two")
-    name = preset or method or DEFAULT
+    name = preset or method or default
     if quality is not None:
         name = _graded(name, quality)
     return build(find(name).stem, read(name), values)

@@ -19,7 +19,7 @@ from texsynth.job import Input, Job
 from texsynth.task import Preset
 
 NEEDED = {"verb": str, "preset": dict, "seed": int, "size": str, "tile": str, "inputs": list}
-GUIDES = {  # what a run of control stores beside its maps; any of it may be left out
+GUIDES = {
     "progression": list,
     "progression_weight": float,
     "reverse": bool,
@@ -33,6 +33,10 @@ GUIDES = {  # what a run of control stores beside its maps; any of it may be lef
     "labels_weight": float,
     "label_colours": list,
 }
+INPAINT = {"mask_invert": bool, "make_tileable": str, "band": int, "extend": str, "exact_copies": bool}
+BARYCENTER = {"blend": list, "steps": int, "mode": str}
+# Where a verb stores the values of its own options, and of which types they are; any may be left out.
+OWN = {"control": ("guides", GUIDES), "inpaint": ("inpaint", INPAINT), "barycenter": ("barycenter", BARYCENTER)}
 INPUT_KEYS = {field.name for field in fields(Input)}
 
 
@@ -110,10 +114,11 @@ def _whole(record: Mapping[str, Any]) -> bool:
     if not all(isinstance(record.get(key), kind) for key, kind in NEEDED.items()):
         return False
     stages = record["preset"].get("stages")
-    guides = record.get("guides", {} if record["verb"] != "control" else None)
+    key, kinds = OWN.get(record["verb"], ("", {}))
+    own = record.get(key) if kinds else {}
     return (
-        isinstance(guides, dict)
-        and all(guides.get(name) is None or isinstance(guides[name], kind) for name, kind in GUIDES.items())
+        isinstance(own, dict)
+        and all(own.get(name) is None or isinstance(own[name], kind) for name, kind in kinds.items())
         and all(isinstance(entry, dict) and entry.keys() == INPUT_KEYS for entry in record["inputs"])
         and isinstance(record["preset"].get("name"), str)
         and isinstance(stages, list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,20 @@ from texsynth.run import Result
 from texsynth.sources import Field, coordinates
 
 LOSSLESS = (".png", ".tif", ".tiff")
+PREVIEW_FILES = {"preview": ".png"}
 FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
 
 
-def paths(out: Path, maps: Mapping[str, Picture], save_field: bool) -> dict[str, Path]:
-    """Every file of a result, by what it is: the maps, the field's files, and the image itself last.
+def paths(out: Path, maps: Mapping[str, Picture], save_field: bool, preview: bool = False) -> dict[str, Path]:
+    """Every file of a result, by what it is: the maps, the field's files, the preview, and the image itself last.
 
     A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or a TIFF for floats.
     """
     suffixes = {name: _suffix(out.suffix.lower(), picture.depth) for name, picture in maps.items()}
-    if save_field:
-        if taken := sorted(suffixes.keys() & FIELD_FILES.keys()):
-            raise UsageError(f"--map {taken[0]}: --save-field writes a file of that name; call the map something else")
-        suffixes |= FIELD_FILES
+    for flag, given, files in (("--save-field", save_field, FIELD_FILES), ("--preview", preview, PREVIEW_FILES)):
+        if given and (taken := sorted(suffixes.keys() & files.keys())):
+            raise UsageError(f"--map {taken[0]}: {flag} writes a file of that name; call the map something else")
+        suffixes |= files if given else {}
     named = {name: out.with_name(f"{out.stem}_{name}{suffix}") for name, suffix in suffixes.items()}
     return {**named, "image": out}
 
@@ -42,13 +44,14 @@ def save(
     metadata: bool = True,
     save_field: bool = False,
     drawings: Mapping[Path, Picture] | None = None,
+    preview: bool = False,
 ) -> tuple[dict[str, Path], list[str]]:
     """Write a result, each file whole or not at all; give the files by name, and notices.
 
-    drawings: further pictures and where they go. Raises UsageError for a format that cannot be written, ResourceError
-    for a full disk.
+    drawings: further pictures and where they go. preview: also the result repeated 2 x 2. Raises UsageError for a
+    format that cannot be written, ResourceError for a full disk.
     """
-    files = paths(out, result.maps, save_field and result.field is not None)
+    files = paths(out, result.maps, save_field and result.field is not None, preview)
     notices = []
     for path, picture in (drawings or {}).items():
         notices += image.write(path, picture)
@@ -60,8 +63,17 @@ def save(
         for name, tensor in _field_pictures(result.field).items():
             notices += image.write(files[name], Picture(tensor))
         write_field(files["field"], result.field)
+    if preview:
+        notices += image.write(files["preview"], repeated(result.image))
     notices += image.write(out, result.image, metadata=dict(result.record) if metadata else None)
     return files, notices
+
+
+def repeated(picture: Picture) -> Picture:
+    """A picture 2 x 2 times, to see how it goes on across its borders; floats become 16 bits, which PNG holds."""
+    alpha = None if picture.alpha is None else picture.alpha.repeat(1, 1, 2, 2)
+    depth = "uint16" if picture.depth.startswith("float") else picture.depth
+    return replace(picture, pixels=picture.pixels.repeat(1, 1, 2, 2), alpha=alpha, depth=depth)
 
 
 def write_field(path: Path, field: Field) -> None:

@@ -32,7 +32,10 @@ def begin(task, canvas, level, settings, rng, say):
             raise KeyboardInterrupt
         return canvas, settings.value
 
-    return Canvas(torch.full((1, 3, *task.size), settings.value), canvas and canvas.field), step
+    image = torch.full((1, 3, *task.size), settings.value)
+    if task.hole is not None:
+        image = torch.where(task.hole, image, task.exemplars[0].image)
+    return Canvas(image, canvas and canvas.field), step
 
 
 def estimate(task, settings):

@@ -1,10 +1,11 @@
-"""A method for tests that knows nothing but guides: each pixel is the source pixel that meets all of them best."""
+"""A method for tests that knows nothing but guides and shares: each pixel is the source pixel that meets them best."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+from texsynth.methods._known import known
 
 from texsynth.sources import Field, build_atlas
 from texsynth.task import Canvas, Estimate, Level
@@ -32,7 +33,10 @@ def begin(task, canvas, level, settings, rng, say):
     for guide in task.guides:
         flat = torch.cat([values[0].flatten(1) for values in guide.sources], 1)[:, rank]  # (C, N)
         total += guide.weight * _distance(guide.distance, guide.target[0].flatten(1).T[:, :, None], flat)
-    made = Field(total.argmin(1).view(task.size), torch.zeros(task.size), atlas, task.tile)
+    if task.blend is not None:  # from the exemplar of the largest share, whatever the guides
+        plane = atlas.split(torch.arange(len(rank)))[0]
+        total -= 1e6 * task.blend[0].flatten(1).T[:, plane]
+    made = Field(known(task, atlas, total.argmin(1).view(task.size)), torch.zeros(task.size), atlas, task.tile)
     return Canvas(made.image(), made), lambda canvas: (canvas, 0.0)
 
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import torch
+from texsynth.methods._known import known
 
 from texsynth.sources import Field, build_atlas
 from texsynth.task import Canvas, Estimate, Level
@@ -41,7 +42,7 @@ def begin(task, canvas, level, settings, rng, say):
     atlas = build_atlas(task, ("none", "flip-x"), 1)
     usable = atlas.valid.nonzero()[:, 0]
     index = usable[torch.randint(len(usable), task.size, generator=rng)]
-    made = Field(index, torch.full(task.size, 0.25), atlas, task.tile)
+    made = Field(known(task, atlas, index), torch.full(task.size, 0.25), atlas, task.tile)
     taken = 0
 
     def step(canvas):

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from texsynth.cli import control, doctor, failure, guide, presets, synthesize, weights
+from texsynth.cli import barycenter, control, doctor, failure, guide, inpaint, presets, synthesize, weights
 
 app = typer.Typer(
     name="texsynth",
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 app.command(epilog=synthesize.EXAMPLES)(synthesize.synthesize)
 app.command(epilog=control.EXAMPLES)(control.control)
+app.command(epilog=inpaint.EXAMPLES)(inpaint.inpaint)
+app.command(epilog=barycenter.EXAMPLES)(barycenter.barycenter)
 app.add_typer(guide.app, name="guide")
 app.add_typer(presets.app, name="presets")
 app.add_typer(weights.app, name="weights")

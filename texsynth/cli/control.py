@@ -94,7 +94,7 @@ def control(
     common: Common,
 ) -> int:
     """Make more of a texture, steered by maps: how far along, in which direction, or which part goes where."""
-    from texsynth.cli import execute, steering  # bring torch, which --help and completion do without
+    from texsynth.cli import command, execute, steering  # bring torch, which --help and completion do without
     from texsynth.verbs import control as verb
 
     colours, files = _label_exemplars(label_exemplar or [])
@@ -124,7 +124,7 @@ def control(
         own = known.request(item, common.seed or 0)
         return verb.build(verb.Request(item.sources, **execute.request(item, common), **own))
 
-    return execute.execute("control", files or exemplars or [], common, build, known.reads, save_guides)
+    return execute.execute("control", files or exemplars or [], common, build, command.Extras(known.reads, save_guides))
 
 
 def _pair(files: tuple[str, str] | None, flag: str) -> tuple[list[str], str] | None:

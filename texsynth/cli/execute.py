@@ -4,90 +4,41 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from texsynth import machine, record, run, save
+from texsynth import check, machine, record, run, save
 from texsynth.cli import existing, failure, messages, plan, replay
+from texsynth.cli.command import Build, Command, Extras, picked
 from texsynth.cli.options import Common
 from texsynth.cli.plan import Item
 from texsynth.errors import BatchError, UsageError
 from texsynth.job import Job
-from texsynth.methods import method
 from texsynth.report import guides
 from texsynth.run import Result
-from texsynth.task import Preset
 
-Build = Callable[[Item, Common], Job]
+PLAIN = Extras()
 Entry = dict[str, Any]  # one run, as --json tells it
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command line, resolved: what all of its runs share."""
-
-    verb: str
-    common: Common
-    preset: Preset
-    build: Build
-    talk: messages.Talk
-    plan: plan.Plan
-    inputs: set[Path]  # never written
-    guides: Path | None  # the folder of --save-guides
-
-    @property
-    def seeds(self) -> range:
-        first = self.common.seed or 0
-        return range(first, first + self.common.variations)
-
-    def page(self, out: Path) -> Path | None:
-        """The report on `out`; with several outputs each has its own."""
-        page = self.common.report
-        return page.with_name(f"{page.stem}_{out.stem}{page.suffix}") if page and self.several else page
-
-    def drawings(self, job: Job, out: Path) -> dict[str, Path]:
-        """Where each drawing of the guides of `out` goes, by its name; with several outputs each has its own."""
-        if self.guides is None:
-            return {}
-        copies = any(method(stage.method).COPIES for stage in self.preset.stages)
-        start = f"{out.stem}_" if self.several else ""
-        return {name: self.guides / f"{start}{name}.png" for name in guides.names(job, copies)}
-
-    @property
-    def several(self) -> bool:
-        """Will there be more than one output?"""
-        return len(self.plan.items) > 1 or (self.common.variations > 1 and self.common.pick is None)
-
-    def records(self, job: Job, number: int) -> list[dict[str, Any]]:
-        """The records that output `number` may carry: one, or one for each seed that could be picked."""
-        if self.common.pick is None:
-            return [record.describe(job, self.preset, self.seeds[number])]
-        return [_picked(record.describe(job, self.preset, seed), len(self.seeds)) for seed in self.seeds]
-
-
-def execute(
-    verb: str, arguments: list[str], common: Common, build: Build,
-    reads: Sequence[str] = (), save_guides: Path | None = None,
-) -> int:  # fmt: skip
-    """Run a verb to its exit code; raises TexsynthError.
-
-    reads: the files that its own options name. save_guides: the folder to draw its guides into.
-    """
+def execute(verb: str, arguments: list[str], common: Common, build: Build, extras: Extras = PLAIN) -> int:
+    """Run a verb to its exit code; raises TexsynthError."""
     machine.use_threads(common.threads)
     machine.reuse_memory()
-    given = replay.given(verb, arguments, common)
+    given = replay.given(verb, arguments, common, extras.preset)
+    extras.fits(given.preset)
     common = given.common
     todo = plan.plan(given.arguments, common.output, verb)
     if todo.batch and common.repeat is not None:
         raise UsageError("--from repeats one run, so -o must be a file, not a folder")
-    inputs = existing.read_by(todo, common, reads)
+    inputs = existing.read_by(todo, common, extras.reads)
     existing.check_pictures(todo, inputs, common)
     if todo.batch and not common.dry_run:
         plan.make_folder(todo)
-    command = Command(verb, common, given.preset, build, messages.talk(common), todo, inputs, save_guides)
+    command = Command(verb, common, given.preset, build, messages.talk(common), todo, inputs, extras)
     for notice in todo.notices:
         command.talk.note(notice)
     done: list[Entry] = []
@@ -156,13 +107,13 @@ def _item(command: Command, item: Item) -> Iterator[Entry]:
     talk.say(f"preset {command.preset.name} on {job.task.device}, about {_cost(cost.memory, cost.seconds)}")
     for number, out in enumerate(outs):
         drawings = list(command.drawings(job, out).values())
-        files = [*existing.files_of(job, out, common), *drawings]
+        files = existing.files_of(job, out, common, command.extras.preview)
         if (common.skip_existing and out.exists()) or (
-            common.update and existing.unchanged(files, out, command.records(job, number))
+            common.update and existing.unchanged([*files, *drawings], out, command.records(job, number))
         ):
             yield _kept(command, out)
             continue
-        existing.check_files(job, out, command.page(out), drawings, command.inputs, common)
+        existing.check_files(job, out, files, command.page(out), drawings, command.inputs, common)
         if common.dry_run:
             yield _planned(command, job, out, number)
             continue
@@ -195,11 +146,7 @@ def _best(command: Command, job: Job, out: Path) -> Result:
     if best is None:
         raise KeyboardInterrupt
     unfinished = {"interrupted": True} if stopped else {}
-    return replace(best, record=_picked(best.record, len(command.seeds)) | unfinished, interrupted=stopped)
-
-
-def _picked(stored: Mapping[str, Any], candidates: int) -> dict[str, Any]:
-    return {**stored, "picked_from": candidates}
+    return replace(best, record=picked(best.record, len(command.seeds)) | unfinished, interrupted=stopped)
 
 
 def _finish(command: Command, job: Job, out: Path, result: Result) -> Entry:
@@ -208,7 +155,8 @@ def _finish(command: Command, job: Job, out: Path, result: Result) -> Entry:
     where = command.drawings(job, out)
     drawn = guides.drawings(job, result.field) if where else {}
     pictures = {where[name]: picture for name, picture in drawn.items()}
-    files, notices = save.save(result, out, not common.no_metadata, common.save_field, pictures)
+    preview = command.extras.preview
+    files, notices = save.save(result, out, not common.no_metadata, common.save_field, pictures, preview)
     files |= {f"guide:{name}": where[name] for name in drawn}
     if page is not None:
         from texsynth.report import html
@@ -217,6 +165,9 @@ def _finish(command: Command, job: Job, out: Path, result: Result) -> Entry:
     for notice in notices:
         command.talk.note(notice)
     command.talk.say(f"{out.name}: {result.seconds:.1f} s")
+    checked = check.check(result, job) if command.extras.check else None
+    for line in messages.checked(out.name, checked or {}):
+        command.talk.note(line)
     return {
         "status": "done",
         "image": str(out),
@@ -225,6 +176,7 @@ def _finish(command: Command, job: Job, out: Path, result: Result) -> Entry:
         "seed": result.record["seed"],
         "loss": result.losses[-1][3] if result.losses else None,
         "score": run.score(result),
+        "check": checked,
         "seconds": round(result.seconds, 3),
         "interrupted": result.interrupted,
         "record": dict(result.record),
@@ -236,6 +188,7 @@ def _planned(command: Command, job: Job, out: Path, number: int) -> Entry:
     return {
         "status": "planned",
         "image": str(out),
+        "size": "{1}x{0}".format(*job.task.size),
         "memory_bytes": cost.memory,
         "seconds": round(cost.seconds * (len(command.seeds) if command.common.pick else 1), 2),
         "record": command.records(job, number)[0],
@@ -254,7 +207,7 @@ def _told(entry: Entry) -> str:
     stored = entry["record"]
     run_words = f"preset {stored['preset']['name']}, seed {stored['seed']}, device {stored['device']}"
     cost = _cost(entry["memory_bytes"], entry["seconds"])
-    return f"{entry['image']}: {stored['size']}, {run_words}, about {cost}"
+    return f"{entry['image']}: {entry['size']}, {run_words}, about {cost}"
 
 
 def _cost(memory: int, seconds: float) -> str:

@@ -22,14 +22,18 @@ def check_pictures(plan: Plan, inputs: set[Path], common: Common) -> None:
 
 
 def check_files(
-    job: Job, out: Path, page: Path | None, drawings: Sequence[Path], inputs: set[Path], common: Common
-) -> None:
-    """Refuse, before work starts, a format that cannot hold the result, or to overwrite; UsageError."""
+    job: Job, out: Path, files: Sequence[Path], page: Path | None, drawings: Sequence[Path], inputs: set[Path],
+    common: Common,
+) -> None:  # fmt: skip
+    """Refuse, before work starts, a format that cannot hold the result, or to overwrite; UsageError.
+
+    files: all that belong to `out`, but the page of its report and drawings of its guides.
+    """
     if out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
         image.check_writable(out, job.task.size)
     if page is not None and not page.parent.is_dir():
         raise UsageError(f"--report {page}: there is no folder {page.parent} to write to; create it first")
-    files = [*files_of(job, out, common), *([page] if page else [])]
+    files = [*files, *([page] if page else [])]
     if twice := {path.resolve() for path in files} & {path.resolve() for path in drawings}:
         raise UsageError(f"{twice.pop().name} is the name of two files to write; give --save-guides another folder")
     _refuse([*files, *drawings], inputs, common)
@@ -55,10 +59,10 @@ def read_by(plan: Plan, common: Common, reads: Sequence[str]) -> set[Path]:
     return {path.resolve() for path in (*given, *inside)}
 
 
-def files_of(job: Job, out: Path, common: Common) -> list[Path]:
-    """Every file that a run writes, but the report."""
+def files_of(job: Job, out: Path, common: Common, preview: bool) -> list[Path]:
+    """Every file that a run writes, but the report and drawings of guides."""
     maps = {name: layer.pictures[0] for name, layer in job.maps.items()}
-    return list(save.paths(out, maps, common.save_field).values())
+    return list(save.paths(out, maps, common.save_field, preview).values())
 
 
 def unchanged(files: Sequence[Path], out: Path, records: Sequence[dict[str, Any]]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,12 @@ def talk(common: Common) -> Talk:
     else:
         line, watch = _line, _plain
     return Talk(_mute if common.quiet else line, line if common.verbose else _mute, line, watch)
+
+
+def checked(name: str, values: Mapping[str, Any]) -> list[str]:
+    """What `--check` found about the picture `name`, one line each; what does not apply is left out."""
+    told = {key: f"{v:.4g}" if isinstance(v, float) else str(v).lower() for key, v in values.items() if v is not None}
+    return [f"{name}: {key.replace('_', ' ')} {value}" for key, value in told.items()]
 
 
 def remaining(event: Event, start: float) -> float:

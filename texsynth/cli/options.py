@@ -121,7 +121,7 @@ class Common:
         _option(
             PRESET,
             "-m --method",
-            f"The method, by the preset of its name. Default: {presets.DEFAULT}.",
+            f"The method, by the preset of its name. Default: {presets.DEFAULT}, of barycenter its own.",
             "NAME",
             autocompletion=preset_names,
         ),

@@ -34,7 +34,7 @@ def plan(arguments: Sequence[str], output: str | None, verb: str) -> Plan:
     """Arrange the arguments of a command; raises UsageError and InputError."""
     if not arguments:
         raise UsageError(f"`texsynth {verb}` needs an input picture, or --from OUT.png")
-    batch = output is not None and (output.endswith(("/", "\\")) or Path(output).is_dir())
+    batch = is_folder(output)
     if not batch and (folders := [a for a in arguments if Path(a).is_dir()]):
         raise UsageError(
             f"{folders[0]} is a folder, so -o must name a folder too: one that exists, or with / at its end"
@@ -46,6 +46,11 @@ def plan(arguments: Sequence[str], output: str | None, verb: str) -> Plan:
         image.check_writable(output)
         return Plan((Item(tuple(sources), Path(output)),), batch)
     return _batch(sources, Path(output))
+
+
+def is_folder(output: str | None) -> bool:
+    """Does -o name a folder, one that exists or will be made?"""
+    return output is not None and (output.endswith(("/", "\\")) or Path(output).is_dir())
 
 
 def make_folder(plan: Plan) -> None:

@@ -56,6 +56,16 @@ def cropped(picture: Picture, box: Box | None, name: str) -> Picture:
     return _mapped(picture, lambda values: values[:, :, y : y + height, x : x + width])
 
 
+def extended(picture: Picture, margins: tuple[int, int, int, int]) -> Picture:
+    """A picture with a border of `margins` (left, top, right, bottom) pixels, black and opaque."""
+    if not any(margins):
+        return picture
+    left, above, right, below = margins
+    around = (left, right, above, below)
+    alpha = None if picture.alpha is None else F.pad(picture.alpha, around, value=1.0)
+    return replace(picture, pixels=F.pad(picture.pixels, around), alpha=alpha)
+
+
 def stretched(picture: Picture, size: tuple[int, int], role: str, name: str, note: Note) -> Picture:
     """A picture brought to `size` (height, width): labels by nearest, all else by area or linearly.
 
@@ -81,6 +91,13 @@ def stretched(picture: Picture, size: tuple[int, int], role: str, name: str, not
 def usable(mask: Picture) -> Tensor:
     """(1, 1, H, W) bool: at least 50 % white."""
     return image.rgb(mask).mean(dim=1, keepdim=True) >= 0.5
+
+
+def opaque(picture: Picture) -> Tensor:
+    """(1, 1, H, W) bool: nothing shines through."""
+    if picture.alpha is None:
+        return torch.ones_like(picture.pixels[:, :1], dtype=torch.bool)
+    return picture.alpha >= 1
 
 
 def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]:

@@ -75,11 +75,11 @@ def read(request: Request, note: Note) -> Draft:
     for picture, name in named:
         image.check_exemplar_size(picture, name)
     pictures = inputs.alike([_lit(p, name, request.flatten, note) for p, name in named], "the exemplars", note)
-    masks, mask_inputs = _masks(request, whole, box, note)
+    masked, mask_inputs = masks(request.source_mask, whole, box, note)
     maps, map_inputs = _maps(request, whole, box, note)
 
     names = [name for _, name in named]
-    exemplars = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), masks, strict=True))
+    exemplars = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), masked, strict=True))
     entries = (*(entry for _, entry in loaded), *mask_inputs, *map_inputs)
     return Draft(request, exemplars, pictures, maps, entries, whole, box, wrap, device, memory)
 
@@ -128,22 +128,23 @@ def _lit(picture: Picture, name: str, flatten: bool, note: Note) -> Picture:
     return replace(picture, pixels=even[:, : picture.pixels.shape[1]])
 
 
-def _masks(
-    request: Request, sizes: Sequence[tuple[int, int]], box: Box | None, note: Note
+def masks(
+    sources: Sequence[Source], sizes: Sequence[tuple[int, int]], box: Box | None, note: Note
 ) -> tuple[list[Tensor | None], list[Input]]:
-    """What may be copied, (1, 1, H, W) bool for each exemplar; InputError when a mask leaves nothing."""
-    masks: list[Tensor | None] = []
+    """What may be copied, (1, 1, H, W) bool for each exemplar, by one source each, or None of all where there is none;
+    InputError when a mask leaves nothing."""
+    found: list[Tensor | None] = []
     entries = []
-    for source, size in zip(request.source_mask, sizes, strict=False):
+    for source, size in zip(sources, sizes, strict=False):
         picture, entry = inputs.load(source, "source-mask")
         whole = inputs.stretched(picture, size, "data", entry.name, note)
         mask = inputs.usable(inputs.cropped(whole, box, entry.name))
         if not mask.any():
             where = "" if box is None else " inside the crop"
             raise InputError(f"{entry.name}: the mask leaves nothing to copy from{where}; white means usable")
-        masks.append(mask)
+        found.append(mask)
         entries.append(entry)
-    return masks or [None] * len(sizes), entries
+    return found or [None] * len(sizes), entries
 
 
 def _maps(

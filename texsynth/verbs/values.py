@@ -44,11 +44,57 @@ def crop(value: str | Sequence[int]) -> tuple[int, int, int, int]:
     return x, y, width, height
 
 
+def extend(value: str | Sequence[int]) -> tuple[int, int, int, int]:
+    """ "L,T,R,B" -> pixels to add at the (left, top, right, bottom)."""
+    parts = value.split(",") if isinstance(value, str) else [str(v) for v in value]
+    try:
+        left, top, right, bottom = (int(part) for part in parts)
+    except ValueError:
+        raise UsageError(f"--extend {value!r} is not L,T,R,B in whole pixels, for example 0,0,128,0") from None
+    margins = left, top, right, bottom
+    if min(margins) < 0 or not any(margins):
+        raise UsageError(f"--extend {value!r}: numbers from 0 up are needed, and one above 0; --crop makes smaller")
+    return margins
+
+
+def shares(value: str | Sequence[float], count: int) -> tuple[float, ...]:
+    """ "0.3,0.7", `count` weights from 0 up of which one is above -> the same as numbers, whatever they add up to."""
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    shown = value if isinstance(value, str) else ",".join(map(str, value))
+    try:
+        found = tuple(float(part) for part in parts)
+    except (TypeError, ValueError):
+        raise UsageError(f"--blend {shown!r} is not W0,W1,..., for example 0.5,0.5") from None
+    if len(found) != count:
+        raise UsageError(f"--blend {shown}: {len(found)} given for {count} exemplars; give one weight for each")
+    if not all(0 <= weight < math.inf for weight in found) or not 0 < sum(found) < math.inf:
+        raise UsageError(f"--blend {shown}: numbers from 0 up are needed, and one above 0")
+    return found
+
+
 def tile(name: str) -> tuple[bool, bool]:
     """ "none", "x", "y" or "xy" -> does the output wrap in (y, x)?"""
     if name not in TILES:
         raise UsageError(f"--tile {name!r} is not one of {', '.join(TILES)}")
     return TILES[name]
+
+
+def wrap(name: str, flag: str) -> tuple[bool, bool]:
+    """ "x", "y" or "xy", the value of `flag` -> (y, x)."""
+    if name == "none" or name not in TILES:
+        raise UsageError(f"{flag} {name!r} is not one of x, y, xy")
+    return TILES[name]
+
+
+def room(size: tuple[int, int], planes: int, limit: int) -> None:
+    """Check, before they are made, that so many planes of floats of `size` (height, width) stay below `limit` bytes;
+    raises ResourceError."""
+    need = 4 * planes * size[0] * size[1]
+    if need > limit:
+        allowed = f"above the limit of {limit >> 20} MB"
+        raise ResourceError(
+            f"{size[1]}x{size[0]} needs more than {need >> 20} MB, {allowed}; make it smaller or raise --max-memory"
+        )
 
 
 def memory(value: str | int) -> int:

@@ -1,0 +1,272 @@
+"""`texsynth barycenter`: shares from weights, maps and steps, by methods that obey nothing else; records, mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import QUICK, Draw, Picture, Texsynth, array, palette
+
+from texsynth import check, image
+
+Refused = Callable[..., str]
+MIX, COPY = ("-p", "mixture", "-q"), ("-p", "obedient", "--mode", "mosaic", "-q")
+COLOURS = {"a": (200, 40, 0), "b": (0, 120, 240), "c": (100, 100, 100)}
+
+
+@pytest.fixture(autouse=True)
+def plain(steady: Path, tmp_path: Path, draw: Draw) -> None:
+    """Exemplars of one colour and of different sizes; and a default that mixes."""
+    (steady / "barycenter.yaml").write_text("description: For tests.\nmethod: mixture\n")
+    (steady / "barycenter-draft.yaml").write_text("description: For tests.\nmethod: mixture\n")
+    for (name, colour), size in zip(COLOURS.items(), ((16, 20), (24, 12), (10, 10)), strict=True):
+        draw(str(tmp_path / f"{name}.png"), np.full((*size, 3), colour, np.uint8))
+
+
+def mixed(*shares: float) -> np.ndarray:
+    """The colour that shares of the exemplars make."""
+    colours = np.array(list(COLOURS.values())[: len(shares)])
+    return np.array(shares) @ colours / sum(shares)
+
+
+def run(texsynth: Texsynth, *words: object) -> dict[str, Any]:
+    ran = texsynth("barycenter", *words, "--json")
+    assert ran.code == 0, ran
+    entry: dict[str, Any] = json.loads(ran.out)["runs"][0]
+    return entry
+
+
+def close(made: np.ndarray, wanted: np.ndarray) -> bool:
+    return bool((np.abs(made.astype(float) - wanted) <= 1).all())
+
+
+def test_by_default_equal_shares_at_the_size_of_the_first(texsynth: Texsynth) -> None:
+    entry = run(texsynth, "a.png", "b.png", "c.png", "-o", "o.png", *MIX)
+    assert array("o.png").shape == (16, 20, 3)
+    assert close(array("o.png"), mixed(1, 1, 1))
+    assert entry["record"]["barycenter"] == {"blend": [1 / 3] * 3, "steps": None, "mode": "transport"}
+
+
+@pytest.mark.parametrize("shares", [(0.25, 0.75), (1, 3), (1, 0), (0, 1), (0.2, 0.3, 0.5), (5, 0, 0), (1e-30, 1e-30)])
+def test_a_blend_mixes_by_its_proportions(texsynth: Texsynth, shares: tuple[float, ...]) -> None:
+    """What does not add up to 1 is normalised, and only that is said."""
+    names = [f"{name}.png" for name in list(COLOURS)[: len(shares)]]
+    text = ",".join(map(str, shares))
+    ran = texsynth("barycenter", *names, "--blend", text, "-o", "o.png", "-p", "mixture")
+    assert close(array("o.png"), mixed(*shares))
+    assert ("not 1; taken as" in ran.err) == (abs(sum(shares) - 1) > 1e-6)
+    assert sum((image.read_metadata("o.png") or {})["barycenter"]["blend"]) == pytest.approx(1)
+
+
+def test_a_normalised_blend_is_told_and_kept(texsynth: Texsynth) -> None:
+    ran = texsynth("barycenter", "a.png", "b.png", "--blend", "1,3", "-o", "o.png", "-p", "mixture")
+    assert "--blend 1,3 adds up to 4, not 1; taken as 0.25,0.75" in ran.err
+    ran = texsynth("barycenter", "--from", "o.png", "-o", "p.png")
+    assert "adds up" not in ran.err
+    assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
+
+
+def test_a_map_blends_two_pixel_by_pixel(texsynth: Texsynth, draw: Draw) -> None:
+    """Black is the first, white the second, in the map's own depth; of another size it is stretched."""
+    ramp = np.linspace(0, 65535, 20).round().astype(np.uint16)
+    draw("m.png", np.ascontiguousarray(np.broadcast_to(ramp, (16, 20))))
+    run(texsynth, "a.png", "b.png", "--blend-map", "m.png", "-o", "o.png", *MIX)
+    share = (ramp / 65535)[None, :, None]
+    assert close(array("o.png"), (1 - share) * mixed(1) + share * mixed(0, 1))
+    ran = texsynth("barycenter", "a.png", "b.png", "--blend-map", "m.png", "-o", "p.png", "-s", 40, "--from", "o.png")
+    assert "m.png is 20x16, stretched to 40x40" in ran.err
+
+
+def test_maps_blend_more_than_two_by_their_proportions(texsynth: Texsynth, draw: Draw) -> None:
+    """A pixel where all are black takes equal shares."""
+    values = np.random.default_rng(0).integers(0, 256, (3, 16, 20), dtype=np.uint8)
+    values[:, :4] = 0
+    for name, one in zip("xyz", values, strict=True):
+        draw(f"{name}.png", one)
+    flags = [word for name in "xyz" for word in ("--blend-map", f"{name}.png")]
+    entry = run(texsynth, "a.png", "b.png", "c.png", *flags, "-o", "o.png", *MIX)
+    weights = values.astype(float) + (values.sum(0) == 0)
+    wanted = np.einsum("khw,kc->hwc", weights / weights.sum(0), np.array(list(COLOURS.values())))
+    assert close(array("o.png"), wanted)
+    assert [e["name"] for e in entry["record"]["inputs"] if e["role"] == "blend-map"] == ["x.png", "y.png", "z.png"]
+    run(texsynth, "--from", "o.png", "-o", "p.png")
+    assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
+
+
+@pytest.mark.parametrize("steps", [2, 3, 6])
+def test_steps_stand_side_by_side_from_the_first_to_the_second(texsynth: Texsynth, steps: int) -> None:
+    entry = run(texsynth, "a.png", "b.png", "--steps", steps, "-s", "10x12", "-o", "o.png", *MIX)
+    made = array("o.png")
+    assert made.shape == (12, 10 * steps, 3)
+    for number in range(steps):
+        second = number / (steps - 1)
+        assert close(made[:, 10 * number : 10 * number + 10], mixed(1 - second, second))
+    assert (entry["record"]["size"], entry["record"]["barycenter"]["steps"]) == ("10x12", steps)
+    run(texsynth, "--from", "o.png", "-o", "p.png")
+    assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
+    ran = texsynth("barycenter", "--from", "o.png", "-o", "q.png", "--dry-run")
+    assert ran.out.startswith(f"q.png: {10 * steps}x12, preset mixture")
+
+
+def test_a_mosaic_copies_every_pixel_of_picture_and_maps(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    pictures = [picture("p.png", (16, 16), dtype="uint16"), picture("q.png", (12, 20), dtype="uint16", seed=1)]
+    heights = [picture("hp.png", (16, 16), 1, seed=2), picture("hq.png", (12, 20), 1, seed=3)]
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:, 8:] = 255
+    draw("m.png", mask)
+    words = ("p.png", "q.png", "--blend-map", "m.png", "--map", "h=hp.png", "--map", "h=hq.png", "-o", "o.png")
+    run(texsynth, *words, *COPY)
+    for half, before, height in zip((np.s_[:, :8], np.s_[:, 8:]), pictures, heights, strict=True):
+        assert palette(array("o.png")[half]) <= palette(before)
+        assert set(array("o_h.png")[half].flatten()) <= set(height.flatten())
+
+
+def test_the_mode_chooses_the_default_preset(texsynth: Texsynth) -> None:
+    words = ("a.png", "b.png", "-q")
+    names = [
+        run(texsynth, *words, "-o", f"{number}.png", "--dry-run", *flags)["record"]["preset"]["name"]
+        for number, flags in enumerate(
+            [
+                (),
+                ("--mode", "transport", "--quality", "draft"),
+                ("--mode", "mosaic"),
+                ("--mode", "mosaic", "--quality", "draft"),
+            ]
+        )
+    ]
+    assert names == ["barycenter", "barycenter-draft", "guided-correspondence", "guided-correspondence-draft"]
+
+
+def test_a_preset_must_do_what_the_mode_says(refused: Refused) -> None:
+    words = ("barycenter", "a.png", "b.png", "-o", "o.png")
+    line = "--mode mosaic: preset mixture does not end by copying; --preset guided-correspondence fits"
+    assert line in refused(2, *words, "--mode", "mosaic", "-p", "mixture")
+    line = "--mode transport: preset steady only copies, and mixes nothing; --preset barycenter fits"
+    assert line in refused(2, *words, "-p", "steady")
+    assert "--mode mosaic: preset field+gram does not end" in refused(2, *words, "--mode", "mosaic", "-p", "field+gram")
+    assert "copies nothing, so no map" in refused(2, *words, "--map", "h=a.png", "--map", "h=b.png")
+
+
+def test_another_mode_than_the_recorded_one_takes_its_own_preset(texsynth: Texsynth) -> None:
+    run(texsynth, "a.png", "b.png", "--blend", "0.1,0.9", "-o", "o.png", "-q")
+    words = ("--from", "o.png", "--dry-run", "-q", "-o")
+    stored = run(texsynth, *words, "p.png", "--mode", "mosaic")["record"]
+    assert (stored["preset"]["name"], stored["barycenter"]["blend"]) == ("guided-correspondence", [0.1, 0.9])
+    run(texsynth, "a.png", "b.png", "-o", "s.png", *COPY)
+    stored = run(texsynth, "--from", "s.png", "--dry-run", "-o", "p.png", "--mode", "mosaic")["record"]
+    assert stored["preset"]["name"] == "obedient"
+
+
+def test_one_way_to_give_shares_replaces_the_recorded_one(texsynth: Texsynth, draw: Draw) -> None:
+    draw("m.png", np.zeros((16, 20), np.uint8))
+    run(texsynth, "a.png", "b.png", "--blend-map", "m.png", "-s", 16, "-o", "map.png", *MIX)
+    run(texsynth, "--from", "map.png", "--steps", 2, "-o", "steps.png", "-q")
+    run(texsynth, "--from", "steps.png", "--blend", "0,1", "-o", "blend.png", "-q")
+    assert array("steps.png").shape == (16, 32, 3)
+    assert close(array("blend.png"), mixed(0, 1))
+    assert array("blend.png").shape == (16, 16, 3)
+    assert not [e for e in (image.read_metadata("steps.png") or {})["inputs"] if e["role"] == "blend-map"]
+
+
+@pytest.mark.parametrize(
+    ("held", "code", "said"),
+    [
+        (None, 3, "damaged"),
+        ([], 3, "damaged"),
+        ({"blend": "0.5,0.5"}, 3, "damaged"),
+        ({"steps": "3"}, 3, "damaged"),
+        ({"mode": 3}, 3, "damaged"),
+        ({"mode": "x"}, 2, "--mode 'x' is not one of transport, mosaic"),
+        ({"blend": ["x", 1]}, 2, "--blend 'x,1' is not W0,W1"),
+        ({"blend": [None, 1]}, 2, "--blend 'None,1' is not W0,W1"),
+        ({"blend": [1]}, 2, "1 given for 2 exemplars"),
+        ({"blend": [1, 1], "steps": 3}, 2, "--blend and --steps exclude each other"),
+    ],
+)
+def test_a_damaged_record(texsynth: Texsynth, refused: Refused, held: object, code: int, said: str) -> None:
+    run(texsynth, "a.png", "b.png", "-o", "o.png", *MIX)
+    stored = {**(image.read_metadata("o.png") or {}), "barycenter": held}
+    image.write("o.png", image.read("o.png"), metadata=stored)
+    assert said in refused(code, "barycenter", "--from", "o.png", "-o", "p.png")
+
+
+def test_check_stands_in_json(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "check", lambda result, job: {"width": result.image.width, "of": len(job.inputs)})
+    assert run(texsynth, "a.png", "b.png", "-o", "o.png", "--check", *MIX)["check"] == {"width": 20, "of": 2}
+
+
+def test_the_shared_options_reach_the_job(texsynth: Texsynth, picture: Picture) -> None:
+    picture("p.png", (24, 24))
+    entry = run(texsynth, "p.png", "p.png", "-o", "o.png", "--crop", "2,2,12,10", "--tile", "xy", *MIX)
+    record = entry["record"]
+    assert array("o.png").shape == (10, 12, 3)
+    assert (record["verb"], record["tile"], record["crop"]) == ("barycenter", "xy", "2,2,12,10")
+    assert texsynth("barycenter", "?.png", *MIX).out == "a_barycenter.png\n"
+
+
+AB = ("a.png", "b.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "needs an input picture, or --from"),
+        (("a.png",), "barycenter needs two exemplars or more, and 1 given"),
+        ((*AB, "--blend", "0.5"), "--blend 0.5: 1 given for 2 exemplars"),
+        ((*AB, "--blend", "1,1,1"), "--blend 1,1,1: 3 given for 2 exemplars"),
+        ((*AB, "--blend", "1,-0.5"), "--blend 1,-0.5: numbers from 0 up are needed"),
+        ((*AB, "--blend", "-1,2"), "--blend -1,2: numbers from 0 up are needed"),
+        ((*AB, "--blend", "nan,1"), "numbers from 0 up"),
+        ((*AB, "--blend", "inf,1"), "numbers from 0 up"),
+        ((*AB, "--blend", "1e308,1e308"), "numbers from 0 up"),
+        ((*AB, "--blend", "0,0"), "and one above 0"),
+        ((*AB, "--blend", "a,b"), "--blend 'a,b' is not W0,W1,..., for example 0.5,0.5"),
+        ((*AB, "--blend", ""), "--blend '' is not W0,W1"),
+        ((*AB, "--blend", "1,1", "--blend-map", "a.png"), "--blend and --blend-map exclude each other"),
+        ((*AB, "--blend", "1,1", "--steps", "3"), "--blend and --steps exclude each other"),
+        ((*AB, "--blend-map", "a.png", "--steps", "3"), "--blend-map and --steps exclude each other"),
+        ((*AB, "c.png", "--steps", "3"), "--steps goes from one exemplar to another, and 3 were given"),
+        ((*AB, "--steps", "1"), "--steps 1: at least 2 are needed"),
+        ((*AB, "--steps", "x"), "--steps"),
+        ((*AB, "--blend-map", "a.png", "--blend-map", "b.png"), "2 given for 2 exemplars; give it once, black for"),
+        ((*AB, "c.png", "--blend-map", "a.png"), "1 given for 3 exemplars; give it once for each, in order"),
+        ((*AB, "--mode", "mosiac"), "--mode 'mosiac' is not one of transport, mosaic"),
+        ((*AB, "-s", "4"), "--size 4"),
+        ((*AB, "-o", "out/"), "-o out/: a barycenter is one picture of several exemplars"),
+        ((*AB, "-o", "."), "-o .: a barycenter is one picture"),
+        ((".", "-o", "o.png"), ". is a folder; name the pictures of one barycenter"),
+        ((*AB, "--source-mask", "a.png"), "--source-mask: 1 given for 2"),
+        ((*AB, "--blend-map", "a.png", "-o", "a.png", "--force"), "a.png is an input of this command"),
+    ],
+)
+def test_usage(refused: Refused, words: tuple[str, ...], said: str) -> None:
+    before = sorted(Path().rglob("*"))
+    assert said in refused(2, "barycenter", *words)
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["missing", "text"])
+@pytest.mark.parametrize("words", [("a.png", "bad.png"), ("a.png", "b.png", "--blend-map", "bad.png")])
+def test_inputs(refused: Refused, words: tuple[str, ...], kind: str) -> None:
+    if kind == "text":
+        Path("bad.png").write_text("no picture")
+    assert "bad.png: " in refused(3, "barycenter", *words, "-o", "o.png")
+
+
+@pytest.mark.parametrize("flags", [("-s", "99999999"), ("--steps", "99999999999")])
+def test_too_large_a_canvas_is_refused_before_it_is_made(refused: Refused, flags: tuple[str, ...]) -> None:
+    assert "above the limit of 6144 MB" in refused(4, "barycenter", "a.png", "b.png", "-o", "o.png", *flags)
+
+
+def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable[[str], list[list[str]]]) -> None:
+    commands = examples("barycenter")
+    assert {words[1] for words in commands} == {"guide", "barycenter"}
+    assert sum(words[1] == "barycenter" for words in commands) == 3
+    for words in commands:
+        quick = ("-s", "64") if words[1] == "guide" else QUICK if "mosaic" in words else ("-q",)
+        ran = texsynth(*words[1:], *quick)
+        assert (ran.code, ran.err) == (0, ""), ran

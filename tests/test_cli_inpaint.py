@@ -1,0 +1,505 @@
+"""`texsynth inpaint`: what is filled, what stays, where it is copied from; its files, records, mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import QUICK, Draw, Picture, Texsynth, array, palette
+
+from texsynth import check, image
+
+Refused = Callable[..., str]
+SIDE = 20
+
+COPIES = (*QUICK, "--exact-copies")  # so that what is filled can be found in the picture
+
+
+def blot(*where: tuple[slice, slice], size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
+    """A mask, white there."""
+    mask = np.zeros(size, np.uint8)
+    for part in where:
+        mask[part] = 255
+    return mask
+
+
+HOLE = blot(np.s_[6:12, 5:9], np.s_[15:16, 15:16])
+
+
+def run(texsynth: Texsynth, *words: object) -> dict[str, Any]:
+    """What --json says of the only run."""
+    ran = texsynth("inpaint", *words, "--json", *COPIES)
+    assert ran.code == 0, ran
+    entry: dict[str, Any] = json.loads(ran.out)["runs"][0]
+    return entry
+
+
+def assert_filled(made: np.ndarray, before: np.ndarray, hole: np.ndarray) -> None:
+    """Outside the hole nothing moved; inside is what stands outside, copied."""
+    assert made.dtype == before.dtype
+    assert made.shape == before.shape
+    assert (made[~hole] == before[~hole]).all()
+    assert palette(made[hole]) <= palette(before[~hole])
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "suffix"),
+    [(1, "uint8", "png"), (3, "uint8", "png"), (3, "uint16", "png"), (1, "uint16", "tif"), (3, "float32", "tif")],
+)
+def test_the_hole_is_filled_and_nothing_else_moves(
+    texsynth: Texsynth, picture: Picture, draw: Draw, channels: int, dtype: str, suffix: str
+) -> None:
+    before = picture(f"a.{suffix}", (SIDE, SIDE), channels, dtype).squeeze()
+    draw("m.png", HOLE)
+    run(texsynth, f"a.{suffix}", "--mask", "m.png", "-o", f"o.{suffix}")
+    assert_filled(array(f"o.{suffix}"), before, HOLE > 0)
+
+
+def test_maps_of_every_role_follow_in_their_own_depth(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    """Every pixel has a colour of its own, so the picture says which value of a map belongs where."""
+    before = picture("a.png", (SIDE, SIDE), dtype="uint16")
+    maps = {
+        "height": picture("h.png", (SIDE, SIDE), 1, "uint16", 1).squeeze(),
+        "id": picture("i.png", (SIDE, SIDE), 1, seed=2).squeeze(),
+        "depth": picture("d.tif", (SIDE, SIDE), 1, "float32", 3).squeeze(),
+        "normal": picture("n.png", (SIDE, SIDE), 3, seed=4),
+    }
+    files = ("h.png", "i.png", "d.tif", "n.png")
+    words = [w for name, file in zip(maps, files, strict=True) for w in ("--map", f"{name}={file}")]
+    draw("m.png", HOLE)
+    entry = run(texsynth, "a.png", "--mask", "m.png", "-o", "o.png", *words)
+    where = {tuple(c): yx for c, yx in zip(before.reshape(-1, 3), np.ndindex(SIDE, SIDE), strict=True)}
+    made = array("o.png")
+    for name, values in maps.items():
+        after = array(entry["files"][name])
+        assert after.dtype == values.dtype
+        assert (after[HOLE == 0] == values[HOLE == 0]).all()
+        if name != "normal":
+            assert all(after[yx] == values[where[tuple(made[yx])]] for yx in np.ndindex(SIDE, SIDE))
+
+
+def test_half_white_is_filled(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    before = picture("a.png", (SIDE, SIDE))
+    draw("m.png", np.where(HOLE > 0, 128, 127).astype(np.uint8))
+    run(texsynth, "a.png", "--mask", "m.png", "-o", "o.png")
+    assert_filled(array("o.png"), before, HOLE > 0)
+
+
+def test_an_inverted_mask_is_the_mask_of_the_rest(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    picture("a.png", (SIDE, SIDE))
+    draw("m.png", HOLE)
+    draw("i.png", 255 - HOLE)
+    run(texsynth, "a.png", "--mask", "m.png", "-o", "o.png")
+    run(texsynth, "a.png", "--mask", "i.png", "--mask-invert", "-o", "p.png")
+    assert (array("o.png") == array("p.png")).all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_what_is_not_opaque_is_filled_and_becomes_opaque(
+    texsynth: Texsynth, picture: Picture, draw: Draw, dtype: str
+) -> None:
+    before = picture("a.png", (SIDE, SIDE), 4, dtype)
+    top = np.iinfo(before.dtype).max
+    before[..., 3] = np.where(HOLE > 0, top - 1, top)
+    draw("a.png", before)
+    run(texsynth, "a.png", "-o", "o.png")
+    assert_filled(array("o.png"), before, HOLE > 0)
+    assert (array("o.png")[..., 3] == top).all()
+
+
+def test_a_mask_is_taken_at_its_word_whatever_the_alpha(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    """Known pixels keep their alpha, and only opaque ones are copied."""
+    before = picture("a.png", (SIDE, SIDE), 4)
+    before[:10, :, 3] = 255
+    draw("a.png", before)
+    draw("m.png", HOLE)
+    run(texsynth, "a.png", "--mask", "m.png", "-o", "o.png")
+    made = array("o.png")
+    assert_filled(made, before, HOLE > 0)
+    assert (made[HOLE > 0][:, 3] == 255).all()
+
+
+HOLES = {
+    "one pixel": blot(np.s_[9:10, 9:10]),
+    "a corner": blot(np.s_[:5, :7]),
+    "a whole border": blot(np.s_[-3:, :]),
+    "all but one pixel": 255 - blot(np.s_[3:4, 8:9]),
+    "many": blot(*(np.s_[y : y + 1, x : x + 2] for y in range(0, SIDE, 3) for x in range(0, SIDE, 5))),
+}
+
+
+@pytest.mark.parametrize("hole", HOLES.values(), ids=list(HOLES))
+def test_holes_of_any_shape(texsynth: Texsynth, picture: Picture, draw: Draw, hole: np.ndarray) -> None:
+    before = picture("a.png", (SIDE, SIDE))
+    draw("m.png", hole)
+    entry = run(texsynth, "a.png", "--mask", "m.png", "-o", "o.png", "--set", "passes=1,1")
+    assert_filled(array("o.png"), before, hole > 0)
+    assert entry["record"]["size"] == f"{SIDE}x{SIDE}"
+
+
+@pytest.mark.parametrize("kind", ["mask", "alpha"])
+def test_an_empty_hole_gives_the_picture_back_and_says_so(
+    texsynth: Texsynth, picture: Picture, draw: Draw, kind: str
+) -> None:
+    before = picture("a.png", (SIDE, SIDE), 4, "uint16")
+    if kind == "alpha":
+        before[..., 3] = 65535
+        draw("a.png", before)
+    draw("m.png", blot())
+    ran = texsynth("inpaint", "a.png", *(["--mask", "m.png"] if kind == "mask" else []), "-o", "o.png", "-p", "steady")
+    said = "m.png: the mask is empty" if kind == "mask" else "a.png is opaque everywhere"
+    assert f"{said}: the picture comes back as it is" in ran.err
+    assert (array("o.png") == before).all()
+
+
+def test_nothing_known_or_nothing_to_copy(texsynth: Texsynth, refused: Refused, picture: Picture, draw: Draw) -> None:
+    before = picture("a.png", (SIDE, SIDE), 4)
+    picture("b.png", (SIDE, SIDE))
+    draw("all.png", blot(np.s_[:, :]))
+    draw("m.png", HOLE)
+    words = ("inpaint", "a.png", "-o", "o.png", "--mask")
+    assert "a.png: all of it is to be filled, so nothing known is left" in refused(3, *words, "all.png")
+    assert "nothing known is left" in refused(3, *words, "all.png", "--exemplar", "b.png")
+    draw("none.png", blot())
+    assert "none.png: the mask leaves nothing" in refused(3, *words, "m.png", "--source-mask", "none.png")
+    before[..., 3] = np.where(HOLE > 0, 255, 254)
+    draw("a.png", before)
+    line = "a.png: nothing is left to copy from; opaque pixels outside the hole are needed"
+    assert line in refused(3, *words, "m.png")
+    words = ("inpaint", "b.png", "-o", "o.png", "--mask", "m.png")
+    assert "b.png: nothing is left" in refused(3, *words, "--source-mask", "m.png")
+    before[..., 3] = 0
+    draw("a.png", before)
+    assert "a.png: nothing is left" in refused(3, *words, "--exemplar", "a.png")
+    assert texsynth(*words, *COPIES).code == 0
+
+
+def test_source_mask_and_crop_hold_for_the_picture(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    """The mask, stretched, and all else are cropped with it."""
+    before = picture("a.png", (SIDE, 24))
+    height = picture("h.png", (SIDE, 24), 1, "uint16")
+    draw("m.png", np.kron(blot(np.s_[8:12, 10:14], size=(SIDE, 24)), np.ones((2, 2), np.uint8)))
+    draw("s.png", blot(np.s_[:, :8], size=(SIDE, 24)))
+    words = ("--mask", "m.png", "--source-mask", "s.png", "--crop", "4,2,16,14", "--map", "h=h.png")
+    entry = run(texsynth, "a.png", "-o", "o.png", *words)
+    made, inside = array("o.png"), before[2:16, 4:20]
+    hole = blot(np.s_[6:10, 6:10], size=(14, 16)) > 0
+    assert_filled(made, inside, hole)
+    assert palette(made[hole]) <= palette(inside[:, :4])
+    assert (array("o_h.png")[~hole] == height.squeeze()[2:16, 4:20][~hole]).all()
+    assert entry["record"]["crop"] == "4,2,16,14"
+
+
+def test_other_pictures_are_copied_from_in_place_of_it(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    before = picture("a.png", (SIDE, SIDE))
+    others = [picture("b.png", (24, 16), seed=1), picture("c.png", (12, 12), seed=2)]
+    for name, size, seed in (("ha", (SIDE, SIDE), 3), ("hb", (24, 16), 4), ("hc", (12, 12), 5)):
+        picture(f"{name}.png", size, 1, "uint16", seed)
+    big = blot(np.s_[2:18, 2:18])
+    draw("m.png", big)
+    words = ["a.png", "--mask", "m.png", "--exemplar", "b.png", "--exemplar", "c.png"]
+    words += [w for name in ("ha", "hb", "hc") for w in ("--map", f"h={name}.png")]
+    entry = run(texsynth, *words, "-o", "o.png")
+    made = array("o.png")
+    assert (made[big == 0] == before[big == 0]).all()
+    filled = palette(made[big > 0])
+    assert filled <= palette(others[0]) | palette(others[1])
+    assert filled & palette(others[0]) and filled & palette(others[1])
+    assert (array("o_h.png")[big == 0] == array("ha.png")[big == 0]).all()
+    assert set(array("o_h.png")[big > 0]) <= set(array("hb.png").flatten()) | set(array("hc.png").flatten())
+    roles = [(e["role"], e["name"]) for e in entry["record"]["inputs"]]
+    assert roles[:3] == [("exemplar", "a.png"), ("source", "b.png"), ("source", "c.png")]
+    draw("sb.png", blot(np.s_[:, :5], size=(24, 16)))
+    draw("sc.png", blot(np.s_[:3, :], size=(12, 12)))
+    run(texsynth, *words, "--source-mask", "sb.png", "--source-mask", "sc.png", "-o", "p.png")
+    assert palette(array("p.png")[big > 0]) <= palette(others[0][:, :5]) | palette(others[1][:3])
+
+
+def test_folders_of_masks_and_maps_pair_with_the_other_pictures(
+    texsynth: Texsynth, picture: Picture, draw: Draw
+) -> None:
+    picture("a.png", (SIDE, SIDE))
+    other = picture("b.png", (24, 16), seed=1)
+    for name, size in (("a", (SIDE, SIDE)), ("b", (24, 16))):
+        draw(f"masks/{name}.png", blot(np.s_[:, :5], size=size))
+        draw(f"maps/{name}.png", np.full(size, ord(name), np.uint8))
+    words = ("--mask", "masks", "--exemplar", "b.png", "--source-mask", "masks", "--map", "h=maps", "--map", "h=maps")
+    run(texsynth, "a.png", *words, "-o", "o.png")
+    assert palette(array("o.png")[:, :5]) <= palette(other[:, :5])
+    assert set(array("o_h.png")[:, :5].flatten()) == {ord("b")}
+    assert set(array("o_h.png")[:, 5:].flatten()) == {ord("a")}
+
+
+def test_extend_keeps_the_picture_where_it_was(texsynth: Texsynth, picture: Picture) -> None:
+    before = picture("a.png", (SIDE, 16), 4, "uint16")
+    before[..., 3] = 65535
+    image.write("a.png", image.from_array(before))
+    height = picture("h.tif", (SIDE, 16), 1, "float32").squeeze()
+    entry = run(texsynth, "a.png", "--extend", "3,0,5,7", "-o", "o.png", "--map", "h=h.tif")
+    made = array("o.png")
+    assert made.shape == (SIDE + 7, 16 + 8, 4)
+    assert (made[:SIDE, 3:19] == before).all()
+    assert (array("o_h.tif")[:SIDE, 3:19] == height).all()
+    assert palette(made) <= palette(before)
+    assert set(array("o_h.tif").flatten()) <= set(height.flatten())
+    assert (entry["record"]["size"], entry["record"]["inpaint"]["extend"]) == ("24x27", "3,0,5,7")
+
+
+@pytest.mark.parametrize(
+    ("axes", "rows", "columns"), [("x", False, True), ("y", True, False), ("xy", True, True)], ids=["x", "y", "xy"]
+)
+def test_make_tileable_fills_a_band_along_the_borders(
+    texsynth: Texsynth, picture: Picture, axes: str, rows: bool, columns: bool
+) -> None:
+    before = picture("a.png", (SIDE, 24))
+    entry = run(texsynth, "a.png", "--make-tileable", axes, "--band", 7, "-o", "o.png", "--preview", "--tile", "x")
+    hole = np.zeros((SIDE, 24), bool)
+    if rows:
+        hole[:3] = hole[-4:] = True
+    if columns:
+        hole[:, :3] = hole[:, -4:] = True
+    made = array("o.png")
+    assert_filled(made, before, hole)
+    assert (made != before).any(2)[hole].mean() > 0.9
+    assert (array("o_preview.png") == np.tile(made, (2, 2, 1))).all()
+    assert entry["files"]["preview"] == "o_preview.png"
+
+
+def test_a_preview_is_a_png_of_integers(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.tif", (SIDE, SIDE), 1, "float32")
+    ran = texsynth("inpaint", "a.tif", "--make-tileable", "x", "-o", "o.tif", "--preview", "-p", "steady")
+    assert "stored as" not in ran.err
+    assert array("o_preview.png").dtype == np.uint16
+    assert array("o_preview.png")[:SIDE, SIDE:] / 65535 == pytest.approx(array("o.tif"), abs=1e-5)
+
+
+def test_every_way_to_make_a_hole_adds_to_the_others(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    before = picture("a.png", (SIDE, SIDE))
+    draw("m.png", HOLE)
+    words = ("--mask", "m.png", "--extend", "0,4,0,0", "--make-tileable", "x", "--band", 4)
+    run(texsynth, "a.png", *words, "-o", "o.png")
+    hole = np.zeros((SIDE + 4, SIDE), bool)
+    hole[4:] = HOLE > 0
+    hole[:4] = hole[:, :2] = hole[:, -2:] = True
+    made = array("o.png")
+    assert (made[~hole] == before[~hole[4:]]).all()
+    assert palette(made[hole]) <= palette(before[~hole[4:]])
+
+
+def test_a_folder_is_repaired_with_the_masks_of_its_stems(
+    texsynth: Texsynth, refused: Refused, picture: Picture, draw: Draw
+) -> None:
+    for seed, name in enumerate("xy"):
+        picture(f"in/{name}.png", (SIDE, SIDE), seed=seed)
+        draw(f"masks/{name}.png", blot(np.s_[seed * 5 : seed * 5 + 3, 2:9]))
+    ran = texsynth("inpaint", "in", "--mask", "masks", "-o", "out/", *COPIES)
+    assert ran.out.split() == ["out/x.png", "out/y.png"]
+    for name in "xy":
+        assert_filled(array(f"out/{name}.png"), array(f"in/{name}.png"), array(f"masks/{name}.png") > 0)
+    Path("masks/y.png").unlink()
+    ran = texsynth("inpaint", "in", "--mask", "masks", "-o", "more/", "--keep-going", *COPIES)
+    assert (ran.code, ran.out) == (6, "more/x.png\n")
+    assert "--mask masks: this folder holds no picture named y" in ran.err
+    assert "inpaint takes one IMAGE, and 2 were given" in refused(2, "inpaint", "in/x.png", "in/y.png", "-o", "o.png")
+
+
+@pytest.fixture
+def repaired(texsynth: Texsynth, picture: Picture, draw: Draw) -> Path:
+    """Made with every option of its own, of files in another folder."""
+    for name, size, seed in (("a", (SIDE, SIDE), 0), ("b", (24, 16), 1)):
+        picture(f"in/{name}.png", size, seed=seed)
+        picture(f"in/h{name}.png", size, 1, seed=seed + 5)
+    draw("in/m.png", 255 - HOLE)
+    draw("in/s.png", blot(np.s_[:, :5], size=(24, 16)))
+    words = ("--mask", "in/m.png", "--mask-invert", "--make-tileable", "x", "--band", 6, "--extend", "2,0,0,3")
+    words += ("--exemplar", "in/b.png", "--source-mask", "in/s.png", "--seed", 4)
+    words += ("--map", "h=in/ha.png", "--map", "h=in/hb.png", "--init", "in/b.png")
+    run(texsynth, "in/a.png", *words, "-o", "in/o.png")
+    return Path("in/o.png")
+
+
+def test_the_same_run_writes_the_same_bytes(texsynth: Texsynth, repaired: Path) -> None:
+    run(texsynth, "--from", repaired, "-o", "p.png")
+    assert Path("p.png").read_bytes() == repaired.read_bytes()
+    assert Path("p_h.png").read_bytes() == Path("in/o_h.png").read_bytes()
+    run(texsynth, "in/a.png", "--from", repaired, "-o", "q.png", "--preview")
+    assert Path("q.png").read_bytes() == repaired.read_bytes()
+    assert Path("q_preview.png").exists()
+
+
+def test_flags_override_what_is_repeated(texsynth: Texsynth, repaired: Path, draw: Draw) -> None:
+    before = (image.read_metadata(repaired) or {})["inpaint"]
+    draw("in/n.png", HOLE[::-1])
+    after = run(texsynth, "--from", repaired, "-o", "p.png", "--mask", "in/n.png", "--band", 8)["record"]
+    assert after["inpaint"] == {**before, "band": 8}
+    assert [e["name"] for e in after["inputs"] if e["role"] == "mask"] == ["n.png"]
+    assert before == {
+        "mask_invert": True,
+        "make_tileable": "x",
+        "band": 6,
+        "extend": "2,0,0,3",
+        "exact_copies": True,
+    }
+
+
+def test_alpha_is_repeated_too(texsynth: Texsynth, picture: Picture) -> None:
+    before = picture("a.png", (SIDE, SIDE), 4)
+    before[..., 3] = 255 - HOLE
+    image.write("a.png", image.from_array(before))
+    run(texsynth, "a.png", "-o", "o.png")
+    run(texsynth, "--from", "o.png", "-o", "p.png")
+    assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("held", "code", "said"),
+    [
+        (None, 3, "damaged"),
+        ("x", 3, "damaged"),
+        ({"band": "x"}, 3, "damaged"),
+        ({"extend": 3}, 3, "damaged"),
+        ({"mask_invert": "yes"}, 3, "damaged"),
+        ({"make_tileable": ["x"]}, 3, "damaged"),
+        ({"make_tileable": "q"}, 2, "--make-tileable 'q'"),
+        ({"extend": "q"}, 2, "--extend 'q'"),
+    ],
+)
+def test_a_damaged_record(
+    texsynth: Texsynth, refused: Refused, picture: Picture, held: object, code: int, said: str
+) -> None:
+    picture("a.png", (SIDE, SIDE))
+    run(texsynth, "a.png", "--make-tileable", "x", "-o", "o.png")
+    stored = {**(image.read_metadata("o.png") or {}), "inpaint": held}
+    image.write("o.png", image.read("o.png"), metadata=stored)
+    assert said in refused(code, "inpaint", "--from", "o.png", "-o", "p.png")
+
+
+def test_check_is_told_and_stands_in_json(
+    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture("a.png", (SIDE, SIDE))
+    found = {"seam": 1.03125, "tile_seam": None, "unchanged": True}
+    monkeypatch.setattr(check, "check", lambda result, job: found if result.image.width == job.task.size[1] else {})
+    words = ("inpaint", "a.png", "--make-tileable", "x", "-p", "steady", "--json", "-o")
+    ran = texsynth(*words, "o.png", "--check")
+    assert [line for line in ran.err.splitlines() if "%" not in line] == [
+        "texsynth: o.png: seam 1.031",
+        "texsynth: o.png: unchanged true",
+    ]
+    assert json.loads(ran.out)["runs"][0]["check"] == found
+    assert json.loads(texsynth(*words, "p.png").out)["runs"][0]["check"] is None
+
+
+def test_a_preview_obeys_the_rules_of_existing_files(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
+    picture("a.png", (SIDE, SIDE))
+    words = ("inpaint", "a.png", "--make-tileable", "xy", "--preview", *QUICK)
+    Path("o_preview.png").write_text("mine")
+    assert "o_preview.png exists" in refused(2, *words, "-o", "o.png")
+    assert Path("o_preview.png").read_text() == "mine"
+    assert not Path("o.png").exists()
+    assert texsynth(*words, "-o", "o.png", "--force").code == 0
+    assert texsynth(*words, "-o", "o.png", "--update").out == ""
+    Path("o_preview.png").unlink()
+    assert texsynth(*words, "-o", "o.png", "--update").out == "o.png\n"
+    assert texsynth(*words, "-o", "v.png", "-n", 2).code == 0
+    assert Path("v-2_preview.png").exists()
+    assert "--map preview: --preview writes" in refused(2, *words, "-o", "p.png", "--map", "preview=a.png")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_method_that_copies_nothing_leaves_known_pixels_too(
+    texsynth: Texsynth, picture: Picture, draw: Draw, dtype: str
+) -> None:
+    before = picture("a.png", (SIDE, SIDE), dtype=dtype)
+    draw("m.png", HOLE)
+    assert texsynth("inpaint", "a.png", "--mask", "m.png", "-o", "o.png", "-p", "afloat", "-q").code == 0
+    made = array("o.png")
+    assert (made[HOLE == 0] == before[HOLE == 0]).all()
+    assert len(palette(made[HOLE > 0])) == 1
+
+
+def test_a_dry_run_writes_nothing(texsynth: Texsynth, picture: Picture) -> None:
+    picture("a.png", (SIDE, 24))
+    before = sorted(Path().rglob("*"))
+    ran = texsynth("inpaint", "a.png", "--extend", "0,0,6,0", "-o", "o.png", "--dry-run", *QUICK)
+    assert ran.out.startswith(f"o.png: 30x{SIDE}, preset steady, seed 0")
+    assert sorted(Path().rglob("*")) == before
+
+
+M = ("a.png", "--mask", "m.png")
+T = ("a.png", "--make-tileable", "x")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "needs an input picture, or --from"),
+        (("a.png",), "nothing says what of a.png to fill: give --mask MASK, --make-tileable x, y or xy, --extend"),
+        ((*M, "-s", "32"), "--size 32: inpaint keeps the picture's size; --extend"),
+        ((*M, "--flatten"), "--flatten: inpaint leaves known pixels as they are"),
+        ((*M, "--crop", "0,0,8,8", "--exemplar", "a.png"), "--crop and --exemplar exclude each other"),
+        ((*T, "--mask-invert"), "--mask-invert needs --mask"),
+        ((*M, "--band", "6"), "--band needs --make-tileable"),
+        (("a.png", "--make-tileable", "none"), "--make-tileable 'none' is not one of x, y, xy"),
+        (("a.png", "--make-tileable", "z"), "--make-tileable 'z' is not one of x, y, xy"),
+        ((*T, "--band", "3"), "--band 3: 4 to 8 pixels are possible"),
+        ((*T, "--band", "9"), "--band 9: 4 to 8 pixels are possible"),
+        (("a.png", "--extend", "1,2,3"), "--extend '1,2,3' is not L,T,R,B"),
+        (("a.png", "--extend", "1,2,3,x"), "--extend '1,2,3,x' is not L,T,R,B"),
+        (("a.png", "--extend", "1,2,3,1.5"), "is not L,T,R,B in whole pixels"),
+        (("a.png", "--extend", "0,0,0,0"), "numbers from 0 up are needed, and one above 0"),
+        (("a.png", "--extend=-1,0,0,9"), "numbers from 0 up are needed"),
+        ((*M, "--source-mask", "m.png", "--source-mask", "m.png"), "--source-mask: 2 given for 1"),
+        ((*M, "--exemplar", "a.png", "--map", "h=m.png"), "--map h: 1 given for 2"),
+        ((*M, "--preview"), "--preview shows the seams of --make-tileable"),
+        ((*M, "--tile", "z"), "--tile 'z'"),
+        ((*M, "--map", "h=m.png", "-p", "afloat"), "copies nothing"),
+        ((*M, "--masc", "m.png"), "did you mean --mask?"),
+        ((*M, "-o", "a.png"), "a.png is an input of this command"),
+        ((*M, "-o", "m.png", "--force"), "m.png is an input of this command"),
+    ],
+)
+def test_usage(refused: Refused, picture: Picture, draw: Draw, words: tuple[str, ...], said: str) -> None:
+    picture("a.png")
+    draw("m.png", blot(np.s_[:4, :4], size=(16, 16)))
+    before = sorted(Path().rglob("*"))
+    assert said in refused(2, "inpaint", *words, *([] if "-p" in words else ["-p", "steady"]))
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("flag", ["--mask", "--exemplar", "--source-mask", "--init"])
+@pytest.mark.parametrize("kind", ["missing", "text"])
+def test_inputs(refused: Refused, picture: Picture, flag: str, kind: str) -> None:
+    picture("a.png")
+    if kind == "text":
+        Path("bad.png").write_text("no picture")
+    words = ("inpaint", "a.png", "--make-tileable", "x", flag, "bad.png", "-o", "o.png", "-p", "steady")
+    assert "bad.png: " in refused(3, *words)
+    assert not Path("o.png").exists()
+
+
+def test_too_large_an_extension_is_refused_before_it_is_made(refused: Refused, picture: Picture) -> None:
+    picture("a.png")
+    line = refused(4, "inpaint", "a.png", "--extend", "0,0,0,99999999999", "-o", "o.png", "-p", "steady")
+    assert "above the limit of 6144 MB" in line
+
+
+def test_a_bent_mask_is_told(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    picture("a.png", (SIDE, SIDE))
+    draw("m.png", blot(np.s_[5:15, 5:15], size=(40, 60)))
+    ran = texsynth("inpaint", "a.png", "--mask", "m.png", "-o", "o.png", "-p", "steady")
+    assert "m.png is 60x40, stretched to 20x20: the aspect differs by 50 %" in ran.err
+
+
+def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable[[str], list[list[str]]]) -> None:
+    commands = examples("inpaint")
+    assert {words[1] for words in commands} == {"guide", "inpaint"}
+    assert sum(words[1] == "inpaint" for words in commands) == 3
+    for words in commands:
+        quick = QUICK if words[1] == "inpaint" else ("-s", "64")
+        ran = texsynth(*words[1:], *quick)
+        assert (ran.code, ran.err) == (0, ""), ran

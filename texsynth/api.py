@@ -1,0 +1,237 @@
+"""The Python API: the verbs as functions, in the words of the command line. Nothing heavy is imported before a call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from texsynth.job import Job
+    from texsynth.run import Result
+    from texsynth.task import Preset, Report
+    from texsynth.verbs.inputs import Source
+
+    Maps = tuple[Source | Sequence[Source], Source]
+
+logger = logging.getLogger("texsynth")
+
+
+class Shared(TypedDict, total=False):
+    """What every verb takes by keyword, with the defaults of the command line.
+
+    settings: what `--set` sets. maps and source_mask hold one for each exemplar. weights: a file of pretrained weights
+    for presets that need some; else they are found, or fetched (the logger "texsynth" says so). progress is called with
+    a `texsynth.task.Event` after every step.
+    """
+
+    preset: str | None
+    method: str | None
+    quality: str | None
+    settings: Mapping[str, Any] | None
+    seed: int
+    tile: str
+    maps: Mapping[str, Source | Sequence[Source]] | None
+    source_mask: Source | Sequence[Source] | None
+    crop: str | Sequence[int] | None
+    init: Source | None
+    flatten: bool
+    weights: str | Path | None
+    device: str
+    threads: int | None
+    max_memory: str | int
+    progress: Report | None
+
+
+REQUESTED = ("tile", "crop", "init", "flatten", "device", "max_memory")  # of Shared, what a Request takes as it is
+
+
+def synthesize(exemplars: Source | Sequence[Source], size: str | int = "2x", **shared: Unpack[Shared]) -> Result:
+    """More of one exemplar, or a remix of several.
+
+    Pictures are paths, arrays (H, W) or (H, W, C) of uint8, uint16 or float, or `texsynth.image.Picture`s. size is
+    "WxH", N or "2x". For all else see `texsynth.api.Shared`. Ctrl-C gives the picture so far, with `interrupted` set.
+    Raises `texsynth.errors.TexsynthError`s, each with a one-line message.
+    """
+    from texsynth.verbs import synthesize as verb
+
+    request = verb.Request(exemplars=_several(exemplars), size=size, **_requested(shared))
+    return _run(lambda: verb.build(request), shared)
+
+
+def control(
+    exemplars: Source | Sequence[Source] = (),
+    size: str | int | None = None,
+    *,
+    progression: Maps | None = None,
+    progression_weight: float | None = None,
+    reverse: bool = False,
+    distance_transform: bool = False,
+    refine: bool = False,
+    match_histogram: bool = False,
+    match_range: bool = False,
+    orientation: Source | None = None,
+    source_orientation: Source | Sequence[Source] | None = None,
+    orientation_extractor: str | None = None,
+    orientation_weight: float | None = None,
+    labels: Maps | None = None,
+    label_exemplars: Mapping[str, Source | Sequence[Source]] | None = None,
+    label_map: Source | None = None,
+    labels_weight: float | None = None,
+    guide_weight_map: Source | None = None,
+    **shared: Unpack[Shared],
+) -> Result:
+    """More of a texture, steered by maps; at least one guide, and they combine.
+
+    progression and labels: (source, target), the source being one map for each exemplar; the source of a progression
+    may be "auto". orientation: "angle:DEG", "circle", "spiral", "s-curve", or a field: an array (2, H, W) of x and y,
+    a .npy or a picture; source_orientation likewise, by default extracted. label_exemplars: in place of exemplars,
+    those of each colour, with label_map as the target. size: by default that of the first target map. Weights: by
+    default 10, for orientation 5. guide_weight_map: white where guides hold. All else as in `synthesize`.
+    """
+    from texsynth.verbs import control as verb
+
+    if label_exemplars and _several(exemplars):
+        from texsynth.errors import UsageError
+
+        raise UsageError("label_exemplars names the exemplars; leave exemplars out")
+    pairs = [(colour, file) for colour, files in (label_exemplars or {}).items() for file in _several(files)]
+    request = verb.Request(
+        exemplars=tuple(file for _, file in pairs) or _several(exemplars),
+        size=size,
+        progression=_maps(progression),
+        progression_weight=progression_weight,
+        reverse=reverse,
+        distance_transform=distance_transform,
+        refine=shared.get("seed", 0) if refine else None,
+        match_histogram=match_histogram,
+        match_range=match_range,
+        orientation=orientation,
+        source_orientation=() if source_orientation is None else _several(source_orientation),
+        orientation_extractor=orientation_extractor,
+        orientation_weight=orientation_weight,
+        labels=_maps(labels),
+        label_colours=tuple(colour for colour, _ in pairs),
+        label_map=label_map,
+        labels_weight=labels_weight,
+        guide_weight_map=guide_weight_map,
+        **_requested(shared),
+    )
+    return _run(lambda: verb.build(request), shared)
+
+
+def inpaint(
+    image: Source,
+    mask: Source | None = None,
+    *,
+    mask_invert: bool = False,
+    exemplars: Source | Sequence[Source] = (),
+    make_tileable: str | None = None,
+    band: int | None = None,
+    extend: str | Sequence[int] | None = None,
+    exact_copies: bool = False,
+    **shared: Unpack[Shared],
+) -> Result:
+    """A picture repaired: its hole is filled, and all other pixels stay exactly as they are.
+
+    The hole is the white of `mask` (its black with mask_invert), or without one what is not opaque; a band of `band`
+    pixels along the borders with make_tileable "x", "y" or "xy"; and what extend, "L,T,R,B" or four numbers, adds.
+    exemplars: pictures to copy from in place of the image; maps hold one for the image and one for each of these,
+    source_mask one for each of these. exact_copies: do not follow the light around the hole. flatten is refused. All
+    else as in `synthesize`.
+    """
+    from texsynth.verbs import inpaint as verb
+
+    request = verb.Request(
+        exemplars=(image,),
+        mask=mask,
+        mask_invert=mask_invert,
+        others=_several(exemplars),
+        make_tileable=make_tileable,
+        band=band,
+        extend=extend,
+        exact_copies=exact_copies,
+        **_requested(shared),
+    )
+    return _run(lambda: verb.build(request), shared)
+
+
+def barycenter(
+    exemplars: Sequence[Source],
+    size: str | int | None = None,
+    *,
+    blend: str | Sequence[float] | None = None,
+    blend_map: Source | Sequence[Source] | None = None,
+    steps: int | None = None,
+    mode: str = "transport",
+    **shared: Unpack[Shared],
+) -> Result:
+    """A texture between two exemplars or more, or one that turns from one into another.
+
+    At most one of blend, a share for each (default: equal); blend_map, for two exemplars one map, black for the first
+    and white for the second, for more one map for each; and steps, so many panels of `size` side by side from the first
+    of two exemplars to the second. mode: "transport", every pixel mixes all, or "mosaic", every pixel is copied from
+    one. size: by default that of the first exemplar. All else as in `synthesize`.
+    """
+    from texsynth.preset import BARYCENTER
+    from texsynth.verbs import barycenter as verb
+
+    verb.check_mode(mode)
+    request = verb.Request(
+        exemplars=_several(exemplars),
+        size=size,
+        blend=blend,
+        blend_map=() if blend_map is None else _several(blend_map),
+        steps=steps,
+        mode=mode,
+        **_requested(shared),
+    )
+    return _run(lambda: verb.build(request), shared, BARYCENTER[mode], partial(verb.check_preset, mode))
+
+
+def _requested(shared: Shared) -> dict[str, Any]:
+    """The shared arguments that a Request takes, what is not given left to its defaults; TypeError for others."""
+    given: Mapping[str, Any] = shared
+    if unknown := sorted(given.keys() - Shared.__annotations__.keys()):
+        raise TypeError(f"{unknown[0]!r} is not an argument; the shared ones are {', '.join(Shared.__annotations__)}")
+    mask = given.get("source_mask")
+    return {
+        "maps": {name: _several(sources) for name, sources in (given.get("maps") or {}).items()},
+        "source_mask": () if mask is None else _several(mask),
+        **{name: given[name] for name in REQUESTED if name in given},
+    }
+
+
+def _run(
+    build: Callable[[], Job],
+    shared: Shared,
+    default: str | None = None,
+    fits: Callable[[Preset], None] | None = None,
+) -> Result:
+    """Run the job of a verb. default: its preset where none is named. fits: refuses a preset that cannot serve."""
+    from texsynth import machine, run
+    from texsynth import preset as presets
+
+    named = (shared.get("method"), shared.get("preset"), shared.get("quality"))
+    chosen = presets.resolve(*named, shared.get("settings") or {}, default or presets.DEFAULT)
+    if fits is not None:
+        fits(chosen)
+    machine.use_threads(shared.get("threads"))
+    weights = shared.get("weights")
+    job = run.fit(build(), chosen, None if weights is None else Path(weights), logger.warning)
+    run.check_memory(job, chosen)
+    return run.run(job, chosen, shared.get("seed", 0), shared.get("progress") or run.silent)
+
+
+def _maps(pair: Maps | None) -> tuple[tuple[Source, ...], Source] | None:
+    return None if pair is None else (_several(pair[0]), pair[1])
+
+
+def _several(sources: Source | Sequence[Source]) -> tuple[Source, ...]:
+    if isinstance(sources, Sequence) and not isinstance(sources, str):
+        return tuple(sources)
+    return (sources,)
