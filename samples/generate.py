@@ -13,6 +13,7 @@ from PIL import Image
 import fibres
 import loose
 import masonry
+import scenes
 import surfaces
 from shading import to8
 
@@ -31,6 +32,7 @@ MATERIALS = {
     "wicker": fibres.wicker,
     "scales": surfaces.scales,
     "rust": surfaces.rust,
+    "mat": scenes.mat,
 }
 
 # JPEG keeps the repository small; those with maps to compare pixel by pixel (normals, directions) stay PNG.
@@ -44,6 +46,7 @@ AS_JPEG = {
     "leaves",
     "coffee",
     "wicker",
+    "mat",
 }
 
 

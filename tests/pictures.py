@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,3 +21,33 @@ def spots(h: int, w: int, seed: int = 0) -> Tensor:
     rough = F.pad(noise(1, 3, h, w, seed=seed), (4,) * 4, mode="reflect")
     smooth = F.avg_pool2d(F.avg_pool2d(rough, 5, 1), 5, 1)
     return ((smooth - 0.5) * 6 + 0.5).clamp(0, 1)
+
+
+def bytes_of(image: Tensor) -> np.ndarray:
+    """(1, C, H, W) in [0, 1] -> (H, W, C) of 8 bits."""
+    return (image[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+
+
+def pattern(name: str, h: int, w: int) -> np.ndarray:
+    """A picture of two colours whose every window tells how it goes on, (h, w, 3) of 8 bits."""
+    y, x = np.mgrid[:h, :w]
+    light = {
+        "stripes": x % 8 < 3,
+        "slashes": (x + y) % 10 < 4,
+        "bricks": (y % 8 < 2) | ((x + (y // 8 % 2) * 8) % 16 < 2),
+        "checks": (x // 6 + y // 6) % 2 == 1,
+    }[name]
+    return np.where(light[..., None], (210, 190, 170), (60, 70, 80)).astype(np.uint8)
+
+
+def box(h: int, w: int, *sides: tuple[int, int, int, int]) -> np.ndarray:
+    """A mask (h, w) bool, True in boxes (top, bottom, left, right)."""
+    mask = np.zeros((h, w), bool)
+    for top, bottom, left, right in sides:
+        mask[top:bottom, left:right] = True
+    return mask
+
+
+def places(h: int, w: int) -> np.ndarray:
+    """A 16-bit map in which every pixel has its own value: y * w + x."""
+    return np.arange(h * w, dtype=np.uint16).reshape(h, w)

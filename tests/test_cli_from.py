@@ -146,7 +146,7 @@ def test_nothing_to_repeat(refused: Callable[..., str], picture: Picture) -> Non
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"verb": "edit"}, "made by `texsynth edit`"),
+        ({"verb": "evaluate"}, "made by `texsynth evaluate`"),
         ({"seed": "x"}, "damaged"),
         ({"inputs": [{"role": "exemplar"}]}, "damaged"),
         ({"preset": {"name": "x"}}, "damaged"),

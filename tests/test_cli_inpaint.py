@@ -123,6 +123,73 @@ def test_a_mask_is_taken_at_its_word_whatever_the_alpha(texsynth: Texsynth, pict
     assert (made[HOLE > 0][:, 3] == 255).all()
 
 
+@pytest.mark.parametrize("kind", ["mask", "alpha", "extended", "wrapped"])
+def test_a_hole_is_grown_by_as_many_pixels_as_asked(
+    texsynth: Texsynth, picture: Picture, draw: Draw, kind: str
+) -> None:
+    """Across borders that wrap; what --extend adds has its own size."""
+    before = picture("a.png", (SIDE, SIDE), 4 if kind == "alpha" else 3)
+    mask = blot(np.s_[6:9, 0:4])
+    if kind == "alpha":
+        before[..., 3] = 255 - mask
+        draw("a.png", before)
+    draw("m.png", mask)
+    words = {
+        "mask": ("--mask", "m.png"),
+        "alpha": (),
+        "extended": ("--mask", "m.png", "--extend", "0,0,0,4"),
+        "wrapped": ("--mask", "m.png", "--tile", "x"),
+    }
+    entry = run(texsynth, "a.png", *words[kind], "--grow", 2, "-o", "o.png")
+    hole = blot(np.s_[4:11, 0:6], *([np.s_[4:11, -2:]] if kind == "wrapped" else [])) > 0
+    made = array("o.png")[:SIDE]
+    assert (made[~hole] == before[~hole]).all()
+    assert (made != before).any(2)[hole].mean() > 0.9
+    assert entry["record"]["inpaint"]["grow"] == 2
+
+
+@pytest.mark.parametrize(
+    ("alpha", "grow", "told"), [(0, 0, False), (90, 0, True), (255, 0, False), (90, 2, False)], ids=str
+)
+def test_a_soft_edge_of_transparent_parts_is_told(
+    texsynth: Texsynth, picture: Picture, draw: Draw, alpha: int, grow: int, told: bool
+) -> None:
+    before = picture("a.png", (SIDE, SIDE), 4)
+    before[..., 3] = 255 - blot(np.s_[6:12, 5:9])
+    before[5, 5:9, 3] = alpha
+    draw("a.png", before)
+    ran = texsynth("inpaint", "a.png", "--grow", grow, "-o", "o.png", "-p", "steady")
+    assert ("a.png: its transparent parts have a soft edge" in ran.err) == told
+    assert ("--grow 2 leaves its fringe out" in ran.err) == told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--make-tileable", "xy"), "every 16x16 px: --crop 0,0,64,48 holds whole steps and wraps better"),
+        (("--make-tileable", "x"), "every 16 px along x: --crop 0,0,64,59 holds whole steps and wraps better"),
+        (("--make-tileable", "y"), "every 16 px along y: --crop 0,0,70,48 holds whole steps and wraps better"),
+        (("--make-tileable", "xy", "--crop", "3,2,60,57"), "--crop 3,2,48,48 holds whole steps"),
+        (("--make-tileable", "xy", "--crop", "3,2,64,48"), None),
+        (("--make-tileable", "xy", "--extend", "0,0,3,3"), None),
+        (("--mask", "m.png"), None),
+    ],
+)
+def test_a_regular_texture_that_does_not_fit_is_told_a_crop_that_does(
+    texsynth: Texsynth, draw: Draw, words: tuple[str, ...], told: str | None
+) -> None:
+    """Bricks of 16 x 8 pixels, every other course shifted by half: whole again after two courses."""
+    y, x = np.mgrid[:59, :70]
+    along = (x + 8 * (y // 8 % 2)) % 16
+    bricks = np.where((y % 8 < 2) | (along < 3), 210, 90) + np.random.default_rng(0).integers(-9, 9, (59, 70))
+    draw("a.png", bricks.astype(np.uint8))
+    draw("m.png", blot(np.s_[6:12, 5:9], size=(59, 70)))
+    ran = texsynth("inpaint", "a.png", *words, "-o", "o.png", "-p", "steady")
+    assert ran.code == 0
+    assert ("the texture repeats" in ran.err) == (told is not None)
+    assert (told or "") in ran.err
+
+
 HOLES = {
     "one pixel": blot(np.s_[9:10, 9:10]),
     "a corner": blot(np.s_[:5, :7]),
@@ -316,7 +383,7 @@ def repaired(texsynth: Texsynth, picture: Picture, draw: Draw) -> Path:
     draw("in/m.png", 255 - HOLE)
     draw("in/s.png", blot(np.s_[:, :5], size=(24, 16)))
     words = ("--mask", "in/m.png", "--mask-invert", "--make-tileable", "x", "--band", 6, "--extend", "2,0,0,3")
-    words += ("--exemplar", "in/b.png", "--source-mask", "in/s.png", "--seed", 4)
+    words += ("--exemplar", "in/b.png", "--source-mask", "in/s.png", "--seed", 4, "--grow", 1)
     words += ("--map", "h=in/ha.png", "--map", "h=in/hb.png", "--init", "in/b.png")
     run(texsynth, "in/a.png", *words, "-o", "in/o.png")
     return Path("in/o.png")
@@ -342,6 +409,7 @@ def test_flags_override_what_is_repeated(texsynth: Texsynth, repaired: Path, dra
         "make_tileable": "x",
         "band": 6,
         "extend": "2,0,0,3",
+        "grow": 1,
         "exact_copies": True,
     }
 
@@ -362,6 +430,7 @@ def test_alpha_is_repeated_too(texsynth: Texsynth, picture: Picture) -> None:
         ("x", 3, "damaged"),
         ({"band": "x"}, 3, "damaged"),
         ({"extend": 3}, 3, "damaged"),
+        ({"grow": "x"}, 3, "damaged"),
         ({"mask_invert": "yes"}, 3, "damaged"),
         ({"make_tileable": ["x"]}, 3, "damaged"),
         ({"make_tileable": "q"}, 2, "--make-tileable 'q'"),
@@ -455,6 +524,7 @@ T = ("a.png", "--make-tileable", "x")
         (("a.png", "--extend=-1,0,0,9"), "numbers from 0 up are needed"),
         ((*M, "--source-mask", "m.png", "--source-mask", "m.png"), "--source-mask: 2 given for 1"),
         ((*M, "--exemplar", "a.png", "--map", "h=m.png"), "--map h: 1 given for 2"),
+        ((*M, "--grow=-1"), "--grow -1: a number of pixels from 0 up is needed"),
         ((*M, "--preview"), "--preview shows the seams of --make-tileable"),
         ((*M, "--tile", "z"), "--tile 'z'"),
         ((*M, "--map", "h=m.png", "-p", "afloat"), "copies nothing"),

@@ -208,3 +208,52 @@ def test_a_bent_canvas_stays_in_step_across_its_wrap() -> None:
         )
         assert wrapped == pytest.approx(here, abs=1e-3)
         assert below == pytest.approx(here, abs=1e-3)
+
+
+@pytest.mark.parametrize(("course", "length"), [(8.0, 16.0), (7.3, 20.6)])
+def test_steps_of_a_brick_are_its_length_and_two_courses(course: float, length: float) -> None:
+    found = lattice.find(brick((96, 112), course, length))
+    assert found is not None
+    assert lattice.steps(found) == pytest.approx((2 * course, length), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "steps"),
+    [
+        ([[0.0, 10.0], [7.0, 0.0]], (7.0, 10.0)),
+        ([[0.0, 10.0], [7.0, 5.0]], (14.0, 10.0)),
+        ([[5.0, 5.0], [5.0, -5.0]], (10.0, 10.0)),
+        ([[0.2, 10.0], [7.0, 5.0]], (14.0, 10.0)),
+        ([[1.3, 10.0], [7.0, 3.7]], (None, None)),
+    ],
+)
+def test_steps_are_small_combinations_along_an_axis(
+    vectors: list[list[float]], steps: tuple[float | None, float | None]
+) -> None:
+    found = lattice.steps(Lattice(torch.tensor(vectors), 1.0))
+    for one, wanted in zip(found, steps, strict=True):
+        assert one == (None if wanted is None else pytest.approx(wanted, abs=0.5))
+
+
+@pytest.mark.parametrize(
+    ("size", "tile", "better"),
+    [
+        ((56, 80), (True, True), None),
+        ((57, 80), (True, True), (56, 80)),
+        ((55, 89), (True, True), (42, 80)),
+        ((55, 89), (False, True), (55, 80)),
+        ((55, 89), (True, False), (42, 89)),
+        ((55, 89), (False, False), None),
+        ((12, 80), (True, True), None),
+    ],
+)
+def test_the_largest_part_that_holds_whole_steps(
+    size: tuple[int, int], tile: tuple[bool, bool], better: tuple[int, int] | None
+) -> None:
+    """Nothing better where all fits already, or not even one step does."""
+    assert lattice.whole(Lattice(bond(7, 10), 1.0), size, tile) == better
+
+
+def test_a_lattice_grows_with_its_picture() -> None:
+    found = Lattice(bond(7, 10), 0.5).times(4)
+    assert torch.equal(found.vectors, bond(28, 40)) and found.height == 0.5

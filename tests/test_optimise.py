@@ -105,6 +105,45 @@ def test_starts(start: str) -> None:
         assert {tuple(c.tolist()) for c in image[0].flatten(1).T} <= known
 
 
+def test_where_the_task_says_what_to_start_from_that_is_the_first_picture() -> None:
+    """Unless another start is asked for, as published methods do, or a picture is given; a guess where it says none."""
+    start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(30.0).flip(0), indexing="ij"))[None]
+    start[:, :, 5:9, 5:9] = torch.nan
+    asked = task((24, 30), 30, start=start)
+    still: dict[str, Any] = {"scales": (1.0,), "steps": (0,)}
+    image, _ = run(asked, settings(**still))
+    mirrored = asked.exemplars[0].image[:, :, :24].flip(3)
+    kept = ~start.isnan().any(1, keepdim=True).expand_as(image)
+    assert torch.equal(image[kept], mirrored[kept])
+    assert bool(image.isfinite().all()) and float((image - mirrored)[~kept].abs().mean()) < 0.3
+    noisy, _ = run(asked, settings(start="noise", **still))
+    assert torch.equal(noisy, run(replace(asked, start=None), settings(**still))[0])
+    given, _ = run(replace(asked, init=torch.full((1, 3, 24, 30), 0.5)), settings(**still))
+    assert float((given - 0.5).abs().max()) < 1e-6
+
+
+def test_a_start_in_a_hole_is_what_stands_there_first() -> None:
+    """And what is known stays."""
+    start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(24.0).flip(0), indexing="ij"))[None]
+    hole = torch.zeros(1, 1, 24, 24, dtype=torch.bool)
+    hole[:, :, 4:12, 6:20] = True
+    asked = task(start=start, hole=hole)
+    source = asked.exemplars[0].image
+    image, _ = run(asked, settings(scales=(1.0,), steps=(0,)))
+    assert torch.equal(image, torch.where(hole, source.flip(3), source))
+
+
+@pytest.mark.parametrize("switch", ["on", "off"])
+def test_weights_are_shares_of_the_gradient_or_factors_of_the_values(switch: str) -> None:
+    """The first value of the loss is the weighted sum of the objectives' own when they are not balanced."""
+    asked = task()
+    pair = ({**GRAM, "weight": 3.0}, {**GRAM, "patch": 2, "weight": 0.5})
+    chosen = settings(*pair, balance=switch, scales=(1.0,), steps=(1,))
+    _, (first,) = run(asked, chosen)
+    own = [float(value) for value in objectives(asked, chosen)(noise(1, 3, 24, 24))]
+    assert (first == pytest.approx(3.0 * own[0] + 0.5 * own[1], rel=1e-4)) == (switch == "off")
+
+
 def test_colours_come_from_where_it_is_allowed() -> None:
     asked = task()
     left = torch.zeros(1, 1, 24, 24, dtype=torch.bool)

@@ -98,7 +98,16 @@ def test_presets_of_the_table_are_those_that_ship() -> None:
 
 def test_every_flag_of_the_readme_exists(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", "200")  # so that no flag is cut
-    for words in (["synthesize"], ["control"], ["guide", "radial"], ["guide", "perlin"], ["weights", "fetch"]):
+    for words in (
+        ["synthesize"],
+        ["control"],
+        ["inpaint"],
+        ["barycenter"],
+        ["edit"],
+        ["guide", "radial"],
+        ["guide", "perlin"],
+        ["weights", "fetch"],
+    ):
         assert main([*words, "--help"]) == 0
     known = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
     mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))

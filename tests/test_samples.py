@@ -16,6 +16,7 @@ AS_JPEG = [
     "cracked_earth",
     "gravel",
     "leaves",
+    "mat",
     "planks",
     "stonewall",
     "terrazzo",
@@ -24,7 +25,14 @@ AS_JPEG = [
 PICTURES = [f"{name}.png" for name in AS_PNG] + [f"{name}.jpg" for name in AS_JPEG]
 HEIGHTS = ["brick_height.png", "cloth_height.png", "pebbles_height.png", "scales_height.png"]
 NORMALS = ["brick_normal.png", "pebbles_normal.png"]
-GREYS = ["brick_mask.png", "brick_roughness.png", "rust_progression.png", "rust_roughness.png"]
+GREYS = [
+    "brick_mask.png",
+    "brick_roughness.png",
+    "mat_mask.png",
+    "mat_target.png",
+    "rust_progression.png",
+    "rust_roughness.png",
+]
 OTHERS = ["grass_direction.png", "grass_direction.npy", "gravel_labels.png"]
 GRAVEL, MOSS = (150, 150, 160), (46, 139, 40)
 

@@ -1,9 +1,10 @@
 """texsynth: example-based texture synthesis. The Python API speaks the same words as the command line.
 
-    from texsynth import barycenter, control, inpaint, synthesize
+    from texsynth import barycenter, control, edit, inpaint, synthesize
     wall = synthesize("brick.png", "512x512", seed=3)
     nest = control("grass.png", "512x512", orientation="circle")
     tile = inpaint("gravel.jpg", make_tileable="xy")
+    wide = edit("pebbles.png", retarget="512x256")
     half = barycenter(["grass.png", "pebbles.png"], 128)
 
 Nothing heavy is imported before the first call.
@@ -13,10 +14,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from texsynth.api import barycenter, control, inpaint, synthesize
+from texsynth.api import barycenter, control, edit, inpaint, synthesize
 
 __version__: str
-__all__ = ["__version__", "barycenter", "control", "inpaint", "synthesize"]
+__all__ = ["__version__", "barycenter", "control", "edit", "inpaint", "synthesize"]
 
 
 if not TYPE_CHECKING:  # for the type checker any name would exist otherwise

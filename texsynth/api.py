@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from texsynth import classes
+
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
@@ -133,6 +135,7 @@ def inpaint(
     make_tileable: str | None = None,
     band: int | None = None,
     extend: str | Sequence[int] | None = None,
+    grow: int = 0,
     exact_copies: bool = False,
     **shared: Unpack[Shared],
 ) -> Result:
@@ -140,6 +143,7 @@ def inpaint(
 
     The hole is the white of `mask` (its black with mask_invert), or without one what is not opaque; a band of `band`
     pixels along the borders with make_tileable "x", "y" or "xy"; and what extend, "L,T,R,B" or four numbers, adds.
+    grow: pixels by which the hole of mask or alpha is larger than these say.
     exemplars: pictures to copy from in place of the image; maps hold one for the image and one for each of these,
     source_mask one for each of these. exact_copies: do not follow the light around the hole. flatten is refused. All
     else as in `synthesize`.
@@ -154,6 +158,7 @@ def inpaint(
         make_tileable=make_tileable,
         band=band,
         extend=extend,
+        grow=grow,
         exact_copies=exact_copies,
         **_requested(shared),
     )
@@ -193,6 +198,57 @@ def barycenter(
     return _run(lambda: verb.build(request), shared, BARYCENTER[mode], partial(verb.check_preset, mode))
 
 
+def edit(
+    image: Source,
+    mask: Source | None = None,
+    target_mask: Source | None = None,
+    *,
+    warp: str | None = None,
+    labels_weight: float | None = None,
+    keep_background: bool = False,
+    margin: int | None = None,
+    retarget: str | int | None = None,
+    reshuffle: bool = False,
+    remove: Source | None = None,
+    grow: int | None = None,
+    copies: str | None = None,
+    class_: str | int | None = None,
+    exact_copies: bool = False,
+    **shared: Unpack[Shared],
+) -> Result:
+    """Another layout of one picture. One of these: mask and target_mask, retarget, reshuffle, remove.
+
+    mask, target_mask: the object, white in the one, takes the shape that is white in the other; masks of more colours
+    hold an object for each but black. warp: how it is first fitted, "affine", "similarity" or "thin-plate".
+    keep_background: only what changes and `margin` pixels round it are made again. retarget: the new size, "WxH", N or
+    "2x". reshuffle: another arrangement for each seed. remove: a mask of what goes, grown by `grow` pixels. copies:
+    "flips", "rotations" or "all". class_: what the object is, where a classifier looks. Else as in `synthesize`.
+    """
+    from texsynth.verbs import edit as verb
+
+    request = verb.Request(
+        exemplars=(image,),
+        mask=mask,
+        target_mask=target_mask,
+        warp=warp,
+        labels_weight=labels_weight,
+        keep_background=keep_background,
+        margin=margin,
+        retarget=retarget,
+        reshuffle=reshuffle,
+        remove=remove,
+        grow=grow,
+        exact_copies=exact_copies,
+        **_requested(shared),
+    )
+    settings = {**(shared.get("settings") or {}), **({} if copies is None else {"copies": copies})}
+    if class_ is not None:
+        number = classes.number(str(class_), "class_")
+        verb.check_class(_chosen({**shared, "settings": settings}))
+        settings["classification.target"] = number
+    return _run(lambda: verb.build(request), {**shared, "settings": settings})
+
+
 def _requested(shared: Shared) -> dict[str, Any]:
     """The shared arguments that a Request takes, what is not given left to its defaults; TypeError for others."""
     given: Mapping[str, Any] = shared
@@ -214,10 +270,8 @@ def _run(
 ) -> Result:
     """Run the job of a verb. default: its preset where none is named. fits: refuses a preset that cannot serve."""
     from texsynth import machine, run
-    from texsynth import preset as presets
 
-    named = (shared.get("method"), shared.get("preset"), shared.get("quality"))
-    chosen = presets.resolve(*named, shared.get("settings") or {}, default or presets.DEFAULT)
+    chosen = _chosen(shared, default)
     if fits is not None:
         fits(chosen)
     machine.use_threads(shared.get("threads"))
@@ -225,6 +279,14 @@ def _run(
     job = run.fit(build(), chosen, None if weights is None else Path(weights), logger.warning)
     run.check_memory(job, chosen)
     return run.run(job, chosen, shared.get("seed", 0), shared.get("progress") or run.silent)
+
+
+def _chosen(shared: Shared, default: str | None = None) -> Preset:
+    """The preset that is asked for; `default` where none is named."""
+    from texsynth import preset as presets
+
+    named = (shared.get("method"), shared.get("preset"), shared.get("quality"))
+    return presets.resolve(*named, shared.get("settings") or {}, default or presets.DEFAULT)
 
 
 def _maps(pair: Maps | None) -> tuple[tuple[Source, ...], Source] | None:

@@ -33,10 +33,32 @@ GUIDES = {
     "labels_weight": float,
     "label_colours": list,
 }
-INPAINT = {"mask_invert": bool, "make_tileable": str, "band": int, "extend": str, "exact_copies": bool}
+INPAINT = {
+    "mask_invert": bool,
+    "make_tileable": str,
+    "band": int,
+    "extend": str,
+    "grow": int,
+    "exact_copies": bool,
+}
 BARYCENTER = {"blend": list, "steps": int, "mode": str}
+EDIT = {
+    "warp": str,
+    "labels_weight": float,
+    "keep_background": bool,
+    "margin": int,
+    "retarget": str,
+    "reshuffle": bool,
+    "grow": int,
+    "exact_copies": bool,
+}
 # Where a verb stores the values of its own options, and of which types they are; any may be left out.
-OWN = {"control": ("guides", GUIDES), "inpaint": ("inpaint", INPAINT), "barycenter": ("barycenter", BARYCENTER)}
+OWN = {
+    "control": ("guides", GUIDES),
+    "inpaint": ("inpaint", INPAINT),
+    "barycenter": ("barycenter", BARYCENTER),
+    "edit": ("edit", EDIT),
+}
 INPUT_KEYS = {field.name for field in fields(Input)}
 
 

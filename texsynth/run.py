@@ -124,7 +124,7 @@ def score(result: Result) -> float:
     Unevenness is the total variation, in [0, 1], between even use and the use of 8 x 8 cells an exemplar.
     """
     if result.field is None:
-        return result.losses[-1][3]
+        return result.losses[-1][3] if result.losses else 0.0
     use = sources.usage(result.field.atlas, result.field.index)
     cells, start = [], 0
     for h, w in result.field.atlas.exemplars:
@@ -174,7 +174,9 @@ def _filled(image: Picture, known: Picture, hole: Tensor | None) -> Picture:
 
 def _healed(copied: Picture, field: Field, job: Job) -> Picture:
     """What was copied into a hole, in the light of its place where the job allows that."""
-    hole = job.task.hole
+    hole, start = job.task.hole, job.task.start
+    if start is not None:  # what was moved there keeps its own light
+        hole = start.isnan().any(1, keepdim=True)
     if hole is None or not job.heal or not hole.any():
         return copied
     change = heal.correction(field, hole).cpu() * top(job.image.pictures)

@@ -63,6 +63,9 @@ def inpaint(
         list[str] | None,
         _hole("--exemplar", "Copy from this picture in place of IMAGE, which maps also need; repeatable.", "OTHER"),
     ] = None,
+    grow: Annotated[
+        int | None, _hole("--grow", "Fill so many pixels round mask or transparent parts too. Default: 0.", "N")
+    ] = None,
     exact_copies: Annotated[
         bool | None, _hole("--exact-copies", "Copy colours exactly; do not follow the light around the hole.")
     ] = None,
@@ -81,6 +84,7 @@ def inpaint(
         "make_tileable": make_tileable,
         "band": band,
         "extend": extend,
+        "grow": grow,
         "exact_copies": exact_copies,
     }
     own = replay.own("inpaint", given, FILES, common)

@@ -19,7 +19,7 @@ REPEATED = (
     "crop",
     "flatten",
 )  # flags whose recorded value holds unless they are given
-UNSIZED = ("inpaint",)  # verbs that take no --size
+UNSIZED = ("inpaint", "edit")  # verbs that take no --size
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ def given(verb: str, arguments: list[str], common: Common, default: str = preset
     else:
         arguments = files(stored, "exemplar", common)
     return Given(tuple(arguments), _filled(common, stored), _preset(common, stored, default))
+
+
+def chosen(verb: str, common: Common, default: str = preset.DEFAULT) -> Preset:
+    """The preset that the command line ends up with; raises UsageError and InputError."""
+    return _preset(common, recorded(verb, common), default)
 
 
 def recorded(verb: str, common: Common) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from texsynth.solver import jumps
 from texsynth.solver.blocks import largest_blocks
 from texsynth.solver.fill import fill, thickness
 from texsynth.solver.guide import Guiding, steer
-from texsynth.solver.quilt import Rules
+from texsynth.solver.quilt import Rules, Steer
 from texsynth.solver.space import Space, describe
 from texsynth.solver.sweep import sweep
 from texsynth.sources import Atlas, Field
@@ -33,11 +33,14 @@ PASSES = 2  # before starts are compared
 
 @dataclass(frozen=True)
 class Brim:
-    """Of one level. known: (h, w) bool; own: (h, w), the place of every output pixel in the first exemplar; inside:
-    (N,) bool, the source pixels that lie in the hole."""
+    """Of one level. known: (h, w) bool, what stays; given: (h, w) bool, what has a place to start from, own: (h, w),
+    that place in the atlas; still: (h, w) bool, where that is its own place; inside: (N,) bool, the source pixels that
+    lie in the hole."""
 
     known: Tensor
+    given: Tensor
     own: Tensor
+    still: Tensor
     inside: Tensor
 
     def settle(self, field: Field) -> Field:
@@ -53,24 +56,34 @@ class Brim:
 
 
 def brim(task: Task, atlas: Atlas) -> Brim | None:
-    """Where the hole of a task is, for its field; None without one."""
-    if task.hole is None:
+    """What of a task stays, and where the rest starts from, for its field; None without either."""
+    if task.hole is None and task.start is None:
         return None
-    hole = task.hole[0, 0].to(atlas.home.device)
-    rows, columns = (torch.arange(n, device=hole.device) for n in task.size)
-    plane = torch.zeros(task.size, dtype=torch.long, device=hole.device)
-    own = atlas.join(plane, rows[:, None].expand(task.size), columns.expand(task.size))
-    first = (atlas.home >= 0) & (atlas.home < hole.numel())
-    inside = first & hole.flatten()[atlas.home.clamp(0, hole.numel() - 1)]
-    return Brim(~hole, own, inside)
+    device = atlas.home.device
+    hole = torch.ones(task.size, dtype=torch.bool) if task.hole is None else task.hole[0, 0]
+    known = ~hole.to(device)
+    places = torch.stack(torch.meshgrid(*(torch.arange(n, device=device) for n in task.size), indexing="ij"))
+    given = still = known
+    if task.start is not None:
+        start = task.start[0].to(device)
+        given = known | ~start.isnan().any(0)
+        begun = torch.where(known | ~given, places, start.nan_to_num().long())
+        still = given & (begun == places).all(0)
+        places = begun
+    own = atlas.join(torch.zeros_like(places[0]), *places)
+    inside = torch.zeros_like(atlas.valid)
+    if task.hole is not None:
+        first = (atlas.home >= 0) & (atlas.home < known.numel())
+        inside = first & ~known.flatten()[atlas.home.clamp(0, known.numel() - 1)] & ~atlas.valid
+    return Brim(known, given, own, still, inside)
 
 
 def start(
-    task: Task, guiding: Guiding | None, around: Brim, atlas: Atlas, basis: Basis, settings: Settings,
-    rng: torch.Generator,
+    task: Task, guiding: Guiding | None, lattice: Steer | None, around: Brim, atlas: Atlas, basis: Basis,
+    settings: Settings, rng: torch.Generator,
 ) -> Field:  # fmt: skip
-    """The best of several ways to lay pieces into the hole, by the cost that two passes leave."""
-    hole, zero = ~around.known, torch.zeros(task.size, device=atlas.home.device)
+    """The best of several ways to lay pieces where nothing is given, by the cost that two passes leave."""
+    hole, zero = ~around.given, torch.zeros(task.size, device=atlas.home.device)
     best = Field(around.own, zero, atlas, task.tile)
     if not hole.any():
         return best
@@ -79,16 +92,17 @@ def start(
     space = Space(atlas, basis, table, atlas.valid, similar)
     price = torch.where(atlas.valid, 0.0, torch.inf)
     thick = thickness(hole, task.tile)
-    most = min(*task.size, min(min(size) for size in atlas.exemplars) // 2)
+    most = min(min(size) for size in atlas.exemplars) // 2
     least = torch.inf
     for number in range(settings.starts):
-        side = max(SMALLEST, min(most, round(thick * SIDES[number % len(SIDES)])))
+        side = min(*task.size, max(SMALLEST, min(most, round(thick * SIDES[number % len(SIDES)]))))
         blocks = largest_blocks(atlas, side, OVERLAP, rng)
         if blocks is None:
             index = _anything(atlas, around, rng)
         else:
-            steers = () if guiding is None else (steer(guiding, blocks),)
-            index = fill(atlas, blocks, around.own, hole, task.tile, Rules(settings.spread, 0.0, 1, steers), rng)
+            steers = (lattice, None if guiding is None else steer(guiding, blocks))
+            rules = Rules(settings.spread, 0.0, 1, tuple(one for one in steers if one))
+            index = fill(atlas, blocks, around.own, hole, around.still, task.tile, rules, rng)
         made = Field(index, zero, atlas, task.tile)
         for _ in range(PASSES):
             made = sweep(made, space, price, settings.mend, guiding, rng, around.known)
@@ -101,4 +115,4 @@ def _anything(atlas: Atlas, around: Brim, rng: torch.Generator) -> Tensor:
     """Single pixels at random, where nothing but specks may be copied."""
     usable = atlas.valid.nonzero()[:, 0]
     picks = usable[torch.randint(len(usable), tuple(around.own.shape), generator=rng).to(usable.device)]
-    return torch.where(around.known, around.own, picks)
+    return torch.where(around.given, around.own, picks)

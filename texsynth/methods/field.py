@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features import windows
-from texsynth.methods import _mending, _oriented
+from texsynth.methods import _mending, _mosaic, _oriented
 from texsynth.methods._mending import Brim
 from texsynth.solver import jumps, lattice, potential
 from texsynth.solver.align import align
@@ -36,6 +36,7 @@ from texsynth.task import Canvas, Estimate, Level, Say, Step, Task, octaves
 COPIES = True
 SEAMS = 0.5  # share of the proportion price that single pixels pay: all of it would tear objects apart
 PHASE = 0.5  # price of a block that is out of step with the lattice, in variances
+ANCHORED = 3.0  # the same in a hole: known pixels on its other side are in step
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Settings:
         default=2.5,
         metadata={"help": "factor on the distance of jumps to look-alikes", "min": 1.0, "max": 100.0},
     )
-    mend: float = setting(default=1.3, metadata={"help": "kappa inside a hole", "min": 1.0, "max": 100.0})
+    mend: float = setting(default=1.5, metadata={"help": "kappa inside a hole", "min": 1.0, "max": 100.0})
     align: int = setting(
         default=8, metadata={"help": "rounds of sliding whole pieces, per level", "min": 0, "max": 100}
     )
@@ -137,10 +138,12 @@ def begin(
     """Bring the canvas to this level (a quilt at first) and return it with the pass that improves it."""
     if _oriented.direction(task) is not None:
         return _begin_oriented(task, canvas, settings, rng, say)
+    past = _coarser(task, canvas)
+    if task.blend is not None:
+        task = _mosaic.steered(task, past is None, rng)
     atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
     basis = find_basis(atlas, settings.patch, settings.components, rng)
     around = _mending.brim(task, atlas)
-    past = _coarser(task, canvas)
     layout = past[1].layout if past else task.init if canvas is None else canvas.image
     rough = settings.layout[max(0, len(settings.layout) - 1 - int(level.scale))]
     parts = [
@@ -167,7 +170,8 @@ def begin(
         similar = jumps.refine(atlas, table, past[1].jumps, past[1].atlas, asking, described)
     space = Space(atlas, basis, table, described, similar)
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
-    proportion = 0.0 if task.guides else settings.proportion  # a target map has proportions of its own
+    given = task.guides or task.blend is not None  # such maps have proportions of their own
+    proportion = 0.0 if given else settings.proportion
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
@@ -221,9 +225,10 @@ def _start(
         index = nearest(atlas, basis, describe(atlas, basis, atlas.valid), resized)
         made = Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
         return made if around is None else around.settle(made)
+    in_step = around is None or not any(task.tile)  # what is known may not wrap in step
+    lattice = _steer(task, atlas, around is not None, settings, say) if in_step else None
     if around is not None:
-        return _mending.start(task, guiding, around, atlas, basis, settings, rng)
-    lattice = _steer(task, atlas, settings, say)
+        return _mending.start(task, guiding, lattice, around, atlas, basis, settings, rng)
     block = (settings.guided if task.guides else settings.block) * min(min(size) for size in atlas.exemplars)
     if lattice is not None:  # what the lattice keeps in step needs no large pieces, and varies more with small ones
         block *= 0.8
@@ -239,23 +244,26 @@ def _start(
     return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
 
 
-def _steer(task: Task, atlas: Atlas, settings: Settings, say: Say) -> Steer | None:
-    """The price of leaving the exemplar's lattice, where it has one; says what was found."""
+def _steer(task: Task, atlas: Atlas, anchored: bool, settings: Settings, say: Say) -> Steer | None:
+    """The price of leaving the exemplar's lattice, where it has one; says what was found. anchored: known pixels say
+    where it lies."""
     if settings.lattice == "off":
         return None
     if len(task.exemplars) > 1 or settings.copies != "none":
         say("lattice: not looked for with several exemplars or copies")
         return None
-    exemplar = task.exemplars[0].image.cpu()
-    found = lattice.find(exemplar)
-    if found is None or (settings.lattice == "auto" and found.height < settings.regular):
+    exemplar, valid = task.exemplars[0].image.cpu(), task.exemplars[0].valid
+    found = lattice.find(exemplar, None if valid is None else valid.cpu())
+    stripes = anchored and found is not None and found.height < settings.regular <= found.first
+    if found is None or (settings.lattice == "auto" and found.height < settings.regular and not stripes):
         peak = "no peaks" if found is None else f"autocorrelation {found.height:.2f}"
         say(f"lattice: none ({peak})")
         return None
-    say(f"lattice: {found.describe(2 ** int(task.level))}")
+    say(f"lattice: {found.describe(2 ** int(task.level))}{', of which the first is kept' if stripes else ''}")
     if bent := lattice.bending(found, task.size, task.tile):
         say(f"lattice: {bent}")
-    return lattice.steer(found, exemplar, atlas, task.size, task.tile, PHASE)
+    price = ANCHORED if anchored else PHASE
+    return lattice.steer(found, exemplar, atlas, task.size, task.tile, price, anchored, stripes)
 
 
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:

@@ -21,10 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth import holes
 from texsynth.errors import UsageError
 from texsynth.features import features
 from texsynth.methods._neighbourhood import completed, extent, window, within
-from texsynth.methods._objectives import balance, values
+from texsynth.methods._objectives import Values, balance, values
 from texsynth.objective import Objective
 from texsynth.sources import COPY_SETS
 from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Task, octaves
@@ -60,13 +61,21 @@ class Settings:
         default=(), metadata={"help": "levels as shares of full size, in place of both", "min": 0.01, "max": 1.0}
     )
     start: str = setting(
-        default="noise", metadata={"help": "the first picture", "choices": ("noise", "colours", "mean")}
+        default="auto",
+        metadata={
+            "help": "the first picture; auto: the object in its new place for edit, else noise",
+            "choices": ("auto", "noise", "colours", "mean"),
+        },
     )
     reduction: str = setting(
         default="mean", metadata={"help": "how levels are reduced", "choices": ("mean", "nearest")}
     )
     copies: str = setting(
         default="none", metadata={"help": "flipped and turned copies as further sources", "choices": tuple(COPY_SETS)}
+    )
+    balance: str = setting(
+        default="on",
+        metadata={"help": "weights are shares of the gradient; off: factors of the values", "choices": ("on", "off")},
     )
 
     def __post_init__(self) -> None:
@@ -117,9 +126,7 @@ def begin(
     if free is not None:  # nor does an optimiser have any momentum where nothing may move
         pixels.register_hook(lambda slope: slope * free)
     of = values(part, settings.objectives, settings.copies, rng)
-    noise = torch.rand(pixels.shape, generator=rng).to(task.device)
-    sizes = balance(of, noise if free is None else torch.where(free, noise, pixels.detach()), free)
-    scales = [o.weight * size for o, size in zip(settings.objectives, sizes, strict=True)]
+    scales = _scales(of, pixels.detach(), free, settings, rng)
     optimiser = _optimiser(pixels, settings)
 
     def closure() -> float:
@@ -137,6 +144,17 @@ def begin(
         return Canvas(made if task.hole is None else completed(task, made), canvas.field, memory), value
 
     return Canvas(image, field, memory), step
+
+
+def _scales(of: Values, image: Tensor, free: Tensor | None, settings: Settings, rng: torch.Generator) -> list[float]:
+    """The factor of every objective's value. image: what pixels that cannot move show. free: those that can, None for
+    all."""
+    weights = [o.weight for o in settings.objectives]
+    if settings.balance == "off":
+        return weights
+    noise = torch.rand(image.shape, generator=rng).to(image.device)
+    sizes = balance(of, noise if free is None else torch.where(free, noise, image), free)
+    return [weight * size for weight, size in zip(weights, sizes, strict=True)]
 
 
 def _start(
@@ -164,10 +182,13 @@ def _start(
 
 
 def _first(task: Task, settings: Settings, rng: torch.Generator) -> Tensor:
-    """A picture of nothing yet, (1, 3, h, w); in a hole the smooth guess that the exemplar holds there."""
-    if task.hole is not None:
+    """A picture of nothing yet, (1, 3, h, w), or of what the task's start points at; in a hole without a start the
+    smooth guess that the exemplar holds there."""
+    if task.start is not None and settings.start == "auto":
+        return _pointed(task.start, task.exemplars[0].image).to(task.device)
+    if task.start is None and task.hole is not None:
         return task.exemplars[0].image.to(task.device)
-    if settings.start == "noise":
+    if settings.start in ("auto", "noise"):
         return torch.rand(1, 3, *task.size, generator=rng).to(task.device)
     colours = [_colours(exemplar) for exemplar in task.exemplars]
     if task.blend is None:
@@ -184,6 +205,15 @@ def _first(task: Task, settings: Settings, rng: torch.Generator) -> Tensor:
     ends = shares[0].cumsum(0) / shares[0].sum(0)
     which = (torch.rand(task.size, generator=rng) >= ends).sum(0).clamp(max=len(drawn) - 1)
     return drawn.gather(0, which.expand(1, 3, *task.size)).to(task.device)
+
+
+def _pointed(start: Tensor, image: Tensor) -> Tensor:
+    """The pixels of (1, 3, H, W) that (1, 2, h, w) points at; a smooth guess where it points nowhere."""
+    nowhere = start.isnan().any(1, keepdim=True)
+    y, x = (
+        at.nan_to_num(0).round().long().clamp(0, side - 1) for at, side in zip(start[0], image.shape[2:], strict=True)
+    )
+    return holes.smooth(image[:, :, y, x], nowhere)
 
 
 def _colours(exemplar: Exemplar) -> Tensor:

@@ -29,40 +29,50 @@ def thickness(hole: Tensor, tile: tuple[bool, bool]) -> int:
 
 
 def fill(
-    atlas: Atlas, blocks: Blocks, index: Tensor, hole: Tensor, tile: tuple[bool, bool], rules: Rules,
+    atlas: Atlas, blocks: Blocks, index: Tensor, hole: Tensor, context: Tensor, tile: tuple[bool, bool], rules: Rules,
     rng: torch.Generator,
 ) -> Tensor:  # fmt: skip
-    """`index` (h, w) with new pointers in the `hole` (h, w); blocks are no larger than the canvas."""
+    """`index` (h, w) with new pointers in the `hole` (h, w) bool, continuing what is in the `context` (h, w) bool;
+    blocks are no larger than the canvas."""
     h, w = index.shape
     psi = torch.zeros(atlas.homes, device=index.device)
-    made = Quilt(h, w, tile, index.flatten().clone(), ~hole.flatten(), psi)
-    while not made.painted.all():
-        top = _next(made, blocks.side, rng)
-        _lay(made, atlas, blocks, top, rules, rng)
+    made = Quilt(h, w, tile, index.flatten().clone(), context.flatten().clone(), psi)
+    empty = hole.flatten().clone()
+    while empty.any():
+        cells = _next(made, empty, blocks.side, rng)
+        _lay(made, empty, atlas, blocks, cells, rules, rng)
     return made.index.view(h, w)
 
 
-def _next(made: Quilt, side: int, rng: torch.Generator) -> Tensor:
+def _next(made: Quilt, empty: Tensor, side: int, rng: torch.Generator) -> Tensor:
     """Where the next piece goes: (1, 2)."""
-    empty = (~made.painted).view(1, 1, made.h, made.w).float()
-    for dim, wraps in enumerate(made.wraps):
-        if wraps:
-            empty = torch.cat([empty, empty.narrow(2 + dim, 0, side - 1)], 2 + dim)
-    new = (F.avg_pool2d(empty, side, stride=1)[0, 0]).to(made.index.device)
-    worth = torch.where(new <= 1 - CONTEXT, new, 1e-3 * (1 - new)) * (new > 1e-9)
+
+    def share(cells: Tensor) -> Tensor:
+        values = cells.view(1, 1, made.h, made.w).float()
+        for dim, wraps in enumerate(made.wraps):
+            if wraps:
+                values = torch.cat([values, values.narrow(2 + dim, 0, side - 1)], 2 + dim)
+        return F.avg_pool2d(values, side, stride=1)[0, 0]
+
+    new, known = share(empty), share(made.painted)
+    worth = torch.where(known >= CONTEXT, new, 1e-3 * (known + new)) * (new > 1e-9)
     worth = worth * (1 + 0.05 * torch.rand(worth.shape, generator=rng).to(worth))
     at = int(worth.argmax())
-    return torch.tensor([[at // worth.shape[1], at % worth.shape[1]]], device=made.index.device)
+    return torch.tensor([[at // worth.shape[1], at % worth.shape[1]]], device=empty.device)
 
 
-def _lay(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules, rng: torch.Generator) -> None:
+def _lay(
+    made: Quilt, empty: Tensor, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules, rng: torch.Generator
+) -> None:
     """Fill what is empty under one piece."""
     side = blocks.side
     cells = cells_of(made, top, side)
-    old, painted = made.index[cells], made.painted[cells]
-    near = grow(~painted.view(1, 1, side, side), blocks.overlap).flatten(1)
-    score = mismatch(blocks, old, (painted & near)) + prior_of(made, atlas, blocks, top, rules)
+    gap = empty[cells]
+    near = grow(gap.view(1, 1, side, side), blocks.overlap).flatten(1)
+    score = mismatch(blocks, made.index[cells], made.painted[cells] & near)
+    score += prior_of(made, atlas, blocks, top, rules)
     score += JITTER * torch.rand(score.shape, generator=rng).to(top.device)
     new = blocks.corners[score.argmin(1)][:, None] + blocks.inner
-    made.index[cells[~painted]] = new[~painted]
-    made.painted[cells.flatten()] = True
+    filled = cells[gap]
+    made.index[filled] = new[gap]
+    made.painted[filled], empty[filled] = True, False

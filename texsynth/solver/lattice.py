@@ -3,7 +3,8 @@ found here in one step from the autocorrelation)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,14 +15,24 @@ from texsynth.sources import Atlas
 
 SHORTEST = 0.03  # of the shorter side: below this a "period" is grain, not structure
 LONGEST = 0.5  # of each side: a period must be seen at least twice
+FEWEST = 0.02  # of the pixels must overlap at a shift, or it counts for less
+COMBINED = 4  # of each vector, at most, make a step along an axis
+SLANT = 0.03  # of its length, by which such a step may miss the axis
+MISFIT = 0.02  # of a step, by which a side may miss whole steps and still wrap well
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """vectors: (2, 2) rows (y, x) in pixels; height: the weaker of the two autocorrelation peaks, in [-1, 1]."""
+    """vectors: (2, 2) rows (y, x) in pixels; height: the weaker of the two autocorrelation peaks, in [-1, 1]; first:
+    that of the first vector."""
 
     vectors: Tensor
     height: float
+    first: float = 0.0
+
+    def times(self, factor: float) -> Lattice:
+        """The lattice of the same texture in a picture so many times as fine."""
+        return replace(self, vectors=self.vectors * factor)
 
     def describe(self, factor: int) -> str:
         """What was found, in pixels `factor` times finer."""
@@ -40,9 +51,9 @@ class Lattice:
         return bent
 
 
-def find(image: Tensor) -> Lattice | None:
-    """The lattice of (1, 3, H, W), or None when no two independent peaks stand out."""
-    correlation = autocorrelation(image)
+def find(image: Tensor, valid: Tensor | None = None) -> Lattice | None:
+    """The lattice of (1, 3, H, W), or of what is `valid` in it, or None when no two independent peaks stand out."""
+    correlation = autocorrelation(image, valid)
     peaks = _peaks(correlation)
     first = _shortest(peaks)
     if first is None:
@@ -53,7 +64,7 @@ def find(image: Tensor) -> Lattice | None:
     if second is None:
         return None
     vectors = torch.stack([_sharpen(correlation, first[1:]), _sharpen(correlation, second[1:])])
-    return Lattice(vectors, float(min(first[0], second[0])))
+    return Lattice(vectors, float(min(first[0], second[0])), float(first[0]))
 
 
 def steer(
@@ -63,11 +74,15 @@ def steer(
     size: tuple[int, int],
     tile: tuple[bool, bool],
     price: float,
+    anchored: bool = False,
+    stripes: bool = False,
 ) -> Steer:
     """The price of copying a source pixel to a place that is out of step with it: quadratic in the distance to the
-    nearest place in step, full at a tenth of a cell."""
+    nearest place in step, full at a tenth of a cell. anchored: every source pixel is in step with its own place.
+    stripes: only steps along the first vector count, whatever lies across."""
     bent = lattice.bent(size, tile)
-    phase = balance(image, lattice, bent, size).to(atlas.home.device)
+    phase = torch.zeros(2) if anchored else balance(image, lattice, bent, size)
+    phase = phase.to(atlas.home.device)
     vectors = lattice.vectors.to(atlas.home.device)
     own, canvas = torch.linalg.inv(vectors), torch.linalg.inv(bent).to(atlas.home.device)
     tolerance = 0.1 * vectors.norm(dim=1).min()
@@ -75,7 +90,11 @@ def steer(
     def charge(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
         _, sy, sx = atlas.split(index)
         cells = torch.stack([sy, sx], -1).float() @ own - torch.stack([y, x], -1).float() @ canvas - phase
-        off = ((cells - cells.round()) @ vectors).norm(dim=-1)
+        if stripes:
+            steps = torch.stack([sy - y, sx - x], -1).float() @ vectors[0] / vectors[0].square().sum()
+            off = (steps - steps.round()).abs() * vectors[0].norm()
+        else:
+            off = ((cells - cells.round()) @ vectors).norm(dim=-1)
         charged: Tensor = price * (off / tolerance).square().clamp(max=1)
         return charged
 
@@ -89,14 +108,42 @@ def bending(lattice: Lattice, size: tuple[int, int], tile: tuple[bool, bool]) ->
     return f"bent by up to {most:.1f}% so that whole cells fit" if most > 0.05 else None
 
 
-def autocorrelation(image: Tensor) -> Tensor:
-    """Normalised autocorrelation over shifts up to half of each side: (H/2 * 2 + 1, W/2 * 2 + 1), centre 1."""
+def steps(lattice: Lattice) -> tuple[float | None, float | None]:
+    """The shortest steps (down, along), in pixels, that map the texture onto itself; None along an axis without one."""
+    counts = torch.arange(-COMBINED, COMBINED + 1.0)
+    moves = torch.cartesian_prod(counts, counts) @ lattice.vectors  # (n, 2)
+    length = moves.norm(dim=1)
+    found = []
+    for axis in (0, 1):
+        straight = moves[(length > 0) & (moves[:, 1 - axis].abs() <= SLANT * length), axis].abs()
+        found.append(float(straight.min()) if len(straight) else None)
+    return found[0], found[1]
+
+
+def whole(lattice: Lattice, size: tuple[int, int], tile: tuple[bool, bool]) -> tuple[int, int] | None:
+    """The largest (height, width) within `size` that holds whole steps along every axis that wraps; None where `size`
+    does already, or the lattice has no step along such an axis."""
+    sides, fits = list(size), True
+    for axis, (side, step, wraps) in enumerate(zip(size, steps(lattice), tile, strict=True)):
+        if not wraps:
+            continue
+        if step is None or step > side:
+            return None
+        fits &= abs(side / step - round(side / step)) <= MISFIT
+        sides[axis] = min(side, round(math.floor(side / step + MISFIT) * step))
+    return None if fits else (sides[0], sides[1])
+
+
+def autocorrelation(image: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Normalised autocorrelation over shifts up to half of each side: (H/2 * 2 + 1, W/2 * 2 + 1), centre 1. valid:
+    (1, 1, H, W) bool, what of (1, 3, H, W) counts."""
     h, w = image.shape[2:]
-    centred = image[0] - image[0].mean((1, 2), keepdim=True)
+    mask = torch.ones(1, h, w) if valid is None else valid[0].to(image)
+    centred = (image[0] - (image[0] * mask).sum((1, 2), keepdim=True) / mask.sum()) * mask
     spectrum = torch.fft.rfft2(centred, s=(2 * h, 2 * w))
     raw = torch.fft.irfft2((spectrum * spectrum.conj()).sum(0), s=(2 * h, 2 * w))
-    ones = torch.fft.rfft2(torch.ones(h, w), s=(2 * h, 2 * w))
-    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w)).clamp(min=1)
+    ones = torch.fft.rfft2(mask[0], s=(2 * h, 2 * w))
+    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w)).clamp(min=max(1.0, FEWEST * float(mask.sum())))
     whole = torch.fft.fftshift(raw / count)
     ry, rx = int(h * LONGEST), int(w * LONGEST)
     part = whole[h - ry : h + ry + 1, w - rx : w + rx + 1]

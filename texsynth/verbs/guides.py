@@ -73,7 +73,7 @@ def read_direction(source: Source, role: str) -> Map:
     else:
         picture, entry = inputs.load(source, role)
         values = image.rgb(picture)
-    with _about(entry.name):
+    with about(entry.name):
         return Map(Picture(tensor_of(field_tools.decode(values)), depth="float32"), entry)
 
 
@@ -107,7 +107,7 @@ def progression(request: Request, draft: Draft, wanted: Map, size: tuple[int, in
     entries: list[Input] = []
     for number, (source, exemplar) in enumerate(zip(request.progression[0], draft.exemplars, strict=True)):
         if is_auto(source):
-            with _about(exemplar.name):
+            with about(exemplar.name):
                 values, line = tools.estimate(exemplar.image)
             note(f"{exemplar.name}: {line}")
         else:
@@ -120,7 +120,7 @@ def progression(request: Request, draft: Draft, wanted: Map, size: tuple[int, in
     usable = torch.cat(_usable(maps, draft), 2).unsqueeze(2)  # (1, C, 1, N)
     if _flat(usable):
         raise _nothing(entries)
-    with _about(wanted.entry.name):
+    with about(wanted.entry.name):
         goal = _shaped(goal, maps[0], usable, request)
     _warn(goal, usable, wanted.entry.name, note)
     guide = Guide("progression", tuple(maps), goal, _weight(request.progression_weight, PROGRESSION))
@@ -179,7 +179,7 @@ def _uniform(request: Request, draft: Draft, target: Tensor, name: str) -> tuple
     """One id for each exemplar, that of its colour; and all colours."""
     given = [colour(text) for text in request.label_colours]
     known = list(dict.fromkeys(given))
-    with _about(name):
+    with about(name):
         colours = label_tools.shared(torch.tensor(known) / 255, target)
     pairs = zip(draft.exemplars, given, strict=True)
     return [torch.full((1, 1, *e.size), float(known.index(triple))) for e, triple in pairs], colours, []
@@ -190,9 +190,9 @@ def _painted(
 ) -> tuple[list[Tensor], Tensor, list[Input]]:
     """The ids of the exemplars' label pictures; and all colours, those of the target too."""
     entries, drawn = [f.entry for f in found], [_rgb(f.picture) for f in found]
-    with _about(_names(entries)):
+    with about(_names(entries)):
         own = label_tools.palette(drawn)
-    with _about(name):
+    with about(name):
         colours = label_tools.shared(own, target)
     ids = [Map(Picture(label_tools.ids(d, colours)), e) for d, e in zip(drawn, entries, strict=True)]
     maps = [_on_exemplar(m, draft, number, note, "labels") for number, m in enumerate(ids)]
@@ -285,7 +285,7 @@ def _rgb(picture: Picture) -> Tensor:
 
 
 @contextmanager
-def _about(name: str) -> Iterator[None]:
+def about(name: str) -> Iterator[None]:
     """Errors of the tools, which know no files, said of one."""
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,12 +14,16 @@ from texsynth import holes
 from texsynth.errors import InputError, UsageError
 from texsynth.image import Picture
 from texsynth.job import Input, Job, Layer
-from texsynth.task import Exemplar
+from texsynth.solver import lattice
+from texsynth.task import Exemplar, shrink
 from texsynth.verbs import inputs, synthesize, values
 from texsynth.verbs.inputs import Note, Source, extent
 from texsynth.verbs.synthesize import Draft
 
 THINNEST = 4  # pixels of a band that leave the solver something to do
+REGULAR = 0.25  # autocorrelation from which on a texture has a step
+SEEN = 256  # pixels of the shorter side, at most, that the step is looked for in
+SOFT = 0.02  # share of a transparent hole that may be half transparent without a word
 Margins = tuple[int, int, int, int]  # left, top, right, bottom
 
 
@@ -28,7 +33,8 @@ class Request(synthesize.Request):
 
     mask: at least 50 % white is made again; without one, what is not opaque. others: pictures to copy from in place of
     the picture itself. make_tileable: "x", "y" or "xy", a band of `band` pixels across each border that wraps. extend:
-    "L,T,R,B" pixels to add. exact_copies: the light of the surroundings is not followed.
+    "L,T,R,B" pixels to add. grow: pixels by which the hole of mask or alpha is larger than these say. exact_copies: the
+    light of the surroundings is not followed.
     """
 
     mask: Source | None = None
@@ -37,6 +43,7 @@ class Request(synthesize.Request):
     make_tileable: str | None = None
     band: int | None = None
     extend: str | Sequence[int] | None = None
+    grow: int = 0
     exact_copies: bool = False
 
 
@@ -47,7 +54,9 @@ def build(request: Request) -> Job:
     notices: list[str] = []
     note = notices.append
     whole = replace(request, exemplars=(*request.exemplars, *request.others), source_mask=())
-    draft = _extended(request, synthesize.read(whole, note), margins)
+    read = synthesize.read(whole, note)
+    _warn_of_broken_steps(request, read, note)
+    draft = _extended(request, read, margins)
     hole, band, entries = _hole(request, draft, margins, note)
     exemplars, mask_entries = _exemplars(request, draft, hole, margins, note)
     draft = replace(draft, exemplars=exemplars, inputs=(*_roles(draft), *entries, *mask_entries))
@@ -57,6 +66,7 @@ def build(request: Request) -> Job:
         "make_tileable": request.make_tileable,
         "band": band,
         "extend": None if request.extend is None else ",".join(map(str, margins)),
+        "grow": request.grow,
         "exact_copies": request.exact_copies,
     }
     plain = {name: job.values[name] for name in ("size", "tile", "crop")}
@@ -87,6 +97,8 @@ def _check(request: Request) -> None:
         raise UsageError("--mask-invert needs --mask, whose white and black it exchanges")
     if request.band is not None and request.make_tileable is None:
         raise UsageError("--band needs --make-tileable x, y or xy")
+    if request.grow < 0:
+        raise UsageError(f"--grow {request.grow}: a number of pixels from 0 up is needed")
     if request.source_mask:
         inputs.per_exemplar(request.source_mask, len(request.others) or 1, "--source-mask")
 
@@ -135,13 +147,50 @@ def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple
 
 
 def _marked(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, list[Input]]:
-    """What the mask says is to be filled, or without one all that is not opaque, (1, 1, h, w) bool."""
+    """What the mask says is to be filled, or without one all that is not opaque, grown, (1, 1, h, w) bool."""
     if request.mask is None:
-        return ~inputs.opaque(draft.pictures[0]), []
+        hole = ~inputs.opaque(draft.pictures[0])
+        if not request.grow:
+            _warn_of_soft_edges(draft, hole, note)
+        return holes.grow(hole, request.grow, draft.tile), []
     picture, entry = inputs.load(request.mask, "mask")
     whole = inputs.stretched(picture, draft.whole[0], "data", entry.name, note)
     white = inputs.usable(inputs.cropped(whole, draft.box, entry.name))
-    return _framed(~white if request.mask_invert else white, margins), [entry]
+    marked = _framed(~white if request.mask_invert else white, margins)
+    return holes.grow(marked, request.grow, draft.tile), [entry]
+
+
+def _warn_of_soft_edges(draft: Draft, hole: Tensor, note: Note) -> None:
+    """Say when many pixels at the edge of a transparent hole are half of it: their colours are often a fringe."""
+    alpha = draft.pictures[0].alpha
+    if alpha is not None and float((alpha[hole] > 0).float().mean()) > SOFT:  # no hole at all is no number above
+        note(
+            f"{draft.exemplars[0].name}: its transparent parts have a soft edge, whose colours may show round what is "
+            "filled; --grow 2 leaves its fringe out"
+        )
+
+
+def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
+    """Say when a regular texture is to wrap after a broken number of its steps, and which crop holds whole ones."""
+    image, wraps = draft.exemplars[0].image, _wraps(request)
+    if not any(wraps) or request.extend is not None:
+        return
+    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / SEEN)))
+    found = lattice.find(shrink(image, level))
+    if found is None or found.height < REGULAR:
+        return
+    found, size = found.times(2**level), extent(draft.pictures[0])
+    better = lattice.whole(found, size, wraps)
+    if better is None or min(better) < values.SMALLEST:
+        return
+    down, along = (
+        f"{round(step, 1):g}" if step and wrapped else None
+        for step, wrapped in zip(lattice.steps(found), wraps, strict=True)
+    )
+    period = f"{along}x{down} px" if along and down else f"{along} px along x" if along else f"{down} px along y"
+    x, y = (0, 0) if draft.box is None else draft.box[:2]
+    crop = f"--crop {x},{y},{better[1]},{better[0]}"
+    note(f"{draft.exemplars[0].name}: the texture repeats every {period}: {crop} holds whole steps and wraps better")
 
 
 def _band(request: Request, size: tuple[int, int]) -> int | None:

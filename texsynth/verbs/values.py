@@ -15,7 +15,7 @@ TILES = {"none": (False, False), "x": (False, True), "y": (True, False), "xy": (
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
-def size(value: str | int, reference: tuple[int, int]) -> tuple[int, int]:
+def size(value: str | int, reference: tuple[int, int], flag: str = "--size") -> tuple[int, int]:
     """ "WxH", "N" (a square) or "2x" (times `reference`, which is (height, width)) -> (height, width)."""
     text = str(value)
     words = text.strip().lower()
@@ -26,9 +26,9 @@ def size(value: str | int, reference: tuple[int, int]) -> tuple[int, int]:
     elif match := re.fullmatch(r"(\d+\.?\d*|\.\d+)x", words):
         height, width = (math.floor(side * float(match[1]) + 0.5) for side in reference)
     else:
-        raise UsageError(f"--size {text!r} is not a size; write WxH, N for a square, or a factor such as 2x")
+        raise UsageError(f"{flag} {text!r} is not a size; write WxH, N for a square, or a factor such as 2x")
     if min(height, width) < SMALLEST:
-        raise UsageError(f"--size {text} makes {width}x{height}; each side needs at least {SMALLEST} pixels")
+        raise UsageError(f"{flag} {text} makes {width}x{height}; each side needs at least {SMALLEST} pixels")
     return height, width
 
 

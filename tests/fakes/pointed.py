@@ -1,0 +1,40 @@
+"""A method for tests that copies exactly what the task's start points at, and the last usable pixel elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from texsynth.methods._known import known
+
+from texsynth.sources import COPY_SETS, Field, build_atlas
+from texsynth.task import Canvas, Estimate, Level
+
+COPIES = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    copies: str = field(default="none", metadata={"help": "further sources", "choices": tuple(COPY_SETS)})
+
+
+def schedule(_, settings):
+    return [Level(0, 1)]
+
+
+def needs(settings):
+    return {}
+
+
+def begin(task, canvas, level, settings, rng, say):
+    atlas = build_atlas(task, COPY_SETS[settings.copies], 1)
+    index = atlas.valid.nonzero()[-1].expand(task.size)
+    if task.start is not None:
+        y, x = task.start[0].nan_to_num(0).round().long()
+        index = torch.where(task.start[0, 0].isnan(), index, atlas.join(torch.zeros_like(y), y, x))
+    made = Field(known(task, atlas, index), torch.zeros(task.size), atlas, task.tile)
+    return Canvas(made.image(), made), lambda canvas: (canvas, 0.0)
+
+
+def estimate(task, settings):
+    return Estimate(100 << 20, 1e-3)

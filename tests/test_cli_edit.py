@@ -1,0 +1,395 @@
+"""`texsynth edit`: four ways to edit, their flags, files, records and mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import QUICK, Draw, Picture, Texsynth, array, palette
+from networks import random_resnet50
+
+from texsynth import image
+
+Refused = Callable[..., str]
+SIZE = (20, 24)
+WAS, WILL = np.s_[3:9, 2:9], np.s_[9:18, 10:22]
+
+
+def blot(*where: tuple[slice, slice], size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A mask, white there."""
+    made = np.zeros(size, np.uint8)
+    for part in where:
+        made[part] = 255
+    return made
+
+
+@pytest.fixture
+def scene(picture: Picture, draw: Draw, texsynth: Texsynth) -> np.ndarray:  # noqa: ARG001 (for its folder)
+    """a.png, every pixel of it in a colour of its own, its masks m.png and t.png, and presets that copy as told."""
+    draw("m.png", blot(WAS))
+    draw("t.png", blot(WILL))
+    Path("pointed.yaml").write_text("method: pointed\n")
+    return picture("a.png", SIZE)
+
+
+MOVE = ("a.png", "--mask", "m.png", "--target-mask", "t.png")
+POINTED = ("-p", "pointed.yaml")
+EXACT = "--exact-copies"
+
+
+def run(texsynth: Texsynth, *words: object) -> dict[str, Any]:
+    """What --json says of the only run."""
+    ran = texsynth("edit", *words, "--json", "-q", *([] if "-p" in words or "--from" in words else ["-p", "steady"]))
+    assert ran.code == 0, ran.err
+    entry: dict[str, Any] = json.loads(ran.out)["runs"][0]
+    return entry
+
+
+def sources(made: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Where each pixel was copied from, (h, w, 2)."""
+    where = {tuple(c): yx for c, yx in zip(before.reshape(-1, 3), np.ndindex(before.shape[:2]), strict=True)}
+    return np.array([where[tuple(c)] for c in made.reshape(-1, 3)]).reshape(*made.shape[:2], 2)
+
+
+@pytest.mark.parametrize("warp", [None, "similarity", "affine", "thin-plate"])
+def test_the_object_appears_in_its_new_shape(texsynth: Texsynth, scene: np.ndarray, warp: str | None) -> None:
+    words = [] if warp is None else ["--warp", warp]
+    entry = run(texsynth, *MOVE, *words, EXACT, *POINTED, "-o", "o.png")
+    y, x = sources(array("o.png"), scene)[WILL].reshape(-1, 2).T
+    assert (blot(WAS)[y, x] > 0).all()
+    rest = (blot(WAS, WILL)) == 0
+    assert (array("o.png")[rest] == scene[rest]).all()
+    assert entry["record"]["edit"]["warp"] == (warp or "affine")
+
+
+def test_the_guide_alone_sends_the_object_there(texsynth: Texsynth, scene: np.ndarray) -> None:
+    run(texsynth, *MOVE, EXACT, "-p", "obedient", "-o", "o.png")
+    y, x = sources(array("o.png"), scene).reshape(-1, 2).T
+    assert ((blot(WAS)[y, x] > 0) == (blot(WILL).flatten() > 0)).all()
+
+
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_kept_background_and_its_maps_do_not_change_at_all(texsynth: Texsynth, picture: Picture, dtype: str) -> None:
+    """With a method that puts random pixels wherever it may."""
+    before = picture("a.png", SIZE, dtype=dtype)
+    height, normal = picture("h.png", SIZE, 1, "uint16", 1).squeeze(), picture("n.png", SIZE, 3, seed=2)
+    words = ("--keep-background", "--margin", 1, "--map", "h=h.png", "--map", "normal=n.png")
+    entry = run(texsynth, *MOVE, *words, "--exact-copies", "-o", "o.png")
+    hole = blot(np.s_[2:10, 1:10], np.s_[8:19, 9:23]) > 0
+    for name, values in (("o.png", before), (entry["files"]["h"], height), (entry["files"]["normal"], normal)):
+        made = array(name)
+        assert made.dtype == values.dtype
+        assert (made[~hole] == values[~hole]).all()
+        assert (made != values)[hole].any()
+    assert set(array("o_h.png").flatten()) <= set(height.flatten())
+    own = entry["record"]["edit"]
+    assert (own["keep_background"], own["margin"], own["exact_copies"]) == (True, 1, True)
+
+
+def test_maps_follow_the_object(texsynth: Texsynth, scene: np.ndarray, picture: Picture) -> None:
+    height = picture("h.png", SIZE, 1, "uint16", 1).squeeze()
+    run(texsynth, *MOVE, "--map", "h=h.png", EXACT, *POINTED, "-o", "o.png")
+    y, x = np.moveaxis(sources(array("o.png"), scene), 2, 0)
+    assert (array("o_h.png") == height[y, x]).all()
+
+
+def test_label_maps_move_several_objects(texsynth: Texsynth, scene: np.ndarray, draw: Draw) -> None:
+    """And what the target lacks goes, which is told."""
+    was = np.zeros((*SIZE, 3), np.uint8)
+    was[2:8, 2:8], was[12:18, 2:8], was[2:8, 14:20] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    will = np.zeros_like(was)
+    will[12:18, 14:20], will[2:8, 2:8] = (255, 0, 0), (0, 255, 0)
+    draw("l.png", was)
+    draw("k.png", will)
+    ran = texsynth("edit", "a.png", "--mask", "l.png", "--target-mask", "k.png", EXACT, *POINTED, "-o", "o.png")
+    assert "k.png has no #0000ff: the object #0000ff of l.png goes" in ran.err
+    made = array("o.png")
+    assert (made[12:18, 14:20] == scene[2:8, 2:8]).all()
+    assert (made[2:8, 2:8] == scene[12:18, 2:8]).all()
+
+
+@pytest.mark.parametrize(("word", "size"), [("30x10", (10, 30)), ("2x", (40, 48)), ("16", (16, 16))])
+def test_retarget_changes_the_size(texsynth: Texsynth, scene: np.ndarray, word: str, size: tuple[int, int]) -> None:
+    entry = run(texsynth, "a.png", "--retarget", word, *POINTED, "-o", "o.png")
+    found = sources(array("o.png"), scene)
+    assert found.shape[:2] == size
+    assert (np.diff(found[..., 0], axis=0) >= 0).all() and (np.diff(found[..., 1], axis=1) >= 0).all()
+    assert found[-1, -1].tolist() == pytest.approx([SIZE[0] - 1, SIZE[1] - 1], abs=2)
+    assert (entry["record"]["size"], entry["record"]["edit"]["retarget"]) == (f"{size[1]}x{size[0]}", word)
+
+
+def test_reshuffle_is_another_arrangement_for_each_seed(texsynth: Texsynth, scene: np.ndarray) -> None:
+    ran = texsynth("edit", "a.png", "--reshuffle", "-n", 2, "-o", "o.png", *QUICK)
+    assert ran.out.split() == ["o-1.png", "o-2.png"]
+    one, other = array("o-1.png"), array("o-2.png")
+    assert one.shape == other.shape == scene.shape
+    assert (one != other).any() and palette(one) <= palette(scene)
+
+
+@pytest.mark.parametrize("grow", [0, 2])
+def test_what_is_removed_is_filled_from_outside_and_nothing_else_moves(
+    texsynth: Texsynth, scene: np.ndarray, grow: int
+) -> None:
+    entry = run(texsynth, "a.png", "--remove", "m.png", *(["--grow", grow] if grow else []), "-o", "o.png")
+    hole = blot(np.s_[3 - grow : 9 + grow, 2 - grow : 9 + grow]) > 0
+    made = array("o.png")
+    assert (made[~hole] == scene[~hole]).all()
+    assert (made[hole] != scene[hole]).any()
+    assert entry["record"]["verb"] == "edit"
+    assert entry["record"]["edit"]["grow"] == grow
+    assert [e["role"] for e in entry["record"]["inputs"]] == ["exemplar", "remove"]
+
+
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize("where", ["flag", "set"])
+def test_copies_are_a_setting_of_the_preset(texsynth: Texsynth, where: str) -> None:
+    words = ("--copies", "flips") if where == "flag" else ("--set", "copies=flips")
+    entry = run(texsynth, *MOVE, *words, *POINTED, "-o", "o.png")
+    assert entry["record"]["preset"]["stages"][0]["copies"] == "flips"
+    again = run(texsynth, "--from", "o.png", "-o", "p.png")
+    assert again["record"] == entry["record"]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a random ResNet-50."""
+    return random_resnet50(tmp_path_factory.mktemp("weights") / "resnet.safetensors")
+
+
+CLASSIFYING = "{loss: classification, features: resnet50, layers: [logits]}"
+MATCHING = "{loss: correspondence, features: windows, layers: [full], patch: 5}"
+
+
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize("given", ["goldfish", "Goldfish", "1"])
+def test_a_class_reaches_every_stage_that_looks_at_one(texsynth: Texsynth, classifier: Path, given: str) -> None:
+    """By number or by name; and it is repeated."""
+    stage = f"- {{method: optimise, scales: [1.0], steps: [1], objectives: [{CLASSIFYING}]}}\n"
+    Path("two.yaml").write_text(f"stages:\n- method: steady\n{stage}{stage}")
+    words = (*MOVE, "--class", given, "-p", "two.yaml", "--weights", classifier, "-o", "o.png")
+    record = run(texsynth, *words, "--dry-run")["record"]
+    assert [s["objectives"][0]["target"] for s in record["preset"]["stages"][1:]] == [1, 1]
+    if given == "1":
+        run(texsynth, *words)
+        again = run(texsynth, "--from", "o.png", "--weights", classifier, "-o", "p.png", "--dry-run")
+        assert again["record"] == record
+
+
+@pytest.mark.parametrize("before", ["", "- method: pointed\n"], ids=["alone", "after the field"])
+def test_an_edit_by_gradient_starts_from_the_object_in_its_place(
+    texsynth: Texsynth, scene: np.ndarray, classifier: Path, before: str
+) -> None:
+    """With a classifier, the label guide and a background that is kept."""
+    stage = f"{{method: optimise, scales: [1.0], steps: [2], objectives: [{MATCHING}, {CLASSIFYING}]}}"
+    Path("neural.yaml").write_text(f"stages:\n{before}- {stage}\n")
+    for rate, name in ((0.00001, "start.png"), (0.01, "o.png")):  # the first is too slow to be seen
+        words = ("--keep-background", "--margin", 1, EXACT, "--set", f"rate={rate:f}", "-p", "neural.yaml")
+        run(texsynth, *MOVE, *words, "--weights", classifier, "-o", name)
+    start, made = array("start.png").astype(int), array("o.png").astype(int)
+    hole = blot(np.s_[2:10, 1:10], np.s_[8:19, 9:23]) > 0
+    assert (made[~hole] == scene[~hole]).all()
+    assert palette(array("start.png")[WILL]) <= palette(scene[WAS])
+    moved = np.abs(made - start)[hole]
+    assert 0 < moved.mean() < 0.03 * 255  # two steps of 0.01
+
+
+@pytest.mark.usefixtures("scene")
+def test_a_folder_is_edited_with_the_masks_of_its_stems(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    for seed, name in enumerate("xy"):
+        picture(f"in/{name}.png", SIZE, seed=seed)
+        draw(f"was/{name}.png", blot(np.s_[seed : seed + 6, 2:8]))
+    words = ("--mask", "was", "--target-mask", "t.png", EXACT, *POINTED, "-q")
+    ran = texsynth("edit", "in", *words, "-o", "out/")
+    assert ran.out.split() == ["out/x.png", "out/y.png"]
+    for name in "xy":
+        assert palette(array(f"out/{name}.png")[WILL]) <= palette(array(f"in/{name}.png")[array(f"was/{name}.png") > 0])
+    Path("was/y.png").unlink()
+    ran = texsynth("edit", "in", *words, "-o", "more/", "--keep-going")
+    assert (ran.code, ran.out) == (6, "more/x.png\n")
+    assert "--mask was: this folder holds no picture named y" in ran.err
+
+
+@pytest.fixture
+def edited(texsynth: Texsynth, scene: np.ndarray, picture: Picture) -> Path:  # noqa: ARG001 (for its files)
+    """Made with every option of a move, of files in another folder."""
+    picture("h.png", SIZE, 1, "uint16")
+    Path("in").mkdir()
+    for name in ("a.png", "m.png", "t.png", "h.png"):
+        Path(name).rename(f"in/{name}")
+    words = ("--mask", "in/m.png", "--target-mask", "in/t.png", "--warp", "affine", "--labels-weight", 4)
+    words += ("--keep-background", "--margin", 3, "--exact-copies", "--seed", 4, "--map", "h=in/h.png")
+    run(texsynth, "in/a.png", *words, "-o", "in/o.png")
+    return Path("in/o.png")
+
+
+def test_the_same_run_writes_the_same_bytes(texsynth: Texsynth, edited: Path) -> None:
+    run(texsynth, "--from", edited, "-o", "p.png")
+    assert Path("p.png").read_bytes() == edited.read_bytes()
+    assert Path("p_h.png").read_bytes() == Path("in/o_h.png").read_bytes()
+
+
+def test_flags_override_what_is_repeated(texsynth: Texsynth, edited: Path, draw: Draw) -> None:
+    """A new target keeps the old source."""
+    before = (image.read_metadata(edited) or {})["edit"]
+    assert {k: v for k, v in before.items() if v is not None} == {
+        "warp": "affine",
+        "labels_weight": 4,
+        "keep_background": True,
+        "margin": 3,
+        "reshuffle": False,
+        "exact_copies": True,
+    }
+    draw("in/n.png", blot(np.s_[:5, 12:20]))
+    after = run(texsynth, "--from", edited, "-o", "p.png", "--target-mask", "in/n.png", "--margin", 2)["record"]
+    assert after["edit"] == {**before, "margin": 2}
+    assert [e["name"] for e in after["inputs"]][1:4] == ["h.png", "m.png", "n.png"]
+
+
+@pytest.mark.parametrize("words", [["--reshuffle"], ["--retarget", "2x"], ["--remove", "in/m.png"]])
+def test_another_way_leaves_the_options_of_the_first_behind(texsynth: Texsynth, edited: Path, words: list[str]) -> None:
+    after = run(texsynth, "--from", edited, "-o", "p.png", *words)["record"]
+    assert after["edit"]["warp"] is None and after["edit"]["margin"] is None
+    assert not [e for e in after["inputs"] if e["role"] in ("mask", "target-mask")]
+    assert after["seed"] == 4
+
+
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize("words", [["--retarget", "30x16"], ["--reshuffle"], ["--remove", "m.png", "--grow", "1"]])
+def test_every_way_is_repeated(texsynth: Texsynth, words: list[str]) -> None:
+    run(texsynth, "a.png", *words, "-o", "o.png")
+    run(texsynth, "--from", "o.png", "-o", "p.png")
+    assert Path("o.png").read_bytes() == Path("p.png").read_bytes()
+
+
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize(
+    ("held", "code", "said"),
+    [
+        (None, 3, "damaged"),
+        ("x", 3, "damaged"),
+        ({"margin": "x"}, 3, "damaged"),
+        ({"warp": 3}, 3, "damaged"),
+        ({"reshuffle": "yes"}, 3, "damaged"),
+        ({}, 2, "nothing says what to edit"),
+        ({"retarget": "q"}, 2, "--retarget 'q' is not a size"),
+        ({"reshuffle": True, "warp": "affine"}, 2, "--warp needs --mask"),
+    ],
+)
+def test_a_damaged_record(texsynth: Texsynth, refused: Refused, held: object, code: int, said: str) -> None:
+    run(texsynth, "a.png", "--reshuffle", "-o", "o.png")
+    stored = {**(image.read_metadata("o.png") or {}), "edit": held}
+    image.write("o.png", image.read("o.png"), metadata=stored)
+    assert said in refused(code, "edit", "--from", "o.png", "-o", "p.png")
+
+
+@pytest.mark.usefixtures("scene")
+def test_check_stands_in_json(texsynth: Texsynth) -> None:
+    entry = run(texsynth, *MOVE, "--keep-background", "--check", "--exact-copies", "-o", "o.png")
+    assert entry["check"]["unchanged"] is True
+    assert 0 < entry["check"]["changed"] < 1
+    assert run(texsynth, *MOVE, "-o", "p.png")["check"] is None
+
+
+@pytest.mark.usefixtures("scene")
+def test_a_dry_run_writes_nothing(texsynth: Texsynth) -> None:
+    before = sorted(Path().rglob("*"))
+    ran = texsynth("edit", "a.png", "--retarget", "30x10", "-o", "o.png", "--dry-run", *QUICK)
+    assert ran.out.startswith("o.png: 30x10, preset steady, seed 0")
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "needs an input picture, or --from"),
+        (("a.png",), "nothing says what to edit: give --mask SRC --target-mask TGT, --retarget WxH, --reshuffle or"),
+        (("a.png", "a.png", "--reshuffle"), "edit takes one IMAGE, and 2 were given"),
+        ((*MOVE, "--reshuffle"), "--mask and --reshuffle exclude each other"),
+        ((*MOVE, "--remove", "m.png"), "--mask and --remove exclude each other"),
+        (("a.png", "--retarget", "2x", "--reshuffle"), "--retarget and --reshuffle exclude each other"),
+        (("a.png", "--mask", "m.png"), "--mask needs --target-mask TGT"),
+        (("a.png", "--target-mask", "t.png"), "--target-mask needs --mask SRC"),
+        ((*MOVE, "--grow", "2"), "--grow needs --remove; leave it out"),
+        (("a.png", "--reshuffle", "--warp", "affine"), "--warp needs --mask; leave it out"),
+        (("a.png", "--reshuffle", "--exact-copies"), "--exact-copies needs --mask or --remove; leave it out"),
+        (("a.png", "--remove", "m.png", "--keep-background"), "--keep-background needs --mask; leave it out"),
+        (("a.png", "--retarget", "2x", "--labels-weight", "0"), "--labels-weight needs --mask"),
+        ((*MOVE, "--margin", "4"), "--margin needs --keep-background"),
+        ((*MOVE, "--keep-background", "--margin=-1"), "--margin -1: a number of pixels from 0 up is needed"),
+        (("a.png", "--remove", "m.png", "--grow=-1"), "--grow -1: a number of pixels from 0 up is needed"),
+        ((*MOVE, "--labels-weight=-1"), "--labels-weight -1.0: a number from 0 up is needed"),
+        ((*MOVE, "--labels-weight", "nan"), "--labels-weight nan: a number from 0 up is needed"),
+        ((*MOVE, "--warp", "bend"), "--warp 'bend' is not one of affine, similarity, thin-plate"),
+        (("a.png", "--retarget", "wide"), "--retarget 'wide' is not a size; write WxH"),
+        (("a.png", "--retarget", "4x4"), "--retarget 4x4 makes 4x4; each side needs at least 8 pixels"),
+        ((*MOVE, "-s", "64"), "--size 64: edit keeps the picture's size; --retarget WxH changes it"),
+        ((*MOVE, "--keep-background", "--flatten"), "--flatten: pixels outside the edit stay as they are"),
+        (("a.png", "--remove", "m.png", "--flatten"), "--flatten: pixels outside the edit stay as they are"),
+        ((*MOVE, "--copies", "some", *POINTED), "copies = 'some', but it is one of none, flips, rotations, all"),
+        ((*MOVE, "--copies", "flips"), "unknown setting 'copies'"),
+        ((*MOVE, "--class", "goldfish"), "--class: preset steady uses no classifier; --preset edit-neural does"),
+        (
+            (*MOVE, "--class", "goldfsh"),
+            "--class 'goldfsh': no class of ImageNet is called that; did you mean goldfish",
+        ),
+        ((*MOVE, "--class", "1000"), "--class 1000: classes are numbered from 0 to 999"),
+        ((*MOVE, "--map", "h=m.png", "-p", "afloat"), "copies nothing"),
+        ((*MOVE, "--targetmask", "m.png"), "did you mean --target-mask?"),
+        ((*MOVE, "-o", "t.png", "--force"), "t.png is an input of this command"),
+        (("a.png", "--remove", "m.png", "-o", "m.png", "--force"), "m.png is an input of this command"),
+    ],
+)
+def test_usage(refused: Refused, words: tuple[str, ...], said: str) -> None:
+    before = sorted(Path().rglob("*"))
+    assert said in refused(2, "edit", *words, *([] if "-p" in words else ["-p", "steady"]))
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize("flag", ["--mask", "--target-mask", "--remove"])
+@pytest.mark.parametrize("kind", ["missing", "text"])
+def test_inputs(refused: Refused, flag: str, kind: str) -> None:
+    if kind == "text":
+        Path("bad.png").write_text("no picture")
+    other = {"--mask": ("--target-mask", "t.png"), "--target-mask": ("--mask", "m.png")}.get(flag, ())
+    assert "bad.png: " in refused(3, "edit", "a.png", *other, flag, "bad.png", "-o", "o.png", *QUICK)
+    assert not Path("o.png").exists()
+
+
+@pytest.mark.usefixtures("scene")
+@pytest.mark.parametrize(
+    ("was", "will", "said"),
+    [
+        (blot(), blot(WILL), "m.png: the mask is empty, so there is no object to edit"),
+        (blot(WAS), blot(), "t.png: the mask is empty; to take the object away use --remove m.png"),
+        (blot(np.s_[:, :]), blot(WILL), "m.png: the mask covers all of the picture"),
+    ],
+)
+def test_masks_without_an_edit(refused: Refused, draw: Draw, was: np.ndarray, will: np.ndarray, said: str) -> None:
+    draw("m.png", was)
+    draw("t.png", will)
+    assert said in refused(3, "edit", *MOVE, "-o", "o.png", *QUICK)
+
+
+@pytest.mark.usefixtures("scene")
+def test_an_object_that_grows_a_lot_and_a_bent_mask_are_told(texsynth: Texsynth, draw: Draw) -> None:
+    draw("m.png", blot(np.s_[2:6, 2:6]))
+    draw("t.png", blot(np.s_[10:40, 10:30], size=(40, 40)))
+    ran = texsynth("edit", *MOVE, "-o", "o.png", "-p", "steady")
+    assert "t.png is 40x40, stretched to 24x20: the aspect differs by 17 %" in ran.err
+    assert "the object grows to 11.2 times its area" in ran.err
+
+
+def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable[[str], list[list[str]]]) -> None:
+    commands = examples("edit")
+    assert {words[1] for words in commands} == {"guide", "edit"}
+    assert sum(words[1] == "edit" for words in commands) == 4
+    for words in commands:
+        ran = texsynth(*words[1:], *(QUICK if words[1] == "edit" else ()))
+        assert (ran.code, ran.err) == (0, ""), ran

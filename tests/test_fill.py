@@ -1,0 +1,141 @@
+"""The start of a field inside a hole: pieces that continue what is known, and how thick a hole is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pictures import box, bytes_of, generator, pattern, spots
+from torch import Tensor
+
+import texsynth
+from texsynth import holes
+from texsynth.methods import _mending
+from texsynth.solver.blocks import Blocks, largest_blocks
+from texsynth.solver.fill import fill, thickness
+from texsynth.solver.quilt import Rules
+from texsynth.sources import Atlas, build_atlas
+from texsynth.task import Exemplar, Task
+
+PLAIN = (False, False)
+RULES = Rules(0.1, 0.0, 1)
+
+
+def mask(h: int, w: int, *sides: tuple[int, int, int, int]) -> Tensor:
+    return torch.from_numpy(box(h, w, *sides))
+
+
+def atlas_of(image: Tensor, hole: Tensor, tile: tuple[bool, bool] = PLAIN) -> tuple[Atlas, Tensor]:
+    """The atlas of a picture with a hole (h, w), and the place of each pixel in it."""
+    h, w = hole.shape
+    valid = ~hole[None, None]
+    seen = holes.smooth(image, ~valid)
+    atlas = build_atlas(Task((Exemplar("a", seen, valid),), (h, w), tile), ("none",), 4)
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    return atlas, atlas.join(torch.zeros_like(y), y, x)
+
+
+def filled(image: Tensor, hole: Tensor, side: int, tile: tuple[bool, bool] = PLAIN, seed: int = 0) -> Tensor:
+    """What a hole is filled with in pieces of `side`: pointers (h, w); all others must be kept."""
+    atlas, own = atlas_of(image, hole, tile)
+    blocks = largest_blocks(atlas, side, 0.25, generator(seed))
+    assert blocks is not None
+    index = fill(atlas, blocks, own, hole, ~hole, tile, RULES, generator(seed))
+    assert torch.equal(index[~hole], own[~hole])
+    assert atlas.valid[index].all()
+    return atlas.colours[index].permute(2, 0, 1)[None]
+
+
+@pytest.mark.parametrize(
+    ("sides", "tile", "thick"),
+    [
+        (((5, 6, 5, 6),), PLAIN, 2),
+        (((5, 7, 5, 15),), PLAIN, 2),
+        (((5, 8, 5, 15),), PLAIN, 4),
+        (((4, 14, 4, 14),), PLAIN, 10),
+        (((4, 14, 4, 14), (0, 1, 0, 1)), PLAIN, 10),
+        (((0, 4, 0, 24),), PLAIN, 8),
+        (((0, 4, 0, 24),), (True, False), 4),
+        (((0, 4, 0, 24), (18, 20, 0, 24)), (True, False), 6),
+        (((0, 20, 0, 3), (0, 20, 21, 24)), (False, True), 6),
+        (((0, 20, 0, 3), (0, 20, 21, 24)), PLAIN, 6),
+        ((), PLAIN, 0),
+        (((0, 20, 0, 24),), PLAIN, 0),
+    ],
+)
+def test_how_thick_a_hole_is(sides: tuple[tuple[int, int, int, int], ...], tile: tuple[bool, bool], thick: int) -> None:
+    """Twice the way from its innermost pixel to what is known, across borders that wrap."""
+    assert thickness(mask(20, 24, *sides), tile) == thick
+
+
+@pytest.mark.parametrize("tile", [PLAIN, (True, False), (True, True)])
+@pytest.mark.parametrize(
+    "sides",
+    [
+        ((10, 20, 12, 24),),
+        ((0, 9, 0, 9),),
+        ((7, 8, 7, 8),),
+        ((0, 2, 0, 40), (34, 36, 0, 40)),
+        ((15, 17, 0, 40), (3, 4, 1, 2), (30, 36, 33, 40)),
+    ],
+)
+@pytest.mark.parametrize("side", [8, 13])
+def test_every_hole_is_filled_and_the_rest_kept(
+    sides: tuple[tuple[int, int, int, int], ...], tile: tuple[bool, bool], side: int
+) -> None:
+    filled(spots(36, 40), mask(36, 40, *sides), side, tile)
+
+
+def test_specks_are_filled() -> None:
+    filled(spots(36, 40), torch.rand(36, 40, generator=generator()) < 0.05, 8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["stripes", "slashes", "bricks"])
+def test_pieces_continue_what_they_meet(name: str, seed: int) -> None:
+    """Where it fits without a fault somewhere, that is found: a pattern of period at most 16 comes back."""
+    image = torch.from_numpy(pattern(name, 48, 48)).permute(2, 0, 1)[None] / 255
+    hole = mask(48, 48, (18, 30, 17, 31))
+    assert torch.equal(filled(image, hole, 16, seed=seed), image)
+
+
+def test_pieces_see_across_a_border_that_wraps() -> None:
+    """A band along the left and right borders of a picture that repeats comes back, though no piece starts in it."""
+    image = torch.from_numpy(pattern("slashes", 40, 50)).permute(2, 0, 1)[None] / 255
+    hole = mask(40, 50, (0, 40, 0, 4), (0, 40, 46, 50))
+    assert torch.equal(filled(image, hole, 16, (False, True)), image)
+
+
+def test_only_the_context_is_continued() -> None:
+    """What has a place already but is no context is kept, and does not matter."""
+    image = torch.from_numpy(pattern("slashes", 48, 48)).permute(2, 0, 1)[None] / 255
+    hole, moved = mask(48, 48, (16, 32, 16, 28)), mask(48, 48, (16, 32, 28, 36))
+    atlas, own = atlas_of(image, hole)
+    blocks = largest_blocks(atlas, 12, 0.25, generator())
+    assert blocks is not None
+    made = []
+    for shift in (0, -9):
+        begun = torch.where(moved, own + shift * atlas.row, own)
+        index = fill(atlas, blocks, begun, hole, ~(hole | moved), PLAIN, RULES, generator())
+        assert torch.equal(index[~hole], begun[~hole])
+        made.append(index[hole])
+    assert torch.equal(*made)
+    assert torch.equal(atlas.colours[made[0]], image[0][:, hole].T)
+
+
+@pytest.mark.parametrize(("size", "coarsest"), [((12, 12), 8), ((8, 40), 8), ((23, 12), 8), ((64, 48), 16)])
+def test_pieces_fit_on_the_canvas(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], coarsest: int) -> None:
+    """However large the other picture is that they are cut from, at every level."""
+    sides: list[tuple[int, int]] = []
+
+    def spy(atlas: Atlas, side: int, overlap: float, rng: torch.Generator) -> Blocks | None:
+        sides.append((side, min(atlas.exemplars[0])))
+        return largest_blocks(atlas, side, overlap, rng)
+
+    monkeypatch.setattr(_mending, "largest_blocks", spy)
+    h, w = size
+    hole = box(h, w, (2, h - 2, 3, w - 3)).astype(np.uint8) * 255
+    settings = {"coarsest": coarsest, "passes": [1]}
+    texsynth.inpaint(bytes_of(spots(h, w)), hole, exemplars=bytes_of(spots(64, 64, seed=1)), settings=settings)
+    assert sides
+    assert all(4 <= side <= canvas for side, canvas in sides), sides
