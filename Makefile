@@ -11,7 +11,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 SOURCES = texsynth tests samples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-methods samples contact-sheet clean
+.PHONY: help demo test lint format bench bench-methods bench-repair samples contact-sheet clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ bench: $(VENV)/.installed ## time and memory of whole commands (minutes; BENCH=-
 bench-methods: $(VENV)/.installed ## DIR=folder of exemplars, WEIGHTS=vgg19 file [PRESETS="a b"]: presets side by side
 	@test -n "$(DIR)" -a -n "$(WEIGHTS)" || { echo "usage: make bench-methods DIR=exemplars WEIGHTS=vgg19.safetensors" >&2; exit 2; }
 	$(BIN)/python benchmarks/methods.py "$(DIR)"/*.* --weights "$(WEIGHTS)" --presets $(PRESETS)
+
+bench-repair: $(VENV)/.installed ## [DIR=folder with stationary/]: repairs timed, and what was held out (minutes)
+	$(BIN)/python benchmarks/repair.py $(if $(DIR),"$(DIR)")
 
 samples: $(VENV)/.installed-dev ## make samples/ again from samples/generate.py
 	$(BIN)/python samples/generate.py

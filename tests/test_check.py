@@ -50,7 +50,7 @@ def texture(name: str = "bricks", h: int = SIDE, w: int = SIDE, seed: int = 0) -
 def test_any_part_of_a_picture_is_as_good_as_the_rest(name: str) -> None:
     """On average over parts here and there, and seeds; each part has its own share of rare windows."""
     found = []
-    for seed in range(3):
+    for seed in range(2):
         image = texture(seed=seed) if name == "bricks" else spots(SIDE, SIDE, seed=seed)
         found += [seam(image, mask(sides)) for sides in ((24, 40, 22, 42), (0, 24, 0, 24), (28, 38, 0, SIDE))]
     assert np.mean(found) == pytest.approx(1, abs=0.1)

@@ -118,6 +118,14 @@ def test_structure_goes_on_through_a_hole(name: str, where: str) -> None:
     assert np.array_equal(array(made), before)
 
 
+@pytest.mark.parametrize(("name", "seed"), [("bricks", 0), ("stripes", 1)])
+def test_pieces_grow_out_from_the_little_that_is_known(name: str, seed: int) -> None:
+    """A strip narrower than half a piece, and another picture to copy from: its phase holds to the far border."""
+    before, hole = pattern(name, 64, 64), ~box(64, 64, (0, 64, 0, 6))
+    made = texsynth.inpaint(before, white(hole), exemplars=pattern(name, 64, 80), seed=seed, exact_copies=True)
+    assert np.array_equal(array(made), before)
+
+
 def test_structure_goes_on_under_grain() -> None:
     """No equals to copy: the light of nearly every pixel in the hole is on the right side all the same."""
     before = grainy("bricks", SIDE, SIDE)
@@ -161,7 +169,7 @@ def tile_seam(picture: np.ndarray, tile: tuple[bool, bool]) -> float:
     return found
 
 
-@pytest.mark.parametrize("axes", ["x", "y", "xy"])
+@pytest.mark.parametrize("axes", ["y", "xy"])
 def test_a_picture_is_made_tileable(axes: str) -> None:
     """The rest stays, maps follow, and across each border windows are as good as elsewhere, which they were not."""
     before, tile = grains(), ("y" in axes, "x" in axes)
@@ -199,8 +207,7 @@ def local(pixels: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return light[0, 0].numpy()[hole]
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("where", ["brighter half", "brighter picture"])
+@pytest.mark.parametrize(("where", "seed"), [("brighter half", 0), ("brighter picture", 1)])
 def test_the_light_of_the_place_is_followed(where: str, seed: int) -> None:
     """What may only be copied from brighter places is half as far off, or less, as exact copies are; no tone is new."""
     side, hole = 64, box(64, 64, (20, 42, 7, 25))

@@ -55,7 +55,8 @@ def _next(made: Quilt, empty: Tensor, side: int, rng: torch.Generator) -> Tensor
         return F.avg_pool2d(values, side, stride=1)[0, 0]
 
     new, known = share(empty), share(made.painted)
-    worth = torch.where(known >= CONTEXT, new, 1e-3 * (known + new)) * (new > 1e-9)
+    most_known = 1e-3 * known + 1e-6 * new  # where little is known, pieces still grow out from it
+    worth = torch.where(known >= CONTEXT, new, most_known) * (new > 1e-9)
     worth = worth * (1 + 0.05 * torch.rand(worth.shape, generator=rng).to(worth))
     at = int(worth.argmax())
     return torch.tensor([[at // worth.shape[1], at % worth.shape[1]]], device=empty.device)

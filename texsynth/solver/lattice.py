@@ -16,6 +16,7 @@ from texsynth.sources import Atlas
 SHORTEST = 0.03  # of the shorter side: below this a "period" is grain, not structure
 LONGEST = 0.5  # of each side: a period must be seen at least twice
 FEWEST = 0.02  # of the pixels must overlap at a shift, or it counts for less
+SLACK = 0.35  # pixels that a piece in a hole may be out of step
 COMBINED = 4  # of each vector, at most, make a step along an axis
 SLANT = 0.03  # of its length, by which such a step may miss the axis
 MISFIT = 0.02  # of a step, by which a side may miss whole steps and still wrap well
@@ -95,6 +96,8 @@ def steer(
             off = (steps - steps.round()).abs() * vectors[0].norm()
         else:
             off = ((cells - cells.round()) @ vectors).norm(dim=-1)
+        if anchored:  # what is known around a piece tells its place better than this
+            off = (off - SLACK).clamp(min=0)
         charged: Tensor = price * (off / tolerance).square().clamp(max=1)
         return charged
 
