@@ -175,11 +175,14 @@ def _filled(image: Picture, known: Picture, hole: Tensor | None) -> Picture:
 def _healed(copied: Picture, field: Field, job: Job) -> Picture:
     """What was copied into a hole, in the light of its place where the job allows that."""
     hole, start = job.task.hole, job.task.start
-    if start is not None:  # what was moved there keeps its own light
+    known = None if hole is None else ~hole
+    if start is not None:  # what was moved has a light of its own
         hole = start.isnan().any(1, keepdim=True)
-    if hole is None or not job.heal or not hole.any():
+        places = torch.meshgrid(*(torch.arange(n) for n in start.shape[2:]), indexing="ij")
+        known = (start == torch.stack(places)).all(1, keepdim=True)
+    if hole is None or known is None or not job.heal or not hole.any():
         return copied
-    change = heal.correction(field, hole).cpu() * top(job.image.pictures)
+    change = heal.correction(field, hole, known).cpu() * top(job.image.pictures)
     if copied.pixels.shape[1] == 1:
         change = change.mean(1, keepdim=True)
     lowest, highest = float(copied.pixels.min()), float(copied.pixels.max())  # no tone that the picture lacks

@@ -19,11 +19,12 @@ STEP = 0.08  # of tone: larger differences are likelier faults of shape
 MOST = 0.25  # of correction
 
 
-def correction(field: Field, hole: Tensor) -> Tensor:
-    """What to add to the picture of a field inside a hole (1, 1, h, w) bool: (1, 3, h, w), 0 elsewhere."""
+def correction(field: Field, hole: Tensor, known: Tensor) -> Tensor:
+    """What to add to the picture of a field inside a hole: (1, 3, h, w), 0 elsewhere. hole, known: (1, 1, h, w) bool,
+    what is corrected, and what it is to agree with."""
     device = field.index.device
-    inside = hole[0, 0].to(device)
-    places, lack = (torch.cat(each) for each in zip(*(_brim(field, inside, dim) for dim in (0, 1)), strict=True))
+    inside, sound = (mask[0, 0].to(device) for mask in (hole, known & ~hole))
+    places, lack = (torch.cat(each) for each in zip(*(_brim(field, inside, sound, dim) for dim in (0, 1)), strict=True))
     out = torch.zeros(1, 3, *field.size, device=device)
     if len(places) == 0:
         return out
@@ -39,11 +40,11 @@ def correction(field: Field, hole: Tensor) -> Tensor:
     return out
 
 
-def _brim(field: Field, inside: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+def _brim(field: Field, inside: Tensor, sound: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Pixels of the hole beside a known one along one axis, (n, 2), and the tone that each lacks, (n, 3)."""
     atlas, first = field.atlas, field.index
     second, stride = first.roll(-1, dim), atlas.row if dim == 0 else 1
-    pairs = inside ^ inside.roll(-1, dim)
+    pairs = (inside & sound.roll(-1, dim)) | (sound & inside.roll(-1, dim))
     if not field.tile[dim]:
         pairs.narrow(dim, field.size[dim] - 1, 1).fill_(False)
     y, x = pairs.nonzero(as_tuple=True)
