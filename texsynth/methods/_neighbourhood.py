@@ -42,14 +42,15 @@ def window(task: Task, objectives: Sequence[Objective]) -> Window:
         where = task.hole.any(3 - axis)[0, 0].nonzero()[:, 0]
         start = max(0, int(where[0]) - margin) // cell * cell  # layers of the window are then cut from those of all
         stop = min(task.size[axis], (int(where[-1]) + margin) // cell * cell + cell)
-        spans.append(slice(0, task.size[axis]) if wraps or _placed(objectives) else slice(start, stop))
+        spans.append(slice(0, task.size[axis]) if wraps or placed(objectives) else slice(start, stop))
     return slice(None), slice(None), spans[0], spans[1]
 
 
-def extent(task: Task) -> int:
-    """About how many pixels of the output are worked on, before any features are there to measure."""
+def extent(task: Task, beyond: tuple[float, float] = (0, 0)) -> float:
+    """About how many pixels of the output are worked on, before any features are there to measure. beyond: those made
+    on either side of a picture without a hole."""
     if task.hole is None:
-        return task.size[0] * task.size[1]
+        return (task.size[0] + 2 * beyond[0]) * (task.size[1] + 2 * beyond[1])
     spans = []
     for axis, wraps in enumerate(task.tile):
         where = task.hole.any(3 - axis)[0, 0].nonzero()[:, 0].tolist() or [0]
@@ -70,7 +71,7 @@ def within(task: Task, where: Window) -> Task:
     return replace(task, size=(hole.shape[2], hole.shape[3]), hole=hole, guides=guides)
 
 
-def _placed(objectives: Sequence[Objective]) -> bool:
+def placed(objectives: Sequence[Objective]) -> bool:
     """Does any objective depend on the relative place in the picture?"""
     return any(getattr(o.of_loss, "context", 0) > 0 for o in objectives)
 

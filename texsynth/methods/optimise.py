@@ -5,7 +5,8 @@ Gatys et al. 2015 (Gram), Zhou et al. 2023 (guided correspondence), Houdard et a
 optimiser, on which levels. Objectives may be mixed: each is scaled by its own gradient at the start of a level, so that
 weights mean shares.
 
-Holes are made from the patches that touch them, and several exemplars may be blended into their barycenter.
+Holes are made from the patches that touch them, borders as the inside of a larger picture, and several exemplars may be
+blended into their barycenter.
 
 Differs from the paper in: levels are reduced by averaging, not by dropping pixels; each level starts from the coarser
 one plus whatever finer detail a previous stage had; L-BFGS has no bounds, so pixels are clamped after every step.
@@ -24,6 +25,7 @@ from torch.nn import functional as F
 from texsynth import holes
 from texsynth.errors import UsageError
 from texsynth.features import features
+from texsynth.methods import _margin
 from texsynth.methods._neighbourhood import completed, extent, window, within
 from texsynth.methods._objectives import Values, balance, values
 from texsynth.objective import Objective
@@ -77,6 +79,14 @@ class Settings:
         default="on",
         metadata={"help": "weights are shares of the gradient; off: factors of the values", "choices": ("on", "off")},
     )
+    margin: int = setting(
+        default=0,
+        metadata={
+            "help": "pixels made beyond a border that does not wrap, and cut off at the end",
+            "min": 0,
+            "max": 64,
+        },
+    )
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -87,9 +97,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a level hands to the next: the picture of the stage before, with its finer detail, or None."""
+    """What a level hands to the next. base: the picture of the stage before, with its finer detail, or None. whole: the
+    picture with its margin."""
 
     base: Tensor | None
+    whole: Tensor
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
@@ -115,12 +127,18 @@ def begin(
     task: Task, canvas: Canvas | None, level: Level, settings: Settings, rng: torch.Generator, say: Say
 ) -> tuple[Canvas, Step]:
     """Bring the canvas to this level and return it with one step of the optimiser."""
-    image, memory = _start(task, canvas, settings, level, rng)
+    beyond = _margin.sides(task, settings.margin, settings.objectives)
+    larger = _margin.larger(task, beyond)
+    image, base = _start(task, beyond, canvas, settings, level, rng)
     field = None if canvas is None else canvas.field
+
+    def shown(whole: Tensor) -> Canvas:
+        return Canvas(_margin.cropped(whole, beyond), field, Memory(base, whole))
+
     if task.hole is not None and not task.hole.any():  # a small one is lost on coarse levels
-        return Canvas(image, field, memory), lambda canvas: (canvas, 0.0)
-    where = window(task, settings.objectives)
-    part = within(task, where)
+        return shown(image), lambda canvas: (canvas, 0.0)
+    where = window(larger, settings.objectives)
+    part = within(larger, where)
     pixels = image[where].clone().requires_grad_()
     free = None if part.hole is None else part.hole.to(image.device)
     if free is not None:  # nor does an optimiser have any momentum where nothing may move
@@ -141,9 +159,9 @@ def begin(
             pixels.clamp_(0, 1)
         made = image.clone()
         made[where] = pixels.detach()
-        return Canvas(made if task.hole is None else completed(task, made), canvas.field, memory), value
+        return shown(made if task.hole is None else completed(task, made)), value
 
-    return Canvas(image, field, memory), step
+    return shown(image), step
 
 
 def _scales(of: Values, image: Tensor, free: Tensor | None, settings: Settings, rng: torch.Generator) -> list[float]:
@@ -158,27 +176,36 @@ def _scales(of: Values, image: Tensor, free: Tensor | None, settings: Settings, 
 
 
 def _start(
-    task: Task, canvas: Canvas | None, settings: Settings, level: Level, rng: torch.Generator
-) -> tuple[Tensor, Memory]:
-    """The first picture of a level: the coarser level's, with the detail that a previous stage had beyond it; outside a
-    hole what is known."""
+    task: Task,
+    beyond: _margin.Sides,
+    canvas: Canvas | None,
+    settings: Settings,
+    level: Level,
+    rng: torch.Generator,
+) -> tuple[Tensor, Tensor | None]:
+    """The first picture of a level with its margin: the coarser level's, with the detail that a previous stage had
+    beyond it; outside a hole what is known. And the picture of that stage, or None."""
 
     def fitted(image: Tensor) -> Tensor:
         mode = "nearest" if level.nearest else "bilinear"
         larger = image.shape[2] > task.size[0] or image.shape[3] > task.size[1]
         return F.interpolate(image, task.size, mode=mode, antialias=larger and not level.nearest)
 
-    memory = Memory(None)
-    if canvas is None:
-        image = _first(task, settings, rng) if task.init is None else fitted(task.init.to(task.device))
-    elif not isinstance(canvas.memory, Memory):
-        image, memory = fitted(canvas.image), Memory(canvas.image)
+    memory = None if canvas is None or not isinstance(canvas.memory, Memory) else canvas.memory
+    base = None
+    if canvas is not None and memory is not None:
+        image, base = fitted(canvas.image), memory.base
+        if base is not None:
+            before = F.interpolate(base, canvas.image.shape[2:], mode="bilinear", antialias=True)
+            image = (fitted(base) + fitted(canvas.image - before)).clamp(0, 1)
+        image = _margin.continued(image, beyond, canvas.image, memory.whole)
+    elif canvas is not None:
+        image, base = _margin.continued(fitted(canvas.image), beyond), canvas.image
+    elif task.init is not None:
+        image = _margin.continued(fitted(task.init.to(task.device)), beyond)
     else:
-        image, memory = fitted(canvas.image), canvas.memory
-        if memory.base is not None:
-            before = F.interpolate(memory.base, canvas.image.shape[2:], mode="bilinear", antialias=True)
-            image = (fitted(memory.base) + fitted(canvas.image - before)).clamp(0, 1)
-    return image if task.hole is None else completed(task, image), memory
+        image = _first(_margin.larger(task, beyond), settings, rng)
+    return image if task.hole is None else completed(task, image), base
 
 
 def _first(task: Task, settings: Settings, rng: torch.Generator) -> Tensor:
@@ -240,8 +267,13 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     levels = schedule(task, settings)
     finest = 0.25 ** levels[-1].scale
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
-    pixels, losses = extent(task), 1 if task.blend is None else task.blend.shape[1]
+    beyond = _margin.sides(task, settings.margin, settings.objectives)
+    losses = 1 if task.blend is None else task.blend.shape[1]
     network = any(features(name).WEIGHTS for name in needs(settings))
-    memory = 450e6 + (8000 if network else 600) * finest * (pixels + 0.2 * source)
-    steps = sum((level.steps + 2) * 0.25**level.scale for level in levels)
-    return Estimate(int(memory), 2 + steps * (8e-6 if network else 3e-6) * pixels * losses)
+
+    def pixels(level: Level) -> float:  # as if each were of full size
+        return extent(task, (beyond[0] * 2**level.scale, beyond[1] * 2**level.scale))
+
+    memory = 450e6 + (8000 if network else 600) * finest * (pixels(levels[-1]) + 0.2 * source)
+    work = sum((level.steps + 2) * 0.25**level.scale * pixels(level) for level in levels)
+    return Estimate(int(memory), 2 + work * (8e-6 if network else 3e-6) * losses)
