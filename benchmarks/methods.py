@@ -77,9 +77,9 @@ def distances(exemplar: Path, out: Path, file: Path) -> list[float]:
     module = features("vgg19")
     needed = [layer for name in METRICS for layer in metrics.metric(name).NEEDS.get("vgg19", ())]
     extract = module.build(module.Settings(), (False, False), weights.read(file, "vgg19", module.keys(needed)))
-    source, made = (image.rgb(image.read(path)) for path in (exemplar, out))
+    pair = metrics.Pair(image.rgb(image.read(exemplar)), image.rgb(image.read(out)))
     rng = torch.Generator().manual_seed(0)
-    return [metrics.metric(name).measure(source, made, extract, rng) for name in METRICS]
+    return [metrics.metric(name).measure(pair, extract, rng) for name in METRICS]
 
 
 def table(rows: Sequence[tuple[str, str, float, list[float] | None]]) -> str:

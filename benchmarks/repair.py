@@ -25,7 +25,8 @@ from field import machine
 from methods import prepare
 from torch import Tensor
 
-from texsynth import check, image
+from texsynth import image
+from texsynth.metrics import seam as metric
 from texsynth.task import Task
 from texsynth.verbs import inpaint
 
@@ -100,7 +101,7 @@ def time_all(folder: Path, repeats: int) -> None:
 def seam(picture: Tensor, made: Tensor, task: Task) -> float:
     """The measure of `--check` for a picture (1, 3, h, w)."""
     sources = [(e.image, e.image[:, :1] >= 0 if e.valid is None else e.valid) for e in task.exemplars]
-    found = check.seam(picture, made, sources, task.tile)
+    found = metric.seam(picture, made, sources, task.tile)
     return float("nan") if found is None else found
 
 
@@ -120,7 +121,7 @@ def held_out(path: Path, keep: Path) -> list[float]:
     task = inpaint.build(inpaint.Request((path,), make_tileable="xy")).task
     made, band = image.rgb(image.read(tiled)), task.hole
     assert band is not None
-    return [*out, seconds, seam(made, band, task), seam(made, check.borders(task.size, task.tile), task)]
+    return [*out, seconds, seam(made, band, task), seam(made, metric.borders(task.size, task.tile), task)]
 
 
 def line(name: str, values: Sequence[float]) -> str:

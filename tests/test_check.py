@@ -15,6 +15,7 @@ from torch import Tensor
 from texsynth import check, sources
 from texsynth.image import Picture
 from texsynth.job import Job
+from texsynth.metrics import seam as metric
 from texsynth.run import Result
 from texsynth.task import Guide
 from texsynth.verbs import inpaint
@@ -31,7 +32,7 @@ HOLE = mask((24, 40, 22, 42))
 
 
 def seam(image: Tensor, made: Tensor, tile: tuple[bool, bool] = PLAIN, source: Tensor | None = None) -> float:
-    found = check.seam(image, made, [(image if source is None else source, ~made)], tile)
+    found = metric.seam(image, made, [(image if source is None else source, ~made)], tile)
     assert found is not None
     return found
 
@@ -80,9 +81,9 @@ def test_windows_across_a_border_that_wraps_are_compared(dim: int) -> None:
     found = []
     for side in (64, 59):
         image = texture().narrow(dim, 0, side)
-        ends = check.borders((image.shape[2], image.shape[3]), tile)
+        ends = metric.borders((image.shape[2], image.shape[3]), tile)
         assert int(ends.sum()) == 2 * SIDE
-        found.append(check.seam(image, ends, [(image, torch.ones_like(ends))], tile))
+        found.append(metric.seam(image, ends, [(image, torch.ones_like(ends))], tile))
     assert found[0] is not None and found[1] is not None
     assert found[0] < 1.25 < 1.5 < found[1]
 
@@ -90,23 +91,23 @@ def test_windows_across_a_border_that_wraps_are_compared(dim: int) -> None:
 @pytest.mark.parametrize("side", [9, 17])
 def test_what_is_too_small_to_tell_is_none(side: int) -> None:
     image = spots(side, side)
-    assert check.seam(image, mask((3, 5, 3, 5), side=side), [(image, image[:, :1] >= 0)], PLAIN) is None
+    assert metric.seam(image, mask((3, 5, 3, 5), side=side), [(image, image[:, :1] >= 0)], PLAIN) is None
 
 
 @pytest.mark.parametrize("side", [18, 19, 24])
 def test_windows_without_any_beyond_their_neighbourhood_do_not_count(side: int) -> None:
     """Small pictures hold windows to which all others are near."""
     image, hole = spots(side, side), mask((0, 3, 0, 3), side=side)
-    found = check.seam(image, hole, [(image, ~hole)], PLAIN)
+    found = metric.seam(image, hole, [(image, ~hole)], PLAIN)
     assert found is None or np.isfinite(found)
 
 
 def test_nothing_made_or_nothing_to_compare_with_is_none() -> None:
     image, nothing = spots(SIDE, SIDE), mask()
     everything = ~nothing
-    assert check.seam(image, nothing, [(image, everything)], PLAIN) is None
-    assert check.seam(image, everything, [(image, everything)], PLAIN) is None
-    assert check.seam(image, HOLE, [(image, nothing)], PLAIN) is None
+    assert metric.seam(image, nothing, [(image, everything)], PLAIN) is None
+    assert metric.seam(image, everything, [(image, everything)], PLAIN) is None
+    assert metric.seam(image, HOLE, [(image, nothing)], PLAIN) is None
 
 
 def job(**words: Any) -> Job:

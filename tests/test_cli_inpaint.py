@@ -573,3 +573,11 @@ def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable
         quick = QUICK if words[1] == "inpaint" else ("-s", "64")
         ran = texsynth(*words[1:], *quick)
         assert (ran.code, ran.err) == (0, ""), ran
+
+
+def test_too_large_for_memory_suggests_what_can_be_done(refused: Refused, draw: Draw) -> None:
+    draw("p.png", np.zeros((SIDE, SIDE, 3), np.uint8))
+    draw("m.png", HOLE)
+    line = refused(4, "inpaint", "p.png", "--mask", "m.png", "--max-memory", "1M", "-o", "o.png", *QUICK)
+    assert "--crop" in line
+    assert "--size" not in line

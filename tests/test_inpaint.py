@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 import texsynth
 from texsynth import check, holes, image, sources
+from texsynth.metrics import seam as metric
 from texsynth.run import Result
 from texsynth.verbs import inpaint as verb
 
@@ -162,9 +163,9 @@ def grains() -> np.ndarray:
 
 def tile_seam(picture: np.ndarray, tile: tuple[bool, bool]) -> float:
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
-    ends = check.borders((pixels.shape[2], pixels.shape[3]), tile)
+    ends = metric.borders((pixels.shape[2], pixels.shape[3]), tile)
     known = ~holes.grow(ends, 8, tile)
-    found = check.seam(pixels, ends, [(pixels, known)], tile)
+    found = metric.seam(pixels, ends, [(pixels, known)], tile)
     assert found is not None
     return found
 

@@ -1,9 +1,11 @@
-"""Metrics: what all of them promise, and each against brute force or a closed form."""
+"""Metrics: what all of them promise, and the distances of crops and transport against brute force or a closed form."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
+from itertools import product
 
 import pytest
 import torch
@@ -15,18 +17,30 @@ from torch.nn import functional as F
 from texsynth import features, metrics
 from texsynth.errors import InputError
 from texsynth.features import Extract, vgg19
-from texsynth.metrics import gram_distance, min_patch, transport
+from texsynth.guidance import orientation
+from texsynth.metrics import Pair, _crops, _windows, copy_rate, gram_distance, min_patch, min_patch_colour, transport
+from texsynth.task import Guide
 from texsynth.weights import Weights
+
+NOISE_IS_NO_WORSE = {
+    "seam": "noise wraps as well as anything",
+    "diversity_po": "noise differs more from noise than any two textures",
+    "copy_rate": "neither end is better",
+}
 
 of_metrics = pytest.mark.parametrize("name", metrics.names())
 
 
 @pytest.fixture(autouse=True)
 def fewer_patches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Transport takes as long as the cube of their number."""
+    """Transport takes as long as the cube of their number; the others are quicker too."""
     monkeypatch.setattr(transport, "COUNT", 400)
+    monkeypatch.setattr(copy_rate, "COUNT", 100)
+    monkeypatch.setattr(_windows, "COUNT", 400)
+    monkeypatch.setattr(_windows, "SAMPLES", 1000)
 
 
+@functools.cache
 def network() -> Extract:
     given = Weights("random", "", tensors(("relu3_4",)), (0.5,) * 3, (0.25,) * 3)
     return vgg19.build(vgg19.Settings(), (False, False), given)
@@ -38,96 +52,164 @@ def local(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     return {name: F.avg_pool2d(both, 1 << int(name[4]) - 1) for name in layers}
 
 
-def measured(name: str, exemplar: Tensor, output: Tensor, seed: int = 0) -> float:
+def plain(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    """The picture itself for every layer."""
+    return dict.fromkeys(layers, image)
+
+
+def size(image: Tensor) -> tuple[int, int]:
+    return image.shape[2], image.shape[3]
+
+
+def steered(exemplar: Tensor, output: Tensor) -> Pair:
+    """All that a metric may ask for: a second output, borders that wrap, and guides of every kind, the same for the
+    exemplar and, stretched, for the output."""
+    ramp = torch.linspace(0, 1, exemplar.shape[3]).expand(1, 1, *size(exemplar))
+    directions = orientation.structure(exemplar)[0]
+    guides = (
+        Guide("progression", (ramp,), F.interpolate(ramp, size(output))),
+        Guide("labels", (ramp.round(),), F.interpolate(ramp.round(), size(output)), distance="l0"),
+        Guide("orientation", (directions,), orientation.resize(directions, size(output)), distance="direction"),
+    )
+    return Pair(exemplar, output, (output.flip(3),), (True, True), guides)
+
+
+def measured(name: str, pair: Pair, seed: int = 0) -> float:
     module = metrics.metric(name)
-    return module.measure(exemplar, output, network() if module.NEEDS else None, generator(seed))
+    return module.measure(pair, network() if module.NEEDS else None, generator(seed))
+
+
+# ---- what all of them promise ----
 
 
 @of_metrics
 def test_a_metric_says_what_it_is(name: str) -> None:
     module = metrics.metric(name)
-    assert isinstance(module.LOWER_IS_BETTER, bool)
+    assert module.LOWER_IS_BETTER in (True, False, None)
     low, high = module.RANGE
     assert high is None or low < high
+    assert module.LEAST >= 1
     assert "\n" not in module.DESCRIPTION and len(module.DESCRIPTION) > 20
     for needed, layers in module.NEEDS.items():
         assert set(layers) <= set(features.features(needed).LAYERS)
 
 
 @of_metrics
-def test_the_exemplar_itself_scores_better_than_noise(name: str) -> None:
+def test_the_exemplar_itself_scores_no_worse_than_noise(name: str) -> None:
     module, image, other = metrics.metric(name), spots(72, 80), noise(1, 3, 80, 72)
-    own, off = measured(name, image, image), measured(name, image, other)
-    assert (own < off) == module.LOWER_IS_BETTER
+    own, off = measured(name, steered(image, image)), measured(name, steered(image, other))
     low, high = module.RANGE
     assert all(low <= value and (high is None or value <= high) for value in (own, off))
+    if name not in NOISE_IS_NO_WORSE:
+        assert own <= off if module.LOWER_IS_BETTER else own >= off
 
 
 @of_metrics
 def test_chance_comes_from_the_generator_only(name: str) -> None:
-    pair = spots(72, 80), spots(80, 72, seed=1)
-    first = measured(name, *pair)
+    pair = steered(spots(72, 80), spots(80, 72, seed=1))
+    first = measured(name, pair)
     torch.rand(5)  # chance from elsewhere
-    assert measured(name, *pair) == first
+    assert measured(name, pair) == first
 
 
-@pytest.mark.parametrize(("name", "least"), [("min_patch", 64), ("transport", 46)])
-def test_a_picture_that_is_too_small_is_refused(name: str, least: int) -> None:
+@pytest.mark.parametrize("name", [name for name in metrics.names() if metrics.metric(name).LEAST > 1])
+def test_a_picture_that_is_too_small_is_refused(name: str) -> None:
+    least = metrics.metric(name).LEAST
     enough, small = spots(least, least), spots(least + 8, least - 1)
-    assert 0 <= measured(name, enough, enough) < 1
-    for pair, which in (((small, enough), "exemplar"), ((enough, small), "output")):
+    assert math.isfinite(measured(name, steered(enough, enough)))
+    for pair, which in ((steered(small, enough), "exemplar"), (steered(enough, small), "output")):
         with pytest.raises(InputError, match=rf"^{name}: the {which} is {least - 1}x{least + 8}, .*{least}x{least}"):
-            measured(name, *pair)
+            measured(name, pair)
+
+
+@of_metrics
+def test_what_does_not_apply_says_so_in_a_line(name: str) -> None:
+    """A pair of pictures alone is enough, or NotApplicable names what is missing."""
+    images = spots(72, 80), spots(80, 72, seed=1)
+    missing = None
+    try:
+        value = measured(name, Pair(*images))
+    except metrics.NotApplicable as error:
+        missing = str(error)
+        value = measured(name, steered(*images))
+    assert math.isfinite(value)
+    assert missing is None or (missing.startswith(f"{name}: ") and "\n" not in missing)
+
+
+@of_metrics
+def test_details_are_numbers_by_name(name: str) -> None:
+    module = metrics.metric(name)
+    pair = steered(spots(72, 80), spots(80, 72, seed=1))
+    parts = metrics.details(name, pair, network() if module.NEEDS else None, generator())
+    assert bool(parts) == hasattr(module, "details")
+    assert all(part and math.isfinite(value) for part, value in parts.items())
 
 
 # ---- gram distance ----
 
 
 def test_gram_distance_of_black_is_one_and_of_itself_zero() -> None:
-    def squares(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        return dict.fromkeys(layers, image)
-
     image = spots(32, 32)
-    assert gram_distance.measure(image, torch.zeros(1, 3, 40, 40), squares, generator()) == pytest.approx(1)
-    assert gram_distance.measure(image, image, squares, generator()) == 0
-    assert gram_distance.measure(image, image * math.sqrt(1.5), squares, generator()) == pytest.approx(0.5)
+    black = torch.zeros(1, 3, 40, 40)
+    for output, value in ((black, 1), (image, 0), (image * math.sqrt(1.5), 0.5)):
+        assert gram_distance.measure(Pair(image, output), plain, generator()) == pytest.approx(value)
 
 
 def test_gram_distance_looks_at_two_scales() -> None:
     """A checkerboard and its mean: alike when halved, the halves of the score differ."""
     board = (torch.arange(32)[:, None] + torch.arange(32)).remainder(2).float().expand(1, 3, 32, 32)
-
-    def plain(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        return dict.fromkeys(layers, image)
-
     grey = torch.full_like(board, 0.5)
-    assert gram_distance.measure(board, grey, plain, generator()) == pytest.approx(0.5 / 2)
+    assert gram_distance.measure(Pair(board, grey), plain, generator()) == pytest.approx(0.5 / 2)
+
+
+def test_gram_distance_is_the_mean_of_its_layers() -> None:
+    pair = Pair(spots(32, 40), spots(36, 32, seed=1))
+    parts = gram_distance.details(pair, network(), generator())
+    assert tuple(parts) == gram_distance.LAYERS
+    assert measured("gram_distance", pair) == pytest.approx(sum(parts.values()) / len(parts))
+    with_one_off = {name: layer * (2 if name == "relu2_1" else 1) for name, layer in plain(pair.output, parts).items()}
+    seen = iter([plain(pair.output, parts), with_one_off] * 2)
+    parts = gram_distance.details(pair, lambda *_: next(seen), generator())
+    assert parts.pop("relu2_1") == pytest.approx(3)
+    assert set(parts.values()) == {0}
 
 
 # ---- minimum patch distance ----
 
 
-def crops(image: Tensor, step: int) -> list[Tensor]:
-    h, w = image.shape[2:]
-    return [image[:, :, y : y + 64, x : x + 64] for y in range(0, h - 63, step) for x in range(0, w - 63, step)]
+def crops(image: Tensor, step: int, side: int = 64) -> list[Tensor]:
+    h, w = size(image)
+    places = product(range(0, h - side + 1, step), range(0, w - side + 1, step))
+    return [image[:, :, y : y + side, x : x + side] for y, x in places]
 
 
 def apart(a: Tensor, b: Tensor) -> float:
-    """Two crops of 64 x 64, compared as the docstring says."""
-    both = [{n: F.normalize(layer) for n, layer in local(c, tuple(min_patch.LAYERS)).items()} for c in (a, b)]
+    """Two crops, compared as min_patch's docstring says."""
+    both = [{n: F.normalize(layer) for n, layer in local(c, tuple(min_patch.CELLS)).items()} for c in (a, b)]
     return sum(float((both[0][n] - both[1][n]).square().sum(1).mean()) for n in both[0]) / len(both[0])
 
 
 def test_min_patch_is_the_search_over_all_crops() -> None:
-    exemplar, output = spots(71, 76), spots(83, 72, seed=1)
-    least = [min(apart(a, b) for b in crops(exemplar, 2)) for a in crops(output, 8)]
-    assert min_patch.measure(exemplar, output, local, generator()) == pytest.approx(sum(least) / len(least), rel=1e-4)
+    pair = Pair(spots(71, 76), spots(83, 72, seed=1))
+    least = [min(apart(a, b) for b in crops(pair.exemplar, 2)) for a in crops(pair.output, 8)]
+    assert min_patch.measure(pair, local, generator()) == pytest.approx(sum(least) / len(least), rel=1e-4)
+
+
+def test_min_patch_of_larger_crops() -> None:
+    pair = Pair(spots(130, 131), spots(128, 136, seed=1))
+    parts = min_patch.details(pair, local, generator())
+    least = [min(apart(a, b) for b in crops(pair.exemplar, 2, 128)) for a in crops(pair.output, 8, 128)]
+    assert list(parts) == ["64 px", "128 px"]
+    assert parts["64 px"] == min_patch.measure(pair, local, generator())
+    assert parts["128 px"] == pytest.approx(sum(least) / len(least), rel=1e-4)
+    smaller = Pair(pair.exemplar, pair.output[..., :127])
+    assert list(min_patch.details(smaller, local, generator())) == ["64 px"]
 
 
 def test_min_patch_finds_copies_in_step() -> None:
     exemplar = spots(90, 90)
     near, off = (
-        min_patch.measure(exemplar, exemplar[..., y : y + 72, x : x + 72], local, generator())
+        min_patch.measure(Pair(exemplar, exemplar[..., y : y + 72, x : x + 72]), local, generator())
         for y, x in ((6, 10), (7, 11))
     )
     assert near == pytest.approx(0, abs=1e-5)
@@ -135,13 +217,32 @@ def test_min_patch_finds_copies_in_step() -> None:
 
 
 def test_min_patch_looks_at_large_outputs_through_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(min_patch, "TILE", 64)
-    monkeypatch.setattr(min_patch, "TILES", 2)
-    exemplar, other = spots(96, 104), spots(104, 96, seed=1)
-    assert min_patch.measure(exemplar, exemplar, local, generator()) == pytest.approx(0, abs=1e-5)
-    sampled = [min_patch.measure(exemplar, other, local, generator(seed)) for seed in (0, 1)]
+    monkeypatch.setattr(_crops, "AREA", 90 * 90)
+    exemplar, other = spots(136, 144), spots(144, 136, seed=1)
+    assert min_patch.measure(Pair(exemplar, exemplar), local, generator()) == pytest.approx(0, abs=1e-5)
+    sampled = [min_patch.measure(Pair(exemplar, other), local, generator(seed)) for seed in (0, 1)]
     assert sampled[0] != sampled[1]
     assert sampled[0] == pytest.approx(sampled[1], rel=0.5)
+
+
+def test_min_patch_colour_is_the_search_over_all_crops() -> None:
+    pair = Pair(spots(67, 70), spots(72, 75, seed=1))
+    roots = [[float((a - b).square().mean().sqrt()) for b in crops(pair.exemplar, 1)] for a in crops(pair.output, 8)]
+    value = min_patch_colour.measure(pair, None, generator())
+    assert value == pytest.approx(sum(map(min, roots)) / len(roots), rel=1e-4)
+
+
+@pytest.mark.parametrize(("y", "x"), [(0, 0), (6, 10), (7, 11)])
+def test_min_patch_colour_of_any_copy_is_zero(y: int, x: int) -> None:
+    exemplar = spots(90, 90)
+    pair = Pair(exemplar, exemplar[..., y : y + 72, x : x + 72])
+    assert min_patch_colour.measure(pair, None, generator()) == pytest.approx(0, abs=2e-3)
+
+
+def test_min_patch_colour_of_flat_pictures_is_their_difference() -> None:
+    dark, light = torch.full((1, 3, 130, 128), 0.25), torch.full((1, 3, 128, 130), 0.75)
+    parts = min_patch_colour.details(Pair(dark, light), None, generator())
+    assert parts == pytest.approx({"64 px": 0.5, "128 px": 0.5})
 
 
 # ---- transport ----
@@ -177,13 +278,13 @@ def test_assignment_ends_where_all_are_alike(cost: Tensor) -> None:
 def test_transport_of_flat_pictures() -> None:
     """All patches move by the same colour: 16 pixels, three channels."""
     dark, light = torch.full((1, 3, 50, 60), 0.25), torch.full((1, 3, 60, 50), 0.75)
-    assert measured("transport", dark, light) == pytest.approx(48 * 0.5**2)
-    assert measured("transport", dark, dark) == pytest.approx(0, abs=1e-5)
+    assert measured("transport", Pair(dark, light)) == pytest.approx(48 * 0.5**2)
+    assert measured("transport", Pair(dark, dark)) == pytest.approx(0, abs=1e-5)
 
 
 def test_transport_of_all_patches_sees_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """With every patch in use an exemplar is like itself, and like itself in another light as far as that goes."""
     monkeypatch.setattr(transport, "SCALES", ("quarter", "eighth"))
     image = 0.5 * spots(80, 80)
-    assert measured("transport", image, image) == pytest.approx(0, abs=1e-3)
-    assert measured("transport", image, image + 0.25) == pytest.approx(48 * 0.25**2, abs=1e-2)
+    assert measured("transport", Pair(image, image)) == pytest.approx(0, abs=1e-3)
+    assert measured("transport", Pair(image, image + 0.25)) == pytest.approx(48 * 0.25**2, abs=1e-2)

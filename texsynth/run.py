@@ -106,12 +106,14 @@ def check_memory(job: Job, preset: Preset) -> Estimate:
     if cost.memory <= limit:
         return cost
     height, width = job.task.size
+    needs = f"{width}x{height} needs about {gigabytes(cost.memory)}, above the limit of {gigabytes(limit)}"
+    if job.task.hole is not None or job.task.start is not None:  # the size is the picture's own
+        raise ResourceError(f"{needs}; --crop a part of the picture, or raise --max-memory")
     low, high = 0.0, 1.0  # the largest share of the size that fits, by halving
     for _ in range(24):
         middle = (low + high) / 2
         fits = estimate(job, preset, _scaled(job.task, middle)).memory <= limit
         low, high = (middle, high) if fits else (low, middle)
-    needs = f"{width}x{height} needs about {gigabytes(cost.memory)}, above the limit of {gigabytes(limit)}"
     h, w = _scaled(job.task, low)
     if min(h, w) < SMALLEST:
         raise ResourceError(f"{needs}, and so does any smaller size; raise --max-memory or --crop the exemplar")

@@ -2,7 +2,7 @@
 
 At four scales of a Gaussian pyramid 2000 random patches of 4 x 4 pixels are taken from each side and matched one to one
 at the least total squared distance; the mean over pairs and scales. Differs from the paper in: both sides are sampled,
-which adds a little: an exemplar compared with itself scores above 0.
+which adds a little: an exemplar compared with itself scores above 0. Good outputs score about 0.1 to 0.5.
 
 The matching is found by the auction algorithm (Bertsekas 1988) with a shrinking step, to within half a percent.
 """
@@ -14,11 +14,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from texsynth.errors import InputError
 from texsynth.features import Extract, windows
 from texsynth.losses._patches import cut
+from texsynth.metrics import Pair, enough
 
-LOWER_IS_BETTER = True
+LOWER_IS_BETTER: bool | None = True
 RANGE: tuple[float, float | None] = (0.0, None)
 NEEDS: Mapping[str, tuple[str, ...]] = {}
 DESCRIPTION = "mean over four scales of the transport distance between 2000 patches of 4 x 4 pixels of each side"
@@ -31,18 +31,14 @@ FALL = 4.0  # from step to step
 
 @torch.no_grad()
 def measure(
-    exemplar: Tensor,
-    output: Tensor,
+    pair: Pair,
     extract: Extract | None,  # noqa: ARG001 (the metrics' common signature; pixels are all that is looked at)
     rng: torch.Generator,
 ) -> float:
-    """Squared distance of two patches of 48 values in [0, 1]; good outputs score about 0.1 to 0.5."""
+    """Squared distance of two patches of 48 values in [0, 1]."""
+    enough("transport", pair, LEAST)
     pyramid = windows.build(windows.Settings(reduction="gaussian"), (False, False), None)
-    for name, image in (("exemplar", exemplar), ("output", output)):
-        if min(image.shape[2:]) < LEAST:
-            h, w = image.shape[2:]
-            raise InputError(f"transport: the {name} is {w}x{h}, but four scales need {LEAST}x{LEAST}; enlarge it")
-    sources, made = (pyramid(image.cpu(), SCALES) for image in (exemplar, output))
+    sources, made = (pyramid(image.cpu(), SCALES) for image in (pair.exemplar, pair.output))
     return sum(_distance(sources[scale], made[scale], rng) for scale in SCALES) / len(SCALES)
 
 

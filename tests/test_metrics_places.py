@@ -1,0 +1,244 @@
+"""Metrics that say where the output takes from: copies, use, repetition, seams, and agreement with guides."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from pictures import generator, noise, pattern, spots
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth import metrics
+from texsynth.errors import InputError
+from texsynth.guidance.orientation import built_in
+from texsynth.metrics import NotApplicable, Pair, _windows, copy_rate, orientation, progression, repetition, use
+from texsynth.task import Guide
+
+
+@pytest.fixture(autouse=True)
+def fewer_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small pictures have few windows."""
+    monkeypatch.setattr(_windows, "SAMPLES", 1000)
+
+
+def measured(name: str, pair: Pair, seed: int = 0) -> float:
+    return metrics.metric(name).measure(pair, None, generator(seed))
+
+
+# ---- copies ----
+
+
+def copied(exemplar: Tensor, output: Tensor) -> float:
+    return measured("copy_rate", Pair(exemplar, output))
+
+
+def test_copy_rate_is_the_search_over_all_patches() -> None:
+    """An output of copies and of noise."""
+    exemplar, output = spots(30, 33), noise(1, 3, 40, 24)
+    output[..., 3:25, 2:24] = exemplar[..., 5:27, 7:29]
+    patches = [image.unfold(2, 16, 1).unfold(3, 16, 1)[0] for image in (exemplar, output)]  # (3, y, x, 16, 16)
+    keys, queries = (p.permute(1, 2, 0, 3, 4).flatten(0, 1).flatten(1) for p in patches)
+    wanted = sum(bool(((keys - query).abs().amax(1) <= 2.5 / 255).any()) for query in queries) / len(queries)
+    assert 0 < wanted < 1
+    assert copied(exemplar, output) == pytest.approx(wanted)
+
+
+def test_copies_are_found_at_any_place_and_but_for_rounding() -> None:
+    exemplar = spots(60, 64)
+    copy = exemplar[..., 3:43, 11:60]
+    assert copied(exemplar, copy) == 1
+    assert copied(exemplar, copy + 2 / 255) == 1
+    assert copied(exemplar, copy + 3 / 255) == 0
+    assert copied(exemplar, copy.flip(3)) == 0
+    assert copied(exemplar, torch.full((1, 3, 20, 20), 0.5)) == 0
+    assert copied(torch.full((1, 3, 20, 20), 0.5), torch.full((1, 3, 24, 20), 0.5)) == 1
+
+
+@pytest.mark.parametrize("entries", [1, 1 << 23])
+def test_copy_rate_of_a_sample_is_near_that_of_all(entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    exemplar = spots(36, 40)
+    half = torch.cat([exemplar, spots(36, 40, seed=1)], 3)
+    monkeypatch.setattr(copy_rate, "COUNT", 1 << 20)
+    whole = copied(exemplar, half)
+    monkeypatch.setattr(copy_rate, "COUNT", 200)
+    monkeypatch.setattr(copy_rate, "ENTRIES", entries)
+    assert copied(exemplar, half) == pytest.approx(whole, abs=0.1)
+    assert whole == pytest.approx((40 - 15) / (80 - 15))
+
+
+# ---- nearest windows, and the use of the exemplar ----
+
+
+def test_windows_of_a_copy_are_found_where_they_are() -> None:
+    exemplar = spots(50, 60)
+    matches = _windows.match(Pair(exemplar, exemplar[..., 4:44, 9:57]), generator())
+    assert torch.equal(matches.source, matches.made + torch.tensor([4, 9]))
+    assert len(matches.made) == (40 - 14) * (48 - 14)
+
+
+def test_places_in_halved_pictures_are_those_of_the_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_windows, "SIDE", 32)
+    monkeypatch.setattr(_windows, "COUNT", 100)
+    exemplar = spots(70, 80)
+    matches = _windows.match(Pair(exemplar, exemplar[..., 4:70, 8:76]), generator())
+    assert len(matches.made) <= 100
+    assert torch.equal(matches.source, matches.made + torch.tensor([4, 8]))
+    places = torch.stack([torch.arange(70.0)[:, None].expand(70, 80), torch.arange(80.0).expand(70, 80)])[None]
+    assert torch.equal(_windows.read(places, matches.source).long(), matches.source)
+
+
+def test_use_is_even_where_the_output_is_the_exemplar() -> None:
+    exemplar = spots(78, 78)
+    assert measured("use", Pair(exemplar, exemplar)) == 0
+    assert measured("use", Pair(exemplar, exemplar.repeat(1, 1, 2, 2))) < 0.25  # but for windows across its borders
+
+
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_use_of_a_part_lacks_the_rest(share: float) -> None:
+    """Windows in 8 equal rows of cells, of which so many are used alike."""
+    exemplar = spots(78, 78)
+    part = exemplar[:, :, : round(64 * share) + 14]
+    assert measured("use", Pair(exemplar, part)) == pytest.approx(1 - share)
+    assert use.CELLS == 8
+
+
+# ---- repetition ----
+
+
+def correlation(image: Tensor, y: int, x: int) -> float:
+    """Of what overlaps when (C, h, w) is moved by (y, x), y >= 0."""
+    h, w = image.shape[1:]
+    one = image[:, : h - y, max(0, -x) : w - max(0, x)]
+    other = image[:, y:, max(0, x) : w - max(0, -x)]
+    return float((one * other).sum() / (one.square().sum() * other.square().sum()).sqrt())
+
+
+def test_a_peak_is_the_highest_correlation_at_a_distance() -> None:
+    image = spots(20, 26) - 0.5
+    offsets = [(y, x) for y in range(11) for x in range(-13, 14) if y >= 4 or abs(x) >= 4]
+    wanted = max(correlation(image[0].double(), y, x) for y, x in offsets)
+    assert repetition.peak(image, 4) == pytest.approx(wanted, abs=1e-3)
+
+
+def repeated(exemplar: Tensor, output: Tensor) -> float:
+    return measured("repetition", Pair(exemplar, output))
+
+
+def test_what_is_one_piece_again_and_again_is_seen() -> None:
+    exemplar = spots(64, 64)
+    assert repeated(exemplar, exemplar) == 0
+    assert repeated(exemplar, exemplar.repeat(1, 1, 2, 2)) > 0.7
+    assert repeated(exemplar, spots(128, 128, seed=1)) < 0.05
+    assert repeated(exemplar, torch.full((1, 3, 128, 128), 0.5)) == 0
+
+
+def test_repetition_grows_with_the_part_that_is_pasted_twice() -> None:
+    exemplar, values = spots(64, 64), []
+    for side in (0, 40, 60):
+        output = spots(128, 128, seed=1)
+        output[..., 64 : 64 + side, 64 : 64 + side] = output[..., 2 : 2 + side, 2 : 2 + side]
+        values.append(repeated(exemplar, output))
+    assert values[0] < values[1] < values[2]
+    assert values[2] > 0.1
+
+
+def test_what_the_exemplar_repeats_is_not_held_against_the_output() -> None:
+    bricks = torch.from_numpy(pattern("bricks", 128, 128)).permute(2, 0, 1)[None] / 255
+    assert repeated(bricks[..., :64, :64], bricks) < 0.1
+    assert repeated(spots(64, 64), bricks) > 0.5
+
+
+# ---- seams ----
+
+
+def texture(h: int, w: int) -> Tensor:
+    """Bricks of 16 pixels under some grain: windows have look-alikes, but no equals."""
+    plain = torch.from_numpy(pattern("bricks", h, w)).permute(2, 0, 1)[None] / 255
+    return plain * 0.8 + 0.2 * spots(h, w)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_borders_of_whole_periods_are_as_good_as_the_rest(dim: int) -> None:
+    exemplar, tile = texture(80, 80), (dim == 2, dim == 3)
+    whole, off = (measured("seam", Pair(exemplar, texture(64, 64).narrow(dim, 0, n), tile=tile)) for n in (64, 59))
+    assert whole < 1.25 < 1.5 < off
+
+
+def test_a_border_that_does_not_wrap_is_not_looked_at() -> None:
+    exemplar, output = texture(80, 80), texture(64, 59)
+    assert measured("seam", Pair(exemplar, output, tile=(True, False))) < 1.25
+    with pytest.raises(NotApplicable, match="does not wrap"):
+        measured("seam", Pair(exemplar, output))
+
+
+# ---- guides ----
+
+
+def ramp(h: int, w: int) -> Tensor:
+    return torch.linspace(0, 1, w).expand(1, 1, h, w)
+
+
+def guided(name: str, image: Tensor, source: Tensor, target: Tensor) -> Pair:
+    """A picture made from itself, which was to follow a map."""
+    return Pair(image, image, guides=(Guide("else", (), target), Guide(name, (source,), target)))
+
+
+@pytest.mark.parametrize(
+    ("target", "difference", "correlated"),
+    [(0.8 * ramp(50, 60), 0, 1), (0.8 * ramp(50, 60) + 0.2, 0.2, 1), (0.8 * ramp(50, 60).flip(3), None, -1)],
+)
+def test_progression_is_read_from_the_nearest_windows(
+    target: Tensor, difference: float | None, correlated: float
+) -> None:
+    pair = guided("progression", spots(50, 60), 0.8 * ramp(50, 60), target)
+    parts = progression.details(pair, None, generator())
+    assert parts["correlation"] == pytest.approx(correlated)
+    assert parts["difference"] == measured("progression", pair)
+    if difference is not None:
+        assert parts["difference"] == pytest.approx(difference, abs=1e-6)
+
+
+def test_a_flat_map_has_no_correlation() -> None:
+    image, flat = spots(50, 60), torch.full((1, 1, 50, 60), 0.25)
+    parts = progression.details(guided("progression", image, flat, ramp(50, 60)), None, generator())
+    assert parts["correlation"] == pytest.approx(0, abs=1e-6)
+
+
+def test_labels_are_read_from_the_nearest_windows() -> None:
+    """As they were wanted, the other way round, and half of them."""
+    image, ids = spots(24, 40), ramp(24, 40).round()
+    for target, share in ((ids, 1), (1 - ids, 0), (torch.zeros_like(ids), 0.5), (torch.full_like(ids, 9), 0)):
+        assert measured("labels", guided("labels", image, ids, target)) == pytest.approx(share, abs=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90])
+def test_orientation_is_the_angle_between_stripes_and_target(degrees: int) -> None:
+    angle = math.radians(20)
+    y, x = torch.arange(48.0)[:, None], torch.arange(48.0)
+    stripes = (torch.sin((y * math.cos(angle) - x * math.sin(angle)) * 0.9) / 2 + 0.5).expand(1, 3, 48, 48)
+    target = built_in(f"angle:{20 + degrees}", (48, 48))
+    assert target is not None
+    pair = guided("orientation", stripes, target, target)
+    assert measured("orientation", pair) == pytest.approx(degrees, abs=1)
+
+
+def test_a_picture_without_directions_is_as_good_as_chance() -> None:
+    target = built_in("angle:10", (48, 48))
+    assert target is not None
+    flat = torch.full((1, 3, 48, 48), 0.3)
+    assert measured("orientation", guided("orientation", flat, target, target)) == orientation.CHANCE
+
+
+@pytest.mark.parametrize("name", ["progression", "labels", "orientation"])
+def test_a_guide_is_found_by_its_name_and_fits_its_pictures(name: str) -> None:
+    image = spots(50, 60)
+    channels = 2 if name == "orientation" else 1
+    whole = torch.ones(1, channels, 50, 60)
+    with pytest.raises(NotApplicable, match=f"^{name}: no {name} map was given"):
+        measured(name, guided("else", image, whole, whole))
+    small = F.avg_pool2d(whole, 2)
+    for source, target, which in ((small, whole, "source"), (whole, small, "target")):
+        with pytest.raises(InputError, match=f"^{name}: the {which} map is 30x25, but its picture 60x50"):
+            measured(name, guided(name, image, source, target))
