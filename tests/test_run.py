@@ -12,7 +12,7 @@ import torch
 from conftest import Picture
 
 import texsynth
-from texsynth import image, preset, run, save
+from texsynth import image, preset, record, run, save
 from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.job import Job, Layer
 from texsynth.run import Result
@@ -179,3 +179,11 @@ def test_real_default_through_the_api(picture: Picture, tmp_path: Path) -> None:
     made = image.to_array(result.image)
     assert made.shape == (40, 48, 4)
     assert {tuple(c) for c in made.reshape(-1, 4)} <= {tuple(c) for c in array.reshape(-1, 4)}
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, 101, 1234])
+def test_the_course_of_the_loss_is_thinned_and_keeps_its_end(count: int) -> None:
+    kept = record.course([("field", 1.0, step, step / 3) for step in range(count)])
+    assert len(kept) <= record.POINTS
+    assert [entry[2] for entry in kept[-1:]] == [count - 1][:count]
+    assert json.loads(json.dumps(kept)) == kept

@@ -1,11 +1,12 @@
 """texsynth: example-based texture synthesis. The Python API speaks the same words as the command line.
 
-    from texsynth import barycenter, control, edit, inpaint, synthesize
+    from texsynth import barycenter, control, edit, evaluate, inpaint, synthesize
     wall = synthesize("brick.png", "512x512", seed=3)
     nest = control("grass.png", "512x512", orientation="circle")
     tile = inpaint("gravel.jpg", make_tileable="xy")
     wide = edit("pebbles.png", retarget="512x256")
     half = barycenter(["grass.png", "pebbles.png"], 128)
+    good = evaluate("brick.png", "wall.png").mean["sliced"]
 
 Nothing heavy is imported before the first call.
 """
@@ -15,9 +16,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from texsynth.api import barycenter, control, edit, inpaint, synthesize
+from texsynth.api_evaluate import evaluate
 
 __version__: str
-__all__ = ["__version__", "barycenter", "control", "edit", "inpaint", "synthesize"]
+__all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "synthesize"]
 
 
 if not TYPE_CHECKING:  # for the type checker any name would exist otherwise

@@ -59,6 +59,7 @@ OWN = {
     "barycenter": ("barycenter", BARYCENTER),
     "edit": ("edit", EDIT),
 }
+POINTS = 100  # of the course of the loss
 INPUT_KEYS = {field.name for field in fields(Input)}
 
 
@@ -76,6 +77,12 @@ def describe(job: Job, preset: Preset, seed: int) -> dict[str, Any]:
     }
     plain: dict[str, Any] = json.loads(json.dumps(record))  # tuples become lists, as they will when read back
     return plain
+
+
+def course(losses: Sequence[tuple[str, float, int, float]]) -> list[list[Any]]:
+    """(stage, level, step, loss) of a run, thinned to at most POINTS entries, the last of them kept."""
+    every = -(-len(losses) // POINTS) or 1
+    return [[*where, float(f"{loss:.4g}")] for *where, loss in losses[(len(losses) - 1) % every :: every]]
 
 
 def load(path: Path, verb: str) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: S
     stored = record.describe(job, preset, seed)
     if outcome.interrupted:  # an unfinished picture never passes for the finished one
         stored["interrupted"] = True
+    stored["losses"] = record.course(outcome.losses)
     seconds = time.perf_counter() - start
     return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds)
 

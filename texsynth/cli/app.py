@@ -14,7 +14,19 @@ from typing import Annotated
 
 import typer
 
-from texsynth.cli import barycenter, control, doctor, edit, failure, guide, inpaint, presets, synthesize, weights
+from texsynth.cli import (
+    barycenter,
+    control,
+    doctor,
+    edit,
+    evaluate,
+    failure,
+    guide,
+    inpaint,
+    presets,
+    synthesize,
+    weights,
+)
 
 app = typer.Typer(
     name="texsynth",
@@ -29,6 +41,7 @@ app.command(epilog=control.EXAMPLES)(control.control)
 app.command(epilog=inpaint.EXAMPLES)(inpaint.inpaint)
 app.command(epilog=barycenter.EXAMPLES)(barycenter.barycenter)
 app.command(epilog=edit.EXAMPLES)(edit.edit)
+app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.add_typer(guide.app, name="guide")
 app.add_typer(presets.app, name="presets")
 app.add_typer(weights.app, name="weights")

@@ -66,11 +66,12 @@ def files_of(job: Job, out: Path, common: Common, preview: bool) -> list[Path]:
 
 
 def unchanged(files: Sequence[Path], out: Path, records: Sequence[dict[str, Any]]) -> bool:
-    """Is everything there, and does `out` carry one of these records?"""
+    """Is everything there, and does `out` carry one of these records? How its losses went is not asked."""
     if not all(path.exists() for path in files):
         return False
     with suppress(InputError):  # a damaged picture is one to redo
-        return image.read_metadata(out) in records
+        stored = image.read_metadata(out) or {}
+        return {key: value for key, value in stored.items() if key != "losses"} in records
     return False
 
 

@@ -1,0 +1,108 @@
+"""Which output was made from which exemplar: as given, or in folders by the names that texsynth gives outputs."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from texsynth import image
+from texsynth.errors import InputError, UsageError
+from texsynth.verbs.inputs import Source
+
+
+@dataclass(frozen=True)
+class Group:
+    """An exemplar and outputs of it, which count as each other's variations.
+
+    guides: what the outputs were steered by, as arguments of the Request of control; empty for nothing.
+    """
+
+    exemplar: Source
+    outputs: tuple[Source, ...]
+    guides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def arrange(exemplar: Source, outputs: Sequence[Source]) -> tuple[tuple[Group, ...], tuple[str, ...]]:
+    """The groups, outputs of different folders apart, and what there is to say about files that have no partner.
+
+    An exemplar that is a folder is paired by stem: brick.png or brick-2.png was made from brick.jpg. An output that is
+    a folder or a glob stands for its pictures, but for the exemplar itself. Raises UsageError for no outputs, and
+    InputError where nothing can be paired.
+    """
+    if not outputs:
+        raise UsageError("`texsynth evaluate` needs an exemplar and at least one output of it")
+    if isinstance(exemplar, (str, Path)) and Path(exemplar).is_dir():
+        return _folders(Path(exemplar), [path for output in outputs for path in _expanded(output, None)])
+    found = [path for output in outputs for path in _expanded(output, exemplar)]
+    if not found:
+        raise InputError(f"{exemplar}: no other picture is in the folders of outputs; name one")
+    return _grouped([(Path(exemplar) if isinstance(exemplar, str) else exemplar, found)]), ()
+
+
+def folder(source: Source) -> str:
+    """Where a picture lies; "" for an array."""
+    return str(Path(source).parent) if isinstance(source, (str, Path)) else ""
+
+
+def _expanded(output: Source, exemplar: Source | None) -> list[Source]:
+    """The pictures that an output stands for."""
+    if not isinstance(output, (str, Path)):
+        return [output]
+    path = Path(output)
+    if path.is_dir():
+        own = Path(exemplar).resolve() if isinstance(exemplar, (str, Path)) else None
+        return [found for found in image.list_pictures(path) if found.resolve() != own]
+    if path.exists() or not glob.has_magic(str(output)):
+        return [path]
+    there = sorted(glob.glob(str(output), recursive=True))  # noqa: PTH207 (may be absolute)
+    if not there:
+        raise InputError(f"{output} matches no file")
+    return [Path(name) for name in there]
+
+
+def _folders(folder: Path, outputs: Sequence[Source]) -> tuple[tuple[Group, ...], tuple[str, ...]]:
+    """Pairs by stem, of the exemplars of a folder."""
+    exemplars: dict[str, Path] = {}
+    for path in image.list_pictures(folder):
+        if path.stem in exemplars:
+            raise InputError(f"{folder}: {exemplars[path.stem].name} and {path.name} have one stem; rename one of them")
+        exemplars[path.stem] = path
+    made: dict[Path, list[Source]] = {path: [] for path in exemplars.values()}
+    strangers = []
+    for output in outputs:
+        partner = exemplars.get(_stem(output, exemplars))
+        if partner is None:
+            strangers.append(str(output) if isinstance(output, (str, Path)) else "an array")
+        elif not isinstance(output, Path) or output.resolve() != partner.resolve():
+            made[partner].append(output)
+    alone = [str(path) for path, found in made.items() if not found]
+    pairs = [(path, found) for path, found in made.items() if found]
+    if not pairs:
+        raise InputError(f"{folder}: no output has the stem of an exemplar, as brick-1.png has that of brick.jpg")
+    said = (("no exemplar has the stem of", strangers), ("no output was found of", alone))
+    return _grouped(pairs), tuple(f"{text} {_some(names)}" for text, names in said if names)
+
+
+def _stem(output: Source, known: Mapping[str, Path]) -> str:
+    """The stem of the exemplar that an output's name tells: its own, or without the number of a variation."""
+    own = Path(output).stem if isinstance(output, (str, Path)) else ""
+    return own if own in known else re.sub(r"-\d+$", "", own)
+
+
+def _grouped(pairs: Sequence[tuple[Source, Sequence[Source]]]) -> tuple[Group, ...]:
+    """One group for each exemplar and each folder of its outputs."""
+    return tuple(
+        Group(exemplar, tuple(output for output in outputs if folder(output) == place))
+        for exemplar, outputs in pairs
+        for place in dict.fromkeys(folder(output) for output in outputs)
+    )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    """A list that stays on a line."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
