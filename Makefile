@@ -6,12 +6,15 @@ DIR ?=
 WEIGHTS ?=
 PRESETS ?= guided-correspondence layout+field correspondence+field
 OUT ?= build/contact-sheet.png
+BUDGET ?= quick
+EXEMPLARS ?=
+FIGURES ?= figures
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 SOURCES = texsynth tests samples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-methods bench-repair samples contact-sheet clean
+.PHONY: help demo test lint format bench bench-methods bench-repair figures samples contact-sheet clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +59,16 @@ bench-methods: $(VENV)/.installed ## DIR=folder of exemplars, WEIGHTS=vgg19 file
 bench-repair: $(VENV)/.installed ## [DIR=folder with stationary/]: repairs timed, and what was held out (minutes)
 	$(BIN)/python benchmarks/repair.py $(if $(DIR),"$(DIR)")
 
+# `make figures-grid` draws one of them.
+FIGURE_WORDS = --budget $(BUDGET) -o "$(FIGURES)" $(if $(EXEMPLARS),--exemplars "$(EXEMPLARS)") \
+	$(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+figures: $(VENV)/.installed ## [BUDGET=quick|paper|smallest] [EXEMPLARS=folder] [WEIGHTS=vgg19 file]: the papers' figures; figures-NAME for one
+	$(BIN)/python benchmarks/figures/everything.py $(FIGURE_WORDS)
+
+figures-%: $(VENV)/.installed
+	$(BIN)/python benchmarks/figures/$*.py $(FIGURE_WORDS)
+
 samples: $(VENV)/.installed-dev ## make samples/ again from samples/generate.py
 	$(BIN)/python samples/generate.py
 
@@ -65,4 +78,4 @@ contact-sheet: $(VENV)/.installed ## DIR=folder [OUT=sheet.png] [SHEET=options]:
 	$(BIN)/python -m texsynth.report.contact_sheet "$(DIR)" -o "$(OUT)" $(SHEET)
 
 clean: ## remove what make made, .venv included
-	rm -rf $(VENV) build out dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build out dist figures .pytest_cache .mypy_cache .ruff_cache
