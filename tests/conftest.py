@@ -44,6 +44,11 @@ Picture = Callable[..., np.ndarray]
 Draw = Callable[..., np.ndarray]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The README's commands, one long chain, start first, so that no core is left alone with them at the end."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Small pictures are quicker on one thread, and the machine may be busy."""
