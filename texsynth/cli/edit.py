@@ -67,7 +67,9 @@ def edit(
     *,
     mask: Annotated[str | None, _way("--mask", MASK, "SRC")] = None,
     target_mask: Annotated[str | None, _way("--target-mask", "Where it shall be, in the same colours.", "TGT")] = None,
-    retarget: Annotated[str | None, _way("--retarget", "A new size without stretched objects.", "WxH|N|2x")] = None,
+    retarget: Annotated[
+        str | None, _way("--retarget", "A new size by more or less of what is there.", "WxH|N|2x")
+    ] = None,
     reshuffle: Annotated[bool | None, _way("--reshuffle", "Another arrangement of the same, for each seed.")] = None,
     remove: Annotated[
         str | None, _way("--remove", "What is white goes, and its surroundings close up.", "MASK")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SIDES = (1.5, 1.0, 0.7)  # of the pieces tried, in thicknesses of the hole
 SMALLEST = 8  # pixels a side of these pieces
 OVERLAP = 0.25  # of a piece that decides how well it fits
+LONG = 8  # times as long as wide: what is near by is not worth its price there, which grows with the length
 PASSES = 2  # before starts are compared
 
 
@@ -93,6 +94,7 @@ def start(
     price = torch.where(atlas.valid, 0.0, torch.inf)
     thick = thickness(hole, task.tile)
     most = min(min(size) for size in atlas.exemplars) // 2
+    long = max(max(size) for size in atlas.exemplars) > LONG * min(min(size) for size in atlas.exemplars)
     least = torch.inf
     for number in range(settings.starts):
         side = min(*task.size, max(SMALLEST, min(most, round(thick * SIDES[number % len(SIDES)]))))
@@ -101,7 +103,7 @@ def start(
             index = _anything(atlas, around, rng)
         else:
             steers = (lattice, None if guiding is None else steer(guiding, blocks))
-            rules = Rules(settings.spread, 0.0, 1, tuple(one for one in steers if one))
+            rules = Rules(0.0 if long else settings.spread, 0.0, 1, tuple(one for one in steers if one))
             index = fill(atlas, blocks, around.own, hole, around.still, task.tile, rules, rng)
         made = Field(index, zero, atlas, task.tile)
         for _ in range(PASSES):

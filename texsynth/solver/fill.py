@@ -17,6 +17,8 @@ from texsynth.solver.blocks import Blocks
 from texsynth.solver.quilt import JITTER, Quilt, Rules, cells_of, mismatch, prior_of
 from texsynth.sources import Atlas
 
+BATCH = 32  # pieces laid at once, as they do not touch
+APART = 2  # of their sides between them
 CONTEXT = 0.5  # of a piece that is known before it is laid, where that can be had
 
 
@@ -39,13 +41,13 @@ def fill(
     made = Quilt(h, w, tile, index.flatten().clone(), context.flatten().clone(), psi)
     empty = hole.flatten().clone()
     while empty.any():
-        cells = _next(made, empty, blocks.side, rng)
-        _lay(made, empty, atlas, blocks, cells, rules, rng)
+        tops = _next(made, empty, blocks.side, rng)
+        _lay(made, empty, atlas, blocks, tops, rules, rng)
     return made.index.view(h, w)
 
 
 def _next(made: Quilt, empty: Tensor, side: int, rng: torch.Generator) -> Tensor:
-    """Where the next piece goes: (1, 2)."""
+    """Where the next pieces go, (n, 2): the best place, and others nearly as good that are out of its sight."""
 
     def share(cells: Tensor) -> Tensor:
         values = cells.view(1, 1, made.h, made.w).float()
@@ -58,18 +60,27 @@ def _next(made: Quilt, empty: Tensor, side: int, rng: torch.Generator) -> Tensor
     most_known = 1e-3 * known + 1e-6 * new  # where little is known, pieces still grow out from it
     worth = torch.where(known >= CONTEXT, new, most_known) * (new > 1e-9)
     worth = worth * (1 + 0.05 * torch.rand(worth.shape, generator=rng).to(worth))
-    at = int(worth.argmax())
-    return torch.tensor([[at // worth.shape[1], at % worth.shape[1]]], device=empty.device)
+    tops: list[list[int]] = []
+    least = 0.5 * float(worth.max())
+    while len(tops) < BATCH and float(worth.max()) > max(least, 0.0):
+        at = int(worth.argmax())
+        tops.append([at // worth.shape[1], at % worth.shape[1]])
+        rows, columns = (
+            (torch.arange(n, device=worth.device) - here + period // 2) % period - period // 2
+            for n, here, period in zip(worth.shape, tops[-1], (made.h, made.w), strict=True)
+        )
+        worth[(rows.abs() < APART * side)[:, None] & (columns.abs() < APART * side)] = 0
+    return torch.tensor(tops, device=empty.device)
 
 
 def _lay(
     made: Quilt, empty: Tensor, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules, rng: torch.Generator
 ) -> None:
-    """Fill what is empty under one piece."""
+    """Fill what is empty under pieces that do not touch."""
     side = blocks.side
     cells = cells_of(made, top, side)
     gap = empty[cells]
-    near = grow(gap.view(1, 1, side, side), blocks.overlap).flatten(1)
+    near = grow(gap.view(-1, 1, side, side), blocks.overlap).flatten(1)
     score = mismatch(blocks, made.index[cells], made.painted[cells] & near)
     score += prior_of(made, atlas, blocks, top, rules)
     score += JITTER * torch.rand(score.shape, generator=rng).to(top.device)

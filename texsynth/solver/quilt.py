@@ -120,8 +120,10 @@ def _place(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules,
 
 def prior_of(made: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules) -> Tensor:
     """Price of every block at every place before anything is matched, (B, n)."""
-    use = _use(made, atlas, blocks, top)
-    prior = rules.spread * torch.stack([row[blocks.seen].mean(1) for row in use])
+    prior = torch.zeros(len(top), len(blocks.corners), device=top.device)
+    if rules.spread > 0:
+        use = _use(made, atlas, blocks, top)
+        prior += rules.spread * torch.stack([row[blocks.seen].mean(1) for row in use])
     prior += rules.proportion * made.psi[blocks.sites].mean(1)
     for steer in rules.steers:
         prior += steer(blocks.corners[None], top[:, None, 0], top[:, None, 1])

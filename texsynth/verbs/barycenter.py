@@ -79,7 +79,9 @@ def check_preset(mode: str, preset: Preset) -> None:
         does = "only copies, and mixes nothing"
     else:
         return
-    raise UsageError(f"--mode {mode}: preset {preset.name} {does}; --preset {BARYCENTER[mode]} fits")
+    raise UsageError(
+        f"--mode {mode}: preset {preset.name} {does}; --preset {BARYCENTER[mode]} fits, or the other --mode"
+    )
 
 
 def _check(request: Request) -> None:

@@ -32,6 +32,7 @@ WAYS = {
     "remove": ("remove", "grow", "exact_copies"),
 }
 ASKED = "--mask SRC --target-mask TGT, --retarget WxH, --reshuffle or --remove MASK"
+BENT = 1.5  # change of aspect up to which a new size keeps most objects as they are
 CLASSIFIER = "edit-neural"  # a preset that takes --class
 
 
@@ -66,7 +67,7 @@ def build(request: Request) -> Job:
     draft = synthesize.read(request, notices.append)
     size = draft.exemplars[0].size
     if chosen == "retarget":
-        made = _retargeted(request, size)
+        made = _retargeted(request, size, notices.append)
     elif chosen == "reshuffle":
         made = Made(size)
     else:
@@ -178,10 +179,14 @@ def _removal(request: Request) -> Job:
     return replace(job, verb="edit", inputs=entries, values={**plain, "edit": own})
 
 
-def _retargeted(request: Request, size: tuple[int, int]) -> Made:
+def _retargeted(request: Request, size: tuple[int, int], note: Note) -> Made:
     """Every pixel starts from the place that is proportionally its own."""
     assert request.retarget is not None
     wanted = values.size(request.retarget, size, "--retarget")
+    values.room(wanted, 8, values.memory(request.max_memory))
+    bent = (wanted[1] / wanted[0]) / (size[1] / size[0])
+    if (change := max(bent, 1 / bent)) > BENT:
+        note(f"--retarget {request.retarget}: the aspect changes {change:.1f} times, and objects change with it")
     axes = [((torch.arange(n) + 0.5) * (old / n) - 0.5).clamp(0, old - 1) for n, old in zip(wanted, size, strict=True)]
     return Made(wanted, torch.stack(torch.meshgrid(*axes, indexing="ij"))[None])
 
