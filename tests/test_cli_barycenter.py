@@ -143,10 +143,10 @@ def test_the_mode_chooses_the_default_preset(texsynth: Texsynth) -> None:
 
 def test_a_preset_must_do_what_the_mode_says(refused: Refused) -> None:
     words = ("barycenter", "a.png", "b.png", "-o", "o.png")
-    line = "--mode mosaic: preset mixture does not end by copying; --preset guided-correspondence fits, or the other --mode"
-    assert line in refused(2, *words, "--mode", "mosaic", "-p", "mixture")
-    line = "--mode transport: preset steady only copies, and mixes nothing; --preset barycenter fits, or the other --mode"
-    assert line in refused(2, *words, "-p", "steady")
+    line = "--mode mosaic: preset mixture does not end by copying; --preset guided-correspondence fits, or the other"
+    assert f"{line} --mode" in refused(2, *words, "--mode", "mosaic", "-p", "mixture")
+    line = "--mode transport: preset steady only copies, and mixes nothing; --preset barycenter fits, or the other"
+    assert f"{line} --mode" in refused(2, *words, "-p", "steady")
     assert "--mode mosaic: preset field+gram does not end" in refused(2, *words, "--mode", "mosaic", "-p", "field+gram")
     assert "copies nothing, so no map" in refused(2, *words, "--map", "h=a.png", "--map", "h=b.png")
 
