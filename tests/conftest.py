@@ -15,6 +15,7 @@ import torch
 
 from texsynth import image, methods, preset
 from texsynth.cli import main
+from texsynth.train import recipes
 
 FAKES = Path(__file__).parent / "fakes"
 QUICK = ("-p", "steady", "-q")
@@ -66,6 +67,16 @@ def steady(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     (folder / "obedient.yaml").write_text("description: Follows guides and shares.\nmethod: obedient\n")
     (folder / "mixture.yaml").write_text("description: Mixes.\nmethod: mixture\n")
     (folder / "other.yaml").write_text("description: Two.\nstages:\n- method: steady\n- {method: steady, patch: 7}\n")
+    (folder / "painted.yaml").write_text("description: Uses a model of easy.\nmethod: painted\n")
+    (folder / "train").mkdir(exist_ok=True)
+    (folder / "train" / "easy.yaml").write_text("description: Learns a colour.\nrecipe: easy\n")
+    (folder / "train" / "easy-slow.yaml").write_text("description: Slower.\nrecipe: easy\nrate: 0.01\n")
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(FAKES / "recipes")])
+    (folder / "painted.yaml").write_text("description: Uses a model of easy.\nmethod: painted\n")
+    (folder / "train").mkdir(exist_ok=True)
+    (folder / "train" / "easy.yaml").write_text("description: Learns a colour.\nrecipe: easy\n")
+    (folder / "train" / "easy-slow.yaml").write_text("description: Slower.\nrecipe: easy\nrate: 0.01\n")
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(FAKES / "recipes")])
     monkeypatch.setattr(preset, "folder", lambda: folder)
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(FAKES)])
     return folder

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from texsynth import loop, preset
 from texsynth.methods import optimise
-from texsynth.methods._objectives import balance, values
+from texsynth.objective.values import balance, values
 from texsynth.task import Exemplar, Level, Stage, Task
 
 FLAT = {"loss": "semidual", "features": "windows", "layers": ["full"], "patch": 3, "ascents": 2, "sample": 50}

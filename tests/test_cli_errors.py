@@ -41,7 +41,7 @@ Refused = Callable[..., str]
         (("synthesize", "a.png", "-m", "steady", "-p", "other"), "give one of the two"),
         (("synthesize", "a.png", "-p", "steady", "--set", "patc=3"), "did you mean patch?"),
         (("synthesize", "a.png", "--weights", "w.pth"), "--weights: preset guided-correspondence needs none"),
-        (("synthesize", "a.png", "--model", "m.pth"), "--model: preset guided-correspondence uses none"),
+        (("synthesize", "a.png", "-p", "steady", "--model", "m.pth"), "--model: preset steady uses none"),
         (("synthesize", "a.png", "-o", "o.gif"), ".png"),
         (("synthesize", "a.png", "-o", "o"), ".png"),
         (("synthesize", "a.png", "-o", "none/o.png"), "no folder"),

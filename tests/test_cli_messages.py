@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,10 @@ def test_a_bar_on_a_terminal(texsynth: Texsynth, picture: Picture, monkeypatch: 
 
 def test_time_left_is_told_by_the_share_done() -> None:
     event = Event("field", 0, 1, 1, 4, 0.5, 0.25, Canvas(torch.zeros(1, 3, 8, 8)))
-    assert messages.remaining(event, time.perf_counter() - 10) == pytest.approx(30, abs=0.5)
+    tick = messages.of_synthesis(event)
+    assert messages.remaining(tick, time.perf_counter() - 10) == pytest.approx(30, abs=0.5)
+    resumed = replace(tick, begun=0.15)  # 10 % of the work in 10 s
+    assert messages.remaining(resumed, time.perf_counter() - 10) == pytest.approx(75, abs=0.5)
 
 
 def test_ctrl_c_saves_the_picture_so_far_at_full_size(texsynth: Texsynth, picture: Picture) -> None:

@@ -15,7 +15,9 @@ from texsynth.loop import Outcome
 from texsynth.task import Canvas, Estimate, Event, Exemplar, Level, Stage, Task
 
 NAMES = methods.names()
-pytestmark = pytest.mark.parametrize("name", NAMES)
+ALONE = [name for name in NAMES if not methods.method(name).RECIPES]  # the others need a model: tests/test_recipes.py
+every = pytest.mark.parametrize("name", NAMES)
+alone = pytest.mark.parametrize("name", ALONE)
 
 
 def task(size: tuple[int, int] = (32, 32), tile: tuple[bool, bool] = (False, False)) -> Task:
@@ -28,14 +30,16 @@ def run(name: str, asked: Task, stages: int = 1, seed: int = 0, report: Any = la
     return loop.synthesize(asked, (stage,) * stages, torch.Generator().manual_seed(seed), report, lambda _: None)
 
 
+@every
 def test_a_method_has_what_the_loop_uses(name: str) -> None:
     method = methods.method(name)
-    for part in ("schedule", "begin", "estimate"):
+    for part in ("schedule", "begin", "needs", "refuses", "estimate"):
         assert callable(getattr(method, part)), f"methods/{name}.py has no {part}"
     wanted = ["task", "canvas", "level", "settings", "rng", "say"]
     assert list(inspect.signature(method.begin).parameters) == wanted
 
 
+@every
 def test_settings_are_frozen_and_explained(name: str) -> None:
     """Defaults for all, each with words for the help; and a shipped preset uses the method."""
     kind = methods.method(name).Settings
@@ -49,11 +53,13 @@ def test_settings_are_frozen_and_explained(name: str) -> None:
     assert name in used
 
 
+@every
 def test_the_docstring_says_where_it_differs(name: str) -> None:
     words = " ".join((methods.method(name).__doc__ or "").split())
     assert "Differs from the paper in" in words
 
 
+@alone
 def test_a_schedule_ends_at_full_size(name: str) -> None:
     method = methods.method(name)
     levels = method.schedule(task(), method.Settings())
@@ -75,6 +81,7 @@ def assert_sound(canvas: Canvas | None, size: tuple[int, int]) -> Tensor:
     return canvas.image
 
 
+@alone
 @pytest.mark.parametrize("tile", [(False, False), (True, True)])
 def test_it_runs(name: str, tile: tuple[bool, bool]) -> None:
     events: list[Event] = []
@@ -85,6 +92,7 @@ def test_it_runs(name: str, tile: tuple[bool, bool]) -> None:
     assert all(isinstance(loss[3], float) for loss in outcome.losses)
 
 
+@alone
 def test_chance_comes_from_the_seed_only(name: str) -> None:
     first = assert_sound(run(name, task()).canvas, (32, 32))
     torch.rand(5)  # chance from elsewhere
@@ -93,6 +101,7 @@ def test_chance_comes_from_the_seed_only(name: str) -> None:
     assert not torch.equal(first, assert_sound(run(name, task(), seed=1).canvas, (32, 32)))
 
 
+@alone
 @pytest.mark.parametrize("side", [24, 96])
 def test_it_goes_on_from_a_previous_stage(name: str, side: int) -> None:
     """`begin` may get a finished canvas, of a stage before: it is improved, not taken for one of half the size.
@@ -112,6 +121,7 @@ def test_it_goes_on_from_a_previous_stage(name: str, side: int) -> None:
     assert float(torch.corrcoef(torch.stack(blurred))[0, 1]) > 0.5
 
 
+@alone
 def test_ctrl_c_at_once_leaves_a_canvas_or_none(name: str) -> None:
     def interrupt(_: Event) -> None:
         raise KeyboardInterrupt
@@ -122,6 +132,7 @@ def test_ctrl_c_at_once_leaves_a_canvas_or_none(name: str) -> None:
     assert outcome.canvas is not None
 
 
+@alone
 def test_the_estimate_is_of_this_world(name: str) -> None:
     method = methods.method(name)
     small, large = (method.estimate(task((n, n)), method.Settings()) for n in (32, 2048))

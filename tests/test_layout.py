@@ -16,12 +16,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Lowest first. A module may import modules of its own layer and of those below it, never of those above.
 LAYERS = (
     (
-        *("task", "image", "codecs", "errors", "holes", "light", "machine", "settings"),
-        *("networks", "weights", "classes", "download"),
+        *("task", "image", "codecs", "errors", "files", "holes", "light", "machine", "settings"),
+        *("networks", "weights", "model", "classes", "download"),
     ),
-    ("losses", "features", "objective", "sources", "solver", "guidance", "metrics"),
+    ("losses", "features", "nets", "objective", "sources", "solver", "guidance", "metrics"),
     ("methods", "loop"),
-    ("preset", "job", "verbs", "run", "check", "save", "record", "report"),
+    ("preset", "job", "train", "verbs", "run", "check", "save", "record", "report"),
     ("api", "api_evaluate", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

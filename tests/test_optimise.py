@@ -19,8 +19,8 @@ from texsynth.features import vgg19
 from texsynth.guidance import orientation
 from texsynth.losses import _patches as patches
 from texsynth.methods import optimise
-from texsynth.methods._copies import rotated, sources
-from texsynth.methods._objectives import Values, balance, values
+from texsynth.objective.copies import rotated, sources
+from texsynth.objective.values import Values, balance, values
 from texsynth.sources import turn, turn_guide
 from texsynth.task import Canvas, Exemplar, Guide, Level, Task
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from texsynth import holes, loop, preset, weights
 from texsynth.features import vgg19
 from texsynth.methods import optimise
-from texsynth.methods._copies import sources
 from texsynth.methods._neighbourhood import WHOLE, window, within
-from texsynth.methods._objectives import values
+from texsynth.objective.copies import sources
+from texsynth.objective.values import values
 from texsynth.task import Canvas, Exemplar, Guide, Level, Stage, Task
 
 PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 4, "sample": 0, "ascents": 3}

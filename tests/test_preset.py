@@ -181,9 +181,20 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
 
 def test_list(texsynth: Texsynth) -> None:
     ran = texsynth("presets", "list")
-    assert [line.split()[0] for line in ran.out.splitlines()] == preset.names()
-    listed = json.loads(texsynth("presets", "list", "--json").out)["presets"]
-    assert {"name": "steady", "description": "For tests.", "methods": ["steady"]} in listed
+    first, _, second = ran.out.partition("\n\n")
+    assert [line.split()[0] for line in first.splitlines()] == preset.names()
+    assert [line.split()[0] for line in second.splitlines()[1:]] == [f"train/{name}" for name in preset.trained()]
+    listed = json.loads(texsynth("presets", "list", "--json").out)
+    assert {"name": "steady", "description": "For tests.", "methods": ["steady"]} in listed["presets"]
+    assert {"name": "train/easy", "description": "Learns a colour.", "recipe": "easy"} in listed["training"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (preset.folder() / "train").glob("*.yaml")))
+def test_presets_of_train_are_valid_and_described(texsynth: Texsynth, name: str) -> None:
+    shown = json.loads(texsynth("presets", "show", f"train/{name}", "--json").out)
+    assert shown["description"]
+    assert name.startswith(shown["recipe"])
+    assert {"steps", "checks", "metric"} <= {row["name"] for row in shown["settings"]}
 
 
 def test_show_tells_values_limits_and_help(texsynth: Texsynth) -> None:

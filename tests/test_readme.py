@@ -94,7 +94,7 @@ def test_presets_of_the_table_are_those_that_ship() -> None:
         needs = any(
             features.features(feature).WEIGHTS
             for stage in preset.load(name).stages
-            for feature in methods.method(stage.method).needs(stage.settings)
+            for feature in methods.method(stage.method).needs(stage.settings, None)
         )
         assert needs == (marked == "yes"), name
 

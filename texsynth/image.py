@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import torch
 
 from texsynth import codecs
 from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, one_line
+from texsynth.files import staged, unwritable
 
 FilePath = str | os.PathLike[str]
 MIN_EXEMPLAR_SIDE = 8
@@ -257,12 +257,11 @@ def write(path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None =
         files[path] = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text)
         with contextlib.ExitStack() as stack:  # leaving it renames, the picture first
             for target, content in files.items():
-                stack.enter_context(_staged(target)).write_bytes(content)
+                stack.enter_context(staged(target)).write_bytes(content)
     except codecs.CodecError as exc:
         raise TexsynthError(f"{name}: {exc}") from exc
     except OSError as exc:
-        kind = ResourceError if exc.errno in (errno.ENOSPC, errno.EDQUOT) else UsageError
-        raise kind(f"{name}: cannot be written ({exc.strerror or exc}); choose another place") from exc
+        raise unwritable(name, exc) from exc
     except MemoryError as exc:
         raise ResourceError(f"{name}: does not fit in memory; write a smaller picture") from exc
     return [f"{name}: {notice}" for notice in notices]
@@ -284,16 +283,3 @@ def _fitted(picture: Picture, form: str) -> tuple[Picture, list[str]]:
         icc = None
         notices.append(f"ICC profile dropped, it is not one for {space.decode().strip()} pictures")
     return replace(picture, depth=depth, alpha=alpha, icc=icc), notices
-
-
-@contextlib.contextmanager
-def _staged(path: Path) -> Iterator[Path]:
-    """A hidden name beside `path` to write to, renamed to it at the end, removed on any exception."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    except BaseException:  # Ctrl-C too must leave nothing behind
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise

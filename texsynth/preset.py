@@ -31,13 +31,19 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().glob("*.yaml"))
 
 
-def find(name_or_file: str) -> Path:
-    """The YAML file of a preset, given by name or as a file; raises UsageError."""
-    if name_or_file in names():
-        return folder() / f"{name_or_file}.yaml"
+def trained() -> list[str]:
+    """Names of the presets of `texsynth train`; a folder of their own is their registry."""
+    return sorted(path.stem for path in (folder() / "train").glob("*.yaml"))
+
+
+def find(name_or_file: str, training: bool = False) -> Path:
+    """The YAML file of a preset, of `texsynth train` where training, given by name or as a file; raises UsageError."""
+    known = trained() if training else names()
+    if name_or_file in known:
+        return folder() / ("train" if training else "") / f"{name_or_file}.yaml"
     path = Path(name_or_file)
     if path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"there is no preset {name_or_file!r}{settings.suggestion(name_or_file, names())}")
+        raise UsageError(f"there is no preset {name_or_file!r}{settings.suggestion(name_or_file, known)}")
     if not path.is_file():
         raise UsageError(f"preset file {path} does not exist")
     return path
@@ -46,15 +52,27 @@ def find(name_or_file: str) -> Path:
 def read(name_or_file: str) -> dict[str, Any]:
     """The plain form, {"description": str, "stages": [{"method": str, **settings}]}; raises UsageError."""
     path = find(name_or_file)
+    return _plain(_content(path), path.name)
+
+
+def read_training(name_or_file: str) -> dict[str, Any]:
+    """The plain form of a preset of `texsynth train`, {"description": str, "recipe": str, **settings}; UsageError."""
+    path = find(name_or_file, training=True)
+    content = _mapping(_content(path), path.name)
+    if not isinstance(content.get("recipe"), str):
+        raise UsageError(f"preset {path.name} needs `recipe:`, what it trains")
+    return {"description": "", **content}
+
+
+def _content(path: Path) -> Any:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except UnicodeDecodeError:
         raise UsageError(f"preset {path.name} is not UTF-8 text") from None
     except OSError as error:
         raise UsageError(f"preset {path.name} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise UsageError(f"preset {path.name}: {_explain(error)}") from None
-    return _plain(content, path.name)
 
 
 def load(name_or_file: str) -> Preset:
@@ -120,14 +138,22 @@ def _graded(name: str, quality: str) -> str:
     return name + QUALITIES[quality]
 
 
-def _plain(content: Any, name: str) -> dict[str, Any]:
+def _mapping(content: Any, name: str) -> dict[str, Any]:
+    """The content of a file, with a description of one line if any; raises UsageError."""
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise UsageError(f"preset {name} is not a mapping of names to values")
+    if not isinstance(content.get("description", ""), str):
+        raise UsageError(f"preset {name}: `description:` is one line of text")
+    return content
+
+
+def _plain(content: Any, name: str) -> dict[str, Any]:
+    content = _mapping(content, name)
+    if "recipe" in content:
+        raise UsageError(f"preset {name} is one of `texsynth train {content['recipe']}`; synthesis takes its --model")
     if ("method" in content) == ("stages" in content):
         raise UsageError(f"preset {name} needs either `method:` or a list of `stages:`")
     described = content.get("description", "")
-    if not isinstance(described, str):
-        raise UsageError(f"preset {name}: `description:` is one line of text")
     rest = {key: value for key, value in content.items() if key != "description"}
     if "method" in rest:
         return {"description": described, "stages": [rest]}

@@ -127,14 +127,16 @@ def verify(record: Mapping[str, Any], role: str, paths: Sequence[Path]) -> None:
 
 
 def verify_weights(record: Mapping[str, Any], inputs: Sequence[Input]) -> None:
-    """Check the weights that a run found against those of the recorded one; raises InputError on any difference."""
-    stored = {entry["role"]: entry for entry in record["inputs"] if entry["role"].startswith("weights:")}
+    """Check the weights that a run found, and its model, against those of the recorded one; raises InputError on any
+    difference."""
+    stored = {e["role"]: e for e in record["inputs"] if e["role"] == "model" or e["role"].startswith("weights:")}
     for entry in inputs:
         before = stored.get(entry.role)
         if before is not None and before["sha256"] != entry.sha256:
+            flag = entry.role.partition(":")[0]
             raise InputError(
-                f"{entry.name} is not {before['name']}, the weights of the recorded run: its contents differ; "
-                "give that file with --weights"
+                f"{entry.name} is not {before['name']}, the {flag} of the recorded run: its contents differ; "
+                f"give that file with --{flag}"
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import loop, record, sources, weights
-from texsynth.errors import ResourceError, UsageError
+from texsynth import loop, model, record, sources, weights
+from texsynth.errors import ResourceError, UsageError, WeightsError
 from texsynth.features import features
 from texsynth.image import Picture
 from texsynth.job import Input, Job, Layer
@@ -24,6 +24,7 @@ from texsynth.sources import Field
 from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Task
 from texsynth.verbs.inputs import top
 from texsynth.verbs.values import SMALLEST
+from texsynth.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,12 @@ def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: S
     return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds)
 
 
-def fit(job: Job, preset: Preset, given: Path | None = None, say: Say = silent) -> Job:
-    """The job made ready for its preset: with the pretrained weights that this needs, found or fetched.
+def fit(job: Job, preset: Preset, given: Path | None = None, say: Say = silent, trained: Path | None = None) -> Job:
+    """The job made ready for its preset: with its trained network, and the pretrained weights that this needs, found or
+    fetched.
 
-    given: the file of `--weights`. Raises WeightsError, and UsageError when the preset uses no weights, or the job has
-    maps and no stage copies.
+    given: the file of `--weights`. trained: that of `--model`. Raises WeightsError, and UsageError when the preset uses
+    no weights or no model, cannot do this job, or the job has maps and no stage copies.
     """
     copying = [method(stage.method).COPIES for stage in preset.stages]
     if job.maps and not any(copying):
@@ -75,21 +77,56 @@ def fit(job: Job, preset: Preset, given: Path | None = None, say: Say = silent) 
         raise UsageError(f"--map {names}: preset {preset.name} copies nothing, so no map can follow; {DEFAULT} can")
     if any(copying) and not copying[-1] and job.maps:
         say(f"preset {preset.name} moves the colours of what its field copied; the maps follow the field")
-    keys: dict[str, dict[str, None]] = {}
+    job = _modelled(job, preset, trained)
     for stage in preset.stages:
-        for name, layers in method(stage.method).needs(stage.settings).items():
-            module = features(name)
-            if module.WEIGHTS is not None:
-                keys.setdefault(module.WEIGHTS, {}).update(dict.fromkeys(module.keys(layers)))
-    if not keys:
-        if given is not None:
-            raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
-        return job
-    device = job.task.device
-    loaded = weights.load({network: tuple(wanted) for network, wanted in keys.items()}, given, say)
+        if (why := method(stage.method).refuses(job.task, stage.settings)) is not None:
+            raise UsageError(f"preset {preset.name} (method {stage.method}) {why}")
+    needs = [method(stage.method).needs(stage.settings, job.task.model) for stage in preset.stages]
+    found, entries = pretrained(needs, job.task.device, given, say)
+    if not found and given is not None:
+        raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
+    known = {} if job.task.model is None else job.task.model.facts.get("weights", {})
+    for name, read in found.items():
+        if known.get(name, read.sha256) != read.sha256:
+            raise WeightsError(
+                f"{read.name} is not what --model was trained with, whose contents differ; give that file"
+            )
+    return replace(job, task=replace(job.task, weights=found), inputs=(*job.inputs, *entries))
+
+
+def pretrained(
+    needs: Sequence[Mapping[str, Sequence[str]]], device: torch.device, given: Path | None, say: Say
+) -> tuple[dict[str, Weights], tuple[Input, ...]]:
+    """The weights of all layers that are needed, by the name of the features, on `device`; and what a record says of
+    them. given: the file of `--weights`. Raises WeightsError."""
+    keys: dict[str, dict[str, None]] = {}
+    for name, layers in ((name, layers) for each in needs for name, layers in each.items()):
+        module = features(name)
+        if module.WEIGHTS is not None:
+            keys.setdefault(module.WEIGHTS, {}).update(dict.fromkeys(module.keys(layers)))
+    loaded = weights.load({network: tuple(wanted) for network, wanted in keys.items()}, given, say) if keys else {}
     entries = tuple(Input(f"weights:{network}", read.name, read.sha256) for network, read in loaded.items())
     ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
-    return replace(job, task=replace(job.task, weights=ready), inputs=(*job.inputs, *entries))
+    return ready, entries
+
+
+def _modelled(job: Job, preset: Preset, trained: Path | None) -> Job:
+    """The job with the trained network that its preset uses; raises WeightsError and UsageError."""
+    recipes = [name for stage in preset.stages for name in method(stage.method).RECIPES]
+    if not recipes:
+        if trained is not None:
+            raise UsageError(f"--model: preset {preset.name} uses none; leave the flag out")
+        return job
+    if trained is None:
+        train = f"texsynth train {recipes[0]} EXEMPLAR -o NAME{model.SUFFIX}"
+        raise WeightsError(
+            f"preset {preset.name} needs a trained network: make one with `{train}`, give it with --model"
+        )
+    read = model.read(trained)
+    if read.recipe not in recipes:
+        raise UsageError(f"--model: {read.name} is of recipe {read.recipe}; preset {preset.name} uses {recipes[0]}")
+    entry = Input("model", read.name, read.sha256)
+    return replace(job, task=replace(job.task, model=read), inputs=(*job.inputs, entry))
 
 
 def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> Estimate:

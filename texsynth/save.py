@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor
 
 from texsynth import image
-from texsynth.errors import ResourceError, UsageError
+from texsynth.errors import UsageError
+from texsynth.files import whole
 from texsynth.image import Picture
 from texsynth.report import pictures
 from texsynth.run import Result
@@ -82,15 +82,8 @@ def write_field(path: Path, field: Field) -> None:
     where = coordinates(field)
     arrays: dict[str, Any] = {n: _smallest(getattr(where, n)) for n in ("exemplar", "copy", "y", "x")}
     arrays |= {"cost": field.cost.float().cpu().numpy(), "copies": np.array(field.copies)}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        part.replace(path)
-    except OSError as error:
-        raise ResourceError(f"{path.name}: cannot be written ({error.strerror})") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _field_pictures(field: Field) -> dict[str, Tensor]:

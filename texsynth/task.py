@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
+    from texsynth.model import Model
     from texsynth.sources import Field
     from texsynth.weights import Weights
 
@@ -61,6 +62,7 @@ class Task:
 
     size: output (height, width). tile: does the output wrap in (y, x)? init: (1, 3, h, w) start image or
     None. max_memory: bytes that the run may take. weights: of each pretrained network that the preset needs, by name.
+    model: the trained network of `--model`, for methods that use one.
     hole: (1, 1, h, w) bool, the pixels to make; all others are those of the first exemplar, which has the output's
     size. None: all are made. start: (1, 2, h, w), the (y, x) in pixels of the first exemplar that each output pixel
     starts from, NaN where that is left to the method. blend: (1, K, h, w), the share of each of the K exemplars at
@@ -75,6 +77,7 @@ class Task:
     max_memory: int = 6 << 30
     guides: tuple[Guide, ...] = ()
     weights: Mapping[str, Weights] = field(default_factory=dict)
+    model: Model | None = None
     hole: Tensor | None = None
     start: Tensor | None = None
     blend: Tensor | None = None
@@ -149,15 +152,18 @@ class Method(Protocol):
     """A file in methods/: these names are all that the loop and the presets use.
 
     Settings: a frozen dataclass whose defaults are the method's defaults (help and limits in field metadata).
-    COPIES: does it keep a field, so that maps can follow?
+    COPIES: does it keep a field, so that maps can follow? RECIPES: those whose models it uses, () for a method without.
     schedule: the levels, coarse to fine. begin: bring the incoming canvas (None at the very start, otherwise
     the coarser level's or the previous stage's) to this level, and return it with the step that improves it;
-    what it finds out on the way it says. needs: the layers that it looks at, by the name of the features. estimate:
-    peak bytes, and seconds on two cores.
+    what it finds out on the way it says. needs: the layers that it looks at, by the name of the features,
+    with that model (None: whatever it may need, of which the layers are not known yet). refuses: why
+    it cannot do this task, as the end of a sentence that begins with its name, or None. estimate: peak bytes, and
+    seconds on two cores.
     """
 
     Settings: type
     COPIES: bool
+    RECIPES: tuple[str, ...]
 
     def schedule(self, task: Task, settings: Any) -> list[Level]: ...
 
@@ -165,7 +171,9 @@ class Method(Protocol):
         self, task: Task, canvas: Canvas | None, level: Level, settings: Any, rng: torch.Generator, say: Say
     ) -> tuple[Canvas, Step]: ...
 
-    def needs(self, settings: Any) -> Mapping[str, tuple[str, ...]]: ...
+    def needs(self, settings: Any, model: Model | None) -> Mapping[str, tuple[str, ...]]: ...
+
+    def refuses(self, task: Task, settings: Any) -> str | None: ...
 
     def estimate(self, task: Task, settings: Any) -> Estimate: ...
 

@@ -215,7 +215,7 @@ def lacking(preset: str, settings: Mapping[str, Any], options: Options) -> tuple
         return "the published schedule takes minutes a picture: --budget paper", False
     networks = False
     for stage in build(preset, read(preset), settings).stages:
-        for name, layers in method(stage.method).needs(stage.settings).items():
+        for name, layers in method(stage.method).needs(stage.settings, None).items():
             kind = features(name).WEIGHTS
             if kind is None:
                 continue

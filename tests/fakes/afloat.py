@@ -9,6 +9,7 @@ import torch
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = False
+RECIPES = ()
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ def schedule(_, settings):
     return [Level(settings.fail == "interrupt", 1)]
 
 
-def needs(settings):
+def needs(settings, model=None):
     return {"vgg19": settings.layers} if settings.layers else {}
 
 
@@ -36,6 +37,10 @@ def begin(task, canvas, level, settings, rng, say):
     if task.hole is not None:
         image = torch.where(task.hole, image, task.exemplars[0].image)
     return Canvas(image, canvas and canvas.field), step
+
+
+def refuses(task, settings):
+    return None
 
 
 def estimate(task, settings):

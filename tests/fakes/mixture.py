@@ -9,6 +9,7 @@ import torch
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = False
+RECIPES = ()
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ def schedule(_, settings):
     return [Level(0, 1)]
 
 
-def needs(settings):
+def needs(settings, model=None):
     return {}
 
 
@@ -28,6 +29,10 @@ def begin(task, canvas, level, settings, rng, say):
     means = torch.cat([exemplar.image.mean((2, 3)) for exemplar in task.exemplars])  # (K, 3)
     image = torch.einsum("bkhw,kc->bchw", task.blend, means)
     return Canvas(image, canvas and canvas.field), lambda canvas: (canvas, 0.0)
+
+
+def refuses(task, settings):
+    return None
 
 
 def estimate(task, settings):

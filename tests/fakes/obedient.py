@@ -11,6 +11,7 @@ from texsynth.sources import Field, build_atlas
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = True
+RECIPES = ()
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ def schedule(_, settings):
     return [Level(0, 1)]
 
 
-def needs(settings):
+def needs(settings, model=None):
     return {}
 
 
@@ -44,6 +45,10 @@ def _distance(kind, target, source):
     if kind == "direction":
         return 1 - (target * source).sum(1) ** 2
     return ((target != source) if kind == "l0" else (target - source) ** 2).float().mean(1)
+
+
+def refuses(task, settings):
+    return None
 
 
 def estimate(task, settings):

@@ -11,6 +11,7 @@ from texsynth.sources import COPY_SETS, Field, build_atlas
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = True
+RECIPES = ()
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ def schedule(_, settings):
     return [Level(0, 1)]
 
 
-def needs(settings):
+def needs(settings, model=None):
     return {}
 
 
@@ -34,6 +35,10 @@ def begin(task, canvas, level, settings, rng, say):
         index = torch.where(task.start[0, 0].isnan(), index, atlas.join(torch.zeros_like(y), y, x))
     made = Field(known(task, atlas, index), torch.zeros(task.size), atlas, task.tile)
     return Canvas(made.image(), made), lambda canvas: (canvas, 0.0)
+
+
+def refuses(task, settings):
+    return None
 
 
 def estimate(task, settings):

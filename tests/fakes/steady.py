@@ -12,6 +12,7 @@ from texsynth.sources import Field, build_atlas
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = True
+RECIPES = ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def schedule(_, settings):
     return [Level(level, settings.passes[1 - level]) for level in (1, 0)]
 
 
-def needs(settings):
+def needs(settings, model=None):
     return {}
 
 
@@ -65,6 +66,10 @@ def _fail(how):
     }
     if how in failures:
         raise failures[how]
+
+
+def refuses(task, settings):
+    return None
 
 
 def estimate(task, settings):

@@ -25,6 +25,7 @@ from texsynth.cli import (
     inpaint,
     presets,
     synthesize,
+    train,
     weights,
 )
 
@@ -41,6 +42,7 @@ app.command(epilog=control.EXAMPLES)(control.control)
 app.command(epilog=inpaint.EXAMPLES)(inpaint.inpaint)
 app.command(epilog=barycenter.EXAMPLES)(barycenter.barycenter)
 app.command(epilog=edit.EXAMPLES)(edit.edit)
+app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.add_typer(guide.app, name="guide")
 app.add_typer(presets.app, name="presets")

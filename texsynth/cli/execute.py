@@ -98,7 +98,7 @@ def _item(command: Command, item: Item) -> Iterator[Entry]:
     if common.skip_existing and all(out.exists() for out in outs):
         yield from (_kept(command, out) for out in outs)
         return
-    job = run.fit(command.build(item, common), command.preset, common.weights, talk.note)
+    job = run.fit(command.build(item, common), command.preset, common.weights, talk.note, common.model)
     if (stored := replay.recorded(command.verb, common)) is not None:
         record.verify_weights(stored, job.inputs)
     for notice in job.notices:
@@ -126,8 +126,8 @@ def _item(command: Command, item: Item) -> Iterator[Entry]:
 
 
 def _run(command: Command, job: Job, label: str, seed: int) -> Result:
-    with command.talk.watch(label) as report:
-        return run.run(job, command.preset, seed, report, command.talk.say)
+    with command.talk.watch(label) as watch:
+        return run.run(job, command.preset, seed, lambda event: watch(messages.of_synthesis(event)), command.talk.say)
 
 
 def _best(command: Command, job: Job, out: Path) -> Result:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from texsynth.errors import ResourceError, UsageError
+from texsynth.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -286,14 +284,8 @@ def _write_array(field: Tensor, out: Path) -> None:
     """A field (1, 2, H, W) as .npy (2, H, W) float32, whole or not at all."""
     import numpy as np
 
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.save(file, field[0].numpy())
-        part.replace(out)
-    except OSError as error:
-        kind = ResourceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UsageError
-        raise kind(f"{out.name}: cannot be written ({error.strerror}); choose another place") from None
-    finally:
-        part.unlink(missing_ok=True)
+    from texsynth import files
+
+    with files.whole(out) as part, part.open("wb") as file:
+        np.save(file, field[0].numpy())
     print(out)

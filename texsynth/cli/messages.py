@@ -14,7 +14,23 @@ from texsynth.cli.failure import one_line
 from texsynth.cli.options import Common
 
 if TYPE_CHECKING:
-    from texsynth.task import Event, Report
+    from texsynth.task import Event
+    from texsynth.train.loop import Progress
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A step of a run. done: share of the work in [0, 1]. values: what a program wants to know. words: what a bar says,
+    and line a plain line, "" for none. begun: the share that was done when the run began, for one that goes on."""
+
+    done: float
+    values: Mapping[str, Any]
+    words: str
+    line: str = ""
+    begun: float = 0.0
+
+
+Watch = Callable[[Tick], None]
 
 
 @dataclass(frozen=True)
@@ -24,13 +40,13 @@ class Talk:
     note: Callable[[str], None]
     say: Callable[[str], None]
     fail: Callable[[str], None]
-    watch: Callable[[str], AbstractContextManager[Report]]
+    watch: Callable[[str], AbstractContextManager[Watch]]
 
 
 def talk(common: Common) -> Talk:
     """How to speak, by the flags and by what stderr is."""
     line: Callable[[str], None]
-    watch: Callable[[str], AbstractContextManager[Report]]
+    watch: Callable[[str], AbstractContextManager[Watch]]
     if common.progress == "jsonl":
         line, watch = _json_note, _json_lines
     elif common.quiet or common.progress == "none":
@@ -48,9 +64,28 @@ def checked(name: str, values: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {key.replace('_', ' ')} {value}" for key, value in told.items()]
 
 
-def remaining(event: Event, start: float) -> float:
+def of_synthesis(event: Event) -> Tick:
+    """A step of a synthesis; one line for each level."""
+    keys = ("stage", "level", "levels", "step", "steps", "loss")
+    words = f"level {event.level} step {event.step}/{event.steps} loss {event.loss:.4f}"
+    line = f"level {event.level}, loss {event.loss:.4f}" if event.step == event.steps else ""
+    return Tick(event.done, {key: getattr(event, key) for key in keys}, words, line)
+
+
+def of_training(progress: Progress, metric: str, begun: int) -> Tick:
+    """A step of a training that began at the step `begun`; one line for each check."""
+    losses = ", ".join(f"{name} {value:.4g}" for name, value in progress.losses.items())
+    words = f"step {progress.step}/{progress.steps} {losses} best {metric} {progress.best:.4g}"
+    line = "" if progress.metric is None else f"step {progress.step}, {losses}, {metric} {progress.metric:.4g}"
+    values = {"stage": "train", **{key: getattr(progress, key) for key in ("step", "steps", "losses")}}
+    if progress.metric is not None:
+        values |= {metric: progress.metric}
+    return Tick(progress.step / progress.steps, values, words, line, begun / progress.steps)
+
+
+def remaining(tick: Tick, start: float) -> float:
     """Seconds left, by the share of work done since `start` (time.perf_counter)."""
-    return (time.perf_counter() - start) * (1 - event.done) / max(event.done, 1e-6)
+    return (time.perf_counter() - start) * (1 - tick.done) / max(tick.done - tick.begun, 1e-6)
 
 
 def _mute(_: str) -> None:
@@ -70,36 +105,34 @@ def _json(values: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _nothing(_: str) -> Iterator[Report]:
+def _nothing(_: str) -> Iterator[Watch]:
     yield lambda _: None
 
 
 @contextmanager
-def _json_lines(label: str) -> Iterator[Report]:
+def _json_lines(label: str) -> Iterator[Watch]:
     start = time.perf_counter()
-    keys = ("stage", "level", "levels", "step", "steps", "loss", "done")
 
-    def report(event: Event) -> None:
-        values = {key: getattr(event, key) for key in keys}
-        _json({"event": "step", "output": label, **values, "seconds_left": round(remaining(event, start), 2)})
+    def report(tick: Tick) -> None:
+        left = round(remaining(tick, start), 2)
+        _json({"event": "step", "output": label, **tick.values, "done": tick.done, "seconds_left": left})
 
     yield report
 
 
 @contextmanager
-def _plain(label: str) -> Iterator[Report]:
-    """One line for each level."""
+def _plain(label: str) -> Iterator[Watch]:
+    """The lines of a run, with how far it is."""
     start = time.perf_counter()
 
-    def report(event: Event) -> None:
-        if event.step == event.steps:
-            left = remaining(event, start)
-            _line(f"{label}: {event.done:.0%}, level {event.level}, loss {event.loss:.4f}, {left:.0f} s left")
+    def report(tick: Tick) -> None:
+        if tick.line:
+            _line(f"{label}: {tick.done:.0%}, {tick.line}, {remaining(tick, start):.0f} s left")
 
     yield report
 
 
-def _bars() -> tuple[Callable[[str], None], Callable[[str], AbstractContextManager[Report]]]:
+def _bars() -> tuple[Callable[[str], None], Callable[[str], AbstractContextManager[Watch]]]:
     """Lines and progress bars that share one terminal. Rich honours NO_COLOR and TERM=dumb."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -107,17 +140,15 @@ def _bars() -> tuple[Callable[[str], None], Callable[[str], AbstractContextManag
     console = Console(stderr=True)
 
     @contextmanager
-    def watch(label: str) -> Iterator[Report]:
+    def watch(label: str) -> Iterator[Watch]:
         text = TextColumn("{task.description}", markup=False)
-        numbers = TextColumn("level {task.fields[level]} step {task.fields[step]} loss {task.fields[loss]}")
+        numbers = TextColumn("{task.fields[words]}", markup=False)
         columns = (text, BarColumn(), numbers, TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task(label, total=1.0, level="-", step="-", loss="-")
+            bar = progress.add_task(label, total=1.0, words="")
 
-            def report(event: Event) -> None:
-                step = f"{event.step}/{event.steps}"
-                loss = f"{event.loss:.4f}"
-                progress.update(bar, completed=event.done, level=event.level, step=step, loss=loss)
+            def report(tick: Tick) -> None:
+                progress.update(bar, completed=tick.done, words=tick.words)
 
             yield report
 

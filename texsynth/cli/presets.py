@@ -9,11 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from texsynth import preset
-from texsynth.cli.options import preset_names
 
 app = typer.Typer(help="What a preset sets, and which there are.", invoke_without_command=True)
 
+TRAIN = "train/"  # before the name of a preset of `texsynth train`
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def _names(incomplete: str) -> list[str]:
+    every = [*preset.names(), *(f"{TRAIN}{name}" for name in preset.trained())]
+    return [name for name in every if name.startswith(incomplete)]
 
 
 @app.callback()
@@ -27,42 +32,57 @@ def options(context: typer.Context) -> None:
 def list_(as_json: Json = False) -> int:
     """The presets that come with texsynth."""
     found = [{"name": name, **_summary(name)} for name in preset.names()]
+    training = [{"name": f"{TRAIN}{name}", **_recipe(name)} for name in preset.trained()]
     if as_json:
-        print(json.dumps({"presets": found}, indent=2))
+        print(json.dumps({"presets": found, "training": training}, indent=2))
         return 0
-    width = max(len(entry["name"]) for entry in found)
+    width = max(len(entry["name"]) for entry in found + training)
     for entry in found:
+        print(f"{entry['name']:{width}}  {entry['description']}")
+    print("\nFor texsynth train, there without train/ before them:")
+    for entry in training:
         print(f"{entry['name']:{width}}  {entry['description']}")
     return 0
 
 
 @app.command(
-    epilog="Examples:\n\n"
-    "texsynth presets show guided-correspondence\n\n"
-    "texsynth presets show guided-correspondence-draft --json"
+    epilog="Examples:\n\ntexsynth presets show guided-correspondence\n\ntexsynth presets show train/texture-net --json"
 )
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.yaml", autocompletion=preset_names)],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.yaml", autocompletion=_names)],
     as_json: Json = False,
 ) -> int:
     """Every setting of a preset: its value, what `--set` may make of it, and what it does."""
-    from texsynth import settings
-
-    chosen = preset.load(name)
-    stages: list[dict[str, Any]] = [
-        {"method": stage.method, "settings": list(settings.show(stage.settings))} for stage in chosen.stages
-    ]
+    shown = _training(name.removeprefix(TRAIN)) if name.startswith(TRAIN) else _stages(name)
     if as_json:
-        print(json.dumps({"name": chosen.name, "description": chosen.description, "stages": stages}, indent=2))
+        print(json.dumps(shown, indent=2))
         return 0
-    print(f"{chosen.name}: {chosen.description}")
-    for stage in stages:
-        print(f"\nmethod {stage['method']}")
+    print(f"{shown['name']}: {shown['description']}")
+    for stage in shown.get("stages", [shown]):
+        kind = "method" if "method" in stage else "recipe"
+        print(f"\n{kind} {stage[kind]}")
         for row in stage["settings"]:
             for line in _lines(row):
                 print(line)
-    print("\n* differs from the method's default")
+    print("\n* differs from the default")
     return 0
+
+
+def _stages(name: str) -> dict[str, Any]:
+    from texsynth import settings
+
+    chosen = preset.load(name)
+    stages = [{"method": stage.method, "settings": list(settings.show(stage.settings))} for stage in chosen.stages]
+    return {"name": chosen.name, "description": chosen.description, "stages": stages}
+
+
+def _training(name: str) -> dict[str, Any]:
+    from texsynth import settings
+    from texsynth.train import preset as training
+
+    chosen = training.resolve(preset.read_training(name)["recipe"], name)
+    rows = list(settings.show(chosen.settings))
+    return {"name": chosen.name, "description": chosen.description, "recipe": chosen.recipe, "settings": rows}
 
 
 def _lines(row: dict[str, Any]) -> Iterator[str]:
@@ -83,6 +103,11 @@ def _summary(name: str) -> dict[str, Any]:
         "description": content["description"],
         "methods": [stage["method"] for stage in content["stages"]],
     }
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    content = preset.read_training(name)
+    return {"description": content["description"], "recipe": content["recipe"]}
 
 
 def _plain(value: Any) -> str:

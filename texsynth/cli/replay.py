@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from texsynth import preset, record, settings
+from texsynth import model, preset, record, settings
 from texsynth.cli.options import Common
-from texsynth.errors import UsageError
+from texsynth.errors import WeightsError
 from texsynth.task import Preset
 
 REPEATED = (
@@ -89,6 +89,8 @@ def _filled(common: Common, stored: dict[str, Any]) -> Common:
         values["maps"] = [f"{n}={file}" for n in names for file in files(stored, f"map:{n}", common)]
     if common.source_mask is None:
         values["source_mask"] = files(stored, "source-mask", common)
+    if common.model is None and (found := files(stored, "model", common)):
+        values["model"] = Path(found[0])
     if common.init is None:
         values["init"] = next(iter(files(stored, "init", common)), None)
     return replace(common, **values)
@@ -96,11 +98,19 @@ def _filled(common: Common, stored: dict[str, Any]) -> Common:
 
 def _preset(common: Common, stored: dict[str, Any] | None, default: str) -> Preset:
     values = settings.parse(common.sets or [])
-    if stored is None or common.method or common.preset or common.quality:
-        chosen = preset.resolve(common.method, common.preset, common.quality, values, default)
-    else:
-        chosen = preset.build(stored["preset"]["name"], stored["preset"], values)
-    if common.model is not None:
-        methods = ", ".join(stage.method for stage in chosen.stages)
-        raise UsageError(f"--model: preset {chosen.name} uses none (method {methods}); leave the flag out")
-    return chosen
+    named = common.method or common.preset or common.quality
+    if stored is not None and not named:
+        return preset.build(stored["preset"]["name"], stored["preset"], values)
+    if common.model is not None and not named:
+        default = _user_of(common.model)
+    return preset.resolve(common.method, common.preset, common.quality, values, default)
+
+
+def _user_of(path: Path) -> str:
+    """The preset that uses a model; raises WeightsError."""
+    from texsynth import train
+
+    recipe = model.header(path)["recipe"]
+    if recipe not in train.names():
+        raise WeightsError(f"--model: {path} is of recipe {recipe}, which this version does not know")
+    return train.recipe(recipe).METHOD

@@ -23,6 +23,7 @@ from texsynth.errors import UsageError
 from texsynth.features import windows
 from texsynth.methods import _mending, _mosaic, _oriented
 from texsynth.methods._mending import Brim
+from texsynth.model import Model
 from texsynth.solver import jumps, lattice, potential
 from texsynth.solver.align import align
 from texsynth.solver.blocks import largest_blocks
@@ -34,6 +35,7 @@ from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task, octaves
 
 COPIES = True
+RECIPES: tuple[str, ...] = ()
 SEAMS = 0.5  # share of the proportion price that single pixels pay: all of it would tear objects apart
 PHASE = 0.5  # price of a block that is out of step with the lattice, in variances
 ANCHORED = 3.0  # the same in a hole: known pixels on its other side are in step
@@ -266,9 +268,14 @@ def _steer(task: Task, atlas: Atlas, anchored: bool, settings: Settings, say: Sa
     return lattice.steer(found, exemplar, atlas, task.size, task.tile, price, anchored, stripes)
 
 
-def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
+def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str, ...]]:
     """No pretrained network."""
     return {}
+
+
+def refuses(task: Task, settings: Settings) -> str | None:
+    """Nothing."""
+    return None
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

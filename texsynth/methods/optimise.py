@@ -27,12 +27,14 @@ from texsynth.errors import UsageError
 from texsynth.features import features
 from texsynth.methods import _margin
 from texsynth.methods._neighbourhood import completed, extent, window, within
-from texsynth.methods._objectives import Values, balance, values
+from texsynth.model import Model
 from texsynth.objective import Objective
+from texsynth.objective.values import Values, balance, values
 from texsynth.sources import COPY_SETS
 from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Task, octaves
 
 COPIES = False  # pixels move: no field
+RECIPES: tuple[str, ...] = ()
 PATCHES = Objective.read(
     {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "outputs": 4096, "ascent_sample": 1024},
     "default",
@@ -116,7 +118,7 @@ def schedule(task: Task, settings: Settings) -> list[Level]:
     return [Level(level, n, settings.reduction == "nearest") for level, n in zip(levels, steps, strict=True)]
 
 
-def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
+def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str, ...]]:
     """Layers of each feature that the objectives look at."""
     named = {o.features: features(o.features).LAYERS for o in settings.objectives}
     used = {(o.features, layer) for o in settings.objectives for layer in o.layers}
@@ -260,6 +262,11 @@ def _optimiser(pixels: Tensor, settings: Settings) -> torch.optim.Optimizer:
         tolerance_grad=0,
         tolerance_change=0,
     )
+
+
+def refuses(task: Task, settings: Settings) -> str | None:
+    """Nothing."""
+    return None
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

@@ -35,6 +35,29 @@ def curve(losses: Sequence[Sequence[Any]]) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="loss by step">{"".join(parts)}</svg>'
 
 
+def course(points: Sequence[tuple[int, float]], name: str) -> str:
+    """One value over the steps of a training, as (step, value) -> an <svg>, or nothing where none is finite."""
+    finite = [(step, value) for step, value in points if math.isfinite(value)]
+    if not finite:
+        return ""
+    last = max(step for step, _ in finite)
+    low, high = min(0.0, *(value for _, value in finite)), max(1e-9, *(value for _, value in finite))
+    marks = [
+        (
+            LEFT + step / last * (WIDTH - LEFT - RIGHT),
+            TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM),
+        )
+        for step, value in finite
+    ]
+    path = "".join(f"{'L' if number else 'M'}{x:.1f} {y:.1f}" for number, (x, y) in enumerate(marks))
+    label = f"{html.escape(name)}, to step {last}"
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(name)} by step">{_axes(low, high)}'
+        f'<path class="curve" d="{path}"/>'
+        f'<text x="{WIDTH / 2}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{label}</text></svg>'
+    )
+
+
 def _axes(low: float, high: float) -> str:
     """A frame and three labelled heights."""
     lines = []

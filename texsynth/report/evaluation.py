@@ -7,7 +7,6 @@ import csv
 import html as markup
 import io
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,14 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import metrics
-from texsynth.errors import ResourceError
+from texsynth import files, metrics
 from texsynth.features.windows import fit
 from texsynth.image import Picture
 from texsynth.metrics import Pair
 from texsynth.metrics._nearest import nearest
 from texsynth.report import chart
-from texsynth.report.html import STYLE, listing, png, section, tables
+from texsynth.report.html import STYLE, document, listing, png, section, tables
 from texsynth.task import shrink
 from texsynth.verbs.scores import Evaluation, Line, Row, lines
 
@@ -50,15 +48,9 @@ class Shot:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; raises ResourceError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    """Write a text file whole or not at all; raises ResourceError and UsageError."""
+    with files.whole(path) as part:
         part.write_text(text, "utf-8", newline="")
-        part.replace(path)
-    except OSError as error:
-        raise ResourceError(f"{path.name}: cannot be written ({error.strerror or error})") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def csv_text(evaluation: Evaluation) -> str:
@@ -132,11 +124,7 @@ def page(evaluation: Evaluation, shots: Sequence[Shot]) -> str:
         section("Left out", listing(left)) if left else "",
         section("Notes", listing([*hidden, *evaluation.notices])) if hidden or evaluation.notices else "",
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{markup.escape(heading)}</title><style>{STYLE}{EXTRA}</style></head>\n<body>{''.join(parts)}</body></html>\n"
-    )
+    return document(heading, "".join(parts), STYLE + EXTRA)
 
 
 def _table(evaluation: Evaluation) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import codecs, image
+from texsynth import codecs, files, image
 from texsynth.image import Picture
 from texsynth.report import chart, guides, pictures
 from texsynth.sources import coordinates
@@ -26,14 +26,9 @@ STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
 def write(path: str | Path, result: Result, job: Job) -> None:
-    """Write the page of one result. Replaces `path` in one move; raises OSError when it cannot."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    """Write the page of one result, whole or not at all; raises ResourceError and UsageError."""
+    with files.whole(Path(path)) as part:
         part.write_text(page(result, job), "utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def page(result: Result, job: Job) -> str:
@@ -50,10 +45,15 @@ def page(result: Result, job: Job) -> str:
         section("Notes", listing(job.notices)) if job.notices else "",
         section("Run", "".join(tables(result.record))),
     ]
+    return document(title, "".join(parts))
+
+
+def document(title: str, body: str, style: str = STYLE) -> str:
+    """A page, by default with the style of all pages."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>\n<body>{''.join(parts)}</body></html>\n"
+        f"<title>{html.escape(title)}</title><style>{style}</style></head>\n<body>{body}</body></html>\n"
     )
 
 

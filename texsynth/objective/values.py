@@ -15,8 +15,8 @@ from torch import Tensor
 
 from texsynth.features import Extract, features
 from texsynth.losses import Loss, Reference, Setup, loss
-from texsynth.methods._copies import sources
 from texsynth.objective import Objective
+from texsynth.objective.copies import sources
 from texsynth.task import Task
 
 Values = Callable[[Tensor], list[Tensor]]
@@ -32,9 +32,19 @@ class Share:
     exemplar: int | None = None
 
 
-def values(task: Task, objectives: Sequence[Objective], copies: str, rng: torch.Generator) -> Values:
-    """A function of the picture: the value of every objective. Features that several look at are computed once."""
-    setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides)
+def values(
+    task: Task,
+    objectives: Sequence[Objective],
+    copies: str,
+    rng: torch.Generator,
+    kept: dict[str, Tensor] | None = None,
+) -> Values:
+    """A function of the picture: the value of every objective. Features that several look at are computed once.
+
+    kept: gets the tensors that the losses change in place, by name.
+    """
+    kept = {} if kept is None else kept
+    setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides, kept=kept)
     seers: dict[tuple[str, Any], tuple[Extract, list[str], list[Reference]]] = {}
     for name, chosen in dict.fromkeys((o.features, o.of_features) for o in objectives):
         module, weights = features(name), task.weights.get(name)

@@ -1,0 +1,48 @@
+"""Presets of `texsynth train`: YAML -> the frozen settings of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from texsynth import preset, settings, train
+from texsynth.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A validated preset: settings of the recipe, and values, their plain form."""
+
+    name: str
+    description: str
+    recipe: str
+    settings: Any
+    values: Mapping[str, Any]
+
+
+def resolve(recipe: str, name_or_file: str | None = None, values: Mapping[str, Any] = MappingProxyType({})) -> Preset:
+    """The preset of a recipe, by default the one of its name, with `--set` values put in; raises UsageError."""
+    check(recipe)
+    plain = preset.read_training(name_or_file or recipe)
+    name = preset.find(name_or_file or recipe, training=True).stem
+    if plain["recipe"] != recipe:
+        raise UsageError(f"preset {name} is of recipe {plain['recipe']}, not of {recipe}; name one of the two")
+    own = {key: value for key, value in plain.items() if key not in ("description", "recipe")}
+    return build(name, plain["description"], recipe, own, values)
+
+
+def build(name: str, described: str, recipe: str, own: Mapping[str, Any], values: Mapping[str, Any]) -> Preset:
+    """A course from plain settings, with `--set` values put in; raises UsageError."""
+    check(recipe)
+    kind = train.recipe(recipe).Settings
+    chosen = settings.assign([{"method": recipe, **own}], {recipe: kind}, values)[0]
+    made = settings.make(kind, {key: value for key, value in chosen.items() if key != "method"}, f"preset {name}")
+    return Preset(name, described, recipe, made, settings.plain(made))
+
+
+def check(recipe: str) -> None:
+    """Raise UsageError for a recipe that is none."""
+    if recipe not in train.names():
+        raise UsageError(f"there is no recipe {recipe!r}{settings.suggestion(recipe, train.names())}")

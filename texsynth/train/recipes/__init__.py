@@ -1,0 +1,1 @@
+"""Recipes, one a file: how a network of nets/ is trained."""

@@ -1,0 +1,215 @@
+"""train: a network that makes a texture in one pass, from exemplars. All is read and checked before work starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from texsynth import model, run, train
+from texsynth.errors import InputError, ResourceError, UsageError
+from texsynth.report import training as report_of
+from texsynth.run import gigabytes
+from texsynth.task import Estimate, Say, Task
+from texsynth.train import checkpoint, loop
+from texsynth.train import preset as presets
+from texsynth.train.checkpoint import Checkpoint
+from texsynth.train.loop import Progress, State
+from texsynth.verbs import synthesize
+from texsynth.verbs.inputs import Source
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, in the words of the command line. None: not given."""
+
+    recipe: str
+    exemplars: tuple[Source, ...]
+    output: Path
+    preset: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+    resume: bool = False
+    force: bool = False
+    seed: int | None = None
+    crop: str | Sequence[int] | None = None
+    flatten: bool | None = None
+    weights: Path | None = None
+    device: str = "auto"
+    max_memory: str | int = "6G"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A training, read and checked. about: what model, checkpoint and page say of it. kept: where it goes on from."""
+
+    output: Path
+    preset: presets.Preset
+    task: Task
+    seed: int
+    about: Mapping[str, Any]
+    cost: Estimate
+    kept: Checkpoint | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the course, the samples and the checkpoint are kept."""
+        return _folder(self.output)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training ended. model: the file, None where it was interrupted before the first check."""
+
+    model: Path | None
+    folder: Path
+    state: State
+    interrupted: bool
+    seconds: float
+
+
+def build(request: Request, say: Say) -> Lesson:
+    """Read and check everything; raises TexsynthErrors. say: told what is fetched."""
+    _check_output(request)
+    kept = checkpoint.load(_folder(request.output) / CHECKPOINT) if request.resume else None
+    preset = _preset(request, kept)
+    values: dict[str, Any] = {"crop": request.crop, "flatten": request.flatten, "seed": request.seed}
+    if kept is not None:
+        values = {key: _same(key, value, kept.about[key]) for key, value in values.items()}
+    seed = values.pop("seed") or 0
+    asked = synthesize.Request(
+        request.exemplars, device=request.device, max_memory=request.max_memory, **_given(values)
+    )
+    notices: list[str] = []
+    draft = synthesize.read(asked, notices.append)
+    recipe = train.recipe(preset.recipe)
+    found, entries = run.pretrained([recipe.needs(preset.settings)], draft.device, request.weights, say)
+    if request.weights is not None and not found:
+        raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
+    size = draft.exemplars[0].size
+    task = Task(draft.exemplars, size, device=draft.device, max_memory=draft.memory, weights=found)
+    cost = recipe.estimate(task, preset.settings)
+    if cost.memory > draft.memory:
+        limit = f"above the limit of {gigabytes(draft.memory)}; --crop the exemplar, or raise --max-memory"
+        raise ResourceError(f"training {preset.name} needs about {gigabytes(cost.memory)}, {limit}")
+    about = {
+        **_versions(),
+        "recipe": preset.recipe,
+        "preset": {"name": preset.name, "settings": dict(preset.values)},
+        "seed": seed,
+        "crop": None if draft.box is None else ",".join(map(str, draft.box)),
+        "flatten": bool(values["flatten"]),
+        "device": str(draft.device),
+        "inputs": [asdict(entry) for entry in (*draft.inputs, *entries)],
+        "weights": {name: read.sha256 for name, read in found.items()},
+    }
+    if kept is not None:
+        _check_inputs(kept, about)
+    return Lesson(request.output, preset, task, seed, about, cost, kept, tuple(notices))
+
+
+def execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[[], bool] = lambda: False) -> Trained:
+    """Train, and write the best network found. `stop` is asked between steps; when it says so the run ends with a
+    checkpoint from which it can go on."""
+    start = time.perf_counter()
+    rng = torch.Generator().manual_seed(lesson.seed)
+    training = train.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
+    state = State()
+    if lesson.kept is not None:
+        checkpoint.restore(lesson.kept, training, rng)
+        state = lesson.kept.state
+    _make(lesson.folder)
+
+    def keep(state: State, samples: Sequence[torch.Tensor]) -> None:
+        checkpoint.save(lesson.folder / CHECKPOINT, lesson.about, state, training, rng)
+        report_of.keep(lesson.folder, lesson.about, state, samples)
+
+    state = loop.train(training, lesson.preset.settings, state, report, keep, stop)
+    written = lesson.output if state.tensors else None
+    if written is not None:
+        _write(lesson, state)
+    ended = state.step < lesson.preset.settings.steps
+    return Trained(written, lesson.folder, state, ended, time.perf_counter() - start)
+
+
+def _write(lesson: Lesson, state: State) -> None:
+    """The model file, with how the network did."""
+    measured = {"metric": lesson.preset.values["metric"], "value": state.best, "step": state.best_step}
+    facts = {key: value for key, value in lesson.about.items() if key not in ("recipe", "preset")} | measured
+    model.write(lesson.output, lesson.preset.recipe, lesson.preset.values, state.tensors, facts)
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("texsynth", "torch")}
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(f"{output.stem}_training")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: this folder cannot be made ({error.strerror})") from None
+
+
+def _check_output(request: Request) -> None:
+    output, folder = request.output, _folder(request.output)
+    if output.suffix != model.SUFFIX:
+        raise UsageError(f"-o {output}: a model is a {model.SUFFIX} file; call it {output.stem}{model.SUFFIX}")
+    if not output.parent.is_dir():
+        raise UsageError(f"-o {output}: there is no folder {output.parent} to write to; create it first")
+    if request.force or request.resume:
+        return
+    for path in (output, folder / CHECKPOINT):
+        if path.exists():
+            raise UsageError(f"{path} exists; --force starts anew, --resume goes on from the last checkpoint")
+
+
+def _preset(request: Request, kept: Checkpoint | None) -> presets.Preset:
+    """The preset that was asked for; of a run that goes on its own one, which must agree with what is asked for."""
+    steps = {} if request.steps is None else {"steps": request.steps}
+    if kept is None:
+        return presets.resolve(request.recipe, request.preset, {**request.values, **steps})
+    if kept.about["recipe"] != request.recipe:
+        raise UsageError(f"--resume: the checkpoint is of recipe {kept.about['recipe']}, not of {request.recipe}")
+    stored = kept.about["preset"]
+    if request.preset is not None or request.values:
+        asked = presets.resolve(request.recipe, request.preset or stored["name"], request.values).values
+        for key, value in asked.items():
+            if key != "steps" and _listed(value) != _listed(stored["settings"][key]):
+                raise UsageError(f"--resume: {key} is another one than the checkpoint's; leave -p and --set out")
+    return presets.build(stored["name"], "", request.recipe, stored["settings"], steps)
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, as they are read back."""
+    if isinstance(value, Mapping):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _same(key: str, given: Any, stored: Any) -> Any:
+    if given is not None and given != stored:
+        raise UsageError(f"--resume: --{key} is {stored} in the checkpoint; leave the flag out")
+    return stored
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _check_inputs(kept: Checkpoint, about: Mapping[str, Any]) -> None:
+    before, now = ([entry["sha256"] for entry in each["inputs"]] for each in (kept.about, about))
+    if before != now:
+        names = ", ".join(entry["name"] for entry in kept.about["inputs"])
+        raise InputError(f"--resume: the checkpoint was trained on other inputs ({names}); give these, in their order")
