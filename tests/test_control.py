@@ -149,8 +149,8 @@ def test_pixels_that_may_not_be_copied_have_no_say_in_the_range() -> None:
 def test_labels_are_ids_of_the_palette() -> None:
     job = build(labels=((halves(),), halves(24)), labels_weight=3)
     guide = only(job)
-    assert job.palette is not None
-    back = job.palette[guide.target[0, 0].long()]
+    assert guide.palette is not None
+    back = guide.palette[guide.target[0, 0].long()]
     assert (back * 255 == torch.from_numpy(halves(24)).float()).all()
     assert guide.weight == 3
 

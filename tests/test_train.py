@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from conftest import Picture, Texsynth, array
+from conftest import Draw, Picture, Texsynth, array
 
 from texsynth import model, train
 from texsynth.cli import main
@@ -315,3 +316,39 @@ def test_help_lists_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == 0
     words = capsys.readouterr().out.replace("\n", " ")
     assert all(name in words for name in ("--resume", "--steps"))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--labels", "l.png"), [{"name": "labels", "distance": "l0", "palette": [[255, 0, 0], [0, 0, 255]]}]),
+        (("--progression", "p.png"), [{"name": "progression", "distance": "l2", "palette": None}]),
+        (("--progression", "auto"), [{"name": "progression", "distance": "l2", "palette": None}]),
+        (("--orientation", "auto"), [{"name": "orientation", "distance": "direction", "palette": None}]),
+        (("--labels", "maps"), [{"name": "labels", "distance": "l0", "palette": [[255, 0, 0], [0, 0, 255]]}]),
+    ],
+)
+def test_maps_come_with_the_exemplars(
+    texsynth: Texsynth, picture: Picture, draw: Draw, words: tuple[str, ...], told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model knows the colours of its labels; resuming asks for the same maps."""
+    monkeypatch.setattr(train.recipe("easy"), "GUIDES", ("labels", "progression", "orientation"))
+    picture("a.png")
+    halves = np.zeros((16, 16, 3), np.uint8)
+    halves[:10, :, 0], halves[10:, :, 2] = 255, 255
+    for name in ("l.png", "maps/a.png"):
+        draw(name, halves)
+    draw("p.png", np.tile(np.arange(16, dtype=np.uint8) * 16, (16, 1)))
+    assert texsynth(*EASY, *words).code == 0
+    assert model.read(Path("m.safetensors")).facts["guides"] == told
+    assert texsynth(*EASY, *words, "--resume", "--steps", 8).code == 0
+    assert texsynth(*EASY, "--progression", "a.png", "--resume").code in (2, 3)
+
+
+def test_maps_that_a_recipe_does_not_take(refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture("a.png")
+    assert "--labels: recipe easy takes no maps" in refused(2, *EASY, "--labels", "a.png")
+    monkeypatch.setattr(train.recipe("easy"), "GUIDES", ("labels",))
+    assert "needs --labels MAP" in refused(2, *EASY)
+    assert "takes --labels; leave" in refused(2, *EASY, "--labels", "a.png", "--progression", "a.png")
+    assert "2 given for 1 exemplar(s)" in refused(2, *EASY, "--labels", "a.png", "--labels", "a.png")

@@ -89,7 +89,7 @@ def test_the_guide_says_which_label_goes_where() -> None:
     assert (guide.name, guide.weight, guide.distance) == ("labels", 10, "l0")
     assert torch.equal(guide.sources[0][0, 0] == 1, torch.tensor(WAS > 0))
     assert torch.equal(guide.target[0, 0] == 1, torch.tensor(WILL > 0))
-    assert made.palette is not None and made.palette.tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert guide.palette is not None and guide.palette.tolist() == [[0, 0, 0], [1, 1, 1]]
     assert job(labels_weight=3).task.guides[0].weight == 3
 
 
@@ -113,9 +113,9 @@ def test_label_maps_hold_an_object_for_each_colour_but_black() -> None:
     assert torch.equal(found[12:18, 20:26], here()[2:8, 2:8])
     assert torch.equal(found[2:8, 6:14], here()[14:20, 4:12])
     (guide,) = made.task.guides
-    assert made.palette is not None
+    assert guide.palette is not None
     for picture, ids in ((was, guide.sources[0]), (will, guide.target)):
-        assert torch.equal(made.palette[ids[0, 0].long()], torch.tensor(picture / 255.0, dtype=torch.float32))
+        assert torch.equal(guide.palette[ids[0, 0].long()], torch.tensor(picture / 255.0, dtype=torch.float32))
 
 
 def test_grey_label_maps_hold_an_object_for_each_grey() -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
 from texsynth.image import Picture
 from texsynth.task import Task
 
@@ -36,9 +34,8 @@ class Layer:
 class Job:
     """A checked task, the layers its result copies at full depth, and what the record says about both.
 
-    values: the resolved flags, plain and JSON-able. notices: what the user should know, one line each. palette: the
-    colours (K, 3) in [0, 1] of the ids of a label guide. heal: may what is copied into a hole take on the light of its
-    place?
+    values: the resolved flags, plain and JSON-able. notices: what the user should know, one line each. heal: may what
+    is copied into a hole take on the light of its place?
     """
 
     verb: str
@@ -48,5 +45,4 @@ class Job:
     inputs: tuple[Input, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
-    palette: Tensor | None = None
     heal: bool = False

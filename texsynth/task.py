@@ -46,6 +46,7 @@ class Guide:
     sources: (1, C, H, W) for each exemplar, target: (1, C, h, w) of the output's size. distance: "l2" (values in
     [0, 1]), "l0" (ids, 0 where equal and 1 elsewhere) or "direction" (unit vectors (x, y) whose sign does not matter).
     strength: (1, 1, h, w) in [0, 1], the share of the weight that counts at each output pixel; None for all of it.
+    palette: the colours (K, 3) in [0, 1] of the ids, for "l0".
     """
 
     name: str
@@ -54,6 +55,7 @@ class Guide:
     weight: float = 1.0
     distance: str = "l2"
     strength: Tensor | None = None
+    palette: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import pkgutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +39,7 @@ RECIPES = sorted(
 )
 SHARED = ("crop", "flatten", "weights", "sets", "seed", "force", "dry_run", "device", "threads", "max_memory")
 MESSAGES = ("json", "progress", "quiet", "verbose", "debug")
+MAPS = "For recipes that take maps: once for each exemplar, or a folder, paired by stem."
 EXEMPLARS = "Pictures that one network learns from, folders or globs."
 OUTPUT = "The model to write, NAME.safetensors; its course, samples and checkpoint go to NAME_training/."
 
@@ -79,6 +80,13 @@ def train(
     steps: Annotated[
         int | None, _option("--steps", "Updates of the network. Default: the preset's.", "N", min=1)
     ] = None,
+    labels: Annotated[list[str] | None, _option("--labels", f"Which label each pixel has. {MAPS}", "MAP")] = None,
+    progression: Annotated[
+        list[str] | None, _option("--progression", f"How far its change of appearance is. {MAPS} Or auto.", "MAP|auto")
+    ] = None,
+    orientation: Annotated[
+        list[str] | None, _option("--orientation", f"In which direction it runs. {MAPS} Or auto.", "MAP|auto")
+    ] = None,
     resume: Annotated[bool, _option("--resume", "Go on from the last checkpoint, as if it had never stopped.")] = False,
     common: Common,
 ) -> int:
@@ -91,6 +99,7 @@ def train(
     machine.reuse_memory()
     talk = messages.talk(common)
     sources = tuple(path for argument in exemplars for path in plan.expand(argument))
+    kinds = {"labels": labels, "progression": progression, "orientation": orientation}
     request = verb.Request(
         recipe,
         sources,
@@ -103,6 +112,7 @@ def train(
         seed=common.seed,
         crop=common.crop,
         flatten=common.flatten,
+        **{name: _maps(given, sources, f"--{name}") for name, given in kinds.items() if given},
         weights=common.weights,
         device=common.device,
         max_memory=common.max_memory,
@@ -121,6 +131,17 @@ def train(
         step = f"step {trained.state.step} of {lesson.preset.settings.steps}"
         raise failure.InterruptError(f"{step} is kept, --resume goes on from there{best}")
     return 0
+
+
+def _maps(given: Sequence[str], exemplars: Sequence[Path], flag: str) -> Sequence[str | Path]:
+    """A map for each exemplar; a folder stands for those of their stems, and auto for itself."""
+    from texsynth.cli import plan
+
+    if list(given) == ["auto"]:
+        return ["auto"] * len(exemplars)
+    if len(given) == 1 and Path(given[0]).is_dir():
+        return [plan.paired(given, [exemplar], flag)[0] for exemplar in exemplars]
+    return given
 
 
 def _run(lesson: Lesson, talk: messages.Talk) -> Trained:

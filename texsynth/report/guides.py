@@ -38,22 +38,22 @@ def _sheets(job: Job) -> Iterator[tuple[str, Draw]]:
     for guide in job.task.guides:
         for number, (values, exemplar) in enumerate(zip(guide.sources, job.task.exemplars, strict=True), 1):
             name = f"{guide.name}_source" + (f"-{number}" if len(guide.sources) > 1 else "")
-            yield name, partial(_map, guide, values, job.palette)
+            yield name, partial(_map, guide, values)
             if guide.distance == "direction":
                 yield f"{name}_strokes", partial(_strokes, values, exemplar.image)
-        yield f"{guide.name}_target", partial(_map, guide, guide.target, job.palette)
+        yield f"{guide.name}_target", partial(_map, guide, guide.target)
         if guide.distance == "direction":
             yield f"{guide.name}_target_strokes", partial(_strokes, guide.target, None)
     if job.task.guides and (strength := job.task.guides[0].strength) is not None:
         yield "guide_weight", partial(Picture, strength, depth="uint16")
 
 
-def _map(guide: Guide, values: Tensor, palette: Tensor | None) -> Picture:
+def _map(guide: Guide, values: Tensor) -> Picture:
     """Values as they are, directions as hues, ids in the colours of their labels."""
     if guide.distance == "direction":
         return Picture(orientation.as_colour(values))
-    if guide.distance == "l0" and palette is not None:
-        return Picture(palette[values[0, 0].long()].permute(2, 0, 1).unsqueeze(0))
+    if guide.palette is not None:
+        return Picture(guide.palette[values[0, 0].long()].permute(2, 0, 1).unsqueeze(0))
     return Picture(values, depth="uint16")
 
 

@@ -65,13 +65,16 @@ class Recipe(Protocol):
     """A file in recipes/.
 
     Settings: a frozen dataclass that extends `train.Settings`. METHOD: the preset of `texsynth synthesize` that uses
-    its models. needs: layers of pretrained networks that it looks at, by the name of the features. build: task has the
-    exemplars at full size, the device, the weights and the memory limit; raises InputError for exemplars too small.
+    its models. GUIDES: the kinds of maps that may be given with the exemplars ("labels", "progression", "orientation");
+    a recipe without any takes none, all others need one. needs: layers of pretrained networks that it looks at, by the
+    name of the features. build: task has the exemplars at full size, their maps as guides whose target is the first of
+    them, the device, the weights and the memory limit; raises InputError for exemplars too small.
     estimate: peak bytes of the process, and seconds on two cores, of a whole run.
     """
 
     Settings: type
     METHOD: str
+    GUIDES: tuple[str, ...]
 
     def needs(self, settings: Any) -> Mapping[str, tuple[str, ...]]: ...
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from texsynth.errors import InputError, UsageError
 from texsynth.job import Job
-from texsynth.verbs import guides, synthesize, values
-from texsynth.verbs.guides import AUTO, EXTRACTORS, Made, Map
+from texsynth.verbs import guides, maps, synthesize, values
+from texsynth.verbs.guides import EXTRACTORS, Made
 from texsynth.verbs.inputs import Note, Source, extent
+from texsynth.verbs.maps import AUTO, Map
 from texsynth.verbs.synthesize import Draft
 
 Maps = tuple[Sequence[Source], Source]  # one for each exemplar, and the target
@@ -56,7 +57,7 @@ class Request(synthesize.Request):
 def build(request: Request) -> Job:
     """Read and check everything; raises UsageError, InputError or ResourceError."""
     _check(request)
-    word = None if request.orientation is None else guides.word(request.orientation)
+    word = None if request.orientation is None else maps.word(request.orientation)
     notices: list[str] = []
     note = notices.append
     draft = synthesize.read(request, note)
@@ -75,7 +76,6 @@ def build(request: Request) -> Job:
         task=replace(job.task, guides=tuple(steering)),
         inputs=(*job.inputs, *entries),
         values={**job.values, "guides": _values(request, made, word)},
-        palette=next((one.palette for one in made if one.palette is not None), None),
     )
 
 
@@ -142,12 +142,12 @@ def _targets(request: Request, word: str | None) -> dict[str, Map]:
     """The target maps that are given as pictures or arrays."""
     wanted = {}
     if request.progression is not None:
-        wanted["progression"] = guides.read(request.progression[1], "progression-target")
+        wanted["progression"] = maps.read(request.progression[1], "progression-target")
     if request.orientation is not None and word is None:
-        wanted["orientation"] = guides.read_direction(request.orientation, "orientation-target")
+        wanted["orientation"] = maps.read_direction(request.orientation, "orientation-target")
     labels = request.label_map if request.labels is None else request.labels[1]
     if labels is not None:
-        wanted["labels"] = guides.read(labels, "labels-target")
+        wanted["labels"] = maps.read(labels, "labels-target")
     return wanted
 
 
@@ -184,7 +184,7 @@ def _values(request: Request, made: Sequence[Made], word: str | None) -> dict[st
         found |= {name: getattr(request, name) for name in OPTIONS[guide.name]}
         found[f"{guide.name}_weight"] = guide.weight
     if request.progression is not None:
-        found["progression"] = [AUTO if guides.is_auto(source) else None for source in request.progression[0]]
+        found["progression"] = [AUTO if maps.is_auto(source) else None for source in request.progression[0]]
     if request.orientation is not None:
         found["orientation"] = word
         if not request.source_orientation:

@@ -78,7 +78,6 @@ def build(request: Request) -> Job:
         task=replace(job.task, hole=made.hole, start=made.start, guides=made.guides),
         inputs=(*job.inputs, *made.inputs),
         values={**job.values, "edit": _own(request) | made.values},
-        palette=made.palette,
         heal=not request.exact_copies,
     )
 
@@ -111,7 +110,6 @@ class Made:
     start: Tensor | None = None
     hole: Tensor | None = None
     guides: tuple[Guide, ...] = ()
-    palette: Tensor | None = None
     inputs: tuple[Input, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
 
@@ -209,8 +207,7 @@ def _moved(request: Request, draft: Draft, note: Note) -> Made:
         size,
         start=start,
         hole=hole,
-        guides=(Guide("labels", (masks.source,), masks.target, weight, "l0"),),
-        palette=masks.colours,
+        guides=(Guide("labels", (masks.source,), masks.target, weight, "l0", palette=masks.colours),),
         inputs=masks.inputs,
         values={"warp": name, "labels_weight": weight, "margin": margin},
     )

@@ -13,7 +13,7 @@ from texsynth.errors import InputError
 from texsynth.guidance import labels as label_tools
 from texsynth.image import Picture
 from texsynth.job import Input
-from texsynth.verbs import guides, inputs, warp
+from texsynth.verbs import inputs, maps, warp
 from texsynth.verbs.guides import COLOURFUL
 from texsynth.verbs.inputs import Note, Source
 from texsynth.verbs.synthesize import Draft
@@ -126,9 +126,9 @@ def _many(drawn: Tensor) -> bool:
 
 def _painted(drawn: list[Tensor], entries: tuple[Input, Input]) -> tuple[list[Tensor], Tensor]:
     """Label maps as ids, and all colours in them, black among them."""
-    with guides.about(entries[0].name):
+    with maps.about(entries[0].name):
         own = label_tools.palette(drawn[:1])
-    with guides.about(entries[1].name):
+    with maps.about(entries[1].name):
         colours = label_tools.shared(own, drawn[1])
     if float(colours.norm(dim=1).min()) > label_tools.APART:
         raise InputError(f"{entries[0].name}: no part of it is black, and black is the background; {HINT}")

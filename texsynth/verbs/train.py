@@ -13,22 +13,26 @@ import torch
 
 from texsynth import model, run, train
 from texsynth.errors import InputError, ResourceError, UsageError
+from texsynth.job import Input
 from texsynth.report import training as report_of
 from texsynth.run import gigabytes
-from texsynth.task import Estimate, Say, Task
+from texsynth.task import Estimate, Guide, Say, Task
 from texsynth.train import checkpoint, loop
 from texsynth.train import preset as presets
 from texsynth.train.checkpoint import Checkpoint
 from texsynth.train.loop import Progress, State
-from texsynth.verbs import synthesize
-from texsynth.verbs.inputs import Source
+from texsynth.verbs import inputs, maps, synthesize
+from texsynth.verbs.inputs import Note, Source
+from texsynth.verbs.synthesize import Draft
 
 CHECKPOINT = "checkpoint.pt"
+KINDS = ("labels", "progression", "orientation")  # of maps
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, in the words of the command line. None: not given."""
+    """What was asked for, in the words of the command line. None: not given. labels, progression, orientation: a map
+    for each exemplar, the last two also maps.AUTO."""
 
     recipe: str
     exemplars: tuple[Source, ...]
@@ -41,6 +45,9 @@ class Request:
     seed: int | None = None
     crop: str | Sequence[int] | None = None
     flatten: bool | None = None
+    labels: Sequence[Source] = ()
+    progression: Sequence[Source] = ()
+    orientation: Sequence[Source] = ()
     weights: Path | None = None
     device: str = "auto"
     max_memory: str | int = "6G"
@@ -81,6 +88,7 @@ def build(request: Request, say: Say) -> Lesson:
     _check_output(request)
     kept = checkpoint.load(_folder(request.output) / CHECKPOINT) if request.resume else None
     preset = _preset(request, kept)
+    _check_guides(request)
     values: dict[str, Any] = {"crop": request.crop, "flatten": request.flatten, "seed": request.seed}
     if kept is not None:
         values = {key: _same(key, value, kept.about[key]) for key, value in values.items()}
@@ -94,8 +102,9 @@ def build(request: Request, say: Say) -> Lesson:
     found, entries = run.pretrained([recipe.needs(preset.settings)], draft.device, request.weights, say)
     if request.weights is not None and not found:
         raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
+    guides, drawn = _guides(request, draft, notices.append)
     size = draft.exemplars[0].size
-    task = Task(draft.exemplars, size, device=draft.device, max_memory=draft.memory, weights=found)
+    task = Task(draft.exemplars, size, device=draft.device, max_memory=draft.memory, weights=found, guides=guides)
     cost = recipe.estimate(task, preset.settings)
     if cost.memory > draft.memory:
         limit = f"above the limit of {gigabytes(draft.memory)}; --crop the exemplar, or raise --max-memory"
@@ -108,7 +117,8 @@ def build(request: Request, say: Say) -> Lesson:
         "crop": None if draft.box is None else ",".join(map(str, draft.box)),
         "flatten": bool(values["flatten"]),
         "device": str(draft.device),
-        "inputs": [asdict(entry) for entry in (*draft.inputs, *entries)],
+        "inputs": [asdict(entry) for entry in (*draft.inputs, *drawn, *entries)],
+        "guides": [_told(guide) for guide in guides],
         "weights": {name: read.sha256 for name, read in found.items()},
     }
     if kept is not None:
@@ -202,6 +212,46 @@ def _same(key: str, given: Any, stored: Any) -> Any:
     if given is not None and given != stored:
         raise UsageError(f"--resume: --{key} is {stored} in the checkpoint; leave the flag out")
     return stored
+
+
+def _guides(request: Request, draft: Draft, note: Note) -> tuple[tuple[Guide, ...], list[Input]]:
+    """The exemplars' maps as guides whose target is the first of them, and what was read; raises TexsynthErrors."""
+    made: list[Guide] = []
+    entries: list[Input] = []
+    if request.labels:
+        found, colours, read = maps.labels(request.labels, draft, note)
+        made.append(Guide("labels", tuple(found), found[0], distance="l0", palette=colours))
+        entries += read
+    if request.progression:
+        found, read = maps.progression(request.progression, draft, note)
+        found = [values.mean(1, keepdim=True).clamp(0, 1) for values in found]
+        made.append(Guide("progression", tuple(found), found[0]))
+        entries += read
+    if request.orientation:
+        own = [] if maps.is_auto(request.orientation[0]) else request.orientation
+        found, read = maps.orientation(own, draft, note)
+        made.append(Guide("orientation", tuple(found), found[0], distance="direction"))
+        entries += read
+    return tuple(made), entries
+
+
+def _told(guide: Guide) -> dict[str, Any]:
+    """What a model knows of a kind of map that it was trained with: colours are those of its ids, in order."""
+    palette = None if guide.palette is None else (guide.palette * 255).round().int().tolist()
+    return {"name": guide.name, "distance": guide.distance, "palette": palette}
+
+
+def _check_guides(request: Request) -> None:
+    """Refuse maps that the recipe does not take, and none where it needs one; UsageError."""
+    known = train.recipe(request.recipe).GUIDES
+    given = {name: getattr(request, name) for name in KINDS if getattr(request, name)}
+    for name, sources in given.items():
+        if name not in known:
+            takes = f"takes {' and '.join(f'--{n}' for n in known)}" if known else "takes no maps"
+            raise UsageError(f"--{name}: recipe {request.recipe} {takes}; leave the flag out")
+        inputs.per_exemplar(sources, len(request.exemplars), f"--{name}")
+    if known and not given:
+        raise UsageError(f"recipe {request.recipe} needs {' or '.join(f'--{name} MAP' for name in known)}")
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

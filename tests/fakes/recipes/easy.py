@@ -13,6 +13,7 @@ from texsynth.task import Estimate
 from texsynth.train import Training
 
 METHOD = "painted"
+GUIDES = ()
 
 
 @dataclass(frozen=True)
