@@ -14,35 +14,18 @@ import numpy as np
 import pytest
 import torch
 from conftest import Draw, Picture, Texsynth, array
+from training import FOLDER, kept, same, stop_after
 
 from texsynth import model, train
 from texsynth.cli import main
 from texsynth.errors import TexsynthError
-from texsynth.train import checkpoint, loop
-from texsynth.train.loop import Progress, State
 
 Refused = Callable[..., str]
 EASY = ("train", "easy", "a.png", "-o", "m.safetensors", "-q")
-FOLDER = Path("m_training")
-
-
-def kept() -> checkpoint.Checkpoint:
-    return checkpoint.load(FOLDER / "checkpoint.pt")
 
 
 def course() -> list[dict[str, str]]:
     return list(csv.DictReader((FOLDER / "course.csv").read_text().splitlines()))
-
-
-def same(a: Any, b: Any) -> bool:
-    """Are two nested states equal, tensors bit for bit?"""
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
 
 
 def test_a_training_leaves_a_model_and_its_course(texsynth: Texsynth, picture: Picture) -> None:
@@ -93,18 +76,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     whole, written = kept(), Path("m.safetensors").read_bytes()
     Path("m.safetensors").unlink()
 
-    original = loop.train
     with monkeypatch.context() as patch:
-        seen = [0]
-
-        def counting(training: Any, settings: Any, state: Any, report: Any, keep: Any, _: Any) -> State:
-            def told(progress: Progress) -> None:
-                seen.append(progress.step)
-                report(progress)
-
-            return original(training, settings, state, told, keep, lambda: seen[-1] >= at)
-
-        patch.setattr(loop, "train", counting)
+        stop_after(at, patch)
         ran = texsynth(*EASY, "--force")
     assert ran.code == 130
     assert f"step {at} of 6 is kept" in ran.err

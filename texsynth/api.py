@@ -2,67 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING
 
 from texsynth import classes
+from texsynth.api_shared import Shared, chosen, maps, requested, run_job, several
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from texsynth.job import Job
+    from texsynth.api_shared import Maps
     from texsynth.run import Result
-    from texsynth.task import Preset, Report
     from texsynth.verbs.inputs import Source
-
-    Maps = tuple[Source | Sequence[Source], Source]
-
-logger = logging.getLogger("texsynth")
-
-
-class Shared(TypedDict, total=False):
-    """What every verb takes by keyword, with the defaults of the command line.
-
-    settings: what `--set` sets. maps and source_mask hold one for each exemplar. weights: a file of pretrained weights
-    for presets that need some; else they are found, or fetched (the logger "texsynth" says so). progress is called with
-    a `texsynth.task.Event` after every step.
-    """
-
-    preset: str | None
-    method: str | None
-    quality: str | None
-    settings: Mapping[str, Any] | None
-    seed: int
-    tile: str
-    maps: Mapping[str, Source | Sequence[Source]] | None
-    source_mask: Source | Sequence[Source] | None
-    crop: str | Sequence[int] | None
-    init: Source | None
-    flatten: bool
-    weights: str | Path | None
-    device: str
-    threads: int | None
-    max_memory: str | int
-    progress: Report | None
-
-
-REQUESTED = ("tile", "crop", "init", "flatten", "device", "max_memory")  # of Shared, what a Request takes as it is
 
 
 def synthesize(exemplars: Source | Sequence[Source], size: str | int = "2x", **shared: Unpack[Shared]) -> Result:
     """More of one exemplar, or a remix of several.
 
     Pictures are paths, arrays (H, W) or (H, W, C) of uint8, uint16 or float, or `texsynth.image.Picture`s. size is
-    "WxH", N or "2x". For all else see `texsynth.api.Shared`. Ctrl-C gives the picture so far, with `interrupted` set.
+    "WxH", N or "2x". For all else see `texsynth.api_shared.Shared`. Ctrl-C gives the picture so far, `interrupted` set.
     Raises `texsynth.errors.TexsynthError`s, each with a one-line message.
     """
     from texsynth.verbs import synthesize as verb
 
-    request = verb.Request(exemplars=_several(exemplars), size=size, **_requested(shared))
-    return _run(lambda: verb.build(request), shared)
+    request = verb.Request(exemplars=several(exemplars), size=size, **requested(shared))
+    return run_job(lambda: verb.build(request), shared)
 
 
 def control(
@@ -97,15 +62,15 @@ def control(
     """
     from texsynth.verbs import control as verb
 
-    if label_exemplars and _several(exemplars):
+    if label_exemplars and several(exemplars):
         from texsynth.errors import UsageError
 
         raise UsageError("label_exemplars names the exemplars; leave exemplars out")
-    pairs = [(colour, file) for colour, files in (label_exemplars or {}).items() for file in _several(files)]
+    pairs = [(colour, file) for colour, files in (label_exemplars or {}).items() for file in several(files)]
     request = verb.Request(
-        exemplars=tuple(file for _, file in pairs) or _several(exemplars),
+        exemplars=tuple(file for _, file in pairs) or several(exemplars),
         size=size,
-        progression=_maps(progression),
+        progression=maps(progression),
         progression_weight=progression_weight,
         reverse=reverse,
         distance_transform=distance_transform,
@@ -113,17 +78,17 @@ def control(
         match_histogram=match_histogram,
         match_range=match_range,
         orientation=orientation,
-        source_orientation=() if source_orientation is None else _several(source_orientation),
+        source_orientation=() if source_orientation is None else several(source_orientation),
         orientation_extractor=orientation_extractor,
         orientation_weight=orientation_weight,
-        labels=_maps(labels),
+        labels=maps(labels),
         label_colours=tuple(colour for colour, _ in pairs),
         label_map=label_map,
         labels_weight=labels_weight,
         guide_weight_map=guide_weight_map,
-        **_requested(shared),
+        **requested(shared),
     )
-    return _run(lambda: verb.build(request), shared)
+    return run_job(lambda: verb.build(request), shared)
 
 
 def inpaint(
@@ -154,15 +119,15 @@ def inpaint(
         exemplars=(image,),
         mask=mask,
         mask_invert=mask_invert,
-        others=_several(exemplars),
+        others=several(exemplars),
         make_tileable=make_tileable,
         band=band,
         extend=extend,
         grow=grow,
         exact_copies=exact_copies,
-        **_requested(shared),
+        **requested(shared),
     )
-    return _run(lambda: verb.build(request), shared)
+    return run_job(lambda: verb.build(request), shared)
 
 
 def barycenter(
@@ -187,15 +152,15 @@ def barycenter(
 
     verb.check_mode(mode)
     request = verb.Request(
-        exemplars=_several(exemplars),
+        exemplars=several(exemplars),
         size=size,
         blend=blend,
-        blend_map=() if blend_map is None else _several(blend_map),
+        blend_map=() if blend_map is None else several(blend_map),
         steps=steps,
         mode=mode,
-        **_requested(shared),
+        **requested(shared),
     )
-    return _run(lambda: verb.build(request), shared, BARYCENTER[mode], partial(verb.check_preset, mode))
+    return run_job(lambda: verb.build(request), shared, BARYCENTER[mode], partial(verb.check_preset, mode))
 
 
 def edit(
@@ -239,61 +204,11 @@ def edit(
         remove=remove,
         grow=grow,
         exact_copies=exact_copies,
-        **_requested(shared),
+        **requested(shared),
     )
     settings = {**(shared.get("settings") or {}), **({} if copies is None else {"copies": copies})}
     if class_ is not None:
         number = classes.number(str(class_), "class_")
-        verb.check_class(_chosen({**shared, "settings": settings}))
+        verb.check_class(chosen({**shared, "settings": settings}))
         settings["classification.target"] = number
-    return _run(lambda: verb.build(request), {**shared, "settings": settings})
-
-
-def _requested(shared: Shared) -> dict[str, Any]:
-    """The shared arguments that a Request takes, what is not given left to its defaults; TypeError for others."""
-    given: Mapping[str, Any] = shared
-    if unknown := sorted(given.keys() - Shared.__annotations__.keys()):
-        raise TypeError(f"{unknown[0]!r} is not an argument; the shared ones are {', '.join(Shared.__annotations__)}")
-    mask = given.get("source_mask")
-    return {
-        "maps": {name: _several(sources) for name, sources in (given.get("maps") or {}).items()},
-        "source_mask": () if mask is None else _several(mask),
-        **{name: given[name] for name in REQUESTED if name in given},
-    }
-
-
-def _run(
-    build: Callable[[], Job],
-    shared: Shared,
-    default: str | None = None,
-    fits: Callable[[Preset], None] | None = None,
-) -> Result:
-    """Run the job of a verb. default: its preset where none is named. fits: refuses a preset that cannot serve."""
-    from texsynth import machine, run
-
-    chosen = _chosen(shared, default)
-    if fits is not None:
-        fits(chosen)
-    machine.use_threads(shared.get("threads"))
-    weights = shared.get("weights")
-    job = run.fit(build(), chosen, None if weights is None else Path(weights), logger.warning)
-    run.check_memory(job, chosen)
-    return run.run(job, chosen, shared.get("seed", 0), shared.get("progress") or run.silent)
-
-
-def _chosen(shared: Shared, default: str | None = None) -> Preset:
-    """The preset that is asked for; `default` where none is named."""
-    from texsynth import preset as presets
-
-    named = (shared.get("method"), shared.get("preset"), shared.get("quality"))
-    return presets.resolve(*named, shared.get("settings") or {}, default or presets.DEFAULT)
-
-
-def _maps(pair: Maps | None) -> tuple[tuple[Source, ...], Source] | None:
-    return None if pair is None else (_several(pair[0]), pair[1])
-
-
-def _several(sources: Source | Sequence[Source]) -> tuple[Source, ...]:
-    if isinstance(sources, Sequence) and not isinstance(sources, str):
-        return tuple(sources)
-    return (sources,)
+    return run_job(lambda: verb.build(request), {**shared, "settings": settings})

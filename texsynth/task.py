@@ -6,6 +6,7 @@ masks are bool (1, 1, H, W); coordinates are (y, x) with y down and x right.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -110,12 +111,14 @@ class Canvas:
     """The picture so far.
 
     image: (1, 3, h, w). field: where each pixel was copied from, for methods that keep one. memory: what a
-    method hands on to its own next level, opaque to everyone else.
+    method hands on to its own next level, opaque to everyone else. shown: what a method found out on the way and can
+    show, pictures (1, 3, H, W) in [0, 1] by a name that can be a file's.
     """
 
     image: Tensor
     field: Field | None = None
     memory: Any = None
+    shown: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from texsynth import model, preset, record, settings
+from texsynth import preset, record, settings
 from texsynth.cli.options import Common
-from texsynth.errors import WeightsError
 from texsynth.task import Preset
 
 REPEATED = (
@@ -102,15 +101,7 @@ def _preset(common: Common, stored: dict[str, Any] | None, default: str) -> Pres
     if stored is not None and not named:
         return preset.build(stored["preset"]["name"], stored["preset"], values)
     if common.model is not None and not named:
-        default = _user_of(common.model)
+        from texsynth.train.preset import user_of
+
+        default = user_of(common.model)
     return preset.resolve(common.method, common.preset, common.quality, values, default)
-
-
-def _user_of(path: Path) -> str:
-    """The preset that uses a model; raises WeightsError."""
-    from texsynth import train
-
-    recipe = model.header(path)["recipe"]
-    if recipe not in train.names():
-        raise WeightsError(f"--model: {path} is of recipe {recipe}, which this version does not know")
-    return train.recipe(recipe).METHOD

@@ -2,9 +2,9 @@
 
 At three scales of a Gaussian pyramid all windows of 7 x 7 pixels of each side are projected on 64 random unit
 directions; along each the sorted projections are compared, which in one dimension is optimal transport. The value is
-the mean squared difference over directions and scales; sides of different sizes are compared at equal ranks. From 0 for
-an exemplar with itself; copied outputs score 0.0001, blurred ones 0.005, noise above 0.03. Unlike `transport` it takes
-all windows and no sample, and differences that no single direction shows escape it.
+the mean squared difference over directions and those scales that hold a window; sides of different sizes are compared
+at equal ranks. From 0 for an exemplar with itself; copied outputs score 0.0001, blurred ones 0.005, noise above 0.03.
+Unlike `transport` it takes all windows and no sample, and differences that no single direction shows escape it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {}
 SCALES = ("full", "half", "quarter")
 PATCH, DIRECTIONS = 7, 64
 RANKS = 1 << 14  # at which sorted lists of different lengths are compared
-LEAST = 34
+LEAST = 16
 DESCRIPTION = "mean squared difference of sorted projections of all 7 x 7 windows, over 64 directions and three scales"
 
 
@@ -40,7 +40,9 @@ def measure(
     sources, made = (pyramid(image, SCALES) for image in (pair.exemplar, pair.output))
     slices = torch.randn(DIRECTIONS, 3 * PATCH**2, generator=rng).to(pair.exemplar)
     kernel = F.normalize(slices).view(DIRECTIONS, 3, PATCH, PATCH)
-    return sum(_distance(sources[scale], made[scale], kernel) for scale in SCALES) / len(SCALES)
+    sides = [(sources[scale], made[scale]) for scale in SCALES]
+    fits = [pair for pair in sides if min(min(layer.shape[2:]) for layer in pair) >= PATCH]
+    return sum(_distance(*pair, kernel) for pair in fits) / len(fits)
 
 
 def _distance(source: Tensor, made: Tensor, kernel: Tensor) -> float:

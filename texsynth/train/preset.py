@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from texsynth import preset, settings, train
-from texsynth.errors import UsageError
+from texsynth import model, preset, settings, train
+from texsynth.errors import UsageError, WeightsError
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ def build(name: str, described: str, recipe: str, own: Mapping[str, Any], values
     chosen = settings.assign([{"method": recipe, **own}], {recipe: kind}, values)[0]
     made = settings.make(kind, {key: value for key, value in chosen.items() if key != "method"}, f"preset {name}")
     return Preset(name, described, recipe, made, settings.plain(made))
+
+
+def user_of(path: Path) -> str:
+    """The preset of synthesis that uses a model; raises WeightsError."""
+    recipe = model.header(path)["recipe"]
+    if recipe not in train.names():
+        raise WeightsError(f"--model: {path} is of recipe {recipe}, which this version does not know")
+    return train.recipe(recipe).METHOD
 
 
 def check(recipe: str) -> None:
