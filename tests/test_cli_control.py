@@ -306,6 +306,24 @@ def test_a_remix_takes_its_maps_from_a_folder(texsynth: Texsynth, refused: Refus
     assert "--progression maps: this folder holds no picture named clean" in refused(3, "control", *words[:-1], "r.png")
 
 
+def test_several_exemplars_are_mixed_by_their_shares(texsynth: Texsynth, refused: Refused, draw: Draw) -> None:
+    for name, level in (("dark", 0), ("bright", 200)):
+        draw(f"{name}.png", np.full((16, 16, 3), level, np.uint8))
+        draw(f"maps/{name}.png", halves((0, 0, 0), (255, 255, 255)))
+    draw("t.png", halves((0, 0, 0), (255, 255, 255)))
+    words = ("control", "dark.png", "bright.png", "--labels", "maps", "t.png", "-p", "mixture", "-q")
+    assert texsynth(*words, "--blend", "1,3", "-o", "o.png").code == 0
+    assert (array("o.png") == 150).all()
+    assert texsynth(*words, "--blend-map", "t.png", "-o", "m.png").code == 0
+    assert (array("m.png") == halves((0, 0, 0), (200, 200, 200))).all()
+    for name in ("o", "m"):
+        again = ("control", "dark.png", "bright.png", "--labels", "maps", "t.png", "--from", f"{name}.png")
+        assert texsynth(*again, "-o", f"{name}2.png", "-q").code == 0
+        assert Path(f"{name}2.png").read_bytes() == Path(f"{name}.png").read_bytes()
+    assert "exclude each other" in refused(2, *words, "--blend", "1,1", "--blend-map", "t.png")
+    assert "t.png is an input" in refused(2, *words, "--blend-map", "t.png", "-o", "t.png", "--force")
+
+
 @pytest.mark.usefixtures("rust")
 def test_a_batch_pairs_maps_by_stem(texsynth: Texsynth, draw: Draw) -> None:
     for name in "xy":

@@ -229,7 +229,7 @@ def test_the_record_holds_what_from_reads() -> None:
         progression_weight=2,
     )
     stored = json.loads(json.dumps(job.values["guides"]))
-    assert set(stored) == set(GUIDES)
+    assert set(stored) == set(GUIDES) - {"blend"}  # which is for several exemplars
     assert all(isinstance(value, GUIDES[name]) for name, value in stored.items())
     assert [entry.role for entry in job.inputs] == ["exemplar", "progression-target", "labels-target"]
 
@@ -312,3 +312,25 @@ def test_usage(words: dict[str, Any], said: str) -> None:
 def test_inputs(words: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         api.control(noise(), device="cpu", **words)
+
+
+def test_exemplars_are_blended_by_shares_or_by_a_map() -> None:
+    """As barycenter does; without either they are remixed."""
+    both = {"labels": ((halves(), halves()), halves())}
+    assert build(noise(), noise(1), **both).task.blend is None
+    even = build(noise(), noise(1), blend="1,3", **both)
+    assert even.task.blend is not None
+    assert even.task.blend[0, :, 0, 0].tolist() == [0.25, 0.75]
+    assert even.values["guides"]["blend"] == [0.25, 0.75]
+    mapped = build(noise(), noise(1), blend_map=(halves(),), **both)
+    assert mapped.task.blend is not None
+    assert mapped.task.blend.shape == (1, 2, *mapped.task.size)
+    assert mapped.inputs[-1].role == "blend-map"
+    for wrong, words in (
+        ({"blend": "1,1", "blend_map": (halves(),)}, "exclude each other"),
+        ({"blend_map": (halves(), halves())}, "2 given for 2 exemplars"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            build(noise(), noise(1), **both, **wrong)
+    with pytest.raises(UsageError, match="needs two exemplars"):
+        build(noise(), labels=((halves(),), halves()), blend="1")

@@ -32,6 +32,7 @@ GUIDES = {
     "orientation_extractor": str,
     "labels_weight": float,
     "label_colours": list,
+    "blend": list,
 }
 INPAINT = {
     "mask_invert": bool,

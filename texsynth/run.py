@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,8 @@ class Result:
 
     image: the picture, in the exemplar's depth. maps: every aligned map, copied with it. field: where each
     pixel comes from, for methods that keep one. record: the resolved run, JSON-able. losses: (method, level,
-    step, loss) after every step. interrupted: Ctrl-C ended it early. seconds: how long it took.
+    step, loss) after every step. interrupted: Ctrl-C ended it early. seconds: how long it took. shown: what the method
+    found out on the way, by name.
     """
 
     image: Picture
@@ -43,6 +45,7 @@ class Result:
     losses: tuple[tuple[str, float, int, float], ...]
     interrupted: bool
     seconds: float
+    shown: Mapping[str, Picture] = dataclasses.field(default_factory=dict)
 
 
 def silent(_: Event | str) -> None:
@@ -61,7 +64,8 @@ def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: S
         stored["interrupted"] = True
     stored["losses"] = record.course(outcome.losses)
     seconds = time.perf_counter() - start
-    return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds)
+    shown = {name: Picture(pixels.cpu().clamp(0, 1)) for name, pixels in outcome.canvas.shown.items()}
+    return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds, shown)
 
 
 def fit(job: Job, preset: Preset, given: Path | None = None, say: Say = silent, trained: Path | None = None) -> Job:

@@ -12,9 +12,11 @@ from texsynth import record
 from texsynth.cli import messages, plan
 from texsynth.cli.options import Common
 from texsynth.cli.plan import Item
+from texsynth.image import Picture
 from texsynth.job import Job
 from texsynth.methods import method
 from texsynth.report import guides
+from texsynth.run import Result
 from texsynth.task import Preset
 
 Build = Callable[[Item, Common], Job]
@@ -25,13 +27,16 @@ class Extras:
     """What a verb's own options ask for beside a job.
 
     reads: the files that they name. guides: the folder to draw the guides into. check: measure each result. preview:
-    write it repeated. preset: the default one. fits: raises UsageError for a preset that cannot serve.
+    write it repeated. attention: the folder for what the method paid attention to. warp: write the exemplar as it was
+    warped, as STEM_warp. preset: the default one. fits: raises UsageError for a preset that cannot serve.
     """
 
     reads: Sequence[str] = ()
     guides: Path | None = None
     check: bool = False
     preview: bool = False
+    attention: Path | None = None
+    warp: bool = False
     preset: str = presets.DEFAULT
     fits: Callable[[Preset], None] = lambda _: None
 
@@ -66,6 +71,13 @@ class Command:
         copies = any(method(stage.method).COPIES for stage in self.preset.stages)
         start = f"{out.stem}_" if self.several else ""
         return {name: self.extras.guides / f"{start}{name}.png" for name in guides.names(job, copies)}
+
+    def shown(self, result: Result, out: Path) -> dict[Path, Picture]:
+        """What the method of a result can show and was asked for, by where it goes."""
+        if self.extras.warp and "warp" in result.shown:
+            return {out.with_name(f"{out.stem}_warp.png"): result.shown["warp"]}
+        folder, start = self.extras.attention, f"{out.stem}_" if self.several else ""
+        return {folder / f"{start}{name}.png": picture for name, picture in result.shown.items()} if folder else {}
 
     @property
     def several(self) -> bool:

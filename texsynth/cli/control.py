@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +17,7 @@ from texsynth.errors import UsageError
 if TYPE_CHECKING:
     from texsynth.cli.plan import Item
     from texsynth.job import Job
+    from texsynth.task import Preset
 
 EXAMPLES = """Examples:
 
@@ -44,6 +48,8 @@ ORIENTATION = (
     "picture whose red and green are x and y."
 )
 REFINE = "Give the target the fine detail and the histogram of the exemplar's map."
+BLEND_MAP = "Their shares at each pixel: one map for two, black for the first; for more one map for each."
+SHOWS = {"--save-attention": ("pays no attention", "msca"), "--save-warp": ("warps nothing", "cocosnet")}
 LABEL = "One label for a whole exemplar, in place of EXEMPLAR; COLOUR is RRGGBB or a name. Repeatable."
 
 
@@ -88,6 +94,16 @@ def control(
     guide_weight_map: Annotated[
         str | None, _guide("--guide-weight-map", "Where guides hold: white in full, black not at all.", "MAP")
     ] = None,
+    blend: Annotated[
+        str | None, _guide("--blend", "The share of each of several exemplars, for methods that mix them.", "W0,W1,...")
+    ] = None,
+    blend_map: Annotated[list[str] | None, _guide("--blend-map", BLEND_MAP, "MAP")] = None,
+    save_attention: Annotated[
+        Path | None, _guide("--save-attention", "Draw which regions fed which, for msca, into a folder.", "DIR")
+    ] = None,
+    save_warp: Annotated[
+        bool, _guide("--save-warp", "Also write the exemplar as it was warped, for cocosnet: STEM_warp.png.")
+    ] = False,
     save_guides: Annotated[
         Path | None, _guide("--save-guides", "Draw what the solver used into a folder.", "DIR")
     ] = None,
@@ -117,6 +133,8 @@ def control(
         label_map=label_map,
         labels_weight=labels_weight,
         guide_weight_map=guide_weight_map,
+        blend=blend,
+        blend_map=blend_map,
     )
     known = steering.recalled(given, common)
 
@@ -124,7 +142,24 @@ def control(
         own = known.request(item, common.seed or 0)
         return verb.build(verb.Request(item.sources, **execute.request(item, common), **own))
 
-    return execute.execute("control", files or exemplars or [], common, build, command.Extras(known.reads, save_guides))
+    extras = command.Extras(
+        known.reads,
+        save_guides,
+        attention=save_attention,
+        warp=save_warp,
+        fits=partial(_check_shows, {"--save-attention": save_attention is not None, "--save-warp": save_warp}),
+    )
+    if save_attention is not None:
+        common = replace(common, sets=[*(common.sets or []), "attention_maps=on"])
+    return execute.execute("control", files or exemplars or [], common, build, extras)
+
+
+def _check_shows(asked: Mapping[str, bool], preset: Preset) -> None:
+    """Raise UsageError for a preset that has nothing of the kind to show."""
+    for flag, is_asked in asked.items():
+        name, method = SHOWS[flag]
+        if is_asked and not any(stage.method == method for stage in preset.stages):
+            raise UsageError(f"{flag}: preset {preset.name} {name}; --method {method} does")
 
 
 def _pair(files: tuple[str, str] | None, flag: str) -> tuple[list[str], str] | None:

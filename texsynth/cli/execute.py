@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from texsynth import check, machine, record, run, save
+from texsynth import check, image, machine, record, run, save
 from texsynth.cli import existing, failure, messages, plan, replay
 from texsynth.cli.command import Build, Command, Extras, picked
 from texsynth.cli.options import Common
@@ -107,6 +107,7 @@ def _item(command: Command, item: Item) -> Iterator[Entry]:
     talk.say(f"preset {command.preset.name} on {job.task.device}, about {_cost(cost.memory, cost.seconds)}")
     for number, out in enumerate(outs):
         drawings = list(command.drawings(job, out).values())
+        existing.check_shown(out, command.extras.attention, command.extras.warp, common)
         files = existing.files_of(job, out, common, command.extras.preview)
         if (common.skip_existing and out.exists()) or (
             common.update and existing.unchanged([*files, *drawings], out, command.records(job, number))
@@ -118,7 +119,11 @@ def _item(command: Command, item: Item) -> Iterator[Entry]:
             yield _planned(command, job, out, number)
             continue
         if drawings:
-            existing.make_folder(drawings)
+            existing.make_folder(drawings[0].parent, "--save-guides")
+            for path in drawings:
+                image.check_writable(path)
+        if command.extras.attention is not None:
+            existing.make_folder(command.extras.attention, "--save-attention")
         if common.pick is not None:
             yield _finish(command, job, out, _best(command, job, out))
         else:
@@ -154,10 +159,11 @@ def _finish(command: Command, job: Job, out: Path, result: Result) -> Entry:
     common, page = command.common, command.page(out)
     where = command.drawings(job, out)
     drawn = guides.drawings(job, result.field) if where else {}
-    pictures = {where[name]: picture for name, picture in drawn.items()}
+    pictures = {where[name]: picture for name, picture in drawn.items()} | command.shown(result, out)
     preview = command.extras.preview
     files, notices = save.save(result, out, not common.no_metadata, common.save_field, pictures, preview)
     files |= {f"guide:{name}": where[name] for name in drawn}
+    files |= {path.stem: path for path in command.shown(result, out)}
     if page is not None:
         from texsynth.report import html
 

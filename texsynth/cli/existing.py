@@ -39,15 +39,23 @@ def check_files(
     _refuse([*files, *drawings], inputs, common)
 
 
-def make_folder(drawings: Sequence[Path]) -> None:
-    """Make the folder of `--save-guides`, in which all drawings go; UsageError when they cannot be written there."""
-    folder = drawings[0].parent
+def check_shown(out: Path, attention: Path | None, warp: bool, common: Common) -> None:
+    """Refuse, before work starts, to overwrite what a method showed before; UsageError."""
+    if common.force:
+        return
+    if attention is not None and attention.is_dir() and any(attention.iterdir()):
+        raise UsageError(f"--save-attention {attention}: this folder is not empty; --force writes into it")
+    path = out.with_name(f"{out.stem}_warp.png")
+    if warp and path.exists():
+        raise UsageError(f"{path} exists; --force overwrites it")
+
+
+def make_folder(folder: Path, flag: str) -> None:
+    """Make the folder that a flag names; raises UsageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"--save-guides {folder}: this folder cannot be made ({error.strerror})") from None
-    for path in drawings:
-        image.check_writable(path)
+        raise UsageError(f"{flag} {folder}: this folder cannot be made ({error.strerror})") from None
 
 
 def read_by(plan: Plan, common: Common, reads: Sequence[str]) -> set[Path]:

@@ -43,14 +43,16 @@ class Steering:
     label_map: str | None = None
     labels_weight: float | None = None
     guide_weight_map: str | None = None
+    blend: str | Sequence[float] | None = None
+    blend_map: Sequence[str] | None = None
 
     @property
     def reads(self) -> list[str]:
         """Every file named, and the words that may stand for one."""
         pairs = [pair for pair in (self.progression, self.labels) if pair is not None]
         named = [name for sources, target in pairs for name in (*sources, target)]
-        targets = (getattr(self, name) for name in TARGETS)
-        return [*named, *(self.source_orientation or ()), *(name for name in targets if name is not None)]
+        targets = [name for name in (getattr(self, name) for name in TARGETS) if name is not None]
+        return [*named, *(self.source_orientation or ()), *(self.blend_map or ()), *targets]
 
     def request(self, item: Item, seed: int) -> dict[str, Any]:
         """The arguments of the verb's Request; folders stand for the files of the exemplars' stems, or InputError."""
@@ -65,7 +67,7 @@ class Steering:
             given["source_orientation"] = _sources(self.source_orientation, item, "source-orientation")
         if self.refine:
             given["refine"] = seed if self.refine_seed is None else self.refine_seed
-        plain = {name: getattr(self, name) for name in (*PLAIN, *WEIGHTS, "label_colours")}
+        plain = {name: getattr(self, name) for name in (*PLAIN, *WEIGHTS, "label_colours", "blend", "blend_map")}
         return given | {name: value for name, value in plain.items() if value is not None}
 
 
@@ -93,6 +95,8 @@ def recalled(given: Steering, common: Common) -> Steering:
         values["progression"] = (sources, _only(found("progression-target")))
     if given.orientation is None and "orientation" in told:
         values["orientation"] = told["orientation"] or _only(found("orientation-target"))
+    if given.blend is None and given.blend_map is None:
+        values |= {"blend": told.get("blend"), "blend_map": found("blend-map") or None}
     if given.guide_weight_map is None:
         values["guide_weight_map"] = next(iter(found("guide-weight-map")), None)
     return replace(given, **values, **_labels(given, told, found))

@@ -9,7 +9,7 @@ from typing import Any
 
 from texsynth.errors import InputError, UsageError
 from texsynth.job import Job
-from texsynth.verbs import guides, maps, synthesize, values
+from texsynth.verbs import guides, maps, shares, synthesize, values
 from texsynth.verbs.guides import EXTRACTORS, Made
 from texsynth.verbs.inputs import Note, Source, extent
 from texsynth.verbs.maps import AUTO, Map
@@ -33,7 +33,8 @@ class Request(synthesize.Request):
 
     progression: a source may be AUTO. orientation: the target, a map or the name of a built-in field.
     source_orientation: empty to extract it. labels, or else label_colours (one for each exemplar) and label_map.
-    refine: the seed of its noise, None for no refinement. Weights: None for the default of verbs/guides.py.
+    refine: the seed of its noise, None for no refinement. Weights: None for the default of verbs/guides.py. blend: the
+    share of each of several exemplars, and blend_map, as in `barycenter`; without one exemplars are remixed.
     """
 
     progression: Maps | None = None
@@ -52,6 +53,8 @@ class Request(synthesize.Request):
     label_map: Source | None = None
     labels_weight: float | None = None
     guide_weight_map: Source | None = None
+    blend: str | Sequence[float] | None = None
+    blend_map: Sequence[Source] = ()
 
 
 def build(request: Request) -> Job:
@@ -70,12 +73,20 @@ def build(request: Request) -> Job:
         share, entry = guides.strength(request.guide_weight_map, size, note)
         steering = [replace(guide, strength=share) for guide in steering]
         entries.append(entry)
+    own = _values(request, made, word)
+    blend = None
+    if request.blend_map:
+        blend, read = shares.mapped(request.blend_map, size, note)
+        entries += read
+    elif request.blend is not None:
+        own["blend"] = list(shares.constant(request.blend, len(draft.exemplars), note))
+        blend = shares.panels([tuple(own["blend"])], size)
     job = synthesize.finish(draft, "control", size, notices)
     return replace(
         job,
-        task=replace(job.task, guides=tuple(steering)),
+        task=replace(job.task, guides=tuple(steering), blend=blend),
         inputs=(*job.inputs, *entries),
-        values={**job.values, "guides": _values(request, made, word)},
+        values={**job.values, "guides": own},
     )
 
 
@@ -134,6 +145,11 @@ def _check_counts(request: Request) -> None:
         if given is not None and len(given) != exemplars:
             counts = f"{len(given)} given for {exemplars} exemplar(s)"
             raise UsageError(f"{flag}: {counts}; name a folder that holds one for each, by stem")
+    if (request.blend is not None or request.blend_map) and exemplars < 2:
+        raise UsageError(f"--blend needs two exemplars or more, and {exemplars} given; leave it out")
+    if request.blend is not None and request.blend_map:
+        raise UsageError("--blend and --blend-map exclude each other; give one of them")
+    shares.check(request.blend_map, exemplars)
     if exemplars > 1 and request.refine is not None:
         raise UsageError("--refine takes its detail from the map of one exemplar; with several leave it out")
 
