@@ -44,7 +44,8 @@ class Setup:
 
     tile: does the output wrap in (y, x)? rng: the run's generator, on the CPU. memory: bytes that the largest matrix of
     a chunk may take. guides: their targets, weights and distances (their maps on the sources are in each Reference).
-    share: (1, 1, h, w), how much each pixel of the output counts, 0 for not at all; None: all alike.
+    share: (1, 1, h, w), how much each pixel of the output counts, 0 for not at all; None: all alike. kept: into it, by
+    a name of their own, losses put the tensors that they change in place, so that a run can be saved and gone on with.
     """
 
     rng: torch.Generator
@@ -52,6 +53,7 @@ class Setup:
     memory: int = 256 << 20
     guides: tuple[Guide, ...] = field(default=())
     share: Tensor | None = None
+    kept: dict[str, Tensor] = field(default_factory=dict)
 
 
 class LossModule(Protocol):

@@ -101,7 +101,9 @@ def _cloud(name: str, references: Sequence[Reference], settings: Settings, setup
     ]
     table = torch.cat(patches)
     norms = (table**2).sum(1)
-    return Cloud(scale, shift, table, norms, torch.zeros_like(norms))
+    psi = torch.zeros_like(norms)
+    setup.kept[f"{len(setup.kept)}.semidual.{name}"] = psi
+    return Cloud(scale, shift, table, norms, psi)
 
 
 def _numbers(reference: Reference, layer: Tensor, patch: int, stride: int) -> Tensor:
