@@ -1,12 +1,13 @@
 """texsynth: example-based texture synthesis. The Python API speaks the same words as the command line.
 
-    from texsynth import barycenter, control, edit, evaluate, inpaint, synthesize
+    from texsynth import barycenter, control, edit, evaluate, inpaint, propagate, synthesize
     wall = synthesize("brick.png", "512x512", seed=3)
     nest = control("grass.png", "512x512", orientation="circle")
     tile = inpaint("gravel.jpg", make_tileable="xy")
     wide = edit("pebbles.png", retarget="512x256")
     half = barycenter(["grass.png", "pebbles.png"], 128)
     good = evaluate("brick.png", "wall.png").mean["sliced"]
+    also = propagate("brick.png", "graffiti.png", "wall.png").image
 
 Nothing heavy is imported before the first call.
 """
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from texsynth.api import barycenter, control, edit, inpaint, synthesize
 from texsynth.api_evaluate import evaluate
+from texsynth.api_propagate import propagate
 
 __version__: str
-__all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "synthesize"]
+__all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "propagate", "synthesize"]
 
 
 if not TYPE_CHECKING:  # for the type checker any name would exist otherwise

@@ -24,6 +24,7 @@ from texsynth.cli import (
     guide,
     inpaint,
     presets,
+    propagate,
     synthesize,
     train,
     weights,
@@ -42,6 +43,7 @@ app.command(epilog=control.EXAMPLES)(control.control)
 app.command(epilog=inpaint.EXAMPLES)(inpaint.inpaint)
 app.command(epilog=barycenter.EXAMPLES)(barycenter.barycenter)
 app.command(epilog=edit.EXAMPLES)(edit.edit)
+app.command(epilog=propagate.EXAMPLES)(propagate.propagate)
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.add_typer(guide.app, name="guide")

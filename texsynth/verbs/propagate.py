@@ -1,0 +1,259 @@
+"""propagate: an edit painted over one picture goes to others, along the correspondence of their textures.
+
+Zhang et al. 2020 (CoCosNet) warp a layer so with learned descriptors; here any of `solver.descriptors` gives them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from texsynth import image, run, settings
+from texsynth.errors import InputError, ResourceError, UsageError
+from texsynth.features import Extract, features
+from texsynth.image import Picture
+from texsynth.job import Input
+from texsynth.solver import correspond, descriptors
+from texsynth.solver.correspond import Match
+from texsynth.task import Estimate
+from texsynth.verbs import inputs, values
+from texsynth.verbs.inputs import Note, Source
+
+# (target, layer's colour, its opacity) -> colour; all but the last two (1, C, h, w)
+BLENDS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "normal": lambda below, above, share: below + share * (above - below),
+    "multiply": lambda below, above, share: below * (1 - share + share * above),
+    "screen": lambda below, above, share: below + share * above * (1 - below).clamp(min=0),
+}
+NEUTRAL = {"multiply": (1.0, "white"), "screen": (0.0, "black")}  # what leaves a picture as it is
+LIGHTS = ("auto", "keep", "match")
+FAINT = 0.5 / 255  # opacity below which nothing would be seen
+FILES = ("layer", "warp")
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, in the words of the command line."""
+
+    source: Source
+    layer: Source
+    blend: str = "normal"
+    strength: float = 1.0
+    features: str = "windows"
+    coherence: float = correspond.COHERENCE
+    light: str = "auto"
+    weights: Path | None = None
+    seed: int = 0
+    device: str = "auto"
+    max_memory: str | int = "6G"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An edit that is read and checked. layer: of the source's size, its colours times its alpha. extract: the network
+    of the features, if they have one."""
+
+    request: Request
+    source: Picture
+    layer: Picture
+    extract: Extract | None
+    device: torch.device
+    limit: int
+    inputs: tuple[Input, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """An edit and a target for it. record: the resolved run, JSON-able."""
+
+    edit: Edit
+    target: Picture
+    cost: Estimate
+    record: Mapping[str, Any]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """image: the target with the edit. layer: the edit alone as it lies on the target, with alpha. warp: the source
+    brought to the target's layout, if asked for. covered: share of pixels that changed. distance: mean, of matched
+    descriptors, whose variance in the source is 1. relit: were they compared in the source's light?"""
+
+    image: Picture
+    layer: Picture
+    warp: Picture | None
+    covered: float
+    distance: float
+    relit: bool
+    record: Mapping[str, Any]
+    seconds: float
+
+
+def prepare(request: Request, say: Note = lambda _: None) -> Edit:
+    """Read and check source and layer, find the weights; raises UsageError, InputError, WeightsError, ResourceError."""
+    _check(request)
+    device, limit = values.device(request.device), values.memory(request.max_memory)
+    notices: list[str] = []
+    source, first = inputs.load(request.source, "source")
+    image.check_exemplar_size(source, first.name)
+    layer, second = inputs.load(request.layer, "layer")
+    layer = _layer(layer, second.name, source, request.blend, notices.append)
+    extract, entries = _network(request, device, say)
+    return Edit(request, source, layer, extract, device, limit, (first, second, *entries), tuple(notices))
+
+
+def aim(edit: Edit, target: Source) -> Work:
+    """Read and check one target; raises InputError, ResourceError."""
+    picture, entry = inputs.load(target, "target")
+    image.check_exemplar_size(picture, entry.name)
+    notices, layer = [], edit.layer
+    if picture.channels == 1 and layer.channels == 3:
+        if torch.equal(layer.pixels, layer.pixels[:, :1].expand_as(layer.pixels)):
+            layer = replace(layer, pixels=layer.pixels[:, :1])
+        else:
+            picture = replace(picture, pixels=image.rgb(picture), icc=None)
+            notices.append(f"{entry.name} is grey; the layer's colours make it RGB")
+    cost = estimate(edit, picture)
+    if cost.memory > edit.limit:
+        needs = f"about {run.gigabytes(cost.memory)}, above the limit of {run.gigabytes(edit.limit)}"
+        raise ResourceError(f"{entry.name} needs {needs}; make it or the source smaller, or raise --max-memory")
+    return Work(replace(edit, layer=layer), picture, cost, _record(edit, picture, entry), tuple(notices))
+
+
+def execute(work: Work, report: Report = lambda *_: None, warp: bool = False) -> Result:
+    """Find the correspondence, warp the layer along it and blend it on the target. warp: the source too."""
+    start = time.perf_counter()
+    edit, request = work.edit, work.edit.request
+    match, relit = _match(edit, work.target, report)
+    layer = _warped(match, edit)
+    assert layer.alpha is not None
+    share = layer.alpha * request.strength
+    blended = BLENDS[request.blend](work.target.pixels, layer.pixels, share)
+    return Result(
+        replace(work.target, pixels=torch.where(share > 0, blended, work.target.pixels)),
+        layer,
+        _brought(match, edit) if warp else None,
+        float((share > 0).float().mean()),
+        float(match.cost.mean()),
+        relit,
+        work.record,
+        time.perf_counter() - start,
+    )
+
+
+def estimate(edit: Edit, target: Picture) -> Estimate:
+    """Peak bytes and seconds of one target."""
+    sizes = inputs.extent(edit.source), inputs.extent(target)
+    finest = correspond.levels(*sizes)[-1]
+    pixels = sum(h * w for h, w in sizes)
+    compared = pixels >> (2 * finest)
+    network = 4 * 64 * 3 * max(h * w for h, w in sizes) if edit.extract is not None else 0
+    width = descriptors.WIDTH[edit.request.features]
+    seconds = 1 + 1.2e-5 * compared + 5e-6 * pixels  # on two cores
+    return Estimate(100 * pixels + 4 * (2 * width + 60) * compared + network + (64 << 20), seconds)
+
+
+def _check(request: Request) -> None:
+    """Words and numbers; UsageError."""
+    known = {"blend": BLENDS, "features": descriptors.DESCRIBERS, "light": LIGHTS}
+    for flag, allowed in known.items():
+        word = getattr(request, flag)
+        if word not in allowed:
+            raise UsageError(f"--{flag}: there is no {word!r}{settings.suggestion(word, list(allowed))}")
+    if not 0 <= request.strength <= 1:
+        raise UsageError(f"--strength {request.strength:g} is not from 0, nothing, to 1, the whole layer")
+    if not 0 <= request.coherence < float("inf"):
+        raise UsageError(f"--coherence {request.coherence:g} is not a number from 0 up; 1 is the default")
+    if request.weights is not None and features(request.features).WEIGHTS is None:
+        raise UsageError(f"--weights: --features {request.features} needs none; leave it out, or take vgg19")
+
+
+def _layer(layer: Picture, name: str, source: Picture, blend: str, note: Note) -> Picture:
+    """The layer with alpha, its colours times that, at the source's size."""
+    pixels, alpha = layer.pixels, layer.alpha
+    nothing = "is transparent everywhere"
+    if alpha is None:
+        if blend not in NEUTRAL:
+            raise InputError(f"{name} has no alpha to tell where it covers; save it with one, or --blend multiply")
+        neutral, colour = NEUTRAL[blend]
+        alpha, nothing = (pixels != neutral).any(1, keepdim=True).float(), f"is {colour} everywhere"
+    if not alpha.any():
+        raise InputError(f"{name} {nothing}, so there is nothing to propagate; paint the edit on it")
+    return inputs.stretched(
+        replace(layer, pixels=pixels * alpha, alpha=alpha), inputs.extent(source), "colour", name, note
+    )
+
+
+def _network(request: Request, device: torch.device, say: Note) -> tuple[Extract | None, tuple[Input, ...]]:
+    """The extractor of the features with its weights, if they have any; WeightsError."""
+    module = features(request.features)
+    if module.WEIGHTS is None:
+        return None, ()
+    layers = [name for (name, _), _ in descriptors.LAYERS]
+    found, entries = run.pretrained([{request.features: layers}], device, request.weights, say)
+    return module.build(module.Settings(), (False, False), found[module.WEIGHTS]), entries
+
+
+def _match(edit: Edit, picture: Picture, report: Report) -> tuple[Match, bool]:
+    """The correspondence at the target's full size; and was the target's light evened out for it?"""
+    rng = torch.Generator().manual_seed(edit.request.seed)  # one for each target: none hangs on the others
+    source, target = (colours.to(edit.device) for colours in inputs.matching((edit.source, picture)))
+    relit = False
+    if edit.request.light != "keep":
+        evened, closer = descriptors.relit(source, target, rng)
+        relit = closer or edit.request.light == "match"
+        target = evened if relit else target
+    sizes = inputs.extent(edit.source), inputs.extent(picture)
+    levels = correspond.levels(*sizes)
+    describe = descriptors.DESCRIBERS[edit.request.features](source, edit.extract, rng)
+    seen = describe(source, levels), describe(target, levels)
+    match = correspond.correspond(*seen, rng, edit.request.coherence, report)
+    return correspond.enlarge(match, sizes[1], sizes[0]), relit
+
+
+def _warped(match: Match, edit: Edit) -> Picture:
+    """The layer on the target, with straight alpha; what would not be seen is left out."""
+    layer = edit.layer
+    assert layer.alpha is not None
+    whole = correspond.warp(match, torch.cat([layer.pixels, layer.alpha], 1).to(edit.device)).cpu()
+    alpha = whole[:, -1:].clamp(0, 1)
+    alpha = torch.where(alpha < FAINT, 0, alpha)
+    colours = torch.where(alpha > 0, whole[:, :-1] / alpha.clamp(min=FAINT), 0)
+    highest = max(1.0, float(layer.pixels.max()))
+    return replace(layer, pixels=colours.clamp(0, highest), alpha=alpha)
+
+
+def _brought(match: Match, edit: Edit) -> Picture:
+    """The source in the target's layout."""
+    return replace(edit.source, pixels=correspond.warp(match, edit.source.pixels.to(edit.device)).cpu(), alpha=None)
+
+
+def _record(edit: Edit, target: Picture, entry: Input) -> dict[str, Any]:
+    request = edit.request
+    own = ("blend", "strength", "features", "coherence", "light")
+    return {
+        "texsynth": version("texsynth"),
+        "torch": version("torch"),
+        "verb": "propagate",
+        "propagate": {name: getattr(request, name) for name in own},
+        "seed": request.seed,
+        "size": f"{target.width}x{target.height}",
+        "device": str(edit.device),
+        "inputs": [asdict(each) for each in (*edit.inputs, entry)],
+    }
+
+
+def storable(result: Result, name: str) -> Picture:
+    """One of FILES of a result as PNG holds it: floats become 16 bits."""
+    picture: Picture = getattr(result, name)
+    return replace(picture, depth="uint16") if picture.depth.startswith("float") else picture
