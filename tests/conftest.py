@@ -15,7 +15,7 @@ import torch
 
 from texsynth import image, methods, preset
 from texsynth.cli import main
-from texsynth.train import recipes
+from texsynth.training import recipes
 
 FAKES = Path(__file__).parent / "fakes"
 QUICK = ("-p", "steady", "-q")

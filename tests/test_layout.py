@@ -21,7 +21,7 @@ LAYERS = (
     ),
     ("losses", "features", "nets", "objective", "sources", "solver", "guidance", "metrics"),
     ("methods", "loop"),
-    ("preset", "job", "train", "verbs", "run", "check", "save", "record", "report"),
+    ("preset", "job", "training", "verbs", "run", "check", "save", "record", "report"),
     ("api", "api_evaluate", "api_propagate", "api_shared", "api_train", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -23,8 +23,8 @@ from texsynth.nets.decoder import LAYERS, Decoders, Shape, initialise
 from texsynth.settings import plain
 from texsynth.solver import matching
 from texsynth.task import Canvas, Exemplar, Guide, Stage, Task
-from texsynth.train import Training
-from texsynth.train.recipes import optimal_textures as recipe
+from texsynth.training import Training
+from texsynth.training.recipes import optimal_textures as recipe
 
 SMALL: dict[str, Any] = {"layers": ("relu1_1", "relu2_1"), "crop": 16, "steps": 40, "metric": "gram_distance"}
 

@@ -21,8 +21,8 @@ from texsynth.model import Model
 from texsynth.nets import texture_net
 from texsynth.nets.texture_net import Block, Shape, TextureNet, Window, filled, settled
 from texsynth.task import Exemplar, Task
-from texsynth.train import Training
-from texsynth.train.recipes import texture_net as recipe
+from texsynth.training import Training
+from texsynth.training.recipes import texture_net as recipe
 
 SMALL = Shape(levels=3, channels=2)
 PATCHES = {

@@ -16,7 +16,7 @@ import torch
 from conftest import Draw, Picture, Texsynth, array
 from training import FOLDER, kept, same, stop_after
 
-from texsynth import model, train
+from texsynth import model, training
 from texsynth.cli import main
 from texsynth.errors import TexsynthError
 
@@ -90,7 +90,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 
 def test_ctrl_c_ends_between_two_steps(texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     picture("a.png")
-    original = train.recipe("easy").build
+    original = training.recipe("easy").build
 
     def build(*given: Any) -> Any:
         training = original(*given)
@@ -102,7 +102,7 @@ def test_ctrl_c_ends_between_two_steps(texsynth: Texsynth, picture: Picture, mon
 
         return replace(training, step=step)
 
-    monkeypatch.setattr(train.recipe("easy"), "build", build)
+    monkeypatch.setattr(training.recipe("easy"), "build", build)
     ran = texsynth(*EASY)
     assert ran.code == 130
     assert ran.err.splitlines()[-1].startswith("texsynth: interrupted: step 3 of 6 is kept")
@@ -305,7 +305,7 @@ def test_maps_come_with_the_exemplars(
     texsynth: Texsynth, picture: Picture, draw: Draw, words: tuple[str, ...], told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model knows the colours of its labels; resuming asks for the same maps."""
-    monkeypatch.setattr(train.recipe("easy"), "GUIDES", ("labels", "progression", "orientation"))
+    monkeypatch.setattr(training.recipe("easy"), "GUIDES", ("labels", "progression", "orientation"))
     picture("a.png")
     halves = np.zeros((16, 16, 3), np.uint8)
     halves[:10, :, 0], halves[10:, :, 2] = 255, 255
@@ -321,7 +321,33 @@ def test_maps_come_with_the_exemplars(
 def test_maps_that_a_recipe_does_not_take(refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     picture("a.png")
     assert "--labels: recipe easy takes no maps" in refused(2, *EASY, "--labels", "a.png")
-    monkeypatch.setattr(train.recipe("easy"), "GUIDES", ("labels",))
+    monkeypatch.setattr(training.recipe("easy"), "GUIDES", ("labels",))
     assert "needs --labels MAP" in refused(2, *EASY)
     assert "takes --labels; leave" in refused(2, *EASY, "--labels", "a.png", "--progression", "a.png")
     assert "2 given for 1 exemplar(s)" in refused(2, *EASY, "--labels", "a.png", "--labels", "a.png")
+
+
+def test_the_api_trains_as_the_command_line_does(texsynth: Texsynth, picture: Picture) -> None:
+    import texsynth as api
+
+    exemplar = picture("a.png")
+    assert texsynth(*EASY, "--seed", 3).code == 0
+    written = Path("m.safetensors").read_bytes()
+    steps: list[int] = []
+    done = api.train(
+        "easy", "a.png", "m.safetensors", seed=3, force=True, progress=lambda event: steps.append(event.step)
+    )
+    assert Path("m.safetensors").read_bytes() == written
+    assert (done.model, done.state.step, done.interrupted, steps) == (
+        Path("m.safetensors"),
+        6,
+        False,
+        [1, 2, 3, 4, 5, 6],
+    )
+    stopped = api.train("easy", [exemplar], "n.safetensors", stop=lambda: True, settings={"rate": 0.2})
+    assert (stopped.model, stopped.state.step, stopped.interrupted) == (None, 1, True)
+    more = api.train("easy", [exemplar], "n.safetensors", resume=True)
+    assert (more.state.step, more.interrupted) == (6, False)
+    made = api.synthesize("a.png", 24, model="m.safetensors")
+    assert made.image.pixels.shape == (1, 3, 24, 24)
+    assert made.record["preset"]["name"] == "painted"

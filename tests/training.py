@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from texsynth.train import checkpoint, loop
-from texsynth.train.checkpoint import Checkpoint
-from texsynth.train.loop import Progress, State
+from texsynth.training import checkpoint, loop
+from texsynth.training.checkpoint import Checkpoint
+from texsynth.training.loop import Progress, State
 
 FOLDER = Path("m_training")
 

@@ -1,6 +1,6 @@
 """texsynth: example-based texture synthesis. The Python API speaks the same words as the command line.
 
-    from texsynth import barycenter, control, edit, evaluate, inpaint, propagate, synthesize
+    from texsynth import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
     wall = synthesize("brick.png", "512x512", seed=3)
     nest = control("grass.png", "512x512", orientation="circle")
     tile = inpaint("gravel.jpg", make_tileable="xy")
@@ -8,6 +8,8 @@
     half = barycenter(["grass.png", "pebbles.png"], 128)
     good = evaluate("brick.png", "wall.png").mean["sliced"]
     also = propagate("brick.png", "graffiti.png", "wall.png").image
+    done = train("texture-net", "brick.png", "brick.safetensors")
+    more = synthesize("brick.png", 4096, model="brick.safetensors")
 
 Nothing heavy is imported before the first call.
 """
@@ -19,9 +21,10 @@ from typing import TYPE_CHECKING
 from texsynth.api import barycenter, control, edit, inpaint, synthesize
 from texsynth.api_evaluate import evaluate
 from texsynth.api_propagate import propagate
+from texsynth.api_train import train
 
 __version__: str
-__all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "propagate", "synthesize"]
+__all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "propagate", "synthesize", "train"]
 
 
 if not TYPE_CHECKING:  # for the type checker any name would exist otherwise

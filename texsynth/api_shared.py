@@ -88,7 +88,7 @@ def chosen(shared: Shared, default: str | None = None) -> Preset:
     named = (shared.get("method"), shared.get("preset"), shared.get("quality"))
     model = shared.get("model")
     if model is not None and not any(named):
-        from texsynth.train.preset import user_of
+        from texsynth.training.preset import user_of
 
         default = user_of(Path(model))
     return presets.resolve(*named, shared.get("settings") or {}, default or presets.DEFAULT)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from texsynth.train.loop import Progress
+    from texsynth.training.loop import Progress
     from texsynth.verbs.inputs import Source
     from texsynth.verbs.train import Trained
 

@@ -15,7 +15,7 @@ from texsynth.cli.options import Common
 
 if TYPE_CHECKING:
     from texsynth.task import Event
-    from texsynth.train.loop import Progress
+    from texsynth.training.loop import Progress
 
 
 @dataclass(frozen=True)

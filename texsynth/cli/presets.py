@@ -78,7 +78,7 @@ def _stages(name: str) -> dict[str, Any]:
 
 def _training(name: str) -> dict[str, Any]:
     from texsynth import settings
-    from texsynth.train import preset as training
+    from texsynth.training import preset as training
 
     chosen = training.resolve(preset.read_training(name)["recipe"], name)
     rows = list(settings.show(chosen.settings))

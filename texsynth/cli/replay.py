@@ -101,7 +101,7 @@ def _preset(common: Common, stored: dict[str, Any] | None, default: str) -> Pres
     if stored is not None and not named:
         return preset.build(stored["preset"]["name"], stored["preset"], values)
     if common.model is not None and not named:
-        from texsynth.train.preset import user_of
+        from texsynth.training.preset import user_of
 
         default = user_of(common.model)
     return preset.resolve(common.method, common.preset, common.quality, values, default)

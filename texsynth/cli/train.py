@@ -34,7 +34,7 @@ texsynth synthesize samples/pebbles.png --model pebbles.safetensors -s 2048 -o b
 
 RECIPES = sorted(
     module.name.replace("_", "-")
-    for module in pkgutil.iter_modules([str(Path(__file__).parent.parent / "train" / "recipes")])  # torch stays out
+    for module in pkgutil.iter_modules([str(Path(__file__).parent.parent / "training" / "recipes")])  # torch stays out
     if not module.name.startswith("_")
 )
 SHARED = ("crop", "flatten", "weights", "sets", "seed", "force", "dry_run", "device", "threads", "max_memory")

@@ -18,7 +18,7 @@ from texsynth.image import Picture
 from texsynth.report import chart
 from texsynth.report.evaluation import write
 from texsynth.report.html import document, figure, section, tables
-from texsynth.train.loop import State
+from texsynth.training.loop import State
 
 GAP = 8  # pixels between samples
 

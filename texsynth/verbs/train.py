@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
-from texsynth import model, run, train
+from texsynth import model, run, training
 from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.job import Input
 from texsynth.report import training as report_of
 from texsynth.run import gigabytes
 from texsynth.task import Estimate, Guide, Say, Task
-from texsynth.train import checkpoint, loop
-from texsynth.train import preset as presets
-from texsynth.train.checkpoint import Checkpoint
-from texsynth.train.loop import Progress, State
+from texsynth.training import checkpoint, loop
+from texsynth.training import preset as presets
+from texsynth.training.checkpoint import Checkpoint
+from texsynth.training.loop import Progress, State
 from texsynth.verbs import inputs, maps, synthesize
 from texsynth.verbs.inputs import Note, Source
 from texsynth.verbs.synthesize import Draft
@@ -98,7 +98,7 @@ def build(request: Request, say: Say) -> Lesson:
     )
     notices: list[str] = []
     draft = synthesize.read(asked, notices.append)
-    recipe = train.recipe(preset.recipe)
+    recipe = training.recipe(preset.recipe)
     found, entries = run.pretrained([recipe.needs(preset.settings)], draft.device, request.weights, say)
     if request.weights is not None and not found:
         raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
@@ -131,18 +131,18 @@ def execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[[
     checkpoint from which it can go on."""
     start = time.perf_counter()
     rng = torch.Generator().manual_seed(lesson.seed)
-    training = train.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
+    made = training.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
     state = State()
     if lesson.kept is not None:
-        checkpoint.restore(lesson.kept, training, rng)
+        checkpoint.restore(lesson.kept, made, rng)
         state = lesson.kept.state
     _make(lesson.folder)
 
     def keep(state: State, samples: Sequence[torch.Tensor]) -> None:
-        checkpoint.save(lesson.folder / CHECKPOINT, lesson.about, state, training, rng)
+        checkpoint.save(lesson.folder / CHECKPOINT, lesson.about, state, made, rng)
         report_of.keep(lesson.folder, lesson.about, state, samples)
 
-    state = loop.train(training, lesson.preset.settings, state, report, keep, stop)
+    state = loop.train(made, lesson.preset.settings, state, report, keep, stop)
     written = lesson.output if state.tensors else None
     if written is not None:
         _write(lesson, state)
@@ -243,7 +243,7 @@ def _told(guide: Guide) -> dict[str, Any]:
 
 def _check_guides(request: Request) -> None:
     """Refuse maps that the recipe does not take, and none where it needs one; UsageError."""
-    known = train.recipe(request.recipe).GUIDES
+    known = training.recipe(request.recipe).GUIDES
     given = {name: getattr(request, name) for name in KINDS if getattr(request, name)}
     for name, sources in given.items():
         if name not in known:

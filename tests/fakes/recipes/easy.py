@@ -8,16 +8,16 @@ from dataclasses import field as setting
 import torch
 from torch import nn
 
-from texsynth import train
+from texsynth import training
 from texsynth.task import Estimate
-from texsynth.train import Training
+from texsynth.training import Training
 
 METHOD = "painted"
 GUIDES = ()
 
 
 @dataclass(frozen=True)
-class Settings(train.Settings):
+class Settings(training.Settings):
     steps: int = setting(default=6, metadata={"help": "updates", "min": 1})
     checks: int = setting(default=3, metadata={"help": "checks", "min": 1})
     rate: float = setting(default=0.1, metadata={"help": "of Adam", "min": 0.0})

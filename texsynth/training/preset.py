@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from texsynth import model, preset, settings, train
+from texsynth import model, preset, settings, training
 from texsynth.errors import UsageError, WeightsError
 
 
@@ -37,7 +37,7 @@ def resolve(recipe: str, name_or_file: str | None = None, values: Mapping[str, A
 def build(name: str, described: str, recipe: str, own: Mapping[str, Any], values: Mapping[str, Any]) -> Preset:
     """A course from plain settings, with `--set` values put in; raises UsageError."""
     check(recipe)
-    kind = train.recipe(recipe).Settings
+    kind = training.recipe(recipe).Settings
     chosen = settings.assign([{"method": recipe, **own}], {recipe: kind}, values)[0]
     made = settings.make(kind, {key: value for key, value in chosen.items() if key != "method"}, f"preset {name}")
     return Preset(name, described, recipe, made, settings.plain(made))
@@ -46,12 +46,12 @@ def build(name: str, described: str, recipe: str, own: Mapping[str, Any], values
 def user_of(path: Path) -> str:
     """The preset of synthesis that uses a model; raises WeightsError."""
     recipe = model.header(path)["recipe"]
-    if recipe not in train.names():
+    if recipe not in training.names():
         raise WeightsError(f"--model: {path} is of recipe {recipe}, which this version does not know")
-    return train.recipe(recipe).METHOD
+    return training.recipe(recipe).METHOD
 
 
 def check(recipe: str) -> None:
     """Raise UsageError for a recipe that is none."""
-    if recipe not in train.names():
-        raise UsageError(f"there is no recipe {recipe!r}{settings.suggestion(recipe, train.names())}")
+    if recipe not in training.names():
+        raise UsageError(f"there is no recipe {recipe!r}{settings.suggestion(recipe, training.names())}")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import loop, train
+from texsynth import loop, training
 from texsynth.errors import InputError
 from texsynth.features import Extract, vgg19
 from texsynth.methods import transport
@@ -28,7 +28,7 @@ from texsynth.model import Model
 from texsynth.nets.decoder import Decoders, Shape, initialise
 from texsynth.settings import plain
 from texsynth.task import Estimate, Exemplar, Stage, Task
-from texsynth.train import SEED, Training
+from texsynth.training import SEED, Training
 
 METHOD = "optimal-textures"
 GUIDES: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ LEAST = 16  # pixels a side of an exemplar: the deepest layer still has one feat
 
 
 @dataclass(frozen=True)
-class Settings(train.Settings, Shape):
+class Settings(training.Settings, Shape):
     """Defaults: a minute or two on two cores; the preset trains longer."""
 
     crop: int = setting(default=64, metadata={"help": "side of the crops in pixels", "min": LEAST, "max": 1024})
@@ -58,7 +58,7 @@ class Settings(train.Settings, Shape):
 
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
     """The layers that are decoded, and what the metric looks at."""
-    return train.needs(settings, {"vgg19": settings.ordered()})
+    return training.needs(settings, {"vgg19": settings.ordered()})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
@@ -98,7 +98,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
 
     def measure() -> float:
         small = [_middle(exemplar) for exemplar in task.exemplars[:JUDGED]]
-        return sum(train.score(settings, task, e.image, made(e)) for e in small) / len(small)
+        return sum(training.score(settings, task, e.image, made(e)) for e in small) / len(small)
 
     return Training({"net": net}, {"adam": optimiser}, step, sample, measure, net.state_dict)
 

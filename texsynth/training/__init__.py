@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from texsynth.features import features
 from texsynth.metrics import Pair, metric
 from texsynth.task import Estimate, Task
-from texsynth.train import recipes
+from texsynth.training import recipes
 
 SEED = 2**40  # of the noise of samples that are measured and shown, the same throughout a run
 
@@ -64,7 +64,7 @@ class Training:
 class Recipe(Protocol):
     """A file in recipes/.
 
-    Settings: a frozen dataclass that extends `train.Settings`. METHOD: the preset of `texsynth synthesize` that uses
+    Settings: a frozen dataclass that extends `training.Settings`. METHOD: the preset of `texsynth synthesize` that uses
     its models. GUIDES: the kinds of maps that may be given with the exemplars ("labels", "progression", "orientation");
     a recipe without any takes none, all others need one. needs: layers of pretrained networks that it looks at, by the
     name of the features. build: task has the exemplars at full size, their maps as guides whose target is the first of
@@ -90,7 +90,7 @@ def names() -> list[str]:
 
 def recipe(name: str) -> Recipe:
     """The recipe of that word."""
-    return cast(Recipe, importlib.import_module(f"texsynth.train.recipes.{name.replace('-', '_')}"))
+    return cast(Recipe, importlib.import_module(f"texsynth.training.recipes.{name.replace('-', '_')}"))
 
 
 def needs(settings: Settings, own: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

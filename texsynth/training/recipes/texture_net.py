@@ -18,7 +18,7 @@ from dataclasses import field as setting
 import torch
 from torch import Tensor
 
-from texsynth import train
+from texsynth import training
 from texsynth.errors import InputError
 from texsynth.features import features
 from texsynth.metrics import metric
@@ -26,7 +26,7 @@ from texsynth.nets.texture_net import Shape, TextureNet, Window, filled, settled
 from texsynth.objective import Objective
 from texsynth.objective.values import balance, values
 from texsynth.task import Estimate, Exemplar, Task
-from texsynth.train import SEED, Training
+from texsynth.training import SEED, Training
 
 METHOD = "feed-forward"
 GUIDES: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ PATCHES = Objective.read(
 
 
 @dataclass(frozen=True)
-class Settings(train.Settings, Shape):
+class Settings(training.Settings, Shape):
     """Defaults: patch transport, which needs no weights."""
 
     objectives: tuple[Objective, ...] = setting(default=(PATCHES,), metadata={"help": "what is minimised together"})
@@ -76,7 +76,7 @@ def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
     own: dict[str, list[str]] = {}
     for objective in settings.objectives:
         own.setdefault(objective.features, []).extend(objective.layers)
-    return train.needs(settings, own)
+    return training.needs(settings, own)
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
@@ -112,7 +112,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
 
     def measure() -> float:
         made = _sample(net, crop, exemplars[0].size)
-        scores = [train.score(settings, task, e.image.to(made), made) for e in exemplars]
+        scores = [training.score(settings, task, e.image.to(made), made) for e in exemplars]
         return sum(scores) / len(scores)
 
     def tensors() -> Mapping[str, Tensor]:

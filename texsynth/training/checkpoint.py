@@ -12,8 +12,8 @@ import torch
 
 from texsynth import files
 from texsynth.errors import InputError
-from texsynth.train import Training
-from texsynth.train.loop import Row, State
+from texsynth.training import Training
+from texsynth.training.loop import Row, State
 
 KEYS = ("about", "state", "modules", "optimisers", "memory", "rng")
 

@@ -1,0 +1,88 @@
+"""Every preset of `texsynth train` trains three steps from the command line, and its model makes pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Texsynth, array
+from networks import random_vgg
+from pictures import spots
+from training import kept, same, stop_after
+
+from texsynth import image, model, preset
+
+SHIPPED = sorted(path.stem for path in (preset.folder() / "train").glob("*.yaml"))
+DEEP = {"texture-net-gram-paper", "pseudo-optimizer-paper", "optimal-textures-paper"}  # name layers beyond relu3_4
+SMALL = {  # what a picture of 32 pixels has room for
+    "texture-net": ("crop=32",),
+    "pseudo-optimizer": ("crop=32", "width=0.1"),
+    "optimal-textures": ("crop=32",),
+}
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_vgg(tmp_path_factory.mktemp("weights") / "vgg19.safetensors")
+
+
+@pytest.fixture
+def exemplar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Path) -> np.ndarray:
+    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(network.parent))
+    image.write(tmp_path / "a.png", image.Picture(spots(32, 32)))
+    return image.to_array(image.read(tmp_path / "a.png"))
+
+
+def words(name: str) -> list[str]:
+    recipe = preset.read_training(name)["recipe"]
+    small = [word for setting in SMALL[recipe] for word in ("--set", setting)]
+    return ["train", recipe, "a.png", "-p", name, "-o", "m.safetensors", "--set", "checks=1", *small, "-q"]
+
+
+@pytest.mark.usefixtures("exemplar")
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in DEEP])
+def test_it_trains_and_makes_pictures(texsynth: Texsynth, name: str) -> None:
+    ran = texsynth(*words(name), "--steps", 3)
+    assert (ran.code, ran.err) == (0, "")
+    read = model.read(Path("m.safetensors"))
+    assert read.tensors and read.facts["value"] >= 0
+    made = texsynth("synthesize", "a.png", "--model", "m.safetensors", "-o", "o.png", "-s", "64x32", "-q")
+    assert (made.code, made.err) == (0, "")
+    assert array("o.png").shape == (32, 64, 3)
+    assert array("o.png").std() > 1
+
+
+@pytest.mark.usefixtures("exemplar")
+@pytest.mark.parametrize("name", sorted({preset.read_training(name)["recipe"] for name in SHIPPED}))
+def test_a_resumed_training_equals_an_uninterrupted_one(
+    texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of real recipes too: network, optimiser, potentials, chance."""
+    assert texsynth(*words(name), "--steps", 3).code == 0
+    whole, written = kept().parts, Path("m.safetensors").read_bytes()
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        assert texsynth(*words(name), "--steps", 3, "--force").code == 130
+    assert kept().state.step == 2
+    assert texsynth("train", name, "a.png", "-o", "m.safetensors", "--resume", "-q").code == 0
+    assert same(kept().parts, whole)
+    assert Path("m.safetensors").read_bytes() == written
+
+
+@pytest.mark.usefixtures("exemplar")
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in DEEP])
+def test_a_dry_run_says_what_it_takes(texsynth: Texsynth, name: str) -> None:
+    told = json.loads(texsynth(*words(name), "--dry-run", "--json").out)
+    assert told["status"] == "planned"
+    assert told["seconds"] > 0 and 100e6 < told["memory_bytes"] < 32e9
+    assert not Path("m_training").exists()
+
+
+@pytest.mark.parametrize("name", sorted(DEEP))
+@pytest.mark.usefixtures("exemplar")
+def test_published_layers_are_named_when_missing(texsynth: Texsynth, name: str) -> None:
+    ran = texsynth(*words(name))
+    assert ran.code == 5
+    assert "lacks relu" in ran.err
