@@ -1,0 +1,501 @@
+"""Pseudo Optimizer: slopes, second derivatives, the network, its training, and pictures in one pass."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from networks import tensors
+from pictures import generator, noise, spots
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth import settings
+from texsynth.errors import InputError, UsageError
+from texsynth.features import Extract, vgg19
+from texsynth.losses._samples import tables
+from texsynth.methods import pseudo
+from texsynth.model import Model
+from texsynth.nets import _texture_loss as texture
+from texsynth.nets import pseudo_optimizer as po
+from texsynth.task import Canvas, Exemplar, Task
+from texsynth.training import SEED, Training
+from texsynth.training.recipes import pseudo_optimizer as recipe
+from texsynth.weights import NETWORKS, Weights
+
+LAYERS = ("relu1_1", "pool1", "relu2_1")
+OFF, BOTH = (False, False), (True, True)
+SMALL = {"layers": LAYERS, "width": 0.1}
+WEIGHTS = Weights("random", "", tensors(["relu3_4"]), (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))
+
+
+def extractor(tile: tuple[bool, bool] = OFF, double: bool = False) -> Extract:
+    made = {key: t.double() if double else t for key, t in WEIGHTS.tensors.items()}
+    return vgg19.build(vgg19.Settings(), tile, replace(WEIGHTS, tensors=made))
+
+
+def wanted(*images: Tensor, shares: tuple[float, ...] = (1.0,), layers: tuple[str, ...] = LAYERS) -> texture.Wanted:
+    run = extractor(double=images[0].dtype == torch.float64)
+    return texture.wanted([tables(run(image, layers), 1, 1) for image in images], shares)
+
+
+def net_of(seed: int = 0, **values: Any) -> po.Net:
+    net = po.Net(settings.make(po.Shape, {**SMALL, **values}, "test"))
+    po.initialise(net, generator(seed))
+    with torch.no_grad():  # steps that show
+        for name, parameter in net.named_parameters():
+            parameter.mul_(2 if ".last." in name else 1)
+    return net
+
+
+def chosen(**values: Any) -> recipe.Settings:
+    made = settings.make(recipe.Settings, {**SMALL, "crop": 32, "side": 0, "steps": 40, **values}, "test")
+    assert isinstance(made, recipe.Settings)
+    return made
+
+
+def task(*images: Tensor, size: tuple[int, int] = (24, 28), **values: Any) -> Task:
+    shown = images or (spots(34, 36), spots(32, 32, seed=1) ** 2)
+    exemplars = tuple(Exemplar(f"e{number}.png", image) for number, image in enumerate(shown))
+    return Task(exemplars, size, weights={"vgg19": WEIGHTS}, **values)
+
+
+def training(seed: int = 0, asked: Task | None = None, **values: Any) -> tuple[Training, torch.Generator]:
+    rng = generator(seed)
+    return recipe.build(asked or task(), chosen(**values), rng), rng
+
+
+def model(**values: Any) -> Model:
+    net = net_of(**values)
+    return Model("pseudo-optimizer", {**settings.plain(net.shape), "crop": 32}, net.state_dict(), {}, "m", "0")
+
+
+def use(
+    asked: Task, seed: int = 0, canvas: Canvas | None = None, chosen: pseudo.Settings | None = None
+) -> tuple[Tensor, list[float]]:
+    (level,) = pseudo.schedule(asked, pseudo.Settings())
+    canvas, step = pseudo.begin(asked, canvas, level, chosen or pseudo.Settings(), generator(seed), lambda _: None)
+    losses = []
+    for _ in range(level.steps):
+        canvas, loss = step(canvas)
+        losses.append(loss)
+    return canvas.image, losses
+
+
+# ---- the shape
+
+
+@pytest.mark.parametrize(
+    ("stages", "counts"), [(0, [1, 2, 3]), (1, [3]), (2, [2, 3]), (3, [1, 2, 3]), (5, [1, 2, 2, 3, 3])]
+)
+def test_stages_see_more_and_more_layers(stages: int, counts: list[int]) -> None:
+    seen = po.Shape(layers=LAYERS, stages=stages).seen
+    assert [len(layers) for layers in seen] == counts
+    assert all(layers == LAYERS[: len(layers)] for layers in seen)
+
+
+@pytest.mark.parametrize("layers", [[], ["pool1", "relu1_1"], ["pool1", "pool1"], ["pool9"]])
+def test_layers_stand_in_order(layers: list[str]) -> None:
+    with pytest.raises(UsageError, match="layers"):
+        settings.make(po.Shape, {"layers": layers}, "here")
+
+
+@pytest.mark.parametrize("name", vgg19.LAYERS)
+def test_channels_are_those_of_the_layer(name: str) -> None:
+    known = dict(_counts())
+    assert po.channels(name) == known[name]
+
+
+def _counts() -> list[tuple[str, int]]:
+    """The channels of every layer, by the published network: a pool has those of the rectifier before it."""
+    out: list[tuple[str, int]] = []
+    for name in vgg19.LAYERS:
+        keys = vgg19.PARTS.get(name)
+        out.append((name, NETWORKS["vgg19"].tensors[keys[0]].shape[0] if keys else out[-1][1]))
+    return out
+
+
+# ---- slopes
+
+
+@pytest.mark.parametrize("tile", [OFF, BOTH])
+def test_second_derivatives_of_the_features_are_exact(tile: tuple[bool, bool]) -> None:
+    """Against differences of slopes, in float64."""
+    run, target = extractor(tile, double=True), wanted(spots(8, 8).double(), layers=("relu1_1", "pool1"))
+    shape = ("relu1_1", "pool1")
+    probes = {"relu1_1": noise(1, 64, 5, 6).double(), "pool1": noise(1, 64, 2, 3, seed=1).double()}
+
+    def probed(z: Tensor) -> Tensor:
+        seen = texture.compare(run(z.sigmoid(), shape), target)
+        made = texture.slopes(seen, shape, "total", keep=True)
+        return torch.stack([(made[name] * probe).sum() for name, probe in probes.items()]).sum()
+
+    z = (noise(1, 3, 5, 6, seed=2).double() * 2 - 1).requires_grad_()
+    assert torch.autograd.gradcheck(probed, z, eps=1e-7, atol=1e-5, rtol=1e-4)
+
+
+def test_second_derivatives_are_those_of_plain_torch() -> None:
+    weight, bias = (WEIGHTS.tensors[f"features.0.{part}"].double() for part in ("weight", "bias"))
+    found: list[Tensor] = []
+    runs: tuple[Callable[[Tensor], Tensor], ...] = (
+        lambda x: vgg19._convolve(x, weight, bias, OFF, True),
+        lambda x: F.conv2d(x, weight, bias, padding=1).relu(),
+    )
+    for run in runs:
+        x = noise(1, 3, 6, 7).double().requires_grad_()
+        (slope,) = torch.autograd.grad(run(x).square().sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(slope.square().sum(), x)[0])
+    assert torch.allclose(found[0], found[1]) and found[0].abs().sum() > 0
+
+
+def test_slopes_are_those_of_the_loss() -> None:
+    """Total ones are derivatives, times what all of a layer share; own ones are the same at the deepest layer, and
+    elsewhere those of the layer's own term."""
+    target, z = wanted(spots(16, 16)), noise(1, 3, 16, 20).requires_grad_()
+    maps = extractor()(z, LAYERS)
+    seen = texture.compare(maps, target)
+    total = texture.slopes(seen, LAYERS, "total", keep=False)
+    own = texture.slopes(seen, LAYERS, "own", keep=False)
+    loss = texture.total(texture.terms(seen, LAYERS))
+    for name, derivative in zip(LAYERS, torch.autograd.grad(loss, list(maps.values()), retain_graph=True), strict=True):
+        assert float(F.cosine_similarity(total[name].flatten(), derivative.flatten(), 0)) > 1 - 1e-5
+    for name in LAYERS:
+        alone = texture.slopes(seen, (name,), "total", keep=False)[name]
+        assert torch.allclose(own[name], alone, rtol=1e-3, atol=1e-5 * float(alone.abs().max()))
+    assert not torch.allclose(own["relu1_1"], total["relu1_1"], rtol=0.1)
+
+
+@pytest.mark.parametrize("how", ["total", "own"])
+def test_slopes_do_not_hang_on_the_size(how: str) -> None:
+    target, image = wanted(spots(16, 16)), noise(1, 3, 8, 8)
+    small, large = (
+        texture.slopes(texture.compare(extractor(BOTH)(x.requires_grad_(), LAYERS), target), LAYERS, how, keep=False)
+        for x in (image, image.repeat(1, 1, 2, 3))
+    )
+    for name in LAYERS:
+        assert torch.allclose(small[name].repeat(1, 1, 2, 3), large[name], rtol=1e-3, atol=1e-5)
+
+
+def test_an_exemplar_is_its_own_goal() -> None:
+    image = spots(16, 16)
+    target = wanted(image)
+    seen = texture.compare(extractor()(image.clone().requires_grad_(), LAYERS), target)
+    assert float(texture.total(texture.terms(seen, LAYERS)).detach()) < 1e-4
+    others = texture.terms(texture.compare(extractor()(noise(1, 3, 16, 16), LAYERS), target), LAYERS)
+    assert set(others) == set(LAYERS) and all(float(term) > 1 for term in others.values())
+    for name, slope in texture.slopes(seen, LAYERS, "total", keep=False).items():
+        assert float(slope.abs().max()) < 1e-3, name
+
+
+def test_shares_mix_gram_matrices() -> None:
+    first, second = wanted(spots(16, 16)), wanted(noise(1, 3, 16, 16))
+    alone = wanted(spots(16, 16), noise(1, 3, 16, 16), shares=(1.0, 0.0))
+    middle = wanted(spots(16, 16), noise(1, 3, 16, 16), shares=(0.5, 0.5))
+    for name in LAYERS:
+        assert torch.allclose(alone.grams[name], first.grams[name])
+        raw = [w.grams[name] * w.units[name] ** 2 for w in (first, second, middle)]
+        assert torch.allclose((raw[0] + raw[1]) / 2, raw[2], rtol=1e-4)
+
+
+# ---- the network
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"stages": 1, "activation": "relu", "padding": "reflect"}, {"slopes": "own", "norm": "scale"}]
+)
+@pytest.mark.parametrize("size", [(24, 28), (19, 33), (8, 8), (8, 40)])
+def test_any_size_is_made(values: dict[str, Any], size: tuple[int, int]) -> None:
+    layers = [*LAYERS, "pool3"]
+    asked = task(size=size, model=model(layers=layers, **values))
+    image, losses = use(asked)
+    assert image.shape == (1, 3, *size) and image.dtype == torch.float32
+    assert 0 <= float(image.min()) < float(image.max()) <= 1
+    assert len(losses) == (values.get("stages") or 4) and all(loss > 0 for loss in losses)
+
+
+@pytest.mark.parametrize("padding", ["zero", "reflect", "replicate"])
+@pytest.mark.parametrize("tile", [BOTH, (True, False), (False, True)])
+def test_what_tiles_has_no_seam(tile: tuple[bool, bool], padding: str) -> None:
+    """Shifted noise makes a shifted picture, exactly along axes that wrap; elsewhere the border tells."""
+    net, target = net_of(padding=padding), wanted(spots(16, 16))
+    z = po.start((16, 24), generator(), torch.device("cpu"))
+    for dim, wraps in zip((2, 3), tile, strict=True):
+        plain, moved = (
+            [made for made, _ in po.unrolled(net, start, target, extractor(tile), tile)][-1]
+            for start in (z, z.roll(8, dim))
+        )
+        assert torch.allclose(plain.roll(8, dim), moved, atol=1e-3) == wraps
+
+
+@pytest.mark.parametrize("how", ["total", "own"])
+@pytest.mark.parametrize("cut", [False, True])
+def test_gradients_cross_stages_unless_they_are_cut(how: str, cut: bool) -> None:
+    net, target = net_of(slopes=how), wanted(spots(16, 16))
+    z = po.start((16, 16), generator(), torch.device("cpu"))
+    *_, (_, seen) = po.unrolled(net, z, target, extractor(), cut=cut)
+    texture.total(texture.terms(seen, LAYERS)).backward()
+    reached = [all(p.grad is not None and bool(p.grad.any()) for p in s.parameters()) for s in net.stages]
+    assert reached == ([False, False, True] if cut else [True, True, True])
+
+
+@pytest.mark.parametrize("how", ["total", "own"])
+def test_gradients_pass_through_slopes(how: str) -> None:
+    """What the second stage's step owes to the first is more than the picture that it is added to."""
+    net, target = net_of(slopes=how), wanted(spots(16, 16))
+    z = po.start((16, 16), generator(), torch.device("cpu")).requires_grad_()
+    seen = po.look(net, z, target, extractor(), net.shape.seen[1])
+    moved = net(1, seen, z, OFF, keep=True) - z
+    (slope,) = torch.autograd.grad(moved.square().sum(), z, retain_graph=True)
+    assert slope.abs().sum() > 0
+    apart = net(1, seen, z.detach(), OFF, keep=False) - z.detach()
+    assert torch.allclose(apart, moved, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["instance", "scale"])
+def test_norms_keep_what_is_alike_everywhere_or_drop_it(norm: str) -> None:
+    """A slope that is the same at every place."""
+    kind = po.Norm(3, po.Shape(norm=norm))
+    with torch.no_grad():
+        kind.weight.fill_(2)
+        kind.bias.fill_(1)
+    flat = torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1).expand(1, 3, 4, 5)
+    kept = 0 if norm == "instance" else flat / (14 / 3) ** 0.5
+    assert torch.allclose(kind(flat), 1 + 2 * kept * torch.ones(()), atol=1e-3)
+
+
+# ---- training
+
+
+@pytest.mark.parametrize("values", [{}, {"slopes": "own", "stop_grad": "on"}, {"stages": 1, "distance": "relative"}])
+def test_every_parameter_learns(values: dict[str, Any]) -> None:
+    made, _ = training(**values)
+    net = made.modules["net"]
+    before = copy.deepcopy(dict(net.named_parameters()))
+    losses = made.step(0)
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None and bool(parameter.grad.any()), name
+        assert not torch.equal(parameter, before[name]), name
+    stages = [value for name, value in losses.items() if name.startswith("stage")]
+    assert len(stages) == (values.get("stages") or 3)
+    assert losses["loss"] == pytest.approx(sum(stages), rel=1e-5)
+
+
+def test_earlier_stages_may_count_less() -> None:
+    losses = training(stage_weight=0.5)[0].step(0)
+    assert losses["loss"] == pytest.approx(losses["stage 1"] / 4 + losses["stage 2"] / 2 + losses["stage 3"], rel=1e-5)
+
+
+def test_relative_distances_are_shares_of_the_exemplars() -> None:
+    """1 where nothing is there, and the same for matrices that are both twice as large; squares are four times that.
+    Their slope stays finite at the goal."""
+    grams = {"relu1_1": 1 + noise(4, 4)}
+    apart = {1: grams, 2: {"relu1_1": 2 * grams["relu1_1"]}}
+    values = {
+        (size, distance): float(
+            recipe._distances(
+                texture.Seen({}, {"relu1_1": -apart[size]["relu1_1"]}, {}),
+                LAYERS,
+                texture.Wanted(apart[size], {}),
+                chosen(distance=distance),
+            )["relu1_1"]
+        )
+        for size in (1, 2)
+        for distance in ("relative", "squared")
+    }
+    assert values[1, "relative"] == pytest.approx(1) == values[2, "relative"]
+    assert values[2, "squared"] == pytest.approx(4 * values[1, "squared"])
+    still = torch.zeros(4, 4, requires_grad=True)
+    seen = texture.Seen({}, {"relu1_1": still}, {})
+    found = recipe._distances(seen, LAYERS, texture.Wanted(grams, {}), chosen(distance="relative"))
+    assert bool(torch.autograd.grad(found["relu1_1"], still)[0].isfinite().all())
+
+
+def test_training_lowers_the_loss_and_the_measure() -> None:
+    made, _ = training(rate=5e-3, layers=["relu1_1", "pool1"], metric="quality_po", asked=task(spots(32, 32)))
+    before = made.measure()
+    losses = [made.step(number)["loss"] for number in range(20)]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    assert made.measure() < 0.8 * before
+
+
+def test_the_rate_falls_to_nothing_over_the_second_half() -> None:
+    rates = [recipe.rate(number, chosen(rate=0.01)) for number in (0, 19, 20, 30, 40)]
+    assert rates == pytest.approx([0.01, 0.01, 0.01, 0.005, 0.0])
+    made, _ = training(rate=0.01)
+    made.step(30)
+    assert made.optimisers["adam"].param_groups[0]["lr"] == pytest.approx(0.005)
+
+
+def test_chance_comes_from_the_run_alone() -> None:
+    """And looking at the network changes neither it nor what follows."""
+    torch.manual_seed(3)
+    expected = torch.random.get_rng_state()
+    looked, blind = training()[0], training()[0]
+    for number in range(3):
+        looked.measure()
+        assert torch.equal(looked.sample()[0], looked.sample()[0])
+        assert looked.step(number) == blind.step(number)
+    assert torch.equal(torch.random.get_rng_state(), expected)
+    for name, tensor in looked.tensors().items():
+        assert torch.equal(tensor, blind.tensors()[name])
+    assert training(seed=1)[0].step(0) != training()[0].step(0)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one() -> None:
+    made, rng = training(batch=2)
+    made.step(0)
+    network = copy.deepcopy(made.modules["net"].state_dict())
+    moments, chance = copy.deepcopy(made.optimisers["adam"].state_dict()), rng.get_state()
+    made.step(1)
+    other, fresh = training(seed=5, batch=2)
+    other.modules["net"].load_state_dict(network)
+    other.optimisers["adam"].load_state_dict(moments)
+    fresh.set_state(chance)
+    other.step(1)
+    assert all(torch.equal(tensor, other.tensors()[name]) for name, tensor in made.tensors().items())
+
+
+def test_samples_stand_beside_what_they_shall_look_like() -> None:
+    made, _ = training()
+    first = made.sample()[0]
+    assert first.shape == (1, 3, 34, 72) and torch.equal(first[..., :36], spots(34, 36))
+    assert len(training(asked=task(*[spots(32, 32)] * 6))[0].sample()) == 4
+
+
+@pytest.mark.parametrize(("flips", "mirrored"), [("on", True), ("off", False)])
+def test_crops_are_mirrored_if_they_may_be(flips: str, mirrored: bool) -> None:
+    ramp = torch.linspace(0, 1, 34).expand(1, 3, 34, 34).contiguous()
+    source = recipe._source(Exemplar("ramp", ramp), chosen(flips=flips), torch.device("cpu"))
+    rng = generator()
+    crops = [recipe._crop([source], chosen(flips=flips), rng).image for _ in range(20)]
+    assert all(crop.shape == (1, 3, 32, 32) for crop in crops)
+    falling = [bool(crop[0, 0, 0, 0] > crop[0, 0, 0, -1]) for crop in crops]
+    assert any(falling) == mirrored and not all(falling)
+
+
+def test_exemplars_are_reduced_and_never_enlarged() -> None:
+    sizes = [
+        recipe._source(Exemplar("e", spots(60, 40)), chosen(side=side), torch.device("cpu")).image.shape[2:]
+        for side in (0, 36, 90)
+    ]
+    assert sizes == [(60, 40), (54, 36), (60, 40)]
+
+
+def test_crops_keep_to_what_may_be_used() -> None:
+    valid = torch.zeros(1, 1, 34, 60, dtype=torch.bool)
+    valid[..., :24] = True
+    source = recipe._source(Exemplar("e", spots(34, 60), valid), chosen(), torch.device("cpu"))
+    rng = generator()
+    crops = [recipe._crop([source], chosen(), rng) for _ in range(20)]
+    assert all(crop.valid is not None and float(crop.valid.float().mean()) >= 0.5 for crop in crops)
+    assert torch.equal(source.places[:, 1].unique(), torch.arange(9))
+
+
+@pytest.mark.parametrize(
+    ("size", "usable", "message"),
+    [
+        ((20, 40), True, r"e.png is 40x20 in training.*--set crop=N"),
+        ((40, 40), False, "less than half of every 32x32 crop"),
+    ],
+)
+def test_exemplars_that_give_no_crop_are_refused(size: tuple[int, int], usable: bool, message: str) -> None:
+    valid = torch.full((1, 1, *size), usable)
+    asked = Task((Exemplar("e.png", spots(*size), valid),), size, weights={"vgg19": WEIGHTS})
+    with pytest.raises(InputError, match=message):
+        recipe.build(asked, chosen(), generator())
+
+
+def test_its_layers_and_the_metrics_are_asked_for() -> None:
+    found = recipe.needs(chosen(metric="quality_po"))["vgg19"]
+    assert set(found) == {*LAYERS, "pool2", "pool3"}
+    assert pseudo.needs(pseudo.Settings(), None) == {"vgg19": ()}
+    assert pseudo.needs(pseudo.Settings(), model()) == {"vgg19": LAYERS}
+
+
+# ---- at use
+
+
+def test_the_seed_makes_the_picture() -> None:
+    asked = task(model=model())
+    assert torch.equal(use(asked)[0], use(asked)[0])
+    assert not torch.equal(use(asked)[0], use(asked, seed=1)[0])
+
+
+def test_its_values_are_the_losses_of_what_it_made() -> None:
+    """Of the last picture on all layers; so runs can be compared."""
+    asked = task(spots(30, 34), model=model())
+    image, losses = use(asked)
+    terms = texture.terms(texture.compare(extractor()(image, LAYERS), wanted(spots(30, 34))), LAYERS)
+    assert losses[-1] == pytest.approx(float(texture.total(terms)), rel=1e-4)
+
+
+def test_the_network_in_training_is_the_network_at_use() -> None:
+    made, _ = training(asked=task(spots(32, 32)))
+    made.step(0)
+    stored = {key: tensor.clone() for key, tensor in made.tensors().items()}
+    trained = Model("pseudo-optimizer", settings.plain(chosen()), stored, {}, "m", "0")
+    image, _ = use(task(spots(32, 32), size=(32, 32), model=trained), seed=SEED)
+    assert torch.allclose(made.sample()[0][..., 32:], image, atol=1e-5)
+
+
+def test_shares_of_one_exemplar_alone_are_that_exemplar() -> None:
+    both, first = (spots(30, 34), spots(32, 32, seed=1) ** 2), spots(30, 34)
+    blend = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 24, 28)
+    trained = model()
+    alone = use(task(first, model=trained))[0]
+    assert torch.allclose(use(task(*both, blend=blend, model=trained))[0], alone, atol=1e-4)
+    mixed, pooled = use(task(*both, blend=blend.flip(1), model=trained))[0], use(task(*both, model=trained))[0]
+    assert not torch.allclose(mixed, alone, atol=0.01) and not torch.allclose(pooled, alone, atol=0.01)
+
+
+def test_it_goes_on_from_a_picture_of_any_size() -> None:
+    """With a network whose steps are nothing the picture stays what it was."""
+    net = net_of()
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            parameter.mul_(".last." not in name)
+    still = replace(model(), tensors=net.state_dict())
+    asked = task(size=(24, 28), model=still)
+    image = 0.1 + 0.8 * spots(24, 28)
+    assert torch.allclose(use(asked, canvas=Canvas(image))[0], image, atol=1e-5)
+    assert torch.allclose(use(replace(asked, init=image))[0], image, atol=1e-5)
+    assert use(asked, canvas=Canvas(image[..., :14]))[0].shape == image.shape
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, None),
+        ({"model": model(slopes="own")}, None),
+        ({"blend": torch.full((1, 2, 24, 28), 0.5)}, None),
+        ({"hole": torch.ones(1, 1, 24, 28, dtype=torch.bool)}, "fills no holes"),
+        ({"start": torch.zeros(1, 2, 24, 28)}, "moves no objects"),
+        ({"blend": noise(1, 2, 24, 28)}, "in the same shares everywhere only"),
+        ({"size": (8, 30), "model": model(layers=["pool4", "relu5_1"])}, "no picture below 16 pixels"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(values: dict[str, Any], words: str | None) -> None:
+    found = pseudo.refuses(task(**values), pseudo.Settings())
+    assert (found is None) if words is None else (words in (found or ""))
+
+
+@pytest.mark.parametrize("slopes", ["own", "total"])
+def test_bfloat16_makes_nearly_the_same_picture(slopes: str) -> None:
+    """Where no slope goes back through it."""
+    asked, quick = task(model=model(slopes=slopes)), pseudo.Settings(precision="bfloat16")
+    words = pseudo.refuses(asked, quick)
+    assert words is None if slopes == "own" else "precision = float32" in (words or "")
+    if words is None:
+        exact, rough = use(asked)[0], use(asked, chosen=quick)[0]
+        assert 0 < float((exact - rough).abs().mean()) < 0.02
+
+
+def test_the_costs_grow_with_the_work() -> None:
+    small, large = (pseudo.estimate(task(size=size), pseudo.Settings()) for size in ((64, 64), (512, 512)))
+    assert 0 < small.memory < large.memory and 0 < small.seconds < large.seconds
+    slim, full = (recipe.estimate(task(), case) for case in (chosen(), chosen(width=1.0, crop=224)))
+    assert 0 < slim.memory < full.memory and 0 < slim.seconds < full.seconds
