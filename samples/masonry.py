@@ -60,7 +60,14 @@ def brick(rng):
         "normal": normal_map(height),
         "roughness": to8(shrink(rough)),
         "mask": hole_mask(rng),
+        "paint": painted(owner, face),
     }
+
+
+def painted(owner, face):
+    """A layer with alpha to lay over the picture: one brick in five is painted red."""
+    alpha = to8(shrink(np.where(owner % 5 == 2, face, 0.0)))
+    return np.dstack([np.broadcast_to(np.uint8([176, 32, 40]), (*alpha.shape, 3)), alpha])
 
 
 def hole_mask(rng):

@@ -23,7 +23,8 @@ FOLDER = Path(__file__).parent.parent / "benchmarks" / "figures"
 sys.path.insert(0, str(FOLDER))
 
 everything, figure, sheet = (importlib.import_module(name) for name in ("everything", "figure", "sheet"))
-SHARED = {"figure", "sheet", "material", "everything"}
+SHARED = {"figure", "sheet", "material", "learning", "everything"}
+NEURAL = ("stages", "matching")  # figures of nothing but what looks through VGG-19
 NO_VERDICT = ("exemplar", "exemplars", "picture", "method", "result")
 
 
@@ -46,7 +47,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("name", everything.FIGURES)
 def test_every_figure_writes_a_sheet_and_a_table(name: str, tmp_path: Path) -> None:
-    done = script(name).main(["--budget", "smallest", "-o", str(tmp_path)])
+    given = ["--weights", str(random_vgg(tmp_path / "vgg19.safetensors"))] if name in NEURAL else []
+    done = script(name).main(["--budget", "smallest", "-o", str(tmp_path), *given])
     assert [path.name for path in done.files] == [f"{name}.png", f"{name}.md", f"{name}.csv"]
     with Image.open(done.files[0]) as picture:
         assert min(picture.size) > 100 and len(picture.convert("RGB").getcolors(1 << 24) or ()) > 50

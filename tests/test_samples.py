@@ -33,7 +33,7 @@ GREYS = [
     "rust_progression.png",
     "rust_roughness.png",
 ]
-OTHERS = ["grass_direction.png", "grass_direction.npy", "gravel_labels.png"]
+OTHERS = ["grass_direction.png", "grass_direction.npy", "gravel_labels.png", "brick_paint.png"]
 GRAVEL, MOSS = (150, 150, 160), (46, 139, 40)
 
 
@@ -52,11 +52,21 @@ def test_readme_lists_every_file():
     assert named == stored == {*PICTURES, *HEIGHTS, *NORMALS, *GREYS, *OTHERS}
 
 
+def test_the_paint_covers_some_whole_bricks():
+    """Nearly all of it is opaque or not there at all, and it lies on bricks, not on mortar."""
+    paint, height = read("brick_paint.png"), read("brick_height.png")
+    covered = paint[..., 3] > 127
+    assert paint.shape == (256, 256, 4)
+    assert 0.08 < covered.mean() < 0.25
+    assert ((paint[..., 3] < 16) | (paint[..., 3] > 239)).mean() > 0.9
+    assert np.median(height[covered]) > np.median(height[~covered])
+
+
 def test_total_size():
     assert sum(path.stat().st_size for path in SAMPLES.iterdir() if path.is_file()) < 3_000_000
 
 
-@pytest.mark.parametrize("name", [*PICTURES, *NORMALS, "grass_direction.png", "gravel_labels.png"])
+@pytest.mark.parametrize("name", [*PICTURES, *NORMALS, "grass_direction.png", "gravel_labels.png", "brick_paint.png"])
 def test_colour_files(name):
     pixels = read(name)
     assert pixels.shape == (256, 256, 3)

@@ -19,13 +19,9 @@ from texsynth.errors import TexsynthError
 FIGURES = (
     *("uncontrolled", "progression", "orientation", "both", "labels", "contextual", "grid", "occurrence"),
     *("stability", "patches", "multiscale", "inpainting", "barycenters", "editing"),
+    *("trained", "matching", "stages", "controlled_networks", "propagating"),
 )
-ABSENT = (
-    "pseudo optimizer against training length, stage by stage, with 4, 5 and 6 stages: not in the project yet",
-    "texture networks, arbitrarily large: not in the project yet",
-    "the four matching strategies of optimal textures, with times: not in the project yet",
-    "scores by LPIPS, Inception and ResNet features: their weights are not used by any metric here",
-)
+ABSENT = ("scores by LPIPS, Inception and ResNet features: their weights are not used by any metric here",)
 
 
 @dataclass(frozen=True)

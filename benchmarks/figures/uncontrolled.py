@@ -15,6 +15,7 @@ from figure import Outcome
 from sheet import Cell, Table
 
 from texsynth import preset
+from texsynth.methods import method
 
 OTHERS = ("barycenter", "edit")
 FIRST = ("guided-correspondence", "guided-correspondence-high", "layout+field", "correspondence+field")
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> Outcome:
     exemplars = material.stationary(options, options.budget.compared)
     if not exemplars:
         return figure.empty(options, "the folder has no stationary/")
-    known = [name for name in preset.names() if not name.startswith(OTHERS)]
+    known = [name for name in preset.names() if not name.startswith(OTHERS) and not _trained(name)]
     presets = [*(name for name in FIRST if name in known), *(name for name in known if name not in FIRST)]
     trials = [
         figure.synthesized(options, row, exemplar, name, name, names=NAMES)
@@ -38,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> Outcome:
     leads = {row: [Cell(exemplar, row)] for row, exemplar in exemplars.items()}
     note = "What each preset makes of an exemplar, how like it that is, how much is copied, and how long it took."
     return figure.write(options, made, leads, with_means(figure.table(made)), note)
+
+
+def _trained(name: str) -> bool:
+    """Does a preset use a model? Those are compared in trained.py."""
+    return any(method(stage["method"]).RECIPES for stage in preset.read(name)["stages"])
 
 
 def with_means(table: Table) -> Table:
