@@ -66,7 +66,7 @@ def test_total_size():
     assert sum(path.stat().st_size for path in SAMPLES.iterdir() if path.is_file()) < 3_000_000
 
 
-@pytest.mark.parametrize("name", [*PICTURES, *NORMALS, "grass_direction.png", "gravel_labels.png", "brick_paint.png"])
+@pytest.mark.parametrize("name", [*PICTURES, *NORMALS, "grass_direction.png", "gravel_labels.png"])
 def test_colour_files(name):
     pixels = read(name)
     assert pixels.shape == (256, 256, 3)
