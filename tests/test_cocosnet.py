@@ -1,0 +1,489 @@
+"""CoCosNet: its match, its pairs, its losses, how it is trained, and what its method makes."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from networks import tensors as vgg_tensors
+from pictures import generator, noise, spots
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth import loop, nets, settings
+from texsynth.errors import InputError, UsageError
+from texsynth.methods import cocosnet as method
+from texsynth.model import Model
+from texsynth.nets import _places, correspondence
+from texsynth.nets.correspondence import CoCosNet, Shape, Side, compared, describe, gather, translated, warped
+from texsynth.nets.init import initialise
+from texsynth.nets.match import descriptors
+from texsynth.task import Canvas, Exemplar, Guide, Stage, Task
+from texsynth.training import Training
+from texsynth.training.recipes import _cocosnet_losses as losses
+from texsynth.training.recipes import _cocosnet_step as steps
+from texsynth.training.recipes import _pseudo_pairs as pairs
+from texsynth.training.recipes import cocosnet as recipe
+from texsynth.weights import Weights
+
+SMALL = {
+    "crop": 16, "levels": 2, "width": 4, "hidden": 4, "adaptor": 4, "descriptor": 8, "discriminator_width": 4,
+    "discriminator_layers": 2, "steps": 8,
+}  # fmt: skip
+PALETTE = torch.tensor([[0.0, 0, 0], [1, 1, 1]])
+HOW = pairs.How(16, 0.5, 10, 0.2, False, False)
+
+
+def chosen(**values: Any) -> recipe.Settings:
+    out = settings.make(recipe.Settings, {**SMALL, **values}, "test")
+    assert isinstance(out, recipe.Settings)
+    return out
+
+
+def halves(h: int, w: int, at: float = 0.5) -> Tensor:
+    """Label 0 above, label 1 below a slanted line."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, h), torch.linspace(0, 1, w), indexing="ij")
+    return (y + 0.2 * x > at + 0.1).float()[None, None]
+
+
+def task(size: tuple[int, int] = (36, 40), **values: Any) -> Task:
+    """Two exemplars of two labels, whose textures differ in tone."""
+    ids = halves(36, 40), halves(40, 34)
+    images = [spots(i.shape[2], i.shape[3], seed=n) * 0.4 + i * 0.5 for n, i in enumerate(ids)]
+    exemplars = tuple(Exemplar(f"e{n}", image) for n, image in enumerate(images))
+    guide = Guide("labels", ids, halves(*size, 0.3), distance="l0", palette=PALETTE)
+    return Task(exemplars, size, guides=(guide,), **values)
+
+
+def trained(count: int = 0, **values: Any) -> tuple[Training, torch.Generator]:
+    rng = generator()
+    made = recipe.build(task(), chosen(**values), rng)
+    for number in range(count):
+        made.step(number)
+    return made, rng
+
+
+def model(**values: Any) -> Model:
+    made, _ = trained(**values)
+    tensors = {name: tensor.clone() for name, tensor in made.tensors().items()}
+    told = {"name": "labels", "distance": "l0", "palette": [[0, 0, 0], [255, 255, 255]]}
+    return Model("cocosnet", settings.plain(chosen(**values)), tensors, {"guides": [told]}, "m.safetensors", "0")
+
+
+def net_of(**values: Any) -> CoCosNet:
+    made = initialise(CoCosNet(chosen(**values), 2), generator(), 1.0).eval()
+    return made.requires_grad_(False)
+
+
+def one_hot(ids: Tensor) -> Tensor:
+    return F.one_hot(ids[0, 0].long(), 2).permute(2, 0, 1)[None].float()
+
+
+def side(h: int, w: int, seed: int = 0) -> Side:
+    return Side(noise(1, 4, h, w), noise(1, 8, h, w, seed=seed), noise(1, 2, h, w))
+
+
+# the match
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3])
+def test_an_exemplar_matched_with_itself_stays(place: float) -> None:
+    shape, one, values = Shape(place=place), side(7, 9), noise(1, 3, 7, 9, seed=3)
+    queries, keys = compared(one, one, _places.grid((7, 9), torch.device("cpu")), shape)
+    torch.testing.assert_close(gather(queries, keys, shape, generator())(values), values, atol=0.02, rtol=0)
+    torch.testing.assert_close(descriptors(queries), queries, atol=1e-4, rtol=0)
+
+
+def test_codes_of_places_tell_distance() -> None:
+    """Of length 1; the product falls with the first cells of distance, along both axes."""
+    code = _places.code(_places.grid((12, 20), torch.device("cpu")), (12, 20))[0]
+    torch.testing.assert_close(code.norm(dim=0), torch.ones(12, 20))
+    torch.testing.assert_close(code.mean(0), torch.zeros(12, 20), atol=1e-6, rtol=0)
+    for products in ((code[:, 5:6, 0:4] * code[:, 5:6, :1]).sum(0)[0], (code[:, 0:4, 5] * code[:, :1, 5]).sum(0)):
+        assert bool((products.diff() < -0.01).all())
+
+
+def test_cells_without_labels_of_their_own_keep_together() -> None:
+    """Where all descriptors are alike, without places each cell is the mean of all; with them, copied in one piece."""
+    flat, other = torch.ones(1, 8, 8, 8) * torch.arange(8.0).view(1, 8, 1, 1), side(8, 8)
+    target, exemplar = replace(other, features=flat), replace(other, features=flat)
+    values, places = noise(1, 3, 8, 8, seed=2), _places.grid((8, 8), torch.device("cpu")) // 2 + 2
+    for place in (0.0, 0.5):
+        shape = Shape(place=place)
+        out = gather(*compared(target, exemplar, places, shape), shape, generator())(values)
+        wanted = values[:, :, 2:6, 2:6].repeat_interleave(2, 2).repeat_interleave(2, 3) if place else values.mean()
+        torch.testing.assert_close(out, torch.as_tensor(wanted).expand_as(out), atol=0.05, rtol=0)
+
+
+def test_blocks_find_what_they_are_made_of() -> None:
+    """A target of pieces of the exemplar gets their places, with nothing to choose from."""
+    keys = noise(1, 8, 20, 24)
+    queries = torch.cat([keys[:, :, 3:11, 5:13], keys[:, :, 9:17, 14:22]], 3)
+    found = _places.placed(queries, keys, noise(1, 3, 20, 24), 0.0, generator(), blocks=(8,))
+    own = _places.grid((8, 8), torch.device("cpu"))
+    wanted = torch.cat([own + torch.tensor([3, 5]).view(1, 2, 1, 1), own + torch.tensor([9, 14]).view(1, 2, 1, 1)], 3)
+    assert torch.equal(found, wanted)
+
+
+def test_blocks_that_fit_alike_go_on_from_each_other() -> None:
+    """All descriptors are the same, so colours decide: what is next to a piece in the exemplar is put next to it."""
+    flat = torch.arange(8.0).view(1, 8, 1, 1)
+    colours = spots(30, 30)
+    found = _places.placed(flat.expand(1, 8, 8, 24), flat.expand(1, 8, 30, 30), colours, 0.1, generator(), blocks=(8,))
+    taken = _places._taken(colours, found)
+    steps = (taken.diff(dim=3) ** 2).mean((0, 1, 2))
+    assert float(steps[[7, 15]].mean()) < 3 * float(steps.mean())
+    assert bool((found >= 0).all()) and bool((found < 30).all())
+
+
+def test_places_that_may_not_be_used_are_not() -> None:
+    keys, usable = noise(1, 8, 12, 12), torch.zeros(1, 1, 12, 12, dtype=torch.bool)
+    usable[..., 6:] = True
+    found = _places.placed(noise(1, 8, 6, 6, seed=1), keys, noise(1, 3, 12, 12), 0.0, generator(), usable, (4, 2))
+    assert float(usable[0, 0][tuple(found[0].long())].float().mean()) > 0.9
+
+
+def test_large_grids_are_reduced_for_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_places, "DENSE", 100)
+    found = _places.placed(noise(1, 8, 13, 9), noise(1, 8, 11, 15), noise(1, 3, 11, 15), 0.1, generator())
+    assert found.shape == (1, 2, 13, 9)
+    assert bool((found >= 0).all()) and int(found[:, 0].max()) < 11 and int(found[:, 1].max()) < 15
+
+
+def test_from_coarse_to_fine_is_nearly_dense(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = Shape(place=0.5)
+    y, x = _places.grid((24, 20), torch.device("cpu"))[0] / 24
+    smooth = torch.stack([y, 1 - y, x, 1 - x, (3 * y).sin(), (3 * x).cos()])[None]
+    one = replace(side(24, 20), features=smooth)
+    queries, keys = compared(one, one, _places.grid((24, 20), torch.device("cpu")), shape)
+    values = noise(1, 3, 24, 20)
+    dense = gather(queries, keys, shape, generator())(values)
+    monkeypatch.setattr(correspondence, "DENSE", 0)
+    monkeypatch.setattr(correspondence, "COARSEST", 8)
+    torch.testing.assert_close(gather(queries, keys, shape, generator())(values), dense, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(96, 160), (30, 41), (5, 16)])
+def test_pictures_have_the_size_of_their_labels(size: tuple[int, int]) -> None:
+    net, image = net_of(), spots(36, 42)
+    warp = warped(net, one_hot(halves(*size)), image, one_hot(halves(36, 42)), generator())
+    assert warp.shape == (1, 5, *size)
+    assert translated(net, warp, one_hot(halves(*size)), generator()).shape == (1, 3, *size)
+
+
+def test_a_warp_is_made_of_whole_cells() -> None:
+    """With the places of a start it is the exemplar again; every pixel of a sharp warp is one of the exemplar's."""
+    net, image = net_of(place=0.9, temperature=1e-4), noise(1, 3, 32, 40)
+    labels, start = one_hot(halves(32, 40)), _places.grid((32, 40), torch.device("cpu"))
+    again = warped(net, labels, image, labels, generator(), start)[:, :3]
+    assert float((again - image).abs().mean()) < 0.01
+    unknown = torch.full_like(start, torch.nan)
+    free = warped(net, labels, image, labels, generator(), unknown)
+    torch.testing.assert_close(free, warped(net, labels, image, labels, generator()))
+
+
+def test_a_warp_is_cut_along_the_labels() -> None:
+    """Where a pixel's own label is another one it gets the colour that is near with its label; others stay."""
+    wanted, own = one_hot(halves(24, 24)), one_hot(F.interpolate(halves(6, 6), (24, 24), mode="nearest"))
+    colours = torch.where(own[:, 1:] > 0, 0.9, 0.1).expand(1, 3, 24, 24)
+    out = correspondence.fitted(torch.cat([colours, own], 1), wanted)
+    assert not torch.equal(own, wanted)
+    torch.testing.assert_close(out, torch.where(wanted[:, 1:] > 0, 0.9, 0.1).expand(1, 3, 24, 24))
+    one = torch.zeros_like(own).index_fill(1, torch.tensor([0]), 1.0)  # nothing near has the other label
+    torch.testing.assert_close(correspondence.fitted(torch.cat([colours, one], 1), wanted), colours)
+
+
+# pairs
+
+
+def test_disjoint_crops_do_not_meet() -> None:
+    """In every draw; and both axes and orders occur."""
+    seen = set()
+    for number in range(200):
+        first, second = pairs.disjoint((40, 33), 16, generator(number))
+        apart = [abs(a - b) >= 16 for a, b in zip(first, second, strict=True)]
+        assert any(apart)
+        assert all(0 <= at <= n - 16 for box in (first, second) for at, n in zip(box, (40, 33), strict=True))
+        seen.add((tuple(apart), first < second))
+    assert len(seen) >= 4
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_pairs_know_their_true_match(flips: bool) -> None:
+    """Cells of the exemplar at the places of a pair show what the target does, labels too; elsewhere it is unknown."""
+    smooth = F.interpolate(noise(1, 3, 5, 6), (64, 72), mode="bicubic").clamp(0, 1)
+    sample = pairs.Sample(smooth, halves(64, 72))
+    how = replace(HOW, crop=32, paired=1.0, flips=flips, turns=flips)
+    known = 0
+    for number in range(10):
+        pair = pairs.draw([sample], how, generator(number))
+        assert pair.places is not None
+        inside = ~pair.places.isnan().any(1)[0]
+        known += int(inside.sum())
+        target, exemplar = (F.avg_pool2d(x.image, 4)[0] for x in (pair.target, pair.exemplar))
+        at = pair.places[0].nan_to_num().round().long().clamp(0, 7)
+        assert float((target - exemplar[:, at[0], at[1]])[:, inside].abs().mean()) < 0.04
+        labels = F.avg_pool2d(pair.exemplar.labels, 4)[0, 0][at[0], at[1]]
+        assert float((F.avg_pool2d(pair.target.labels, 4)[0, 0] - labels)[inside].abs().mean()) < 0.15
+    assert known > 200
+
+
+def test_unpaired_crops_are_apart_or_of_another_picture() -> None:
+    samples = [pairs.Sample(torch.full((1, 3, 40, 40), n / 4), halves(40, 40)) for n in range(3)]
+    drawn = [pairs.draw(samples, replace(HOW, paired=0.0), generator(n)) for n in range(40)]
+    assert all(pair.places is None for pair in drawn)
+    tones = {(float(p.target.image.mean()), float(p.exemplar.image.mean())) for p in drawn}
+    assert len({a for a, _ in tones}) == 3 and {a == b for a, b in tones} == {True, False}
+
+
+def test_labels_stay_labels_when_bent() -> None:
+    ids = (noise(1, 1, 40, 40) * 4).long().float()
+    for number in range(10):
+        pair = pairs.draw([pairs.Sample(noise(1, 3, 40, 40), ids)], replace(HOW, turns=True), generator(number))
+        assert set(pair.exemplar.labels.unique().tolist()) <= {0.0, 1.0, 2.0, 3.0}
+        assert pair.exemplar.image.shape == (1, 3, 16, 16)
+
+
+# losses
+
+
+def contextual(made: Tensor, exemplar: Tensor) -> float:
+    return float(losses.contextual({"x": made}, {"x": exemplar}, 1, 4096, generator()))
+
+
+def test_the_contextual_loss_asks_what_is_there_and_not_where() -> None:
+    """Each output position wants one of the exemplar's, not the other way round: parts of an exemplar are enough."""
+    image = noise(1, 6, 8, 8) - 0.5
+    order = torch.randperm(64, generator=generator())
+    moved = image.flatten(2)[:, :, order].view_as(image)
+    other = noise(1, 6, 8, 8, seed=1) - 0.5
+    assert contextual(image, image) < 1e-3
+    assert contextual(moved, other) == pytest.approx(contextual(image, other), rel=1e-4)
+    assert contextual(image[:, :, :4, :2], image) < 1e-3
+    picture = spots(16, 16)
+    picture = picture - picture.mean((2, 3), keepdim=True)
+    shift = torch.tensor([1.0, -1, 0]).view(1, 3, 1, 1)
+    values = [contextual(picture + share * shift, picture) for share in (0, 0.02, 0.6)]
+    assert values[0] < values[1] < values[2]
+
+
+def test_warped_masks_count_labels_that_both_have() -> None:
+    wanted, known = one_hot(halves(8, 8)), one_hot(halves(8, 8))
+    assert float(losses.mask_warp(wanted, wanted, known)) == 0
+    wrong = losses.mask_warp(wanted.flip(1) * 0.9 + wanted * 0.1, wanted, known)
+    assert float(wrong) == pytest.approx(2.302585, rel=1e-4)
+    first = one_hot(torch.zeros(1, 1, 8, 8))
+    some = losses.mask_warp(first, wanted, first)  # what asks for the second label cannot be had
+    assert float(some) == 0
+    none = losses.mask_warp(first.clone().requires_grad_(), first.flip(1), first)
+    none.backward()
+    assert float(none.detach()) == 0
+
+
+def test_copies_show() -> None:
+    image = noise(1, 3, 12, 12)
+    assert losses.copied(image, image) == pytest.approx(1)
+    assert abs(losses.copied(noise(1, 3, 12, 12, seed=1), image)) < 0.3
+
+
+# training
+
+
+def test_every_parameter_counts() -> None:
+    """Both networks' get a gradient after one step of a true and of a disjoint pair."""
+    made, _ = trained(batch=4, paired=0.5, self_warp=1.0, perceptual=1.0)
+    told = made.step(0)
+    assert all(told[name] != 0 for name in (*steps.TERMS, "discriminator", "warp_copy", "image_copy", "truth_copy"))
+    for module in made.modules.values():
+        for name, parameter in module.named_parameters():
+            assert parameter.grad is not None and bool(parameter.grad.any()), name
+
+
+def test_training_finds_the_labels() -> None:
+    """The warp comes to take each label from where the exemplar has it."""
+    made, _ = trained(place=0.0, steps=100, adversarial=0.0, matching=0.0, contextual=0.0, truth=0.0)
+    net = made.modules["net"]
+    assert isinstance(net, CoCosNet)
+    samples = [pairs.Sample(e.image, g) for e, g in zip(task().exemplars, task().guides[0].sources, strict=True)]
+    scenes = [steps.scene(pairs.draw(samples, HOW, generator(n)), 2, False, generator()) for n in range(12)]
+
+    def lost() -> float:
+        found = [steps.made(net, scene, generator()).labels for scene in scenes]
+        cells = [[F.avg_pool2d(x, 4) for x in (scene.target, scene.exemplar)] for scene in scenes]
+        return sum(float(losses.mask_warp(f.detach(), *c)) for f, c in zip(found, cells, strict=True))
+
+    before = lost()
+    for number in range(30):
+        made.step(number)
+    assert lost() < 0.5 * before
+
+
+@pytest.mark.parametrize("values", [{}, {"batch": 2, "noise": 1, "carry": False, "masked": 1, "masks": False}])
+def test_a_resumed_run_is_the_uninterrupted_one(values: dict[str, Any]) -> None:
+    """Modules, optimisers and chance are all there is; looking at samples and torch's own chance change nothing."""
+    whole, rng = trained(2, **values)
+    kept = copy.deepcopy(
+        {name: part.state_dict() for name, part in (*whole.modules.items(), *whole.optimisers.items())}
+    )
+    state = rng.get_state()
+    whole.step(2)
+    torch.manual_seed(5)
+    again, other = trained(**values)
+    for name, part in (*again.modules.items(), *again.optimisers.items()):
+        part.load_state_dict(kept[name])
+    again.sample(), again.measure(), again.tensors()
+    other.set_state(state)
+    again.step(2)
+    ends = [made.modules["net"].state_dict() for made in (whole, again)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_rates_fall_in_the_second_half() -> None:
+    assert [recipe.decay(chosen(steps=100), n) for n in (0, 50, 75)] == [1, 1, 0.5]
+    made, _ = trained(7)
+    assert made.optimisers["generator"].param_groups[0]["lr"] == pytest.approx(1e-3 * 0.5)
+
+
+def test_losses_may_look_through_vgg() -> None:
+    layers = ["relu1_1", "relu2_1"]
+    weights = {"vgg19": Weights("w", "0", vgg_tensors(layers), (0.5, 0.5, 0.5), (1.0, 1.0, 1.0))}
+    words = chosen(features="vgg19", layers=layers, context_layers=layers, context_patch=1)
+    assert recipe.needs(words) == {"vgg19": tuple(layers)}
+    told = recipe.build(replace(task(), weights=weights), words, generator()).step(0)
+    assert told["contextual"] > 0
+
+
+def test_samples_show_the_way_to_the_picture() -> None:
+    made, _ = trained()
+    exemplar, labels, warp, image = made.sample()
+    assert exemplar.shape == labels.shape == warp.shape == image.shape == (1, 3, 36, 40)
+    assert torch.equal(labels[:, :1], halves(36, 40).flip(3))
+    assert made.measure() > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"crop": 24}, "40x36 in training, has no room for two crops of 24 pixels; --set crop=20 fits")],
+)
+def test_too_small_an_exemplar_is_an_error(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        trained(**values)
+
+
+def test_parts_that_may_not_be_used_are_an_error() -> None:
+    asked = task()
+    valid = torch.ones(1, 1, 36, 40, dtype=torch.bool)
+    valid[..., :4] = False
+    holed = replace(asked, exemplars=(replace(asked.exemplars[0], valid=valid), asked.exemplars[1]))
+    with pytest.raises(InputError, match="e0 has parts that may not be used"):
+        recipe.build(holed, chosen(), generator())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"window": 2}, "window = 2.*try 3"),
+        ({"layers": ["relu1_1"]}, "windows have no layer 'relu1_1'; known are full"),
+    ],
+)
+def test_settings_that_contradict_are_errors(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        chosen(**values)
+
+
+def test_estimates_grow_with_what_is_asked() -> None:
+    small, large = (recipe.estimate(task(), chosen(crop=crop)) for crop in (16, 128))
+    assert small.memory < large.memory and small.seconds < large.seconds
+
+
+# use
+
+
+def made_by(asked: Task, seed: int = 0) -> Canvas:
+    out = loop.synthesize(
+        asked, (Stage("cocosnet", method.Settings()),), generator(seed), lambda _: None, lambda _: None
+    )
+    assert out.canvas is not None
+    return out.canvas
+
+
+def single(size: tuple[int, int] = (36, 40), **values: Any) -> Task:
+    asked = task(size, **values)
+    return replace(
+        asked, exemplars=asked.exemplars[:1], guides=(replace(asked.guides[0], sources=asked.guides[0].sources[:1]),)
+    )
+
+
+@pytest.mark.parametrize("tile", [(False, False), (True, True)])
+def test_it_makes_pictures_and_shows_the_warp(tile: tuple[bool, bool]) -> None:
+    asked = single((24, 48), tile=tile, model=model())
+    assert method.refuses(asked, method.Settings()) is None
+    canvas = made_by(asked)
+    for picture in (canvas.image, canvas.shown["warp"]):
+        assert picture.shape == (1, 3, 24, 48)
+        assert picture.isfinite().all() and float(picture.min()) >= 0 and float(picture.max()) <= 1
+    assert not torch.equal(canvas.image, canvas.shown["warp"])
+    assert torch.equal(canvas.image, made_by(asked).image)
+
+
+def test_labels_are_known_by_their_colours() -> None:
+    """Ids in another order are the same labels."""
+    asked = single(model=model())
+    guide = asked.guides[0]
+    swapped = replace(guide, sources=(1 - guide.sources[0],), target=1 - guide.target, palette=PALETTE.flip(0))
+    assert torch.equal(made_by(asked).image, made_by(replace(asked, guides=(swapped,))).image)
+
+
+def test_an_edit_of_nothing_is_the_picture() -> None:
+    """Where each pixel starts from its own place, and labels are the same, the warp is the exemplar."""
+    asked = single(model=model(place=0.9, temperature=1e-3))
+    start = _places.grid(asked.size, torch.device("cpu"))
+    guide = replace(asked.guides[0], target=asked.guides[0].sources[0])
+    warp = made_by(replace(asked, start=start, guides=(guide,))).shown["warp"]
+    assert float((warp - asked.exemplars[0].image).abs().mean()) < 0.01
+
+
+def test_nothing_is_taken_from_where_it_may_not() -> None:
+    asked = single(model=model())
+    image, valid = asked.exemplars[0].image * 0.5, torch.ones(1, 1, 36, 40, dtype=torch.bool)
+    image[..., 24:], valid[..., 24:] = 1, False
+    warp = made_by(replace(asked, exemplars=(Exemplar("a", image, valid),))).shown["warp"]
+    assert float((warp > 0.6).float().mean()) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"guides": ()}, "follows labels only"),
+        ({"init": spots(36, 40)}, "starts from its exemplar"),
+        ({"blend": torch.ones(1, 1, 36, 40)}, "blends no exemplars"),
+        ({"exemplars": task().exemplars}, "the look of one exemplar"),
+        ({"tile": (True, False), "size": (38, 40)}, "multiples of 4 pixels.*--size 40x40"),
+    ],
+)
+def test_what_it_cannot_do_it_refuses(change: dict[str, Any], words: str) -> None:
+    why = method.refuses(replace(single(model=model()), **change), method.Settings())
+    assert why is not None
+    with pytest.raises(AssertionError, match=words):
+        raise AssertionError(why)
+
+
+def test_labels_that_the_model_does_not_know_are_refused() -> None:
+    asked = single(model=model())
+    red = replace(asked.guides[0], palette=torch.tensor([[0.0, 0, 0], [1, 0, 0]]))
+    assert "#ff0000" in str(method.refuses(replace(asked, guides=(red,)), method.Settings()))
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_a_picture_can_be_described(labelled: bool) -> None:
+    """One unit descriptor a cell, of what the matcher compares."""
+    image, ids, known = spots(30, 42), halves(30, 42), model()
+    found = describe(known, image, ids if labelled else None, torch.device("cpu"))
+    assert found.shape == (1, 8 * 9, 8, 11)
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(1, 8, 11), atol=1e-3, rtol=0)
+    net = nets.loaded(CoCosNet(nets.shaped(Shape, known), 2), known, torch.device("cpu"))
+    seen = one_hot(ids) if labelled else torch.zeros(1, 2, 30, 42)
+    torch.testing.assert_close(found, descriptors(net.matcher.exemplar(image, seen).features, 3))
