@@ -171,11 +171,15 @@ def filled(net: TextureNet, rng: torch.Generator) -> TextureNet:
 
 @torch.no_grad()
 def settled(net: TextureNet, key: int, side: int) -> TextureNet:
-    """A copy for use, whose batch norms no longer change: they have the mean statistics of a few samples.
+    """A copy for use, whose batch norms no longer change: they have the mean statistics of a few samples, unless the
+    network is in use already (`eval`).
 
     side: of these; the side of those that it was trained on, whose spread is what the weights expect.
     """
-    made = copy.deepcopy(net).train()
+    made = copy.deepcopy(net)
+    if not net.training:
+        return made
+    made.train()
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()

@@ -66,6 +66,14 @@ class Settings(training.Settings, Shape):
         default=300, metadata={"help": "steps from one decay to the next", "min": 1, "max": 10_000_000}
     )
     constant: int = setting(default=0, metadata={"help": "steps before any decay", "min": 0, "max": 10_000_000})
+    settle: float = setting(
+        default=0.3,
+        metadata={
+            "help": "share of the steps, at the end, with the statistics of norms as in use",
+            "min": 0.0,
+            "max": 1.0,
+        },
+    )
     side: int = setting(
         default=256, metadata={"help": "exemplars are reduced to this shorter side; 0: never", "min": 0, "max": 8192}
     )
@@ -94,8 +102,12 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
     net = filled(TextureNet(settings), rng).to(task.device)
     optimiser = torch.optim.Adam(net.parameters(), lr=settings.rate)
 
+    frozen = settings.steps - round(settings.settle * settings.steps)  # the step from which norms no longer change
+
     def step(number: int) -> dict[str, float]:
-        net.train()
+        if number == frozen:
+            net.load_state_dict(settled(net.train(), SEED, crop).state_dict())
+        net.train(number < frozen)
         optimiser.param_groups[0]["lr"] = rate(settings, number)
         optimiser.zero_grad()
         sums = [0.0] * len(shares)
