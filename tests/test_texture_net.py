@@ -199,11 +199,14 @@ def test_a_loss_hands_out_what_it_changes() -> None:
 
 
 def test_rates_follow_the_step() -> None:
-    words = chosen(rate=0.1, decay=0.5, every=10, constant=20)
-    assert [recipe.rate(words, n) for n in (0, 29, 30, 40)] == [0.1, 0.1, 0.05, 0.025]
-    made, _ = training(rate=0.1, decay=0.5, every=1)
+    """And the length of the run: one that is cut short falls as far."""
+    for steps in (40, 400):
+        words = chosen(rate=0.1, decay=0.25, constant=0.5, steps=steps)
+        found = [recipe.rate(words, n * steps // 4) for n in range(5)]
+        assert found == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.025])
+    made, _ = training(rate=0.1, decay=0.25, steps=4)
     made.step(2)
-    assert made.optimisers["adam"].param_groups[0]["lr"] == 0.025
+    assert made.optimisers["adam"].param_groups[0]["lr"] == pytest.approx(0.05)
 
 
 def test_samples_have_the_size_of_the_reduced_exemplar() -> None:

@@ -5,7 +5,8 @@ fall: Gram matrices (Ulyanov), the semi-dual of patch transport, whose potential
 guided correspondence (Zhou et al. 2023). The exemplar is only ever seen through the objectives.
 
 Differs from the paper in: objectives are scaled once, by the size of their gradients at noise, and not at every step;
-samples of a step are normalised one by one; the model keeps the mean statistics of such samples.
+samples of a step are normalised one by one; the model keeps the mean statistics of such samples, and the last steps are
+taken with these.
 """
 
 from __future__ import annotations
@@ -61,15 +62,17 @@ class Settings(training.Settings, Shape):
     )
     batch: int = setting(default=1, metadata={"help": "samples of a step", "min": 1, "max": 256})
     rate: float = setting(default=0.01, metadata={"help": "learning rate of Adam", "min": 1e-6, "max": 1.0})
-    decay: float = setting(default=1.0, metadata={"help": "factor of the rate every so often", "min": 0.01, "max": 1.0})
-    every: int = setting(
-        default=300, metadata={"help": "steps from one decay to the next", "min": 1, "max": 10_000_000}
+    constant: float = setting(
+        default=0.0, metadata={"help": "share of the steps before the rate falls", "min": 0.0, "max": 1.0}
     )
-    constant: int = setting(default=0, metadata={"help": "steps before any decay", "min": 0, "max": 10_000_000})
+    decay: float = setting(
+        default=1.0,
+        metadata={"help": "factor of the rate at the last step, to which it falls", "min": 1e-4, "max": 1.0},
+    )
     settle: float = setting(
         default=0.3,
         metadata={
-            "help": "share of the steps, at the end, with the statistics of norms as in use",
+            "help": "share of the steps, the last, with norms as in use",
             "min": 0.0,
             "max": 1.0,
         },
@@ -135,8 +138,8 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
 
 def rate(settings: Settings, number: int) -> float:
     """The learning rate of a step."""
-    decays = max(0, number - settings.constant) // settings.every
-    return settings.rate * settings.decay**decays
+    share = max(0.0, number / settings.steps - settings.constant) / max(1 - settings.constant, 1e-9)
+    return float(settings.rate * settings.decay**share)
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
