@@ -32,7 +32,7 @@ from texsynth.verbs.train import CHECKPOINT
 STEPS = {"smallest": 3, "quick": 150}  # else the preset's own
 CHECKS = {"smallest": 1, "quick": 2}
 SMALL: Mapping[str, Mapping[str, Any]] = {  # what makes a step of the smallest budget quick
-    "texture-net": {"crop": 32, "levels": 3},
+    "texture-net": {"crop": 32, "levels": 3, "metric": "sliced"},  # the preset's wants larger exemplars
     "pseudo-optimizer": {"crop": 32, "width": 0.05},
     "optimal-textures": {"crop": 32, "layers": ["relu1_1"]},
     "spade": {"crop": 16, "width": 2, "levels": 2, "discriminator_width": 2, "discriminator_layers": 2},

@@ -35,8 +35,8 @@ class Settings:
     metric: str = setting(
         default="sliced",
         metadata={
-            "help": "by which the best network is kept; all but sliced look through VGG-19",
-            "choices": ("sliced", "gram_distance", "quality_po"),
+            "help": "by which the best network is kept; the last two look through VGG-19",
+            "choices": ("sliced", "transport", "gram_distance", "quality_po"),
         },
     )
 

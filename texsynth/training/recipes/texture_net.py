@@ -67,7 +67,7 @@ class Settings(training.Settings, Shape):
     )
     decay: float = setting(
         default=1.0,
-        metadata={"help": "factor of the rate at the last step, to which it falls", "min": 1e-4, "max": 1.0},
+        metadata={"help": "factor of the rate at the last step", "min": 1e-4, "max": 1.0},
     )
     settle: float = setting(
         default=0.3,
