@@ -1,0 +1,297 @@
+"""Recipe of masked spatial-channel attention (Zheng et al. 2020, MSCA): crops are rebuilt in the style of other crops.
+
+Two crops of an exemplar that share no pixel are rebuilt from their own labels and the other's picture and labels. At
+first an auxiliary decoder learns features of the true crop from what is aligned, so that the attention knows where to
+look before there is a generator; it is thrown away. At last larger crops are reduced, and wholes rebuild themselves.
+Losses are SPADE's (Park et al. 2019): hinge, discriminator features, and what a network or windows see.
+
+Differs from the paper in: by default no VGG-19 is looked at. The decoder learns colours and their contrast, and the
+perceptual loss compares reduced pixels one by one, and patches of each label as distributions (sliced transport), which
+is what labels can tell of a texture. Of several drawn pairs the one with most labels in common is taken, and in half of
+them each label gets other colours by chance: with few exemplars labels alone would tell all, and nobody would look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as setting
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth import training
+from texsynth.features import vgg19
+from texsynth.nets import patchgan
+from texsynth.nets.init import initialise
+from texsynth.nets.msca import Helper, Net, Shape, noises
+from texsynth.task import Estimate, Task
+from texsynth.training import SEED, Training
+from texsynth.training.recipes import _pairs as pairs
+from texsynth.training.recipes import _rebuilt as rebuilt
+from texsynth.training.recipes._pairs import Pair, Source
+
+METHOD = "msca"
+GUIDES: tuple[str, ...] = ("labels",)
+LEAST = 16  # side of the crops
+BETAS = (0.0, 0.9)
+WEIGHTED = ("adversarial", "matching", "perceptual", "texture")
+GAIN = 1.0  # of first values: attention that begins near even would need most of a short run to find regions
+SHOWN, SIDE = 4, 256  # exemplars that are sampled and measured, and the most pixels of their sides
+Optimisers = Mapping[str, torch.optim.Optimizer]
+
+
+@dataclass(frozen=True)
+class Settings(training.Settings, Shape, patchgan.Shape):
+    """Defaults: a quarter of an hour on two cores, without weights."""
+
+    steps: int = setting(default=2500, metadata={"help": "updates of the network", "min": 1, "max": 10_000_000})
+    crop: int = setting(default=96, metadata={"help": "side of the crops", "min": LEAST, "max": 1024})
+    batch: int = setting(default=1, metadata={"help": "pairs a step, each rebuilt both ways", "min": 1, "max": 256})
+    draws: int = setting(
+        default=4, metadata={"help": "pairs drawn for one, that with most labels in common", "min": 1, "max": 64}
+    )
+    pretraining: float = setting(
+        default=0.4, metadata={"help": "share of the steps with the auxiliary decoder", "min": 0.0, "max": 1.0}
+    )
+    second: float = setting(
+        default=0.2, metadata={"help": "share of the steps, the last ones, with larger crops", "min": 0.0, "max": 1.0}
+    )
+    larger: float = setting(default=1.5, metadata={"help": "how much larger these are", "min": 1.0, "max": 8.0})
+    whole: float = setting(
+        default=0.2,
+        metadata={"help": "share of these steps in which wholes rebuild themselves", "min": 0.0, "max": 1.0},
+    )
+    flips: bool = setting(default=False, metadata={"help": "mirror half of the pairs"})
+    turns: bool = setting(default=False, metadata={"help": "turn pairs by right angles"})
+    recolour: float = setting(
+        default=0.5,
+        metadata={"help": "share of the pairs in which each label gets other colours", "min": 0.0, "max": 1.0},
+    )
+    rate: float = setting(
+        default=1e-3, metadata={"help": "learning rate of Adam for the network", "min": 1e-7, "max": 1.0}
+    )
+    critic_rate: float = setting(default=4e-4, metadata={"help": "and for the discriminators", "min": 1e-7, "max": 1.0})
+    decay: float = setting(
+        default=0.5, metadata={"help": "share of the steps over which rates fall to 0", "min": 0.0, "max": 1.0}
+    )
+    adversarial: float = setting(default=1.0, metadata={"help": "weight of the hinge loss", "min": 0.0, "max": 1e6})
+    matching: float = setting(
+        default=10.0, metadata={"help": "weight of discriminator features", "min": 0.0, "max": 1e6}
+    )
+    perceptual: float = setting(
+        default=10.0, metadata={"help": "weight of what is compared place by place", "min": 0.0, "max": 1e6}
+    )
+    texture: float = setting(
+        default=10.0, metadata={"help": "weight of the patches of each label", "min": 0.0, "max": 1e6}
+    )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that a step needs. labels: how many there are. see: VGG-19, for presets that look through it. unit: the
+    variance of the exemplars' colours."""
+
+    settings: Settings
+    sources: Sequence[Source]
+    labels: int
+    net: Net
+    helper: Helper
+    critic: patchgan.PatchGAN
+    see: rebuilt.Seer | None
+    unit: float
+    rng: torch.Generator
+
+    def one_hot(self, ids: Tensor) -> Tensor:
+        """(n, 1, h, w) -> (n, L, h, w)."""
+        return F.one_hot(ids[:, 0].long(), self.labels).movedim(3, 1).float()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Pictures to rebuild (n, 3, s, s), ids of their labels (n, 1, s, s), and for each its exemplar, the same of it."""
+
+    image: Tensor
+    labels: Tensor
+    exemplar: Tensor
+    exemplar_labels: Tensor
+    valid: Tensor
+
+
+def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """With image features of VGG-19, what these and the perceptual loss look at; and the metric's."""
+    return training.needs(settings, {"vgg19": tuple(rebuilt.PERCEPTUAL)} if settings.image == "vgg19" else {})
+
+
+def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
+    """A training on all exemplars, each a source of pairs; raises InputError for exemplars too small."""
+    palette = task.guides[0].palette
+    assert palette is not None
+    parts = _parts(task, settings, len(palette), rng)
+    modules = {"net": parts.net, "helper": parts.helper, "critic": parts.critic}
+    optimisers = {
+        "adam": torch.optim.Adam([*parts.net.parameters(), *parts.helper.parameters()], settings.rate, BETAS),
+        "critic_adam": torch.optim.Adam(parts.critic.parameters(), settings.critic_rate, BETAS),
+    }
+
+    def step(number: int) -> Mapping[str, float]:
+        for optimiser, rate in zip(optimisers.values(), (settings.rate, settings.critic_rate), strict=True):
+            optimiser.param_groups[0]["lr"] = rate * falling(settings, number)
+        parts.net.train()
+        lesson = _lesson(parts, number)
+        early = number < round(settings.steps * settings.pretraining)
+        return _pretrain(parts, optimisers, lesson) if early else _train(parts, optimisers, lesson)
+
+    def measure() -> float:
+        scores = [training.score(settings, task, true, made) for true, _, made in _shown(parts)]
+        return sum(scores) / len(scores)
+
+    def sample() -> Sequence[Tensor]:
+        colours = palette.to(task.device)
+        return [
+            torch.cat([true, colours[ids[0, 0].long()].movedim(2, 0)[None], made], 3).cpu()
+            for true, ids, made in _shown(parts)
+        ]
+
+    return Training(modules, optimisers, step, sample, measure, parts.net.state_dict)
+
+
+def falling(settings: Settings, number: int) -> float:
+    """The factor of the rates at a step: 1, and over the last steps in a line to 0."""
+    return min(1.0, (1 - number / settings.steps) / settings.decay) if settings.decay else 1.0
+
+
+def estimate(task: Task, settings: Settings) -> Estimate:
+    """Fitted to runs at crops of 64 to 128 pixels, widths of 8 to 32, and pairs of 1 and 2."""
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in Net(settings, 8).parameters())
+    pixels, largest = settings.batch * settings.crop**2, max(e.size[0] * e.size[1] for e in task.exemplars)
+    network = settings.image == "vgg19"
+    shown = min(largest, SIDE**2)
+    memory = 430e6 + 16 * parameters + max(1600 * settings.width * pixels, (1800 + 80 * settings.width) * shown)
+    each = 0.07 + pixels * (1.1e-5 + 1.9e-6 * settings.width + (2.6e-5 if network else 0))
+    seconds = settings.steps * (1 - 0.85 * settings.pretraining) * each
+    seconds += settings.checks * 2 * min(SHOWN, len(task.exemplars)) * (0.3 + 5e-7 * settings.width * shown)
+    return Estimate(int(memory + (100e6 + 900 * largest if network else 0)), seconds)
+
+
+def _parts(task: Task, settings: Settings, labels: int, rng: torch.Generator) -> Parts:
+    sources = [
+        Source(
+            e.name,
+            e.image.to(task.device),
+            ids.to(task.device),
+            (torch.ones_like(ids) if e.valid is None else e.valid.float()).to(task.device),
+        )
+        for e, ids in zip(task.exemplars, task.guides[0].sources, strict=True)
+    ]
+    pairs.check(sources, settings.crop)
+    see = None
+    if settings.image == "vgg19":
+        extract = vgg19.build(vgg19.Settings(), (False, False), task.weights["vgg19"])
+        see = rebuilt.seer(extract, [source.image for source in sources])
+    counts = [goal.shape[1] for goal in rebuilt.goals(sources[0].image[:, :, :LEAST, :LEAST], settings, see)]
+    net, helper = Net(settings, labels), Helper(settings, counts)
+    critic = patchgan.PatchGAN(settings, labels)
+    for module in (net, helper, critic):
+        initialise(module, rng, GAIN).to(task.device)
+    if see is not None:
+        net.units.copy_(torch.tensor([see.units[layer] for layer in settings.layers]))
+    unit = max(1e-4, *(float(source.image.var((2, 3)).mean()) for source in sources))
+    return Parts(settings, sources, labels, net, helper, critic, see, unit, rng)
+
+
+def _lesson(parts: Parts, number: int) -> Lesson:
+    """The pairs of a step, rebuilt both ways."""
+    drawn = [_pair(parts, number) for _ in range(parts.settings.batch)]
+    own = [(pair.image, pair.labels) for pair, _ in drawn]
+    theirs = [(x if whole else x.flip(0) for x in (pair.image, pair.labels, pair.valid)) for pair, whole in drawn]
+    return Lesson(*(torch.cat(x) for x in (*zip(*own, strict=True), *zip(*theirs, strict=True))))
+
+
+def _pair(parts: Parts, number: int) -> tuple[Pair, bool]:
+    """Two crops; and does each rebuild itself, in place of the other?"""
+    settings, rng = parts.settings, parts.rng
+    source = parts.sources[int(torch.randint(len(parts.sources), (), generator=rng))]
+    size = source.image.shape[2], source.image.shape[3]
+    late = number >= round(settings.steps * (1 - settings.second))
+    whole = late and float(torch.rand((), generator=rng)) < settings.whole
+    side = settings.crop
+    if late:
+        side = min(size) if whole else min(*size, round(side * settings.larger))
+    place = pairs.anywhere if late else pairs.separate
+    found = [pairs.cut(source, place(size, side, rng), side, settings.crop) for _ in range(settings.draws)]
+    pair = pairs.moved(pairs.best(found), settings.flips, settings.turns, rng)
+    if float(torch.rand((), generator=rng)) < settings.recolour:
+        pair = pairs.recoloured(pair, rng)
+    return pair, whole
+
+
+def _aligned(parts: Parts, lesson: Lesson) -> tuple[list[Tensor], list[Tensor]]:
+    """What every picture takes from its exemplar, and its label features."""
+    valid = None if bool(lesson.valid.all()) else lesson.valid.clamp_min(1e-6)  # a crop may have nothing valid
+    extract = None if parts.see is None else parts.see.extract
+    style = parts.net.style(lesson.exemplar, parts.one_hot(lesson.exemplar_labels), extract, valid)
+    known = parts.net.known(parts.one_hot(lesson.labels))
+    return parts.net.aligned([style], known, lesson.image.new_ones(1, 1, 1, 1)), known
+
+
+def _pretrain(parts: Parts, optimisers: Optimisers, lesson: Lesson) -> Mapping[str, float]:
+    """The attention learns what the auxiliary decoder can tell of the true pictures."""
+    guesses = parts.helper(*_aligned(parts, lesson))
+    goals = [rebuilt.goals(image, parts.settings, parts.see) for image in lesson.image.split(1)]
+    together = [torch.cat(scale) for scale in zip(*goals, strict=True)]
+    loss = torch.stack([F.l1_loss(*pair) for pair in zip(guesses, together, strict=True)]).mean()
+    _descend(optimisers["adam"], loss)
+    return {"pretraining": float(loss.detach())}
+
+
+def _train(parts: Parts, optimisers: Optimisers, lesson: Lesson) -> Mapping[str, float]:
+    """The critics learn to tell rebuilt pictures from true ones, and then the network learns to please them."""
+    settings, condition = parts.settings, parts.one_hot(lesson.labels)
+    size = lesson.image.shape[2], lesson.image.shape[3]
+    noise = noises(settings, size, len(lesson.image), parts.rng, lesson.image.device)
+    made = parts.net.make(*_aligned(parts, lesson), noise)[:, :, : size[0], : size[1]]
+    parts.critic.train()
+    real, fake = parts.critic.pair((condition, condition), (lesson.image, made.detach()))
+    told = patchgan.hinge_discriminator(real, fake)
+    _descend(optimisers["critic_adam"], told)
+    real, fake = parts.critic.pair((condition, condition), (lesson.image, made))
+    losses = {
+        "adversarial": patchgan.hinge_generator(fake),
+        "matching": patchgan.feature_matching(real, fake),
+        "perceptual": rebuilt.perceptual(made, lesson.image, parts.see),
+    }
+    if settings.texture:
+        losses["texture"] = rebuilt.texture(made, lesson.image, lesson.labels, parts.unit, parts.rng)
+    _descend(optimisers["adam"], torch.stack([getattr(settings, k) * v for k, v in losses.items()]).sum())
+    return {"critic": float(told.detach())} | {name: float(value.detach()) for name, value in losses.items()}
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+@torch.no_grad()
+def _shown(parts: Parts) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Of the first exemplars, or of their middles: the picture, its labels, and what the network makes for these in the
+    picture's style, always of the same noise. It knows nothing of places, so that labels are all there is to copy."""
+    was = parts.net.training
+    parts.net.eval()
+    shown = []
+    for source in parts.sources[:SHOWN]:
+        image, labels, valid = pairs.middle(source, SIDE)
+        extract = None if parts.see is None else parts.see.extract
+        counts = None if bool(valid.all()) or not bool(valid.any()) else valid
+        style = parts.net.style(image, parts.one_hot(labels), extract, counts)
+        known = parts.net.known(parts.one_hot(labels))
+        size = image.shape[2], image.shape[3]
+        noise = noises(parts.settings, size, 1, torch.Generator().manual_seed(SEED), image.device)
+        features = parts.net.aligned([style], known, image.new_ones(1, 1, 1, 1))
+        made = parts.net.make(features, known, noise)[:, :, : size[0], : size[1]]
+        shown.append((image, labels, made))
+    parts.net.train(was)
+    return shown
