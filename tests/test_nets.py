@@ -48,7 +48,7 @@ def count(net: nn.Module) -> int:
 )
 def test_the_published_generator_has_as_many_parameters(width: int, hidden: int, millions: float) -> None:
     with torch.device("meta"):
-        found = count(Generator(shape(width=width, hidden=hidden, levels=5), 3))
+        found = count(Generator(shape(width=width, widest=16, hidden=hidden, levels=5), 3))
     assert found / 1e6 == pytest.approx(millions, rel=0.005)
 
 

@@ -28,7 +28,7 @@ from texsynth.nets.spade import Generator
 from texsynth.nets.texture_net import Window
 from texsynth.task import Exemplar, Guide, Task
 from texsynth.training import Training
-from texsynth.training.recipes import _spread, _steered, _targets
+from texsynth.training.recipes import _steered, _targets
 from texsynth.training.recipes import spade as recipe
 from texsynth.training.recipes._targets import How
 
@@ -217,26 +217,6 @@ def test_perturbed_maps_are_like_crops_of_them() -> None:
 # What is compared
 
 
-def test_patches_of_a_picture_spread_as_its_own() -> None:
-    """And not as those of another one, nor when regions are exchanged."""
-    image, ids = spots(40, 44) * torch.tensor([0.2] * 22 + [1.0] * 22), torch.tensor([0.0] * 22 + [1.0] * 22)
-    ids = ids.expand(1, 1, 40, 44)
-    own = [_spread.bank(image, None, ids, generator())]
-    same = float(_spread.spread(image, ids, own, generator()))
-    other = float(_spread.spread(1 - image, ids, own, generator()))
-    swapped = float(_spread.spread(image, 1 - ids, own, generator()))
-    absent = float(_spread.spread(image, ids * 5, own, generator()))  # a region that no exemplar has
-    assert absent == pytest.approx(same, rel=0.2)
-    assert 10 * same < min(0.5, other, swapped)
-
-
-def test_what_must_not_be_used_is_in_no_bank() -> None:
-    image, valid = torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32, dtype=torch.bool)
-    image[..., 16:], valid[..., :16] = 1.0, True
-    made = _spread.bank(image, valid, torch.zeros(1, 1, 32, 32), generator())
-    assert all(not patches.any() for layer in made.layers.values() for patches in layer.values())
-
-
 @pytest.mark.parametrize("flips", [False, True])
 def test_exemplars_are_turned_where_directions_are_asked_for(flips: bool) -> None:
     """What is compared with covers all directions, a quarter of a half turn apart; other maps need one copy."""
@@ -316,10 +296,12 @@ def test_a_resumed_run_is_the_uninterrupted_one(normalisation: str) -> None:
     for number in range(2):
         whole.step(number)
     kept: list[Any] = [copy.deepcopy(part.state_dict()) for part in _parts(whole)]
-    state = rng.get_state()
+    state, memory = rng.get_state(), copy.deepcopy(whole.memory)
     again, other = training(**words)
     for part, known in zip(_parts(again), kept, strict=True):
         part.load_state_dict(known)
+    for name, held in memory.items():
+        again.memory[name].copy_(held)
     other.set_state(state)
     assert whole.step(2) == again.step(2)
     ends = whole.modules["net"].state_dict(), again.modules["net"].state_dict()

@@ -69,3 +69,12 @@ class Conv(nn.Module):
             for _ in range(ROUNDS):
                 u = F.normalize(flat @ (flat.T @ u), dim=0)
             self.u.copy_(u)
+
+
+def doubled(x: Tensor, tile: Tile = OFF) -> Tensor:
+    """A map (n, C, h, w) at twice its size, bilinear; along axes that tile it wraps."""
+    if not any(tile):
+        return F.interpolate(x, scale_factor=2, mode="bilinear")
+    for wraps, pads in zip(tile, ([0, 0, 1, 1], [1, 1, 0, 0]), strict=True):
+        x = F.pad(x, pads, mode="circular" if wraps else "replicate")  # beyond its borders bilinear repeats, too
+    return F.interpolate(x, scale_factor=2, mode="bilinear")[:, :, 2:-2, 2:-2]

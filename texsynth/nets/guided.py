@@ -51,7 +51,7 @@ def reach(shape: spade.Shape) -> int:
     total = 4 * shape.cell + 1  # where it begins, with what the maps are read by there, and the last convolution
     for level in range(shape.levels + 1):
         blocks = 1 + (shape.more if level == min(1, shape.levels) else 0)
-        total += 2 * blocks * (shape.cell >> level)
+        total += 2 * blocks * (shape.cell >> level) + (shape.cell >> (level - 1) if level else 0)  # and doubling
     return -(-total // shape.cell) * shape.cell
 
 

@@ -22,8 +22,7 @@ from torch.nn import functional as F
 from texsynth.errors import UsageError
 from texsynth.features import Extract
 from texsynth.nets import spade
-from texsynth.nets.conv import OFF, Conv, Tile
-from texsynth.nets.decoder import extended
+from texsynth.nets.conv import OFF, Conv, Tile, doubled
 from texsynth.nets.spade import LEAK, Generator, continued, resized
 
 VGG = {"relu1_2": 64, "relu2_2": 128, "relu3_2": 256}  # layers of the three finest scales, and their channels
@@ -284,13 +283,6 @@ def averaged(x: Tensor, share: Tensor | None = None) -> Tensor:
     if share is None:
         return x.mean((2, 3), keepdim=True)
     return (x * share).sum((2, 3), keepdim=True) / share.sum((2, 3), keepdim=True)
-
-
-def doubled(x: Tensor, tile: Tile = OFF) -> Tensor:
-    """A map at twice its size, bilinear; along axes that tile it wraps."""
-    if not any(tile):
-        return F.interpolate(x, scale_factor=2, mode="bilinear")
-    return F.interpolate(extended(x, 1, tile), scale_factor=2, mode="bilinear")[:, :, 2:-2, 2:-2]
 
 
 def noises(shape: Shape, size: Size, count: int, rng: torch.Generator, device: torch.device) -> list[Tensor]:

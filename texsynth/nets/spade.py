@@ -4,8 +4,9 @@ Every residual block normalises what it has without any parameter, and then lets
 position by position. SPADE gives it guidance maps, MSCA (Zheng et al. 2020) aligned features for each scale, CoCosNet
 (Zhang et al. 2020) a warped exemplar beside labels. Convolutions only: any size in, that size out.
 
-Differs from the papers in: positional normalisation is the default (CoCosNet's), which needs no statistics; colours are
-in [0, 1], by a sigmoid; borders are mirrored, or wrap; noise may stand beside the condition, against repeats.
+Differs from the papers in: positional normalisation is the default (CoCosNet's), which needs no statistics; scales are
+doubled bilinearly, as the grid of repeated cells shows for thousands of steps; colours are in [0, 1], by a sigmoid;
+borders are mirrored, or wrap; noise may stand beside the condition, against repeats.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
-from texsynth.nets.conv import OFF, Conv, Tile
+from texsynth.nets.conv import OFF, Conv, Tile, doubled
 
 LEAK = 0.2
 EPSILON = 1e-5
@@ -28,11 +29,12 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Shape:
-    """What shapes the generator; five levels, one more block and a width of 64 are the published network."""
+    """What shapes the generator; five levels, one more block, a width of 64 and 16 times that at most are the published
+    network."""
 
     width: int = setting(default=16, metadata={"help": "channels at full size", "min": 2, "max": 256})
     widest: int = setting(
-        default=16,
+        default=4,
         metadata={"help": "channels double with every halving, up to this times the width", "min": 1, "max": 64},
     )
     hidden: int = setting(
@@ -165,7 +167,7 @@ class Generator(nn.Module):
         x = self.start(maps[0], tile)
         for number, (blocks, known) in enumerate(zip(self.scales, maps, strict=True)):
             if number:
-                x = F.interpolate(x, scale_factor=2, mode="nearest")
+                x = doubled(x, tile)
             for block in blocks:  # type: ignore[attr-defined]  # a ModuleList
                 x = block(x, known, tile)
         out: Tensor = self.head(F.leaky_relu(x, LEAK), tile).sigmoid()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -27,12 +27,27 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Other colours: contrast times what they were, around grey, and a shift (3,)."""
+
+    contrast: float
+    shift: Tensor
+
+    def __call__(self, colours: Tensor) -> Tensor:
+        """Of colours (n, 3, ...) in [0, 1]."""
+        shift = self.shift.to(colours).view(1, 3, *[1] * (colours.ndim - 2))
+        return ((colours - 0.5) * self.contrast + 0.5 + shift).clamp(0, 1)
+
+
+@dataclass(frozen=True)
 class Pair:
-    """Two crops, first and second in a batch of two: image (2, 3, s, s), labels (2, 1, s, s), valid (2, 1, s, s)."""
+    """Two crops, first and second in a batch of two: image (2, 3, s, s), labels (2, 1, s, s), valid (2, 1, s, s).
+    changes: by label, where its colours are not those of the exemplar."""
 
     image: Tensor
     labels: Tensor
     valid: Tensor
+    changes: Mapping[int, Change] = field(default_factory=dict)
 
 
 def check(sources: Sequence[Source], crop: int) -> None:
@@ -105,12 +120,12 @@ def moved(pair: Pair, flips: bool, turns: bool, rng: torch.Generator) -> Pair:
 
 def recoloured(pair: Pair, rng: torch.Generator) -> Pair:
     """Every label in other colours by chance, the same in both crops: only the other crop tells which."""
-    image = pair.image
-    for label in pair.labels.unique():
+    image, changes = pair.image, {}
+    for label in pair.labels.unique().tolist():
         contrast, shift = LEAST_CONTRAST + torch.rand((), generator=rng), torch.rand(3, generator=rng) - 0.5
-        moved = (pair.image - 0.5) * float(contrast) + 0.5 + shift.view(1, 3, 1, 1).to(image) * SHIFT
-        image = torch.where(pair.labels == label, moved.clamp(0, 1), image)
-    return replace(pair, image=image)
+        changes[int(label)] = Change(float(contrast), shift * SHIFT)
+        image = torch.where(pair.labels == label, changes[int(label)](pair.image), image)
+    return replace(pair, image=image, changes=changes)
 
 
 def _common(labels: Tensor) -> float:

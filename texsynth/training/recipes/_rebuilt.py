@@ -14,15 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.features import Extract, windows
-from texsynth.losses import Reference, Setup, sliced
 from texsynth.nets.msca import Shape
 from texsynth.nets.spade import continued, resized
-from texsynth.task import Guide
 
 PERCEPTUAL = {"relu1_2": 1 / 8, "relu2_2": 1 / 4, "relu3_2": 1 / 2, "relu3_4": 1.0}  # as SPADE's weights rise
 PLACES = ("quarter", "eighth")
-PATCHES = ("full", "half", "quarter")
-TEXTURE = sliced.Settings(patch=5, directions=48, sample=4096, normalise="none")
 CONTRAST = 4.0  # by which contrasts are about as large as colours
 
 
@@ -77,16 +73,3 @@ def perceptual(made: Tensor, true: Tensor, see: Seer | None) -> Tensor:
             w * F.l1_loss(*pair) for w, pair in zip(PERCEPTUAL.values(), zip(found, wanted, strict=True), strict=False)
         ]
     return torch.stack(terms).sum() / len(made)
-
-
-def texture(made: Tensor, true: Tensor, labels: Tensor, unit: float, rng: torch.Generator) -> Tensor:
-    """How differently the patches of each label spread, along random directions: (n, 3, h, w) twice, ids
-    (n, 1, h, w). unit: the variance of the exemplars' colours; that of a crop may be next to nothing."""
-    look = windows.build(windows.Settings(), (False, False), None)
-    terms = []
-    for one, other, ids in zip(made.split(1), true.split(1), labels.split(1), strict=True):
-        guide = Guide("labels", (ids,), ids, distance="l0")
-        reference = Reference(look(other, PATCHES), guides=(ids,))
-        loss = sliced.build([reference], TEXTURE, Setup(rng, guides=(guide,)))
-        terms.append(loss(look(one, PATCHES)))
-    return torch.stack(terms).mean() / unit

@@ -1,13 +1,15 @@
 """How the patches of a made picture spread, region by region of its maps, beside those of exemplars.
 
-The sliced transport of Heitz et al. 2021 with regions as its spatial tags: labels, bins of values, bins of directions.
-Maps change from step to step and exemplars do not, so of every region of these some patches are kept at hand.
+The semi-dual of patch transport (Houdard et al. 2021, Algorithm 2), once for every region: a label, a bin of values, a
+bin of directions. Inside a region all patches of the exemplars are wanted equally often, and however much of the
+picture a region takes, no other's patches are drawn to it. Regions change from step to step, and their potentials,
+which are kept, do not.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,21 +18,58 @@ from torch.nn import functional as F
 
 from texsynth.features import windows
 from texsynth.losses._patches import cut, usable
+from texsynth.losses._rows import nearest
 from texsynth.task import Guide
+from texsynth.training.recipes._steered import Copy
 
-LAYERS = ("full", "half", "quarter")
-PATCH = 5
-DIRECTIONS = 16
-KEPT = 512  # patches of each region of a layer
-BINS = {"l2": 6, "direction": 8}
+LAYERS = ("full", "half", "quarter", "eighth")
+PATCH = 4
+SEEN = 1 << 16  # patches of each copy of an exemplar that are chosen from, at most
+KEPT = 2000  # patches of each region of a layer, at most
+DRAWN = 1024  # patches of a picture's layer, at most
+ASCENTS = 4  # steps of the potentials at a time
+BINS = {"l2": 8, "direction": 8}
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The patches of a region of a layer, (M, D), and their potentials (M,), changed by every ascent."""
+
+    patches: Tensor
+    potentials: Tensor
+
+    def changed(self, change: Callable[[Tensor], Tensor] | None) -> Cloud:
+        """With other colours, which `change` makes of (M, 3, k)."""
+        if change is None:
+            return self
+        return Cloud(change(self.patches.unflatten(1, (3, -1))).flatten(1), self.potentials)
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Patches (n, D) of each region of an exemplar, by layer and id; and by layer the mean variance of these."""
+    """The clouds of exemplars by layer and id; and by layer the mean variance of all their patches."""
 
-    layers: Mapping[str, Mapping[int, Tensor]]
+    layers: Mapping[str, Mapping[int, Cloud]]
     units: Mapping[str, float]
+
+    @property
+    def memory(self) -> dict[str, Tensor]:
+        """All potentials, by name."""
+        return {
+            f"{name}.{region}": cloud.potentials
+            for name, clouds in self.layers.items()
+            for region, cloud in clouds.items()
+        }
+
+    def changed(self, changes: Mapping[int, Callable[[Tensor], Tensor]]) -> Bank:
+        """With the patches of some regions in other colours, and the same potentials."""
+        if not changes:
+            return self
+        layers = {
+            name: {region: cloud.changed(changes.get(region)) for region, cloud in clouds.items()}
+            for name, clouds in self.layers.items()
+        }
+        return Bank(layers, self.units)
 
 
 def regions(maps: Sequence[Tensor], guides: Sequence[Guide]) -> Tensor:
@@ -49,50 +88,63 @@ def regions(maps: Sequence[Tensor], guides: Sequence[Guide]) -> Tensor:
 
 
 @torch.no_grad()
-def bank(image: Tensor, valid: Tensor | None, ids: Tensor, rng: torch.Generator) -> Bank:
-    """Of an exemplar (1, 3, H, W), where it may be used, and its ids (1, 1, H, W)."""
-    layers = {}
-    for name, layer in _seen(image).items():
-        size = layer.shape[2], layer.shape[3]
-        vectors, places = cut(layer, PATCH, 1), _middles(ids, size)
-        if valid is not None:
-            fits = usable(valid, size, PATCH, 1).to(places.device)
-            vectors, places = vectors[fits], places[fits]
+def bank(copies: Sequence[Copy], guides: Sequence[Guide], rng: torch.Generator) -> Bank:
+    """Of all copies of all exemplars together."""
+    found: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for copy in copies:
+        ids = regions(copy.maps, guides)
+        for name, layer in _seen(copy.image).items():
+            size = layer.shape[2], layer.shape[3]
+            vectors, places = cut(layer, PATCH, 1), _middles(ids, size)
+            if copy.valid is not None:
+                fits = usable(copy.valid, size, PATCH, 1).to(places.device)
+                vectors, places = vectors[fits], places[fits]
+            some = torch.randperm(len(places), generator=rng)[:SEEN].to(places.device)
+            found.setdefault(name, []).append((vectors[some], places[some]))
+    layers, units = {}, {}
+    for name, parts in found.items():
+        vectors, places = (torch.cat(each) for each in zip(*parts, strict=True))
+        if not len(places):
+            continue
         own = {}
         for region in places.unique().tolist():
             inside = (places == region).nonzero()[:, 0]
-            own[int(region)] = vectors[inside[torch.randperm(len(inside), generator=rng)[:KEPT].to(inside.device)]]
-        layers[name] = own
-    units = {
-        name: max(float(torch.cat(list(own.values())).var(0, correction=0).mean()), 1e-6)
-        for name, own in layers.items()
-        if own
-    }
-    return Bank({name: layers[name] for name in units}, units)
+            some = torch.randperm(len(inside), generator=rng)[:KEPT].to(inside.device)
+            patches = vectors[inside[some]]
+            own[int(region)] = Cloud(patches, patches.new_zeros(len(patches)))
+        layers[name], units[name] = own, max(float(vectors.var(0, correction=0).mean()), 1e-6)
+    return Bank(layers, units)
 
 
-def spread(image: Tensor, ids: Tensor, banks: Sequence[Bank], rng: torch.Generator) -> Tensor:
-    """The sum over layers of mean squared differences along random directions, by the variance of the exemplars'
-    patches. image: (1, 3, h, w); ids: (1, 1, h, w), where no bank has such a region the next one counts."""
+def transport(image: Tensor, ids: Tensor, bank: Bank, rng: torch.Generator) -> Tensor:
+    """The sum over layers of the mean squared differences of patches from those of the exemplars that transport assigns
+    them to, by the variance of the exemplars' patches. image: (1, 3, h, w); ids: (1, 1, h, w), where the exemplars have
+    no such region the next one counts. Changes the potentials of the bank."""
     terms = []
     for name, layer in _seen(image).items():
-        own = _merged([each.layers.get(name, {}) for each in banks])
-        if not own:
+        clouds = bank.layers.get(name)
+        if not clouds:
             continue
-        directions = F.normalize(torch.randn(DIRECTIONS, 3 * PATCH**2, generator=rng)).to(layer)
-        projected = F.conv2d(layer, directions.view(DIRECTIONS, 3, PATCH, PATCH))[0].flatten(1)
-        places, held = _middles(ids, (layer.shape[2], layer.shape[3])), torch.tensor(list(own), device=ids.device)
+        vectors, places = cut(layer, PATCH, 1), _middles(ids, (layer.shape[2], layer.shape[3]))
+        some = torch.randperm(len(places), generator=rng)[:DRAWN].to(places.device)
+        vectors, places = vectors[some], places[some]
+        held = torch.tensor(list(clouds), device=ids.device)
         places = held[(places[:, None] - held).abs().argmin(1)]
         total = layer.new_zeros(())
-        for region, vectors in own.items():
-            mine = projected[:, places == region]
-            if mine.shape[1]:
-                goal = (directions @ vectors.T).sort(1).values
-                goal = F.interpolate(goal[None], mine.shape[1], mode="linear")[0]
-                total = total + (mine.sort(1).values - goal).square().sum()
-        unit = max(each.units[name] for each in banks if name in each.units)
-        terms.append(total / projected.numel() / unit)
+        for region in places.unique().tolist():
+            mine = vectors[places == region]
+            total = total + (mine - _assigned(mine.detach(), clouds[int(region)])).square().sum()
+        terms.append(total / vectors.numel() / bank.units[name])
     return torch.stack(terms).sum() if terms else image.sum() * 0
+
+
+def _assigned(patches: Tensor, cloud: Cloud) -> Tensor:
+    """The patch of a cloud that each of (n, D) is assigned to, after an ascent of the potentials."""
+    costs = torch.addmm(cloud.patches.square().sum(1), patches, cloud.patches.T, alpha=-2)
+    for _ in range(ASCENTS):
+        counts = torch.bincount(nearest(costs - cloud.potentials)[1], minlength=len(cloud.patches))
+        cloud.potentials.add_(1 / len(cloud.patches) - counts / len(patches))
+    return cloud.patches[nearest(costs - cloud.potentials)[1]]
 
 
 def _seen(image: Tensor) -> dict[str, Tensor]:
@@ -104,10 +156,4 @@ def _seen(image: Tensor) -> dict[str, Tensor]:
 def _middles(ids: Tensor, size: tuple[int, int]) -> Tensor:
     """The id under the middle of each patch of a layer of that size, in raster order."""
     by, near = PATCH // 2, F.interpolate(ids, size, mode="nearest-exact")
-    return near[0, 0, by : size[0] - by, by : size[1] - by].flatten()
-
-
-def _merged(parts: Sequence[Mapping[int, Tensor]]) -> dict[int, Tensor]:
-    """The patches of several banks together, region by region."""
-    every = dict.fromkeys(region for part in parts for region in part)
-    return {region: torch.cat([part[region] for part in parts if region in part]) for region in every}
+    return near[0, 0, by : size[0] + 1 - (PATCH - by), by : size[1] + 1 - (PATCH - by)].flatten()

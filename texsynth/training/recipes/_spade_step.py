@@ -18,7 +18,7 @@ from texsynth.task import Guide, Task
 from texsynth.training.recipes import _rebuilt as rebuilt
 from texsynth.training.recipes import _steered as steered
 from texsynth.training.recipes import _targets as targets
-from texsynth.training.recipes._spread import Bank, regions, spread
+from texsynth.training.recipes._regions import Bank, regions, transport
 from texsynth.training.recipes._steered import Copy, Term
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ NEVER = (0, 0)  # noise repeats
 
 @dataclass(frozen=True)
 class Parts:
-    """All that a step needs. crops: the places, among all copies, of those that crops fit into. terms, banks: what
+    """All that a step needs. crops: the places, among all copies, of those that crops fit into. terms, bank: what
     made pictures are compared with. see: VGG-19, for presets that look through it."""
 
     settings: Settings
@@ -40,7 +40,7 @@ class Parts:
     net: Generator
     critic: patchgan.PatchGAN
     terms: Sequence[Term]
-    banks: Sequence[Bank]
+    bank: Bank
     see: rebuilt.Seer | None
     rng: torch.Generator
 
@@ -130,10 +130,11 @@ def _compared(parts: Parts, made: Tensor, lessons: Sequence[Lesson]) -> list[Ten
 
 def _texture(parts: Parts, made: Tensor, lessons: Sequence[Lesson]) -> Tensor:
     """How differently patches spread, the mean over the pictures."""
-    found = []
-    for image, lesson in zip(made.split(1), lessons, strict=True):
-        banks = [parts.banks[n] for n in steered.drawn(parts.copies, lesson.exemplar, parts.rng)]
-        found.append(spread(image, regions(lesson.maps, parts.task.guides), banks, parts.rng))
+    guides, rng = parts.task.guides, parts.rng
+    found = [
+        transport(image, regions(lesson.maps, guides), parts.bank, rng)
+        for image, lesson in zip(made.split(1), lessons, strict=True)
+    ]
     return torch.stack(found).mean()
 
 

@@ -6,7 +6,7 @@ look before there is a generator; it is thrown away. At last larger crops are re
 Losses are SPADE's (Park et al. 2019): hinge, discriminator features, and what a network or windows see.
 
 Differs from the paper in: by default no VGG-19 is looked at. The decoder learns colours and their contrast, and the
-perceptual loss compares reduced pixels one by one, and patches of each label as distributions (sliced transport), which
+perceptual loss compares reduced pixels one by one, and patches of each label as distributions (patch transport), which
 is what labels can tell of a texture. Of several drawn pairs the one with most labels in common is taken, and in half of
 them each label gets other colours by chance: with few exemplars labels alone would tell all, and nobody would look.
 """
@@ -19,7 +19,6 @@ from dataclasses import field as setting
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from texsynth import training
 from texsynth.features import vgg19
@@ -30,16 +29,17 @@ from texsynth.task import Estimate, Task
 from texsynth.training import SEED, Training
 from texsynth.training.recipes import _pairs as pairs
 from texsynth.training.recipes import _rebuilt as rebuilt
-from texsynth.training.recipes._pairs import Pair, Source
+from texsynth.training.recipes import _steered as steered
+from texsynth.training.recipes._msca_step import Parts, lesson, pretrained, trained
+from texsynth.training.recipes._pairs import Source
+from texsynth.training.recipes._regions import bank
 
 METHOD = "msca"
 GUIDES: tuple[str, ...] = ("labels",)
 LEAST = 16  # side of the crops
 BETAS = (0.0, 0.9)
-WEIGHTED = ("adversarial", "matching", "perceptual", "texture")
 GAIN = 1.0  # of first values: attention that begins near even would need most of a short run to find regions
 SHOWN, SIDE = 4, 256  # exemplars that are sampled and measured, and the most pixels of their sides
-Optimisers = Mapping[str, torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
@@ -84,39 +84,8 @@ class Settings(training.Settings, Shape, patchgan.Shape):
         default=10.0, metadata={"help": "weight of what is compared place by place", "min": 0.0, "max": 1e6}
     )
     texture: float = setting(
-        default=10.0, metadata={"help": "weight of the patches of each label", "min": 0.0, "max": 1e6}
+        default=30.0, metadata={"help": "weight of the patches of each label", "min": 0.0, "max": 1e6}
     )
-
-
-@dataclass(frozen=True)
-class Parts:
-    """All that a step needs. labels: how many there are. see: VGG-19, for presets that look through it. unit: the
-    variance of the exemplars' colours."""
-
-    settings: Settings
-    sources: Sequence[Source]
-    labels: int
-    net: Net
-    helper: Helper
-    critic: patchgan.PatchGAN
-    see: rebuilt.Seer | None
-    unit: float
-    rng: torch.Generator
-
-    def one_hot(self, ids: Tensor) -> Tensor:
-        """(n, 1, h, w) -> (n, L, h, w)."""
-        return F.one_hot(ids[:, 0].long(), self.labels).movedim(3, 1).float()
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """Pictures to rebuild (n, 3, s, s), ids of their labels (n, 1, s, s), and for each its exemplar, the same of it."""
-
-    image: Tensor
-    labels: Tensor
-    exemplar: Tensor
-    exemplar_labels: Tensor
-    valid: Tensor
 
 
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -135,13 +104,14 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         "critic_adam": torch.optim.Adam(parts.critic.parameters(), settings.critic_rate, BETAS),
     }
 
+    memory = {f"{n}.{name}": held for n, known in enumerate(parts.banks) for name, held in known.memory.items()}
+
     def step(number: int) -> Mapping[str, float]:
         for optimiser, rate in zip(optimisers.values(), (settings.rate, settings.critic_rate), strict=True):
             optimiser.param_groups[0]["lr"] = rate * falling(settings, number)
         parts.net.train()
-        lesson = _lesson(parts, number)
         early = number < round(settings.steps * settings.pretraining)
-        return _pretrain(parts, optimisers, lesson) if early else _train(parts, optimisers, lesson)
+        return (pretrained if early else trained)(parts, optimisers, lesson(parts, number))
 
     def measure() -> float:
         scores = [training.score(settings, task, true, made) for true, _, made in _shown(parts)]
@@ -154,7 +124,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
             for true, ids, made in _shown(parts)
         ]
 
-    return Training(modules, optimisers, step, sample, measure, parts.net.state_dict)
+    return Training(modules, optimisers, step, sample, measure, parts.net.state_dict, memory)
 
 
 def falling(settings: Settings, number: int) -> float:
@@ -198,81 +168,11 @@ def _parts(task: Task, settings: Settings, labels: int, rng: torch.Generator) ->
         initialise(module, rng, GAIN).to(task.device)
     if see is not None:
         net.units.copy_(torch.tensor([see.units[layer] for layer in settings.layers]))
-    unit = max(1e-4, *(float(source.image.var((2, 3)).mean()) for source in sources))
-    return Parts(settings, sources, labels, net, helper, critic, see, unit, rng)
-
-
-def _lesson(parts: Parts, number: int) -> Lesson:
-    """The pairs of a step, rebuilt both ways."""
-    drawn = [_pair(parts, number) for _ in range(parts.settings.batch)]
-    own = [(pair.image, pair.labels) for pair, _ in drawn]
-    theirs = [(x if whole else x.flip(0) for x in (pair.image, pair.labels, pair.valid)) for pair, whole in drawn]
-    return Lesson(*(torch.cat(x) for x in (*zip(*own, strict=True), *zip(*theirs, strict=True))))
-
-
-def _pair(parts: Parts, number: int) -> tuple[Pair, bool]:
-    """Two crops; and does each rebuild itself, in place of the other?"""
-    settings, rng = parts.settings, parts.rng
-    source = parts.sources[int(torch.randint(len(parts.sources), (), generator=rng))]
-    size = source.image.shape[2], source.image.shape[3]
-    late = number >= round(settings.steps * (1 - settings.second))
-    whole = late and float(torch.rand((), generator=rng)) < settings.whole
-    side = settings.crop
-    if late:
-        side = min(size) if whole else min(*size, round(side * settings.larger))
-    place = pairs.anywhere if late else pairs.separate
-    found = [pairs.cut(source, place(size, side, rng), side, settings.crop) for _ in range(settings.draws)]
-    pair = pairs.moved(pairs.best(found), settings.flips, settings.turns, rng)
-    if float(torch.rand((), generator=rng)) < settings.recolour:
-        pair = pairs.recoloured(pair, rng)
-    return pair, whole
-
-
-def _aligned(parts: Parts, lesson: Lesson) -> tuple[list[Tensor], list[Tensor]]:
-    """What every picture takes from its exemplar, and its label features."""
-    valid = None if bool(lesson.valid.all()) else lesson.valid.clamp_min(1e-6)  # a crop may have nothing valid
-    extract = None if parts.see is None else parts.see.extract
-    style = parts.net.style(lesson.exemplar, parts.one_hot(lesson.exemplar_labels), extract, valid)
-    known = parts.net.known(parts.one_hot(lesson.labels))
-    return parts.net.aligned([style], known, lesson.image.new_ones(1, 1, 1, 1)), known
-
-
-def _pretrain(parts: Parts, optimisers: Optimisers, lesson: Lesson) -> Mapping[str, float]:
-    """The attention learns what the auxiliary decoder can tell of the true pictures."""
-    guesses = parts.helper(*_aligned(parts, lesson))
-    goals = [rebuilt.goals(image, parts.settings, parts.see) for image in lesson.image.split(1)]
-    together = [torch.cat(scale) for scale in zip(*goals, strict=True)]
-    loss = torch.stack([F.l1_loss(*pair) for pair in zip(guesses, together, strict=True)]).mean()
-    _descend(optimisers["adam"], loss)
-    return {"pretraining": float(loss.detach())}
-
-
-def _train(parts: Parts, optimisers: Optimisers, lesson: Lesson) -> Mapping[str, float]:
-    """The critics learn to tell rebuilt pictures from true ones, and then the network learns to please them."""
-    settings, condition = parts.settings, parts.one_hot(lesson.labels)
-    size = lesson.image.shape[2], lesson.image.shape[3]
-    noise = noises(settings, size, len(lesson.image), parts.rng, lesson.image.device)
-    made = parts.net.make(*_aligned(parts, lesson), noise)[:, :, : size[0], : size[1]]
-    parts.critic.train()
-    real, fake = parts.critic.pair((condition, condition), (lesson.image, made.detach()))
-    told = patchgan.hinge_discriminator(real, fake)
-    _descend(optimisers["critic_adam"], told)
-    real, fake = parts.critic.pair((condition, condition), (lesson.image, made))
-    losses = {
-        "adversarial": patchgan.hinge_generator(fake),
-        "matching": patchgan.feature_matching(real, fake),
-        "perceptual": rebuilt.perceptual(made, lesson.image, parts.see),
-    }
-    if settings.texture:
-        losses["texture"] = rebuilt.texture(made, lesson.image, lesson.labels, parts.unit, parts.rng)
-    _descend(optimisers["adam"], torch.stack([getattr(settings, k) * v for k, v in losses.items()]).sum())
-    return {"critic": float(told.detach())} | {name: float(value.detach()) for name, value in losses.items()}
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
+    copies = steered.copies(task, settings.flips, settings.turns)
+    banks = [
+        bank([copy for copy in copies if copy.exemplar == number], task.guides, rng) for number in range(len(sources))
+    ]
+    return Parts(settings, sources, labels, net, helper, critic, see, banks, rng)
 
 
 @torch.no_grad()

@@ -34,8 +34,8 @@ from texsynth.task import Estimate, Guide, Task
 from texsynth.training import SEED, Training
 from texsynth.training.recipes import _rebuilt as rebuilt
 from texsynth.training.recipes import _steered as steered
+from texsynth.training.recipes._regions import bank
 from texsynth.training.recipes._spade_step import Parts, encoded, lesson, taught
-from texsynth.training.recipes._spread import bank, regions
 
 METHOD = "feed-forward"
 GUIDES: tuple[str, ...] = ("labels", "progression", "orientation")
@@ -102,7 +102,7 @@ class Settings(training.Settings, guided.Shape, patchgan.Shape):
         default=10.0, metadata={"help": "weight of what is compared place by place", "min": 0.0, "max": 1e6}
     )
     texture: float = setting(
-        default=6.0, metadata={"help": "weight of how patches spread, region by region", "min": 0.0, "max": 1e6}
+        default=30.0, metadata={"help": "weight of how patches spread, region by region", "min": 0.0, "max": 1e6}
     )
     side: int = setting(
         default=256, metadata={"help": "exemplars are reduced to this shorter side; 0: never", "min": 0, "max": 8192}
@@ -145,7 +145,9 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
     def measure() -> float:
         return training.score(settings, parts.task, _middle(parts.copies[0].image), _shown(parts, 1)[0][-1])
 
-    return Training({"net": net, "critic": critic}, optimisers, step, sample, measure, net.state_dict)
+    return Training(
+        {"net": net, "critic": critic}, optimisers, step, sample, measure, net.state_dict, parts.bank.memory
+    )
 
 
 def falling(settings: Settings, number: int) -> float:
@@ -185,8 +187,8 @@ def _parts(task: Task, settings: Settings, rng: torch.Generator) -> Parts:
     for module in (net, critic):
         initialise(module, rng, GAIN).to(task.device)
     terms = steered.terms(settings.objectives, task, copies)
-    banks = [bank(copy.image, copy.valid, regions(copy.maps, task.guides), rng) for copy in copies]
-    return Parts(settings, task, copies, crops, net, critic, terms, banks, see, rng)
+    kept = bank(copies, task.guides, rng)
+    return Parts(settings, task, copies, crops, net, critic, terms, kept, see, rng)
 
 
 @torch.no_grad()
