@@ -133,7 +133,7 @@ def test_blocks_that_fit_alike_go_on_from_each_other() -> None:
     flat = torch.arange(8.0).view(1, 8, 1, 1)
     colours = spots(30, 30)
     found = _places.placed(flat.expand(1, 8, 8, 24), flat.expand(1, 8, 30, 30), colours, 0.1, generator(), blocks=(8,))
-    taken = _places._taken(colours, found)
+    taken = _places.taken(colours, found)
     steps = (taken.diff(dim=3) ** 2).mean((0, 1, 2))
     assert float(steps[[7, 15]].mean()) < 3 * float(steps.mean())
     assert bool((found >= 0).all()) and bool((found < 30).all())

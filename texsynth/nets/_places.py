@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.nets.match import descriptors
+from texsynth.solver.cuts import path
 from texsynth.task import shrink
 
 DENSE = 64**4  # pairs of cells up to which all are compared
@@ -97,7 +98,7 @@ def _searched(q: Tensor, k: Tensor, colours: Tensor, side: int, variety: float, 
     found = q.new_zeros(1, 2, counts[0] * side, counts[1] * side)
     inner = grid((side, side), q.device)
     made = colours.new_zeros(1, 3, *found.shape[2:])
-    edge = max(1, side // 4)
+    edge = max(1, side // 2)
     for number in range(len(scores)):
         top, left = number // counts[1] * side, number % counts[1] * side
         price = _price(made, colours, (top, left), side, edge) + CHANCE * chance[number]
@@ -105,7 +106,35 @@ def _searched(q: Tensor, k: Tensor, colours: Tensor, side: int, variety: float, 
         y, x = best // scores.shape[2], best % scores.shape[2]
         found[:, :, top : top + side, left : left + side] = inner + inner.new_tensor([y, x]).view(1, 2, 1, 1)
         made[:, :, top : top + side, left : left + side] = colours[:, :, y : y + side, x : x + side]
+        if left and x:
+            _cut(found, made, whole, k, colours, (top, left), (y, x), side, min(edge, left, x), variety, False)
+        if top and y:
+            over, drawn, asked, keys, paint = (each.transpose(2, 3) for each in (found, made, whole, k, colours))
+            _cut(over, drawn, asked, keys, paint, (left, top), (x, y), side, min(edge, top, y), variety, True)
     return found[:, :, : q.shape[2], : q.shape[3]]
+
+
+def _cut(
+    found: Tensor, made: Tensor, q: Tensor, k: Tensor, colours: Tensor, at: Size, source: Size, side: int, before: int,
+    variety: float, turned: bool,
+) -> None:  # fmt: skip
+    """Give a block what is to its left, up to the path where that is seen least, in place: Efros and Freeman 2001.
+
+    at, source: its corner, and that of where it comes from; before: cells that it may take. What would be `variety`
+    less like what is asked for is left alone. turned: are rows columns, and places (x, y)?
+    """
+    rows, columns = slice(at[0], at[0] + side), slice(at[1] - before, at[1])
+    theirs = slice(source[0], source[0] + side), slice(source[1] - before, source[1])
+    new, old = colours[:, :, theirs[0], theirs[1]], made[:, :, rows, columns]
+    start = path((new - old).square().sum(1))[0][0]
+    ramp = torch.arange(before, device=q.device)
+    asked, places = q[:, :, rows, columns], found[:, :, rows, columns]
+    were = places.flip(1) if turned else places
+    loss = (asked * (taken(k, were) - k[:, :, theirs[0], theirs[1]])).sum(1, keepdim=True)
+    takes = (ramp >= start[:, None]) & (loss <= variety)
+    own = grid((side, before), q.device) + places.new_tensor([source[0], source[1] - before]).view(1, 2, 1, 1)
+    found[:, :, rows, columns] = torch.where(takes, own.flip(1) if turned else own, places)
+    made[:, :, rows, columns] = torch.where(takes, new, old)
 
 
 def _price(made: Tensor, colours: Tensor, corner: Size, side: int, edge: int) -> Tensor:
@@ -159,15 +188,15 @@ def _beside(places: Tensor, step: Size) -> Tensor:
 def _broken(places: Tensor, around: Sequence[Tensor], q: Tensor, k: Tensor, colours: Tensor) -> Tensor:
     """What is wrong with each cell's place, (1, 1, h, w): how unlike it is what is asked for, and how unlike in colour
     what its neighbours would go on with."""
-    own, price = _taken(colours, places), DUTY * (1 - _cosines(q, k, places))
+    own, price = taken(colours, places), DUTY * (1 - _cosines(q, k, places))
     last = torch.tensor(k.shape[2:], device=q.device).view(1, 2, 1, 1) - 1
     for other in around:
-        theirs = _taken(colours, other.clamp(min=0).minimum(last))
+        theirs = taken(colours, other.clamp(min=0).minimum(last))
         price = price + (own - theirs).square().sum(1, keepdim=True)
     return price
 
 
-def _taken(values: Tensor, places: Tensor) -> Tensor:
+def taken(values: Tensor, places: Tensor) -> Tensor:
     """Values (1, C, H, W) at places (1, 2, h, w): (1, C, h, w)."""
     index = (places[0, 0] * values.shape[3] + places[0, 1]).long()
     return values[0].flatten(1)[:, index][None]
@@ -175,7 +204,7 @@ def _taken(values: Tensor, places: Tensor) -> Tensor:
 
 def _cosines(q: Tensor, k: Tensor, places: Tensor) -> Tensor:
     """Of each cell with the one at its place, (1, 1, h, w)."""
-    return (q * _taken(k, places)).sum(1, keepdim=True)
+    return (q * taken(k, places)).sum(1, keepdim=True)
 
 
 def _means(x: Tensor, side: int) -> Tensor:

@@ -6,9 +6,10 @@ picture.
 
 Differs from the paper in: all norms are positional, which neither batches nor sizes change, and the matcher needs no
 spectral ones; residual blocks of the adaptors are plain; no non-local block. Where labels do not change nothing tells
-cells apart, and a match would be a mean of all; so blocks of cells look for a place in the exemplar together, and what
-is near there is preferred (`place`; 0 is the paper's). The generator says what to change of the warp, which is cut
-along the labels to the pixel first (`carry`). Large grids are matched from coarse to fine, without a recurrent network.
+cells apart, and a match would be a mean of all; so blocks of cells look for a place in the exemplar together, what is
+near there is preferred (`place`; 0 is the paper's), and light is made one across their seams. The generator says what
+to change of the warp, which is cut along the labels to the pixel first (`carry`). Large grids are matched from coarse
+to fine, without a recurrent network.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from texsynth import nets
 from texsynth.model import Model
 from texsynth.nets import spade
 from texsynth.nets._places import code, grid, placed
+from texsynth.nets._tone import levelled
 from texsynth.nets.conv import OFF, Conv, Tile
 from texsynth.nets.match import MEMORY, candidates, descriptors, gather_patches, match, match_among
 from texsynth.nets.spade import Generator, Size, continued
@@ -222,16 +224,9 @@ def gather(queries: Tensor, keys: Tensor, shape: Shape, rng: torch.Generator, me
 
 
 def warped(
-    net: CoCosNet,
-    labels: Tensor,
-    image: Tensor,
-    seen: Tensor,
-    rng: torch.Generator,
-    start: Tensor | None = None,
-    tile: Tile = OFF,
-    valid: Tensor | None = None,
-    memory: int = MEMORY,
-) -> Tensor:
+    net: CoCosNet, labels: Tensor, image: Tensor, seen: Tensor, rng: torch.Generator, start: Tensor | None = None,
+    tile: Tile = OFF, valid: Tensor | None = None, memory: int = MEMORY,
+) -> Tensor:  # fmt: skip
     """An exemplar (1, 3, H, W) and its labels (1, L, H, W) in the layout of labels (1, L, h, w): (1, 3 + L, h, w).
 
     start: (1, 2, h, w), the (y, x) in pixels of the exemplar that are wanted, NaN where blocks shall look for one.
@@ -252,6 +247,9 @@ def warped(
     queries, keys = compared(target, exemplar, places, shape, tile)
     keys = keys if usable is None else keys * usable
     taken = gather_patches(torch.cat([image, seen], 1), CELL, gather(queries, keys, shape, rng, memory))
+    if shape.place:
+        tone = levelled(places, cells(image), target.shares, tile)
+        taken[:, :3] += F.interpolate(tone, taken.shape[2:], mode="nearest")
     return taken[:, :, : labels.shape[2], : labels.shape[3]]
 
 
