@@ -61,11 +61,12 @@ def test_potentials_see_that_all_patches_are_wanted() -> None:
 def test_a_gradient_makes_a_picture_more_like_the_exemplar() -> None:
     image, ids, rng = picture(), halves(), generator()
     known, made = bank_of(image, ids), torch.full_like(image, 0.5).requires_grad_()
-    values = []
+    optimiser, values = torch.optim.Adam([made], 0.05), []
     for _ in range(30):
+        optimiser.zero_grad()
         value = transport(made, ids, known, rng)
-        (slope,) = torch.autograd.grad(value, made)
-        made = (made - 20 * slope).detach().requires_grad_()
+        value.backward()
+        optimiser.step()
         values.append(float(value.detach()))
     assert values[-1] < 0.5 * values[0]
     left, right = made[..., :20].detach().mean(), made[..., 24:].detach().mean()

@@ -1,8 +1,8 @@
 """Control by networks that know the exemplar: python controlled_networks.py [--help]
 
-SPADE by a map of progression (Zhou et al. 2023, supplement B); masked spatial-channel attention with its ablation that
-pools the whole exemplar (Zheng et al. 2020), and CoCosNet with its warp (Zhang et al. 2020) by labels; each beside the
-field, which needs no training.
+SPADE by maps (Zhou et al. 2023, supplement B); masked spatial-channel attention with its ablation that pools the whole
+exemplar (Zheng et al. 2020), and CoCosNet with its warp (Zhang et al. 2020) by labels; each beside the field, which
+needs no training.
 """
 
 from __future__ import annotations
@@ -68,18 +68,20 @@ def by_progression(options: Options, steered: Steered) -> Pairs:
 
 
 def by_labels(options: Options, steered: Steered) -> Pairs:
-    """The field, MSCA with and without regions, and CoCosNet with its warp."""
+    """The field, SPADE, MSCA with and without regions, and CoCosNet with its warp."""
     target = material.resized(steered.target, (options.budget.size,) * 2, "nearest")
     colours = palette([steered.source])
     guide = Guide("labels", (ids(steered.source, colours),), ids(target, colours), 1.0, "l0")
     judge = partial(_judge, options, steered.exemplar, guide, common(guide, len(colours)))
     verb = partial(_control, steered, options.budget.size, "labels", target)
     trial = partial(Trial, steered.name, judge=judge, settings={})
+    spade, cocosnet = (taught(options, steered, recipe, "labels") for recipe in ("spade", "cocosnet"))
+    msca = taught(options, steered, "msca", "labels")
     gap = taught(options, steered, "msca", "labels", {"attention": "gap"}, "gap")
-    cocosnet = taught(options, steered, "cocosnet", "labels")
     return [
         (trial("field", FIELD, verb), None),
-        (trial("msca", "msca", verb), taught(options, steered, "msca", "labels")),
+        (trial("spade", "feed-forward", verb), spade),
+        (trial("msca", "msca", verb), msca),
         (trial("msca, no regions", "msca", verb), gap),
         (trial("cocosnet", "cocosnet", verb), cocosnet),
         (trial("cocosnet, its warp", "cocosnet", partial(_warp, verb)), cocosnet),
@@ -90,7 +92,7 @@ def taught(
     options: Options, steered: Steered, recipe: str, kind: str, settings: dict[str, Any] | None = None, word: str = ""
 ) -> Learned:
     """A network for an exemplar with its map."""
-    name = "_".join([steered.name.replace(", ", "_"), recipe, *([word] if word else [])])
+    name = "_".join([steered.name.split(",")[0], recipe, *([word] if word else [])])  # one for all its targets
     values = {**(QUICK if options.label == "quick" else {}), **(settings or {})}
     lesson = Lesson(name, recipe, [steered.exemplar], settings=values, maps={kind: [steered.source]})
     return learning.learned(options, lesson)[0]

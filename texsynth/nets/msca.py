@@ -36,6 +36,10 @@ Size = tuple[int, int]
 class Shape(spade.Shape):
     """What shapes the network; of the published one the regions and the channels are not known."""
 
+    widest: int = setting(
+        default=16,
+        metadata={"help": "channels double with every halving, up to this times the width", "min": 1, "max": 64},
+    )
     noise: int = setting(default=4, metadata={"help": "channels of noise beside the condition", "min": 0, "max": 64})
     attention: str = setting(
         default="full",

@@ -4,6 +4,9 @@ The semi-dual of patch transport (Houdard et al. 2021, Algorithm 2), once for ev
 bin of directions. Inside a region all patches of the exemplars are wanted equally often, and however much of the
 picture a region takes, no other's patches are drawn to it. Regions change from step to step, and their potentials,
 which are kept, do not.
+
+Differs from the paper in: patches of both sides are some of many, so each is drawn to the mean of those near it, and
+pictures would be too smooth (two thirds of an exemplar's variance). So means and covariances are compared, too.
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ SEEN = 1 << 16  # patches of each copy of an exemplar that are chosen from, at m
 KEPT = 2000  # patches of each region of a layer, at most
 DRAWN = 1024  # patches of a picture's layer, at most
 ASCENTS = 4  # steps of the potentials at a time
+FINE = ("full", "half")  # layers of which means and covariances are compared
+SPREAD = 2.0  # weight of these
+LEAST = 0.1  # of the exemplars' variance, which every region is taken to have
+MANY = 500  # patches of a picture's region, of which these are half certain
 BINS = {"l2": 8, "direction": 8}
 
 
@@ -117,24 +124,33 @@ def bank(copies: Sequence[Copy], guides: Sequence[Guide], rng: torch.Generator) 
 
 
 def transport(image: Tensor, ids: Tensor, bank: Bank, rng: torch.Generator) -> Tensor:
-    """The sum over layers of the mean squared differences of patches from those of the exemplars that transport assigns
-    them to, by the variance of the exemplars' patches. image: (1, 3, h, w); ids: (1, 1, h, w), where the exemplars have
-    no such region the next one counts. Changes the potentials of the bank."""
+    """The sum over layers of how far patches are from those of the exemplars that transport assigns them to, a mean
+    squared difference by the variance of the exemplars' patches, and of how unlike their means and covariances are.
+    Changes the potentials of the bank.
+
+    image: (1, 3, h, w). ids: (1, 1, h, w), where the exemplars have no such region the next one counts.
+    """
     terms = []
     for name, layer in _seen(image).items():
         clouds = bank.layers.get(name)
         if not clouds:
             continue
         vectors, places = cut(layer, PATCH, 1), _middles(ids, (layer.shape[2], layer.shape[3]))
-        some = torch.randperm(len(places), generator=rng)[:DRAWN].to(places.device)
-        vectors, places = vectors[some], places[some]
         held = torch.tensor(list(clouds), device=ids.device)
         places = held[(places[:, None] - held).abs().argmin(1)]
+        drawn = torch.zeros_like(places, dtype=torch.bool)
+        drawn[torch.randperm(len(places), generator=rng)[:DRAWN].to(places.device)] = True
         total = layer.new_zeros(())
         for region in places.unique().tolist():
-            mine = vectors[places == region]
-            total = total + (mine - _assigned(mine.detach(), clouds[int(region)])).square().sum()
-        terms.append(total / vectors.numel() / bank.units[name])
+            cloud, inside = clouds[int(region)], places == region
+            mine = vectors[inside & drawn]
+            if len(mine):
+                apart = (mine - _assigned(mine.detach(), cloud)).square().mean() / bank.units[name]
+                total = total + apart * (len(mine) / int(drawn.sum()))
+            if name in FINE:
+                apart = _unlike(vectors[inside], cloud.patches, LEAST * bank.units[name])
+                total = total + SPREAD * apart * float(inside.float().mean())
+        terms.append(total)
     return torch.stack(terms).sum() if terms else image.sum() * 0
 
 
@@ -145,6 +161,19 @@ def _assigned(patches: Tensor, cloud: Cloud) -> Tensor:
         counts = torch.bincount(nearest(costs - cloud.potentials)[1], minlength=len(cloud.patches))
         cloud.potentials.add_(1 / len(cloud.patches) - counts / len(patches))
     return cloud.patches[nearest(costs - cloud.potentials)[1]]
+
+
+def _unlike(patches: Tensor, wanted: Tensor, least: float) -> Tensor:
+    """By what share the means and covariances of patches (n, D) are not those of others (M, D), with `least` variance
+    in every direction; the fewer patches, the less that counts."""
+    parts = []
+    for x in (patches, wanted):
+        mean = x.mean(0)
+        parts.append((mean, (x - mean).T @ (x - mean) / len(x)))
+    (mean, covariance), (their_mean, theirs) = parts
+    shift = (mean - their_mean).square().sum() / theirs.trace().clamp_min(least * len(theirs))
+    spread = (covariance - theirs).square().sum() / theirs.square().sum().clamp_min(least**2 * len(theirs))
+    return (shift + spread) * (len(patches) / (len(patches) + MANY))
 
 
 def _seen(image: Tensor) -> dict[str, Tensor]:

@@ -93,7 +93,7 @@ def taught(
     _descend(optimisers["critic"], told)
     real, fake = parts.critic.pair((own, wanted), (true, made))
     settings, losses = parts.settings, {"adversarial": patchgan.hinge_generator(fake)}
-    weights = {"adversarial": settings.adversarial}
+    weights = {"adversarial": settings.adversarial * (1 if lessons[0].paired else settings.unpaired)}
     if lessons[0].paired:
         losses |= {
             "matching": patchgan.feature_matching(real, fake),

@@ -46,14 +46,14 @@ SHOWN, SIDE = 4, 256  # exemplars that are sampled and measured, and the most pi
 class Settings(training.Settings, Shape, patchgan.Shape):
     """Defaults: a quarter of an hour on two cores, without weights."""
 
-    steps: int = setting(default=2500, metadata={"help": "updates of the network", "min": 1, "max": 10_000_000})
+    steps: int = setting(default=1500, metadata={"help": "updates of the network", "min": 1, "max": 10_000_000})
     crop: int = setting(default=96, metadata={"help": "side of the crops", "min": LEAST, "max": 1024})
     batch: int = setting(default=1, metadata={"help": "pairs a step, each rebuilt both ways", "min": 1, "max": 256})
     draws: int = setting(
         default=4, metadata={"help": "pairs drawn for one, that with most labels in common", "min": 1, "max": 64}
     )
     pretraining: float = setting(
-        default=0.4, metadata={"help": "share of the steps with the auxiliary decoder", "min": 0.0, "max": 1.0}
+        default=0.2, metadata={"help": "share of the steps with the auxiliary decoder", "min": 0.0, "max": 1.0}
     )
     second: float = setting(
         default=0.2, metadata={"help": "share of the steps, the last ones, with larger crops", "min": 0.0, "max": 1.0}
@@ -84,7 +84,7 @@ class Settings(training.Settings, Shape, patchgan.Shape):
         default=10.0, metadata={"help": "weight of what is compared place by place", "min": 0.0, "max": 1e6}
     )
     texture: float = setting(
-        default=30.0, metadata={"help": "weight of the patches of each label", "min": 0.0, "max": 1e6}
+        default=6.0, metadata={"help": "weight of the patches of each label", "min": 0.0, "max": 1e6}
     )
 
 

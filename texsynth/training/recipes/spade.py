@@ -54,7 +54,7 @@ OBJECTIVES = (Objective.read({**GUIDED, "weight": SHARE}, "default"),)
 class Settings(training.Settings, guided.Shape, patchgan.Shape):
     """Defaults: a quarter of an hour on two cores, without weights."""
 
-    steps: int = setting(default=4000, metadata={"help": "updates of the network", "min": 1, "max": 10_000_000})
+    steps: int = setting(default=2000, metadata={"help": "updates of the network", "min": 1, "max": 10_000_000})
     discriminator_layers: int = setting(
         default=3, metadata={"help": "convolutions before the scores; all but the last one halve", "min": 2, "max": 6}
     )
@@ -88,13 +88,17 @@ class Settings(training.Settings, guided.Shape, patchgan.Shape):
         metadata={"help": "what rebuilt crops are seen through, place by place", "choices": ("windows", "vgg19")},
     )
     rate: float = setting(
-        default=1e-3, metadata={"help": "learning rate of Adam for the network", "min": 1e-7, "max": 1.0}
+        default=3e-3, metadata={"help": "learning rate of Adam for the network", "min": 1e-7, "max": 1.0}
     )
     critic_rate: float = setting(default=4e-4, metadata={"help": "and for the discriminators", "min": 1e-7, "max": 1.0})
     decay: float = setting(
         default=0.5, metadata={"help": "share of the steps over which rates fall to 0", "min": 0.0, "max": 1.0}
     )
     adversarial: float = setting(default=1.0, metadata={"help": "weight of the hinge loss", "min": 0.0, "max": 1e6})
+    unpaired: float = setting(
+        default=0.2,
+        metadata={"help": "factor of that for drawn maps, which critics tell from true ones", "min": 0.0, "max": 1.0},
+    )
     matching: float = setting(
         default=10.0, metadata={"help": "weight of discriminator features", "min": 0.0, "max": 1e6}
     )
