@@ -72,11 +72,6 @@ def steady(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     (folder / "train" / "easy.yaml").write_text("description: Learns a colour.\nrecipe: easy\n")
     (folder / "train" / "easy-slow.yaml").write_text("description: Slower.\nrecipe: easy\nrate: 0.01\n")
     monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(FAKES / "recipes")])
-    (folder / "painted.yaml").write_text("description: Uses a model of easy.\nmethod: painted\n")
-    (folder / "train").mkdir(exist_ok=True)
-    (folder / "train" / "easy.yaml").write_text("description: Learns a colour.\nrecipe: easy\n")
-    (folder / "train" / "easy-slow.yaml").write_text("description: Slower.\nrecipe: easy\nrate: 0.01\n")
-    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(FAKES / "recipes")])
     monkeypatch.setattr(preset, "folder", lambda: folder)
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(FAKES)])
     return folder

@@ -21,6 +21,7 @@ from texsynth.api_propagate import propagate
 from texsynth.errors import UsageError
 from texsynth.image import Picture
 from texsynth.solver import correspond, descriptors
+from texsynth.task import halved
 from texsynth.verbs import propagate as verb
 
 Refused = Callable[..., str]
@@ -132,6 +133,38 @@ def test_more_coherence_makes_fewer_seams() -> None:
         return float(((match.y[1:] != match.y[:-1] + 1) | (match.x[1:] != match.x[:-1])).float().mean())
 
     assert seams(4) < seams(1) < seams(0)
+
+
+@pytest.mark.parametrize(("size", "side"), [((33, 47), 4.0), ((32, 40), 4.0), ((50, 61), 6.5)])
+def test_cells_of_a_network_lie_on_the_pixels_that_they_show(size: tuple[int, int], side: float) -> None:
+    """At every level, of pictures that are no whole number of cells: cells that hold their middles go on to do so."""
+    rows, columns = (torch.arange(-(-n // side)) * side + side / 2 for n in size)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    for level in (0, 1, 2, 3):
+        small = (halved(size[0], level), halved(size[1], level))
+        laid = descriptors._laid(torch.stack([y, x])[None], side / (1 << level), small)
+        assert laid.shape == (1, 2, *small)
+        for axis, n in enumerate(small):
+            own = (torch.arange(n) + 0.5) * (1 << level)
+            inner = (own > side) & (own < size[axis] - side)  # beyond the middles of the first and last nothing changes
+            found = laid[0, axis].mean(1 - axis)
+            torch.testing.assert_close(found[inner], own[inner], atol=0.1 * (1 << level), rtol=0)
+
+
+def test_what_a_network_sees_leads_where_windows_are_lost() -> None:
+    """Of two pictures of other noise, cells that name a half lead each pixel to that half."""
+    source, target = noise(1, 3, 128, 128), noise(1, 3, 128, 128, seed=1)
+    half = (torch.arange(32) >= 16).float().expand(1, 1, 32, 32)
+    cells = torch.cat([half, 1 - half], 1), torch.cat([1 - half, half], 1)
+    levels = correspond.levels((128, 128), (128, 128))
+    seen = descriptors.learned((source, target), cells, 4.0, levels, generator())
+    assert all(layer.shape[1] <= descriptors.WIDTH["model"] for layers in seen for layer in layers)
+    match = correspond.correspond(*seen, generator())
+    right = (match.x >= 64) == (torch.arange(128) < 64)
+    assert right.float().mean() > 0.9
+    describe = descriptors.windows(source, None, generator())
+    plain = correspond.correspond(describe(source, levels), describe(target, levels), generator())
+    assert ((plain.x >= 64) == (torch.arange(128) < 64)).float().mean() < 0.7
 
 
 def test_votes_that_disagree_leave_an_edge() -> None:

@@ -20,11 +20,13 @@ def propagate(
     *,
     blend: str = "normal",
     strength: float = 1.0,
-    features: str = "windows",
+    features: str | None = None,
     coherence: float = 1.0,
     light: str = "auto",
     warp: bool = False,
     weights: str | Path | None = None,
+    model: str | Path | None = None,
+    labels: tuple[Source, Source] | None = None,
     seed: int = 0,
     device: str = "auto",
     threads: int | None = None,
@@ -34,8 +36,9 @@ def propagate(
 
     Pictures are paths, arrays or `texsynth.image.Picture`s. layer: aligned with the source, with alpha; without it for
     blend "multiply" (white leaves the target as it is) and "screen" (black does). strength: 0 to 1. features: "windows"
-    or "vgg19". coherence: more keeps larger pieces of the layer together. light: "auto", "keep" or "match". warp: also
-    the source in the target's layout, as `warp`. Raises `texsynth.errors.TexsynthError`s.
+    (the default) or "vgg19". model: in place of these, a network of `texsynth train cocosnet`; labels: label maps of
+    source and target for it. coherence: more keeps larger pieces of the layer together. light: "auto", "keep" or
+    "match". warp: also the source in the target's layout, as `warp`. Raises `texsynth.errors.TexsynthError`s.
     """
     from texsynth import machine
     from texsynth.verbs import propagate as verb
@@ -50,12 +53,14 @@ def propagate(
         coherence=coherence,
         light=light,
         weights=None if weights is None else Path(weights),
+        model=None if model is None else Path(model),
+        labels=None if labels is None else labels[0],
         seed=seed,
         device=device,
         max_memory=max_memory,
     )
     edit = verb.prepare(request, logger.info)
-    work = verb.aim(edit, target)
+    work = verb.aim(edit, target, None if labels is None else labels[1])
     for notice in (*edit.notices, *work.notices):
         logger.warning("%s", notice)
     return verb.execute(work, warp=warp)

@@ -141,6 +141,8 @@ def show(made: Any) -> Iterator[dict[str, Any]]:
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """ "; did you mean X?", or the list of what is known."""
+    if not known:
+        return "; there are none"
     close = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +109,7 @@ def control(
     common: Common,
 ) -> int:
     """Make more of a texture, steered by maps: how far along, in which direction, or which part goes where."""
-    from texsynth.cli import command, execute, steering  # bring torch, which --help and completion do without
+    from texsynth.cli import command, execute, replay, steering  # bring torch, which --help and completion do without
     from texsynth.verbs import control as verb
 
     colours, files = _label_exemplars(label_exemplar or [])
@@ -137,18 +136,15 @@ def control(
         blend_map=blend_map,
     )
     known = steering.recalled(given, common)
+    if save_attention is not None or save_warp:
+        asked = {"--save-attention": save_attention is not None, "--save-warp": save_warp}
+        _check_shows(asked, replay.chosen("control", common))
 
     def build(item: Item, common: Common) -> Job:
         own = known.request(item, common.seed or 0)
         return verb.build(verb.Request(item.sources, **execute.request(item, common), **own))
 
-    extras = command.Extras(
-        known.reads,
-        save_guides,
-        attention=save_attention,
-        warp=save_warp,
-        fits=partial(_check_shows, {"--save-attention": save_attention is not None, "--save-warp": save_warp}),
-    )
+    extras = command.Extras(known.reads, save_guides, attention=save_attention, warp=save_warp)
     if save_attention is not None:
         common = replace(common, sets=[*(common.sets or []), "attention_maps=on"])
     return execute.execute("control", files or exemplars or [], common, build, extras)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,13 +28,17 @@ texsynth propagate samples/rust.png samples/rust_progression.png panel.png --ble
 
 texsynth propagate samples/rust.png samples/rust_progression.png samples/rust.png panel.png --blend multiply -o out/"""
 
-SHARED = ("weights", "output", "no_metadata", "force", "skip_existing", "update", "keep_going", "seed")
+SHARED = ("model", "weights", "output", "no_metadata", "force", "skip_existing", "update", "keep_going", "seed")
 MACHINE = ("device", "threads", "max_memory", "dry_run", "json", "progress", "quiet", "verbose", "debug")
 SOURCE = "The picture that was painted over."
 LAYER = "The edit alone, aligned with the source: with alpha; or on white for multiply, on black for screen."
 TARGETS = "Pictures of the same texture at the same scale, files, folders or globs; with several, OUT is a folder."
 BLEND = "How the layer lies on the target. Default: normal."
-FEATURES = "What pixels are compared by: windows of colours, or maps of a network. Default: windows."
+FEATURES = "What pixels are compared by: windows of colours, or maps of a network. Default: windows, or --model."
+LABELS = (
+    "What is what, as it was painted for --model: once for SOURCE and once for each TARGET, in order, or a folder, "
+    "paired by stem. Default: unknown."
+)
 COHERENCE = "More keeps larger pieces of the layer together, less follows the target's details. Default: 1."
 LIGHT = (
     "Compare the target in the source's brightness and contrast: never, always, or where that brings it much closer. "
@@ -71,14 +75,18 @@ def propagate(
     *,
     blend: Annotated[str, _choice("--blend", BLEND, "normal", "multiply", "screen")] = "normal",
     strength: Annotated[float, _option("--strength", "Of the layer, 0 to 1. Default: 1.", "X")] = 1.0,
-    features: Annotated[str, _choice("--features", FEATURES, "windows", "vgg19")] = "windows",
+    features: Annotated[str | None, _choice("--features", FEATURES, "windows", "vgg19")] = None,
+    labels: Annotated[list[str] | None, _option("--labels", LABELS, "MAP")] = None,
     coherence: Annotated[float, _option("--coherence", COHERENCE, "X")] = 1.0,
     light: Annotated[str, _choice("--light", LIGHT, "auto", "keep", "match")] = "auto",
     save_layer: Annotated[bool, _option("--save-layer", "Write the warped layer alone: STEM_layer.png.")] = False,
     save_warp: Annotated[bool, _option("--save-warp", SAVE_WARP)] = False,
     common: Common,
 ) -> int:
-    """Carry an edit that was painted over one picture to others of its texture."""
+    """Carry an edit that was painted over one picture to others of its texture.
+
+    Where targets are no copies of the source, a network of `texsynth train cocosnet` (--model) sees more than windows.
+    """
     from texsynth import machine  # brings torch, which --help and completion do without
     from texsynth.cli import plan
     from texsynth.verbs import propagate as verb
@@ -86,6 +94,8 @@ def propagate(
     machine.use_threads(common.threads)
     machine.reuse_memory()
     talk = messages.talk(common)
+    todo = plan.plan(targets, common.output, "propagate")
+    maps = _labels(labels or [], Path(source), todo)
     request = verb.Request(
         Path(source),
         Path(layer),
@@ -95,13 +105,14 @@ def propagate(
         coherence=coherence,
         light=light,
         weights=common.weights,
+        model=common.model,
+        labels=maps[0],
         seed=common.seed or 0,
         device=common.device,
         max_memory=common.max_memory,
     )
-    todo = plan.plan(targets, common.output, "propagate")
     extra = tuple(name for name, asked in zip(verb.FILES, (save_layer, save_warp), strict=True) if asked)
-    _check_files(todo, extra, [source, layer], common)
+    _check_files(todo, extra, [source, layer, *(str(path) for path in maps if path)], common)
     for notice in todo.notices:
         talk.note(notice)
     edit = verb.prepare(request, talk.note)
@@ -109,18 +120,34 @@ def propagate(
         talk.note(notice)
     if todo.batch and not common.dry_run:
         plan.make_folder(todo)
-    return _told(_Command(common, talk, todo, edit, extra))
+    return _told(_Command(common, talk, todo, edit, extra, maps[1:]))
 
 
 @dataclass(frozen=True)
 class _Command:
-    """One call: extra are the files that each target has beside its picture."""
+    """One call: extra are the files that each target has beside its picture, maps the labels of each, if known."""
 
     common: Common
     talk: messages.Talk
     todo: Plan
     edit: Edit
     extra: tuple[str, ...]
+    maps: Sequence[Path | None]
+
+
+def _labels(given: list[str], source: Path, todo: Plan) -> list[Path | None]:
+    """The label map of the source, and of each target; UsageError, InputError."""
+    from texsynth.cli import plan
+
+    pictures = [source, *(path for item in todo.items for path in item.sources)]
+    if not given:
+        return [None] * len(pictures)
+    if len(given) == 1 and Path(given[0]).is_dir():
+        return [plan.paired(given, [picture], "--labels")[0] for picture in pictures]
+    if len(given) != len(pictures):
+        told = f"{len(given)} given for the source and {len(pictures) - 1} target(s)"
+        raise UsageError(f"--labels: {told}; give it once for each, the source first, or a folder of all")
+    return [Path(name) for name in given]
 
 
 def _files(out: Path, extra: tuple[str, ...]) -> dict[str, Path]:
@@ -138,7 +165,7 @@ def _check_files(todo: Plan, extra: tuple[str, ...], reads: list[str], common: C
     files = [path for item in todo.items for path in _files(item.out, extra).values()]
     if twice := [path for path in files if files.count(path) > 1]:
         raise UsageError(f"{twice[0].name} is the name of two files to write; rename a target, or run them apart")
-    inputs = existing.read_by(todo, common, [*reads, *([] if common.weights is None else [str(common.weights)])])
+    inputs = existing.read_by(todo, common, [*reads, *(str(file) for file in (common.weights, common.model) if file)])
     existing.check_pictures(Plan(tuple(Item((), path) for path in files), todo.batch), inputs, common)
 
 
@@ -167,9 +194,9 @@ def _told(command: _Command) -> int:
 
 def _entries(command: _Command, failed: list[Entry]) -> Iterator[Entry]:
     """Target by target; with --keep-going a failure is told and noted."""
-    for item in command.todo.items:
+    for item, labels in zip(command.todo.items, command.maps, strict=True):
         try:
-            yield _one(command, item)
+            yield _one(command, item, labels)
         except Exception as error:
             if not (command.common.keep_going and command.todo.batch):
                 raise
@@ -180,7 +207,7 @@ def _entries(command: _Command, failed: list[Entry]) -> Iterator[Entry]:
             failed.append({"input": str(item.sources[0]), "error": text.removeprefix("error: ")})
 
 
-def _one(command: _Command, item: Item) -> Entry:
+def _one(command: _Command, item: Item, labels: Path | None) -> Entry:
     from texsynth import image
     from texsynth.cli import existing
     from texsynth.verbs import propagate as verb
@@ -188,7 +215,7 @@ def _one(command: _Command, item: Item) -> Entry:
     common, talk, files = command.common, command.talk, _files(item.out, command.extra)
     if common.skip_existing and item.out.exists():
         return _kept(command, item.out)
-    work = verb.aim(command.edit, item.sources[0])
+    work = verb.aim(command.edit, item.sources[0], labels)
     if common.update and existing.unchanged(list(files.values()), item.out, [dict(work.record)]):
         return _kept(command, item.out)
     for notice in work.notices:

@@ -13,6 +13,7 @@ from texsynth.model import Model
 from texsynth.task import Guide
 
 NEAR = 40 / 255  # up to which two colours of labels are one
+NAMED = 8  # labels in a message, at most
 
 
 def channels(told: Mapping[str, Any]) -> int:
@@ -58,20 +59,22 @@ def mismatch(guides: Sequence[Guide], model: Model) -> str | None:
         wanted = " and ".join(f"--{name}" for name in known)
         return f"follows what {model.name} was trained with: {wanted}, and nothing else"
     for name, guide in given.items():
-        if guide.palette is not None and (strange := _strange(guide, known[name]["palette"])):
-            return f"knows the labels {_hex(known[name]['palette'])}, and not {_hex(strange)}; repaint the map"
+        if guide.palette is None:
+            continue
+        if why := unknown((*guide.sources, guide.target), guide.palette, known[name]["palette"]):
+            return why
     return None
 
 
-def _strange(guide: Guide, known: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Colours that a guide's maps use and a model does not know."""
-    assert guide.palette is not None
-    used = torch.cat([values.flatten() for values in (*guide.sources, guide.target)]).long().unique().cpu()
-    colours = guide.palette.cpu()[used]
+def unknown(maps: Sequence[Tensor], palette: Tensor, known: Sequence[Sequence[int]]) -> str | None:
+    """That id maps of the colours (K, 3) use labels which a model does not know, as the end of a sentence, or None."""
+    used = torch.cat([values.flatten() for values in maps]).long().unique().cpu()
+    colours = palette.cpu()[used]
     far = torch.cdist(colours, torch.tensor(known) / 255).amin(1) > NEAR
-    found: list[list[int]] = (colours[far] * 255).round().int().tolist()
-    return found
+    strange: list[list[int]] = (colours[far] * 255).round().int().tolist()
+    return f"knows the labels {_hex(known)}, and not {_hex(strange)}; repaint the map" if strange else None
 
 
 def _hex(colours: Sequence[Sequence[int]]) -> str:
-    return ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours)
+    words = ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours[:NAMED])
+    return words + (f" and {len(colours) - NAMED} more" if len(colours) > NAMED else "")

@@ -1,11 +1,12 @@
 """What two pictures are compared by, pixel by pixel and level by level: the first half of dense correspondence.
 
-Every function of DESCRIBERS takes a source, learns from it what to look at, and gives a function of pictures. None of
-them trains anything; a trained network (CoCosNet's domain adaptors, Zhang et al. 2020) would be one more entry.
+Every function of DESCRIBERS takes a source, learns from it what to look at, and gives a function of pictures; none of
+them needs training. `learned` puts beside windows what a network sees that was trained for it (Zhang et al. 2020).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -31,7 +32,11 @@ QUERIES = 2048
 RELIT = 0.75  # of the distance that remains after evening out the light: less than that shows that it differed
 GAIN = 4.0  # at most, of contrast
 
+DIRECTIONS = 32  # of what a trained network sees
+TRAINED = (0.1, 0.5)  # weight of that, at full size and halved: cells cannot tell neighbouring pixels apart
+
 WIDTH = {"windows": sum(count for count, _ in SCALES), "vgg19": sum(count for (_, count), _ in LAYERS)}
+WIDTH["model"] = WIDTH["windows"] + DIRECTIONS
 
 
 class _Scale(NamedTuple):
@@ -107,6 +112,36 @@ def vgg19(source: Tensor, extract: Extract | None, _rng: torch.Generator) -> Des
         return [torch.cat([_sized(layer, image, level) for layer in seen], 1) for level in levels]
 
     return describe
+
+
+def learned(
+    pictures: tuple[Tensor, Tensor],
+    cells: tuple[Tensor, Tensor],
+    side: float,
+    levels: Sequence[int],
+    rng: torch.Generator,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Of a source and a target (1, 3, H, W), at these levels: windows, and what a trained network sees of cells of
+    `side` pixels, (1, D, h, w), on its principal directions. Windows find copies to the pixel; the network tells what
+    no copy is left of."""
+    describe = windows(pictures[0], None, rng)
+    mean, directions = _principal(cells[0], DIRECTIONS, 1.0)
+    found: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for image, own, out in zip(pictures, cells, found, strict=True):
+        seen = torch.einsum("nchw,cd->ndhw", own - mean, directions)
+        for level, near in zip(levels, describe(image, levels), strict=True):
+            weight = TRAINED[min(level, 1)]
+            wide = _laid(seen, side / (1 << level), (near.shape[2], near.shape[3]))
+            out.append(torch.cat([near * (1 - weight) ** 0.5, wide * weight**0.5], 1))
+    return found
+
+
+def _laid(cells: Tensor, side: float, size: tuple[int, int]) -> Tensor:
+    """Cells of `side` pixels on the pixels of a map of `size`; those of the last row and column may reach beyond it."""
+    spare = math.ceil(1 / side)  # more than the fraction of a pixel that would be cut off
+    more = F.pad(cells, (0, spare, 0, spare), mode="replicate")
+    whole = F.interpolate(more, scale_factor=side, mode="bilinear", antialias=True)
+    return whole[:, :, : size[0], : size[1]]
 
 
 def _principal(layer: Tensor, count: int, weight: float) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """propagate: an edit painted over one picture goes to others, along the correspondence of their textures.
 
-Zhang et al. 2020 (CoCosNet) warp a layer so with learned descriptors; here any of `solver.descriptors` gives them.
+Zhang et al. 2020 (CoCosNet) warp a layer so with learned descriptors; here any of `solver.descriptors` gives them, and
+a model of theirs helps where one is given.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.features import Extract, features
 from texsynth.image import Picture
 from texsynth.job import Input
+from texsynth.model import Model
 from texsynth.solver import correspond, descriptors
 from texsynth.solver.correspond import Match
 from texsynth.task import Estimate
-from texsynth.verbs import inputs, values
+from texsynth.verbs import inputs, learned, values
 from texsynth.verbs.inputs import Note, Source
+from texsynth.verbs.learned import Labels
 
 # (target, layer's colour, its opacity) -> colour; all but the last two (1, C, h, w)
 BLENDS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -34,6 +37,8 @@ BLENDS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 NEUTRAL = {"multiply": (1.0, "white"), "screen": (0.0, "black")}  # what leaves a picture as it is
 LIGHTS = ("auto", "keep", "match")
+FEATURES = "windows"
+MODEL = "model"  # in place of features, where one is given
 FAINT = 0.5 / 255  # opacity below which nothing would be seen
 FILES = ("layer", "warp")
 
@@ -42,30 +47,40 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, in the words of the command line."""
+    """What was asked for, in the words of the command line. features: None is FEATURES, or what the model sees. labels:
+    the source's label map, for the model; targets have theirs."""
 
     source: Source
     layer: Source
     blend: str = "normal"
     strength: float = 1.0
-    features: str = "windows"
+    features: str | None = None
     coherence: float = correspond.COHERENCE
     light: str = "auto"
     weights: Path | None = None
+    model: Path | None = None
+    labels: Source | None = None
     seed: int = 0
     device: str = "auto"
     max_memory: str | int = "6G"
+
+    @property
+    def compares(self) -> str:
+        """What pixels are compared by, in one word."""
+        return self.features or (FEATURES if self.model is None else MODEL)
 
 
 @dataclass(frozen=True)
 class Edit:
     """An edit that is read and checked. layer: of the source's size, its colours times its alpha. extract: the network
-    of the features, if they have one."""
+    of the features, if they have one. known: the trained network, and labels of the source for it, if there are any."""
 
     request: Request
     source: Picture
     layer: Picture
     extract: Extract | None
+    known: Model | None
+    labels: Labels | None
     device: torch.device
     limit: int
     inputs: tuple[Input, ...]
@@ -74,10 +89,11 @@ class Edit:
 
 @dataclass(frozen=True)
 class Work:
-    """An edit and a target for it. record: the resolved run, JSON-able."""
+    """An edit and a target for it, with its labels. record: the resolved run, JSON-able."""
 
     edit: Edit
     target: Picture
+    labels: Labels | None
     cost: Estimate
     record: Mapping[str, Any]
     notices: tuple[str, ...]
@@ -109,14 +125,24 @@ def prepare(request: Request, say: Note = lambda _: None) -> Edit:
     layer, second = inputs.load(request.layer, "layer")
     layer = _layer(layer, second.name, source, request.blend, notices.append)
     extract, entries = _network(request, device, say)
-    return Edit(request, source, layer, extract, device, limit, (first, second, *entries), tuple(notices))
+    known, labels = None, None
+    if request.model is not None:
+        known, trained = learned.read(request.model, "propagate")
+        labels, drawn = learned.labels(request.labels, "labels-source", inputs.extent(source), known, notices.append)
+        entries = (*entries, trained, *drawn)
+    return Edit(
+        request, source, layer, extract, known, labels, device, limit, (first, second, *entries), tuple(notices)
+    )
 
 
-def aim(edit: Edit, target: Source) -> Work:
-    """Read and check one target; raises InputError, ResourceError."""
+def aim(edit: Edit, target: Source, labels: Source | None = None) -> Work:
+    """Read and check one target, and its label map where the source has one; raises UsageError, InputError,
+    ResourceError."""
     picture, entry = inputs.load(target, "target")
     image.check_exemplar_size(picture, entry.name)
-    notices, layer = [], edit.layer
+    notices: list[str] = []
+    layer, size = edit.layer, inputs.extent(picture)
+    own, drawn = learned.labels(labels, "labels-target", size, edit.known, notices.append, edit.labels)
     if picture.channels == 1 and layer.channels == 3:
         if torch.equal(layer.pixels, layer.pixels[:, :1].expand_as(layer.pixels)):
             layer = replace(layer, pixels=layer.pixels[:, :1])
@@ -127,14 +153,14 @@ def aim(edit: Edit, target: Source) -> Work:
     if cost.memory > edit.limit:
         needs = f"about {run.gigabytes(cost.memory)}, above the limit of {run.gigabytes(edit.limit)}"
         raise ResourceError(f"{entry.name} needs {needs}; make it or the source smaller, or raise --max-memory")
-    return Work(replace(edit, layer=layer), picture, cost, _record(edit, picture, entry), tuple(notices))
+    return Work(replace(edit, layer=layer), picture, own, cost, _record(edit, picture, (entry, *drawn)), tuple(notices))
 
 
 def execute(work: Work, report: Report = lambda *_: None, warp: bool = False) -> Result:
     """Find the correspondence, warp the layer along it and blend it on the target. warp: the source too."""
     start = time.perf_counter()
     edit, request = work.edit, work.edit.request
-    match, relit = _match(edit, work.target, report)
+    match, relit = _match(work, report)
     layer = _warped(match, edit)
     assert layer.alpha is not None
     share = layer.alpha * request.strength
@@ -158,8 +184,10 @@ def estimate(edit: Edit, target: Picture) -> Estimate:
     pixels = sum(h * w for h, w in sizes)
     compared = pixels >> (2 * finest)
     network = 4 * 64 * 3 * max(h * w for h, w in sizes) if edit.extract is not None else 0
-    width = descriptors.WIDTH[edit.request.features]
-    seconds = 1 + 1.2e-5 * compared + 5e-6 * pixels  # on two cores
+    if edit.known is not None:
+        network = sum(learned.memory(edit.known, size, learned.scale(edit.known, sizes[0])) for size in sizes)
+    width = descriptors.WIDTH[edit.request.compares]
+    seconds = 1 + 1.2e-5 * compared + (5e-6 if edit.known is None else 8e-6) * pixels  # on two cores
     return Estimate(100 * pixels + 4 * (2 * width + 60) * compared + network + (64 << 20), seconds)
 
 
@@ -168,14 +196,19 @@ def _check(request: Request) -> None:
     known = {"blend": BLENDS, "features": descriptors.DESCRIBERS, "light": LIGHTS}
     for flag, allowed in known.items():
         word = getattr(request, flag)
-        if word not in allowed:
+        if word is not None and word not in allowed:
             raise UsageError(f"--{flag}: there is no {word!r}{settings.suggestion(word, list(allowed))}")
     if not 0 <= request.strength <= 1:
         raise UsageError(f"--strength {request.strength:g} is not from 0, nothing, to 1, the whole layer")
     if not 0 <= request.coherence < float("inf"):
         raise UsageError(f"--coherence {request.coherence:g} is not a number from 0 up; 1 is the default")
-    if request.weights is not None and features(request.features).WEIGHTS is None:
-        raise UsageError(f"--weights: --features {request.features} needs none; leave it out, or take vgg19")
+    if request.model is not None and request.features is not None:
+        raise UsageError("--model and --features exclude each other: both say what pixels are compared by; give one")
+    if request.labels is not None and request.model is None:
+        raise UsageError("--labels: nothing but a trained network looks at them; give one with --model, or leave them")
+    if request.weights is not None and (request.model or features(request.compares).WEIGHTS is None):
+        flag = f"--features {request.compares}" if request.model is None else "--model"
+        raise UsageError(f"--weights: {flag} needs none; leave it out, or take --features vgg19")
 
 
 def _layer(layer: Picture, name: str, source: Picture, blend: str, note: Note) -> Picture:
@@ -196,16 +229,16 @@ def _layer(layer: Picture, name: str, source: Picture, blend: str, note: Note) -
 
 def _network(request: Request, device: torch.device, say: Note) -> tuple[Extract | None, tuple[Input, ...]]:
     """The extractor of the features with its weights, if they have any; WeightsError."""
-    module = features(request.features)
-    if module.WEIGHTS is None:
+    if request.model is not None or (module := features(request.compares)).WEIGHTS is None:
         return None, ()
     layers = [name for (name, _), _ in descriptors.LAYERS]
-    found, entries = run.pretrained([{request.features: layers}], device, request.weights, say)
+    found, entries = run.pretrained([{request.compares: layers}], device, request.weights, say)
     return module.build(module.Settings(), (False, False), found[module.WEIGHTS]), entries
 
 
-def _match(edit: Edit, picture: Picture, report: Report) -> tuple[Match, bool]:
+def _match(work: Work, report: Report) -> tuple[Match, bool]:
     """The correspondence at the target's full size; and was the target's light evened out for it?"""
+    edit, picture = work.edit, work.target
     rng = torch.Generator().manual_seed(edit.request.seed)  # one for each target: none hangs on the others
     source, target = (colours.to(edit.device) for colours in inputs.matching((edit.source, picture)))
     relit = False
@@ -215,8 +248,11 @@ def _match(edit: Edit, picture: Picture, report: Report) -> tuple[Match, bool]:
         target = evened if relit else target
     sizes = inputs.extent(edit.source), inputs.extent(picture)
     levels = correspond.levels(*sizes)
-    describe = descriptors.DESCRIBERS[edit.request.features](source, edit.extract, rng)
-    seen = describe(source, levels), describe(target, levels)
+    if edit.known is not None:
+        seen = learned.seen(edit.known, (source, target), (edit.labels, work.labels), levels, rng)
+    else:
+        describe = descriptors.DESCRIBERS[edit.request.compares](source, edit.extract, rng)
+        seen = describe(source, levels), describe(target, levels)
     match = correspond.correspond(*seen, rng, edit.request.coherence, report)
     return correspond.enlarge(match, sizes[1], sizes[0]), relit
 
@@ -238,18 +274,18 @@ def _brought(match: Match, edit: Edit) -> Picture:
     return replace(edit.source, pixels=correspond.warp(match, edit.source.pixels.to(edit.device)).cpu(), alpha=None)
 
 
-def _record(edit: Edit, target: Picture, entry: Input) -> dict[str, Any]:
+def _record(edit: Edit, target: Picture, entries: tuple[Input, ...]) -> dict[str, Any]:
     request = edit.request
-    own = ("blend", "strength", "features", "coherence", "light")
+    own = ("blend", "strength", "coherence", "light")
     return {
         "texsynth": version("texsynth"),
         "torch": version("torch"),
         "verb": "propagate",
-        "propagate": {name: getattr(request, name) for name in own},
+        "propagate": {"features": request.compares} | {name: getattr(request, name) for name in own},
         "seed": request.seed,
         "size": f"{target.width}x{target.height}",
         "device": str(edit.device),
-        "inputs": [asdict(each) for each in (*edit.inputs, entry)],
+        "inputs": [asdict(each) for each in (*edit.inputs, *entries)],
     }
 
 

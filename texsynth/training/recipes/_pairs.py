@@ -50,14 +50,15 @@ class Pair:
     changes: Mapping[int, Change] = field(default_factory=dict)
 
 
-def check(sources: Sequence[Source], crop: int) -> None:
-    """Raises InputError where two separate crops do not fit into an exemplar."""
+def check(sources: Sequence[Source], crop: int, least: int) -> None:
+    """Raises InputError where two separate crops do not fit into an exemplar. least: what crops may be."""
     for source in sources:
         h, w = source.image.shape[2:]
         fits = min(min(h, w), max(h, w) // 2)
         if fits < crop:
             told = f"{source.name} is {w}x{h}, which has no room for two separate crops of {crop}x{crop}"
-            raise InputError(f"{told}; --set crop={fits} fits, or give a larger exemplar")
+            smaller = f"--set crop={fits} fits, or " if fits >= least else ""
+            raise InputError(f"{told}; {smaller}give a larger exemplar")
 
 
 def separate(size: tuple[int, int], crop: int, rng: torch.Generator) -> tuple[Place, Place]:

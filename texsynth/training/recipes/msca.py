@@ -156,7 +156,7 @@ def _parts(task: Task, settings: Settings, labels: int, rng: torch.Generator) ->
         )
         for e, ids in zip(task.exemplars, task.guides[0].sources, strict=True)
     ]
-    pairs.check(sources, settings.crop)
+    pairs.check(sources, settings.crop, LEAST)
     see = None
     if settings.image == "vgg19":
         extract = vgg19.build(vgg19.Settings(), (False, False), task.weights["vgg19"])
