@@ -210,8 +210,10 @@ def test_crops_share_no_pixel(size: tuple[int, int]) -> None:
 
 
 def test_too_small_an_exemplar_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"e0 is 30x20, which has no room .* 16x16; --set crop=15 fits"):
-        training(asked=task((20, 30)))
+    with pytest.raises(InputError, match=r"e0 is 30x20, which has no room .* 16x16; give a larger exemplar"):
+        training(asked=task((20, 30)))  # 15 would fit, and is less than crops may be
+    with pytest.raises(InputError, match=r"e0 is 40x36, which has no room .* 24x24; --set crop=20 fits"):
+        training(asked=task((36, 40)), crop=24)
     training(asked=task((16, 32)))
 
 

@@ -75,8 +75,7 @@ def by_labels(options: Options, steered: Steered) -> Pairs:
     judge = partial(_judge, options, steered.exemplar, guide, common(guide, len(colours)))
     verb = partial(_control, steered, options.budget.size, "labels", target)
     trial = partial(Trial, steered.name, judge=judge, settings={})
-    spade, cocosnet = (taught(options, steered, recipe, "labels") for recipe in ("spade", "cocosnet"))
-    msca = taught(options, steered, "msca", "labels")
+    spade, msca, cocosnet = (taught(options, steered, recipe, "labels") for recipe in ("spade", "msca", "cocosnet"))
     gap = taught(options, steered, "msca", "labels", {"attention": "gap"}, "gap")
     return [
         (trial("field", FIELD, verb), None),
