@@ -44,7 +44,7 @@ SHOWN, SIDE = 4, 256  # exemplars that are sampled and measured, and the most pi
 
 @dataclass(frozen=True)
 class Settings(training.Settings, Shape, patchgan.Shape):
-    """Defaults: a quarter of an hour on two cores, without weights."""
+    """Defaults: about ten minutes of one core, without weights."""
 
     steps: int = setting(default=1500, metadata={"help": "updates of the network", "min": 1, "max": 10_000_000})
     crop: int = setting(default=96, metadata={"help": "side of the crops", "min": LEAST, "max": 1024})

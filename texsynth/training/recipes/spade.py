@@ -52,7 +52,7 @@ OBJECTIVES = (Objective.read({**GUIDED, "weight": SHARE}, "default"),)
 
 @dataclass(frozen=True)
 class Settings(training.Settings, guided.Shape, patchgan.Shape):
-    """Defaults: a quarter of an hour on two cores, without weights."""
+    """Defaults: about ten minutes of one core, without weights."""
 
     steps: int = setting(default=2000, metadata={"help": "updates of the network", "min": 1, "max": 10_000_000})
     discriminator_layers: int = setting(
