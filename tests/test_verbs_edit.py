@@ -134,13 +134,20 @@ def test_an_object_that_the_target_lacks_goes() -> None:
     ]
 
 
+def test_without_black_the_commonest_colour_is_the_background() -> None:
+    made = job(painted(r=np.s_[:, :9], g=np.s_[:, 9:]), painted(r=np.s_[:, :6], g=np.s_[:, 6:]))
+    assert [line for line in made.notices if "background" in line] == [
+        "array has no black, so its commonest colour, #00ff00, is background"
+    ]
+    assert start(made)[:, 6:9].isnan().all()  # where an object was and is no more
+
+
 @pytest.mark.parametrize(
     ("was", "will", "said"),
     [
         (mask(), WILL, "the mask is empty, so there is no object to edit; white (at least 50 %) is the object"),
         (WAS, mask(), "the mask is empty; to take the object away use --remove"),
         (mask(np.s_[:, :]), WILL, "the mask covers all of the picture, so there is no background"),
-        (painted(r=np.s_[:, :9], g=np.s_[:, 9:]), painted(r=np.s_[:, :]), "no part of it is black"),
         (
             painted(r=np.s_[2:8, 2:8]),
             painted(b=np.s_[2:8, 2:8]),

@@ -2,7 +2,8 @@
 
 Seamless cloning (Pérez et al. 2003) over cells: where a cell's place does not go on from its neighbour's, both should
 differ as the exemplar does there; a smooth correction brings this about, next to nothing elsewhere. Differs from the
-paper in: large differences, which are faults of shape, hardly count, nor do those between labels, and it fades.
+paper in: large differences, which are faults of shape, hardly count, nor do those between labels or in rough places,
+where they are the texture's and would add up to a drift of colours; and it fades.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from texsynth.nets._places import taken
 
 FADE = 1 / 32**2  # what a correction costs by itself; its reach is some 32 cells
 STEP = 0.08  # of tone: larger differences are likelier faults of shape
+ROUGH = 0.04  # deviation of colours nearby, from which on differences are likelier the texture's
 MOST = 0.25  # of correction
 ROUNDS = 200  # of conjugate gradients, at most
 EXACT = 1e-4  # of what there was at first, that may be left
@@ -27,7 +30,8 @@ def levelled(places: Tensor, colours: Tensor, labels: Tensor, tile: tuple[bool, 
     """What to add to cells that come from `places`, (1, 2, h, w), the (y, x) in a grid of colours (1, 3, H, W):
     (1, 3, h, w). labels: shares (1, L, h, w) of labels in each cell. tile: does the target wrap in (y, x)?"""
     places = places.round()
-    parts = [_lacking(places, colours, labels, dim, wraps) for dim, wraps in zip(AXES, tile, strict=True)]
+    rough = _rough(colours)
+    parts = [_lacking(places, colours, rough, labels, dim, wraps) for dim, wraps in zip(AXES, tile, strict=True)]
     if not any(bool(lack.any()) for lack, _ in parts):
         return colours.new_zeros(1, 3, *places.shape[2:])
 
@@ -41,7 +45,16 @@ def levelled(places: Tensor, colours: Tensor, labels: Tensor, tile: tuple[bool, 
     return _solved(apply, goal.to(colours)).clamp(-MOST, MOST)
 
 
-def _lacking(places: Tensor, colours: Tensor, labels: Tensor, dim: int, wraps: bool) -> tuple[Tensor, Tensor]:
+def _rough(colours: Tensor) -> Tensor:
+    """The variance of colours (1, 3, H, W) nearby: (1, 1, H, W)."""
+    near = F.pad(colours, (2, 2, 2, 2), mode="replicate")
+    mean, squares = (F.avg_pool2d(x, 5, 1) for x in (near, near.square()))
+    return (squares - mean.square()).clamp_min(0).mean(1, keepdim=True)
+
+
+def _lacking(
+    places: Tensor, colours: Tensor, rough: Tensor, labels: Tensor, dim: int, wraps: bool
+) -> tuple[Tensor, Tensor]:
     """For each cell and the next one along an axis: by how much the correction shall grow from the one to the other,
     (1, 3, h, w), and how much that counts, (1, 1, h, w)."""
     step = places.new_zeros(1, 2, 1, 1)
@@ -58,7 +71,8 @@ def _lacking(places: Tensor, colours: Tensor, labels: Tensor, dim: int, wraps: b
     lack = torch.where(first & second, (after + before) / 2, torch.where(first, after, before))
     lack = torch.where(goes_on, 0, lack)
     shared = (labels * labels.roll(-1, dim)).sum(1, keepdim=True)
-    trust = shared / (1 + lack.square().mean(1, keepdim=True) / STEP**2) ** 2
+    around = taken(rough, places).maximum(taken(rough, ahead.clamp(min=0).minimum(last)))
+    trust = shared / (1 + lack.square().mean(1, keepdim=True) / STEP**2 + around / ROUGH**2) ** 2
     trust = torch.where(goes_on, 1, torch.where(first | second, trust, 0))
     if not wraps:
         trust.narrow(dim, trust.shape[dim] - 1, 1).zero_()

@@ -28,7 +28,8 @@ HINT = "white (at least 50 %) is the object, or each colour but black in a mask 
 class Masks:
     """What is what now, and what it shall be: ids (1, 1, h, w) of `colours` (K, 3); and the masks as inputs.
 
-    background: its id. objects: the ids of all objects that are there now.
+    background: the id of black, or of the commonest colour where there is no black. objects: the ids of all objects
+    that are there now.
     """
 
     source: Tensor
@@ -60,6 +61,9 @@ def read(source: Source, target: Source, draft: Draft, note: Note) -> Masks:
         whole = inputs.stretched(Picture(each), draft.whole[0], "labels", entry.name, note)
         maps.append(inputs.cropped(whole, draft.box, entry.name).pixels)
     background = int(colours.norm(dim=1).argmin())
+    if float(colours[background].norm()) > label_tools.APART:
+        background = int(maps[0].long().flatten().bincount().argmax())
+        note(f"{entries[0].name} has no black, so its commonest colour, {hex_of(colours[background])}, is background")
     numbers = maps[0].unique().long().tolist()
     made = Masks(maps[0], maps[1], colours, background, tuple(n for n in numbers if n != background), entries)
     _check(made, colours, where=" inside the crop" if draft.box else "")
@@ -125,13 +129,11 @@ def _many(drawn: Tensor) -> bool:
 
 
 def _painted(drawn: list[Tensor], entries: tuple[Input, Input]) -> tuple[list[Tensor], Tensor]:
-    """Label maps as ids, and all colours in them, black among them."""
+    """Label maps as ids, and all colours in them."""
     with maps.about(entries[0].name):
         own = label_tools.palette(drawn[:1])
     with maps.about(entries[1].name):
         colours = label_tools.shared(own, drawn[1])
-    if float(colours.norm(dim=1).min()) > label_tools.APART:
-        raise InputError(f"{entries[0].name}: no part of it is black, and black is the background; {HINT}")
     return [label_tools.ids(each, colours) for each in drawn], colours
 
 
