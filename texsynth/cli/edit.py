@@ -32,7 +32,8 @@ texsynth edit samples/gravel.jpg --remove was.png --grow 2 -o without.png"""
 # The options that name files, by the role of these in the record.
 FILES = {"mask": "mask", "target_mask": "target-mask", "remove": "remove"}
 MASK = (
-    "Where the object is: white (at least 50 %), or in a mask of more colours every colour but black. Or a folder, "
+    "Where the object is: white (at least 50 %), or in a mask of more colours every colour but black "
+    "(without black: but the commonest). Or a folder, "
     "paired by stem."
 )
 WARP = "How the object is first fitted into its new shape. Default: affine."
