@@ -10,6 +10,7 @@ from pictures import generator, spots
 from torch import Tensor
 
 from texsynth.task import Guide
+from texsynth.training.recipes import _regions
 from texsynth.training.recipes._pairs import Change
 from texsynth.training.recipes._regions import Bank, bank, regions, transport
 from texsynth.training.recipes._steered import Copy
@@ -102,3 +103,12 @@ def test_every_combination_of_maps_is_a_region() -> None:
     assert len(ids.unique()) > 8
     turned = replace(guides[2], target=-guides[2].target)  # a direction has no sign
     assert torch.equal(ids, regions([halves(), values, turned.target], guides))
+
+
+def test_a_picture_too_smooth_is_told_beyond_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Means and covariances count too, or what is half as rough as the exemplar would do."""
+    image, ids = spots(40, 44), torch.zeros(1, 1, 40, 44)
+    smooth = 0.5 * (image + image.mean((2, 3), keepdim=True))
+    whole = apart(smooth, ids, bank_of(image, ids))
+    monkeypatch.setattr(_regions, "SPREAD", 0.0)
+    assert whole > apart(smooth, ids, bank_of(image, ids)) + 0.2

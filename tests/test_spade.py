@@ -459,3 +459,13 @@ def test_a_large_picture_takes_little_more_memory_than_itself() -> None:
     costs = [feedforward.estimate(replace(asked, size=(n, n)), feedforward.Settings()) for n in (1024, 8192)]
     assert costs[1].memory - costs[0].memory < 4 * 12 * 8192**2
     assert 0 < costs[0].seconds < costs[1].seconds
+
+
+def test_critics_need_not_be_heard_of_drawn_maps() -> None:
+    """With a factor of 0 their weight changes nothing where there is no true picture; with 1 it does."""
+    ends = []
+    for unpaired, adversarial in ((0.0, 1.0), (0.0, 50.0), (1.0, 1.0), (1.0, 50.0)):
+        made, _ = training(first=0.0, mixed=0.0, unpaired=unpaired, adversarial=adversarial)
+        made.step(0)
+        ends.append(torch.cat([p.flatten() for p in made.modules["net"].parameters()]))
+    assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[2], ends[3])
