@@ -75,3 +75,10 @@ def test_blocks_meet_where_it_is_seen_least() -> None:
     assert len(apart.flatten(1).unique(dim=1).T) >= 2
     border = (apart[:, :, 15] - apart[:, :, 16]).abs().sum(0) > 0
     assert not bool(border.all())  # the path leaves the straight border of the blocks
+
+
+def test_rough_places_keep_their_light() -> None:
+    """Their differences are the texture's; summed along many seams they would drift."""
+    colours, places = 0.5 + 0.2 * (noise(1, 3, 32, 32, seed=4) - 0.5), grid((32, 32), HERE)
+    places = places.flatten(2)[:, :, torch.randperm(32 * 32, generator=generator())].view(1, 2, 32, 32)
+    assert float(levelled(places, colours, ones(32, 32)).abs().max()) < 0.02

@@ -35,8 +35,10 @@ def levelled(places: Tensor, colours: Tensor, labels: Tensor, tile: tuple[bool, 
     if not any(bool(lack.any()) for lack, _ in parts):
         return colours.new_zeros(1, 3, *places.shape[2:])
 
+    held = FADE + (taken(rough, places) / ROUGH**2) ** 2  # or many small doubts would add up to a drift
+
     def apply(x: Tensor) -> Tensor:
-        out = FADE * x
+        out = held * x
         for dim, (_, trust) in zip(AXES, parts, strict=True):
             out = out - _apart(trust * (x.roll(-1, dim) - x), dim)
         return out
