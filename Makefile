@@ -75,7 +75,7 @@ samples: $(VENV)/.installed-dev ## make samples/ again from samples/generate.py
 contact-sheet: $(VENV)/.installed ## DIR=folder [OUT=sheet.png] [SHEET=options]: exemplars beside their results
 	@test -n "$(DIR)" || { echo "usage: make contact-sheet DIR=folder-of-exemplars [OUT=sheet.png]" >&2; exit 2; }
 	@mkdir -p "$(dir $(OUT))"
-	$(BIN)/python -m texsynth.report.contact_sheet "$(DIR)" -o "$(OUT)" $(SHEET)
+	$(BIN)/python benchmarks/contact_sheet.py "$(DIR)" -o "$(OUT)" $(SHEET)
 
 clean: ## remove what make made, .venv included
 	rm -rf $(VENV) build out dist figures .pytest_cache .mypy_cache .ruff_cache

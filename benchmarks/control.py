@@ -27,9 +27,9 @@ from field import machine
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import image
 from texsynth.features import windows
 from texsynth.guidance import labels, orientation
+from texsynth.image import picture as image
 
 PROGRESSION = (("lit_brick", 1), ("amber", 3), ("pink_rust", 6), ("peeling", 6))
 ORIENTATION = tuple(

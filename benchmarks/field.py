@@ -105,7 +105,7 @@ def exemplar(size: int, source: Path, path: Path) -> None:
     no two places are alike."""
     import torch
 
-    from texsynth import image
+    from texsynth.image import picture as image
 
     picture = image.read(source)
     pixels = picture.pixels[:, :3, :size, :size]

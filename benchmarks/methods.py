@@ -25,8 +25,10 @@ import torch
 from field import machine
 from torch.nn import functional as F
 
-from texsynth import image, metrics, weights
+from texsynth import metrics
 from texsynth.features import features
+from texsynth.image import picture as image
+from texsynth.weights import pretrained
 
 METRICS = ("min_patch", "gram_distance", "transport")
 
@@ -76,7 +78,7 @@ def distances(exemplar: Path, out: Path, file: Path) -> list[float]:
     """Every metric of METRICS."""
     module = features("vgg19")
     needed = [layer for name in METRICS for layer in metrics.metric(name).NEEDS.get("vgg19", ())]
-    extract = module.build(module.Settings(), (False, False), weights.read(file, "vgg19", module.keys(needed)))
+    extract = module.build(module.Settings(), (False, False), pretrained.read(file, "vgg19", module.keys(needed)))
     pair = metrics.Pair(image.rgb(image.read(exemplar)), image.rgb(image.read(out)))
     rng = torch.Generator().manual_seed(0)
     return [metrics.metric(name).measure(pair, extract, rng) for name in METRICS]

@@ -18,15 +18,18 @@ import torch
 from field import machine
 from torch import Tensor
 
-from texsynth import image, loop, model, weights
 from texsynth.features import vgg19
-from texsynth.methods import transport
-from texsynth.methods._styles import rows
+from texsynth.image import picture as image
+from texsynth.learned.optimal_textures import matching
+from texsynth.learned.optimal_textures import method as transport
+from texsynth.learned.optimal_textures.decoder import Shape
+from texsynth.learned.optimal_textures.styles import rows
+from texsynth.learned.shared.loading import shaped
 from texsynth.metrics import Pair, gram_distance
-from texsynth.nets import shaped
-from texsynth.nets.decoder import Shape
-from texsynth.solver import matching
+from texsynth.runs import loop
 from texsynth.task import Exemplar, Stage, Task
+from texsynth.weights import pretrained
+from texsynth.weights import trained as model
 
 COLUMNS = ("match", "seconds", "mean off by", "covariance off by", "Gram distance")
 
@@ -50,7 +53,7 @@ def read(exemplar: Path, trained: Path, given: Path | None, size: int) -> Task:
     picture, known = image.rgb(image.read(exemplar)), model.read(trained)
     layers = {*gram_distance.LAYERS, *shaped(Shape, known).layers}
     keys = vgg19.keys([name for name in vgg19.LAYERS if name in layers])
-    found = weights.load({"vgg19": keys}, given, print)
+    found = pretrained.load({"vgg19": keys}, given, print)
     return Task((Exemplar(exemplar.stem, picture),), (size, size), weights=found, model=known)
 
 

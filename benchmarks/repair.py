@@ -25,7 +25,7 @@ from field import machine
 from methods import prepare
 from torch import Tensor
 
-from texsynth import image
+from texsynth.image import picture as image
 from texsynth.metrics import seam as metric
 from texsynth.task import Task
 from texsynth.verbs import inpaint

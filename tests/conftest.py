@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from texsynth import image, methods, preset
+import fakes
+from texsynth import preset, registry
 from texsynth.cli import main
-from texsynth.training import recipes
+from texsynth.image import picture as image
 
-FAKES = Path(__file__).parent / "fakes"
 QUICK = ("-p", "steady", "-q")
 
 
@@ -71,9 +71,11 @@ def steady(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     (folder / "train").mkdir(exist_ok=True)
     (folder / "train" / "easy.yaml").write_text("description: Learns a colour.\nrecipe: easy\n")
     (folder / "train" / "easy-slow.yaml").write_text("description: Slower.\nrecipe: easy\nrate: 0.01\n")
-    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(FAKES / "recipes")])
     monkeypatch.setattr(preset, "folder", lambda: folder)
-    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(FAKES)])
+    for name, method in fakes.METHODS.items():
+        monkeypatch.setitem(registry.METHODS.registered, name, method)
+    for name, recipe in fakes.RECIPES.items():
+        monkeypatch.setitem(registry.RECIPES.registered, name, recipe)
     return folder
 
 

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from pictures import generator
 from safetensors.torch import save_file
 from torch import Tensor
 
-from texsynth import weights
+from pictures import generator
 from texsynth.features import resnet50, vgg19
+from texsynth.weights import pretrained
 
 
 def tensors(layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:
     """He-normal weights and small biases of VGG-19 down to these layers, by torchvision's names."""
     rng, made = generator(seed), {}
     for key in vgg19.keys(layers):
-        shape = weights.NETWORKS["vgg19"].tensors[key].shape
+        shape = pretrained.NETWORKS["vgg19"].tensors[key].shape
         deviation = (2 / (9 * shape[1])) ** 0.5 if len(shape) == 4 else 0.05
         made[key] = torch.randn(shape, generator=rng) * deviation
     return made
@@ -29,7 +29,7 @@ def resnet50_tensors(layers: Sequence[str] = ("logits",), seed: int = 0) -> dict
     """ResNet-50 down to these layers: He-normal convolutions, batch norms that do something, and small residuals."""
     rng, made = generator(seed), {}
     for key in resnet50.keys(layers):
-        shape = weights.NETWORKS["resnet50"].tensors[key].shape
+        shape = pretrained.NETWORKS["resnet50"].tensors[key].shape
         noise = torch.randn(shape, generator=rng)
         if len(shape) > 1:
             made[key] = noise.mul_((2 / math.prod(shape[1:])) ** 0.5)

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import generator, noise, spots
 from torch import Tensor
 
-from texsynth import loop, preset
+from pictures import generator, noise, spots
+from texsynth import preset
 from texsynth.methods import optimise
 from texsynth.objective.values import balance, values
+from texsynth.runs import loop
 from texsynth.task import Exemplar, Level, Stage, Task
 
 FLAT = {"loss": "semidual", "features": "windows", "layers": ["full"], "patch": 3, "ascents": 2, "sample": 50}

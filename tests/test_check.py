@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pictures import box, bytes_of, noise, pattern, spots
 from torch import Tensor
 
-from texsynth import check, sources
-from texsynth.image import Picture
+from pictures import box, bytes_of, noise, pattern, spots
+from texsynth.field import atlas as sources
+from texsynth.image.picture import Picture
 from texsynth.job import Job
 from texsynth.metrics import seam as metric
-from texsynth.run import Result
+from texsynth.runs import check
+from texsynth.runs.run import Result
 from texsynth.task import Guide
 from texsynth.verbs import inpaint
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Draw, Picture, Ran, Texsynth, array
 
-from texsynth import image
-from texsynth.verbs import guides
+from conftest import Draw, Picture, Ran, Texsynth, array
+from texsynth.guidance import guides
+from texsynth.image import picture as image
 
 Refused = Callable[..., str]
 OBEY = ("-p", "obedient", "-q")

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from conftest import QUICK, Draw, Picture, Texsynth, array, palette
 from networks import random_resnet50
-
-from texsynth import image
+from texsynth.image import picture as image
 
 Refused = Callable[..., str]
 SIZE = (20, 24)

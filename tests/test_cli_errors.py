@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Picture, Texsynth
 
-from texsynth.verbs import values
+from conftest import Picture, Texsynth
+from texsynth.verbs import parse
 
 Refused = Callable[..., str]
 
@@ -93,17 +93,17 @@ def test_too_little_memory_names_a_size_that_fits(refused: Refused, texsynth: Te
 
 def test_a_device_that_is_not_there(refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     picture("a.png")
-    monkeypatch.setattr(values, "available", lambda: ["cpu", "cuda:0"])
+    monkeypatch.setattr(parse, "available", lambda: ["cpu", "cuda:0"])
     for name in ("mps", "cuda:1"):
         line = refused(4, "synthesize", "a.png", "-o", "o.png", "--device", name)
         assert f"--device {name}: this machine has no such device; it has cpu, cuda:0" in line
 
 
 def test_auto_takes_the_fastest_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert values.device("cpu") == torch.device("cpu")
+    assert parse.device("cpu") == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert values.available()[-2:] == ["cuda:1", "cuda:0"]
-    assert values.device("auto") == values.device("cuda") == torch.device("cuda:0")
+    assert parse.available()[-2:] == ["cuda:1", "cuda:0"]
+    assert parse.device("auto") == parse.device("cuda") == torch.device("cuda:0")
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from conftest import Draw, Ran, Texsynth
 from networks import random_vgg
 from pictures import bytes_of, noise, spots
-from PIL import Image
-
-from texsynth import image, metrics, weights
+from texsynth import metrics
+from texsynth.image import picture as image
 from texsynth.metrics import Pair, transport
 from texsynth.report import evaluation
+from texsynth.weights import pretrained
 
 Refused = Callable[..., str]
 CHEAP = ("nn_pixel", "repetition")
@@ -38,7 +40,7 @@ def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Few patches for transport, which takes as long as the cube of their number; no weights but what a test gives."""
     monkeypatch.setattr(transport, "COUNT", 100)
     monkeypatch.delenv("TEXSYNTH_WEIGHTS", raising=False)
-    monkeypatch.setattr(weights, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(pretrained, "cache", lambda: tmp_path / "cache")
 
 
 @pytest.fixture(autouse=True)
@@ -197,14 +199,14 @@ def test_globs_and_folders_stand_for_their_pictures(texsynth: Texsynth) -> None:
 def test_weights_that_score_are_told(texsynth: Texsynth) -> None:
     random_vgg(Path("vgg19.safetensors"), ("relu1_2",))
     found = told(texsynth, "a.png", "near.png", "--metric", "sifid", "--weights", "vgg19.safetensors")
-    read = weights.read(Path("vgg19.safetensors"), "vgg19", [])
+    read = pretrained.read(Path("vgg19.safetensors"), "vgg19", [])
     assert found["results"][0]["weights"] == {"vgg19": {"name": read.name, "sha256": read.sha256}}
     assert found["metrics"]["sifid"]["weights"] == [{"name": read.name, "sha256": read.sha256}]
     assert found["results"][0]["scores"]["sifid"] > 0
 
 
 def test_all_runs_what_the_weights_that_are_here_reach(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "fetch", lambda *_: pytest.fail("nothing is fetched for --metric all"))
+    monkeypatch.setattr(pretrained, "fetch", lambda *_: pytest.fail("nothing is fetched for --metric all"))
     found = told(texsynth, "a.png", "near.png", "--metric", "all")
     assert not set(BOUND) & set(found["metrics"])
     assert "vgg19 weights are not here" in found["left_out"]["sifid"]
@@ -223,7 +225,7 @@ def test_a_metric_that_is_named_fetches_its_weights(texsynth: Texsynth, monkeypa
         say(f"getting {network}")
         return random_vgg(Path("fetched.safetensors"), ("relu1_2",))
 
-    monkeypatch.setattr(weights, "fetch", fetch)
+    monkeypatch.setattr(pretrained, "fetch", fetch)
     ran = texsynth("evaluate", "a.png", "near.png", "--metric", "sifid")
     assert (ran.code, asked) == (0, ["vgg19"])
     assert "getting vgg19" in ran.err
@@ -338,7 +340,7 @@ def test_the_page_needs_nothing_else_and_shows_everything(texsynth: Texsynth) ->
     assert "<th>seed</th><td>41</td>" in text and text.count("<svg") == 5, "a curve of losses, and no table of them"
     assert "<th>losses" not in text
     assert "nn_pixel ↓" in text and text.count("<strong>") >= 2
-    assert weights.read(Path("vgg19.safetensors"), "vgg19", []).sha256 in text
+    assert pretrained.read(Path("vgg19.safetensors"), "vgg19", []).sha256 in text
     assert "seam: no score for 1 of 2 outputs" in text
 
 

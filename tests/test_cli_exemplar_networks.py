@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from conftest import Draw, Ran, Texsynth, array
 from pictures import bytes_of, spots
-
-from texsynth import image, model, train
+from texsynth import train
 from texsynth.api_propagate import propagate
-from texsynth.verbs import learned
+from texsynth.image import picture as image
+from texsynth.learned.cocosnet import comparison as learned
+from texsynth.weights import trained as model
 
 Refused = Callable[..., str]
 BLACK, ORANGE, BLUE = (0, 0, 0), (220, 120, 0), (0, 0, 255)

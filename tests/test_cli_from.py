@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, Picture, Texsynth
 
-from texsynth import image
+from conftest import QUICK, Picture, Texsynth
+from texsynth.image import picture as image
 
 FLAGS = (
     "-s",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Picture, Texsynth, array
 
-from texsynth import image
+from conftest import Picture, Texsynth, array
+from texsynth.image import picture as image
 
 Refused = Callable[..., str]
 DRAWN = ("perlin", "radial", "linear", "stripes")

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import QUICK, Draw, Picture, Texsynth, array, palette
 
-from texsynth import check, image
+from conftest import QUICK, Draw, Picture, Texsynth, array, palette
+from texsynth.image import picture as image
+from texsynth.runs import check
 
 Refused = Callable[..., str]
 SIDE = 20

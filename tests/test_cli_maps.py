@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import QUICK, Picture, Texsynth, array
 
-from texsynth import image
+from conftest import QUICK, Picture, Texsynth, array
+from texsynth.image import picture as image
 
 
 def test_maps_follow_exactly(texsynth: Texsynth, picture: Picture) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import QUICK, Picture, Texsynth, array
 
-from texsynth import image, run
+from conftest import QUICK, Picture, Texsynth, array
 from texsynth.cli import messages
+from texsynth.image import picture as image
 from texsynth.job import Job
+from texsynth.runs import run
 from texsynth.task import Canvas, Event, Preset
 
 SYNTH = ("synthesize", "a.png", "-o", "o.png")

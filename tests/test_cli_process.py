@@ -12,17 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import FAKES, Picture
 
-from texsynth import image
+from conftest import Picture
+from texsynth.image import picture as image
 
 PLAIN = ("-m", "texsynth")
 # The same entry with the method of fakes/ known: its steps can be slow, which leaves time for a signal.
-FAKED = f"""
-import sys
-from texsynth import methods
+FAKED = """
+import fakes, sys
 from texsynth.cli import main
-methods.__path__.append({str(FAKES)!r})
+fakes.register()
 sys.exit(main(sys.argv[1:]))
 """
 SLOW = ("-p", "slow.yaml", "--progress", "jsonl", "--map", "m=a.png", "--save-field")
@@ -33,7 +32,7 @@ def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, *words],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

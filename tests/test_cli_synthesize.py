@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUICK, Picture, Texsynth, array
 
-from texsynth import image
+from conftest import QUICK, Picture, Texsynth, array
+from texsynth.image import picture as image
 
 
 def colours(values: np.ndarray) -> set[tuple[int, ...]]:

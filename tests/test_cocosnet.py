@@ -8,26 +8,25 @@ from typing import Any
 
 import pytest
 import torch
-from networks import tensors as vgg_tensors
-from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import loop, nets, settings
+from networks import tensors as vgg_tensors
+from pictures import generator, noise, spots
+from texsynth import settings
 from texsynth.errors import InputError, UsageError
-from texsynth.methods import cocosnet as method
-from texsynth.model import Model
-from texsynth.nets import _places, correspondence
-from texsynth.nets.correspondence import CoCosNet, Shape, Side, compared, describe, gather, translated, warped
-from texsynth.nets.init import initialise
-from texsynth.nets.match import descriptors
+from texsynth.learned.cocosnet import losses, method, pairs, places, recipe
+from texsynth.learned.cocosnet import network as correspondence
+from texsynth.learned.cocosnet import step as steps
+from texsynth.learned.cocosnet.match import descriptors
+from texsynth.learned.cocosnet.network import CoCosNet, Shape, Side, compared, describe, gather, translated, warped
+from texsynth.learned.shared import loading
+from texsynth.learned.shared.init import initialise
+from texsynth.runs import loop
 from texsynth.task import Canvas, Exemplar, Guide, Stage, Task
-from texsynth.training import Training
-from texsynth.training.recipes import _cocosnet_losses as losses
-from texsynth.training.recipes import _cocosnet_step as steps
-from texsynth.training.recipes import _pseudo_pairs as pairs
-from texsynth.training.recipes import cocosnet as recipe
-from texsynth.weights import Weights
+from texsynth.training.recipes import Training
+from texsynth.weights.pretrained import Weights
+from texsynth.weights.trained import Model
 
 SMALL = {
     "crop": 16, "levels": 2, "width": 4, "hidden": 4, "adaptor": 4, "descriptor": 8, "discriminator_width": 4,
@@ -92,14 +91,14 @@ def side(h: int, w: int, seed: int = 0) -> Side:
 @pytest.mark.parametrize("place", [0.0, 0.3])
 def test_an_exemplar_matched_with_itself_stays(place: float) -> None:
     shape, one, values = Shape(place=place), side(7, 9), noise(1, 3, 7, 9, seed=3)
-    queries, keys = compared(one, one, _places.grid((7, 9), torch.device("cpu")), shape)
+    queries, keys = compared(one, one, places.grid((7, 9), torch.device("cpu")), shape)
     torch.testing.assert_close(gather(queries, keys, shape, generator())(values), values, atol=0.02, rtol=0)
     torch.testing.assert_close(descriptors(queries), queries, atol=1e-4, rtol=0)
 
 
 def test_codes_of_places_tell_distance() -> None:
     """Of length 1; the product falls with the first cells of distance, along both axes."""
-    code = _places.code(_places.grid((12, 20), torch.device("cpu")), (12, 20))[0]
+    code = places.code(places.grid((12, 20), torch.device("cpu")), (12, 20))[0]
     torch.testing.assert_close(code.norm(dim=0), torch.ones(12, 20))
     torch.testing.assert_close(code.mean(0), torch.zeros(12, 20), atol=1e-6, rtol=0)
     for products in ((code[:, 5:6, 0:4] * code[:, 5:6, :1]).sum(0)[0], (code[:, 0:4, 5] * code[:, :1, 5]).sum(0)):
@@ -110,10 +109,10 @@ def test_cells_without_labels_of_their_own_keep_together() -> None:
     """Where all descriptors are alike, without places each cell is the mean of all; with them, copied in one piece."""
     flat, other = torch.ones(1, 8, 8, 8) * torch.arange(8.0).view(1, 8, 1, 1), side(8, 8)
     target, exemplar = replace(other, features=flat), replace(other, features=flat)
-    values, places = noise(1, 3, 8, 8, seed=2), _places.grid((8, 8), torch.device("cpu")) // 2 + 2
+    values, at = noise(1, 3, 8, 8, seed=2), places.grid((8, 8), torch.device("cpu")) // 2 + 2
     for place in (0.0, 0.5):
         shape = Shape(place=place)
-        out = gather(*compared(target, exemplar, places, shape), shape, generator())(values)
+        out = gather(*compared(target, exemplar, at, shape), shape, generator())(values)
         wanted = values[:, :, 2:6, 2:6].repeat_interleave(2, 2).repeat_interleave(2, 3) if place else values.mean()
         torch.testing.assert_close(out, torch.as_tensor(wanted).expand_as(out), atol=0.05, rtol=0)
 
@@ -122,8 +121,8 @@ def test_blocks_find_what_they_are_made_of() -> None:
     """A target of pieces of the exemplar gets their places, with nothing to choose from."""
     keys = noise(1, 8, 20, 24)
     queries = torch.cat([keys[:, :, 3:11, 5:13], keys[:, :, 9:17, 14:22]], 3)
-    found = _places.placed(queries, keys, noise(1, 3, 20, 24), 0.0, generator(), blocks=(8,))
-    own = _places.grid((8, 8), torch.device("cpu"))
+    found = places.placed(queries, keys, noise(1, 3, 20, 24), 0.0, generator(), blocks=(8,))
+    own = places.grid((8, 8), torch.device("cpu"))
     wanted = torch.cat([own + torch.tensor([3, 5]).view(1, 2, 1, 1), own + torch.tensor([9, 14]).view(1, 2, 1, 1)], 3)
     assert torch.equal(found, wanted)
 
@@ -132,8 +131,8 @@ def test_blocks_that_fit_alike_go_on_from_each_other() -> None:
     """All descriptors are the same, so colours decide: what is next to a piece in the exemplar is put next to it."""
     flat = torch.arange(8.0).view(1, 8, 1, 1)
     colours = spots(30, 30)
-    found = _places.placed(flat.expand(1, 8, 8, 24), flat.expand(1, 8, 30, 30), colours, 0.1, generator(), blocks=(8,))
-    taken = _places.taken(colours, found)
+    found = places.placed(flat.expand(1, 8, 8, 24), flat.expand(1, 8, 30, 30), colours, 0.1, generator(), blocks=(8,))
+    taken = places.taken(colours, found)
     steps = (taken.diff(dim=3) ** 2).mean((0, 1, 2))
     assert float(steps[[7, 15]].mean()) < 3 * float(steps.mean())
     assert bool((found >= 0).all()) and bool((found < 30).all())
@@ -142,23 +141,23 @@ def test_blocks_that_fit_alike_go_on_from_each_other() -> None:
 def test_places_that_may_not_be_used_are_not() -> None:
     keys, usable = noise(1, 8, 12, 12), torch.zeros(1, 1, 12, 12, dtype=torch.bool)
     usable[..., 6:] = True
-    found = _places.placed(noise(1, 8, 6, 6, seed=1), keys, noise(1, 3, 12, 12), 0.0, generator(), usable, (4, 2))
+    found = places.placed(noise(1, 8, 6, 6, seed=1), keys, noise(1, 3, 12, 12), 0.0, generator(), usable, (4, 2))
     assert float(usable[0, 0][tuple(found[0].long())].float().mean()) > 0.9
 
 
 def test_large_grids_are_reduced_for_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_places, "DENSE", 100)
-    found = _places.placed(noise(1, 8, 13, 9), noise(1, 8, 11, 15), noise(1, 3, 11, 15), 0.1, generator())
+    monkeypatch.setattr(places, "DENSE", 100)
+    found = places.placed(noise(1, 8, 13, 9), noise(1, 8, 11, 15), noise(1, 3, 11, 15), 0.1, generator())
     assert found.shape == (1, 2, 13, 9)
     assert bool((found >= 0).all()) and int(found[:, 0].max()) < 11 and int(found[:, 1].max()) < 15
 
 
 def test_from_coarse_to_fine_is_nearly_dense(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Shape(place=0.5)
-    y, x = _places.grid((24, 20), torch.device("cpu"))[0] / 24
+    y, x = places.grid((24, 20), torch.device("cpu"))[0] / 24
     smooth = torch.stack([y, 1 - y, x, 1 - x, (3 * y).sin(), (3 * x).cos()])[None]
     one = replace(side(24, 20), features=smooth)
-    queries, keys = compared(one, one, _places.grid((24, 20), torch.device("cpu")), shape)
+    queries, keys = compared(one, one, places.grid((24, 20), torch.device("cpu")), shape)
     values = noise(1, 3, 24, 20)
     dense = gather(queries, keys, shape, generator())(values)
     monkeypatch.setattr(correspondence, "DENSE", 0)
@@ -177,7 +176,7 @@ def test_pictures_have_the_size_of_their_labels(size: tuple[int, int]) -> None:
 def test_a_warp_is_made_of_whole_cells() -> None:
     """With the places of a start it is the exemplar again; every pixel of a sharp warp is one of the exemplar's."""
     net, image = net_of(place=0.9, temperature=1e-4), noise(1, 3, 32, 40)
-    labels, start = one_hot(halves(32, 40)), _places.grid((32, 40), torch.device("cpu"))
+    labels, start = one_hot(halves(32, 40)), places.grid((32, 40), torch.device("cpu"))
     again = warped(net, labels, image, labels, generator(), start)[:, :3]
     assert float((again - image).abs().mean()) < 0.01
     unknown = torch.full_like(start, torch.nan)
@@ -440,7 +439,7 @@ def test_labels_are_known_by_their_colours() -> None:
 def test_an_edit_of_nothing_is_the_picture() -> None:
     """Where each pixel starts from its own place, and labels are the same, the warp is the exemplar."""
     asked = single(model=model(place=0.9, temperature=1e-3))
-    start = _places.grid(asked.size, torch.device("cpu"))
+    start = places.grid(asked.size, torch.device("cpu"))
     guide = replace(asked.guides[0], target=asked.guides[0].sources[0])
     warp = made_by(replace(asked, start=start, guides=(guide,))).shown["warp"]
     assert float((warp - asked.exemplars[0].image).abs().mean()) < 0.01
@@ -484,6 +483,6 @@ def test_a_picture_can_be_described(labelled: bool) -> None:
     found = describe(known, image, ids if labelled else None, torch.device("cpu"))
     assert found.shape == (1, 8 * 9, 8, 11)
     torch.testing.assert_close(found.norm(dim=1), torch.ones(1, 8, 11), atol=1e-3, rtol=0)
-    net = nets.loaded(CoCosNet(nets.shaped(Shape, known), 2), known, torch.device("cpu"))
+    net = loading.loaded(CoCosNet(loading.shaped(Shape, known), 2), known, torch.device("cpu"))
     seen = one_hot(ids) if labelled else torch.zeros(1, 2, 30, 42)
     torch.testing.assert_close(found, descriptors(net.matcher.exemplar(image, seen).features, 3))

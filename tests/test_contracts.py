@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from texsynth import loop, methods, preset, sources
-from texsynth.loop import Outcome
+from texsynth import methods, preset
+from texsynth.field import atlas
+from texsynth.runs import loop
+from texsynth.runs.loop import Outcome
 from texsynth.task import Canvas, Estimate, Event, Exemplar, Level, Stage, Task
 
 NAMES = methods.names()
@@ -115,7 +117,7 @@ def test_it_goes_on_from_a_previous_stage(name: str, side: int) -> None:
     assert_sound(twice, asked.size)
     assert once is not None and twice is not None
     if once.field is not None and twice.field is not None:
-        used = [len(sources.usage(c.field.atlas, c.field.index).nonzero()) for c in (once, twice) if c.field]
+        used = [len(atlas.usage(c.field.atlas, c.field.index).nonzero()) for c in (once, twice) if c.field]
         assert used[1] > 0.8 * used[0]
     blurred = [torch.nn.functional.avg_pool2d(c.image.mean(1, keepdim=True), 4).flatten() for c in (once, twice)]
     assert float(torch.corrcoef(torch.stack(blurred))[0, 1]) > 0.5

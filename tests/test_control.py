@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Texsynth
 
 import texsynth as api
-from texsynth import image, methods
+from conftest import Texsynth
+from texsynth import methods
 from texsynth.errors import InputError, UsageError
-from texsynth.guidance import orientation, progression
+from texsynth.guidance import guides, orientation, progression
+from texsynth.image import picture as image
 from texsynth.job import Job
-from texsynth.record import GUIDES
 from texsynth.report import guides as drawings
+from texsynth.runs.record import GUIDES
 from texsynth.task import Guide, Task
-from texsynth.verbs import control, guides
+from texsynth.verbs import control
 from texsynth.verbs.control import Request
 
 Array = np.ndarray

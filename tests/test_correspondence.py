@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from texsynth.losses import Loss, Reference, Setup
 from texsynth.losses._guides import Cut, extra
-from texsynth.losses._patches import cut, grid
-from texsynth.losses._products import Diagonal, Products, Table, products
-from texsynth.losses._rows import Tile, nearest, tiles
 from texsynth.losses.correspondence import Settings, build
+from texsynth.patches.chunks import Tile, nearest, tiles
+from texsynth.patches.cut import cut, grid
+from texsynth.patches.products import Diagonal, Products, Table, products
 from texsynth.task import Guide
 
 TINY = 2000  # bytes: a few rows at a time

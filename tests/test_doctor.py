@@ -38,10 +38,11 @@ def test_a_wrong_result_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: 
     """The trial itself notices a solver that invents colours."""
     import torch
 
-    from texsynth import run, sources
+    from texsynth.field import atlas
+    from texsynth.runs import run
 
-    honest = sources.follow
-    monkeypatch.setattr(run.sources, "follow", lambda *a: honest(*a) * 0.5 + torch.tensor(0.25))
+    honest = atlas.follow
+    monkeypatch.setattr(run.atlas, "follow", lambda *a: honest(*a) * 0.5 + torch.tensor(0.25))
     assert main(["doctor", "--json"]) == 1
     found = report(capsys)
     assert found["self_test"]["ok"] is False

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import texsynth
-from texsynth import image
+from texsynth.image import picture as image
 
 FOLDER = os.environ.get("TEXSYNTH_EXEMPLARS", "")
 FILES = sorted((Path(FOLDER) / "stationary").glob("*.jpg")) if FOLDER else []

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import generator, noise, spots
 from torch import Tensor
 
+from pictures import generator, noise, spots
 from texsynth import settings
+from texsynth.learned.texture_net.network import Shape, TextureNet, Window, filled, settled
 from texsynth.methods import feedforward
-from texsynth.model import Model
-from texsynth.nets.texture_net import Shape, TextureNet, Window, filled, settled
 from texsynth.task import Exemplar, Guide, Level, Task
+from texsynth.weights.trained import Model
 
 SMALL = Shape(levels=3, channels=2)
 

@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import texsynth
-from texsynth import loop, methods, preset, sources
+from texsynth import methods, preset
 from texsynth.errors import UsageError
-from texsynth.loop import Outcome
-from texsynth.run import Result
-from texsynth.sources import COPY_SETS
+from texsynth.field import atlas
+from texsynth.field.atlas import COPY_SETS
+from texsynth.runs import loop
+from texsynth.runs.loop import Outcome
+from texsynth.runs.run import Result
 from texsynth.task import Event, Exemplar, Level, Task
 
 field = methods.method("field")
@@ -42,7 +44,7 @@ def places(h: int, w: int, start: int = 0) -> np.ndarray:
 
 
 def values(picture: Any) -> np.ndarray:
-    from texsynth import image
+    from texsynth.image import picture as image
 
     return image.to_array(picture)
 
@@ -75,7 +77,7 @@ def halves(contrast: float) -> np.ndarray:
 def share_of_left(exemplar: np.ndarray, seed: int, **set_: Any) -> float:
     result = texsynth.synthesize(exemplar, 128, seed=seed, settings=set_)
     assert result.field is not None
-    return float((sources.coordinates(result.field).x < exemplar.shape[1] // 2).float().mean())
+    return float((atlas.coordinates(result.field).x < exemplar.shape[1] // 2).float().mean())
 
 
 def test_two_halves_keep_their_proportions() -> None:
@@ -113,7 +115,7 @@ def test_pixels_are_copied_from_where_the_field_points(words: dict[str, Any]) ->
     exemplar = spots(36, 44)
     result = quick(exemplar, "70x61", maps={"places": places(36, 44)}, **words)
     assert result.field is not None
-    made, at = values(result.image), sources.coordinates(result.field)
+    made, at = values(result.image), atlas.coordinates(result.field)
     assert made.shape == (61, 70, 3)
     assert np.array_equal(made, exemplar[at.y.numpy(), at.x.numpy()])
     assert np.array_equal(values(result.maps["places"]), (at.y * 44 + at.x).numpy())
@@ -129,7 +131,7 @@ def test_normals_through_all_copies_stay_normals_of_the_relief() -> None:
     normal = ((n + 1) / 2)[0].permute(1, 2, 0).numpy().astype(np.float32)
     result = quick(spots(40, 40), 64, settings={"copies": "all"}, maps={"normal": normal})
     assert result.field is not None
-    at = sources.coordinates(result.field)
+    at = atlas.coordinates(result.field)
     made = values(result.maps["normal"]) * 2 - 1
     source = normal[at.y.numpy(), at.x.numpy()] * 2 - 1
     assert np.allclose((made**2).sum(-1), 1, atol=1e-4)
@@ -351,7 +353,7 @@ def test_a_regular_exemplar_is_kept_in_step() -> None:
         assert any("lattice: steps" in line for line in said) == (switch != "off")
         assert outcome.canvas is not None and outcome.canvas.field is not None
         if switch != "off":
-            at = sources.coordinates(outcome.canvas.field)
+            at = atlas.coordinates(outcome.canvas.field)
             y, x = torch.meshgrid(torch.arange(100), torch.arange(110), indexing="ij")
             for phase in ((at.y - y) % 8, (at.x - x) % 8):
                 off = (phase - phase.flatten().mode().values + 4) % 8 - 4

@@ -5,22 +5,20 @@ from __future__ import annotations
 import csv
 import importlib
 import math
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from networks import random_vgg
-from pictures import noise
 from PIL import Image
 
+from networks import random_vgg
+from pictures import noise
 from texsynth.errors import UsageError
 from texsynth.metrics import _windows, copy_rate, transport
 
 FOLDER = Path(__file__).parent.parent / "benchmarks" / "figures"
-sys.path.insert(0, str(FOLDER))
 
 everything, figure, sheet = (importlib.import_module(name) for name in ("everything", "figure", "sheet"))
 SHARED = {"figure", "sheet", "material", "learning", "everything"}

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from pictures import box, bytes_of, generator, pattern, spots
 from torch import Tensor
 
 import texsynth
-from texsynth import holes
+from pictures import box, bytes_of, generator, pattern, spots
+from texsynth.field.atlas import Atlas, build_atlas
+from texsynth.field.blocks import Blocks, largest_blocks
+from texsynth.field.fill import fill, thickness
+from texsynth.field.quilt import Rules
+from texsynth.image import holes
 from texsynth.methods import _mending
-from texsynth.solver.blocks import Blocks, largest_blocks
-from texsynth.solver.fill import fill, thickness
-from texsynth.solver.quilt import Rules
-from texsynth.sources import Atlas, build_atlas
 from texsynth.task import Exemplar, Task
 
 PLAIN = (False, False)

@@ -7,11 +7,11 @@ import io
 import numpy as np
 import pytest
 import torch
-from pictures import noise
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from pictures import noise
 from texsynth.errors import UsageError
 from texsynth.guidance import labels
 

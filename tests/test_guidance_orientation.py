@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from pictures import noise
 from torch import Tensor
 
+from pictures import noise
 from texsynth.errors import InputError, UsageError
 from texsynth.guidance import orientation
 from texsynth.guidance.orientation import angle_error, built_in

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from pictures import generator, noise
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import image
+from pictures import generator, noise
 from texsynth.errors import InputError, UsageError
 from texsynth.guidance import progression
+from texsynth.image import picture as image
 
 SHAPES = [(1, 9), (9, 1), (16, 16), (13, 40)]
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pictures import box, generator, spots
 from torch import Tensor
 
-from texsynth.solver import heal
-from texsynth.sources import Field, build_atlas
+from pictures import box, generator, spots
+from texsynth.field import heal
+from texsynth.field.atlas import Field, build_atlas
 from texsynth.task import Exemplar, Task
 
 SIDE = 64

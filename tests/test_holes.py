@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 import torch
-from pictures import box, generator, noise
 from torch import Tensor
 
-from texsynth import holes
+from pictures import box, generator, noise
+from texsynth.image import holes
 
 SIZES = [(16, 16), (1, 9), (7, 1), (13, 22)]
 

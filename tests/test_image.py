@@ -20,8 +20,9 @@ import tifffile
 import torch
 from PIL import Image, ImageCms, ImageFile
 
-from texsynth import codecs, image
 from texsynth.errors import BatchError, InputError, ResourceError, TexsynthError, UsageError, WeightsError
+from texsynth.image import codecs
+from texsynth.image import picture as image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY = SRGB[:16] + b"GRAY" + SRGB[20:]
@@ -592,7 +593,7 @@ def test_libraries_say_nothing(tmp_path: Path) -> None:
     struct.pack_into("<I", content, 10 + 12 * count, 2**30)  # next page far beyond the end
     put(tmp_path / "b.tif", bytes(content))
     code = (
-        "import sys\nfrom texsynth import image\n"
+        "import sys\nfrom texsynth.image import picture as image\n"
         "for path in image.list_pictures(sys.argv[1]): print(image.read(path).depth)"
     )
     command = [sys.executable, "-W", "default", "-c", code, str(tmp_path)]

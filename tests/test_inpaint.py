@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pictures import box, bytes_of, noise, pattern, places, spots
 from torch.nn import functional as F
 
 import texsynth
-from texsynth import check, holes, image, sources
+from pictures import box, bytes_of, noise, pattern, places, spots
+from texsynth.field import atlas
+from texsynth.image import holes
+from texsynth.image import picture as image
 from texsynth.metrics import seam as metric
-from texsynth.run import Result
+from texsynth.runs import check
+from texsynth.runs.run import Result
 from texsynth.verbs import inpaint as verb
 
 SIDE = 56
@@ -51,7 +54,7 @@ def array(result: Result, name: str | None = None) -> np.ndarray:
 
 def pointed(result: Result) -> tuple[np.ndarray, np.ndarray]:
     assert result.field is not None
-    at = sources.coordinates(result.field)
+    at = atlas.coordinates(result.field)
     return at.y.numpy(), at.x.numpy()
 
 

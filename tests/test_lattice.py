@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.solver import lattice
-from texsynth.solver.lattice import Lattice
-from texsynth.sources import Atlas, build_atlas
+from texsynth.field import lattice
+from texsynth.field.atlas import Atlas, build_atlas
+from texsynth.field.lattice import Lattice
 from texsynth.task import Exemplar, Task
 
 REGULAR = 0.25  # what the field solver asks of the weaker peak

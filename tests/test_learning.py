@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from networks import random_vgg
-from pictures import noise
 
 import texsynth
+from networks import random_vgg
+from pictures import noise
 from texsynth.features.vgg19 import LAYERS
 from texsynth.task import Guide
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "figures"))
 
 figure, learning, stages = (importlib.import_module(name) for name in ("figure", "learning", "stages"))
 controlled, propagating = (importlib.import_module(name) for name in ("controlled_networks", "propagating"))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import texsynth
-from texsynth.light import flatten
+from texsynth.image.light import flatten
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

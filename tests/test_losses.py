@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import generator, noise
 from torch import Tensor
 
+from pictures import generator, noise
 from texsynth.losses import Loss, Reference, Setup, loss
 from texsynth.losses import gram as gram_loss
 from texsynth.task import Guide

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from networks import random_network
-from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import features, losses, weights
+from networks import random_network
+from pictures import generator, noise, spots
+from texsynth import features, losses
 from texsynth.losses import Loss, Reference, Setup
+from texsynth.weights import pretrained
 
 WITHOUT_EXEMPLAR = dict.fromkeys(("norm", "variation"), "it looks at the output alone")
 WITHOUT_PLACES = {"classification": "a class is one of the whole picture, so a part of it cannot be left out"}
@@ -169,7 +170,7 @@ def make(name: str, folder: Path, layers: tuple[str, ...], tile: tuple[bool, boo
     given = None
     if module.WEIGHTS is not None:
         path = random_network(module.WEIGHTS, folder / "random.safetensors", layers)
-        given = weights.read(path, module.WEIGHTS, module.keys(layers))
+        given = pretrained.read(path, module.WEIGHTS, module.keys(layers))
     return module.build(module.Settings(), tile, given)
 
 
@@ -177,7 +178,7 @@ def make(name: str, folder: Path, layers: tuple[str, ...], tile: tuple[bool, boo
 def test_an_extractor_has_what_the_methods_use(name: str) -> None:
     module: Any = features.features(name)
     assert list(inspect.signature(module.build).parameters) == ["settings", "tile", "weights"]
-    assert module.WEIGHTS is None or module.WEIGHTS in weights.NETWORKS
+    assert module.WEIGHTS is None or module.WEIGHTS in pretrained.NETWORKS
     assert len(set(module.LAYERS)) == len(module.LAYERS) > 0
     assert_explained(module.Settings)
 

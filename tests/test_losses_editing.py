@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import generator, noise
 from torch import Tensor
 from torch.nn import functional as F
 
+from pictures import generator, noise
 from texsynth.errors import UsageError
 from texsynth.losses import Loss, Reference, Setup, loss
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import generator, noise
 from torch import Tensor
 from torch.nn import functional as F
 
+from pictures import generator, noise
 from texsynth import losses
 from texsynth.losses import Loss, Reference, Setup
-from texsynth.losses._patches import cut, wanted
-from texsynth.losses._samples import draw
+from texsynth.patches.cut import cut, wanted
+from texsynth.patches.samples import draw
 
 OFF, BOTH = (False, False), (True, True)
 WITHOUT_PLACES = {"classification": "a class is one of the whole picture, so a part of it cannot be left out"}

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import generator, spots
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import loop, preset
+from pictures import generator, spots
+from texsynth import preset
 from texsynth.methods import _margin, optimise
+from texsynth.runs import loop
 from texsynth.task import Canvas, Event, Exemplar, Guide, Stage, Task
 
 PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 4, "ascents": 3}

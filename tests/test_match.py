@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pictures import generator, noise
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.nets.match import candidates, descriptors, gather_patches, match, match_among, rows
+from pictures import generator, noise
+from texsynth.learned.cocosnet.match import candidates, descriptors, gather_patches, match, match_among, rows
 from texsynth.task import shrink
 
 

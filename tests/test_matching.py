@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pictures import generator
 from torch import Tensor
 
-from texsynth.solver import matching
+from pictures import generator
+from texsynth.learned.optimal_textures import matching
 
 
 def rows(count: int, channels: int, seed: int = 0, rank: int = 1000) -> Tensor:

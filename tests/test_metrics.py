@@ -9,18 +9,18 @@ from itertools import product
 
 import pytest
 import torch
-from networks import tensors
-from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
+from networks import tensors
+from pictures import generator, noise, spots
 from texsynth import features, metrics
 from texsynth.errors import InputError
 from texsynth.features import Extract, vgg19
 from texsynth.guidance import orientation
 from texsynth.metrics import Pair, _crops, _windows, copy_rate, gram_distance, min_patch, min_patch_colour, transport
 from texsynth.task import Guide
-from texsynth.weights import Weights
+from texsynth.weights.pretrained import Weights
 
 NOISE_IS_NO_WORSE = {
     "seam": "noise wraps as well as anything",

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from pictures import generator, noise, pattern, spots
 from torch import Tensor
 from torch.nn import functional as F
 
+from pictures import generator, noise, pattern, spots
 from texsynth import metrics
 from texsynth.errors import InputError
 from texsynth.guidance.orientation import built_in

@@ -9,18 +9,16 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from networks import tensors
-from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
+from networks import tensors
+from pictures import generator, noise, spots
 from texsynth.errors import InputError
 from texsynth.features import Extract, vgg19, windows
-from texsynth.losses._patches import cut
 from texsynth.metrics import (
     NotApplicable,
     Pair,
-    _nearest,
     diversity_po,
     nn_conv1,
     nn_pixel,
@@ -29,7 +27,9 @@ from texsynth.metrics import (
     sliced,
     style_distance,
 )
-from texsynth.weights import Weights
+from texsynth.patches import nearest
+from texsynth.patches.cut import cut
+from texsynth.weights.pretrained import Weights
 
 
 @functools.cache
@@ -191,15 +191,15 @@ def test_nearest_is_the_search_over_all(monkeypatch: pytest.MonkeyPatch) -> None
     queries, keys = noise(50, 7) + 5, noise(31, 7, seed=1) + 5
     exact = torch.cdist(queries, keys, compute_mode="donot_use_mm_for_euclid_dist")
     for entries in (1, 100, 1 << 20):  # the sizes of chunks do not matter
-        monkeypatch.setattr(_nearest, "ENTRIES", entries)
-        distance, place = _nearest.nearest(queries, keys)
+        monkeypatch.setattr(nearest, "ENTRIES", entries)
+        distance, place = nearest.nearest(queries, keys)
         assert torch.equal(place, exact.argmin(1))
         assert torch.allclose(distance, exact.amin(1).square(), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("h", "w"), [(1, 1), (8, 8), (9, 8), (100, 37), (5, 1000)])
 def test_a_regular_grid_holds_as_many_places_as_fit(h: int, w: int) -> None:
-    picked = _nearest.sampled(noise(1, 2, h, w), 64)
+    picked = nearest.sampled(noise(1, 2, h, w), 64)
     assert picked.shape[1] == 2
     assert min(h * w, 16) <= len(picked) <= 64
 

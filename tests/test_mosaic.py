@@ -7,13 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from pictures import bytes_of, generator, noise, spots
 from torch import Tensor
 
 import texsynth
-from texsynth import sources
+from pictures import bytes_of, generator, noise, spots
+from texsynth.field import atlas
 from texsynth.methods import _mosaic
-from texsynth.run import Result
+from texsynth.runs.run import Result
 from texsynth.task import Exemplar, Task
 
 PLAIN = (False, False)
@@ -95,7 +95,7 @@ def mosaic(count: int, size: str = "80x64", **words: object) -> Result:
 def origin(result: Result) -> Tensor:
     """Which exemplar each pixel is from, (h, w)."""
     assert result.field is not None
-    return sources.coordinates(result.field).exemplar
+    return atlas.coordinates(result.field).exemplar
 
 
 @pytest.mark.parametrize("blend", [(1, 0), (0, 1), (0, 1, 0)])

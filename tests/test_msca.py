@@ -9,25 +9,23 @@ from typing import Any
 
 import pytest
 import torch
-from networks import random_vgg
-from pictures import generator, noise, spots
 from scipy.cluster.hierarchy import linkage
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import settings, weights
+from networks import random_vgg
+from pictures import generator, noise, spots
+from texsynth import settings
 from texsynth.errors import InputError
 from texsynth.features import vgg19
-from texsynth.methods import _attention as attention
-from texsynth.methods import msca as method
-from texsynth.model import Model
-from texsynth.nets import msca
-from texsynth.nets.init import initialise
-from texsynth.nets.msca import Net, Regions, Shape
+from texsynth.learned.msca import attention, method, pairs, recipe
+from texsynth.learned.msca import network as msca
+from texsynth.learned.msca.network import Net, Regions, Shape
+from texsynth.learned.shared.init import initialise
 from texsynth.task import Canvas, Exemplar, Guide, Task
-from texsynth.training import Training
-from texsynth.training.recipes import _pairs as pairs
-from texsynth.training.recipes import msca as recipe
+from texsynth.training.recipes import Training
+from texsynth.weights import pretrained
+from texsynth.weights.trained import Model
 
 LOSSES = ("adversarial", "matching", "perceptual", "texture")
 SMALL = {"width": 4, "hidden": 4, "widest": 2, "levels": 2, "regions": 3, "channels": [4, 5, 6], "label_channels": 3}
@@ -488,7 +486,7 @@ def test_image_features_may_come_from_vgg(tmp_path: Path) -> None:
     """Training and use look at the same layers, divided by what the model remembers."""
     words = {"image": "vgg19", "texture": 0.0}
     layers = recipe.needs(chosen(**words))["vgg19"]
-    read = weights.read(random_vgg(tmp_path / "vgg19.safetensors"), "vgg19", vgg19.keys(layers))
+    read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors"), "vgg19", vgg19.keys(layers))
     asked = task(weights={"vgg19": read})
     made, _ = training(asked=asked, pretraining=0.5, **words)
     for number in (0, 7):

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import generator, noise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pictures import generator, noise
 from texsynth import settings
 from texsynth.errors import UsageError
-from texsynth.nets import patchgan, spade
-from texsynth.nets.conv import Conv
-from texsynth.nets.init import initialise
-from texsynth.nets.patchgan import PatchGAN
-from texsynth.nets.spade import Block, Generator, Modulate
+from texsynth.learned.shared import generator as spade
+from texsynth.learned.shared import patchgan
+from texsynth.learned.shared.conv import Conv
+from texsynth.learned.shared.generator import Block, Generator, Modulate
+from texsynth.learned.shared.init import initialise
+from texsynth.learned.shared.patchgan import PatchGAN
 
 NORMS = ("positional", "instance", "batch")
 OFF, BOTH = (False, False), (True, True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Texsynth
 
+from conftest import Texsynth
 from texsynth import preset, settings
 from texsynth.errors import UsageError
 from texsynth.objective import Objective

@@ -8,34 +8,34 @@ from typing import Any
 
 import pytest
 import torch
-from networks import random_vgg, tensors
-from pictures import generator, noise, spots
 from torch import Tensor
 
-from texsynth import loop, weights
+from networks import random_vgg, tensors
+from pictures import generator, noise, spots
 from texsynth.errors import InputError, UsageError
 from texsynth.features import vgg19
-from texsynth.loop import Outcome
-from texsynth.methods import _canvas, _styles, transport
+from texsynth.learned.optimal_textures import margins, matching, recipe, styles
+from texsynth.learned.optimal_textures import method as transport
+from texsynth.learned.optimal_textures.decoder import LAYERS, Decoders, Shape, initialise
 from texsynth.metrics.gram_distance import LAYERS as MEASURED
-from texsynth.model import Model
-from texsynth.nets.decoder import LAYERS, Decoders, Shape, initialise
+from texsynth.runs import loop
+from texsynth.runs.loop import Outcome
 from texsynth.settings import plain
-from texsynth.solver import matching
 from texsynth.task import Canvas, Exemplar, Guide, Stage, Task
-from texsynth.training import Training
-from texsynth.training.recipes import optimal_textures as recipe
+from texsynth.training.recipes import Training
+from texsynth.weights import pretrained
+from texsynth.weights.trained import Model
 
 SMALL: dict[str, Any] = {"layers": ("relu1_1", "relu2_1"), "crop": 16, "steps": 40, "metric": "gram_distance"}
 
 
 @pytest.fixture(scope="module")
-def vgg(tmp_path_factory: pytest.TempPathFactory) -> dict[str, weights.Weights]:
+def vgg(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pretrained.Weights]:
     path: Path = random_vgg(tmp_path_factory.mktemp("weights") / "vgg.safetensors")
-    return {"vgg19": weights.read(path, "vgg19", vgg19.keys(MEASURED))}
+    return {"vgg19": pretrained.read(path, "vgg19", vgg19.keys(MEASURED))}
 
 
-def task(vgg: dict[str, weights.Weights], size: tuple[int, int] = (32, 32), side: int = 32, **values: Any) -> Task:
+def task(vgg: dict[str, pretrained.Weights], size: tuple[int, int] = (32, 32), side: int = 32, **values: Any) -> Task:
     return Task((Exemplar("a", spots(side, side)),), size, weights=vgg, **values)
 
 
@@ -70,7 +70,7 @@ def test_a_decoder_mirrors_the_encoder(layer: str) -> None:
     shape = Shape((layer,))
     net = untrained(shape).of(layer)
     shapes = [tuple(c.weight.shape[:2]) for c in net.convolutions if isinstance(c, torch.nn.Conv2d)]
-    encoder = [weights.NETWORKS["vgg19"].tensors[key].shape[:2] for key in vgg19.keys([layer]) if "weight" in key]
+    encoder = [pretrained.NETWORKS["vgg19"].tensors[key].shape[:2] for key in vgg19.keys([layer]) if "weight" in key]
     assert shapes == [(into, out) for out, into in encoder[::-1]]
     made = net(noise(2, transport.CHANNELS[layer], 3, 2))
     assert made.shape == (2, 3, 3 * net.cell, 2 * net.cell)
@@ -95,14 +95,14 @@ def trained(asked: Task, **values: Any) -> Training:
     return recipe.build(asked, recipe.Settings(**{**SMALL, **values}), generator())
 
 
-def test_every_parameter_gets_a_gradient(vgg: dict[str, weights.Weights]) -> None:
+def test_every_parameter_gets_a_gradient(vgg: dict[str, pretrained.Weights]) -> None:
     training = trained(task(vgg))
     training.step(0)
     for name, parameter in training.modules["net"].named_parameters():
         assert parameter.grad is not None and float(parameter.grad.abs().sum()) > 0, name
 
 
-def test_errors_fall(vgg: dict[str, weights.Weights]) -> None:
+def test_errors_fall(vgg: dict[str, pretrained.Weights]) -> None:
     training = trained(task(vgg), rate=3e-3)
     course = [training.step(number) for number in range(40)]
     for name in SMALL["layers"]:
@@ -110,7 +110,7 @@ def test_errors_fall(vgg: dict[str, weights.Weights]) -> None:
         assert last < 0.7 * first, name
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(vgg: dict[str, weights.Weights]) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(vgg: dict[str, pretrained.Weights]) -> None:
     settings, rng = recipe.Settings(**SMALL), generator()
     whole, first = trained(task(vgg)), recipe.build(task(vgg), settings, rng)
     for number in range(2):
@@ -129,7 +129,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(vgg: dict[str, weights.Weight
         assert torch.equal(tensor, resumed.tensors()[name]), name
 
 
-def test_checks_are_the_same_every_time_and_change_nothing(vgg: dict[str, weights.Weights]) -> None:
+def test_checks_are_the_same_every_time_and_change_nothing(vgg: dict[str, pretrained.Weights]) -> None:
     training = trained(task(vgg, side=48), crop=24)
     before = {name: tensor.clone() for name, tensor in training.tensors().items()}
     assert training.measure() == training.measure() > 0
@@ -145,7 +145,7 @@ def test_the_rate_falls_to_nothing() -> None:
     assert rates[0] == settings.rate and rates == sorted(rates, reverse=True) and rates[-1] < 1e-9
 
 
-def test_exemplars_too_small_are_refused(vgg: dict[str, weights.Weights]) -> None:
+def test_exemplars_too_small_are_refused(vgg: dict[str, pretrained.Weights]) -> None:
     with pytest.raises(InputError, match="a is 12x12, but at least 16x16"):
         trained(task(vgg, side=12))
 
@@ -165,7 +165,9 @@ def test_no_layers_are_refused() -> None:
         ({"passes": 2, "coarsest": 16, "sizes": "octaves"}, [2, 0], [2, 3]),
     ],
 )
-def test_passes(vgg: dict[str, weights.Weights], values: dict[str, Any], scales: list[float], steps: list[int]) -> None:
+def test_passes(
+    vgg: dict[str, pretrained.Weights], values: dict[str, Any], scales: list[float], steps: list[int]
+) -> None:
     levels = transport.schedule(task(vgg, side=128, model=model()), transport.Settings(**values))
     assert [level.scale for level in levels] == scales
     assert [level.steps for level in levels] == steps
@@ -180,7 +182,7 @@ def test_cdf_has_the_rotations_of_the_released_code() -> None:
 @pytest.mark.parametrize("mode", matching.MODES)
 @pytest.mark.parametrize("components", [0.0, 0.8])
 def test_any_size_and_the_colours_of_the_exemplar(
-    vgg: dict[str, weights.Weights], mode: str, components: float
+    vgg: dict[str, pretrained.Weights], mode: str, components: float
 ) -> None:
     asked = task(vgg, (37, 50))
     made = image(asked, match=mode, components=components)
@@ -189,14 +191,14 @@ def test_any_size_and_the_colours_of_the_exemplar(
     assert float((made.std((2, 3)) / source.std((2, 3)) - 1).abs().max()) < 0.05
 
 
-def test_each_channel_has_the_values_of_the_exemplar(vgg: dict[str, weights.Weights]) -> None:
+def test_each_channel_has_the_values_of_the_exemplar(vgg: dict[str, pretrained.Weights]) -> None:
     asked = task(vgg)
     made, source = (x[0].flatten(1).sort(1).values for x in (image(asked), asked.exemplars[0].image))
     assert torch.equal(made, source)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (30, 34)])
-def test_a_picture_that_tiles_goes_on_at_its_border(vgg: dict[str, weights.Weights], size: tuple[int, int]) -> None:
+def test_a_picture_that_tiles_goes_on_at_its_border(vgg: dict[str, pretrained.Weights], size: tuple[int, int]) -> None:
     """Rolling the noise by whole cells rolls all that is made of it."""
     first, second = (
         image(task(vgg, size, tile=(True, True), init=noise(1, 3, *size).roll(roll, (2, 3))), passes=1, colours="off")
@@ -208,7 +210,7 @@ def test_a_picture_that_tiles_goes_on_at_its_border(vgg: dict[str, weights.Weigh
     assert float((first[:, :, 0] - first[:, :, -1]).abs().mean()) < 3 * float(inner)
 
 
-def test_a_start_is_kept_in_the_large(vgg: dict[str, weights.Weights]) -> None:
+def test_a_start_is_kept_in_the_large(vgg: dict[str, pretrained.Weights]) -> None:
     """A model that decodes well, the identity of colours, leaves the layout of the start where it was."""
     start = spots(32, 32, seed=3)
     made = image(task(vgg, init=start), known=model("relu1_1"), passes=1)
@@ -228,7 +230,7 @@ def two_colours(side: int = 32) -> Tensor:
 
 @pytest.mark.parametrize("mode", ["symmetric", "cdf"])
 @pytest.mark.parametrize("softness", [0, 6])
-def test_labels_say_what_goes_where(vgg: dict[str, weights.Weights], mode: str, softness: int) -> None:
+def test_labels_say_what_goes_where(vgg: dict[str, pretrained.Weights], mode: str, softness: int) -> None:
     guide = Guide("labels", (halves(32, 32),), 1 - halves(32, 48), distance="l0")
     asked = Task((Exemplar("a", two_colours()),), (32, 48), weights=vgg, guides=(guide,))
     made = image(asked, match=mode, softness=softness)
@@ -236,7 +238,7 @@ def test_labels_say_what_goes_where(vgg: dict[str, weights.Weights], mode: str, 
 
 
 @pytest.fixture
-def pair(vgg: dict[str, weights.Weights]) -> Task:
+def pair(vgg: dict[str, pretrained.Weights]) -> Task:
     dark, light = (Exemplar(str(level), 0.3 * spots(32, 28) + level) for level in (0.0, 0.6))
     return Task((dark, light), (32, 32), weights=vgg)
 
@@ -261,25 +263,25 @@ def test_exemplars_without_a_blend_are_one_source(pair: Task) -> None:
 
 
 @pytest.mark.parametrize("kinds", [2, 3])
-def test_regions_share_every_pixel(vgg: dict[str, weights.Weights], kinds: int) -> None:
+def test_regions_share_every_pixel(vgg: dict[str, pretrained.Weights], kinds: int) -> None:
     target = (noise(1, 1, 20, 24) * kinds).floor()
     guide = Guide("labels", (target,), target, distance="l0", strength=noise(1, 1, 20, 24, seed=1))
     asked = Task((Exemplar("a", spots(20, 24)),), (20, 24), weights=vgg, guides=(guide,))
-    found = _styles.regions(asked, 5)
+    found = styles.regions(asked, 5)
     assert len(found) == kinds + 1
     assert torch.allclose(torch.stack([r.share for r in found]).sum(0), torch.ones(1, 1, 20, 24), atol=1e-5)
 
 
-def test_many_shares_are_rounded_and_still_add_up(vgg: dict[str, weights.Weights]) -> None:
+def test_many_shares_are_rounded_and_still_add_up(vgg: dict[str, pretrained.Weights]) -> None:
     blend = torch.softmax(4 * noise(1, 3, 16, 16), 1)
     asked = replace(task(vgg, (16, 16)), exemplars=(Exemplar("a", spots(16, 16)),) * 3, blend=blend)
-    for region in _styles.regions(asked, 0):
+    for region in styles.regions(asked, 0):
         assert region.mixture is not None and abs(sum(region.mixture) - 1) < 1e-6
         inside = blend[:, :, region.share[0, 0] > 0].mean(2)[0]
         assert float((inside - torch.tensor(region.mixture)).abs().max()) < 0.26
 
 
-def test_what_is_not_valid_is_never_learned_from(vgg: dict[str, weights.Weights]) -> None:
+def test_what_is_not_valid_is_never_learned_from(vgg: dict[str, pretrained.Weights]) -> None:
     source = two_colours()
     valid = halves(32, 32) == 0
     asked = Task((Exemplar("a", source, valid),), (32, 32), weights=vgg)
@@ -290,9 +292,9 @@ def test_what_is_not_valid_is_never_learned_from(vgg: dict[str, weights.Weights]
 @pytest.mark.parametrize("tile", [(False, False), (True, False)])
 def test_whole_cells_and_back(size: tuple[int, int], tile: tuple[bool, bool]) -> None:
     given = noise(1, 3, *size)
-    larger = _canvas.whole(given, 8, tile)
+    larger = margins.whole(given, 8, tile)
     assert all(n % 8 == 0 for n in larger.shape[2:])
-    back = _canvas.part(larger, 8, size, tile)
+    back = margins.part(larger, 8, size, tile)
     assert back.shape == given.shape
     if not tile[0]:
         assert torch.equal(back, given)
@@ -300,8 +302,8 @@ def test_whole_cells_and_back(size: tuple[int, int], tile: tuple[bool, bool]) ->
 
 def test_stretching_keeps_what_wraps() -> None:
     given = spots(8, 8)
-    wide = _canvas.stretched(given, (16, 8), (True, True))
-    assert torch.allclose(_canvas.stretched(given.roll(1, 2), (16, 8), (True, True)), wide.roll(2, 2), atol=1e-6)
+    wide = margins.stretched(given, (16, 8), (True, True))
+    assert torch.allclose(margins.stretched(given.roll(1, 2), (16, 8), (True, True)), wide.roll(2, 2), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -313,12 +315,12 @@ def test_stretching_keeps_what_wraps() -> None:
         ({}, None),
     ],
 )
-def test_what_it_cannot_do_is_refused(vgg: dict[str, weights.Weights], values: dict[str, Any], words: str) -> None:
+def test_what_it_cannot_do_is_refused(vgg: dict[str, pretrained.Weights], values: dict[str, Any], words: str) -> None:
     told = transport.refuses(task(vgg, **values), transport.Settings())
     assert told == words or (told is not None and words in told)
 
 
-def test_it_goes_on_from_a_canvas_of_another_size(vgg: dict[str, weights.Weights]) -> None:
+def test_it_goes_on_from_a_canvas_of_another_size(vgg: dict[str, pretrained.Weights]) -> None:
     asked = replace(task(vgg), model=model())
     settings = transport.Settings(passes=2, coarsest=16)
     level = transport.schedule(asked, settings)[0]

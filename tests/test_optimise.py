@@ -9,20 +9,22 @@ from typing import Any
 
 import pytest
 import torch
-from networks import random_vgg
-from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import loop, preset, weights
+from networks import random_vgg
+from pictures import generator, noise, spots
+from texsynth import preset
 from texsynth.features import vgg19
+from texsynth.field.atlas import turn, turn_guide
 from texsynth.guidance import orientation
-from texsynth.losses import _patches as patches
 from texsynth.methods import optimise
 from texsynth.objective.copies import rotated, sources
 from texsynth.objective.values import Values, balance, values
-from texsynth.sources import turn, turn_guide
+from texsynth.patches import cut as patches
+from texsynth.runs import loop
 from texsynth.task import Canvas, Exemplar, Guide, Level, Task
+from texsynth.weights import pretrained
 
 GRAM = {"loss": "gram", "features": "windows", "layers": ["full"], "patch": 3}
 PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 3, "ascents": 3}
@@ -198,7 +200,7 @@ def test_a_tiling_result_wraps() -> None:
 
 
 def test_two_objectives_on_one_network_run_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = weights.read(random_vgg(tmp_path / "vgg19.safetensors", ("relu1_2",)), "vgg19", vgg19.keys(["relu1_2"]))
+    read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors", ("relu1_2",)), "vgg19", vgg19.keys(["relu1_2"]))
     calls = []
     plain = vgg19._convolve
     monkeypatch.setattr(vgg19, "_convolve", lambda *words: calls.append(1) or plain(*words))

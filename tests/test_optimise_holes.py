@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from networks import random_vgg
-from pictures import generator, noise, spots
 from torch import Tensor
 
-from texsynth import holes, loop, preset, weights
+from networks import random_vgg
+from pictures import generator, noise, spots
+from texsynth import preset
 from texsynth.features import vgg19
+from texsynth.image import holes
 from texsynth.methods import optimise
 from texsynth.methods._neighbourhood import WHOLE, window, within
 from texsynth.objective.copies import sources
 from texsynth.objective.values import values
+from texsynth.runs import loop
 from texsynth.task import Canvas, Exemplar, Guide, Level, Stage, Task
+from texsynth.weights import pretrained
 
 PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 4, "sample": 0, "ascents": 3}
 LOSSES = {
@@ -148,7 +151,7 @@ def test_the_neighbourhood_is_all_that_matters(name: str, reduction: str) -> Non
 
 def test_the_neighbourhood_of_a_network_is_wide_enough(tmp_path: Path) -> None:
     layers = ("relu1_2", "relu2_2", "relu3_4")
-    read = weights.read(random_vgg(tmp_path / "v.safetensors"), "vgg19", vgg19.keys(layers))
+    read = pretrained.read(random_vgg(tmp_path / "v.safetensors"), "vgg19", vgg19.keys(layers))
     words = {"loss": "semidual", "features": "vgg19", "layers": list(layers), "patch": 1, "sample": 0, "ascents": 1}
     chosen = stage(words).settings
     asked = holed(spots(144, 112), 70, 100, 4, 5, weights={"vgg19": read})

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Texsynth
 
+from conftest import Texsynth
 from texsynth import preset, settings
 from texsynth.errors import UsageError
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import Texsynth, array
 from networks import random_resnet50, random_vgg
 from pictures import spots
-
-from texsynth import image, methods, preset
+from texsynth import methods, preset
+from texsynth.image import picture as image
 
 SHIPPED = [  # those that need a model are run by test_recipes.py
     name

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Draw, Ran, Texsynth, array
-from networks import random_vgg
-from pictures import bytes_of, generator, noise, spots
 from torch import Tensor
 
 import texsynth as api
-from texsynth import image, weights
+from conftest import Draw, Ran, Texsynth, array
+from networks import random_vgg
+from pictures import bytes_of, generator, noise, spots
 from texsynth.api_propagate import propagate
+from texsynth.correspondence import dense, descriptors
 from texsynth.errors import UsageError
-from texsynth.image import Picture
-from texsynth.solver import correspond, descriptors
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
 from texsynth.task import halved
 from texsynth.verbs import propagate as verb
+from texsynth.weights import pretrained
 
 Refused = Callable[..., str]
 SIDE = 40
@@ -45,7 +46,7 @@ def pictures(draw: Draw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     draw("b.png", np.roll(source, (10, 7), (0, 1)))
     draw("layer.png", paint())
     monkeypatch.delenv("TEXSYNTH_WEIGHTS", raising=False)
-    monkeypatch.setattr(weights, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(pretrained, "cache", lambda: tmp_path / "cache")
 
 
 def good(ran: Ran) -> Ran:
@@ -61,10 +62,10 @@ def told(texsynth: Texsynth, *words: object) -> dict[str, Any]:
 # ---- the correspondence ----
 
 
-def matched(source: Tensor, target: Tensor, name: str = "windows") -> correspond.Match:
-    levels = correspond.levels((source.shape[2], source.shape[3]), (target.shape[2], target.shape[3]))
+def matched(source: Tensor, target: Tensor, name: str = "windows") -> dense.Match:
+    levels = dense.levels((source.shape[2], source.shape[3]), (target.shape[2], target.shape[3]))
     describe = descriptors.DESCRIBERS[name](source, None, generator())
-    return correspond.correspond(describe(source, levels), describe(target, levels), generator())
+    return dense.correspond(describe(source, levels), describe(target, levels), generator())
 
 
 def test_a_picture_corresponds_to_itself_pixel_by_pixel() -> None:
@@ -74,13 +75,13 @@ def test_a_picture_corresponds_to_itself_pixel_by_pixel() -> None:
     assert torch.equal(match.y, y) and torch.equal(match.x, x)
     assert match.cost.max() == 0
     layer = noise(1, 4, 33, 47)
-    assert torch.allclose(correspond.warp(match, layer), layer, atol=1e-6)
+    assert torch.allclose(dense.warp(match, layer), layer, atol=1e-6)
 
 
 @pytest.mark.parametrize("pairs", [1 << 26, 1 << 16], ids=["one level", "several"])
 def test_what_moved_by_any_number_of_pixels_is_found(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
-    monkeypatch.setattr(correspond, "PAIRS", pairs)
-    monkeypatch.setattr(correspond, "SEEDS", 1 << 20)
+    monkeypatch.setattr(dense, "PAIRS", pairs)
+    monkeypatch.setattr(dense, "SEEDS", 1 << 20)
     source = spots(72, 72)
     match = matched(source, source[:, :, 9:, 13:])
     y, x = torch.meshgrid(torch.arange(63) + 9, torch.arange(59) + 13, indexing="ij")
@@ -112,15 +113,15 @@ def test_a_pixel_is_compared_by_what_surrounds_it_alone() -> None:
 def test_levels_start_where_all_pairs_can_be_compared(
     source: tuple[int, int], target: tuple[int, int], found: list[int]
 ) -> None:
-    assert correspond.levels(source, target) == found
+    assert dense.levels(source, target) == found
 
 
 def test_large_pictures_are_compared_halved_and_warped_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(correspond, "FINEST", 40 * 40)
+    monkeypatch.setattr(dense, "FINEST", 40 * 40)
     source, layer = spots(65, 70), noise(1, 4, 65, 70)
-    match = correspond.enlarge(matched(source, source), (65, 70), (65, 70))
+    match = dense.enlarge(matched(source, source), (65, 70), (65, 70))
     assert match.y.shape == (65, 70)
-    assert torch.allclose(correspond.warp(match, layer), layer, atol=1e-6)
+    assert torch.allclose(dense.warp(match, layer), layer, atol=1e-6)
 
 
 def test_more_coherence_makes_fewer_seams() -> None:
@@ -129,7 +130,7 @@ def test_more_coherence_makes_fewer_seams() -> None:
     seen = describe(source, [0]), describe(target, [0])
 
     def seams(coherence: float) -> float:
-        match = correspond.correspond(*seen, generator(), coherence)
+        match = dense.correspond(*seen, generator(), coherence)
         return float(((match.y[1:] != match.y[:-1] + 1) | (match.x[1:] != match.x[:-1])).float().mean())
 
     assert seams(4) < seams(1) < seams(0)
@@ -156,23 +157,23 @@ def test_what_a_network_sees_leads_where_windows_are_lost() -> None:
     source, target = noise(1, 3, 128, 128), noise(1, 3, 128, 128, seed=1)
     half = (torch.arange(32) >= 16).float().expand(1, 1, 32, 32)
     cells = torch.cat([half, 1 - half], 1), torch.cat([1 - half, half], 1)
-    levels = correspond.levels((128, 128), (128, 128))
+    levels = dense.levels((128, 128), (128, 128))
     seen = descriptors.learned((source, target), cells, 4.0, levels, generator())
     assert all(layer.shape[1] <= descriptors.WIDTH["model"] for layers in seen for layer in layers)
-    match = correspond.correspond(*seen, generator())
+    match = dense.correspond(*seen, generator())
     right = (match.x >= 64) == (torch.arange(128) < 64)
     assert right.float().mean() > 0.9
     describe = descriptors.windows(source, None, generator())
-    plain = correspond.correspond(describe(source, levels), describe(target, levels), generator())
+    plain = dense.correspond(describe(source, levels), describe(target, levels), generator())
     assert ((plain.x >= 64) == (torch.arange(128) < 64)).float().mean() < 0.7
 
 
 def test_votes_that_disagree_leave_an_edge() -> None:
     """Two halves from two places: beyond the reach of both the layer is one or the other, not their mean."""
     y, x = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
-    match = correspond.Match(y, torch.where(x < 8, x, x + 16), torch.zeros(16, 16), (16, 32))
+    match = dense.Match(y, torch.where(x < 8, x, x + 16), torch.zeros(16, 16), (16, 32))
     layer = (torch.arange(32) >= 16).float().expand(1, 1, 16, 32).contiguous()
-    found = correspond.warp(match, layer)[0, 0]
+    found = dense.warp(match, layer)[0, 0]
     assert found[:, :6].max() < 0.05 and found[:, 10:].min() > 0.95
 
 
@@ -498,7 +499,7 @@ def test_help_ends_with_examples_that_run(
 ) -> None:
     commands = examples("propagate")
     assert [words[1] for words in commands] == ["synthesize", "propagate", "propagate"]
-    monkeypatch.setattr(correspond, "FINEST", 1 << 12)  # quicker
+    monkeypatch.setattr(dense, "FINEST", 1 << 12)  # quicker
     for words in commands:
         quick = ("-p", "steady", "-s", "64", "-q") if words[1] == "synthesize" else ("-q",)
         good(texsynth(*words[1:], *quick))

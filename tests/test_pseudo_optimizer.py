@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 import torch
-from networks import tensors
-from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
+from networks import tensors
+from pictures import generator, noise, spots
 from texsynth import settings
 from texsynth.errors import InputError, UsageError
 from texsynth.features import Extract, vgg19
-from texsynth.losses._samples import tables
-from texsynth.methods import pseudo
-from texsynth.model import Model
-from texsynth.nets import _texture_loss as texture
-from texsynth.nets import pseudo_optimizer as po
+from texsynth.learned.pseudo_optimizer import loss as texture
+from texsynth.learned.pseudo_optimizer import method as pseudo
+from texsynth.learned.pseudo_optimizer import network as po
+from texsynth.learned.pseudo_optimizer import recipe
+from texsynth.patches.samples import tables
 from texsynth.task import Canvas, Exemplar, Task
-from texsynth.training import SEED, Training
-from texsynth.training.recipes import pseudo_optimizer as recipe
-from texsynth.weights import NETWORKS, Weights
+from texsynth.training.recipes import SEED, Training
+from texsynth.weights.pretrained import NETWORKS, Weights
+from texsynth.weights.trained import Model
 
 LAYERS = ("relu1_1", "pool1", "relu2_1")
 OFF, BOTH = (False, False), (True, True)

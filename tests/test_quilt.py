@@ -6,16 +6,16 @@ import itertools
 
 import pytest
 import torch
-from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.solver import blocks as block_tables
-from texsynth.solver import potential
-from texsynth.solver.blocks import Blocks, largest_blocks
-from texsynth.solver.cuts import cut_sides, meet, path
-from texsynth.solver.quilt import Quilt, Rules, lay, quilt
-from texsynth.sources import Atlas, build_atlas
+from pictures import generator, noise, spots
+from texsynth.field import blocks as block_tables
+from texsynth.field import potential
+from texsynth.field.atlas import Atlas, build_atlas
+from texsynth.field.blocks import Blocks, largest_blocks
+from texsynth.field.cuts import cut_sides, meet, path
+from texsynth.field.quilt import Quilt, Rules, lay, quilt
 from texsynth.task import Exemplar, Task
 
 FREE = Rules(spread=0.0, proportion=0.0, tries=8)
@@ -35,7 +35,7 @@ def table(atlas: Atlas, side: int, overlap: float = 0.5) -> Blocks:
 
 
 def seams(atlas: Atlas, index: Tensor) -> float:
-    """Mean price of a meeting (solver/cuts.py), in variances, of all neighbours; most continue each other."""
+    """Mean price of a meeting (field/cuts.py), in variances, of all neighbours; most continue each other."""
     usable = atlas.colours[atlas.valid]
     colours = atlas.colours / usable.var(0, unbiased=False).sum().sqrt()
     down = meet(colours, index[:-1], index[1:], atlas.row)

@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from networks import random_vgg
 
+from networks import random_vgg
 from texsynth.cli import main
 
 ROOT = Path(__file__).parent.parent

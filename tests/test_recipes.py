@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from conftest import Texsynth, array
 from networks import random_vgg
 from pictures import spots
+from texsynth import preset
+from texsynth.image import picture as image
+from texsynth.weights import trained as model
 from training import kept, same, stop_after
-
-from texsynth import image, model, preset
 
 SHIPPED = sorted(path.stem for path in (preset.folder() / "train").glob("*.yaml"))
 BEYOND = ("cocosnet", "optimal-textures", "pseudo-optimizer", "spade", "texture-net-gram")

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pictures import generator, spots
 from torch import Tensor
 
+from pictures import generator, spots
+from texsynth.learned.msca.pairs import Change
+from texsynth.learned.shared import regions as module
+from texsynth.learned.shared.copies import Copy
+from texsynth.learned.shared.regions import Bank, bank, regions, transport
 from texsynth.task import Guide
-from texsynth.training.recipes import _regions
-from texsynth.training.recipes._pairs import Change
-from texsynth.training.recipes._regions import Bank, bank, regions, transport
-from texsynth.training.recipes._steered import Copy
 
 PALETTE = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.2, 0.9], [0.2, 0.8, 0.3]])
 LABELS = (Guide("labels", (), torch.zeros(1, 1, 1, 1), distance="l0", palette=PALETTE),)
@@ -110,5 +110,5 @@ def test_a_picture_too_smooth_is_told_beyond_transport(monkeypatch: pytest.Monke
     image, ids = spots(40, 44), torch.zeros(1, 1, 40, 44)
     smooth = 0.5 * (image + image.mean((2, 3), keepdim=True))
     whole = apart(smooth, ids, bank_of(image, ids))
-    monkeypatch.setattr(_regions, "SPREAD", 0.0)
+    monkeypatch.setattr(module, "SPREAD", 0.0)
     assert whole > apart(smooth, ids, bank_of(image, ids)) + 0.2

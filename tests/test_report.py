@@ -10,17 +10,21 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import contact_sheet
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from texsynth import image, preset, run
-from texsynth.image import Picture
+from texsynth import preset
+from texsynth.field import pictures
+from texsynth.field.atlas import coordinates
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
 from texsynth.job import Job
-from texsynth.report import chart, contact_sheet, html, pictures
-from texsynth.run import Result
-from texsynth.sources import coordinates
+from texsynth.report import chart, html
+from texsynth.runs import run
+from texsynth.runs.run import Result
 from texsynth.verbs import synthesize
 
 VOID = {"img", "meta", "br", "path", "circle"}

@@ -9,15 +9,16 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from networks import resnet50_tensors
-from pictures import noise, spots
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from texsynth import classes, image, weights
+from networks import resnet50_tensors
+from pictures import noise, spots
 from texsynth.errors import UsageError
 from texsynth.features import Extract, features, resnet50
-from texsynth.weights import Weights
+from texsynth.image import picture as image
+from texsynth.weights import imagenet, pretrained
+from texsynth.weights.pretrained import Weights
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 OFF, BOTH = (False, False), (True, True)
@@ -174,39 +175,39 @@ def test_nothing_behind_the_deepest_layer_is_computed(
 def test_published_weights_know_a_goldfish() -> None:
     """With real weights and a real picture, where there are any."""
     pictures = os.environ.get("TEXSYNTH_EXEMPLARS")
-    path = weights.find("resnet50") if os.environ.get("TEXSYNTH_WEIGHTS") else None
+    path = pretrained.find("resnet50") if os.environ.get("TEXSYNTH_WEIGHTS") else None
     if path is None or pictures is None:
         pytest.skip("TEXSYNTH_WEIGHTS and torch's cache have no ResNet-50, or TEXSYNTH_EXEMPLARS names no pictures")
-    read = weights.read(path, "resnet50", resnet50.keys(["logits"]))
+    read = pretrained.read(path, "resnet50", resnet50.keys(["logits"]))
     shown = image.read(Path(pictures) / "edit" / "goldfish.jpg").pixels
     small = F.interpolate(shown, (224, 224), mode="bilinear", antialias=True)
     scores = resnet50.build(resnet50.Settings(), OFF, read)(small, ["logits"])["logits"]
-    assert int(scores.argmax()) == classes.number("goldfish")
+    assert int(scores.argmax()) == imagenet.number("goldfish")
 
 
 # ---- the classes ----
 
 
 def test_there_are_a_thousand_classes_of_different_names() -> None:
-    assert len(set(classes.names())) == 1000
-    assert all(name == name.strip() != "" and not name.isdecimal() for name in classes.names())
+    assert len(set(imagenet.names())) == 1000
+    assert all(name == name.strip() != "" and not name.isdecimal() for name in imagenet.names())
 
 
 @pytest.mark.parametrize(("name", "number"), [("tench", 0), ("goldfish", 1), ("tabby", 281), ("toilet tissue", 999)])
 def test_known_classes_are_where_imagenet_has_them(name: str, number: int) -> None:
-    assert classes.names()[number] == name
-    assert classes.number(name) == classes.number(str(number)) == number
+    assert imagenet.names()[number] == name
+    assert imagenet.number(name) == imagenet.number(str(number)) == number
 
 
 @pytest.mark.parametrize("given", ["Great White Shark", "great_white_shark", " great  white shark"])
 def test_names_are_taken_however_they_are_written(given: str) -> None:
-    assert classes.number(given) == 2
+    assert imagenet.number(given) == 2
 
 
 def test_two_names_that_differ_in_case_alone_are_kept_apart() -> None:
-    assert (classes.number("Cardigan"), classes.number("cardigan")) == (264, 474)
+    assert (imagenet.number("Cardigan"), imagenet.number("cardigan")) == (264, 474)
     with pytest.raises(UsageError, match=r"two classes .* Cardigan \(264\), cardigan \(474\)\?"):
-        classes.number("CARDIGAN")
+        imagenet.number("CARDIGAN")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_two_names_that_differ_in_case_alone_are_kept_apart() -> None:
 )
 def test_an_unknown_class_is_told_with_the_nearest(given: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
-        classes.number(given, "--class")
+        imagenet.number(given, "--class")
     text = str(caught.value)
     assert words in text and text.startswith("--class ")
     assert "\n" not in text

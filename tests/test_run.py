@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Picture
 
 import texsynth
-from texsynth import image, preset, record, run, save
+from conftest import Picture
+from texsynth import preset
 from texsynth.errors import InputError, ResourceError, UsageError
+from texsynth.image import picture as image
 from texsynth.job import Job, Layer
-from texsynth.run import Result
+from texsynth.runs import record, run, save
+from texsynth.runs.run import Result
 from texsynth.task import Event, Exemplar, Task
 
 pytestmark = pytest.mark.usefixtures("steady")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from texsynth.losses import Loss, Reference, Setup
-from texsynth.losses._patches import cut, pick, put, seats
 from texsynth.losses.semidual import Settings, build
+from texsynth.patches.cut import cut, pick, put, seats
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pictures import generator, noise, spots
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.solver import jumps
-from texsynth.solver.align import align
-from texsynth.solver.guide import Guiding
-from texsynth.solver.space import REACH, Space, describe, find_basis, surroundings
-from texsynth.solver.sweep import extend, near_seams, sweep
-from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas
+from pictures import generator, noise, spots
+from texsynth.field import jumps
+from texsynth.field.align import align
+from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas
+from texsynth.field.guide import Guiding
+from texsynth.field.space import REACH, Space, describe, find_basis, surroundings
+from texsynth.field.sweep import extend, near_seams, sweep
 from texsynth.task import Exemplar, Task
 
 PATCH = 5

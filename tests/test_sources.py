@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from texsynth import sources
 from texsynth.errors import UsageError
-from texsynth.solver import between
-from texsynth.sources import COPIES, COPY_SETS, Atlas, Field, build_atlas
+from texsynth.field import atlas as sources
+from texsynth.field import between
+from texsynth.field.atlas import COPIES, COPY_SETS, Atlas, Field, build_atlas
 from texsynth.task import Exemplar, Task, halved
 
 ALL = COPY_SETS["all"]

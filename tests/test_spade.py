@@ -12,25 +12,26 @@ from typing import Any
 
 import pytest
 import torch
-from networks import random_vgg
-from pictures import generator, noise, spots
 from torch import Tensor
 
-from texsynth import settings, weights
+from networks import random_vgg
+from pictures import generator, noise, spots
+from texsynth import settings
 from texsynth.errors import InputError, UsageError
 from texsynth.features import vgg19
+from texsynth.learned.shared import copies
+from texsynth.learned.shared.generator import Generator
+from texsynth.learned.shared.init import initialise
+from texsynth.learned.spade import network as guided
+from texsynth.learned.spade import recipe, targets
+from texsynth.learned.spade.targets import How
+from texsynth.learned.texture_net.network import Window
 from texsynth.losses import Setup
 from texsynth.methods import feedforward
-from texsynth.model import Model
-from texsynth.nets import guided
-from texsynth.nets.init import initialise
-from texsynth.nets.spade import Generator
-from texsynth.nets.texture_net import Window
 from texsynth.task import Exemplar, Guide, Task
-from texsynth.training import Training
-from texsynth.training.recipes import _steered, _targets
-from texsynth.training.recipes import spade as recipe
-from texsynth.training.recipes._targets import How
+from texsynth.training.recipes import Training
+from texsynth.weights import pretrained
+from texsynth.weights.trained import Model
 
 OFF, BOTH = (False, False), (True, True)
 SMALL: dict[str, Any] = {"width": 4, "hidden": 6, "levels": 2, "noise": 2}
@@ -154,7 +155,7 @@ def how(**values: Any) -> How:
 def test_targets_hold_what_maps_of_their_kind_may(seed: int) -> None:
     maps = [values_of(kind) for kind in KINDS]
     maps[0] = maps[0].clamp(max=1)
-    ids, smooth, direction = _targets.draw(maps, [DISTANCES[kind] for kind in KINDS], how(), generator(seed))
+    ids, smooth, direction = targets.draw(maps, [DISTANCES[kind] for kind in KINDS], how(), generator(seed))
     assert {tuple(values.shape) for values in (ids, smooth)} == {(1, 1, 24, 24)}
     assert set(ids.unique().tolist()) <= {0, 1}
     assert float(smooth.min()) >= 0 and float(smooth.max()) <= 1
@@ -164,12 +165,12 @@ def test_targets_hold_what_maps_of_their_kind_may(seed: int) -> None:
 def test_a_tenth_is_perturbed_seven_tenths_stretched_and_two_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     for name in ("_perturbed", "stretched", "pure"):
-        monkeypatch.setattr(_targets, name, lambda *_, name=name: seen.append(name) or [torch.zeros(1)])
+        monkeypatch.setattr(targets, name, lambda *_, name=name: seen.append(name) or [torch.zeros(1)])
     words = recipe.Settings()
     told = How(words.perturbed, words.stretched, words.perlin, words.factor, 24)
     rng = generator()
     for _ in range(1000):
-        _targets.draw([values_of("progression")], ["l2"], told, rng)
+        targets.draw([values_of("progression")], ["l2"], told, rng)
     shares = [seen.count(name) / 1000 for name in ("_perturbed", "stretched", "pure")]
     assert shares == pytest.approx([0.1, 0.7, 0.2], abs=0.04)
 
@@ -184,7 +185,7 @@ def test_directions_turn_with_their_map(seed: int) -> None:
     told, compared = how(factor=2.0, side=9), 0
     for number in range(20):
         maps = [torch.stack([x, y, ramp])[None], field]
-        places, vectors = _targets.stretched(maps, ["l2", "direction"], told, generator(100 * seed + number))
+        places, vectors = targets.stretched(maps, ["l2", "direction"], told, generator(100 * seed + number))
         down, across = places[0].diff(dim=1)[:, :, :-1], places[0].diff(dim=2)[:, :-1]
         area = across[0] * down[1] - across[1] * down[0]
         inside = (area > 0.2) & (area > area.max() - 1e-3)  # where the map was not mirrored
@@ -196,11 +197,11 @@ def test_directions_turn_with_their_map(seed: int) -> None:
 
 def test_noise_has_the_shares_of_labels_and_the_histogram_of_values() -> None:
     ids = torch.cat([torch.full((1, 1, 40, 10), 2.0), torch.zeros(1, 1, 40, 30)], 3)
-    drawn = _targets.pure(ids, "l0", 32, generator())
+    drawn = targets.pure(ids, "l0", 32, generator())
     assert float((drawn == 2).float().mean()) == pytest.approx(0.25, abs=0.01)
     assert set(drawn.unique().tolist()) == {0, 2}
     steep = noise(1, 1, 40, 40) ** 4
-    drawn = _targets.pure(steep, "l2", 32, generator())
+    drawn = targets.pure(steep, "l2", 32, generator())
     wanted = steep.flatten().quantile(torch.tensor([0.25, 0.5, 0.75]))
     assert torch.allclose(drawn.flatten().quantile(torch.tensor([0.25, 0.5, 0.75])), wanted, atol=0.03)
 
@@ -209,7 +210,7 @@ def test_perturbed_maps_are_like_crops_of_them() -> None:
     told = how(stretched=0.0, noise=0.0, side=40)
     for kind in KINDS:
         whole = values_of(kind, 40, 40)
-        (drawn,) = _targets.draw([whole], [DISTANCES[kind]], told, generator(1))
+        (drawn,) = targets.draw([whole], [DISTANCES[kind]], told, generator(1))
         apart = 1 - (drawn * whole).sum(1).abs() if kind == "orientation" else (drawn - whole).abs().clamp(max=1)
         assert 0.005 < float(apart.mean()) < 0.4
 
@@ -222,29 +223,29 @@ def test_exemplars_are_turned_where_directions_are_asked_for(flips: bool) -> Non
     """What is compared with covers all directions, a quarter of a half turn apart; other maps need one copy."""
     field = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 40, 44)
     asked = replace(task(), guides=(Guide("orientation", (field,), field, distance="direction"),))
-    every = _steered.copies(asked, flips, False)
-    assert len(every) == _steered.TURNS * (1 + flips)
+    every = copies.copies(asked, flips, False)
+    assert len(every) == copies.TURNS * (1 + flips)
     for seed in range(8):
         turns = []
-        for place in _steered.drawn(every, 0, generator(seed)):
+        for place in copies.drawn(every, 0, generator(seed)):
             x, y = every[place].maps[0][0, :, 9, 9].tolist()
             turns.append(math.atan2(y, x) % math.pi / math.pi * 8)
         steps = sorted(round(turn, 3) % 8 for turn in turns)
         assert steps in ([0, 2, 4, 6], [1, 3, 5, 7])
-    plain = _steered.copies(task(), flips, True)
+    plain = copies.copies(task(), flips, True)
     assert len(plain) == 4 * (1 + flips)
-    assert {len(_steered.drawn(plain, 0, generator(seed))) for seed in range(8)} == {1}
+    assert {len(copies.drawn(plain, 0, generator(seed))) for seed in range(8)} == {1}
 
 
 def test_guided_correspondence_follows_the_target() -> None:
     """A crop under its own map costs less than under the reversed one."""
     asked = task(h=48, w=48)
-    every = _steered.copies(asked, False, False)
-    known = _steered.terms(recipe.OBJECTIVES, asked, every)
+    every = copies.copies(asked, False, False)
+    known = copies.terms(recipe.OBJECTIVES, asked, every)
     crop, wanted = asked.exemplars[0].image[..., :32, :32], asked.guides[0].target[..., :32, :32]
 
     def value(maps: Sequence[Tensor]) -> float:
-        return float(_steered.values(known, every, [0], crop, maps, asked.guides, Setup(generator()))[0])
+        return float(copies.values(known, every, [0], crop, maps, asked.guides, Setup(generator()))[0])
 
     assert value([wanted]) < value([1 - wanted])
 
@@ -343,7 +344,7 @@ def test_exemplars_are_reduced_with_their_maps() -> None:
 def test_vgg19_may_look_on(tmp_path: Path) -> None:
     words = chosen(**VGG, steps=2, mixed=0.0, texture=0.0)
     needed = recipe.needs(words)["vgg19"]
-    read = weights.read(random_vgg(tmp_path / "v.safetensors"), "vgg19", vgg19.keys(needed))
+    read = pretrained.read(random_vgg(tmp_path / "v.safetensors"), "vgg19", vgg19.keys(needed))
     made = recipe.build(task(weights={"vgg19": read}), words, generator())
     assert set(made.step(0)) == {"critic", "adversarial", "matching", "perceptual"}
     assert set(made.step(1)) == {"critic", "adversarial", "correspondence"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pictures import box, generator, noise
 from torch import Tensor
 
+from pictures import box, generator, noise
 from texsynth.task import Exemplar, Task, halved
 
 SIZES = [(32, 32), (33, 47), (20, 9)]

@@ -9,20 +9,22 @@ from typing import Any
 
 import pytest
 import torch
-from networks import random_vgg
-from pictures import generator, noise, spots
 from torch import Tensor, nn
 
-from texsynth import nets, settings, weights
+from networks import random_vgg
+from pictures import generator, noise, spots
+from texsynth import settings
 from texsynth.errors import InputError
 from texsynth.features import vgg19
+from texsynth.learned.shared import loading
+from texsynth.learned.texture_net import network as texture_net
+from texsynth.learned.texture_net import recipe
+from texsynth.learned.texture_net.network import Block, Shape, TextureNet, Window, filled, settled
 from texsynth.losses import Reference, Setup, semidual
-from texsynth.model import Model
-from texsynth.nets import texture_net
-from texsynth.nets.texture_net import Block, Shape, TextureNet, Window, filled, settled
 from texsynth.task import Exemplar, Task
-from texsynth.training import Training
-from texsynth.training.recipes import texture_net as recipe
+from texsynth.training.recipes import Training
+from texsynth.weights import pretrained
+from texsynth.weights.trained import Model
 
 SMALL = Shape(levels=3, channels=2)
 PATCHES = {
@@ -139,7 +141,7 @@ def test_every_parameter_counts() -> None:
 
 @pytest.mark.parametrize("objective", [PATCHES, GRAM])
 def test_training_lowers_the_loss(objective: dict[str, Any], tmp_path: Path) -> None:
-    read = weights.read(random_vgg(tmp_path / "vgg19.safetensors", ("relu1_1",)), "vgg19", vgg19.keys(["relu1_1"]))
+    read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors", ("relu1_1",)), "vgg19", vgg19.keys(["relu1_1"]))
     asked = task(weights={"vgg19": read})
     made = recipe.build(asked, chosen(objectives=[objective], rate=0.03), generator())
     before, first = made.measure(), made.step(0)
@@ -238,7 +240,7 @@ def test_what_is_stored_makes_what_was_measured() -> None:
     words = settings.plain(chosen())
     tensors = {name: tensor.clone() for name, tensor in trained.tensors().items()}
     stored = Model("texture-net", words, tensors, {}, "m.safetensors", "0")
-    net = nets.loaded(TextureNet(nets.shaped(Shape, stored)), stored, torch.device("cpu"))
+    net = loading.loaded(TextureNet(loading.shaped(Shape, stored)), stored, torch.device("cpu"))
     with torch.no_grad():
         again = net(2**40, Window(0, 40, 0, 44)).clamp(0, 1)
     assert torch.equal(again, trained.sample()[-1])

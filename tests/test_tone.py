@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from pictures import generator, noise
 from torch import Tensor
 
-from texsynth.nets._places import grid, placed, taken
-from texsynth.nets._tone import levelled
+from pictures import generator, noise
+from texsynth.learned.cocosnet.places import grid, placed, taken
+from texsynth.learned.cocosnet.tone import levelled
 
 HERE = torch.device("cpu")
 

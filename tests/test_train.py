@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Draw, Picture, Texsynth, array
-from training import FOLDER, kept, same, stop_after
 
-from texsynth import model, training
+from conftest import Draw, Picture, Texsynth, array
 from texsynth.cli import main
 from texsynth.errors import TexsynthError
+from texsynth.training import recipes as training
+from texsynth.weights import trained as model
+from training import FOLDER, kept, same, stop_after
 
 Refused = Callable[..., str]
 EASY = ("train", "easy", "a.png", "-o", "m.safetensors", "-q")

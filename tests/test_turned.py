@@ -9,13 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from texsynth.field import potential
+from texsynth.field.atlas import Atlas, Field, build_atlas, double, follow, turn, turn_guide
+from texsynth.field.between import turned as rotated
+from texsynth.field.guide import Guiding, encode
+from texsynth.field.turned import space as turned_space
+from texsynth.field.turned import sweep as turned
+from texsynth.field.turned.space import Space
+from texsynth.field.turned.start import Rules, start
 from texsynth.guidance import orientation
-from texsynth.solver import potential, turned, turned_space
-from texsynth.solver.between import turned as rotated
-from texsynth.solver.guide import Guiding, encode
-from texsynth.solver.turned_space import Space
-from texsynth.solver.turned_start import Rules, start
-from texsynth.sources import Atlas, Field, build_atlas, double, follow, turn, turn_guide
 from texsynth.task import Exemplar, Guide, Task
 
 PATCH = 5

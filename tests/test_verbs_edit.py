@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import array
 from torch import Tensor
 
+from conftest import array
 from texsynth import api, edit
 from texsynth.errors import InputError, UsageError
 from texsynth.job import Job

@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import random_vgg
-from pictures import bytes_of, noise, spots
 
 import texsynth
-from texsynth import image, metrics, weights
+from networks import random_vgg
+from pictures import bytes_of, noise, spots
+from texsynth import metrics
 from texsynth.errors import InputError, UsageError, WeightsError
 from texsynth.features import Extract
+from texsynth.image import picture as image
 from texsynth.metrics import NotApplicable, Pair
+from texsynth.report import scores
+from texsynth.report.scores import Evaluation, Row
 from texsynth.verbs import evaluate as verb
-from texsynth.verbs import pairing, scores
+from texsynth.verbs import pairing
 from texsynth.verbs.pairing import Group
-from texsynth.verbs.scores import Evaluation, Row
+from texsynth.weights import pretrained
 
 Touch = Callable[..., None]
 
@@ -255,8 +258,8 @@ def test_a_metric_that_looks_through_a_network_gets_no_more_than_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted: list[dict[str, Any]] = []
-    load = weights.load
-    monkeypatch.setattr(weights, "load", lambda keys, *rest: wanted.append(dict(keys)) or load(keys, *rest))
+    load = pretrained.load
+    monkeypatch.setattr(pretrained, "load", lambda keys, *rest: wanted.append(dict(keys)) or load(keys, *rest))
     file = random_vgg(tmp_path / "vgg19.safetensors", ("relu1_2",))
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(tmp_path))
     exemplar, output = bytes_of(spots(24, 24)), bytes_of(spots(24, 32, seed=1))

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Texsynth
-from pictures import noise
 
 import texsynth
-from texsynth import image, preset
+from conftest import Texsynth
+from pictures import noise
+from texsynth import preset
 from texsynth.errors import InputError, UsageError
-from texsynth.image import Picture
+from texsynth.image import load as inputs
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
 from texsynth.job import Job
-from texsynth.verbs import barycenter, inpaint, inputs, values
+from texsynth.verbs import barycenter, inpaint, parse
 
 H, W = 18, 26
 BOXES = ((3, 9, 4, 11), (0, 5, 20, 26), (17, 18, 0, 1))
@@ -81,7 +83,7 @@ def test_the_default_band_always_fits(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("axes", ["x", "y", "xy"])
 def test_what_is_made_tileable_wraps_as_well_as_what_tiles(tile: str, axes: str) -> None:
     made = job(make_tileable=axes, tile=tile)
-    assert made.task.tile == tuple(a or b for a, b in zip(values.TILES[tile], values.TILES[axes], strict=True))
+    assert made.task.tile == tuple(a or b for a, b in zip(parse.TILES[tile], parse.TILES[axes], strict=True))
     assert made.values["tile"] == tile
 
 

@@ -8,15 +8,15 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from networks import tensors
-from pictures import noise, spots
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from networks import tensors
+from pictures import noise, spots
 from texsynth import settings
 from texsynth.errors import UsageError
 from texsynth.features import Extract, features, vgg19
-from texsynth.weights import Weights
+from texsynth.weights.pretrained import Weights
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 OFF = (False, False)

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Texsynth
-from networks import random_resnet50, random_vgg, tensors
 from safetensors.torch import save_file
 
-from texsynth import download, weights
+from conftest import Texsynth
+from networks import random_resnet50, random_vgg, tensors
 from texsynth.cli import main
 from texsynth.errors import WeightsError
 from texsynth.features import resnet50, vgg19
-from texsynth.networks import VGG19
+from texsynth.weights import download, pretrained
+from texsynth.weights.catalogue import VGG19
 
-NETWORKS = dict(weights.NETWORKS)
+NETWORKS = dict(pretrained.NETWORKS)
 LAYERS = ("relu1_2",)
 KEYS = vgg19.keys(LAYERS)
 Refused = Callable[..., str]
@@ -89,7 +89,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Shelf]:
     has.url = f"http://127.0.0.1:{server.server_port}/vgg19-test.pth"
     digest = hashlib.sha256(CONTENT).hexdigest()
     entry = replace(VGG19, url=has.url, sha256=digest[:8], size=len(CONTENT))
-    monkeypatch.setattr(weights, "NETWORKS", {"vgg19": entry})
+    monkeypatch.setattr(pretrained, "NETWORKS", {"vgg19": entry})
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("TEXSYNTH_WEIGHTS", raising=False)
@@ -100,28 +100,28 @@ def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Shelf]:
 
 
 def part() -> Path:
-    cached = weights.cached("vgg19")
+    cached = pretrained.cached("vgg19")
     return cached.with_name(f"{cached.name}.part")
 
 
 def fails(*words: str) -> str:
     """A fetch that must fail, with these words in its one line, and leave nothing that looks whole. Gives the line."""
     with pytest.raises(WeightsError) as caught:
-        weights.fetch("vgg19", silent)
+        pretrained.fetch("vgg19", silent)
     text = str(caught.value)
     assert "\n" not in text
     assert all(word in text for word in (*words, "--weights FILE", "TEXSYNTH_WEIGHTS")), text
-    assert not weights.cached("vgg19").exists()
+    assert not pretrained.cached("vgg19").exists()
     return text
 
 
 def test_a_whole_file_is_fetched_once_and_said_in_one_line(shelf: Shelf) -> None:
     said: list[str] = []
-    path = weights.fetch("vgg19", said.append)
-    assert path == weights.cached("vgg19")
+    path = pretrained.fetch("vgg19", said.append)
+    assert path == pretrained.cached("vgg19")
     assert path.read_bytes() == CONTENT
     assert said == [f"fetching vgg19 weights ({SIZE}) from {shelf.url}"]
-    assert weights.fetch("vgg19", said.append) == path
+    assert pretrained.fetch("vgg19", said.append) == path
     assert len(said) == len(shelf.asked) == 1
     assert list(path.parent.iterdir()) == [path]
 
@@ -134,7 +134,7 @@ def test_a_cut_download_goes_on(shelf: Shelf, ranges: bool) -> None:
     assert part().read_bytes() == CONTENT[: shelf.cut]
     shelf.cut = None
     said: list[str] = []
-    assert weights.fetch("vgg19", said.append).read_bytes() == CONTENT
+    assert pretrained.fetch("vgg19", said.append).read_bytes() == CONTENT
     assert shelf.asked == [None, "bytes=70000-"]
     assert said[0].endswith(", going on after 70 kB")
     assert not part().exists()
@@ -143,7 +143,7 @@ def test_a_cut_download_goes_on(shelf: Shelf, ranges: bool) -> None:
 def test_a_whole_part_is_not_asked_for_again(shelf: Shelf) -> None:
     part().parent.mkdir(parents=True)
     part().write_bytes(CONTENT)
-    assert weights.fetch("vgg19", silent).read_bytes() == CONTENT
+    assert pretrained.fetch("vgg19", silent).read_bytes() == CONTENT
     assert shelf.asked == []
 
 
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_removed(shelf: Shelf, beginning: bytes) -> None:
     fails("arrived damaged", "SHA-256 begins", "tries again")
     assert not part().exists()
     shelf.content = CONTENT
-    assert weights.fetch("vgg19", silent).read_bytes() == CONTENT
+    assert pretrained.fetch("vgg19", silent).read_bytes() == CONTENT
 
 
 def test_a_part_that_the_server_cannot_go_on_from_is_removed(shelf: Shelf) -> None:
@@ -186,8 +186,8 @@ def test_what_the_server_says_is_told(shelf: Shelf, status: int, words: str) -> 
 
 
 def test_no_server_is_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = replace(weights.NETWORKS["vgg19"], url="http://127.0.0.1:1/vgg19-test.pth")
-    monkeypatch.setattr(weights, "NETWORKS", {"vgg19": nowhere})
+    nowhere = replace(pretrained.NETWORKS["vgg19"], url="http://127.0.0.1:1/vgg19-test.pth")
+    monkeypatch.setattr(pretrained, "NETWORKS", {"vgg19": nowhere})
     fails("no answer from http://127.0.0.1:1/vgg19-test.pth", "refused")
     assert shelf.asked == []
 
@@ -197,7 +197,7 @@ def test_offline_means_offline(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) ->
     fails("TEXSYNTH_OFFLINE")
     assert shelf.asked == []
     monkeypatch.setenv("TEXSYNTH_OFFLINE", "0")
-    assert weights.fetch("vgg19", silent).is_file()
+    assert pretrained.fetch("vgg19", silent).is_file()
 
 
 def test_a_full_disk_is_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,38 +224,38 @@ def test_a_cache_that_cannot_be_made_is_told(shelf: Shelf, tmp_path: Path) -> No
 def test_what_is_given_comes_before_the_environment_and_that_before_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert weights.find("vgg19") is None
-    cached = weights.fetch("vgg19", silent)
-    assert weights.find("vgg19") == cached
+    assert pretrained.find("vgg19") is None
+    cached = pretrained.fetch("vgg19", silent)
+    assert pretrained.find("vgg19") == cached
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "README.md").write_text("not this", "utf-8")
     named = random_vgg(folder / "vgg19_mine.safetensors", LAYERS)
     for place in (named, folder):
         monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(place))
-        assert weights.find("vgg19") == named
+        assert pretrained.find("vgg19") == named
     other = random_vgg(tmp_path / "other.safetensors", LAYERS)
-    assert weights.find("vgg19", other) == other
-    assert weights.load({"vgg19": KEYS}, other, silent)["vgg19"].name == "other.safetensors"
+    assert pretrained.find("vgg19", other) == other
+    assert pretrained.load({"vgg19": KEYS}, other, silent)["vgg19"].name == "other.safetensors"
 
 
 def test_a_place_without_weights_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else is taken silently in place of what was named."""
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(tmp_path / "nowhere"))
     with pytest.raises(WeightsError, match=r"TEXSYNTH_WEIGHTS: .*nowhere does not exist"):
-        weights.find("vgg19")
+        pretrained.find("vgg19")
     with pytest.raises(WeightsError, match=r"--weights: folder .* has no vgg19\*\.safetensors"):
-        weights.find("vgg19", tmp_path)
+        pretrained.find("vgg19", tmp_path)
     for name in ("vgg19_a.pth", "vgg19_b.pt"):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(WeightsError, match=r"has vgg19_a\.pth and vgg19_b\.pt; name one"):
-        weights.find("vgg19", tmp_path)
+        pretrained.find("vgg19", tmp_path)
 
 
 @pytest.fixture
 def two(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:  # noqa: ARG001
     """Both networks are known, and a file of each is somewhere, under names that tell nothing."""
-    monkeypatch.setattr(weights, "NETWORKS", {**NETWORKS, **weights.NETWORKS})
+    monkeypatch.setattr(pretrained, "NETWORKS", {**NETWORKS, **pretrained.NETWORKS})
     made = {"vgg19": tmp_path / "a.safetensors", "resnet50": tmp_path / "b.safetensors"}
     random_vgg(made["vgg19"], LAYERS)
     random_resnet50(made["resnet50"], ("stem",))
@@ -271,12 +271,12 @@ def test_a_file_stands_for_the_network_that_it_holds(
 ) -> None:
     """The other one is looked for in the next place: in what the environment names, or else in torch's cache."""
     (other,) = set(two) - {given}
-    assert (weights.find(given, two[given]), weights.find(other, two[given])) == (two[given], None)
-    weights.cached(other).parent.mkdir(parents=True)
-    shutil.copy(two[other], weights.cached(other))
-    assert weights.find(other, two[given]) == weights.cached(other)
+    assert (pretrained.find(given, two[given]), pretrained.find(other, two[given])) == (two[given], None)
+    pretrained.cached(other).parent.mkdir(parents=True)
+    shutil.copy(two[other], pretrained.cached(other))
+    assert pretrained.find(other, two[given]) == pretrained.cached(other)
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two[other]))
-    loaded = weights.load(WANTED, two[given], silent)
+    loaded = pretrained.load(WANTED, two[given], silent)
     assert {name: read.name for name, read in loaded.items()} == {name: path.name for name, path in two.items()}
 
 
@@ -284,9 +284,9 @@ def test_a_folder_has_a_file_of_each_network(two: dict[str, Path], tmp_path: Pat
     folder = tmp_path / "folder"
     folder.mkdir()
     shutil.copy(two["vgg19"], folder / "vgg19.safetensors")
-    assert weights.find("resnet50", folder) is None
+    assert pretrained.find("resnet50", folder) is None
     shutil.copy(two["resnet50"], folder / "resnet50.safetensors")
-    assert {name: weights.find(name, folder) for name in two} == {n: folder / f"{n}.safetensors" for n in two}
+    assert {name: pretrained.find(name, folder) for name in two} == {n: folder / f"{n}.safetensors" for n in two}
 
 
 @pytest.mark.parametrize(("given", "wanted"), [("vgg19", "resnet50"), ("resnet50", "vgg19")])
@@ -301,14 +301,14 @@ def test_what_serves_nothing_is_refused(
     shutil.copy(two[given], folder / f"{given}.safetensors")
     named = two[given] if place == "file" else folder
     with pytest.raises(WeightsError, match=rf"--weights: .* is of another network; {wanted} is needed here") as caught:
-        weights.load({wanted: WANTED[wanted]}, named, silent)
+        pretrained.load({wanted: WANTED[wanted]}, named, silent)
     assert "\n" not in str(caught.value)
 
 
 def test_the_network_that_is_still_missing_is_told(two: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXSYNTH_OFFLINE", "1")
     with pytest.raises(WeightsError, match="resnet50 weights are not here, and TEXSYNTH_OFFLINE is set") as caught:
-        weights.load(WANTED, two["vgg19"], silent)
+        pretrained.load(WANTED, two["vgg19"], silent)
     assert "\n" not in str(caught.value)
 
 
@@ -316,9 +316,9 @@ def test_a_deeper_network_of_the_family_is_refused(tmp_path: Path) -> None:
     """A ResNet-101 has all that a ResNet-50 has, and in its third layer more."""
     made = {key: torch.zeros(1) for key in (*resnet50.keys(["logits"]), "layer3.6.conv1.weight")}
     save_file(made, tmp_path / "resnet50.safetensors")
-    assert weights.held(tmp_path / "resnet50.safetensors", "resnet50") == ()
+    assert pretrained.held(tmp_path / "resnet50.safetensors", "resnet50") == ()
     with pytest.raises(WeightsError, match=r"is no resnet50: it is deeper, with layer3\.6\.conv1\.weight"):
-        weights.read(tmp_path / "resnet50.safetensors", "resnet50", WANTED["resnet50"])
+        pretrained.read(tmp_path / "resnet50.safetensors", "resnet50", WANTED["resnet50"])
 
 
 class Plain(pickle.Pickler):
@@ -344,7 +344,7 @@ def old() -> bytes:
 def test_a_torch_state_dict_is_read(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "vgg19.pth"
     path.write_bytes(content)
-    read = weights.read(path, "vgg19", KEYS)
+    read = pretrained.read(path, "vgg19", KEYS)
     assert read.name == path.name
     assert read.sha256 == hashlib.sha256(content).hexdigest()
     assert (read.mean, read.std) == (VGG19.mean, VGG19.std)
@@ -355,21 +355,21 @@ def test_a_torch_state_dict_is_read(content: bytes, tmp_path: Path) -> None:
 def test_only_what_is_needed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
     path = random_vgg(tmp_path / "vgg19.safetensors", ("relu2_1",))
-    honest = weights._open
+    honest = pretrained._open
 
     def watched(path: Path) -> object:
         file = honest(path)
         return replace(file, take=lambda key: [taken.append(key), file.take(key)][1])
 
-    monkeypatch.setattr(weights, "_open", watched)
-    read = weights.read(path, "vgg19", KEYS)
+    monkeypatch.setattr(pretrained, "_open", watched)
+    read = pretrained.read(path, "vgg19", KEYS)
     assert taken == list(read.tensors) == list(KEYS)
 
 
 def test_half_precision_is_read_as_float32(tmp_path: Path) -> None:
     path = tmp_path / "vgg19.safetensors"
     save_file({key: tensor.half() for key, tensor in tensors(LAYERS).items()}, path)
-    read = weights.read(path, "vgg19", KEYS).tensors
+    read = pretrained.read(path, "vgg19", KEYS).tensors
     assert all(torch.equal(read[key], tensor.half().float()) for key, tensor in tensors(LAYERS).items())
 
 
@@ -390,7 +390,7 @@ OXFORD = "RGB in [0,1], subtract mean [0.48502,0.457957,0.407604], no std divisi
 def test_the_file_says_what_goes_in(
     metadata: dict[str, str], mean: tuple[float, ...], std: tuple[float, ...], tmp_path: Path
 ) -> None:
-    read = weights.read(random_vgg(tmp_path / "vgg19.safetensors", LAYERS, metadata=metadata), "vgg19", KEYS)
+    read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors", LAYERS, metadata=metadata), "vgg19", KEYS)
     assert (read.mean, read.std) == (mean, std)
 
 
@@ -410,15 +410,15 @@ def test_the_file_says_what_goes_in(
 def test_an_input_that_is_not_understood_is_refused(metadata: dict[str, str], tmp_path: Path) -> None:
     path = random_vgg(tmp_path / "vgg19.safetensors", LAYERS, metadata=metadata)
     with pytest.raises(WeightsError, match="does not tell what to do with the input"):
-        weights.read(path, "vgg19", KEYS)
+        pretrained.read(path, "vgg19", KEYS)
 
 
 def test_a_missing_layer_is_named(tmp_path: Path) -> None:
     """The deepest that was asked for, where the file stops, and what to do."""
     path = random_vgg(tmp_path / "vgg19.safetensors", ("relu2_2",))
-    assert weights.held(path, "vgg19") == ("relu1_1", "relu1_2", "relu2_1", "relu2_2")
+    assert pretrained.held(path, "vgg19") == ("relu1_1", "relu1_2", "relu2_1", "relu2_2")
     with pytest.raises(WeightsError) as caught:
-        weights.read(path, "vgg19", vgg19.keys(["relu1_1", "relu4_1"]))
+        pretrained.read(path, "vgg19", vgg19.keys(["relu1_1", "relu4_1"]))
     for words in ("lacks relu4_1", "stops at relu2_2", "--set layers=", "--weights", "TEXSYNTH_WEIGHTS"):
         assert words in str(caught.value)
 
@@ -427,7 +427,7 @@ def test_a_layer_behind_a_gap_does_not_count(tmp_path: Path) -> None:
     made = tensors(["relu2_2"])
     del made["features.5.bias"]
     save_file(made, tmp_path / "vgg19.safetensors")
-    assert weights.held(tmp_path / "vgg19.safetensors", "vgg19") == ("relu1_1", "relu1_2")
+    assert pretrained.held(tmp_path / "vgg19.safetensors", "vgg19") == ("relu1_1", "relu1_2")
 
 
 class Run:
@@ -487,7 +487,7 @@ def test_a_bad_file_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "vgg19.file"
     damaged(path, kind)
     with pytest.raises(WeightsError, match=DAMAGE[kind]) as caught:
-        weights.read(path, "vgg19", KEYS)
+        pretrained.read(path, "vgg19", KEYS)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
@@ -495,8 +495,8 @@ def test_a_bad_file_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_loading_finds_fetches_and_reads(shelf: Shelf) -> None:
     said: list[str] = []
-    first = weights.load({"vgg19": KEYS}, None, said.append)["vgg19"]
-    again = weights.load({"vgg19": KEYS}, None, said.append)["vgg19"]
+    first = pretrained.load({"vgg19": KEYS}, None, said.append)["vgg19"]
+    again = pretrained.load({"vgg19": KEYS}, None, said.append)["vgg19"]
     assert len(said) == len(shelf.asked) == 1
     assert first.sha256 == again.sha256
     assert all(torch.equal(first.tensors[key], tensor) for key, tensor in tensors(LAYERS).items())
@@ -504,13 +504,13 @@ def test_loading_finds_fetches_and_reads(shelf: Shelf) -> None:
 
 def test_the_registry_is_complete() -> None:
     """A name begins the file's, whose hexadecimal is the hash; layers run from shallow to deep."""
-    for name, entry in weights.NETWORKS.items():
+    for name, entry in pretrained.NETWORKS.items():
         assert entry.name == name
         assert entry.file.startswith(name) and entry.sha256 in entry.file
         assert entry.layers(entry.tensors.keys()) == tuple(dict.fromkeys(s.layer for s in entry.tensors.values()))
         assert entry.layers([]) == ()
     assert len(VGG19.layers(VGG19.tensors.keys())) == 16
-    assert len(weights.NETWORKS["resnet50"].layers(resnet50.keys(["logits"]))) == 6
+    assert len(pretrained.NETWORKS["resnet50"].layers(resnet50.keys(["logits"]))) == 6
 
 
 # Through the command line
@@ -520,7 +520,7 @@ def test_list_says_what_is_here(shelf: Shelf, texsynth: Texsynth) -> None:
     before = texsynth("weights", "list")
     assert before.code == 0
     assert "not here" in before.out and shelf.url in before.out and SIZE in before.out
-    path = weights.fetch("vgg19", silent)
+    path = pretrained.fetch("vgg19", silent)
     assert f"{path} (relu1_1 to relu1_2)" in texsynth("weights", "list").out
     (told,) = json.loads(texsynth("weights", "list", "--json").out)["networks"]
     assert (told["name"], told["file"], told["problem"]) == ("vgg19", str(path), None)
@@ -552,7 +552,7 @@ def test_list_has_each_file_at_its_network(
 
 def test_fetch_prints_where_it_is(shelf: Shelf, texsynth: Texsynth) -> None:
     first, again = (texsynth("weights", "fetch", "vgg19") for _ in range(2))
-    assert first.out == again.out == f"{weights.cached('vgg19')}\n"
+    assert first.out == again.out == f"{pretrained.cached('vgg19')}\n"
     assert first.err.startswith(f"fetching vgg19 weights ({SIZE}) from {shelf.url}")
     assert first.err.count("\n") == 1
     assert again.err == "vgg19 weights are here already\n"
@@ -579,7 +579,7 @@ def test_a_network_that_is_not_known_is_exit_code_2(refused: Refused) -> None:
 @pytest.mark.usefixtures("shelf")
 def test_verify_knows_a_fetched_file_by_its_hash(texsynth: Texsynth, refused: Refused) -> None:
     assert "`texsynth weights fetch vgg19`" in refused(5, "weights", "verify")
-    path = weights.fetch("vgg19", silent)
+    path = pretrained.fetch("vgg19", silent)
     for words in ((), ("vgg19",)):
         assert "as published" in texsynth("weights", "verify", *words).out
     path.write_bytes(CONTENT[:-1] + b"?")

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from texsynth import classes
 from texsynth.api_shared import Shared, chosen, maps, requested, run_job, several
+from texsynth.weights import imagenet
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from texsynth.api_shared import Maps
-    from texsynth.run import Result
-    from texsynth.verbs.inputs import Source
+    from texsynth.image.load import Source
+    from texsynth.runs.run import Result
 
 
 def synthesize(exemplars: Source | Sequence[Source], size: str | int = "2x", **shared: Unpack[Shared]) -> Result:
     """More of one exemplar, or a remix of several.
 
-    Pictures are paths, arrays (H, W) or (H, W, C) of uint8, uint16 or float, or `texsynth.image.Picture`s. size is
+    Pictures are paths, arrays (H, W) or (H, W, C) of uint8, uint16 or float, or `Picture`s. size is
     "WxH", N or "2x". For all else see `texsynth.api_shared.Shared`. Ctrl-C gives the picture so far, `interrupted` set.
     Raises `texsynth.errors.TexsynthError`s, each with a one-line message.
     """
@@ -208,7 +208,7 @@ def edit(
     )
     settings = {**(shared.get("settings") or {}), **({} if copies is None else {"copies": copies})}
     if class_ is not None:
-        number = classes.number(str(class_), "class_")
+        number = imagenet.number(str(class_), "class_")
         verb.check_class(chosen({**shared, "settings": settings}))
         settings["classification.target"] = number
     return run_job(lambda: verb.build(request), {**shared, "settings": settings})

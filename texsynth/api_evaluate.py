@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from texsynth.verbs.inputs import Source
-    from texsynth.verbs.scores import Evaluation
+    from texsynth.image.load import Source
+    from texsynth.report.scores import Evaluation
 
 logger = logging.getLogger("texsynth")
 
@@ -33,13 +33,13 @@ def evaluate(
 ) -> Evaluation:
     """How good outputs are, against the exemplar that they were made from: `rows` with `scores` by metric, `mean`.
 
-    Pictures are paths, arrays or `texsynth.image.Picture`s; a folder as the exemplar is paired with outputs by stem.
+    Pictures are paths, arrays or `Picture`s; a folder as the exemplar is paired with outputs by stem.
     metrics: names of `texsynth.metrics`, or "all" whose weights are here; by default all that need no weights. tile:
     "none", "x", "y" or "xy"; by default as the record of each output says. progression, labels: the (source, target)
     maps that outputs were to follow, orientation the target, as in `control`. details: also the parts that scores are
     made of. Raises `texsynth.errors.TexsynthError`s.
     """
-    from texsynth import machine
+    from texsynth.runs import machine
     from texsynth.verbs import evaluate as verb
     from texsynth.verbs import pairing
 

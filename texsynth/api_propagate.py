@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from texsynth.verbs.inputs import Source
+    from texsynth.image.load import Source
     from texsynth.verbs.propagate import Result
 
 logger = logging.getLogger("texsynth")
@@ -34,13 +34,13 @@ def propagate(
 ) -> Result:
     """The target with what was painted over the source: `image`, and `layer`, the warped edit alone.
 
-    Pictures are paths, arrays or `texsynth.image.Picture`s. layer: aligned with the source, with alpha; without it for
+    Pictures are paths, arrays or `Picture`s. layer: aligned with the source, with alpha; without it for
     blend "multiply" (white leaves the target as it is) and "screen" (black does). strength: 0 to 1. features: "windows"
     (the default) or "vgg19". model: in place of these, a network of `texsynth train cocosnet`; labels: label maps of
     source and target for it. coherence: more keeps larger pieces of the layer together. light: "auto", "keep" or
     "match". warp: also the source in the target's layout, as `warp`. Raises `texsynth.errors.TexsynthError`s.
     """
-    from texsynth import machine
+    from texsynth.runs import machine
     from texsynth.verbs import propagate as verb
 
     machine.use_threads(threads)

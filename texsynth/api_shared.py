@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
+    from texsynth.image.load import Source
     from texsynth.job import Job
-    from texsynth.run import Result
+    from texsynth.runs.run import Result
     from texsynth.task import Preset, Report
-    from texsynth.verbs.inputs import Source
 
     Maps = tuple[Source | Sequence[Source], Source]
 
@@ -69,7 +69,7 @@ def run_job(
     fits: Callable[[Preset], None] | None = None,
 ) -> Result:
     """Run the job of a verb. default: its preset where none is named. fits: refuses a preset that cannot serve."""
-    from texsynth import machine, run
+    from texsynth.runs import machine, run
 
     preset = chosen(shared, default)
     if fits is not None:

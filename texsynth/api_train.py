@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from texsynth.image.load import Source
     from texsynth.training.loop import Progress
-    from texsynth.verbs.inputs import Source
     from texsynth.verbs.train import Trained
 
 logger = logging.getLogger("texsynth")
@@ -46,7 +46,7 @@ def train(
     when `stop` then says so the training ends with a checkpoint, from which `resume` goes on as if it had never ended.
     Raises `texsynth.errors.TexsynthError`s.
     """
-    from texsynth import machine
+    from texsynth.runs import machine
     from texsynth.verbs import train as verb
 
     machine.use_threads(threads)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from texsynth.image import Picture
+from texsynth.image.picture import Picture
 from texsynth.task import Task
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from texsynth import settings
 from texsynth.errors import UsageError
+from texsynth.registry import METHODS
 
 if TYPE_CHECKING:  # task imports torch, and `presets list` must answer before that
     from texsynth.task import Preset
@@ -85,21 +86,22 @@ def build(name: str, plain: Mapping[str, Any], values: Mapping[str, Any] = Mappi
     from texsynth import methods
     from texsynth.task import Preset, Stage
 
-    for stage in plain["stages"]:
+    stages = [{**stage, "method": METHODS.current(stage["method"])} for stage in plain["stages"]]
+    for stage in stages:
         if stage["method"] not in methods.names():
             hint = settings.suggestion(str(stage["method"]), methods.names())
             raise UsageError(f"preset {name}: there is no method {stage['method']!r}{hint}")
-    kinds = {s["method"]: methods.method(s["method"]).Settings for s in plain["stages"]}
-    chosen = settings.assign(plain["stages"], kinds, values)
-    stages = tuple(
+    kinds = {s["method"]: methods.method(s["method"]).Settings for s in stages}
+    chosen = settings.assign(stages, kinds, values)
+    built = tuple(
         Stage(
             s["method"],
             settings.make(kinds[s["method"]], {k: v for k, v in s.items() if k != "method"}, f"preset {name}"),
         )
         for s in chosen
     )
-    resolved = [{"method": s.method, **settings.plain(s.settings)} for s in stages]
-    return Preset(name, plain.get("description", ""), stages, {"name": name, "stages": resolved})
+    resolved = [{"method": s.method, **settings.plain(s.settings)} for s in built]
+    return Preset(name, plain.get("description", ""), built, {"name": name, "stages": resolved})
 
 
 def resolve(
@@ -125,7 +127,8 @@ def _belongs(preset: str, method: str) -> bool:
     """Shipped presets belong to a method by name, files by their solver."""
     if preset in names():
         return preset == method or preset.startswith(f"{method}-")
-    return bool(read(preset)["stages"][0]["method"] == read(method)["stages"][0]["method"])
+    theirs, its = (METHODS.current(read(name)["stages"][0]["method"]) for name in (preset, method))
+    return bool(theirs == its)
 
 
 def _graded(name: str, quality: str) -> str:

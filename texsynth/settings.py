@@ -6,12 +6,32 @@ import copy
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
 from texsynth.errors import UsageError
+from texsynth.registry import METHODS
+
+
+def setting(
+    default: Any,
+    help: str,  # noqa: A002 (the word that a reader expects)
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[Any] | None = None,
+) -> Any:
+    """A field of a Settings dataclass: its default, what it means, and what it may be.
+
+    Help texts, `--set`, the checks of presets and the reference pages all come from it.
+
+    help: a full sentence.
+    low, high: the least and the greatest value, None for no limit; of a list they limit each item.
+    choices: the only values that are allowed, None for any.
+    """
+    return field(default=default, metadata={"help": help, "min": low, "max": high, "choices": choices})
 
 
 def make(kind: type, values: Mapping[str, Any], where: str) -> Any:
@@ -78,8 +98,8 @@ class _Place:
 
 def _places(stage: dict[str, Any], kind: type) -> Iterator[_Place]:
     """A stage, and the nested mappings in it; nested defaults are written out so that they can be changed."""
-    method = stage["method"]
-    yield _Place({method}, _names(kind), stage)
+    words = {stage["method"], *(old for old, new in METHODS.aliases.items() if new == stage["method"])}
+    yield _Place(words, _names(kind), stage)
     hints = get_type_hints(kind)
     for f in fields(kind):
         nested = _nested(hints[f.name])
@@ -90,33 +110,33 @@ def _places(stage: dict[str, Any], kind: type) -> Iterator[_Place]:
         if isinstance(stage[f.name], list):
             for item in stage[f.name]:
                 if isinstance(item, dict):
-                    yield _Place({method, *nested.labels(item)}, nested.keys(item), item)
+                    yield _Place({*words, *nested.labels(item)}, nested.keys(item), item)
 
 
-def check(field: Field[Any], hint: Any, value: Any, where: str) -> Any:
+def check(f: Field[Any], hint: Any, value: Any, where: str) -> Any:
     """One value as its field's type, inside its limits; raises UsageError."""
     if nested := _nested(hint):
         if not isinstance(value, (list, tuple)) or not value:
-            raise UsageError(f"{where}: {field.name} is a list of mappings, and at least one is needed")
+            raise UsageError(f"{where}: {f.name} is a list of mappings, and at least one is needed")
         return tuple(nested.read(item, where) for item in value)
     try:
-        typed = _typed(hint, value, field.metadata.get("choices"))
+        typed = _typed(hint, value, f.metadata.get("choices"))
     except (TypeError, ValueError):
-        raise UsageError(f"{where}: {field.name} = {_show(value)}, but it is {describe(field, hint)}") from None
+        raise UsageError(f"{where}: {f.name} = {_show(value)}, but it is {describe(f, hint)}") from None
     items = typed if isinstance(typed, tuple) else (typed,)
-    if not all(_allowed(field.metadata, item) for item in items):
-        raise UsageError(f"{where}: {field.name} = {_show(value)}, but it is {describe(field, hint)}")
+    if not all(_allowed(f.metadata, item) for item in items):
+        raise UsageError(f"{where}: {f.name} = {_show(value)}, but it is {describe(f, hint)}")
     return typed
 
 
-def describe(field: Field[Any], hint: Any) -> str:
+def describe(f: Field[Any], hint: Any) -> str:
     """What a setting may be, in words: "a whole number from 3 to 31"."""
     if _nested(hint):
         return "a list of mappings"
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     listed = get_origin(hint) is tuple
     text = words[get_args(hint)[0] if listed else hint]
-    choices, low, high = (field.metadata.get(key) for key in ("choices", "min", "max"))
+    choices, low, high = (f.metadata.get(key) for key in ("choices", "min", "max"))
     if choices:
         text = f"one of {', '.join(map(str, choices))}"
     if low is not None and high is not None:

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from texsynth.model import Model
-    from texsynth.sources import Field
-    from texsynth.weights import Weights
+    from texsynth.field.atlas import Field
+    from texsynth.weights.pretrained import Weights
+    from texsynth.weights.trained import Model
 
 ROLES = ("colour", "data", "normal", "labels")
 

@@ -24,7 +24,7 @@ from torch import Tensor
 import texsynth
 from texsynth.guidance.labels import ids, palette
 from texsynth.metrics import Pair
-from texsynth.run import Result
+from texsynth.runs.run import Result
 from texsynth.task import Guide
 
 FIELD = "guided-correspondence"

@@ -24,15 +24,17 @@ from sheet import Cell, Table
 from torch import Tensor
 
 import texsynth
-from texsynth import image, metrics, weights
+from texsynth import metrics
 from texsynth.errors import TexsynthError, UsageError
 from texsynth.features import Extract, features
-from texsynth.image import Picture
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
 from texsynth.methods import method
 from texsynth.metrics import Pair
 from texsynth.preset import build, read
-from texsynth.run import Result
+from texsynth.runs.run import Result
 from texsynth.task import Guide
+from texsynth.weights import pretrained
 
 Scores = Mapping[str, float | None]
 Judge = Callable[[Tensor], Scores]
@@ -127,7 +129,7 @@ def options(name: str, description: str | None, arguments: Sequence[str] | None)
     given = parser.parse_args(arguments)
     if given.exemplars is not None and not given.exemplars.is_dir():
         raise UsageError(f"--exemplars: {given.exemplars} is no folder; give one with stationary/, progression/ ...")
-    vgg = None if given.weights is None else weights.find("vgg19", given.weights)
+    vgg = None if given.weights is None else pretrained.find("vgg19", given.weights)
     extract = None if vgg is None else network(vgg)
     return Options(
         name, given.budget, BUDGETS[given.budget], given.exemplars, given.weights, extract, given.output / name
@@ -138,7 +140,7 @@ def network(path: Path) -> Extract:
     """VGG-19 as deep as the metrics of the figures look; raises WeightsError."""
     module = features("vgg19")
     needed = [layer for name in (*NEURAL, "diversity_po") for layer in metrics.metric(name).NEEDS["vgg19"]]
-    return module.build(module.Settings(), (False, False), weights.read(path, "vgg19", module.keys(needed)))
+    return module.build(module.Settings(), (False, False), pretrained.read(path, "vgg19", module.keys(needed)))
 
 
 def generator() -> torch.Generator:
@@ -220,10 +222,10 @@ def lacking(preset: str, settings: Mapping[str, Any], options: Options) -> tuple
             if kind is None:
                 continue
             networks = True
-            path = None if options.weights is None else weights.find(kind, options.weights)
+            path = None if options.weights is None else pretrained.find(kind, options.weights)
             if path is None:
                 return f"needs {kind} weights: --weights FILE or TEXSYNTH_WEIGHTS", True
-            held = weights.held(path, kind)
+            held = pretrained.held(path, kind)
             if absent := [layer for layer in layers if layer not in held and not layer.startswith("pool")]:
                 return f"needs {absent[-1]}, and {path.name} stops at {held[-1]}", True
     return "", networks

@@ -22,12 +22,13 @@ from material import picture
 from torch import Tensor
 
 import texsynth
-from texsynth import training, weights
-from texsynth.download import digest
 from texsynth.features import vgg19
-from texsynth.model import SUFFIX
+from texsynth.training import recipes as training
 from texsynth.training.preset import Preset, resolve
 from texsynth.verbs.train import CHECKPOINT
+from texsynth.weights import pretrained
+from texsynth.weights.download import digest
+from texsynth.weights.trained import SUFFIX
 
 STEPS = {"smallest": 3, "quick": 150}  # else the preset's own
 CHECKS = {"smallest": 1, "quick": 2}
@@ -123,10 +124,10 @@ def make(pairs: Sequence[tuple[Trial, Learned | None]], options: Options) -> lis
 
 def held(options: Options) -> tuple[str, ...]:
     """The layers of VGG-19 that can be looked at here, shallow to deep, with their pools; none without weights."""
-    path = None if options.weights is None else weights.find("vgg19", options.weights)
+    path = None if options.weights is None else pretrained.find("vgg19", options.weights)
     if path is None:
         return ()
-    end = vgg19.LAYERS.index(weights.held(path, "vgg19")[-1]) + 1
+    end = vgg19.LAYERS.index(pretrained.held(path, "vgg19")[-1]) + 1
     pool = end < len(vgg19.LAYERS) and vgg19.LAYERS[end].startswith("pool")
     return vgg19.LAYERS[: end + pool]
 
@@ -183,7 +184,7 @@ def _write(note: Path, kept: Kept) -> None:
 
 def _digest(lesson: Lesson, preset: Preset, path: Path | None) -> str:
     """Of all that a network hangs on."""
-    file = None if path is None else weights.find("vgg19", path)
+    file = None if path is None else pretrained.find("vgg19", path)
     plain = json.dumps([preset.recipe, preset.values, None if file is None else digest(file)], default=str)
     total = hashlib.sha256(plain.encode())
     for name, pictures in {"": lesson.exemplars, **lesson.maps}.items():

@@ -16,7 +16,7 @@ from learning import Learned, Lesson
 from sheet import Cell
 from torch import Tensor
 
-from texsynth.solver.matching import MODES
+from texsynth.learned.optimal_textures.matching import MODES
 
 RECIPE = "optimal-textures"
 FEW = {"iterations": 5}  # rotations of cdf, at the smallest

@@ -16,9 +16,9 @@ from figure import Options
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import image
 from texsynth.guidance import labels, procedural
-from texsynth.image import Picture
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 STATIONARY = ("coffee.jpg", "stonewall.jpg", "scales.png", "gravel.jpg", "pebbles.png", "brick.png", "leaves.jpg")

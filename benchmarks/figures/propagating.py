@@ -22,10 +22,10 @@ from sheet import Cell
 from torch import Tensor
 
 import texsynth
-from texsynth import image
+from texsynth.correspondence.descriptors import LAYERS
 from texsynth.guidance.labels import ids, palette
-from texsynth.image import Picture
-from texsynth.solver.descriptors import LAYERS
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
 
 PRESET = "guided-correspondence"
 TARGETS = 2

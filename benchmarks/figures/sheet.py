@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from texsynth import image, metrics
+from texsynth import metrics
+from texsynth.image import picture as image
 
 GAP, LINE = 8, 13  # pixels between cells, and of a line of text
 LEAST = 112  # pixels of a cell's width, for its label

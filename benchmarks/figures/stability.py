@@ -18,7 +18,7 @@ from figure import Made, Options, Outcome, Trial
 from sheet import Cell, Table
 from torch import Tensor
 
-from texsynth.image import Picture
+from texsynth.image.picture import Picture
 from texsynth.metrics import Pair
 
 PRESETS = {"field": "guided-correspondence", "transport": "ot"}

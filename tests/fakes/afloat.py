@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
+from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = False
@@ -14,9 +15,9 @@ RECIPES = ()
 
 @dataclass(frozen=True)
 class Settings:
-    value: float = field(default=0.5, metadata={"help": "the colour"})
-    fail: str = field(default="no", metadata={"help": "interrupt: the only step is stopped, at half size"})
-    layers: tuple[str, ...] = field(default=(), metadata={"help": "layers of VGG-19 that it says it needs"})
+    value: float = setting(0.5, "the colour")
+    fail: str = setting("no", "interrupt: the only step is stopped, at half size")
+    layers: tuple[str, ...] = setting((), "layers of VGG-19 that it says it needs")
 
 
 def schedule(_, settings):

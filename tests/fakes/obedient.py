@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from texsynth.methods._known import known
 
-from texsynth.sources import Field, build_atlas
+from fakes.outside import known
+from texsynth.field.atlas import Field, build_atlas
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = True

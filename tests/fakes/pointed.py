@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-from texsynth.methods._known import known
 
-from texsynth.sources import COPY_SETS, Field, build_atlas
+from fakes.outside import known
+from texsynth.field.atlas import COPY_SETS, Field, build_atlas
+from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = True
@@ -16,7 +17,7 @@ RECIPES = ()
 
 @dataclass(frozen=True)
 class Settings:
-    copies: str = field(default="none", metadata={"help": "further sources", "choices": tuple(COPY_SETS)})
+    copies: str = setting("none", "further sources", choices=tuple(COPY_SETS))
 
 
 def schedule(_, settings):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-from texsynth.methods._known import known
 
-from texsynth.sources import Field, build_atlas
+from fakes.outside import known
+from texsynth.field.atlas import Field, build_atlas
+from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level
 
 COPIES = True
@@ -17,15 +18,15 @@ RECIPES = ()
 
 @dataclass(frozen=True)
 class Settings:
-    patch: int = field(default=5, metadata={"help": "window side", "min": 3, "max": 31})
-    weight: float = field(default=0.5, metadata={"help": "a weight", "min": 0.0})
-    lattice: str = field(default="auto", metadata={"help": "a switch", "choices": ("auto", "on", "off")})
-    note: str = field(default="", metadata={"help": "free text"})
-    mirrored: bool = field(default=False, metadata={"help": "a flag"})
-    passes: tuple[int, ...] = field(default=(2, 1), metadata={"help": "steps a level", "min": 1})
-    layers: tuple[str, ...] = field(default=("a", "b"), metadata={"choices": ("a", "b", "c")})
-    fail: str = field(default="no", metadata={"help": "what goes wrong at the last step of level 1"})
-    pause: float = field(default=0.0, metadata={"help": "seconds a step"})
+    patch: int = setting(5, "window side", low=3, high=31)
+    weight: float = setting(0.5, "a weight", low=0.0)
+    lattice: str = setting("auto", "a switch", choices=("auto", "on", "off"))
+    note: str = setting("", "free text")
+    mirrored: bool = setting(False, "a flag")
+    passes: tuple[int, ...] = setting((2, 1), "steps a level", low=1)
+    layers: tuple[str, ...] = setting(("a", "b"), "", choices=("a", "b", "c"))
+    fail: str = setting("no", "what goes wrong at the last step of level 1")
+    pause: float = setting(0.0, "seconds a step")
 
 
 def schedule(_, settings):

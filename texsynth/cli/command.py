@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from texsynth import preset as presets
-from texsynth import record
 from texsynth.cli import messages, plan
 from texsynth.cli.options import Common
 from texsynth.cli.plan import Item
-from texsynth.image import Picture
+from texsynth.image.picture import Picture
 from texsynth.job import Job
 from texsynth.methods import method
 from texsynth.report import guides
-from texsynth.run import Result
+from texsynth.runs import record
+from texsynth.runs.run import Result
 from texsynth.task import Preset
 
 Build = Callable[[Item, Common], Job]

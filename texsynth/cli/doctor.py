@@ -72,16 +72,16 @@ def memory() -> dict[str, int | None]:
 
 def weights() -> dict[str, Any]:
     """Weight files in TEXSYNTH_WEIGHTS (a file or a folder) and in torch's cache. The default needs none."""
-    from texsynth import weights
+    from texsynth.weights import pretrained
 
     given = os.environ.get("TEXSYNTH_WEIGHTS")
     places = [Path(given)] if given else []
-    places.append(weights.cache())
+    places.append(pretrained.cache())
     found = [file for place in places for file in (sorted(place.iterdir()) if place.is_dir() else [place])]
     return {
         "needed_by_default": False,
         "TEXSYNTH_WEIGHTS": given,
-        "files": [str(file) for file in found if file.suffix in weights.SUFFIXES and file.is_file()],
+        "files": [str(file) for file in found if file.suffix in pretrained.SUFFIXES and file.is_file()],
     }
 
 
@@ -113,7 +113,8 @@ def trial() -> str | None:
     """What is wrong with a small run, or None."""
     import numpy as np
 
-    from texsynth import image, synthesize
+    from texsynth import synthesize
+    from texsynth.image import picture as image
 
     values = np.random.default_rng(0)
     spots = values.integers(0, 256, (12, 12, 3), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from texsynth import classes
 from texsynth.cli.options import Common
 from texsynth.cli.verb import takes_common
+from texsynth.weights import imagenet
 
 if TYPE_CHECKING:
     from texsynth.cli.plan import Item
@@ -131,7 +131,7 @@ def _preset(common: Common, copies: str | None, class_: str | None) -> Common:
     if copies is not None:
         sets.append(f"copies={copies}")
     if class_ is not None:
-        number = classes.number(class_)
+        number = imagenet.number(class_)
         verb.check_class(replay.chosen("edit", common))
         sets.append(f"classification.target={number}")
     return replace(common, sets=sets or None)

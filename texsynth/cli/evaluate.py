@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_text
-import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from texsynth import registry
 from texsynth.cli import messages
 from texsynth.cli.control import ORIENTATION, _pair
 from texsynth.cli.failure import one_line
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from texsynth.cli.steering import Steering
     from texsynth.metrics import Pair
     from texsynth.report.evaluation import Shot
+    from texsynth.report.scores import Evaluation
     from texsynth.verbs.evaluate import Request
     from texsynth.verbs.pairing import Group
-    from texsynth.verbs.scores import Evaluation
 
 EXAMPLES = """Examples:
 
@@ -38,11 +38,7 @@ texsynth evaluate samples/rust.png rusty.png --progression samples/rust_progress
 
 texsynth evaluate samples/brick.png wall.png --metric all --weights vgg19.safetensors --json"""
 
-METRICS = sorted(
-    module.name
-    for module in pkgutil.iter_modules([str(Path(__file__).parent.parent / "metrics")])  # importing it brings torch
-    if not module.name.startswith("_")
-)
+METRICS = registry.METRICS.names()
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -121,8 +117,8 @@ def evaluate(
     debug: Annotated[bool, _option(MESSAGES, "--debug", "Show a traceback with an error.")] = False,
 ) -> int:
     """Score outputs against the exemplar that they were made from, by the metrics of the field."""
-    from texsynth import machine  # brings torch, which --help and completion do without
     from texsynth.cli import steering
+    from texsynth.runs import machine  # brings torch, which --help and completion do without
     from texsynth.verbs import evaluate as verb
     from texsynth.verbs import pairing
 
@@ -221,8 +217,8 @@ def _write(found: Evaluation, shots: Sequence[Shot], csv: Path | None, report: P
 
 def _print(found: Evaluation, json: bool) -> None:
     """The results on stdout: JSON, a table on a terminal, or lines with tabs."""
+    from texsynth.report import scores
     from texsynth.report.evaluation import number
-    from texsynth.verbs import scores
 
     if json:
         print(json_text.dumps(scores.as_json(found), indent=2))
@@ -249,7 +245,7 @@ def _tables(found: Evaluation, width: int, arrows: bool) -> Iterator[Table]:
     from rich.text import Text
 
     from texsynth.report.evaluation import number, title
-    from texsynth.verbs.scores import lines
+    from texsynth.report.scores import lines
 
     rows = lines(found)
     several = len({line.exemplar for line in rows}) > 1

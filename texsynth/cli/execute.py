@@ -10,15 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from texsynth import check, image, machine, record, run, save
 from texsynth.cli import existing, failure, messages, plan, replay
 from texsynth.cli.command import Build, Command, Extras, picked
 from texsynth.cli.options import Common
 from texsynth.cli.plan import Item
 from texsynth.errors import BatchError, UsageError
+from texsynth.image import picture as image
 from texsynth.job import Job
 from texsynth.report import guides
-from texsynth.run import Result
+from texsynth.runs import check, machine, record, run, save
+from texsynth.runs.run import Result
 
 PLAIN = Extras()
 Entry = dict[str, Any]  # one run, as --json tells it

@@ -7,11 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from texsynth import image, save
 from texsynth.cli.options import Common
 from texsynth.cli.plan import Plan, targets
 from texsynth.errors import InputError, UsageError
+from texsynth.image import picture as image
 from texsynth.job import Job
+from texsynth.runs import save
 
 
 def check_pictures(plan: Plan, inputs: set[Path], common: Common) -> None:

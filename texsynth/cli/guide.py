@@ -60,11 +60,11 @@ def perlin(
 ) -> None:
     """Smooth random blotches."""
     from texsynth.guidance import procedural
-    from texsynth.verbs import values
+    from texsynth.verbs import parse
 
     extent = _size(size)
     _check(output, extent, force)
-    drawn = procedural.perlin(extent, _period(period, extent, 4), octaves, seed, values.tile(tile))
+    drawn = procedural.perlin(extent, _period(period, extent, 4), octaves, seed, parse.tile(tile))
     _write_map(drawn, output, invert, hard)
 
 
@@ -82,11 +82,11 @@ def radial(
 ) -> None:
     """White at a point, black far from it."""
     from texsynth.guidance import procedural
-    from texsynth.verbs import values
+    from texsynth.verbs import parse
 
     extent = _size(size)
     _check(output, extent, force)
-    _write_map(procedural.radial(extent, _centre(centre), values.tile(tile)), output, invert, hard)
+    _write_map(procedural.radial(extent, _centre(centre), parse.tile(tile)), output, invert, hard)
 
 
 @app.command(epilog="Example: texsynth guide linear -o ramp.png --angle 90")
@@ -114,11 +114,11 @@ def stripes(
 ) -> None:
     """Stripes along an angle; --tile fits period and angle to whole numbers of stripes."""
     from texsynth.guidance import procedural
-    from texsynth.verbs import values
+    from texsynth.verbs import parse
 
     extent = _size(size)
     _check(output, extent, force)
-    drawn = procedural.stripes(extent, _period(period, extent, 8), angle, soft, values.tile(tile))
+    drawn = procedural.stripes(extent, _period(period, extent, 8), angle, soft, parse.tile(tile))
     _write_map(drawn, output, invert)
 
 
@@ -187,12 +187,12 @@ def progression(image: Image, output: Output, invert: Invert = False, force: For
 
 
 def _size(text: str) -> tuple[int, int]:
-    from texsynth import codecs
-    from texsynth.verbs import values
+    from texsynth.image import codecs
+    from texsynth.verbs import parse
 
     if text.strip().lower().endswith("x"):
         raise UsageError(f"--size {text!r}: there is no picture here to multiply; write WxH, or N for a square")
-    height, width = values.size(text, (1, 1))
+    height, width = parse.size(text, (1, 1))
     if height * width > codecs.MAX_PIXELS:
         raise UsageError(f"--size {text} makes {width}x{height}; at most {codecs.MAX_PIXELS} pixels are allowed")
     return height, width
@@ -215,8 +215,8 @@ def _centre(text: str) -> tuple[float, float]:
 
 
 def _read(path: Path) -> Tensor:
-    from texsynth import image
-    from texsynth.verbs import inputs
+    from texsynth.image import load as inputs
+    from texsynth.image import picture as image
 
     picture, _ = inputs.load(path, "image")
     image.check_exemplar_size(picture, path.name)
@@ -236,7 +236,7 @@ def _check(
     array: bool = False,
 ) -> None:
     """Refuse, before anything is drawn, what cannot be written or must not be overwritten; UsageError."""
-    from texsynth import image
+    from texsynth.image import picture as image
 
     if array and output.suffix.lower() == ".npy":
         if output.is_dir() or not output.parent.is_dir():
@@ -273,7 +273,7 @@ def _write_field(field: Tensor, out: Path, strokes: Path | None, under: Tensor |
 
 
 def _write_picture(values: Tensor, out: Path, depth: str) -> None:
-    from texsynth import image
+    from texsynth.image import picture as image
 
     for notice in image.write(out, image.Picture(values, depth=depth)):
         print(notice, file=sys.stderr)
@@ -284,7 +284,7 @@ def _write_array(field: Tensor, out: Path) -> None:
     """A field (1, 2, H, W) as .npy (2, H, W) float32, whole or not at all."""
     import numpy as np
 
-    from texsynth import files
+    from texsynth.image import files
 
     with files.whole(out) as part, part.open("wb") as file:
         np.save(file, field[0].numpy())

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from texsynth import image
 from texsynth.errors import InputError, UsageError
+from texsynth.image import picture as image
 
 KEPT = (".png", ".tif", ".tiff")  # formats that a batch keeps; all others become .png
 

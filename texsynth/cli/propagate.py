@@ -87,8 +87,8 @@ def propagate(
 
     Where targets are no copies of the source, a network of `texsynth train cocosnet` (--model) sees more than windows.
     """
-    from texsynth import machine  # brings torch, which --help and completion do without
     from texsynth.cli import plan
+    from texsynth.runs import machine  # brings torch, which --help and completion do without
     from texsynth.verbs import propagate as verb
 
     machine.use_threads(common.threads)
@@ -208,8 +208,8 @@ def _entries(command: _Command, failed: list[Entry]) -> Iterator[Entry]:
 
 
 def _one(command: _Command, item: Item, labels: Path | None) -> Entry:
-    from texsynth import image
     from texsynth.cli import existing
+    from texsynth.image import picture as image
     from texsynth.verbs import propagate as verb
 
     common, talk, files = command.common, command.talk, _files(item.out, command.extra)
@@ -245,7 +245,7 @@ def _one(command: _Command, item: Item, labels: Path | None) -> Entry:
 
 def _write(result: Result, files: dict[str, Path], common: Common) -> list[str]:
     """The files of one target; gives what was lost in them."""
-    from texsynth import image
+    from texsynth.image import picture as image
     from texsynth.verbs import propagate as verb
 
     notices = []
@@ -279,7 +279,7 @@ def _planned(work: Work, out: Path) -> Entry:
 
 def _words(entry: Entry) -> str:
     """What stdout says about a target: its path, or its plan."""
-    from texsynth import run
+    from texsynth.runs import run
 
     if entry["status"] == "done":
         return str(entry["image"])

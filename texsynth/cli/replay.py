@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from texsynth import preset, record, settings
+from texsynth import preset, settings
 from texsynth.cli.options import Common
+from texsynth.runs import record
 from texsynth.task import Preset
 
 REPEATED = (

@@ -11,7 +11,7 @@ from texsynth.cli import plan, replay
 from texsynth.cli.options import Common
 from texsynth.cli.plan import Item
 from texsynth.errors import InputError
-from texsynth.verbs.maps import AUTO
+from texsynth.guidance.maps import AUTO
 
 Maps = tuple[Sequence[str], str]  # one for each exemplar, and the target
 PLAIN = ("reverse", "distance_transform", "match_histogram", "match_range", "orientation_extractor")

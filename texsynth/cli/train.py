@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pkgutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from texsynth import preset as presets
-from texsynth import settings
+from texsynth import registry, settings
 from texsynth.cli import failure, messages
 from texsynth.cli.options import Common
 from texsynth.cli.verb import takes
@@ -32,11 +31,7 @@ texsynth train pseudo-optimizer photos/ -o photos.safetensors --weights vgg19.sa
 
 texsynth synthesize samples/pebbles.png --model pebbles.safetensors -s 2048 -o beach.png"""
 
-RECIPES = sorted(
-    module.name.replace("_", "-")
-    for module in pkgutil.iter_modules([str(Path(__file__).parent.parent / "training" / "recipes")])  # torch stays out
-    if not module.name.startswith("_")
-)
+RECIPES = [name.replace("_", "-") for name in registry.RECIPES.names()]
 SHARED = ("crop", "flatten", "weights", "sets", "seed", "force", "dry_run", "device", "threads", "max_memory")
 MESSAGES = ("json", "progress", "quiet", "verbose", "debug")
 MAPS = "For recipes that take maps: once for each exemplar, or a folder, paired by stem."
@@ -91,8 +86,8 @@ def train(
     common: Common,
 ) -> int:
     """Train a network on exemplars, for synthesis in one pass: use it with `--model`."""
-    from texsynth import machine  # brings torch, which --help and completion do without
     from texsynth.cli import plan
+    from texsynth.runs import machine  # brings torch, which --help and completion do without
     from texsynth.verbs import train as verb
 
     machine.use_threads(common.threads)
@@ -206,7 +201,7 @@ def _done(lesson: Lesson, trained: Trained) -> dict[str, Any]:
 
 def _tell(entry: dict[str, Any], as_json: bool) -> None:
     """One JSON object, or the path of the model, with the plan where it is one."""
-    from texsynth import run
+    from texsynth.runs import run
 
     if as_json:
         print(json.dumps({"verb": "train", **entry}, indent=2))

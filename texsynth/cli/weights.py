@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from texsynth import download, settings, weights
+from texsynth import settings
 from texsynth.errors import UsageError, WeightsError
+from texsynth.weights import download, pretrained
 
 app = typer.Typer(help="Pretrained networks: which there are, and whether they are here.", invoke_without_command=True)
 
@@ -18,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")
 
 
 def _names() -> list[str]:
-    return sorted(weights.NETWORKS)
+    return sorted(pretrained.NETWORKS)
 
 
 @app.callback()
@@ -45,12 +46,12 @@ def list_(as_json: Json = False) -> int:
 @app.command(epilog="Example: texsynth weights fetch vgg19")
 def fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_names)]) -> int:
     """Download a network into torch's cache, and print where it is."""
-    if name not in weights.NETWORKS:
+    if name not in pretrained.NETWORKS:
         raise UsageError(f"there is no network {name!r}{settings.suggestion(name, _names())}")
-    found = weights.find(name)
+    found = pretrained.find(name)
     if found is not None:
         _note(f"{name} weights are here already")
-    print(found or weights.fetch(name, _note))
+    print(found or pretrained.fetch(name, _note))
     return 0
 
 
@@ -62,14 +63,14 @@ def verify(
 
     A fetched file must have the right hash; any other must be readable, of the right shapes and finite.
     """
-    if what is None or what in weights.NETWORKS:
+    if what is None or what in pretrained.NETWORKS:
         names = _names() if what is None else [what]
-        here = {name: path for name in names if (path := weights.find(name)) is not None}
+        here = {name: path for name in names if (path := pretrained.find(name)) is not None}
         if not here:
             remedies = " or ".join(f"`texsynth weights fetch {name}`" for name in names)
             raise WeightsError(f"{' and '.join(names)} weights are not here; {remedies} gets them")
         for name, path in here.items():
-            print(_fetched(path, name) if path == weights.cached(name) else _given(path, [name]))
+            print(_fetched(path, name) if path == pretrained.cached(name) else _given(path, [name]))
     elif Path(what).is_file():
         print(_given(Path(what), _names()))
     else:
@@ -79,7 +80,7 @@ def verify(
 
 def _fetched(path: Path, name: str) -> str:
     """What is right with torch's copy; raises WeightsError."""
-    expected, found = weights.NETWORKS[name].sha256, download.digest(path)
+    expected, found = pretrained.NETWORKS[name].sha256, download.digest(path)
     if not found.startswith(expected):
         wrong = f"its SHA-256 begins {found[: len(expected)]}, not {expected}"
         raise WeightsError(f"{path} is damaged ({wrong}); delete it, and `texsynth weights fetch {name}` gets it again")
@@ -88,25 +89,25 @@ def _fetched(path: Path, name: str) -> str:
 
 def _given(path: Path, names: list[str]) -> str:
     """What is right with a file of one of these networks, every layer of which is read; raises WeightsError."""
-    holding = {name: layers for name in names if (layers := weights.held(path, name))}
+    holding = {name: layers for name in names if (layers := pretrained.held(path, name))}
     if not holding:
         raise WeightsError(f"{path} holds none of the networks {', '.join(names)}")
     name, layers = max(holding.items(), key=lambda item: len(item[1]))
-    keys = [key for key, slot in weights.NETWORKS[name].tensors.items() if slot.layer in layers]
-    read = weights.read(path, name, keys)
+    keys = [key for key, slot in pretrained.NETWORKS[name].tensors.items() if slot.layer in layers]
+    read = pretrained.read(path, name, keys)
     return f"{path}: {name}, {layers[0]} to {layers[-1]}, finite, SHA-256 {read.sha256}"
 
 
 def _describe(name: str) -> dict[str, Any]:
     """A network and its file; what is wrong with that is told, as this is where to look for it."""
-    entry = weights.NETWORKS[name]
+    entry = pretrained.NETWORKS[name]
     told: dict[str, Any] = {"name": name, "description": entry.description, "size": entry.size, "url": entry.url}
     told |= {"file": None, "layers": [], "problem": None}
     try:
-        path = weights.find(name)
+        path = pretrained.find(name)
         if path is not None:
             told["file"] = str(path)
-            told["layers"] = list(weights.held(path, name))
+            told["layers"] = list(pretrained.held(path, name))
     except WeightsError as error:
         told["problem"] = str(error)
     return told

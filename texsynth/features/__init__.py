@@ -7,14 +7,13 @@ it needs, or None; `Settings`, a frozen dataclass; `keys`, the tensors that some
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from torch import Tensor
 
-from texsynth.weights import Weights
+from texsynth.registry import FEATURES
+from texsynth.weights.pretrained import Weights
 
 # (image (1, 3, H, W) in [0, 1], layer names) -> layer name -> (1, C, h, w), computing no more than asked
 Extract = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
@@ -33,10 +32,10 @@ class FeatureModule(Protocol):
 
 
 def names() -> list[str]:
-    """The registry is the directory listing."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    """The keys of all features."""
+    return FEATURES.names()
 
 
 def features(name: str) -> FeatureModule:
-    """The feature module of that name."""
-    return cast(FeatureModule, importlib.import_module(f"texsynth.features.{name}"))
+    """The feature module of that name; raises KeyError."""
+    return cast(FeatureModule, FEATURES.module(name))

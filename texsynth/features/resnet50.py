@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.features import Extract
-from texsynth.weights import NETWORKS, Weights
+from texsynth.weights.pretrained import NETWORKS, Weights
 
 WEIGHTS: str | None = "resnet50"
 TENSORS = NETWORKS["resnet50"].tensors

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from dataclasses import field as setting
 from itertools import groupby
 from typing import Any, cast
 
@@ -19,7 +18,8 @@ from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
 
 from texsynth.features import Extract
-from texsynth.weights import NETWORKS, Weights
+from texsynth.settings import setting
+from texsynth.weights.pretrained import NETWORKS, Weights
 
 WEIGHTS: str | None = "vgg19"
 # the keys of weight and bias behind each rectifier
@@ -43,19 +43,12 @@ LAYERS = tuple(_layers())
 class Settings:
     """How the network is run."""
 
-    pooling: str = setting(
-        default="avg", metadata={"help": "mean or maximum of 2 x 2 cells", "choices": ("avg", "max")}
-    )
-    padding: str = setting(
-        default="reflect",
-        metadata={"help": "what is beyond a border that does not tile", "choices": ("reflect", "zero")},
-    )
+    pooling: str = setting("avg", "mean or maximum of 2 x 2 cells", choices=("avg", "max"))
+    padding: str = setting("reflect", "what is beyond a border that does not tile", choices=("reflect", "zero"))
     precision: str = setting(
-        default="float32",
-        metadata={
-            "help": "bfloat16 is 1.7 times as fast where the processor has it; Gram matrices change by less than 1%",
-            "choices": ("float32", "bfloat16"),
-        },
+        "float32",
+        "bfloat16 is 1.7 times as fast where the processor has it; Gram matrices change by less than 1%",
+        choices=("float32", "bfloat16"),
     )
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field as setting
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.features import Extract
-from texsynth.weights import Weights
+from texsynth.settings import setting
+from texsynth.weights.pretrained import Weights
 
 LAYERS = ("full", "half", "quarter", "eighth", "sixteenth")
 WEIGHTS: str | None = None
@@ -26,10 +26,7 @@ REDUCTIONS = ("box", "gaussian")
 class Settings:
     """How the picture is halved from layer to layer."""
 
-    reduction: str = setting(
-        default="box",
-        metadata={"help": "mean of 2 x 2 pixels, or a 4 x 4 Gaussian of sigma 1", "choices": REDUCTIONS},
-    )
+    reduction: str = setting("box", "mean of 2 x 2 pixels, or a 4 x 4 Gaussian of sigma 1", choices=REDUCTIONS)
 
 
 def keys(layers: Sequence[str]) -> tuple[str, ...]:

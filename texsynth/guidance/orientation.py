@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
-from texsynth.guidance._filters import blur, gaussian, separable
+from texsynth.guidance.filters import blur, gaussian, separable
 from texsynth.task import axis, tensor_of
 
 SHARE = 1 / 32  # of the shorter side: the deviation over which `structure` averages

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
-from texsynth.guidance._filters import blur
+from texsynth.guidance.filters import blur
 from texsynth.task import shrink
 
 LEVELS = 7  # of the pyramid that `refine` builds, where both maps are large enough

@@ -7,8 +7,6 @@ features of the output to a scalar whose gradient flows back into them.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -16,6 +14,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from texsynth.registry import LOSSES
 from texsynth.task import Guide
 
 Features = Mapping[str, Tensor]  # layer name -> (1, C, h, w), shallow to deep
@@ -70,10 +69,10 @@ def all_layers(references: Sequence[Reference]) -> list[str]:
 
 
 def names() -> list[str]:
-    """The registry is the directory listing."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    """The keys of all losses."""
+    return LOSSES.names()
 
 
 def loss(name: str) -> LossModule:
-    """The loss module of that name."""
-    return cast(LossModule, importlib.import_module(f"texsynth.losses.{name}"))
+    """The loss module of that name; raises KeyError."""
+    return cast(LossModule, LOSSES.module(name))

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.losses import Reference
-from texsynth.losses._patches import cut, grid, wrapped
-from texsynth.losses._rows import Tile
+from texsynth.patches.chunks import Tile
+from texsynth.patches.cut import cut, grid, wrapped
 from texsynth.task import Guide
 
 FAR = 1e12  # the distance of patches that must not match: beyond all others, and finite, since 0 x inf is no number

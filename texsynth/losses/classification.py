@@ -11,23 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field as setting
 
 import torch
 from torch import Tensor
 
 from texsynth.errors import UsageError
 from texsynth.losses import Features, Loss, Reference, Setup, all_layers
-from texsynth.losses._samples import total
+from texsynth.patches.samples import total
+from texsynth.settings import setting
 
 
 @dataclass(frozen=True)
 class Settings:
     """Default: what the exemplar shows."""
 
-    target: int = setting(
-        default=-1, metadata={"help": "number of the ImageNet class; -1: the exemplar's own", "min": -1, "max": 999}
-    )
+    target: int = setting(-1, "number of the ImageNet class; -1: the exemplar's own", low=-1, high=999)
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:

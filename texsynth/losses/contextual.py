@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field as setting
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._samples import counts, draw, learned, tables, total
+from texsynth.patches.samples import counts, draw, learned, tables, total
+from texsynth.settings import setting
 
 EPSILON = 1e-5  # keeps the relative distance finite where a patch is met exactly
 
@@ -24,12 +24,10 @@ EPSILON = 1e-5  # keeps the relative distance finite where a patch is met exactl
 class Settings:
     """The paper's defaults."""
 
-    patch: int = setting(default=1, metadata={"help": "side of the patches compared", "min": 1, "max": 31})
-    stride: int = setting(default=1, metadata={"help": "step between patches", "min": 1, "max": 31})
-    h: float = setting(default=0.5, metadata={"help": "bandwidth; small: only the nearest", "min": 0.01, "max": 10.0})
-    sample: int = setting(
-        default=4096, metadata={"help": "most patches compared on each side, 0: all", "min": 0, "max": 1000000}
-    )
+    patch: int = setting(1, "side of the patches compared", low=1, high=31)
+    stride: int = setting(1, "step between patches", low=1, high=31)
+    h: float = setting(0.5, "bandwidth; small: only the nearest", low=0.01, high=10.0)
+    sample: int = setting(4096, "most patches compared on each side, 0: all", low=0, high=1000000)
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -21,11 +21,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.losses import Features, Loss, Reference, Setup, all_layers
-from texsynth.losses import _centred as centred
-from texsynth.losses._centred import Source
 from texsynth.losses._guides import FAR, Cut, Extra, extra
-from texsynth.losses._patches import grid, usable, wanted, wrapped
-from texsynth.losses._rows import Tile, height, nearest, scalar, tiles
+from texsynth.patches import distances as centred
+from texsynth.patches.chunks import Tile, height, nearest, scalar, tiles
+from texsynth.patches.cut import grid, usable, wanted, wrapped
+from texsynth.patches.distances import Source
+from texsynth.settings import setting
 
 PARTS = 8  # a sample of output patches is drawn in at least so many squares
 
@@ -34,31 +35,20 @@ PARTS = 8  # a sample of output patches is drawn in at least so many squares
 class Settings:
     """Defaults of the paper."""
 
-    patch: int = field(default=7, metadata={"help": "side of the patches, in cells of the layer", "min": 1, "max": 31})
-    stride: int = field(default=3, metadata={"help": "step from patch to patch", "min": 1, "max": 31})
-    h: float = field(default=0.5, metadata={"help": "bandwidth of similarity", "min": 1e-3, "max": 100.0})
-    occurrence: float = field(
-        default=0.05, metadata={"help": "price of a source patch used as often as the average", "min": 0.0, "max": 10.0}
+    patch: int = setting(7, "side of the patches, in cells of the layer", low=1, high=31)
+    stride: int = setting(3, "step from patch to patch", low=1, high=31)
+    h: float = setting(0.5, "bandwidth of similarity", low=1e-3, high=100.0)
+    occurrence: float = setting(0.05, "price of a source patch used as often as the average", low=0.0, high=10.0)
+    distance: str = setting(
+        "cosine",
+        "cosine of centred patches, or squared difference by the source's variance (for raw windows)",
+        choices=("cosine", "squared"),
     )
-    distance: str = field(
-        default="cosine",
-        metadata={
-            "help": "cosine of centred patches, or squared difference by the source's variance (for raw windows)",
-            "choices": ("cosine", "squared"),
-        },
+    sample: int = setting(10_000, "output patches at most, drawn anew each time; 0 takes all", low=0)
+    context: float = setting(
+        0.0, "match only within this share of the sides from the same place; 0 is off", low=0.0, high=1.0
     )
-    sample: int = field(
-        default=10_000, metadata={"help": "output patches at most, drawn anew each time; 0 takes all", "min": 0}
-    )
-    context: float = field(
-        default=0.0,
-        metadata={
-            "help": "match only within this share of the sides from the same place; 0 is off",
-            "min": 0.0,
-            "max": 1.0,
-        },
-    )
-    eps: float = field(default=1e-8, metadata={"help": "added to the least distance", "min": 1e-16, "max": 1.0})
+    eps: float = setting(1e-8, "added to the least distance", low=1e-16, high=1.0)
 
 
 @dataclass(frozen=True)

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field as setting
 
 from torch import Tensor
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._samples import counts, learned, tables, total
+from texsynth.patches.samples import counts, learned, tables, total
+from texsynth.settings import setting
 
 
 @dataclass(frozen=True)
 class Settings:
     """Defaults: the paper's matrices, with layers that weigh alike whatever the network's scale."""
 
-    patch: int = setting(
-        default=1, metadata={"help": "side of the patches that are the vectors; 1: channels alone", "min": 1, "max": 31}
-    )
-    stride: int = setting(default=1, metadata={"help": "step between patches", "min": 1, "max": 31})
-    centred: bool = setting(default=False, metadata={"help": "covariances: the mean is taken off first"})
+    patch: int = setting(1, "side of the patches that are the vectors; 1: channels alone", low=1, high=31)
+    stride: int = setting(1, "step between patches", low=1, high=31)
+    centred: bool = setting(False, "covariances: the mean is taken off first")
     normalise: str = setting(
-        default="relative",
-        metadata={
-            "help": "divide by the exemplar's squared norm, or by 4 N^2 for N channels as the paper does",
-            "choices": ("relative", "gatys"),
-        },
+        "relative",
+        "divide by the exemplar's squared norm, or by 4 N^2 for N channels as the paper does",
+        choices=("relative", "gatys"),
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._samples import counts, learned, tables, total
+from texsynth.patches.samples import counts, learned, tables, total
 
 SCALE = 100  # theirs, beside weights that are stated for it
 LEAST = 1e-12  # variance: below it a channel counts as flat, and its deviation pulls at nothing

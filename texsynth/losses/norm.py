@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._patches import wanted
-from texsynth.losses._samples import total
+from texsynth.patches.cut import wanted
+from texsynth.patches.samples import total
 
 
 @dataclass(frozen=True)

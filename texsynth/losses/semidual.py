@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from texsynth.losses import Features, Loss, Reference, Setup, all_layers
-from texsynth.losses._patches import grid, pick, put, seats, usable, wanted, wrapped
-from texsynth.losses._rows import height, nearest, scalar
+from texsynth.patches.chunks import height, nearest, scalar
+from texsynth.patches.cut import grid, pick, put, seats, usable, wanted, wrapped
+from texsynth.settings import setting
 
 TAIL = 2  # steps of an ascent before those that are averaged
 
@@ -29,26 +30,18 @@ TAIL = 2  # steps of an ascent before those that are averaged
 class Settings:
     """Defaults of the paper's code."""
 
-    patch: int = field(default=4, metadata={"help": "side of the patches, in cells of the layer", "min": 1, "max": 31})
-    stride: int = field(default=1, metadata={"help": "step from patch to patch", "min": 1, "max": 31})
-    sample: int = field(
-        default=2000, metadata={"help": "source patches at most, drawn once; 0 takes all", "min": 0, "max": 1_000_000}
-    )
-    outputs: int = field(default=0, metadata={"help": "output patches drawn anew each time; 0 takes all", "min": 0})
-    ascents: int = field(
-        default=10, metadata={"help": "steps of the potential each time; 0: nearest patches", "min": 0, "max": 10_000}
-    )
-    ascent_sample: int = field(
-        default=0, metadata={"help": "output patches drawn for each of these steps; 0 takes all", "min": 0}
-    )
-    rate: float = field(default=1.0, metadata={"help": "rate of these steps", "min": 0.0, "max": 1e6})
-    normalise_ascent: bool = field(default=False, metadata={"help": "steps of length 1, times the rate"})
-    standardise: str = field(
-        default="none",
-        metadata={
-            "help": "rms divides every channel by its root mean square in the sources, for network features",
-            "choices": ("none", "rms"),
-        },
+    patch: int = setting(4, "side of the patches, in cells of the layer", low=1, high=31)
+    stride: int = setting(1, "step from patch to patch", low=1, high=31)
+    sample: int = setting(2000, "source patches at most, drawn once; 0 takes all", low=0, high=1_000_000)
+    outputs: int = setting(0, "output patches drawn anew each time; 0 takes all", low=0)
+    ascents: int = setting(10, "steps of the potential each time; 0: nearest patches", low=0, high=10_000)
+    ascent_sample: int = setting(0, "output patches drawn for each of these steps; 0 takes all", low=0)
+    rate: float = setting(1.0, "rate of these steps", low=0.0, high=1e6)
+    normalise_ascent: bool = setting(False, "steps of length 1, times the rate")
+    standardise: str = setting(
+        "none",
+        "rms divides every channel by its root mean square in the sources, for network features",
+        choices=("none", "rms"),
     )
 
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from dataclasses import field as setting
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._samples import counts, draw, learned, tables, total
+from texsynth.patches.samples import counts, draw, learned, tables, total
+from texsynth.settings import setting
 from texsynth.task import Guide
 
 
@@ -28,29 +28,19 @@ from texsynth.task import Guide
 class Settings:
     """Defaults: the paper's slices, with layers that weigh alike whatever the network's scale."""
 
-    patch: int = setting(
-        default=1, metadata={"help": "side of the patches that are the vectors; 1: channels alone", "min": 1, "max": 31}
-    )
-    stride: int = setting(default=1, metadata={"help": "step between patches", "min": 1, "max": 31})
-    directions: int = setting(
-        default=0, metadata={"help": "random directions, 0: as many as dimensions", "min": 0, "max": 65536}
-    )
+    patch: int = setting(1, "side of the patches that are the vectors; 1: channels alone", low=1, high=31)
+    stride: int = setting(1, "step between patches", low=1, high=31)
+    directions: int = setting(0, "random directions, 0: as many as dimensions", low=0, high=65536)
     fixed: str = setting(
-        default="call",
-        metadata={
-            "help": "draw anew at each evaluation, or once a level so that lbfgs meets one function",
-            "choices": ("call", "level"),
-        },
+        "call",
+        "draw anew at each evaluation, or once a level so that lbfgs meets one function",
+        choices=("call", "level"),
     )
-    sample: int = setting(
-        default=16384, metadata={"help": "most positions sorted on each side, 0: all", "min": 0, "max": 16777216}
-    )
+    sample: int = setting(16384, "most positions sorted on each side, 0: all", low=0, high=16777216)
     normalise: str = setting(
-        default="relative",
-        metadata={
-            "help": "divide by the exemplar's mean variance, or take layers as they are, as the paper does",
-            "choices": ("relative", "none"),
-        },
+        "relative",
+        "divide by the exemplar's mean variance, or take layers as they are, as the paper does",
+        choices=("relative", "none"),
     )
 
 

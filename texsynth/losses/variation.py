@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import field as setting
 
 import torch
 from torch import Tensor
 
 from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.losses._patches import wanted
-from texsynth.losses._samples import total
+from texsynth.patches.cut import wanted
+from texsynth.patches.samples import total
+from texsynth.settings import setting
 
 STRAIGHT = ((0, 1), (1, 0))
 DIAGONAL = ((1, 1), (1, -1))
@@ -25,14 +25,10 @@ DIAGONAL = ((1, 1), (1, -1))
 class Settings:
     """Defaults: absolute differences to the right and down."""
 
-    power: int = setting(default=1, metadata={"help": "absolute or squared differences", "choices": (1, 2)})
-    diagonal: bool = setting(default=False, metadata={"help": "count both diagonal neighbours too"})
+    power: int = setting(1, "absolute or squared differences", choices=(1, 2))
+    diagonal: bool = setting(False, "count both diagonal neighbours too")
     measure: str = setting(
-        default="mean",
-        metadata={
-            "help": "mean of the powers, or norm: the root of their sum (Frobenius' for power 2)",
-            "choices": ("mean", "norm"),
-        },
+        "mean", "mean of the powers, or norm: the root of their sum (Frobenius' for power 2)", choices=("mean", "norm")
     )
 
 

@@ -1,19 +1,18 @@
-"""Synthesis methods, one a file; the file's name is the key that presets use."""
+"""Synthesis methods: a file here, or `method.py` in the folder of a trained network; the name is the key of presets."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import cast
 
+from texsynth.registry import METHODS
 from texsynth.task import Method
 
 
 def names() -> list[str]:
-    """The registry is the directory listing."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    """The keys of all methods."""
+    return METHODS.names()
 
 
 def method(name: str) -> Method:
-    """The method module of that name (presets are validated against `names` before)."""
-    return cast(Method, importlib.import_module(f"texsynth.methods.{name}"))
+    """The method module of that key, or of the key that an earlier version had for it; raises KeyError."""
+    return cast(Method, METHODS.module(name))

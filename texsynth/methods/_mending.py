@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from texsynth.features.windows import Basis
-from texsynth.solver import jumps
-from texsynth.solver.blocks import largest_blocks
-from texsynth.solver.fill import fill, thickness
-from texsynth.solver.guide import Guiding, steer
-from texsynth.solver.quilt import Rules, Steer
-from texsynth.solver.space import Space, describe
-from texsynth.solver.sweep import sweep
-from texsynth.sources import Atlas, Field
+from texsynth.field import jumps
+from texsynth.field.atlas import Atlas, Field
+from texsynth.field.blocks import largest_blocks
+from texsynth.field.fill import fill, thickness
+from texsynth.field.guide import Guiding, steer
+from texsynth.field.quilt import Rules, Steer
+from texsynth.field.space import Space, describe
+from texsynth.field.sweep import sweep
 from texsynth.task import Task
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from texsynth.solver import potential
-from texsynth.solver.guide import encode
-from texsynth.solver.space import surroundings
-from texsynth.solver.turned import refresh, sweep
-from texsynth.solver.turned_space import describe, find_basis, find_frames, margin
-from texsynth.solver.turned_start import Rules, start
-from texsynth.sources import Field, build_atlas, double
+from texsynth.field import potential
+from texsynth.field.atlas import Field, build_atlas, double
+from texsynth.field.guide import encode
+from texsynth.field.space import surroundings
+from texsynth.field.turned.space import describe, find_basis, find_frames, margin
+from texsynth.field.turned.start import Rules, start
+from texsynth.field.turned.sweep import refresh, sweep
 from texsynth.task import Guide, Task
 
 RULES = Rules(block=0.5, overlap=0.5, spread=0.2, tries=16, starts=4)

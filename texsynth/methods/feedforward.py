@@ -13,18 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from dataclasses import field as setting
 from itertools import product
 
 import torch
 from torch import Tensor
 
-from texsynth import nets
-from texsynth.model import Model
-from texsynth.nets import conditions, guided
-from texsynth.nets.spade import Generator
-from texsynth.nets.texture_net import Shape, TextureNet, Window
+from texsynth.learned.shared import conditions, loading
+from texsynth.learned.shared.generator import Generator
+from texsynth.learned.spade import network as guided
+from texsynth.learned.texture_net.network import Shape, TextureNet, Window
+from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Guide, Level, Say, Step, Task
+from texsynth.weights.trained import Model
 
 COPIES = False
 RECIPES: tuple[str, ...] = ("texture-net", "spade")
@@ -37,13 +37,8 @@ Paint = Callable[[Window], Tensor]
 class Settings:
     """How a picture is cut up."""
 
-    window: int = setting(
-        default=256, metadata={"help": "side of the windows that are made one by one", "min": 16, "max": 16384}
-    )
-    steered: int = setting(
-        default=512,
-        metadata={"help": "and with maps, whose windows look at more around them", "min": 16, "max": 16384},
-    )
+    window: int = setting(256, "side of the windows that are made one by one", low=16, high=16384)
+    steered: int = setting(512, "and with maps, whose windows look at more around them", low=16, high=16384)
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
@@ -99,7 +94,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     pixels = task.size[0] * task.size[1]
     if task.model is not None and task.model.recipe == STEERED:
         return _estimate_steered(task.size, task.model, settings)
-    shape = Shape() if task.model is None else nets.shaped(Shape, task.model)
+    shape = Shape() if task.model is None else loading.shaped(Shape, task.model)
     width = shape.channels * shape.levels
     memory = 450e6 + 12 * pixels + min(pixels, settings.window**2) * (32 * width + 100 * shape.noise)
     return Estimate(int(memory), 1 + 4e-8 * pixels * width)
@@ -107,7 +102,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
 
 def _of_noise(task: Task, model: Model, key: int) -> Paint:
     """A texture network's windows."""
-    net = nets.loaded(TextureNet(nets.shaped(Shape, model)), model, task.device)
+    net = loading.loaded(TextureNet(loading.shaped(Shape, model)), model, task.device)
     period = tuple(side if wraps else 0 for side, wraps in zip(task.size, task.tile, strict=True))
     return lambda window: net(key, window, (period[0], period[1]))
 
@@ -116,7 +111,7 @@ def _under_maps(task: Task, model: Model, key: int) -> Paint:
     """The windows of a network that follows the task's maps."""
     targets = [guide.target.to(task.device) for guide in task.guides]
     condition = conditions.of_task(task.guides, targets, model)
-    net = nets.loaded(Generator(nets.shaped(guided.Shape, model), condition.shape[1]), model, task.device)
+    net = loading.loaded(Generator(loading.shaped(guided.Shape, model), condition.shape[1]), model, task.device)
     return lambda window: guided.paint(net, condition, key, window, task.tile)
 
 
@@ -145,7 +140,7 @@ def _uneven(task: Task, model: Model) -> str | None:
 
 def _cell(model: Model) -> int:
     """What sides that wrap are multiples of."""
-    return nets.shaped(guided.Shape, model).cell if model.recipe == STEERED else nets.shaped(Shape, model).cell
+    return loading.shaped(guided.Shape, model).cell if model.recipe == STEERED else loading.shaped(Shape, model).cell
 
 
 def _side(model: Model | None, settings: Settings) -> int:
@@ -158,7 +153,7 @@ def _side(model: Model | None, settings: Settings) -> int:
 
 def _estimate_steered(size: tuple[int, int], model: Model, settings: Settings) -> Estimate:
     """Of a network that follows maps, fitted to runs at 256 to 1024 pixels."""
-    shape, known = nets.shaped(guided.Shape, model), sum(map(conditions.channels, model.facts["guides"]))
+    shape, known = loading.shaped(guided.Shape, model), sum(map(conditions.channels, model.facts["guides"]))
     reach = max(size) if shape.normalisation == "instance" else guided.reach(shape)
     rows, columns = (
         [min(length, start + settings.steered + reach) - max(0, start - reach) for start in starts]

@@ -2,18 +2,17 @@
 
 Minimises the energy of guided correspondence (Zhou et al. 2023: distance of every output window to a source window,
 plus a price on uneven use) over a field of pointers in place of pixels, so that colours are copied and never averaged.
-A quilt of large pieces (solver/quilt.py) starts the coarsest level, on the lattice of a regular exemplar
-(solver/lattice.py); every finer level lets the pieces slide (solver/align.py) and then improves the seams pixel by
-pixel (solver/sweep.py).
+A quilt of large pieces (field/quilt.py) starts the coarsest level, on the lattice of a regular exemplar
+(field/lattice.py); every finer level lets the pieces slide (field/align.py) and then improves the seams pixel by
+pixel (field/sweep.py).
 
 Differs from the paper in: windows of raw pixels, no network; squared distance, not relative cosine; the occurrence
-penalty is replaced by prices of transport (solver/potential.py) and of near repeats (solver/quilt.py).
+penalty is replaced by prices of transport (field/potential.py) and of near repeats (field/quilt.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from dataclasses import field as setting
 
 import torch
 from torch import Tensor
@@ -21,18 +20,19 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features import windows
+from texsynth.field import jumps, lattice, potential
+from texsynth.field.align import align
+from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
+from texsynth.field.blocks import largest_blocks
+from texsynth.field.guide import Guiding, along, encode, joined, steer
+from texsynth.field.quilt import Rules, Steer, quilt
+from texsynth.field.space import Space, describe, find_basis, nearest, surroundings
+from texsynth.field.sweep import sweep
 from texsynth.methods import _mending, _mosaic, _oriented
 from texsynth.methods._mending import Brim
-from texsynth.model import Model
-from texsynth.solver import jumps, lattice, potential
-from texsynth.solver.align import align
-from texsynth.solver.blocks import largest_blocks
-from texsynth.solver.guide import Guiding, along, encode, joined, steer
-from texsynth.solver.quilt import Rules, Steer, quilt
-from texsynth.solver.space import Space, describe, find_basis, nearest, surroundings
-from texsynth.solver.sweep import sweep
-from texsynth.sources import COPY_SETS, Atlas, Field, build_atlas, double
+from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task, octaves
+from texsynth.weights.trained import Model
 
 COPIES = True
 RECIPES: tuple[str, ...] = ()
@@ -45,63 +45,30 @@ ANCHORED = 3.0  # the same in a hole: known pixels on its other side are in step
 class Settings:
     """Defaults of the field solver. Prices are relative to the exemplar's variance."""
 
-    patch: int = setting(default=9, metadata={"help": "side of the windows compared, odd", "min": 3, "max": 31})
-    components: int = setting(
-        default=24, metadata={"help": "principal directions kept of a window", "min": 3, "max": 243}
-    )
-    passes: tuple[int, ...] = setting(
-        default=(8, 4, 2), metadata={"help": "passes per level, the last is the finest", "min": 0, "max": 100}
-    )
-    coarsest: int = setting(
-        default=64, metadata={"help": "shorter side of the exemplar at the first level", "min": 8, "max": 256}
-    )
-    finest: int = setting(
-        default=0, metadata={"help": "shorter side at the last level, 0: full size", "min": 0, "max": 4096}
-    )
-    copies: str = setting(
-        default="none",
-        metadata={"help": "flipped and turned copies as further sources", "choices": tuple(COPY_SETS)},
-    )
-    block: float = setting(
-        default=0.5, metadata={"help": "side of the first pieces, in shorter sides", "min": 0.05, "max": 0.9}
-    )
-    overlap: float = setting(
-        default=0.5, metadata={"help": "overlap of the first pieces, in their sides", "min": 0.1, "max": 0.5}
-    )
-    tries: int = setting(default=32, metadata={"help": "matches cut to compare, per piece", "min": 1, "max": 256})
-    starts: int = setting(default=4, metadata={"help": "quilts to begin with; the best is kept", "min": 1, "max": 100})
-    spread: float = setting(default=0.1, metadata={"help": "price of repeats near by", "min": 0.0, "max": 10.0})
-    proportion: float = setting(
-        default=0.1, metadata={"help": "price that keeps the exemplar's proportions", "min": 0.0, "max": 10.0}
-    )
-    occurrence: float = setting(
-        default=0.0, metadata={"help": "price of pixels used more than even", "min": 0.0, "max": 10.0}
-    )
-    similar: int = setting(default=3, metadata={"help": "look-alikes known per pixel", "min": 0, "max": 16})
-    kappa: float = setting(
-        default=2.5,
-        metadata={"help": "factor on the distance of jumps to look-alikes", "min": 1.0, "max": 100.0},
-    )
-    mend: float = setting(default=1.5, metadata={"help": "kappa inside a hole", "min": 1.0, "max": 100.0})
-    align: int = setting(
-        default=8, metadata={"help": "rounds of sliding whole pieces, per level", "min": 0, "max": 100}
-    )
-    lattice: str = setting(
-        default="auto",
-        metadata={"help": "keep the step of a regular exemplar", "choices": ("auto", "on", "off")},
-    )
-    regular: float = setting(
-        default=0.25,
-        metadata={"help": "autocorrelation at which auto calls it regular", "min": 0.0, "max": 1.0},
-    )
+    patch: int = setting(9, "side of the windows compared, odd", low=3, high=31)
+    components: int = setting(24, "principal directions kept of a window", low=3, high=243)
+    passes: tuple[int, ...] = setting((8, 4, 2), "passes per level, the last is the finest", low=0, high=100)
+    coarsest: int = setting(64, "shorter side of the exemplar at the first level", low=8, high=256)
+    finest: int = setting(0, "shorter side at the last level, 0: full size", low=0, high=4096)
+    copies: str = setting("none", "flipped and turned copies as further sources", choices=tuple(COPY_SETS))
+    block: float = setting(0.5, "side of the first pieces, in shorter sides", low=0.05, high=0.9)
+    overlap: float = setting(0.5, "overlap of the first pieces, in their sides", low=0.1, high=0.5)
+    tries: int = setting(32, "matches cut to compare, per piece", low=1, high=256)
+    starts: int = setting(4, "quilts to begin with; the best is kept", low=1, high=100)
+    spread: float = setting(0.1, "price of repeats near by", low=0.0, high=10.0)
+    proportion: float = setting(0.1, "price that keeps the exemplar's proportions", low=0.0, high=10.0)
+    occurrence: float = setting(0.0, "price of pixels used more than even", low=0.0, high=10.0)
+    similar: int = setting(3, "look-alikes known per pixel", low=0, high=16)
+    kappa: float = setting(2.5, "factor on the distance of jumps to look-alikes", low=1.0, high=100.0)
+    mend: float = setting(1.5, "kappa inside a hole", low=1.0, high=100.0)
+    align: int = setting(8, "rounds of sliding whole pieces, per level", low=0, high=100)
+    lattice: str = setting("auto", "keep the step of a regular exemplar", choices=("auto", "on", "off"))
+    regular: float = setting(0.25, "autocorrelation at which auto calls it regular", low=0.0, high=1.0)
 
     layout: tuple[float, ...] = setting(
-        default=(1.0, 0.5, 0.2),
-        metadata={"help": "price of leaving the picture started from, per level", "min": 0.0, "max": 100.0},
+        (1.0, 0.5, 0.2), "price of leaving the picture started from, per level", low=0.0, high=100.0
     )
-    guided: float = setting(
-        default=0.25, metadata={"help": "side of the first pieces where guides steer", "min": 0.05, "max": 0.9}
-    )
+    guided: float = setting(0.25, "side of the first pieces where guides steer", low=0.05, high=0.9)
 
     def __post_init__(self) -> None:
         if self.patch % 2 == 0:

@@ -16,22 +16,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from dataclasses import field as setting
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import holes
 from texsynth.errors import UsageError
 from texsynth.features import features
+from texsynth.field.atlas import COPY_SETS
+from texsynth.image import holes
 from texsynth.methods import _margin
 from texsynth.methods._neighbourhood import completed, extent, window, within
-from texsynth.model import Model
 from texsynth.objective import Objective
 from texsynth.objective.values import Values, balance, values
-from texsynth.sources import COPY_SETS
+from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Task, octaves
+from texsynth.weights.trained import Model
 
 COPIES = False  # pixels move: no field
 RECIPES: tuple[str, ...] = ()
@@ -45,50 +45,25 @@ PATCHES = Objective.read(
 class Settings:
     """Defaults of the optimising method: patch transport on raw pixels."""
 
-    objectives: tuple[Objective, ...] = setting(default=(PATCHES,), metadata={"help": "what is minimised together"})
-    optimiser: str = setting(default="adam", metadata={"help": "how", "choices": ("adam", "lbfgs")})
-    rate: float = setting(
-        default=0.02,
-        metadata={"help": "learning rate: colour per step for adam, about 1 for lbfgs", "min": 1e-5, "max": 10.0},
-    )
-    history: int = setting(default=20, metadata={"help": "steps that lbfgs remembers", "min": 1, "max": 200})
-    steps: tuple[int, ...] = setting(
-        default=(40, 20, 10), metadata={"help": "steps per level, the last is the finest", "min": 0, "max": 100000}
-    )
-    coarsest: int = setting(
-        default=64, metadata={"help": "shorter side of the exemplar at the first level", "min": 8, "max": 4096}
-    )
-    finest: int = setting(
-        default=0, metadata={"help": "shorter side at the last level, 0: full size", "min": 0, "max": 4096}
-    )
-    scales: tuple[float, ...] = setting(
-        default=(), metadata={"help": "levels as shares of full size, in place of both", "min": 0.01, "max": 1.0}
-    )
+    objectives: tuple[Objective, ...] = setting((PATCHES,), "what is minimised together")
+    optimiser: str = setting("adam", "how", choices=("adam", "lbfgs"))
+    rate: float = setting(0.02, "learning rate: colour per step for adam, about 1 for lbfgs", low=1e-5, high=10.0)
+    history: int = setting(20, "steps that lbfgs remembers", low=1, high=200)
+    steps: tuple[int, ...] = setting((40, 20, 10), "steps per level, the last is the finest", low=0, high=100000)
+    coarsest: int = setting(64, "shorter side of the exemplar at the first level", low=8, high=4096)
+    finest: int = setting(0, "shorter side at the last level, 0: full size", low=0, high=4096)
+    scales: tuple[float, ...] = setting((), "levels as shares of full size, in place of both", low=0.01, high=1.0)
     start: str = setting(
-        default="auto",
-        metadata={
-            "help": "the first picture; auto: the object in its new place for edit, else noise",
-            "choices": ("auto", "noise", "colours", "mean"),
-        },
+        "auto",
+        "the first picture; auto: the object in its new place for edit, else noise",
+        choices=("auto", "noise", "colours", "mean"),
     )
-    reduction: str = setting(
-        default="mean", metadata={"help": "how levels are reduced", "choices": ("mean", "nearest")}
-    )
-    copies: str = setting(
-        default="none", metadata={"help": "flipped and turned copies as further sources", "choices": tuple(COPY_SETS)}
-    )
+    reduction: str = setting("mean", "how levels are reduced", choices=("mean", "nearest"))
+    copies: str = setting("none", "flipped and turned copies as further sources", choices=tuple(COPY_SETS))
     balance: str = setting(
-        default="on",
-        metadata={"help": "weights are shares of the gradient; off: factors of the values", "choices": ("on", "off")},
+        "on", "weights are shares of the gradient; off: factors of the values", choices=("on", "off")
     )
-    margin: int = setting(
-        default=0,
-        metadata={
-            "help": "pixels made beyond a border that does not wrap, and cut off at the end",
-            "min": 0,
-            "max": 64,
-        },
-    )
+    margin: int = setting(0, "pixels made beyond a border that does not wrap, and cut off at the end", low=0, high=64)
 
     def __post_init__(self) -> None:
         if not self.steps:

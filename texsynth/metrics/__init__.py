@@ -6,8 +6,6 @@ one network serves all metrics.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from texsynth.errors import InputError
 from texsynth.features import Extract
+from texsynth.registry import METRICS
 from texsynth.task import Guide
 
 
@@ -61,13 +60,13 @@ class MetricModule(Protocol):
 
 
 def names() -> list[str]:
-    """The registry is the directory listing."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    """The keys of all metrics."""
+    return METRICS.names()
 
 
 def metric(name: str) -> MetricModule:
-    """The metric module of that name."""
-    return cast(MetricModule, importlib.import_module(f"texsynth.metrics.{name}"))
+    """The metric module of that name; raises KeyError."""
+    return cast(MetricModule, METRICS.module(name))
 
 
 def details(name: str, pair: Pair, extract: Extract | None, rng: torch.Generator) -> dict[str, float]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from texsynth.features.windows import fit
 from texsynth.metrics import Pair
-from texsynth.metrics._nearest import nearest, stride
+from texsynth.patches.nearest import nearest, stride
 from texsynth.task import shrink
 
 PATCH, COMPONENTS = 15, 32  # pixels, and principal directions of such windows

@@ -14,8 +14,8 @@ import torch
 
 from texsynth.features import Extract
 from texsynth.metrics import Pair, enough
-from texsynth.metrics._nearest import nearest, sampled
 from texsynth.metrics._scaled import scaled
+from texsynth.patches.nearest import nearest, sampled
 
 LOWER_IS_BETTER: bool | None = True
 RANGE: tuple[float, float | None] = (0.0, None)

@@ -13,7 +13,7 @@ import torch
 
 from texsynth.features import Extract
 from texsynth.metrics import Pair, enough
-from texsynth.metrics._nearest import nearest, sampled
+from texsynth.patches.nearest import nearest, sampled
 
 LOWER_IS_BETTER: bool | None = True
 RANGE: tuple[float, float | None] = (0.0, 1.0)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from texsynth.features import Extract
-from texsynth.guidance._filters import blur
+from texsynth.guidance.filters import blur
 from texsynth.metrics import Pair, enough
 from texsynth.task import shrink
 

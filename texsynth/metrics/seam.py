@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import holes
 from texsynth.features import Extract
 from texsynth.features.windows import Basis, fit
+from texsynth.image import holes
 from texsynth.metrics import NotApplicable, Pair, enough
 from texsynth.task import shrink
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from texsynth.features import Extract, windows
-from texsynth.losses._patches import cut
 from texsynth.metrics import Pair, enough
+from texsynth.patches.cut import cut
 
 LOWER_IS_BETTER: bool | None = True
 RANGE: tuple[float, float | None] = (0.0, None)

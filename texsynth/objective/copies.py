@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.sources import COPY_SETS, turn, turn_guide
+from texsynth.field.atlas import COPY_SETS, turn, turn_guide
 from texsynth.task import Exemplar, Task
 
 ROTATIONS = 8  # where a direction is asked for

@@ -17,15 +17,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import files, metrics
+from texsynth import metrics
 from texsynth.features.windows import fit
-from texsynth.image import Picture
+from texsynth.image import files
+from texsynth.image.picture import Picture
 from texsynth.metrics import Pair
-from texsynth.metrics._nearest import nearest
+from texsynth.patches.nearest import nearest
 from texsynth.report import chart
 from texsynth.report.html import STYLE, document, listing, png, section, tables
+from texsynth.report.scores import Evaluation, Line, Row, lines
 from texsynth.task import shrink
-from texsynth.verbs.scores import Evaluation, Line, Row, lines
 
 PICTURED = 100  # outputs that are shown; further ones have their scores only
 PIXELS = 500_000  # of all pictures on a page: at most 3 bytes each as PNG, and 4 characters

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from texsynth.field import pictures
 from texsynth.guidance import orientation
-from texsynth.image import Picture
-from texsynth.report import pictures
+from texsynth.image.picture import Picture
 
 if TYPE_CHECKING:
+    from texsynth.field.atlas import Field
     from texsynth.job import Job
-    from texsynth.sources import Field
     from texsynth.task import Guide
 
 COPIES = "copies"

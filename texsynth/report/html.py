@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import codecs, files, image
-from texsynth.image import Picture
-from texsynth.report import chart, guides, pictures
-from texsynth.sources import coordinates
+from texsynth.field import pictures
+from texsynth.field.atlas import coordinates
+from texsynth.image import codecs, files
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
+from texsynth.report import chart, guides
 
 if TYPE_CHECKING:
     from texsynth.job import Job
-    from texsynth.run import Result
+    from texsynth.runs.run import Result
 
 LONGEST = 1024  # pixels; larger pictures are embedded reduced, so that the page stays a few megabytes
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import image
-from texsynth.image import Picture
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
 from texsynth.report import chart
 from texsynth.report.evaluation import write
 from texsynth.report.html import document, figure, section, tables

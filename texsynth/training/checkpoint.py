@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from texsynth import files
 from texsynth.errors import InputError
-from texsynth.training import Training
+from texsynth.image import files
 from texsynth.training.loop import Row, State
+from texsynth.training.recipes import Training
 
 KEYS = ("about", "state", "modules", "optimisers", "memory", "rng")
 

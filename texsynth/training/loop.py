@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from texsynth.errors import TexsynthError
-from texsynth.training import Settings, Training
+from texsynth.training.recipes import Settings, Training
 
 ROWS = 500  # of the course, that a whole run keeps
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from texsynth import model, preset, settings, training
+from texsynth import preset, settings
 from texsynth.errors import UsageError, WeightsError
+from texsynth.training import recipes as training
+from texsynth.weights import trained as model
 
 
 @dataclass(frozen=True)

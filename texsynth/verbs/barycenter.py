@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from texsynth.errors import UsageError
+from texsynth.image.load import Note, Source
 from texsynth.job import Input, Job
 from texsynth.methods import method
 from texsynth.preset import BARYCENTER
 from texsynth.task import Preset
-from texsynth.verbs import shares, synthesize, values
-from texsynth.verbs.inputs import Note, Source
+from texsynth.verbs import blend as shares
+from texsynth.verbs import parse, synthesize
 
 SIZE = "1x"  # of the first exemplar
 MODE = "transport"
@@ -38,9 +39,9 @@ def build(request: Request) -> Job:
     _check(request)
     notices: list[str] = []
     draft = synthesize.read(request, notices.append)
-    panel = values.size(SIZE if request.size is None else request.size, draft.exemplars[0].size)
+    panel = parse.size(SIZE if request.size is None else request.size, draft.exemplars[0].size)
     size = panel[0], panel[1] * (request.steps or 1)
-    values.room(size, 2 * len(draft.exemplars), draft.memory)
+    parse.room(size, 2 * len(draft.exemplars), draft.memory)
     panels = _shares(request, notices.append)
     entries: list[Input] = []
     if request.blend_map:

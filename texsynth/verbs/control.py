@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from texsynth.errors import InputError, UsageError
+from texsynth.guidance import guides, maps
+from texsynth.guidance.guides import EXTRACTORS, Made
+from texsynth.guidance.maps import AUTO, Map
+from texsynth.image.load import Note, Source, extent
 from texsynth.job import Job
-from texsynth.verbs import guides, maps, shares, synthesize, values
-from texsynth.verbs.guides import EXTRACTORS, Made
-from texsynth.verbs.inputs import Note, Source, extent
-from texsynth.verbs.maps import AUTO, Map
+from texsynth.verbs import blend as shares
+from texsynth.verbs import parse, synthesize
 from texsynth.verbs.synthesize import Draft
 
 Maps = tuple[Sequence[Source], Source]  # one for each exemplar, and the target
@@ -173,8 +175,8 @@ def _extent(draft: Draft, wanted: Sequence[Map]) -> tuple[int, int]:
         return synthesize.extent(draft, draft.exemplars[0].size)
     height, width = extent(wanted[0].picture)
     if draft.request.size is not None:
-        return values.size(draft.request.size, (height, width))
-    if min(height, width) < values.SMALLEST:
+        return parse.size(draft.request.size, (height, width))
+    if min(height, width) < parse.SMALLEST:
         raise InputError(
             f"{wanted[0].entry.name} is {width}x{height}, too small for an output of its size; give --size"
         )

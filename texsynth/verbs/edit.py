@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from texsynth import holes
 from texsynth.errors import UsageError
+from texsynth.guidance.guides import LABELS
+from texsynth.image import holes
+from texsynth.image.load import Note, Source
 from texsynth.job import Input, Job
 from texsynth.task import Guide, Preset
-from texsynth.verbs import inpaint, objects, synthesize, values
-from texsynth.verbs.guides import LABELS
-from texsynth.verbs.inputs import Note, Source
+from texsynth.verbs import inpaint, objects, parse, synthesize
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.warp import WARPS
 
@@ -180,8 +180,8 @@ def _removal(request: Request) -> Job:
 def _retargeted(request: Request, size: tuple[int, int], note: Note) -> Made:
     """Every pixel starts from the place that is proportionally its own."""
     assert request.retarget is not None
-    wanted = values.size(request.retarget, size, "--retarget")
-    values.room(wanted, 8, values.memory(request.max_memory))
+    wanted = parse.size(request.retarget, size, "--retarget")
+    parse.room(wanted, 8, parse.memory(request.max_memory))
     bent = (wanted[1] / wanted[0]) / (size[1] / size[0])
     if (change := max(bent, 1 / bent)) > BENT:
         note(f"--retarget {request.retarget}: the aspect changes {change:.1f} times, and objects change with it")

@@ -9,20 +9,23 @@ from typing import Any
 
 import torch
 
-from texsynth import image, metrics, settings, weights
+from texsynth import metrics, settings
 from texsynth.errors import InputError, UsageError
 from texsynth.features import Extract, features
-from texsynth.image import Picture
+from texsynth.image import load as inputs
+from texsynth.image import picture as image
+from texsynth.image.load import Note, Source
+from texsynth.image.picture import Picture
 from texsynth.job import Input
 from texsynth.metrics import Pair
+from texsynth.report.scores import Evaluation, Row, networks_of
 from texsynth.task import Guide
-from texsynth.verbs import control, inputs, values
-from texsynth.verbs.inputs import Note, Source
+from texsynth.verbs import control, parse
 from texsynth.verbs.pairing import Group, folder
-from texsynth.verbs.scores import Evaluation, Row, networks_of
+from texsynth.weights import pretrained
 
 ALL = "all"  # in place of a metric's name
-NAMES = {wraps: name for name, wraps in values.TILES.items()}
+NAMES = {wraps: name for name, wraps in parse.TILES.items()}
 
 Show = Callable[[Pair], None]
 
@@ -82,9 +85,9 @@ def evaluate(request: Request, note: Note = _nobody, show: Show = _nobody) -> Ev
     Raises UsageError, InputError where a picture cannot be read or a metric that was named scores no output,
     WeightsError and ResourceError.
     """
-    device = values.device(request.device)
+    device = parse.device(request.device)
     if request.tile is not None:
-        values.tile(request.tile)
+        parse.tile(request.tile)
     choice = choose(request)
     for group in request.groups:
         if "source_orientation" in group.guides and "orientation" not in group.guides:
@@ -135,10 +138,10 @@ def _kept_back(name: str, request: Request) -> str | None:
     if networks and ALL not in request.metrics:
         return f"needs {' and '.join(networks)} weights, and runs with --metric all or by its name"
     for network in networks:
-        path = weights.find(network, request.weights)
+        path = pretrained.find(network, request.weights)
         if path is None:
             return f"{network} weights are not here; `texsynth weights fetch {network}` gets them"
-        entry, held = weights.NETWORKS[network], weights.held(path, network)
+        entry, held = pretrained.NETWORKS[network], pretrained.held(path, network)
         lacking = [key for key in _keys(name, network) if entry.tensors[key].layer not in held]
         if lacking:
             return f"{path.name} lacks {entry.tensors[lacking[0]].layer}; give a whole file with --weights"
@@ -158,7 +161,7 @@ def _tools(names: Sequence[str], request: Request, device: torch.device, say: No
         for network in networks_of(name):
             wanted.setdefault(network, {}).update(dict.fromkeys(_keys(name, network)))
     keys_of = {network: tuple(keys) for network, keys in wanted.items()}
-    loaded = weights.load(keys_of, request.weights, say) if wanted else {}
+    loaded = pretrained.load(keys_of, request.weights, say) if wanted else {}
     ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
     extracts = {}
     for feature in dict.fromkeys(feature for name in names for feature in metrics.metric(name).NEEDS):
@@ -203,17 +206,17 @@ def _output(source: Source) -> Output:
 def _tile(output: Output, given: str | None) -> tuple[bool, bool]:
     """Does an output wrap in (y, x)? As it is told, else as its record says."""
     if given is not None:
-        return values.tile(given)
+        return parse.tile(given)
     record = output.record or {}
     inpaint = record.get("inpaint")
     told = (record.get("tile"), inpaint.get("make_tileable") if isinstance(inpaint, dict) else None)
-    wraps = [values.TILES[name] for name in told if isinstance(name, str) and name in values.TILES]
+    wraps = [parse.TILES[name] for name in told if isinstance(name, str) and name in parse.TILES]
     return any(y for y, _ in wraps), any(x for _, x in wraps)
 
 
 def _guides(group: Group, size: tuple[int, int], device: torch.device, note: Note) -> tuple[Guide, ...]:
     """What outputs of a size (height, width) were steered by, laid out as control does it."""
-    if not group.guides or min(size) < values.SMALLEST:  # which no metric of guides takes
+    if not group.guides or min(size) < parse.SMALLEST:  # which no metric of guides takes
         return ()
     request = control.Request((group.exemplar,), f"{size[1]}x{size[0]}", device="cpu", **group.guides)
     job = control.build(request)

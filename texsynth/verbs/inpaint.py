@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import holes
 from texsynth.errors import InputError, UsageError
-from texsynth.image import Picture
+from texsynth.field import lattice
+from texsynth.image import holes
+from texsynth.image import load as inputs
+from texsynth.image.load import Note, Source, extent
+from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
-from texsynth.solver import lattice
 from texsynth.task import Exemplar, shrink
-from texsynth.verbs import inputs, synthesize, values
-from texsynth.verbs.inputs import Note, Source, extent
+from texsynth.verbs import parse, synthesize
 from texsynth.verbs.synthesize import Draft
 
 THINNEST = 4  # pixels of a band that leave the solver something to do
@@ -50,7 +51,7 @@ class Request(synthesize.Request):
 def build(request: Request) -> Job:
     """Read and check everything; raises UsageError, InputError or ResourceError."""
     _check(request)
-    margins = (0, 0, 0, 0) if request.extend is None else values.extend(request.extend)
+    margins = (0, 0, 0, 0) if request.extend is None else parse.extend(request.extend)
     notices: list[str] = []
     note = notices.append
     whole = replace(request, exemplars=(*request.exemplars, *request.others), source_mask=())
@@ -109,7 +110,7 @@ def _extended(request: Request, draft: Draft, margins: Margins) -> Draft:
     left, top, right, bottom = margins
     size = height + top + bottom, width + left + right
     first = (draft.pictures[0], *(layer.pictures[0] for layer in draft.maps.values()))
-    values.room(size, 4 + sum(picture.channels for picture in first), draft.memory)
+    parse.room(size, 4 + sum(picture.channels for picture in first), draft.memory)
 
     def grown(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
         return inputs.extended(pictures[0], margins), *pictures[1:]
@@ -122,7 +123,7 @@ def _extended(request: Request, draft: Draft, margins: Margins) -> Draft:
 def _wraps(request: Request) -> tuple[bool, bool]:
     """Along which of (y, x) IMAGE is to be made to wrap."""
     made = request.make_tileable
-    return (False, False) if made is None else values.wrap(made, "--make-tileable")
+    return (False, False) if made is None else parse.wrap(made, "--make-tileable")
 
 
 def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, int | None, list[Input]]:
@@ -181,7 +182,7 @@ def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
         return
     found, size = found.times(2**level), extent(draft.pictures[0])
     better = lattice.whole(found, size, wraps)
-    if better is None or min(better) < values.SMALLEST:
+    if better is None or min(better) < parse.SMALLEST:
         return
     down, along = (
         f"{round(step, 1):g}" if step and wrapped else None

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texsynth import image
 from texsynth.errors import InputError
 from texsynth.guidance import labels as label_tools
-from texsynth.image import Picture
+from texsynth.guidance import maps
+from texsynth.guidance.guides import COLOURFUL
+from texsynth.image import load as inputs
+from texsynth.image import picture as image
+from texsynth.image.load import Note, Source
+from texsynth.image.picture import Picture
 from texsynth.job import Input
-from texsynth.verbs import inputs, maps, warp
-from texsynth.verbs.guides import COLOURFUL
-from texsynth.verbs.inputs import Note, Source
+from texsynth.verbs import warp
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.warp import Warp
 

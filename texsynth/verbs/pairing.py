@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from texsynth import image
 from texsynth.errors import InputError, UsageError
-from texsynth.verbs.inputs import Source
+from texsynth.image import picture as image
+from texsynth.image.load import Source
 
 
 @dataclass(frozen=True)

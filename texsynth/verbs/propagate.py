@@ -16,18 +16,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from texsynth import image, run, settings
+from texsynth import settings
+from texsynth.correspondence import dense, descriptors
+from texsynth.correspondence.dense import Match
 from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.features import Extract, features
-from texsynth.image import Picture
+from texsynth.image import load as inputs
+from texsynth.image import picture as image
+from texsynth.image.load import Note, Source
+from texsynth.image.picture import Picture
 from texsynth.job import Input
-from texsynth.model import Model
-from texsynth.solver import correspond, descriptors
-from texsynth.solver.correspond import Match
+from texsynth.learned.cocosnet import comparison as learned
+from texsynth.learned.cocosnet.comparison import Labels
+from texsynth.runs import run
 from texsynth.task import Estimate
-from texsynth.verbs import inputs, learned, values
-from texsynth.verbs.inputs import Note, Source
-from texsynth.verbs.learned import Labels
+from texsynth.verbs import parse
+from texsynth.weights.trained import Model
 
 # (target, layer's colour, its opacity) -> colour; all but the last two (1, C, h, w)
 BLENDS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -55,7 +59,7 @@ class Request:
     blend: str = "normal"
     strength: float = 1.0
     features: str | None = None
-    coherence: float = correspond.COHERENCE
+    coherence: float = dense.COHERENCE
     light: str = "auto"
     weights: Path | None = None
     model: Path | None = None
@@ -118,7 +122,7 @@ class Result:
 def prepare(request: Request, say: Note = lambda _: None) -> Edit:
     """Read and check source and layer, find the weights; raises UsageError, InputError, WeightsError, ResourceError."""
     _check(request)
-    device, limit = values.device(request.device), values.memory(request.max_memory)
+    device, limit = parse.device(request.device), parse.memory(request.max_memory)
     notices: list[str] = []
     source, first = inputs.load(request.source, "source")
     image.check_exemplar_size(source, first.name)
@@ -180,7 +184,7 @@ def execute(work: Work, report: Report = lambda *_: None, warp: bool = False) ->
 def estimate(edit: Edit, target: Picture) -> Estimate:
     """Peak bytes and seconds of one target."""
     sizes = inputs.extent(edit.source), inputs.extent(target)
-    finest = correspond.levels(*sizes)[-1]
+    finest = dense.levels(*sizes)[-1]
     pixels = sum(h * w for h, w in sizes)
     compared = pixels >> (2 * finest)
     network = 4 * 64 * 3 * max(h * w for h, w in sizes) if edit.extract is not None else 0
@@ -247,21 +251,21 @@ def _match(work: Work, report: Report) -> tuple[Match, bool]:
         relit = closer or edit.request.light == "match"
         target = evened if relit else target
     sizes = inputs.extent(edit.source), inputs.extent(picture)
-    levels = correspond.levels(*sizes)
+    levels = dense.levels(*sizes)
     if edit.known is not None:
         seen = learned.seen(edit.known, (source, target), (edit.labels, work.labels), levels, rng)
     else:
         describe = descriptors.DESCRIBERS[edit.request.compares](source, edit.extract, rng)
         seen = describe(source, levels), describe(target, levels)
-    match = correspond.correspond(*seen, rng, edit.request.coherence, report)
-    return correspond.enlarge(match, sizes[1], sizes[0]), relit
+    match = dense.correspond(*seen, rng, edit.request.coherence, report)
+    return dense.enlarge(match, sizes[1], sizes[0]), relit
 
 
 def _warped(match: Match, edit: Edit) -> Picture:
     """The layer on the target, with straight alpha; what would not be seen is left out."""
     layer = edit.layer
     assert layer.alpha is not None
-    whole = correspond.warp(match, torch.cat([layer.pixels, layer.alpha], 1).to(edit.device)).cpu()
+    whole = dense.warp(match, torch.cat([layer.pixels, layer.alpha], 1).to(edit.device)).cpu()
     alpha = whole[:, -1:].clamp(0, 1)
     alpha = torch.where(alpha < FAINT, 0, alpha)
     colours = torch.where(alpha > 0, whole[:, :-1] / alpha.clamp(min=FAINT), 0)
@@ -271,7 +275,7 @@ def _warped(match: Match, edit: Edit) -> Picture:
 
 def _brought(match: Match, edit: Edit) -> Picture:
     """The source in the target's layout."""
-    return replace(edit.source, pixels=correspond.warp(match, edit.source.pixels.to(edit.device)).cpu(), alpha=None)
+    return replace(edit.source, pixels=dense.warp(match, edit.source.pixels.to(edit.device)).cpu(), alpha=None)
 
 
 def _record(edit: Edit, target: Picture, entries: tuple[Input, ...]) -> dict[str, Any]:

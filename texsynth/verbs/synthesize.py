@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from texsynth import image, light
 from texsynth.errors import InputError, UsageError
-from texsynth.image import Picture
+from texsynth.image import light
+from texsynth.image import load as inputs
+from texsynth.image import picture as image
+from texsynth.image.load import Box, Note, Source
+from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
 from texsynth.task import Exemplar, Task
-from texsynth.verbs import inputs, values
-from texsynth.verbs.inputs import Box, Note, Source
+from texsynth.verbs import parse
 
 SIZE = "2x"
 
@@ -64,9 +66,9 @@ def build(request: Request) -> Job:
 
 def read(request: Request, note: Note) -> Draft:
     """Everything that does not depend on the output's size; what the user should know is told through `note`."""
-    device, memory = values.device(request.device), values.memory(request.max_memory)
-    wrap = values.tile(request.tile)
-    box = None if request.crop is None else values.crop(request.crop)
+    device, memory = parse.device(request.device), parse.memory(request.max_memory)
+    wrap = parse.tile(request.tile)
+    box = None if request.crop is None else parse.crop(request.crop)
     _check_counts(request)
 
     loaded = [inputs.load(source, "exemplar") for source in request.exemplars]
@@ -86,7 +88,7 @@ def read(request: Request, note: Note) -> Draft:
 
 def extent(draft: Draft, reference: tuple[int, int]) -> tuple[int, int]:
     """The output's (height, width): what was asked for, factors being of `reference`, or else SIZE."""
-    return values.size(SIZE if draft.request.size is None else draft.request.size, reference)
+    return parse.size(SIZE if draft.request.size is None else draft.request.size, reference)
 
 
 def finish(draft: Draft, verb: str, size: tuple[int, int], notices: list[str]) -> Job:

@@ -11,19 +11,23 @@ from typing import Any
 
 import torch
 
-from texsynth import model, run, training
 from texsynth.errors import InputError, ResourceError, UsageError
+from texsynth.guidance import maps
+from texsynth.image import load as inputs
+from texsynth.image.load import Note, Source
 from texsynth.job import Input
 from texsynth.report import training as report_of
-from texsynth.run import gigabytes
+from texsynth.runs import run
+from texsynth.runs.run import gigabytes
 from texsynth.task import Estimate, Guide, Say, Task
 from texsynth.training import checkpoint, loop
 from texsynth.training import preset as presets
+from texsynth.training import recipes as training
 from texsynth.training.checkpoint import Checkpoint
 from texsynth.training.loop import Progress, State
-from texsynth.verbs import inputs, maps, synthesize
-from texsynth.verbs.inputs import Note, Source
+from texsynth.verbs import synthesize
 from texsynth.verbs.synthesize import Draft
+from texsynth.weights import trained as model
 
 CHECKPOINT = "checkpoint.pt"
 KINDS = ("labels", "progression", "orientation")  # of maps

@@ -1,0 +1,1 @@
+"""Dense correspondence between two pictures, from which `texsynth propagate` carries a layer over."""

@@ -1,0 +1,289 @@
+"""Planes of source pixels, and fields of pointers into them.
+
+Every exemplar, and every flipped or rotated copy of it, is one plane. All planes are padded to one size and laid out in
+one flat table, so a source pixel is a single integer, "one pixel to the right" is +1 and "one row down" is +row. The
+padding continues the picture by reflection for the windows, but is never valid to copy from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.errors import UsageError
+from texsynth.field import between
+from texsynth.task import Task, halved
+
+# Copies are elements of the square's symmetry group: (quarter turns counter-clockwise on screen, mirrored first?).
+COPIES: dict[str, tuple[int, bool]] = {
+    "none": (0, False),
+    "rotate-90": (1, False),
+    "rotate-180": (2, False),
+    "rotate-270": (3, False),
+    "flip-x": (0, True),
+    "flip-y": (2, True),
+    "transpose": (1, True),
+    "anti-transpose": (3, True),
+}
+COPY_SETS: dict[str, tuple[str, ...]] = {
+    "none": ("none",),
+    "flips": ("none", "flip-x", "flip-y", "rotate-180"),
+    "rotations": ("none", "rotate-90", "rotate-180", "rotate-270"),
+    "all": tuple(COPIES),
+}
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """All planes in one table of P * rows * row pixels.
+
+    colours: (N, 3). valid: (N,) bool. home: (N,) which pixel of the un-copied exemplars each one is, so that use
+    through copies counts as use of one place; -1 in the padding. shapes: unpadded (height, width) per plane.
+    """
+
+    colours: Tensor
+    valid: Tensor
+    home: Tensor
+    homes: int
+    copies: tuple[str, ...]
+    shapes: tuple[tuple[int, int], ...]
+    exemplars: tuple[tuple[int, int], ...]
+    rows: int
+    row: int
+    margin: int
+
+    @property
+    def planes(self) -> int:
+        return len(self.shapes)
+
+    def split(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Flat index -> (plane, y, x) without the margin."""
+        plane, rest = index // (self.rows * self.row), index % (self.rows * self.row)
+        return plane, rest // self.row - self.margin, rest % self.row - self.margin
+
+    def join(self, plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """(plane, y, x) -> flat index, each clipped into its plane."""
+        shapes = torch.tensor(self.shapes, device=plane.device)[plane]
+        y = torch.minimum(y.clamp(min=0), shapes[..., 0] - 1)
+        x = torch.minimum(x.clamp(min=0), shapes[..., 1] - 1)
+        return (plane * self.rows + y + self.margin) * self.row + x + self.margin
+
+    def picture(self, values: Tensor) -> Tensor:
+        """(N, C) -> (P, C, rows, row)."""
+        return values.view(self.planes, self.rows, self.row, -1).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Field:
+    """For every output pixel the source pixel it is copied from. index: (h, w) into the atlas; cost: (h, w), relative
+    to the exemplar's variance of windows; tile: does the output wrap in (y, x)?
+
+    Freely turned copies: place, (h, w, 2), is where between the pixels of its plane each one comes from, (y, x), of
+    which `index` is the nearest; angle, (h, w) radians clockwise on screen, how far it is turned.
+    """
+
+    index: Tensor
+    cost: Tensor
+    atlas: Atlas
+    tile: tuple[bool, bool]
+    place: Tensor | None = None
+    angle: Tensor | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.index.shape[0], self.index.shape[1]
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        return self.atlas.copies
+
+    def image(self) -> Tensor:
+        """The picture this field copies together, (1, 3, h, w)."""
+        return self.read(self.atlas.colours)
+
+    def read(self, table: Tensor) -> Tensor:
+        """What the field copies from a table of source pixels, (N, C) -> (1, C, h, w)."""
+        values = table[self.index] if self.place is None else between.read(self.atlas, self.index, self.place, table)
+        return values.permute(2, 0, 1).unsqueeze(0).contiguous()
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """A field in the exemplars' own frames: (h, w) int64 tensors on the CPU."""
+
+    exemplar: Tensor
+    copy: Tensor
+    y: Tensor
+    x: Tensor
+
+
+def turn(image: Tensor, copy: str) -> Tensor:
+    """One copy of a picture (..., H, W), moved without resampling."""
+    turns, mirrored = COPIES[copy]
+    return torch.rot90(image.flip(-1) if mirrored else image, turns, (-2, -1))
+
+
+def turn_guide(values: Tensor, copy: str, distance: str) -> Tensor:
+    """One copy of a guide (1, C, H, W); directions (x, y), y down, are turned with it."""
+    moved = turn(values, copy)
+    if distance != "direction":
+        return moved
+    turns, mirrored = COPIES[copy]
+    x, y = moved[:, :1], moved[:, 1:]
+    if mirrored:
+        x = -x
+    for _ in range(turns):  # counter-clockwise on screen, y down: (x, y) -> (y, -x)
+        x, y = y, -x
+    return torch.cat([x, y], 1)
+
+
+def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
+    """Lay out every copy of every exemplar of `task`, with `margin` pixels of reflected padding."""
+    planes, homes = [], 0
+    for exemplar in task.exemplars:
+        h, w = exemplar.size
+        home = torch.arange(homes, homes + h * w, device=task.device).view(1, 1, h, w)
+        homes += h * w
+        valid = torch.ones_like(home, dtype=torch.bool) if exemplar.valid is None else exemplar.valid
+        planes += [(turn(exemplar.image, c), turn(valid.to(task.device), c), turn(home, c)) for c in copies]
+    rows = max(image.shape[2] for image, _, _ in planes) + 2 * margin
+    row = max(image.shape[3] for image, _, _ in planes) + 2 * margin
+    colours = torch.cat([_lay(reflect(i.to(task.device), margin), rows, row, 0.0) for i, _, _ in planes])
+    valid = torch.cat([_lay(F.pad(v, (margin,) * 4), rows, row, False) for _, v, _ in planes])
+    home = torch.cat([_lay(F.pad(h, (margin,) * 4, value=-1), rows, row, -1) for _, _, h in planes])
+    return Atlas(
+        colours=colours.permute(0, 2, 3, 1).reshape(-1, 3),
+        valid=valid.flatten(),
+        home=home.flatten(),
+        homes=homes,
+        copies=tuple(copies),
+        shapes=tuple((i.shape[2], i.shape[3]) for i, _, _ in planes),
+        exemplars=tuple(e.size for e in task.exemplars),
+        rows=rows,
+        row=row,
+        margin=margin,
+    )
+
+
+def spread(layers: Sequence[Tensor], atlas: Atlas) -> Tensor:
+    """Layers of the exemplars, each (1, C, H, W), as a table of source pixels (N, C), continued by reflection."""
+    copies = [turn(layer.to(atlas.home.device), c) for layer in layers for c in atlas.copies]
+    planes = torch.cat([_lay(reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
+    return planes.permute(0, 2, 3, 1).reshape(len(atlas.home), -1)
+
+
+def reflect(image: Tensor, margin: int) -> Tensor:
+    """Mirror padding of any width, also for pictures smaller than the margin."""
+    h, w = image.shape[-2:]
+    return image[..., _mirror(h, margin, image.device), :][..., _mirror(w, margin, image.device)]
+
+
+def _mirror(length: int, margin: int, device: torch.device) -> Tensor:
+    period = max(2 * length - 2, 1)
+    i = torch.arange(-margin, length + margin, device=device) % period
+    return torch.where(i < length, i, period - i)
+
+
+def _lay(plane: Tensor, rows: int, row: int, fill: float) -> Tensor:
+    return F.pad(plane, (0, row - plane.shape[3], 0, rows - plane.shape[2]), value=fill)
+
+
+def double(field: Field, atlas: Atlas, size: tuple[int, int]) -> Field:
+    """The field one level finer: twice the coordinate plus the pixel's own parity, turned with its copy."""
+    h, w = size
+    device = field.index.device
+    rows, cols = torch.arange(h, device=device), torch.arange(w, device=device)
+    plane, y, x = field.atlas.split(field.index[rows // 2][:, cols // 2])
+    cost = field.cost[rows // 2][:, cols // 2]
+    if field.place is None or field.angle is None:
+        ys, xs = 2 * y + (rows % 2)[:, None], 2 * x + (cols % 2)[None, :]
+        index = atlas.join(plane, ys, xs)
+        if not atlas.valid[index].all():
+            index = between.snap(atlas, plane, ys, xs, index)
+        return Field(index, cost, atlas, field.tile)
+    place, angle = (t[rows // 2][:, cols // 2] for t in (field.place, field.angle))
+    off = torch.stack(torch.meshgrid(rows % 2 - 0.5, cols % 2 - 0.5, indexing="ij"), -1)
+    index, place = between.settle(atlas, plane, 2 * place + 0.5 + between.turned(-angle, off))
+    return Field(index, cost, atlas, field.tile, place, angle)
+
+
+def enlarge(field: Field, task: Task) -> Field:
+    """A coarse field raised to the full size of `task`, by doubling (what a run that was stopped early leaves)."""
+    level = 0
+    while (halved(task.size[0], level), halved(task.size[1], level)) != field.size:
+        level += 1
+    while level > 0:
+        level -= 1
+        finer = task.at(level)
+        field = double(field, build_atlas(finer, field.copies, field.atlas.margin), finer.size)
+    return field
+
+
+def coordinates(field: Field) -> Coordinates:
+    """Where each output pixel comes from, in the exemplars' own frames."""
+    home = field.atlas.home[field.index].cpu()
+    exemplar, copy = (t.cpu() for t in _origin(field))
+    y, x = torch.zeros_like(home), torch.zeros_like(home)
+    start = 0
+    for number, (h, w) in enumerate(field.atlas.exemplars):
+        mine = exemplar == number
+        y[mine], x[mine] = (home[mine] - start) // w, (home[mine] - start) % w
+        start += h * w
+    return Coordinates(exemplar, copy, y, x)
+
+
+def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tensor:
+    """Copy one layer per exemplar, each (1, C, H, W), through the field -> (1, C, h, w), values bit-exact.
+
+    Role "normal": tangent-space vectors (OpenGL, y up, encoded 0..1) are turned and mirrored with their copy. A field
+    with places reads the role "colour" between pixels, the others at the nearest pixel.
+    Raises UsageError when a layer does not have its exemplar's size.
+    """
+    for layer, size in zip(layers, field.atlas.exemplars, strict=True):
+        if tuple(layer.shape[2:]) != size:
+            raise UsageError(f"a layer is {tuple(layer.shape[2:])}, its exemplar {size}")
+    if field.place is not None and role == "colour":
+        return field.read(spread(layers, field.atlas)).to(layers[0].device)
+    table = torch.cat([layer[0].flatten(1) for layer in layers], dim=1)
+    home = field.atlas.home[field.index].to(table.device)
+    out = table[:, home.flatten()].view(1, -1, *field.size)
+    if role != "normal":
+        return out
+    out = between.moved_normals(out, _origin(field)[1].to(table.device), [COPIES[name] for name in field.copies])
+    return out if field.angle is None else between.turned_normals(out, field.angle.to(table.device))
+
+
+def _origin(field: Field) -> tuple[Tensor, Tensor]:
+    plane = field.index // (field.atlas.rows * field.atlas.row)
+    return plane // len(field.copies), plane % len(field.copies)
+
+
+def usage(atlas: Atlas, index: Tensor) -> Tensor:
+    """How often each un-copied source pixel is used, relative to even use: (homes,), mean about 1."""
+    counts = torch.bincount(atlas.home[index.flatten()], minlength=atlas.homes).float()
+    usable = torch.zeros(atlas.homes, device=counts.device)
+    usable[atlas.home[atlas.valid]] = 1
+    return counts * (usable.sum() / index.numel())
+
+
+def blur_homes(atlas: Atlas, values: Tensor, size: int) -> Tensor:
+    """Mean over size x size windows, cut off at the borders, of a per-source-pixel table, (homes,) -> (homes,)."""
+    out, start = torch.empty_like(values), 0
+    for h, w in atlas.exemplars:
+        picture = values[start : start + h * w].view(h, w)
+        out[start : start + h * w] = _box(_box(picture, size).T, size).T.flatten()
+        start += h * w
+    return out
+
+
+def _box(rows: Tensor, size: int) -> Tensor:
+    """Running mean along the rows of (n, w), by differences of sums so that its cost does not grow with the size."""
+    w, half = rows.shape[1], size // 2
+    total = F.pad(rows.cumsum(1), (1, 0))
+    at = torch.arange(w, device=rows.device)
+    low, high = (at - half).clamp(min=0), (at + half + 1).clamp(max=w)
+    return (total[:, high] - total[:, low]) / (high - low)

@@ -1,0 +1,64 @@
+"""A correspondence field as pictures, for the report and for `--save-field`.
+
+Every function returns a picture (1, 3, h, w), float32 in [0, 1], on the CPU.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from texsynth.field.atlas import coordinates
+
+if TYPE_CHECKING:
+    from texsynth.field.atlas import Field
+
+# Dark blue over magenta to pale yellow: lightness rises all the way, so it reads in greyscale too.
+HEAT = ((0.05, 0.03, 0.20), (0.42, 0.08, 0.43), (0.80, 0.25, 0.33), (0.98, 0.60, 0.25), (0.99, 0.97, 0.75))
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def coordinate_picture(field: Field) -> Tensor:
+    """Where each pixel comes from: red is x, green is y across the exemplar, blue tells the exemplars apart.
+
+    Smooth areas are whole pieces of the exemplar, edges are the jumps between them.
+    """
+    where = coordinates(field)
+    sizes = torch.tensor(field.atlas.exemplars)[where.exemplar]
+    red = where.x / (sizes[..., 1] - 1).clamp(min=1)
+    green = where.y / (sizes[..., 0] - 1).clamp(min=1)
+    blue = (where.exemplar + 1) / (len(field.atlas.exemplars) + 1)
+    return torch.stack([red, green, blue]).unsqueeze(0).float()
+
+
+def plane_picture(field: Field) -> Tensor:
+    """Which exemplar, and which flipped or rotated copy of it, each pixel comes from: a colour per plane."""
+    where = coordinates(field)
+    plane = where.exemplar * len(field.copies) + where.copy
+    return palette(len(field.atlas.exemplars) * len(field.copies))[plane].permute(2, 0, 1).unsqueeze(0)
+
+
+def cost_picture(field: Field) -> Tensor:
+    """How badly each pixel's surroundings fit where it comes from: dark fits, pale is the worst percent."""
+    cost = field.cost.float().cpu()
+    top = torch.quantile(cost.flatten()[:: max(1, cost.numel() // 100_000)], 0.99)
+    return heat(cost / top.clamp(min=1e-6))
+
+
+def palette(count: int) -> Tensor:
+    """`count` colours that are easy to tell apart, (count, 3); the same number is always the same colour."""
+    hues = [(0.58 + number * GOLDEN) % 1 for number in range(count)]
+    return torch.tensor([colorsys.hls_to_rgb(hue, 0.55, 0.55) for hue in hues])
+
+
+def heat(values: Tensor) -> Tensor:
+    """(h, w), clipped to [0, 1] -> (1, 3, h, w) in the colours of HEAT."""
+    colours = torch.tensor(HEAT)
+    place = values.clamp(0, 1) * (len(HEAT) - 1)
+    below = place.long().clamp(max=len(HEAT) - 2)
+    share = (place - below).unsqueeze(-1)
+    return (colours[below] * (1 - share) + colours[below + 1] * share).permute(2, 0, 1).unsqueeze(0)

@@ -1,0 +1,199 @@
+"""What a field of freely turned copies may copy from: windows described in the frame of their own direction.
+
+"Neural Texture Synthesis with Guided Correspondence" (2023) compares windows that are not turned, so it needs a rotated
+copy of the exemplar for every direction, and names that as its limit. Here the local direction is the x axis of every
+window, of sources and output alike: one copy serves all directions, and a match meets the direction guide by itself.
+A direction is known up to half a turn; a window turned by that has the same descriptor but for the signs of some
+components (principal directions of point-symmetric data are even or odd), so no second table is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.field.atlas import Atlas, spread
+from texsynth.field.between import turned
+from texsynth.task import Guide
+
+CHUNK = 1 << 14  # windows described at once: stays in the cache
+STEPS = 4  # of a walk
+SAMPLES = 8192  # windows that principal directions are found from
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Angles of the local direction, radians clockwise on screen: source (N,), target (h, w). Half a turn more is the
+    same direction."""
+
+    source: Tensor
+    target: Tensor
+
+    def facing(self, index: Tensor, target: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """By how much copies of `index` are turned where the direction is `target`, of the two ways the one nearer to
+        `before`; and whether that is half a turn from frame to frame. All (n,)."""
+        angle = target - self.source[index]
+        back = (angle - before).cos() < 0
+        return angle + math.pi * back, back
+
+
+@dataclass(frozen=True)
+class Basis:
+    """kernel: (D, 3, S) principal directions of windows of S points; mean: (D,); mirror: (D,) 1 for even directions, -1
+    for odd ones; grid: (S, 2) the points, (y, x) from the middle; variance: of whole windows, the unit of distances."""
+
+    kernel: Tensor
+    mean: Tensor
+    mirror: Tensor
+    grid: Tensor
+    variance: float
+
+    def describe(self, picture: Tensor, place: Tensor, angle: Tensor) -> Tensor:
+        """Descriptors (n, D) of the windows of (1, 3, H, W) at `place` (n, 2), turned by `angle` (n,)."""
+        parts = [self._describe(picture, p, a) for p, a in zip(place.split(CHUNK), angle.split(CHUNK), strict=True)]
+        return torch.cat(parts)
+
+    def _describe(self, picture: Tensor, place: Tensor, angle: Tensor) -> Tensor:
+        windows = sample(picture, place, angle, self.grid)
+        out = -self.mean.expand(len(place), -1)
+        for channel, kernel in zip(windows, self.kernel.unbind(1), strict=True):
+            out = torch.addmm(out, channel, kernel.T)
+        scaled: Tensor = out * self.variance**-0.5
+        return scaled
+
+
+@dataclass(frozen=True)
+class Space:
+    """table: (N, D) descriptors; described: (N,) bool, which source pixels have one and so may be copied; damping: of
+    slides along what hardly changes, in squared descriptors."""
+
+    atlas: Atlas
+    frames: Frames
+    basis: Basis
+    table: Tensor
+    described: Tensor
+    damping: float
+
+
+def margin(patch: int) -> int:
+    """Padding of an atlas whose windows turn: their longest reach, and two pixels to interpolate."""
+    return math.ceil(patch // 2 + 0.75) + 2
+
+
+def find_frames(guide: Guide, atlas: Atlas) -> Frames:
+    """The frames that a guide of directions gives to the pixels of an atlas and of the output."""
+    source, target = spread(guide.sources, atlas), guide.target.to(atlas.home.device)[0]
+    return Frames(torch.atan2(source[:, 1], source[:, 0]), torch.atan2(target[1], target[0]))
+
+
+def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: torch.Generator) -> Basis:
+    """The principal directions of round windows, `patch` pixels across, each in its own frame and turned by half a
+    turn. A Gaussian (sigma = patch / 3) weights the middle over the rim, as for windows that do not turn."""
+    device = atlas.colours.device
+    ramp = torch.arange(patch, device=device) - float(patch // 2)
+    grid = torch.stack(torch.meshgrid(ramp, ramp, indexing="ij"), -1).view(-1, 2)
+    grid = grid[grid.norm(dim=1) <= patch // 2 + 0.75]
+    some = draw(atlas.valid, SAMPLES, rng)
+    windows = sample(_picture(atlas), _spots(atlas, some), frames.source[some], grid).transpose(0, 1)  # (n, 3, S)
+    weight = torch.exp(-grid.square().sum(1) / (2 * (patch / 3) ** 2)).sqrt()
+    mean = (windows.mean(0) + windows.mean(0).flip(-1)) / 2
+    centred = (windows - mean) * weight
+    parts = []
+    for sign in (1, -1):  # turning by half a turn reverses the order of the points
+        rows = (centred + sign * centred.flip(-1)).flatten(1) / 2
+        values, vectors = torch.linalg.eigh((rows.T @ rows / len(rows)).cpu().double())  # mps has no float64
+        parts.append((values, vectors, torch.full_like(values, sign)))
+    values, vectors, signs = (torch.cat(part, -1) for part in zip(*parts, strict=True))
+    top = values.argsort(descending=True)[:components]
+    kernel = vectors[:, top].T.float().to(device).reshape(len(top), 3, -1) * weight
+    variance = max(float(values.clamp(min=0).sum()), 1e-8)
+    return Basis(kernel, (kernel * mean).sum((1, 2)), signs[top].float().to(device), grid, variance)
+
+
+def describe(atlas: Atlas, frames: Frames, basis: Basis, wanted: Tensor, rng: torch.Generator) -> Space:
+    """The space of the `wanted` (N,) source pixels, which must all be valid; others cannot be copied."""
+    table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
+    some = wanted.nonzero()[:, 0]
+    table[some] = basis.describe(_picture(atlas), _spots(atlas, some), frames.source[some])
+    space = Space(atlas, frames, basis, table, wanted, 0.0)
+    down, right = slopes(space, draw(wanted, SAMPLES, rng))
+    steep = float((down.square() + right.square()).sum(1).mean())
+    return Space(atlas, frames, basis, table, wanted, max(0.1 * steep, 1e-8))
+
+
+def slopes(space: Space, index: Tensor) -> tuple[Tensor, Tensor]:
+    """How descriptors change from pixel to pixel, down and right, at `index` (n,): (n, D) each, 0 beside what has no
+    descriptor."""
+    out = []
+    for step in (space.atlas.row, 1):
+        ahead, behind = index + step, index - step
+        both = (space.described[ahead] & space.described[behind])[:, None]
+        out.append((aligned(space, ahead, index) - aligned(space, behind, index)) * both / 2)
+    return out[0], out[1]
+
+
+def between(space: Space, index: Tensor, plane: Tensor, place: Tensor) -> Tensor:
+    """Descriptors (n, D) at places (n, 2) in planes (n,), between those of the four pixels around, in the frame of the
+    nearest pixel `index` (n,)."""
+    atlas = space.atlas
+    whole = place.floor()
+    part, (y, x) = place - whole, whole.long().unbind(1)
+    out, weight = torch.zeros_like(space.table[index]), torch.zeros_like(part[:, 0])
+    for dy, along in ((0, 1 - part[:, 0]), (1, part[:, 0])):
+        for dx, across in ((0, 1 - part[:, 1]), (1, part[:, 1])):
+            corner = atlas.join(plane, y + dy, x + dx)
+            share = along * across * space.described[corner]
+            out += share[:, None] * aligned(space, corner, index)
+            weight += share
+    return out / weight.clamp(min=1e-6)[:, None]
+
+
+def aligned(space: Space, index: Tensor, to: Tensor) -> Tensor:
+    """Descriptors (n, D) of `index` (n,), turned by half a turn where the frames of `to` (n,) face the other way."""
+    other = (space.frames.source[index] - space.frames.source[to]).cos() < 0
+    return space.table[index] * torch.where(other[:, None], space.basis.mirror, 1.0)
+
+
+def walk(
+    begin: Tensor, offset: Tensor, frame: Callable[[Tensor, float], Tensor], first: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Where straight `offset` (..., 2) lead from `begin` (..., 2) in a frame that turns on the way, and the last angle.
+
+    frame: the angle, up to half a turn, at a place and a share of the way; first: the angle at the start.
+    """
+    place, angle = begin.expand(torch.broadcast_shapes(begin.shape, offset.shape)), first
+    for step in range(STEPS):
+        now = frame(place, (step + 0.5) / STEPS)
+        angle = now + math.pi * ((now - angle).cos() < 0)
+        place = place + turned(angle, (offset / STEPS).expand_as(place))
+    return place, angle
+
+
+def sample(picture: Tensor, place: Tensor, angle: Tensor, grid: Tensor) -> Tensor:
+    """Pixels (3, n, S) of (1, 3, H, W) between its own, at `place` (n, 2) + `grid` (S, 2) turned by `angle` (n,)."""
+    at = place[:, None] + turned(angle[:, None], grid[None])
+    unit = 2 * at / (at.new_tensor(picture.shape[2:]) - 1) - 1
+    return F.grid_sample(picture, unit.flip(-1)[None], padding_mode="border", align_corners=True)[0]
+
+
+def draw(allowed: Tensor, most: int, rng: torch.Generator) -> Tensor:
+    """Up to `most` of the `allowed` (N,) source pixels, in order."""
+    some = allowed.nonzero()[:, 0]
+    if len(some) <= most:
+        return some
+    return some[torch.randperm(len(some), generator=rng)[:most].sort().values.to(some.device)]
+
+
+def _picture(atlas: Atlas) -> Tensor:
+    """All planes above each other, (1, 3, P * rows, row)."""
+    return atlas.colours.view(-1, atlas.row, 3).permute(2, 0, 1)[None].contiguous()
+
+
+def _spots(atlas: Atlas, index: Tensor) -> Tensor:
+    """Where flat indices lie in `_picture`, (n, 2)."""
+    return torch.stack([index // atlas.row, index % atlas.row], -1).float()

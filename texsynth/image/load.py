@@ -1,0 +1,157 @@
+"""Reading what the user gave: exemplars, maps and masks, brought to one size and one kind."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.errors import UsageError
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
+from texsynth.job import Input
+
+Source: TypeAlias = "str | Path | np.ndarray[Any, Any] | Picture"
+Box = tuple[int, int, int, int]  # x, y, width, height
+Note = Callable[[str], None]
+
+ASPECT = 0.05  # a difference in aspect above this is worth a word
+
+
+def load(source: Source, role: str) -> tuple[Picture, Input]:
+    """Read one input. Arrays are (H, W) or (H, W, C); uint8, uint16 or float in [0, 1]. Raises InputError."""
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        picture = image.read(path)
+        return picture, Input(role, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    picture = source if isinstance(source, Picture) else image.from_array(source)
+    digest = hashlib.sha256(str(tuple(picture.pixels.shape)).encode())
+    for values in (picture.pixels, picture.alpha):
+        if values is not None:
+            digest.update(values.numpy().tobytes())
+    return picture, Input(role, "array", digest.hexdigest())
+
+
+def extent(picture: Picture) -> tuple[int, int]:
+    """(height, width)."""
+    return picture.pixels.shape[2], picture.pixels.shape[3]
+
+
+def cropped(picture: Picture, box: Box | None, name: str) -> Picture:
+    """The part of a picture inside `box`; raises UsageError when the box reaches outside."""
+    if box is None:
+        return picture
+    x, y, width, height = box
+    h, w = extent(picture)
+    if x + width > w or y + height > h:
+        raise UsageError(f"--crop {x},{y},{width},{height} reaches outside {name}, which is {w}x{h}")
+    return _mapped(picture, lambda values: values[:, :, y : y + height, x : x + width])
+
+
+def extended(picture: Picture, margins: tuple[int, int, int, int]) -> Picture:
+    """A picture with a border of `margins` (left, top, right, bottom) pixels, black and opaque."""
+    if not any(margins):
+        return picture
+    left, above, right, below = margins
+    around = (left, right, above, below)
+    alpha = None if picture.alpha is None else F.pad(picture.alpha, around, value=1.0)
+    return replace(picture, pixels=F.pad(picture.pixels, around), alpha=alpha)
+
+
+def stretched(picture: Picture, size: tuple[int, int], role: str, name: str, note: Note) -> Picture:
+    """A picture brought to `size` (height, width): labels by nearest, all else by area or linearly.
+
+    A difference in aspect above 5 % is told through `note`.
+    """
+    h, w = extent(picture)
+    if (h, w) == size:
+        return picture
+    bent = abs((w / h) / (size[1] / size[0]) - 1)
+    if bent > ASPECT:
+        note(f"{name} is {w}x{h}, stretched to {size[1]}x{size[0]}: the aspect differs by {100 * bent:.0f} %")
+    mode = "nearest-exact" if role == "labels" else "bilinear"
+    antialias = mode == "bilinear"
+    resized = _mapped(
+        picture, lambda v: F.interpolate(v, size, mode=mode, antialias=antialias).clamp_(v.min(), v.max())
+    )
+    if role == "normal" and resized.pixels.shape[1] == 3:  # means of unit vectors are shorter than one
+        vectors = F.normalize(resized.pixels * 2 - 1, dim=1)
+        return replace(resized, pixels=(vectors + 1) / 2)
+    return resized
+
+
+def usable(mask: Picture) -> Tensor:
+    """(1, 1, H, W) bool: at least 50 % white."""
+    return image.rgb(mask).mean(dim=1, keepdim=True) >= 0.5
+
+
+def opaque(picture: Picture) -> Tensor:
+    """(1, 1, H, W) bool: nothing shines through."""
+    if picture.alpha is None:
+        return torch.ones_like(picture.pixels[:, :1], dtype=torch.bool)
+    return picture.alpha >= 1
+
+
+def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]:
+    """Bring pictures to the most channels, the deepest depth, and alpha if any has it, values unchanged."""
+    depths = {p.depth for p in pictures}
+    deepest = depths.pop() if len(depths) == 1 else "uint16" if depths <= {"uint8", "uint16"} else "float32"
+    channels = max(p.pixels.shape[1] for p in pictures)
+    alpha = any(p.alpha is not None for p in pictures)
+    if len({(p.depth, p.pixels.shape[1], p.alpha is not None) for p in pictures}) > 1:
+        note(
+            f"{what} differ in kind; the result has {channels} channel(s) of {deepest}"
+            + (" and alpha" if alpha else "")
+        )
+    return tuple(
+        replace(
+            p,
+            pixels=p.pixels.expand(-1, channels, -1, -1),
+            alpha=torch.ones_like(p.pixels[:, :1]) if alpha and p.alpha is None else p.alpha,
+            depth=deepest,
+        )
+        for p in pictures
+    )
+
+
+def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:
+    """What the solver compares, (1, 3, H, W) in [0, 1] each: over middle grey, so that hidden colours do not
+    matter; floats beyond 1 are scaled down together."""
+    highest = top(pictures)
+    images = []
+    for p in pictures:
+        colours = (image.rgb(p) / highest).clamp(0, 1)
+        images.append(colours if p.alpha is None else colours * p.alpha + 0.5 * (1 - p.alpha))
+    return images
+
+
+def top(pictures: tuple[Picture, ...]) -> float:
+    """The value that the solver sees as 1: above 1 only for floats that go beyond it."""
+    return max([1.0, *(float(p.pixels.max()) for p in pictures)])
+
+
+def role_of(name: str) -> str:
+    """The role of a map by its name: words for normals and labels, otherwise plain data."""
+    words = re.split(r"[^a-z]+", name.lower())
+    if "normal" in name.lower():
+        return "normal"
+    return "labels" if "id" in words or any(w in name.lower() for w in ("label", "mask")) else "data"
+
+
+def per_exemplar(sources: Sequence[Source], exemplars: int, flag: str) -> None:
+    """Check that a repeatable option was given once for each exemplar."""
+    if len(sources) != exemplars:
+        raise UsageError(f"{flag}: {len(sources)} given for {exemplars} exemplar(s); give it once for each, in order")
+
+
+def _mapped(picture: Picture, change: Callable[[Tensor], Tensor]) -> Picture:
+    alpha = None if picture.alpha is None else change(picture.alpha)
+    return replace(picture, pixels=change(picture.pixels), alpha=alpha)

@@ -1,0 +1,285 @@
+"""Reading and writing pictures: the only module that turns files into tensors and back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, one_line
+from texsynth.image import codecs
+from texsynth.image.files import staged, unwritable
+
+FilePath = str | os.PathLike[str]
+MIN_EXEMPLAR_SIDE = 8
+METADATA_KEY = "texsynth"
+SUFFIXES_WRITE = {".png": codecs.PNG, ".jpg": codecs.JPEG, ".jpeg": codecs.JPEG, ".webp": codecs.WEBP}
+SUFFIXES_WRITE |= {".tif": codecs.TIFF, ".tiff": codecs.TIFF}
+SUFFIXES_READ = SUFFIXES_WRITE | {".bmp": codecs.BMP, ".gif": codecs.GIF}
+
+_LEVELS = {"uint8": 255, "uint16": 65535}
+_DEPTHS = (*_LEVELS, "float16", "float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture in memory.
+
+    pixels: (1, C, H, W) float32, C = 1 grey or 3 RGB; integer depths scaled to [0, 1], floats as stored.
+    alpha: (1, 1, H, W) float32 in [0, 1], straight (not premultiplied), or None.
+    depth: "uint8", "uint16", "float16" or "float32"; what a file written from it should hold.
+    icc: the ICC profile's bytes, or None.
+    """
+
+    pixels: torch.Tensor
+    alpha: torch.Tensor | None = None
+    depth: str = "uint8"
+    icc: bytes | None = None
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.pixels.shape)
+        if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3) or 0 in shape:
+            raise InputError(f"picture pixels have shape {shape}; (1, 1 or 3, height, width) is needed")
+        wanted = (1, 1, *shape[2:])
+        if self.alpha is not None and tuple(self.alpha.shape) != wanted:
+            raise InputError(f"picture alpha has shape {tuple(self.alpha.shape)}; {wanted} is needed")
+        for part in (self.pixels, self.alpha):
+            if part is not None and part.dtype != torch.float32:
+                raise InputError(f"picture pixels or alpha are {part.dtype}; torch.float32 is needed")
+        if self.depth not in _DEPTHS:
+            raise InputError(f"picture depth is {self.depth!r}; allowed: {', '.join(_DEPTHS)}")
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[2])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[3])
+
+    @property
+    def channels(self) -> int:
+        """Colour channels without alpha: 1 grey, 3 RGB."""
+        return int(self.pixels.shape[1])
+
+
+def rgb(picture: Picture) -> torch.Tensor:
+    """Colour as (1, 3, H, W) float32; grey is replicated into new memory."""
+    return picture.pixels if picture.channels == 3 else picture.pixels.repeat(1, 3, 1, 1)
+
+
+def check_exemplar_size(picture: Picture, name: str) -> None:
+    """Raise InputError when the shorter side of an exemplar is below MIN_EXEMPLAR_SIDE pixels."""
+    if min(picture.width, picture.height) < MIN_EXEMPLAR_SIDE:
+        found, need = f"{picture.width}x{picture.height}", f"{MIN_EXEMPLAR_SIDE}x{MIN_EXEMPLAR_SIDE}"
+        raise InputError(f"{name}: exemplar is {found}; at least {need} pixels are needed")
+
+
+def from_array(array: np.ndarray, *, icc: bytes | None = None) -> Picture:
+    """Picture from HxW or HxWx1 (grey), HxWx2 (grey + alpha), HxWx3 (RGB) or HxWx4 (RGB + alpha).
+
+    uint8 and uint16 are scaled to [0, 1]; floats are kept as they are (float64 becomes float32) and must be
+    finite, in alpha clamped to [0, 1]. Raises InputError for any other type, shape or value.
+    """
+    array = np.asarray(array)
+    if array.dtype.name not in (*_DEPTHS, "float64"):
+        raise InputError(f"array of {array.dtype.name}; allowed: uint8, uint16, float16, float32, float64")
+    samples = array[..., None] if array.ndim == 2 else array
+    if samples.ndim != 3 or samples.shape[2] not in (1, 2, 3, 4) or 0 in samples.shape:
+        raise InputError(f"array of shape {array.shape}; allowed: HxW, HxWx1, HxWx2, HxWx3, HxWx4, not empty")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused below
+        samples = samples.astype(np.float32) if samples.dtype.name == "float64" else samples
+    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
+        raise InputError("array holds NaN, infinite or too large values; only finite float32 are allowed")
+    return _picture(samples, icc)
+
+
+def to_array(picture: Picture) -> np.ndarray:
+    """Array in the picture's depth: HxW grey, HxWx2 grey + alpha, HxWx3 RGB, HxWx4 RGB + alpha.
+
+    Values beyond [0, 1] are clamped for integer depths, beyond its range for float16.
+    """
+    samples = _samples(picture, picture.depth)
+    return samples[..., 0] if samples.shape[2] == 1 else samples
+
+
+def _picture(samples: np.ndarray, icc: bytes | None) -> Picture:
+    """Picture from (H, W, C) samples in one of the four depths."""
+    depth = samples.dtype.name
+    values = np.array(samples.transpose(2, 0, 1), dtype=np.float32, order="C")  # always new memory
+    if depth in _LEVELS:
+        values /= np.float32(_LEVELS[depth])
+    tensor = torch.from_numpy(values).unsqueeze(0)
+    colours = 1 if len(values) < 3 else 3
+    alpha = tensor[:, colours:].clamp(0, 1) if len(values) in (2, 4) else None
+    return Picture(tensor[:, :colours].contiguous(), alpha, depth, icc)
+
+
+def _samples(picture: Picture, depth: str) -> np.ndarray:
+    """(H, W, C) samples of the colour and alpha, quantised to `depth`."""
+    planes = picture.pixels if picture.alpha is None else torch.cat([picture.pixels, picture.alpha], dim=1)
+    values = planes[0].detach().cpu().numpy().transpose(1, 2, 0)
+    if depth in _LEVELS:
+        top = np.float32(_LEVELS[depth])
+        return np.ascontiguousarray(np.rint(np.clip(values, 0, 1) * top).astype(depth))
+    if depth == "float16":
+        values = np.clip(values, -65504, 65504)
+    return np.ascontiguousarray(values).astype(depth)
+
+
+def list_pictures(folder: FilePath) -> list[Path]:
+    """Files of `folder` with a suffix of SUFFIXES_READ, sorted by name, hidden ones left out.
+
+    Raises InputError when the folder cannot be listed or holds none.
+    """
+    try:
+        entries = sorted(Path(folder).iterdir())
+    except OSError as exc:
+        raise InputError(f"{one_line(folder)}: not a folder that can be read ({exc.strerror})") from exc
+    found = [p for p in entries if p.suffix.lower() in SUFFIXES_READ and p.name[0] != "." and p.is_file()]
+    if not found:
+        raise InputError(f"{one_line(folder)}: holds no pictures; allowed: {' '.join(SUFFIXES_READ)}")
+    return found
+
+
+def read(path: FilePath) -> Picture:
+    """Read one picture, turned upright by its EXIF orientation.
+
+    The format is told by the content; the suffix only has to be a known one. Raises InputError for a file
+    that is missing, damaged, animated, too large or unsupported, ResourceError when memory does not suffice.
+    """
+    with _opened(Path(path)) as (handle, form):
+        return _picture(*codecs.decode(handle, form))
+
+
+def read_metadata(path: FilePath) -> dict[str, Any] | None:
+    """What `write` stored as metadata of the picture `path`, or None.
+
+    PNG holds it in a tEXt chunk named METADATA_KEY, other formats in STEM.json beside the picture, as the
+    value of METADATA_KEY. Raises InputError when the picture cannot be read.
+    """
+    with _opened(Path(path)) as (handle, form):
+        if form == codecs.PNG:
+            return _json_object(codecs.png_text(handle.read(), METADATA_KEY) or "")
+        return _sidecar_content(Path(path).with_suffix(".json"))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
+    """The file, open at its start, and its format; InputError or ResourceError for all that fails inside."""
+    name = one_line(path.name)
+    try:
+        if path.exists() and not path.is_file():
+            raise codecs.CodecError("is a folder or a device; a picture file is needed")
+        with path.open("rb") as handle:
+            yield handle, _format(path.suffix, handle.peek(16))
+    except codecs.CodecError as exc:
+        raise InputError(f"{name}: {exc}") from exc
+    except FileNotFoundError as exc:
+        raise InputError(f"{name}: no such file in {one_line(path.parent)}; check the path") from exc
+    except OSError as exc:
+        raise InputError(f"{name}: cannot be read ({exc.strerror or exc}); check the file's rights") from exc
+    except MemoryError as exc:
+        raise ResourceError(f"{name}: does not fit in memory; scale it down or crop it") from exc
+
+
+def _format(suffix: str, head: bytes) -> str:
+    """Format of a file by the bytes it starts with; CodecError when it is none of SUFFIXES_READ."""
+    form, allowed = codecs.sniff(head), " ".join(SUFFIXES_READ)
+    if suffix.lower() not in SUFFIXES_READ:
+        found = one_line(suffix) or "no suffix"
+        raise codecs.CodecError(f"{found} is not supported; allowed: {allowed}; convert it to .png")
+    if form is None:
+        found = "its content is no picture" if head else "is empty (0 bytes)"
+        raise codecs.CodecError(f"{found}; allowed: {allowed}; export or copy it again")
+    return form
+
+
+def _sidecar_content(sidecar: Path) -> dict[str, Any] | None:
+    """Metadata inside a sidecar file; None when there is no such file or it is not one of ours."""
+    text = sidecar.read_text("utf-8", errors="replace") if sidecar.exists() else ""
+    inner = (_json_object(text) or {}).get(METADATA_KEY)
+    return inner if isinstance(inner, dict) else None
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    with contextlib.suppress(ValueError):
+        value = json.loads(text)
+        return value if isinstance(value, dict) else None
+    return None
+
+
+def check_writable(path: FilePath, size: tuple[int, int] | None = None) -> None:
+    """Raise UsageError when `write` could not write `path`; `size` is the (height, width), if known."""
+    path = Path(path)
+    name, folder = one_line(path.name), one_line(path.parent)
+    form = SUFFIXES_WRITE.get(path.suffix.lower())
+    if form is None:
+        found, allowed = one_line(path.suffix) or "no suffix", " ".join(SUFFIXES_WRITE)
+        raise UsageError(f"{name}: cannot write {found}; allowed: {allowed}; nearest: .png")
+    if path.is_dir():
+        raise UsageError(f"{name}: is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"{name}: there is no folder {folder} to write to; create it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{name}: folder {folder} is not writable; choose another one")
+    if size and max(size) > (side := codecs.MAX_SIDE.get(form, codecs.MAX_PIXELS)):
+        raise UsageError(f"{name}: {size[1]}x{size[0]} is too long for {form}, at most {side}; use .tif")
+
+
+def write(path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None = None) -> list[str]:
+    """Write `picture` in the format of the suffix, all or nothing, and return one line per loss (often none).
+
+    `metadata` must be serialisable as JSON. Raises UsageError for a path that cannot be written, for lack of
+    disk or memory ResourceError, for NaN or infinite values TexsynthError.
+    """
+    path = Path(path)
+    check_writable(path, (picture.height, picture.width))
+    name, form = one_line(path.name), SUFFIXES_WRITE[path.suffix.lower()]
+    if not all(torch.isfinite(part).all() for part in (picture.pixels, picture.alpha) if part is not None):
+        raise TexsynthError(f"{name}: not written, the result holds NaN or infinite values; try another seed")
+    fitted, notices = _fitted(picture, form)
+    try:
+        files, text, sidecar = {}, {}, path.with_suffix(".json")
+        if metadata is not None and form == codecs.PNG:
+            text = {METADATA_KEY: json.dumps(metadata)}
+        elif metadata is not None and sidecar.exists() and _sidecar_content(sidecar) is None:
+            notices.append(f"metadata not stored, {one_line(sidecar.name)} exists and is not from texsynth")
+        elif metadata is not None:
+            files[sidecar] = json.dumps({METADATA_KEY: metadata}, indent=2).encode()
+        files[path] = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text)
+        with contextlib.ExitStack() as stack:  # leaving it renames, the picture first
+            for target, content in files.items():
+                stack.enter_context(staged(target)).write_bytes(content)
+    except codecs.CodecError as exc:
+        raise TexsynthError(f"{name}: {exc}") from exc
+    except OSError as exc:
+        raise unwritable(name, exc) from exc
+    except MemoryError as exc:
+        raise ResourceError(f"{name}: does not fit in memory; write a smaller picture") from exc
+    return [f"{name}: {notice}" for notice in notices]
+
+
+def _fitted(picture: Picture, form: str) -> tuple[Picture, list[str]]:
+    """The part of `picture` that a file of format `form` holds, and one line for each thing lost."""
+    alpha, icc, notices = picture.alpha, picture.icc, []
+    held = {codecs.PNG: _DEPTHS[:2], codecs.TIFF: _DEPTHS}.get(form, _DEPTHS[:1])
+    depth = picture.depth if picture.depth in held else held[-1]
+    if depth != picture.depth:
+        clamped = "" if picture.depth in _LEVELS else ", values clamped to [0, 1]"
+        notices.append(f"{picture.depth} stored as {depth}{clamped}, all that {form} holds; .tif keeps it")
+    if alpha is not None and form == codecs.JPEG:
+        alpha = None
+        notices.append("alpha dropped, JPEG holds none; .png, .webp and .tif keep it")
+    space = b"GRAY" if picture.channels == 1 and form != codecs.WEBP else b"RGB "  # WebP stores grey as RGB
+    if icc is not None and icc[16:20] != space:
+        icc = None
+        notices.append(f"ICC profile dropped, it is not one for {space.decode().strip()} pictures")
+    return replace(picture, depth=depth, alpha=alpha, icc=icc), notices

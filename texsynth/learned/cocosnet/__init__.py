@@ -1,0 +1,1 @@
+"""CoCosNet: a learned dense correspondence, its warp, and a generator that makes it good."""

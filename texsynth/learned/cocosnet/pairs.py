@@ -1,0 +1,146 @@
+"""Pairs of a target and an exemplar for training CoCosNet (Zhang et al. 2020), cut from the same few pictures.
+
+In some pairs both show nearly the same place, and the exemplar is bent, so the true match of every cell is known
+(pseudo exemplar pairs); in the others they are disjoint, or of two pictures, so there is nothing to copy in its place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.learned.cocosnet.network import CELL
+
+Box = tuple[int, int]  # (top, left) of a square
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture (1, 3, H, W) in [0, 1] and the ids of its labels (1, 1, H, W), or a crop of them."""
+
+    image: Tensor
+    labels: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.image.shape[2], self.image.shape[3]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """places: (1, 2, h, w), the (y, x) in cells of the exemplar that the cells of the target show; NaN where it shows
+    none; None where both are disjoint."""
+
+    target: Sample
+    exemplar: Sample
+    places: Tensor | None
+
+
+@dataclass(frozen=True)
+class How:
+    """crop: pixels a side. paired: share of pairs that show the same place. bend: degrees that exemplars are turned, at
+    most. stretch: share by which their axes are enlarged, at most. flips, turns: may a crop be mirrored, or turned by
+    90 degrees?"""
+
+    crop: int
+    paired: float
+    bend: float
+    stretch: float
+    flips: bool
+    turns: bool
+
+
+def room(size: tuple[int, int], crop: int) -> bool:
+    """Are there two disjoint crops in a picture of `size`?"""
+    return min(size) >= crop and max(size) >= 2 * crop
+
+
+def draw(samples: Sequence[Sample], how: How, rng: torch.Generator) -> Pair:
+    """The next pair; every sample has `room`."""
+    number = _number(len(samples), rng)
+    sample, crop = samples[number], how.crop
+    paired = _share(rng) < how.paired
+    other = sample
+    if paired:
+        box = (_number(sample.size[0] - crop + 1, rng), _number(sample.size[1] - crop + 1, rng))
+        near = near_by(sample.size, crop, box, rng)
+    elif len(samples) > 1 and _share(rng) < 0.5:
+        other = samples[(number + 1 + _number(len(samples) - 1, rng)) % len(samples)]
+        boxes = [tuple(_number(n - crop + 1, rng) for n in one.size) for one in (sample, other)]
+        box, near = ((one[0], one[1]) for one in boxes)
+    else:
+        box, near = disjoint(sample.size, crop, rng)
+    straight, bent = _turned(how, rng), _turned(how, rng) @ _bent(how, rng)
+    places = _places(box, straight, near, bent, crop).to(sample.image.device) if paired else None
+    return Pair(_cut(sample, box, straight, crop), _cut(other, near, bent, crop), places)
+
+
+def disjoint(size: tuple[int, int], crop: int, rng: torch.Generator) -> tuple[Box, Box]:
+    """Two squares that do not meet along an axis drawn among those that hold both; free along the other one."""
+    wide = [axis for axis in (0, 1) if size[axis] >= 2 * crop]
+    axis = wide[_number(len(wide), rng)]
+    low = _number(size[axis] - 2 * crop + 1, rng)
+    high = low + crop + _number(size[axis] - 2 * crop - low + 1, rng)
+    free = [_number(size[1 - axis] - crop + 1, rng) for _ in range(2)]
+    boxes = [(at, other) if axis == 0 else (other, at) for at, other in zip((low, high), free, strict=True)]
+    return (boxes[0], boxes[1]) if _share(rng) < 0.5 else (boxes[1], boxes[0])
+
+
+def near_by(size: tuple[int, int], crop: int, box: Box, rng: torch.Generator) -> Box:
+    """A square that is up to half its side from another one, along each axis."""
+    half = crop // 2
+    moved = [at - half + _number(2 * half + 1, rng) for at in box]
+    top, left = (min(max(at, 0), n - crop) for at, n in zip(moved, size, strict=True))
+    return top, left
+
+
+def _cut(sample: Sample, box: Box, matrix: Tensor, crop: int) -> Sample:
+    """What a square holds, seen through a matrix from places in the crop to places in the square, (x, y) in [-1, 1]."""
+    image, labels = (
+        x[:, :, box[0] : box[0] + crop, box[1] : box[1] + crop] for x in (sample.image, sample.labels.float())
+    )
+    if torch.equal(matrix, torch.eye(2)):
+        return Sample(image, labels)
+    theta = torch.cat([matrix, matrix.new_zeros(2, 1)], 1)[None].to(image)
+    at = F.affine_grid(theta, [1, 1, crop, crop], align_corners=False)
+    seen = F.grid_sample(image, at, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
+    return Sample(seen, F.grid_sample(labels, at, mode="nearest", padding_mode="border", align_corners=False))
+
+
+def _places(box: Box, straight: Tensor, near: Box, bent: Tensor, crop: int) -> Tensor:
+    count = crop // CELL
+    ramp = (torch.arange(count) + 0.5) / count * 2 - 1
+    y, x = torch.meshgrid(ramp, ramp, indexing="ij")
+    moved = torch.tensor([box[1] - near[1], box[0] - near[0]]) * (2 / crop)
+    seen = (torch.stack([x, y], -1) @ straight.T + moved) @ torch.linalg.inv(bent).T
+    seen = torch.where((seen.abs() <= 1).all(-1, keepdim=True), seen, torch.nan)
+    return ((seen.flip(-1) + 1) / 2 * count - 0.5).permute(2, 0, 1)[None]
+
+
+def _turned(how: How, rng: torch.Generator) -> Tensor:
+    """A matrix of what a crop may be turned and mirrored by."""
+    turn, flip = _number(4, rng) * how.turns, _share(rng) < 0.5 and how.flips
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turn]
+    return torch.tensor([[cos, -sin], [sin, cos]]).float() @ torch.diag(torch.tensor([-1.0 if flip else 1.0, 1.0]))
+
+
+def _bent(how: How, rng: torch.Generator) -> Tensor:
+    """A mild distortion that stays inside of the square."""
+    angle = math.radians(how.bend) * (2 * _share(rng) - 1)
+    cos, sin = math.cos(angle), math.sin(angle)
+    inside = 1 / (cos + abs(sin))
+    across, down = (inside / (1 + how.stretch * _share(rng)) for _ in range(2))
+    return torch.tensor([[cos * across, -sin * down], [sin * across, cos * down]])
+
+
+def _number(count: int, rng: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=rng))
+
+
+def _share(rng: torch.Generator) -> float:
+    return float(torch.rand((), generator=rng))

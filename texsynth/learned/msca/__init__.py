@@ -1,0 +1,1 @@
+"""MSCA: attention over regions of the exemplars."""

@@ -1,0 +1,287 @@
+"""Masked spatial-channel attention (Zheng et al. 2020): an exemplar's style, region by region, where labels want it.
+
+At every scale spatial attention pools the exemplar's features over K regions, a small network masks what the target has
+no use for, and channel attention says which mix of the regions every pixel of the target wants. The aligned features
+and the target's labels are what the generator of SPADE is conditioned on. Cost is linear in pixels, and sizes are free.
+
+Differs from the paper in: by default image features come from a small learned pyramid over the pixels and not from
+VGG-19; noise stands beside the aligned features, which have none of a texture's detail; several exemplars are mixed in
+closed form, and regions may be mixed in exactly the shares that were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from texsynth.errors import UsageError
+from texsynth.features import Extract
+from texsynth.learned.shared import generator
+from texsynth.learned.shared.conv import OFF, Conv, Tile, doubled
+from texsynth.learned.shared.generator import LEAK, Generator, continued, resized
+from texsynth.settings import setting
+
+VGG = {"relu1_2": 64, "relu2_2": 128, "relu3_2": 256}  # layers of the three finest scales, and their channels
+SPREAD = 4.0  # by which colours vary about by 1
+OPEN = 2.0  # what masks begin with, so that styles pass
+INTERPOLATIONS = ("plain", "normalised")
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Shape(generator.Shape):
+    """What shapes the network; of the published one the regions and the channels are not known."""
+
+    widest: int = setting(16, "channels double with every halving, up to this times the width", low=1, high=64)
+    noise: int = setting(4, "channels of noise beside the condition", low=0, high=64)
+    attention: str = setting(
+        "full", "pool over regions, or over the whole exemplar, which is the paper's ablation", choices=("full", "gap")
+    )
+    regions: int = setting(16, "regions of each scale", low=1, high=256)
+    image: str = setting(
+        "pixels", "where image features come from: a pyramid that is learned", choices=("pixels", "vgg19")
+    )
+    channels: tuple[int, ...] = setting(
+        (16, 32, 32, 64, 64), "of image features, fine to coarse; the last goes on", low=1, high=512
+    )
+    label_channels: int = setting(16, "of label features", low=1, high=512)
+
+    def __post_init__(self) -> None:
+        if not self.channels:
+            raise UsageError("channels is empty; give those of the finest scale, or of all")
+
+    @property
+    def depths(self) -> list[int]:
+        """Channels of the image features, coarse to fine."""
+        return [self.channels[min(n, len(self.channels) - 1)] for n in range(self.levels, -1, -1)]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Layers of VGG-19 that the network looks at, fine to coarse."""
+        return tuple(VGG)[: self.levels + 1] if self.image == "vgg19" else ()
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What one scale takes from an exemplar. vectors: (n, K, C), the mean features of its regions. evidence: (n, K),
+    the log of how much of it each region claims. summary: (n, M, 1, 1), its mean label features."""
+
+    vectors: Tensor
+    evidence: Tensor
+    summary: Tensor
+
+
+Style = Sequence[Pooled]  # coarse to fine
+
+
+class Look(nn.Module):
+    """Image features: pixels (n, 3, h, w), or maps of VGG-19 fine to coarse -> one map a scale, coarse to fine."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        depths = shape.depths[::-1]
+        given = [VGG[layer] for layer in shape.layers] or [depths[0]]
+        self.enter = None if shape.layers else Conv(3, depths[0])
+        entered = [*given, *depths[len(given) :]]
+        self.heads = nn.ModuleList(Conv(before, after, 1) for before, after in zip(entered, depths, strict=True))
+        self.down = nn.ModuleList(
+            Conv(before, after, stride=2)
+            for before, after in zip(depths[len(given) - 1 :], depths[len(given) :], strict=False)
+        )
+
+    def forward(self, given: Sequence[Tensor]) -> list[Tensor]:
+        seen = list(given) if self.enter is None else [F.leaky_relu(self.enter(given[0]), LEAK)]
+        out: list[Tensor] = []
+        for number, head in enumerate(self.heads):
+            more = number - len(seen)
+            out.append(head(seen[number] if more < 0 else F.leaky_relu(self.down[more](out[-1]), LEAK)))
+        return out[::-1]
+
+
+class Labels(nn.Module):
+    """Label features: one-hot maps of every scale, coarse to fine -> (n, M, h, w) of every scale, coarse to fine."""
+
+    def __init__(self, shape: Shape, labels: int) -> None:
+        super().__init__()
+        count = shape.label_channels
+        self.convs = nn.ModuleList(Conv(labels + (count if n else 0), count) for n in range(shape.levels + 1))
+
+    def forward(self, maps: Sequence[Tensor], tile: Tile = OFF) -> list[Tensor]:
+        out: list[Tensor] = []
+        for conv, known in zip(self.convs, maps, strict=True):
+            x = torch.cat([doubled(out[-1], tile), known], 1) if out else known
+            out.append(F.leaky_relu(conv(x, tile), LEAK))
+        return out
+
+
+class Regions(nn.Module):
+    """The attention of one scale. count: channels of image features; labels: of label features."""
+
+    def __init__(self, count: int, labels: int, shape: Shape) -> None:
+        super().__init__()
+        full, known = shape.attention == "full", shape.regions
+        self.where = Conv(count + labels, known, 1) if full else None
+        self.mask = nn.Sequential(Conv(2 * labels, labels, 1), nn.ReLU(), Conv(labels, known, 1)) if full else None
+        self.wanted = Conv(labels, known, 1) if full else None
+
+    def logits(self, image: Tensor, labels: Tensor, share: Tensor | None = None) -> Tensor:
+        """Of the positions of an exemplar, (n, K, h, w). share: (n, 1, h, w), how much of each counts."""
+        found = image.new_zeros(len(image), 1, *image.shape[2:])
+        if self.where is not None:
+            found = self.where(torch.cat([image, labels], 1))
+        return found if share is None else found + share.log()
+
+    def pool(self, image: Tensor, labels: Tensor, share: Tensor | None = None) -> Pooled:
+        """What the regions of an exemplar hold."""
+        logits = self.logits(image, labels, share).flatten(2)
+        vectors = logits.softmax(2) @ image.flatten(2).transpose(1, 2)
+        return Pooled(vectors, logits.logsumexp(2), averaged(labels, share))
+
+    def scores(self, target: Tensor, exemplar: Tensor) -> Tensor:
+        """How much of each region passes, (n, K) in (0, 1), by the mean label features (n, M, 1, 1) of both."""
+        if self.mask is None:
+            return target.new_ones(len(target), 1)
+        out: Tensor = (OPEN + self.mask(torch.cat([target, exemplar], 1))).sigmoid()
+        return out.flatten(1)
+
+    def shares(self, labels: Tensor) -> Tensor:
+        """How much every position of a target wants of each region, (n, K, h, w), adding up to 1."""
+        if self.wanted is None:
+            return labels.new_ones(len(labels), 1, *labels.shape[2:])
+        out: Tensor = self.wanted(labels).softmax(1)
+        return out
+
+
+class Net(nn.Module):
+    """Exemplars with their labels, and the labels of a target -> a picture. labels: how many there are. Its tensors
+    hold nothing before they are drawn or loaded."""
+
+    units: Tensor  # what the maps of VGG-19 are divided by
+
+    def __init__(self, shape: Shape, labels: int) -> None:
+        super().__init__()
+        self.shape, known = shape, shape.label_channels
+        self.look = Look(shape)
+        self.labels = Labels(shape, labels)
+        self.regions = nn.ModuleList(Regions(count, known, shape) for count in shape.depths)
+        self.generator = Generator(shape, [count + known for count in shape.depths])
+        self.register_buffer("units", torch.ones(len(shape.layers)))
+
+    def seen(self, image: Tensor, extract: Extract | None) -> list[Tensor]:
+        """What the network looks at in pictures (n, 3, h, w): colours, or maps of VGG-19, fine to coarse."""
+        if extract is None:
+            return [(image - 0.5) * SPREAD]
+        found = [extract(one, self.shape.layers) for one in image.split(1)]
+        return [torch.cat([f[layer] for f in found]) / self.units[n] for n, layer in enumerate(self.shape.layers)]
+
+    def known(self, labels: Tensor, tile: Tile = OFF) -> list[Tensor]:
+        """Label features of one-hot maps (n, L, h, w), coarse to fine, on whole cells."""
+        return list(self.labels(self._scales(labels), tile))
+
+    def style(
+        self, image: Tensor, labels: Tensor, extract: Extract | None = None, valid: Tensor | None = None
+    ) -> list[Pooled]:
+        """What every scale takes from an exemplar (n, 3, h, w) with labels (n, L, h, w). valid: (n, 1, h, w), how much
+        each pixel counts."""
+        features, known, shares = self.described(image, labels, extract, valid)
+        return [
+            regions.pool(f, k, share)  # type: ignore[operator]  # a Regions
+            for regions, f, k, share in zip(self.regions, features, known, shares, strict=True)
+        ]
+
+    def described(
+        self, image: Tensor, labels: Tensor, extract: Extract | None, valid: Tensor | None
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor | None]]:
+        """Image features, label features and shares of an exemplar at every scale, coarse to fine."""
+        size = image.shape[2], image.shape[3]
+        grids = self.shape.grids(size)
+        shares: list[Tensor | None] = [None] * len(grids)
+        if valid is not None or grids[-1] != size:
+            whole = image.new_ones(len(image), 1, *size) if valid is None else valid.to(image)
+            whole = F.pad(whole, [0, grids[-1][1] - size[1], 0, grids[-1][0] - size[0]])
+            shares = [resized(whole, grid, "bilinear") for grid in grids]
+        return self.look(self.seen(continued(image, grids[-1]), extract)), self.known(labels), shares
+
+    def aligned(
+        self, styles: Sequence[Style], known: Sequence[Tensor], shares: Tensor, interpolation: str = "plain"
+    ) -> list[Tensor]:
+        """The features that a target takes from exemplars, coarse to fine, (n, C, h, w) each.
+
+        known: its label features. shares: of the exemplars, (1, J, 1, 1): regions are mixed, by their evidence too
+        ("plain") or not ("normalised"); or (1, J, h, w) on the target: what each would give is mixed, pixel by pixel.
+        """
+        out = []
+        for number, labels in enumerate(known):
+            regions = self.regions[number]
+            assert isinstance(regions, Regions)
+            pools = [style[number] for style in styles]
+            beta, summary = regions.shares(labels), averaged(labels)
+            masks = torch.stack([regions.scores(summary, pool.summary) for pool in pools])  # (J, n, K)
+            vectors = torch.stack([pool.vectors for pool in pools])  # (J, n, K, C)
+            if shares.shape[2:] == (1, 1):
+                score = (masks * shares.view(-1, 1, 1)).sum(0)
+                taken = (vectors * weights(pools, shares.flatten(), interpolation)[..., None]).sum(0)
+                out.append(spread(taken * score[..., None], beta))
+            else:
+                parts = resized(shares, (labels.shape[2], labels.shape[3]), "bilinear").unsqueeze(2).unbind(1)
+                each = zip(parts, vectors * masks[..., None], strict=True)
+                out.append(torch.stack([part * spread(taken, beta) for part, taken in each]).sum(0))
+        return out
+
+    def make(
+        self, features: Sequence[Tensor], known: Sequence[Tensor], noise: Sequence[Tensor], tile: Tile = OFF
+    ) -> Tensor:
+        """Pictures (n, 3, h, w) from aligned features and label features; of whole cells."""
+        out: Tensor = self.generator([torch.cat(pair, 1) for pair in zip(features, known, strict=True)], noise, tile)
+        return out
+
+    def _scales(self, labels: Tensor) -> list[Tensor]:
+        grids = self.shape.grids((labels.shape[2], labels.shape[3]))
+        whole = continued(labels, grids[-1])
+        return [resized(whole, grid, self.shape.resize) for grid in grids]
+
+
+class Helper(nn.Module):
+    """The auxiliary decoder of pretraining: what is aligned and the labels -> features of the true picture, one map
+    a scale, coarse to fine. counts: their channels."""
+
+    def __init__(self, shape: Shape, counts: Sequence[int]) -> None:
+        super().__init__()
+        known = [depth + shape.label_channels for depth in shape.depths]
+        self.convs = nn.ModuleList(Conv(before, after, 1) for before, after in zip(known, counts, strict=True))
+
+    def forward(self, features: Sequence[Tensor], known: Sequence[Tensor]) -> list[Tensor]:
+        return [conv(torch.cat([f, k], 1)) for conv, f, k in zip(self.convs, features, known, strict=True)]
+
+
+def weights(pools: Sequence[Pooled], shares: Tensor, interpolation: str) -> Tensor:
+    """How much of each region comes from each of J exemplars with shares (J,), (J, n, K): the softmax over all their
+    positions together, where the log of an exemplar's share is added to its logits; or the shares as they are."""
+    evidence = torch.stack([pool.evidence for pool in pools])
+    if interpolation == "normalised":
+        return shares.view(-1, 1, 1).expand_as(evidence)
+    return (evidence + shares.log().view(-1, 1, 1)).softmax(0)
+
+
+def spread(vectors: Tensor, shares: Tensor) -> Tensor:
+    """Mixes of vectors (n, K, C) in shares (n, K, h, w): (n, C, h, w)."""
+    out: Tensor = (vectors.transpose(1, 2) @ shares.flatten(2)).unflatten(2, shares.shape[2:])
+    return out
+
+
+def averaged(x: Tensor, share: Tensor | None = None) -> Tensor:
+    """The mean of a map (n, C, h, w) over its positions, (n, C, 1, 1); share: how much each counts."""
+    if share is None:
+        return x.mean((2, 3), keepdim=True)
+    return (x * share).sum((2, 3), keepdim=True) / share.sum((2, 3), keepdim=True)
+
+
+def noises(shape: Shape, size: Size, count: int, rng: torch.Generator, device: torch.device) -> list[Tensor]:
+    """Normal noise for the generator's every scale, of `count` pictures of `size`; none where it takes none."""
+    if not shape.noise:
+        return []
+    return [torch.randn(count, shape.noise, *grid, generator=rng).to(device) for grid in shape.grids(size)]

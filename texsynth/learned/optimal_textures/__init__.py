@@ -1,0 +1,1 @@
+"""Optimal textures: transport in the space of features, and decoders back to pixels."""

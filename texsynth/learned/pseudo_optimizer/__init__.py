@@ -1,0 +1,1 @@
+"""The pseudo optimizer: a network that proposes the steps of an optimisation."""

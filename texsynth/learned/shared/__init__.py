@@ -1,0 +1,1 @@
+"""What several trained networks share: layers, generators, critics, conditions and losses by region."""

@@ -1,0 +1,1 @@
+"""SPADE: textures by guidance maps in a single pass."""

@@ -1,0 +1,208 @@
+"""Recipe of SPADE (Park et al. 2019) for textures under maps at once: Zhou et al. 2023, supplement B.
+
+At first crops of the exemplars are rebuilt from their maps, by SPADE's losses: hinge, discriminator features, and what
+a network or windows see. Then pictures are made for maps of which there is none: perturbed, stretched and turned, or
+pure noise (`_targets`). Discriminators see exemplars with their maps beside these pictures with theirs, and guided
+correspondence wants patches from where the maps have like values. Some crops are still rebuilt, or they are forgotten.
+
+Differs from the paper in: noise of position stands beside the maps, so that there are many pictures for them; by
+default no VGG-19 is looked at: place by place only reduced pixels are compared, and patches as distributions, region by
+region of the maps, in both stages. Where directions are asked for, exemplars are turned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from texsynth.errors import InputError
+from texsynth.features import features, vgg19
+from texsynth.guidance.procedural import perlin
+from texsynth.learned.shared import copies as steered
+from texsynth.learned.shared import patchgan, rebuilt
+from texsynth.learned.shared.conditions import encode
+from texsynth.learned.shared.generator import Generator
+from texsynth.learned.shared.init import initialise
+from texsynth.learned.shared.regions import bank
+from texsynth.learned.spade import network as guided
+from texsynth.learned.spade.step import Parts, encoded, lesson, taught
+from texsynth.learned.texture_net.network import Window
+from texsynth.objective import Objective
+from texsynth.settings import setting
+from texsynth.task import Estimate, Guide, Task
+from texsynth.training import recipes as training
+from texsynth.training.recipes import SEED, Training
+
+METHOD = "feed-forward"
+GUIDES: tuple[str, ...] = ("labels", "progression", "orientation")
+LEAST = 16  # side of the crops
+BETAS = (0.0, 0.9)
+GAIN = 1.0  # of first values, as runs of some thousand steps need it
+SHOWN = 256  # of the exemplar that is measured and shown, at most
+OFF = (False, False)  # nothing wraps
+WINDOWS = {"features": "windows", "layers": ["full", "half", "quarter"]}
+GUIDED = {"loss": "correspondence", **WINDOWS, "distance": "squared", "patch": 5, "stride": 3, "sample": 512}
+SHARE = 0.2  # of the correspondence: with more it outweighs all else, and smooths
+OBJECTIVES = (Objective.read({**GUIDED, "weight": SHARE}, "default"),)
+
+
+@dataclass(frozen=True)
+class Settings(training.Settings, guided.Shape, patchgan.Shape):
+    """Defaults: about ten minutes of one core, without weights."""
+
+    steps: int = setting(2000, "updates of the network", low=1, high=10_000_000)
+    discriminator_layers: int = setting(3, "convolutions before the scores; all but the last one halve", low=2, high=6)
+    crop: int = setting(96, "side of the crops", low=LEAST, high=1024)
+    batch: int = setting(1, "pictures of a step", low=1, high=256)
+    first: float = setting(0.4, "share of the steps, the first ones, that rebuild crops", low=0.0, high=1.0)
+    mixed: float = setting(0.2, "share of later steps that rebuild crops", low=0.0, high=1.0)
+    perturbed: float = setting(0.1, "share of targets that are perturbed crops of maps", low=0.0, high=1.0)
+    stretched: float = setting(0.7, "share of those that are stretched and turned maps", low=0.001, high=1.0)
+    perlin: float = setting(0.2, "share of those that are Perlin noise", low=0.0, high=1.0)
+    factor: float = setting(1.5, "by which maps are stretched or pressed, at most", low=1.0, high=8.0)
+    flips: bool = setting(False, "the texture may be mirrored")
+    turns: bool = setting(False, "the texture may be turned by right angles")
+    objectives: tuple[Objective, ...] = setting(
+        OBJECTIVES, "what pictures for drawn maps are compared with exemplars by"
+    )
+    features: str = setting(
+        "windows", "what rebuilt crops are seen through, place by place", choices=("windows", "vgg19")
+    )
+    rate: float = setting(3e-3, "learning rate of Adam for the network", low=1e-7, high=1.0)
+    critic_rate: float = setting(4e-4, "and for the discriminators", low=1e-7, high=1.0)
+    decay: float = setting(0.5, "share of the steps over which rates fall to 0", low=0.0, high=1.0)
+    adversarial: float = setting(1.0, "weight of the hinge loss", low=0.0, high=1e6)
+    unpaired: float = setting(
+        0.2, "factor of that for drawn maps, which critics tell from true ones", low=0.0, high=1.0
+    )
+    matching: float = setting(10.0, "weight of discriminator features", low=0.0, high=1e6)
+    perceptual: float = setting(10.0, "weight of what is compared place by place", low=0.0, high=1e6)
+    texture: float = setting(30.0, "weight of how patches spread, region by region", low=0.0, high=1e6)
+    side: int = setting(256, "exemplars are reduced to this shorter side; 0: never", low=0, high=8192)
+
+
+def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """What the objectives, the perceptual loss and the metric look at."""
+    own: dict[str, list[str]] = {}
+    for objective in settings.objectives:
+        own.setdefault(objective.features, []).extend(objective.layers)
+    if settings.features == "vgg19":
+        own.setdefault("vgg19", []).extend(rebuilt.PERCEPTUAL)
+    return training.needs(settings, {name: layers for name, layers in own.items() if features(name).WEIGHTS})
+
+
+def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
+    """A training of one network for all exemplars together; raises InputError for exemplars too small, and UsageError
+    without the package that draws Perlin noise."""
+    if settings.first < 1 and settings.perturbed + settings.perlin > 0:
+        perlin((2, 2), 2)
+    parts = _parts(_reduced(task, settings.side), settings, rng)
+    net, critic = parts.net, parts.critic
+    optimisers = {
+        "network": torch.optim.Adam(net.parameters(), settings.rate, BETAS),
+        "critic": torch.optim.Adam(critic.parameters(), settings.critic_rate, BETAS),
+    }
+
+    def step(number: int) -> Mapping[str, float]:
+        for optimiser, rate in zip(optimisers.values(), (settings.rate, settings.critic_rate), strict=True):
+            optimiser.param_groups[0]["lr"] = rate * falling(settings, number)
+        net.train(), critic.train()
+        early = number < round(settings.steps * settings.first)
+        paired = early or float(torch.rand((), generator=rng)) < settings.mixed
+        return taught(parts, optimisers, [lesson(parts, paired) for _ in range(settings.batch)])
+
+    def sample() -> Sequence[Tensor]:
+        return [torch.cat(row, 3).cpu() for row in _shown(parts, 2)]
+
+    def measure() -> float:
+        return training.score(settings, parts.task, _middle(parts.copies[0].image), _shown(parts, 1)[0][-1])
+
+    return Training(
+        {"net": net, "critic": critic}, optimisers, step, sample, measure, net.state_dict, parts.bank.memory
+    )
+
+
+def falling(settings: Settings, number: int) -> float:
+    """The factor of the rates at a step: 1, and over the last steps in a line to 0."""
+    return min(1.0, (1 - number / settings.steps) / settings.decay) if settings.decay else 1.0
+
+
+def estimate(task: Task, settings: Settings) -> Estimate:
+    """Fitted to runs at crops of 64 to 192 pixels and widths of 16 and 32."""
+    with torch.device("meta"):
+        count = sum(p.numel() for p in Generator(settings, 4).parameters())
+    pixels = settings.batch * min(settings.crop, *(side for e in task.exemplars for side in e.size)) ** 2
+    turned = steered.TURNS if any(guide.distance == "direction" for guide in task.guides) else 1
+    kept = sum(min(1.0, settings.side / min(e.size) or 1.0) ** 2 * math.prod(e.size) for e in task.exemplars) * turned
+    network = "vgg19" in needs(settings)
+    memory = 300e6 + 20 * count + settings.width * (450 * pixels + 60 * SHOWN**2) + 50 * kept + min(1e8, 3e3 * kept)
+    memory += 3000 * pixels + 1200 * kept if network else 0
+    each = pixels * (1e-6 * settings.width + (3e-5 if network else 0))
+    later = (1 - settings.first) * (1 - settings.mixed) * settings.batch * 0.12 * (3 if network else 1)
+    return Estimate(int(memory), settings.steps * (each + later) + settings.checks * 1.5)
+
+
+def _parts(task: Task, settings: Settings, rng: torch.Generator) -> Parts:
+    for exemplar in task.exemplars:
+        h, w = exemplar.size
+        if min(h, w) < settings.crop:
+            told = f"{exemplar.name} is {w}x{h}, which has no room for crops of {settings.crop}x{settings.crop}"
+            raise InputError(f"{told}; --set crop={min(h, w)} fits, or give a larger exemplar")
+    copies = steered.copies(task, settings.flips, settings.turns)
+    crops = [place for place, copy in enumerate(copies) if min(copy.image.shape[2:]) >= settings.crop]
+    see = None
+    if settings.features == "vgg19":
+        extract = vgg19.build(vgg19.Settings(), OFF, task.weights["vgg19"])
+        see = rebuilt.seer(extract, [e.image.to(task.device) for e in task.exemplars])
+    channels = encoded([guide.sources[0] for guide in task.guides], task.guides).shape[1]
+    net, critic = Generator(settings, channels), patchgan.PatchGAN(settings, channels)
+    for module in (net, critic):
+        initialise(module, rng, GAIN).to(task.device)
+    terms = steered.terms(settings.objectives, task, copies)
+    kept = bank(copies, task.guides, rng)
+    return Parts(settings, task, copies, crops, net, critic, terms, kept, see, rng)
+
+
+@torch.no_grad()
+def _shown(parts: Parts, count: int) -> list[list[Tensor]]:
+    """Rows of pictures of the first exemplar's middle: itself, its maps turned by half a turn, and what the network
+    makes for these; then its maps as they are, and what it makes for those."""
+    was, first = parts.net.training, parts.copies[0]
+    parts.net.eval()
+    image, maps = _middle(first.image), [_middle(values) for values in first.maps]
+    rows: list[list[Tensor]] = []
+    for wanted in ([values.rot90(2, (2, 3)) for values in maps], maps)[:count]:
+        part = Window(0, image.shape[2], 0, image.shape[3])
+        made = guided.paint(parts.net, parts.condition(wanted), SEED, part, OFF)
+        colours = [_coloured(values, guide) for values, guide in zip(wanted, parts.task.guides, strict=True)]
+        rows.append([*([] if rows else [image]), *colours, made])
+    parts.net.train(was)
+    return rows
+
+
+def _coloured(values: Tensor, guide: Guide) -> Tensor:
+    """A map (1, C, h, w) as a picture (1, 3, h, w); of directions the colours are points on a circle."""
+    if guide.palette is not None:
+        return guide.palette.to(values)[values[0, 0].long()].movedim(2, 0)[None]
+    if guide.distance == "direction":
+        circle = encode(values, "direction") / 2 + 0.5
+        return torch.cat([circle, torch.full_like(circle[:, :1], 0.5)], 1)
+    return values.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+
+
+def _reduced(task: Task, side: int) -> Task:
+    """The task with exemplars, and their maps, of which the largest shorter side is at most `side`; 0: as it is."""
+    short = max(min(exemplar.size) for exemplar in task.exemplars)
+    return task.at(math.log2(short / side)) if 0 < side < short else task
+
+
+def _middle(x: Tensor) -> Tensor:
+    """At most SHOWN pixels each way."""
+    for dim in (2, 3):
+        length = min(x.shape[dim], SHOWN)
+        x = x.narrow(dim, (x.shape[dim] - length) // 2, length)
+    return x

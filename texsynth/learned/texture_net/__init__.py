@@ -1,0 +1,1 @@
+"""Texture networks: more of one texture in a single pass."""

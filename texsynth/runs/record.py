@@ -1,0 +1,174 @@
+"""The record of a run: what is stored with every output, and read back to repeat it.
+
+Plain JSON without times or folders: the same run writes the same bytes, and tells nobody where it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from texsynth.errors import InputError
+from texsynth.image import picture as image
+from texsynth.job import Input, Job
+from texsynth.task import Preset
+
+NEEDED = {"verb": str, "preset": dict, "seed": int, "size": str, "tile": str, "inputs": list}
+GUIDES = {
+    "progression": list,
+    "progression_weight": float,
+    "reverse": bool,
+    "distance_transform": bool,
+    "refine": int,
+    "match_histogram": bool,
+    "match_range": bool,
+    "orientation": str,
+    "orientation_weight": float,
+    "orientation_extractor": str,
+    "labels_weight": float,
+    "label_colours": list,
+    "blend": list,
+}
+INPAINT = {
+    "mask_invert": bool,
+    "make_tileable": str,
+    "band": int,
+    "extend": str,
+    "grow": int,
+    "exact_copies": bool,
+}
+BARYCENTER = {"blend": list, "steps": int, "mode": str}
+EDIT = {
+    "warp": str,
+    "labels_weight": float,
+    "keep_background": bool,
+    "margin": int,
+    "retarget": str,
+    "reshuffle": bool,
+    "grow": int,
+    "exact_copies": bool,
+}
+# Where a verb stores the values of its own options, and of which types they are; any may be left out.
+OWN = {
+    "control": ("guides", GUIDES),
+    "inpaint": ("inpaint", INPAINT),
+    "barycenter": ("barycenter", BARYCENTER),
+    "edit": ("edit", EDIT),
+}
+POINTS = 100  # of the course of the loss
+INPUT_KEYS = {field.name for field in fields(Input)}
+
+
+def describe(job: Job, preset: Preset, seed: int) -> dict[str, Any]:
+    """The resolved run as plain JSON values."""
+    record = {
+        "texsynth": version("texsynth"),
+        "torch": version("torch"),
+        "verb": job.verb,
+        "preset": dict(preset.values),
+        "seed": seed,
+        **job.values,
+        "device": str(job.task.device),
+        "inputs": [asdict(entry) for entry in job.inputs],
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(record))  # tuples become lists, as they will when read back
+    return plain
+
+
+def course(losses: Sequence[tuple[str, float, int, float]]) -> list[list[Any]]:
+    """(stage, level, step, loss) of a run, thinned to at most POINTS entries, the last of them kept."""
+    every = -(-len(losses) // POINTS) or 1
+    return [[*where, float(f"{loss:.4g}")] for *where, loss in losses[(len(losses) - 1) % every :: every]]
+
+
+def load(path: Path, verb: str) -> dict[str, Any]:
+    """The record stored with a picture; raises InputError when there is none, or it is of another verb."""
+    if not path.is_file():
+        raise InputError(f"--from {path}: there is no such file")
+    record = image.read_metadata(path)
+    if record is None:
+        raise InputError(f"--from {path}: it carries no texsynth record; repeat needs a picture written with one")
+    if not _whole(record):
+        raise InputError(f"--from {path}: its record is damaged or from another program")
+    if record["verb"] != verb:
+        raise InputError(f"--from {path}: it was made by `texsynth {record['verb']}`, not by `texsynth {verb}`")
+    return record
+
+
+def map_names(record: Mapping[str, Any]) -> list[str]:
+    """Names of the maps that went with the run, once for each file."""
+    return [e["role"].partition(":")[2] for e in record["inputs"] if e["role"].startswith("map:")]
+
+
+def entries(record: Mapping[str, Any], role: str) -> list[dict[str, str]]:
+    """The inputs of one role, in order."""
+    return [entry for entry in record["inputs"] if entry["role"] == role]
+
+
+def locate(record: Mapping[str, Any], role: str, folders: Sequence[Path]) -> list[Path]:
+    """The recorded inputs of one role, found by base name and checked by hash; raises InputError."""
+    return [_find(entry, folders) for entry in entries(record, role)]
+
+
+def verify(record: Mapping[str, Any], role: str, paths: Sequence[Path]) -> None:
+    """Check given files against the recorded inputs of one role; raises InputError on any difference."""
+    wanted = entries(record, role)
+    if len(wanted) != len(paths):
+        raise InputError(f"the record has {len(wanted)} inputs as {role}, and {len(paths)} were given")
+    for entry, path in zip(wanted, paths, strict=True):
+        if not path.is_file():
+            raise InputError(f"{path} does not exist")
+        if _hash(path) != entry["sha256"]:
+            raise InputError(f"{path} is not the {role} of the recorded run: its contents differ")
+
+
+def verify_weights(record: Mapping[str, Any], inputs: Sequence[Input]) -> None:
+    """Check the weights that a run found, and its model, against those of the recorded one; raises InputError on any
+    difference."""
+    stored = {e["role"]: e for e in record["inputs"] if e["role"] == "model" or e["role"].startswith("weights:")}
+    for entry in inputs:
+        before = stored.get(entry.role)
+        if before is not None and before["sha256"] != entry.sha256:
+            flag = entry.role.partition(":")[0]
+            raise InputError(
+                f"{entry.name} is not {before['name']}, the {flag} of the recorded run: its contents differ; "
+                f"give that file with --{flag}"
+            )
+
+
+def _whole(record: Mapping[str, Any]) -> bool:
+    """Has a record everything that repeating it needs?"""
+    if not all(isinstance(record.get(key), kind) for key, kind in NEEDED.items()):
+        return False
+    stages = record["preset"].get("stages")
+    key, kinds = OWN.get(record["verb"], ("", {}))
+    own = record.get(key) if kinds else {}
+    return (
+        isinstance(own, dict)
+        and all(own.get(name) is None or isinstance(own[name], kind) for name, kind in kinds.items())
+        and all(isinstance(entry, dict) and entry.keys() == INPUT_KEYS for entry in record["inputs"])
+        and isinstance(record["preset"].get("name"), str)
+        and isinstance(stages, list)
+        and all(isinstance(stage, dict) and isinstance(stage.get("method"), str) for stage in stages)
+        and bool(stages)
+    )
+
+
+def _find(entry: Mapping[str, str], folders: Sequence[Path]) -> Path:
+    name = Path(entry["name"]).name  # never a path, whatever the file says
+    there = [folder / name for folder in folders if (folder / name).is_file()]
+    if not there:
+        raise InputError(f"{name}, an input of the recorded run, is neither beside the picture nor in this folder")
+    same = [path for path in there if _hash(path) == entry["sha256"]]
+    if not same:
+        raise InputError(f"{there[0]} has changed since the recorded run: its contents differ")
+    return same[0]
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

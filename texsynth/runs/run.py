@@ -1,0 +1,254 @@
+"""Task + preset -> result: the run itself, its cost beforehand and its worth afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.errors import ResourceError, UsageError, WeightsError
+from texsynth.features import features
+from texsynth.field import atlas, heal
+from texsynth.field.atlas import Field
+from texsynth.image.load import top
+from texsynth.image.picture import Picture
+from texsynth.job import Input, Job, Layer
+from texsynth.methods import method
+from texsynth.preset import DEFAULT
+from texsynth.runs import loop, record
+from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Task
+from texsynth.verbs.parse import SMALLEST
+from texsynth.weights import pretrained as weights
+from texsynth.weights import trained as model
+from texsynth.weights.pretrained import Weights
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made.
+
+    image: the picture, in the exemplar's depth. maps: every aligned map, copied with it. field: where each
+    pixel comes from, for methods that keep one. record: the resolved run, JSON-able. losses: (method, level,
+    step, loss) after every step. interrupted: Ctrl-C ended it early. seconds: how long it took. shown: what the method
+    found out on the way, by name.
+    """
+
+    image: Picture
+    maps: Mapping[str, Picture]
+    field: Field | None
+    record: Mapping[str, Any]
+    losses: tuple[tuple[str, float, int, float], ...]
+    interrupted: bool
+    seconds: float
+    shown: Mapping[str, Picture] = dataclasses.field(default_factory=dict)
+
+
+def silent(_: Event | str) -> None:
+    """An observer that looks away."""
+
+
+def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: Say = silent) -> Result:
+    """Run a job. Ctrl-C gives the picture so far at full size; KeyboardInterrupt when there is none yet."""
+    start = time.perf_counter()
+    outcome = loop.synthesize(job.task, preset.stages, torch.Generator().manual_seed(seed), report, say)
+    if outcome.canvas is None:
+        raise KeyboardInterrupt
+    image, maps, field = _finish(outcome.canvas, job)
+    stored = record.describe(job, preset, seed)
+    if outcome.interrupted:  # an unfinished picture never passes for the finished one
+        stored["interrupted"] = True
+    stored["losses"] = record.course(outcome.losses)
+    seconds = time.perf_counter() - start
+    shown = {name: Picture(pixels.cpu().clamp(0, 1)) for name, pixels in outcome.canvas.shown.items()}
+    return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds, shown)
+
+
+def fit(job: Job, preset: Preset, given: Path | None = None, say: Say = silent, trained: Path | None = None) -> Job:
+    """The job made ready for its preset: with its trained network, and the pretrained weights that this needs, found or
+    fetched.
+
+    given: the file of `--weights`. trained: that of `--model`. Raises WeightsError, and UsageError when the preset uses
+    no weights or no model, cannot do this job, or the job has maps and no stage copies.
+    """
+    copying = [method(stage.method).COPIES for stage in preset.stages]
+    if job.maps and not any(copying):
+        names = ", ".join(job.maps)
+        raise UsageError(f"--map {names}: preset {preset.name} copies nothing, so no map can follow; {DEFAULT} can")
+    if any(copying) and not copying[-1] and job.maps:
+        say(f"preset {preset.name} moves the colours of what its field copied; the maps follow the field")
+    job = _modelled(job, preset, trained)
+    for stage in preset.stages:
+        if (why := method(stage.method).refuses(job.task, stage.settings)) is not None:
+            raise UsageError(f"preset {preset.name} (method {stage.method}) {why}")
+    needs = [method(stage.method).needs(stage.settings, job.task.model) for stage in preset.stages]
+    found, entries = pretrained(needs, job.task.device, given, say)
+    if not found and given is not None:
+        raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
+    known = {} if job.task.model is None else job.task.model.facts.get("weights", {})
+    for name, read in found.items():
+        if known.get(name, read.sha256) != read.sha256:
+            raise WeightsError(
+                f"{read.name} is not what --model was trained with, whose contents differ; give that file"
+            )
+    return replace(job, task=replace(job.task, weights=found), inputs=(*job.inputs, *entries))
+
+
+def pretrained(
+    needs: Sequence[Mapping[str, Sequence[str]]], device: torch.device, given: Path | None, say: Say
+) -> tuple[dict[str, Weights], tuple[Input, ...]]:
+    """The weights of all layers that are needed, by the name of the features, on `device`; and what a record says of
+    them. given: the file of `--weights`. Raises WeightsError."""
+    keys: dict[str, dict[str, None]] = {}
+    for name, layers in ((name, layers) for each in needs for name, layers in each.items()):
+        module = features(name)
+        if module.WEIGHTS is not None:
+            keys.setdefault(module.WEIGHTS, {}).update(dict.fromkeys(module.keys(layers)))
+    loaded = weights.load({network: tuple(wanted) for network, wanted in keys.items()}, given, say) if keys else {}
+    entries = tuple(Input(f"weights:{network}", read.name, read.sha256) for network, read in loaded.items())
+    ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
+    return ready, entries
+
+
+def _modelled(job: Job, preset: Preset, trained: Path | None) -> Job:
+    """The job with the trained network that its preset uses; raises WeightsError and UsageError."""
+    recipes = [name for stage in preset.stages for name in method(stage.method).RECIPES]
+    if not recipes:
+        if trained is not None:
+            raise UsageError(f"--model: preset {preset.name} uses none; leave the flag out")
+        return job
+    if trained is None:
+        train = f"texsynth train {recipes[0]} EXEMPLAR -o NAME{model.SUFFIX}"
+        raise WeightsError(
+            f"preset {preset.name} needs a trained network: make one with `{train}`, give it with --model"
+        )
+    read = model.read(trained)
+    if read.recipe not in recipes:
+        raise UsageError(f"--model: {read.name} is of recipe {read.recipe}; preset {preset.name} uses {recipes[0]}")
+    entry = Input("model", read.name, read.sha256)
+    return replace(job, task=replace(job.task, model=read), inputs=(*job.inputs, entry))
+
+
+def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> Estimate:
+    """Peak bytes and seconds of a run, at the job's size or at another one."""
+    task = job.task if size is None else replace(job.task, size=size)
+    costs = [method(stage.method).estimate(task, stage.settings) for stage in preset.stages]
+    layers = [job.image, *job.maps.values()]
+    final = sum(_planes(layer) for layer in layers) * task.size[0] * task.size[1] * 4
+    return Estimate(max(cost.memory for cost in costs) + final, sum(cost.seconds for cost in costs))
+
+
+def check_memory(job: Job, preset: Preset) -> Estimate:
+    """The estimate; raises ResourceError, naming a size that would fit, when it is above the task's limit."""
+    cost, limit = estimate(job, preset), job.task.max_memory
+    if cost.memory <= limit:
+        return cost
+    height, width = job.task.size
+    needs = f"{width}x{height} needs about {gigabytes(cost.memory)}, above the limit of {gigabytes(limit)}"
+    if job.task.hole is not None or job.task.start is not None:  # the size is the picture's own
+        raise ResourceError(f"{needs}; --crop a part of the picture, or raise --max-memory")
+    low, high = 0.0, 1.0  # the largest share of the size that fits, by halving
+    for _ in range(24):
+        middle = (low + high) / 2
+        fits = estimate(job, preset, _scaled(job.task, middle)).memory <= limit
+        low, high = (middle, high) if fits else (low, middle)
+    h, w = _scaled(job.task, low)
+    if min(h, w) < SMALLEST:
+        raise ResourceError(f"{needs}, and so does any smaller size; raise --max-memory or --crop the exemplar")
+    raise ResourceError(f"{needs}; --size {w}x{h} fits, or raise --max-memory")
+
+
+def score(result: Result) -> float:
+    """How good a result is, lower is better: the mean cost of its field plus the unevenness of use.
+
+    Unevenness is the total variation, in [0, 1], between even use and the use of 8 x 8 cells an exemplar.
+    """
+    if result.field is None:
+        return result.losses[-1][3] if result.losses else 0.0
+    use = atlas.usage(result.field.atlas, result.field.index)
+    cells, start = [], 0
+    for h, w in result.field.atlas.exemplars:
+        cells.append(F.adaptive_avg_pool2d(use[start : start + h * w].view(1, 1, h, w), 8).flatten())
+        start += h * w
+    return float(result.field.cost.mean() + (torch.cat(cells) - 1).abs().mean() / 2)
+
+
+def gigabytes(amount: int) -> str:
+    """Bytes as people read them: 1.2 GB, 300 MB."""
+    return f"{amount / (1 << 30):.1f} GB" if amount >= 1 << 30 else f"{amount / (1 << 20):.0f} MB"
+
+
+def _scaled(task: Task, share: float) -> tuple[int, int]:
+    return max(1, int(task.size[0] * share)), max(1, int(task.size[1] * share))
+
+
+def _planes(layer: Layer) -> int:
+    first = layer.pictures[0]
+    return first.pixels.shape[1] + (first.alpha is not None)
+
+
+def _finish(canvas: Canvas, job: Job) -> tuple[Picture, dict[str, Picture], Field | None]:
+    """The canvas at full size: what its field copies at full depth; its own colours where it has no field, or where a
+    later stage has moved them. Outside a hole everything is as it was given."""
+    field = None if canvas.field is None else atlas.enlarge(canvas.field, job.task)
+    maps = {} if field is None else {name: _copied(field, layer, job.task.hole) for name, layer in job.maps.items()}
+    first = job.image.pictures[0]
+    if field is None:
+        image = _coloured(canvas.image, job, replace(first, alpha=None))
+        return _filled(image, first, job.task.hole), maps, None
+    copied = _copied(field, job.image, job.task.hole)
+    if canvas.field is not None and not torch.equal(canvas.image, canvas.field.image()):
+        return _filled(_coloured(canvas.image, job, copied), first, job.task.hole), maps, field
+    return _healed(copied, field, job), maps, field
+
+
+def _filled(image: Picture, known: Picture, hole: Tensor | None) -> Picture:
+    """A picture with what was known of it, bit for bit; what was filled is opaque."""
+    if hole is None:
+        return image
+    alpha = image.alpha
+    if known.alpha is not None:
+        alpha = torch.where(hole, torch.ones_like(known.alpha) if alpha is None else alpha, known.alpha)
+    return replace(image, pixels=torch.where(hole, image.pixels, known.pixels), alpha=alpha)
+
+
+def _healed(copied: Picture, field: Field, job: Job) -> Picture:
+    """What was copied into a hole, in the light of its place where the job allows that."""
+    hole, start = job.task.hole, job.task.start
+    known = None if hole is None else ~hole
+    if start is not None:  # what was moved has a light of its own
+        hole = start.isnan().any(1, keepdim=True)
+        places = torch.meshgrid(*(torch.arange(n) for n in start.shape[2:]), indexing="ij")
+        known = (start == torch.stack(places)).all(1, keepdim=True)
+    if hole is None or known is None or not job.heal or not hole.any():
+        return copied
+    change = heal.correction(field, hole, known).cpu() * top(job.image.pictures)
+    if copied.pixels.shape[1] == 1:
+        change = change.mean(1, keepdim=True)
+    lowest, highest = float(copied.pixels.min()), float(copied.pixels.max())  # no tone that the picture lacks
+    return replace(copied, pixels=torch.where(hole, (copied.pixels + change).clamp(lowest, highest), copied.pixels))
+
+
+def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
+    """A picture of the kind of `like` with the colours of (1, 3, h, w), at the job's size."""
+    pixels = image.cpu().clamp(0, 1)
+    if tuple(pixels.shape[2:]) != job.task.size:
+        pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
+    if like.pixels.shape[1] == 1:
+        pixels = pixels.mean(1, keepdim=True)
+    return replace(like, pixels=pixels * top(job.image.pictures))
+
+
+def _copied(field: Field, layer: Layer, hole: Tensor | None) -> Picture:
+    """One layer through the field, every value exact."""
+    first = layer.pictures[0]
+    pixels = atlas.follow(field, [p.pixels for p in layer.pictures], layer.role)
+    alphas = [p.alpha for p in layer.pictures if p.alpha is not None]  # all of them, or none
+    made = replace(first, pixels=pixels, alpha=atlas.follow(field, alphas, "data") if alphas else None)
+    return _filled(made, first, hole)

@@ -1,0 +1,105 @@
+"""Writing a result: the picture last, so that where it stands everything that belongs to it stands too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from texsynth.errors import UsageError
+from texsynth.field import pictures
+from texsynth.field.atlas import Field, coordinates
+from texsynth.image import picture as image
+from texsynth.image.files import whole
+from texsynth.image.picture import Picture
+from texsynth.runs.run import Result
+
+LOSSLESS = (".png", ".tif", ".tiff")
+PREVIEW_FILES = {"preview": ".png"}
+FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
+
+
+def paths(out: Path, maps: Mapping[str, Picture], save_field: bool, preview: bool = False) -> dict[str, Path]:
+    """Every file of a result, by what it is: the maps, the field's files, the preview, and the image itself last.
+
+    A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or a TIFF for floats.
+    """
+    suffixes = {name: _suffix(out.suffix.lower(), picture.depth) for name, picture in maps.items()}
+    for flag, given, files in (("--save-field", save_field, FIELD_FILES), ("--preview", preview, PREVIEW_FILES)):
+        if given and (taken := sorted(suffixes.keys() & files.keys())):
+            raise UsageError(f"--map {taken[0]}: {flag} writes a file of that name; call the map something else")
+        suffixes |= files if given else {}
+    named = {name: out.with_name(f"{out.stem}_{name}{suffix}") for name, suffix in suffixes.items()}
+    return {**named, "image": out}
+
+
+def save(
+    result: Result,
+    out: Path,
+    metadata: bool = True,
+    save_field: bool = False,
+    drawings: Mapping[Path, Picture] | None = None,
+    preview: bool = False,
+) -> tuple[dict[str, Path], list[str]]:
+    """Write a result, each file whole or not at all; give the files by name, and notices.
+
+    drawings: further pictures and where they go. preview: also the result repeated 2 x 2. Raises UsageError for a
+    format that cannot be written, ResourceError for a full disk.
+    """
+    files = paths(out, result.maps, save_field and result.field is not None, preview)
+    notices = []
+    for path, picture in (drawings or {}).items():
+        notices += image.write(path, picture)
+    if save_field and result.field is None:
+        notices.append("this method copies nothing, so there is no field to save")
+    for name, picture in result.maps.items():
+        notices += image.write(files[name], picture)
+    if save_field and result.field is not None:
+        for name, tensor in _field_pictures(result.field).items():
+            notices += image.write(files[name], Picture(tensor))
+        write_field(files["field"], result.field)
+    if preview:
+        notices += image.write(files["preview"], repeated(result.image))
+    notices += image.write(out, result.image, metadata=dict(result.record) if metadata else None)
+    return files, notices
+
+
+def repeated(picture: Picture) -> Picture:
+    """A picture 2 x 2 times, to see how it goes on across its borders; floats become 16 bits, which PNG holds."""
+    alpha = None if picture.alpha is None else picture.alpha.repeat(1, 1, 2, 2)
+    depth = "uint16" if picture.depth.startswith("float") else picture.depth
+    return replace(picture, pixels=picture.pixels.repeat(1, 1, 2, 2), alpha=alpha, depth=depth)
+
+
+def write_field(path: Path, field: Field) -> None:
+    """The field as .npz: exemplar, copy, y, x (h, w) in the smallest unsigned integers, cost float32, and
+    copies, the names that `copy` counts."""
+    where = coordinates(field)
+    arrays: dict[str, Any] = {n: _smallest(getattr(where, n)) for n in ("exemplar", "copy", "y", "x")}
+    arrays |= {"cost": field.cost.float().cpu().numpy(), "copies": np.array(field.copies)}
+    with whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def _field_pictures(field: Field) -> dict[str, Tensor]:
+    return {
+        "coordinates": pictures.coordinate_picture(field),
+        "plane": pictures.plane_picture(field),
+        "cost": pictures.cost_picture(field),
+    }
+
+
+def _smallest(values: Tensor) -> np.ndarray:
+    array: np.ndarray = values.numpy()
+    return array.astype(np.min_scalar_type(int(torch.max(values))))
+
+
+def _suffix(wanted: str, depth: str) -> str:
+    if depth.startswith("float"):
+        return wanted if wanted in (".tif", ".tiff") else ".tif"
+    return wanted if wanted in LOSSLESS else ".png"

@@ -1,1 +1,0 @@
-"""Recipes, one a file: how a network of nets/ is trained."""

@@ -1,0 +1,54 @@
+"""The 1000 classes of ImageNet (Russakovsky et al. 2015) that classifiers tell apart, by number and by name.
+
+The names are one a line in imagenet_classes.txt, in the order of the classes. Importing this loads no torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+from texsynth.errors import UsageError
+
+FILE = Path(__file__).parent / "imagenet_classes.txt"
+SUGGESTED = 3  # names in a message
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every name; its place is its number."""
+    return tuple(FILE.read_text("utf-8").splitlines())
+
+
+def number(given: str, where: str = "--class") -> int:
+    """The class that a number or a name stands for; case and underscores matter only between two names that differ in
+    nothing else. Raises UsageError, which gives the nearest names.
+
+    where: what the user gave it with.
+    """
+    if given in names():
+        return names().index(given)
+    if given.isdecimal():
+        if int(given) < len(names()):
+            return int(given)
+        raise UsageError(f"{where} {given}: classes are numbered from 0 to {len(names()) - 1}")
+    same = [n for n, name in enumerate(names()) if name.lower() == _plain(given)]
+    if len(same) == 1:
+        return same[0]
+    near = [f"{names()[n]} ({n})" for n in same or _nearest(_plain(given))]
+    hint = f"did you mean {', '.join(near)}?" if near else "give one of its names, such as goldfish, or 0 to 999"
+    raise UsageError(
+        f"{where} {given!r}: {'two classes are' if same else 'no class of ImageNet is'} called that; {hint}"
+    )
+
+
+def _plain(given: str) -> str:
+    return " ".join(given.replace("_", " ").lower().split())
+
+
+def _nearest(given: str) -> list[int]:
+    """Numbers of the names that have the word given among theirs, else of those spelt most like it."""
+    lower = [name.lower() for name in names()]
+    having = [n for n, name in enumerate(lower) if given in name.split()]
+    return having[:SUGGESTED] or [lower.index(name) for name in difflib.get_close_matches(given, lower, SUGGESTED)]

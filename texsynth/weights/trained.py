@@ -1,0 +1,82 @@
+"""Trained networks as files: safetensors that carry their recipe and its settings; such a file is all one needs."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from texsynth.errors import WeightsError
+from texsynth.image import files
+from texsynth.weights import download
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIX = ".safetensors"
+KEY = "texsynth"  # of the metadata
+LONGEST = 100 << 20  # bytes of a header that is believed
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network.
+
+    recipe: what trained it. settings: of the recipe, plain values. tensors: float32 on the CPU, by name. facts: what it
+    was trained on and how it did, JSON-able. name, sha256: of its file.
+    """
+
+    recipe: str
+    settings: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+    name: str
+    sha256: str
+
+
+def header(path: Path) -> dict[str, Any]:
+    """What a model says about itself, {"recipe", "settings", "facts"}, without loading torch; raises WeightsError."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            stored = json.loads(file.read(length))["__metadata__"][KEY] if length < LONGEST else ""
+        found: Any = json.loads(stored)
+        recipe, values, facts = found["recipe"], found["settings"], found["facts"]
+    except FileNotFoundError:
+        raise WeightsError(f"--model: {path} does not exist") from None
+    except OSError as error:
+        raise WeightsError(f"--model: {path} cannot be read: {error.strerror}") from None
+    except (struct.error, ValueError, KeyError, TypeError):
+        raise WeightsError(f"--model: {path} is no model of `texsynth train`, or it is damaged") from None
+    if not (isinstance(recipe, str) and isinstance(values, dict) and isinstance(facts, dict)):
+        raise WeightsError(f"--model: {path} is damaged; train it again")
+    return {"recipe": recipe, "settings": values, "facts": facts}
+
+
+def read(path: Path) -> Model:
+    """The whole model; raises WeightsError when it is missing, damaged, or holds values that are not finite."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    told = header(path)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError):
+        raise WeightsError(f"--model: {path} is damaged; train it again") from None
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise WeightsError(f"--model: {path}: {key} holds values that are not finite; train it again")
+    return Model(told["recipe"], told["settings"], tensors, told["facts"], path.name, download.digest(path))
+
+
+def write(path: Path, recipe: str, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], facts: Any) -> None:
+    """Write a model, whole or not at all; raises ResourceError and UsageError."""
+    from safetensors.torch import save
+
+    told = json.dumps({"recipe": recipe, "settings": dict(settings), "facts": facts})
+    content = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, {KEY: told})
+    with files.whole(path) as part:
+        part.write_bytes(content)
