@@ -26,6 +26,7 @@ from networks import random_resnet50, random_vgg, tensors
 from texsynth.cli import main
 from texsynth.errors import WeightsError
 from texsynth.features import resnet50, vgg19
+from texsynth.image import files
 from texsynth.weights import download, pretrained
 from texsynth.weights.catalogue import VGG19
 
@@ -513,6 +514,12 @@ def test_the_registry_is_complete() -> None:
     assert len(pretrained.NETWORKS["resnet50"].layers(resnet50.keys(["logits"]))) == 6
 
 
+def test_a_digest_is_the_sha256_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "BLOCK", 4)
+    (tmp_path / "a").write_bytes(b"more than one block")
+    assert files.digest(tmp_path / "a") == hashlib.sha256(b"more than one block").hexdigest()
+
+
 # Through the command line
 
 
@@ -605,7 +612,7 @@ def test_verify_reads_any_other_file(
     path = random_vgg(tmp_path / "mine.safetensors", LAYERS)
     ran = texsynth("weights", "verify", path)
     assert ran.code == 0
-    assert "vgg19, relu1_1 to relu1_2, finite" in ran.out and download.digest(path) in ran.out
+    assert "vgg19, relu1_1 to relu1_2, finite" in ran.out and files.digest(path) in ran.out
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(path))
     assert texsynth("weights", "verify").out == ran.out
     assert "no file, nor one of the networks resnet50, vgg19" in refused(5, "weights", "verify", "nothing.pth")

@@ -23,11 +23,11 @@ from torch import Tensor
 
 import texsynth
 from texsynth.features import vgg19
+from texsynth.image import files
 from texsynth.training import recipes as training
 from texsynth.training.preset import Preset, resolve
 from texsynth.verbs.train import CHECKPOINT
 from texsynth.weights import pretrained
-from texsynth.weights.download import digest
 from texsynth.weights.trained import SUFFIX
 
 STEPS = {"smallest": 3, "quick": 150}  # else the preset's own
@@ -185,7 +185,7 @@ def _write(note: Path, kept: Kept) -> None:
 def _digest(lesson: Lesson, preset: Preset, path: Path | None) -> str:
     """Of all that a network hangs on."""
     file = None if path is None else pretrained.find("vgg19", path)
-    plain = json.dumps([preset.recipe, preset.values, None if file is None else digest(file)], default=str)
+    plain = json.dumps([preset.recipe, preset.values, None if file is None else files.digest(file)], default=str)
     total = hashlib.sha256(plain.encode())
     for name, pictures in {"": lesson.exemplars, **lesson.maps}.items():
         for each in pictures:

@@ -11,6 +11,7 @@ import typer
 
 from texsynth import settings
 from texsynth.errors import UsageError, WeightsError
+from texsynth.image.files import digest
 from texsynth.weights import download, pretrained
 
 app = typer.Typer(help="Pretrained networks: which there are, and whether they are here.", invoke_without_command=True)
@@ -80,7 +81,7 @@ def verify(
 
 def _fetched(path: Path, name: str) -> str:
     """What is right with torch's copy; raises WeightsError."""
-    expected, found = pretrained.NETWORKS[name].sha256, download.digest(path)
+    expected, found = pretrained.NETWORKS[name].sha256, digest(path)
     if not found.startswith(expected):
         wrong = f"its SHA-256 begins {found[: len(expected)]}, not {expected}"
         raise WeightsError(f"{path} is damaged ({wrong}); delete it, and `texsynth weights fetch {name}` gets it again")

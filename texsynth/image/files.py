@@ -1,14 +1,26 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the SHA-256 by which records name a file."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from texsynth.errors import ResourceError, TexsynthError, UsageError
+
+BLOCK = 1 << 20  # bytes that are read at a time
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal, read in blocks so that its size does not matter; raises OSError."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            total.update(block)
+    return total.hexdigest()
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
+from texsynth.image import files
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
 from texsynth.job import Input
@@ -31,7 +32,7 @@ def load(source: Source, role: str) -> tuple[Picture, Input]:
     if isinstance(source, (str, Path)):
         path = Path(source)
         picture = image.read(path)
-        return picture, Input(role, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+        return picture, Input(role, path.name, files.digest(path))
     picture = source if isinstance(source, Picture) else image.from_array(source)
     digest = hashlib.sha256(str(tuple(picture.pixels.shape)).encode())
     for values in (picture.pixels, picture.alpha):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,9 +14,9 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from texsynth.errors import WeightsError
+from texsynth.image.files import BLOCK, digest
 
 TIMEOUT = 60  # seconds without a byte
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -101,15 +100,6 @@ def _check(source: Source, part: Path) -> None:
         part.unlink()
         wrong = f"its SHA-256 begins {found[:8]}, not {source.sha256[:8]}"
         raise WeightsError(f"{source.url} arrived damaged ({wrong}); {source.again} tries again, or {source.elsewhere}")
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            total.update(block)
-    return total.hexdigest()
 
 
 def amount(size: int) -> str:

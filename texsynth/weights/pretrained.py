@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import WeightsError
+from texsynth.image.files import digest
 from texsynth.weights import download
 from texsynth.weights.catalogue import NETWORKS as NETWORKS  # who reads weights knows the networks from here
 from texsynth.weights.catalogue import Network, Triple
@@ -137,7 +138,7 @@ def read(path: Path, network: str, keys: Sequence[str]) -> Weights:
         raise WeightsError(f"{path} lacks {layer}: it stops at {layers[-1]}; {remedy}")
     tensors = {key: _sound(file.take(key), entry.tensors[key].shape, f"{path}: {key}") for key in keys}
     mean, std = _convention(file.metadata, entry, path)
-    return Weights(path.name, download.digest(path), tensors, mean, std)
+    return Weights(path.name, digest(path), tensors, mean, std)
 
 
 @dataclass(frozen=True)

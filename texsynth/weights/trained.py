@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import WeightsError
-from texsynth.image import files
-from texsynth.weights import download
+from texsynth.image.files import digest, whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,7 +68,7 @@ def read(path: Path) -> Model:
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise WeightsError(f"--model: {path}: {key} holds values that are not finite; train it again")
-    return Model(told["recipe"], told["settings"], tensors, told["facts"], path.name, download.digest(path))
+    return Model(told["recipe"], told["settings"], tensors, told["facts"], path.name, digest(path))
 
 
 def write(path: Path, recipe: str, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], facts: Any) -> None:
@@ -78,5 +77,5 @@ def write(path: Path, recipe: str, settings: Mapping[str, Any], tensors: Mapping
 
     told = json.dumps({"recipe": recipe, "settings": dict(settings), "facts": facts})
     content = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, {KEY: told})
-    with files.whole(path) as part:
+    with whole(path) as part:
         part.write_bytes(content)
