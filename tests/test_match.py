@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from pictures import generator, noise
 from texsynth.learned.cocosnet.match import candidates, descriptors, gather_patches, match, match_among, rows
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 
 def features(seed: int, h: int = 7, w: int = 9, count: int = 6) -> Tensor:

@@ -21,7 +21,7 @@ from texsynth.correspondence import dense, descriptors
 from texsynth.errors import UsageError
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
-from texsynth.task import halved
+from texsynth.pyramid import halved
 from texsynth.verbs import propagate as verb
 from texsynth.weights import pretrained
 

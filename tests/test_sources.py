@@ -14,7 +14,8 @@ from texsynth.errors import UsageError
 from texsynth.field import atlas as sources
 from texsynth.field import between
 from texsynth.field.atlas import COPIES, COPY_SETS, Atlas, Field, build_atlas
-from texsynth.task import Exemplar, Task, halved
+from texsynth.pyramid import halved
+from texsynth.task import Exemplar, Task
 
 ALL = COPY_SETS["all"]
 

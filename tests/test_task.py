@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pictures import box, generator, noise
-from texsynth.task import Exemplar, Task, halved
+from texsynth.pyramid import halved
+from texsynth.task import Exemplar, Task
 
 SIZES = [(32, 32), (33, 47), (20, 9)]
 

@@ -1,6 +1,6 @@
 """The errors texsynth raises on purpose, each with the exit code of the command line.
 
-A message is one line: what was given, what is allowed, the nearest fix.
+A message is one line: what the user gave, what is allowed, the nearest fix.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class TexsynthError(Exception):
 
 
 class UsageError(TexsynthError):
-    """An option or an output path that cannot be used as given."""
+    """An option or an output path that cannot be used."""
 
     exit_code: ClassVar[int] = 2
 
@@ -45,5 +45,5 @@ class BatchError(TexsynthError):
 
 
 def one_line(text: object) -> str:
-    """`text` as one printable line, whatever a file is called."""
-    return "".join(c if c.isprintable() else "?" for c in str(text))
+    """`text` as one printable line: a space for every run of white space, "?" for all that cannot be printed."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))

@@ -6,17 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from texsynth.image.load import Input as Input
 from texsynth.image.picture import Picture
 from texsynth.task import Task
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of a run, as its record knows it: its role ("exemplar", "map:height"), base name and hash."""
-
-    role: str
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True)

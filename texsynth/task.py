@@ -1,4 +1,4 @@
-"""The frozen types that every part of texsynth shares. Nothing here computes more than a resize.
+"""The frozen types that every part of texsynth shares.
 
 Conventions, everywhere: images are float32 tensors (1, 3, H, W), sRGB, in [0, 1]; sizes are (height, width);
 masks are bool (1, 1, H, W); coordinates are (y, x) with y down and x right.
@@ -7,28 +7,30 @@ masks are bool (1, 1, H, W); coordinates are (y, x) with y down and x right.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from texsynth import pyramid
 
 if TYPE_CHECKING:
     from texsynth.field.atlas import Field
     from texsynth.weights.pretrained import Weights
     from texsynth.weights.trained import Model
 
-ROLES = ("colour", "data", "normal", "labels")
+ROLES = ("colour", "data", "normal", "labels")  # of the pictures that a field copies
 
 
 @dataclass(frozen=True)
 class Exemplar:
-    """One source of texture: what the solver matches.
+    """One source of texture.
 
-    image: (1, 3, H, W) in [0, 1]. valid: (1, 1, H, W) bool, False where nothing may be copied from, or None.
+    name: the name that messages use for it.
+    image: (1, 3, H, W) in [0, 1].
+    valid: (1, 1, H, W) bool, False where nothing may be copied from; None where everything may.
     """
 
     name: str
@@ -37,17 +39,27 @@ class Exemplar:
 
     @property
     def size(self) -> tuple[int, int]:
+        """(height, width)."""
         return self.image.shape[2], self.image.shape[3]
+
+    def at(self, level: float, nearest: bool = False) -> Exemplar:
+        """The exemplar `level` halvings down; `nearest` drops pixels where averages are usual."""
+        valid = None if self.valid is None else pyramid.shrink_valid(self.valid, level)
+        return replace(self, image=pyramid.shrink(self.image, level, nearest), valid=valid)
 
 
 @dataclass(frozen=True)
 class Guide:
-    """A map that steers what goes where: pixels of the output take from source pixels of a like value.
+    """A map that steers the synthesis: pixels of the output come from source pixels of a similar value.
 
-    sources: (1, C, H, W) for each exemplar, target: (1, C, h, w) of the output's size. distance: "l2" (values in
-    [0, 1]), "l0" (ids, 0 where equal and 1 elsewhere) or "direction" (unit vectors (x, y) whose sign does not matter).
+    name: its key in messages and records.
+    sources: a map (1, C, H, W) for each exemplar.
+    target: (1, C, h, w) of the output's size.
+    weight: its weight against the other terms of a method's energy.
+    distance: "l2" (values in [0, 1]), "l0" (labels: 0 where equal and 1 elsewhere) or "direction" (unit vectors (x, y)
+        whose sign does not matter).
     strength: (1, 1, h, w) in [0, 1], the share of the weight that counts at each output pixel; None for all of it.
-    palette: the colours (K, 3) in [0, 1] of the ids, for "l0".
+    palette: (K, 3) in [0, 1], the colours of the labels, for "l0".
     """
 
     name: str
@@ -58,18 +70,36 @@ class Guide:
     strength: Tensor | None = None
     palette: Tensor | None = None
 
+    def at(self, level: float) -> Guide:
+        """The guide `level` halvings down."""
+        return replace(
+            self,
+            sources=tuple(pyramid.shrink_guide(source, level, self.distance) for source in self.sources),
+            target=pyramid.shrink_guide(self.target, level, self.distance),
+            strength=None if self.strength is None else pyramid.shrink(self.strength, level),
+        )
+
 
 @dataclass(frozen=True)
 class Task:
-    """What to make: checked inputs, at full size or (`at`) at one level. No user error is possible after it.
+    """What to synthesise: checked inputs, at full size or (by `at`) at one level. No user error is possible after it.
 
-    size: output (height, width). tile: does the output wrap in (y, x)? init: (1, 3, h, w) start image or
-    None. max_memory: bytes that the run may take. weights: of each pretrained network that the preset needs, by name.
+    exemplars: the sources of texture.
+    size: (height, width) of the output.
+    tile: whether the output wraps in (y, x).
+    init: (1, 3, h, w), the picture that the synthesis starts from, or None.
+    device: where the work is done.
+    max_memory: the bytes that the run may take.
+    guides: the maps that steer the synthesis.
+    weights: the weights of each pretrained network that the preset needs, by its name.
     model: the trained network of `--model`, for methods that use one.
-    hole: (1, 1, h, w) bool, the pixels to make; all others are those of the first exemplar, which has the output's
-    size. None: all are made. start: (1, 2, h, w), the (y, x) in pixels of the first exemplar that each output pixel
-    starts from, NaN where that is left to the method. blend: (1, K, h, w), the share of each of the K exemplars at
-    every pixel, adding up to 1, for methods that mix exemplars; None: they are one source.
+    hole: (1, 1, h, w) bool, the pixels to synthesise; all others are those of the first exemplar, which then has the
+        output's size. None: all are synthesised.
+    start: (1, 2, h, w), the (y, x) in pixels of the first exemplar that each output pixel starts from, NaN where the
+        method is free to choose.
+    blend: (1, K, h, w), the share of each of the K exemplars at every pixel, with the sum 1, for methods that mix
+        exemplars. None: the exemplars are one source.
+    level: the halvings below full size.
     """
 
     exemplars: tuple[Exemplar, ...]
@@ -84,25 +114,30 @@ class Task:
     hole: Tensor | None = None
     start: Tensor | None = None
     blend: Tensor | None = None
-    level: float = 0  # halvings below full size
+    level: float = 0
+
+    @property
+    def shorter_side(self) -> int:
+        """The shorter side of the smallest exemplar, in pixels."""
+        return min(min(exemplar.size) for exemplar in self.exemplars)
 
     def at(self, level: float, nearest: bool = False) -> Task:
-        """The same task `level` halvings down; every size is rounded up, so each fine pixel has a parent.
+        """The same task `level` halvings further down.
 
-        nearest: drop pixels in place of averaging them, as the released code of some papers does.
+        nearest: exemplars drop pixels where averages are usual, as the released code of some papers does.
         """
         if level == 0:
             return self
         return replace(
             self,
             level=self.level + level,
-            exemplars=tuple(_shrink(e, level, nearest) for e in self.exemplars),
-            size=(halved(self.size[0], level), halved(self.size[1], level)),
-            init=None if self.init is None else shrink(self.init, level),
-            guides=tuple(_shrink_guide(g, level) for g in self.guides),
-            hole=None if self.hole is None else _shrink_hole(self.hole, level),
-            start=None if self.start is None else _shrink_start(self.start, level),
-            blend=None if self.blend is None else shrink(self.blend, level),
+            exemplars=tuple(exemplar.at(level, nearest) for exemplar in self.exemplars),
+            size=(pyramid.halved(self.size[0], level), pyramid.halved(self.size[1], level)),
+            init=None if self.init is None else pyramid.shrink(self.init, level),
+            guides=tuple(guide.at(level) for guide in self.guides),
+            hole=None if self.hole is None else pyramid.shrink_hole(self.hole, level),
+            start=None if self.start is None else pyramid.shrink_pointers(self.start, level),
+            blend=None if self.blend is None else pyramid.shrink(self.blend, level),
         )
 
 
@@ -110,9 +145,10 @@ class Task:
 class Canvas:
     """The picture so far.
 
-    image: (1, 3, h, w). field: where each pixel was copied from, for methods that keep one. memory: what a
-    method hands on to its own next level, opaque to everyone else. shown: what a method found out on the way and can
-    show, pictures (1, 3, H, W) in [0, 1] by a name that can be a file's.
+    image: (1, 3, h, w).
+    field: where each pixel was copied from, for methods that keep a field.
+    memory: what a method hands on to its next level; other code does not look into it.
+    shown: further pictures (1, 3, H, W) in [0, 1] that a method can show, by names that can be those of files.
     """
 
     image: Tensor
@@ -123,9 +159,11 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Level:
-    """One entry of a schedule: how many halvings below full size, and how many steps there.
+    """One entry of a method's schedule.
 
-    nearest: sources and start are reduced by dropping pixels in place of averaging them.
+    scale: the halvings below full size.
+    steps: the number of steps at this level.
+    nearest: exemplars and the start are reduced by dropping pixels where averages are usual.
     """
 
     scale: float
@@ -138,7 +176,17 @@ Step = Callable[[Canvas], "tuple[Canvas, float]"]
 
 @dataclass(frozen=True)
 class Event:
-    """What the loop tells an observer after every step. Observers only read."""
+    """What the loop tells an observer after every step. Observers only read.
+
+    stage: the name of the stage's method.
+    level: the halvings below full size.
+    levels: the number of levels of the whole run.
+    step: the number of this step in its level, from 1.
+    steps: the number of steps in its level.
+    loss: the loss of this step.
+    done: the share of the run's estimated work that is done, in [0, 1].
+    canvas: the picture so far.
+    """
 
     stage: str
     level: float
@@ -146,7 +194,7 @@ class Event:
     step: int
     steps: int
     loss: float
-    done: float  # share of the estimated work in [0, 1]
+    done: float
     canvas: Canvas
 
 
@@ -154,33 +202,39 @@ Report = Callable[[Event], None]
 
 
 class Method(Protocol):
-    """A file in methods/: these names are all that the loop and the presets use.
+    """A synthesis method: the names of its file that the loop and the presets use.
 
-    Settings: a frozen dataclass whose defaults are the method's defaults (help and limits in field metadata).
-    COPIES: does it keep a field, so that maps can follow? RECIPES: those whose models it uses, () for a method without.
-    schedule: the levels, coarse to fine. begin: bring the incoming canvas (None at the very start, otherwise
-    the coarser level's or the previous stage's) to this level, and return it with the step that improves it;
-    what it finds out on the way it says. needs: the layers that it looks at, by the name of the features,
-    with that model (None: whatever it may need, of which the layers are not known yet). refuses: why
-    it cannot do this task, as the end of a sentence that begins with its name, or None. estimate: peak bytes, and
-    seconds on two cores.
+    Settings: a frozen dataclass; its defaults are the method's defaults, its metadata hold their help and limits.
+    COPIES: whether the method keeps a field, so that other maps can be copied along.
+    RECIPES: the recipes whose models it uses; () for a method without a model.
     """
 
     Settings: type
     COPIES: bool
     RECIPES: tuple[str, ...]
 
-    def schedule(self, task: Task, settings: Any) -> list[Level]: ...
+    def schedule(self, task: Task, settings: Any) -> list[Level]:
+        """The levels, from coarse to fine."""
 
     def begin(
         self, task: Task, canvas: Canvas | None, level: Level, settings: Any, rng: torch.Generator, say: Say
-    ) -> tuple[Canvas, Step]: ...
+    ) -> tuple[Canvas, Step]:
+        """Bring the canvas to this level, and return it with the step that improves it.
 
-    def needs(self, settings: Any, model: Model | None) -> Mapping[str, tuple[str, ...]]: ...
+        canvas: the coarser level's or the previous stage's; None at the very start. say: takes lines for the user.
+        """
 
-    def refuses(self, task: Task, settings: Any) -> str | None: ...
+    def needs(self, settings: Any, model: Model | None) -> Mapping[str, tuple[str, ...]]:
+        """The layers that the method looks at, by the name of their features.
 
-    def estimate(self, task: Task, settings: Any) -> Estimate: ...
+        model: the model in use; None stands for all that any model may need.
+        """
+
+    def refuses(self, task: Task, settings: Any) -> str | None:
+        """Why the method cannot do this task, as the end of a sentence that begins with its name, or None."""
+
+    def estimate(self, task: Task, settings: Any) -> Estimate:
+        """The cost of this method on this task."""
 
 
 Say = Callable[[str], None]
@@ -188,7 +242,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Estimate:
-    """Predicted cost of a run: peak resident bytes of the whole process, and seconds on two CPU cores."""
+    """The predicted cost of a run.
+
+    memory: peak resident bytes of the whole process.
+    seconds: seconds on two CPU cores.
+    """
 
     memory: int
     seconds: float
@@ -196,7 +254,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Stage:
-    """One entry of a preset: a method by file name, and its settings."""
+    """One entry of a preset: the name of a method, and its settings."""
 
     method: str
     settings: Any
@@ -204,85 +262,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Preset:
-    """A frozen, validated preset: one or more stages run in order."""
+    """A validated preset.
+
+    name: its name.
+    description: its description in one sentence.
+    stages: its stages, which run in this order.
+    values: its plain form, as YAML could hold it, for the record of a run.
+    """
 
     name: str
     description: str
     stages: tuple[Stage, ...]
-    values: Mapping[str, Any] = field(default_factory=dict)  # the plain YAML-able form, for the run record
-
-
-def octaves(task: Task, coarsest: int, finest: int) -> tuple[int, int]:
-    """The halvings at which the smallest exemplar's shorter side is about `finest` (0: full) and `coarsest` pixels."""
-    side = min(min(exemplar.size) for exemplar in task.exemplars)
-    bottom = max(0, round(math.log2(side / finest))) if finest else 0
-    return bottom, max(bottom, round(math.log2(side / coarsest)))
-
-
-def halved(size: int, level: float) -> int:
-    """A length `level` halvings down, rounded up."""
-    return math.ceil(size / 2**level - 1e-6)
-
-
-def shrink(image: Tensor, level: float, nearest: bool = False) -> Tensor:
-    """Reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)), by boxes for whole levels.
-
-    Border cells average what they hold, so no row is dropped and parents line up with children exactly.
-    """
-    size = halved(image.shape[2], level), halved(image.shape[3], level)
-    if nearest:
-        return F.interpolate(image, size, mode="nearest")
-    if level != int(level):
-        return F.interpolate(image, size, mode="bilinear", antialias=True)
-    cell = 1 << int(level)
-    return F.avg_pool2d(image, cell, stride=cell, ceil_mode=True, count_include_pad=False)
-
-
-def _shrink(exemplar: Exemplar, level: float, nearest: bool) -> Exemplar:
-    valid = exemplar.valid
-    if valid is not None:  # a coarse pixel may be used where most of it may
-        share = shrink(valid.float(), level)
-        valid = (share > 0) & (share >= min(0.5, float(share.max())))
-    return replace(exemplar, image=shrink(exemplar.image, level, nearest), valid=valid)
-
-
-def _shrink_hole(hole: Tensor, level: float) -> Tensor:
-    """Every cell that the hole touches, so that what is known stays clean; where that would leave less than half of
-    what is known (scattered specks), every cell that is mostly hole."""
-    share = shrink(hole.float(), level)
-    touched = share > 0
-    return touched if float((~touched).float().mean()) > 0.5 * float((1 - share).mean()) else share >= 0.5
-
-
-def _shrink_start(start: Tensor, level: float) -> Tensor:
-    """The pointer of the pixel in the middle of each cell."""
-    h, w = start.shape[2:]
-    rows, columns = (
-        ((torch.arange(halved(n, level), device=start.device) + 0.5) * 2**level).long().clamp(max=n - 1) for n in (h, w)
-    )
-    return start[:, :, rows][:, :, :, columns] / 2**level
-
-
-def _shrink_guide(guide: Guide, level: float) -> Guide:
-    """Labels by nearest, values by their mean, directions by the mean of their outer products (signs would cancel)."""
-
-    def reduced(values: Tensor) -> Tensor:
-        if guide.distance == "direction":
-            return axis(shrink(tensor_of(values), level))
-        return shrink(values, level, nearest=guide.distance == "l0")
-
-    strength = None if guide.strength is None else shrink(guide.strength, level)
-    sources = tuple(reduced(s) for s in guide.sources)
-    return replace(guide, sources=sources, target=reduced(guide.target), strength=strength)
-
-
-def tensor_of(direction: Tensor) -> Tensor:
-    """Vectors (1, 2, h, w) as (x, y) -> the entries xx, yy, xy of their outer products, (1, 3, h, w)."""
-    x, y = direction[:, :1], direction[:, 1:]
-    return torch.cat([x * x, y * y, x * y], 1)
-
-
-def axis(tensor: Tensor) -> Tensor:
-    """The leading eigenvector of symmetric 2 x 2 matrices given as xx, yy, xy: (1, 3, h, w) -> (1, 2, h, w)."""
-    angle = torch.atan2(2 * tensor[:, 2:], tensor[:, :1] - tensor[:, 1:2]) / 2
-    return torch.cat([angle.cos(), angle.sin()], 1)
+    values: Mapping[str, Any] = field(default_factory=dict)

@@ -14,9 +14,8 @@ import typer
 from texsynth import registry
 from texsynth.cli import messages
 from texsynth.cli.control import ORIENTATION, _pair
-from texsynth.cli.failure import one_line
 from texsynth.cli.options import INPUT, MACHINE, MESSAGES, OUTPUT, Common
-from texsynth.errors import UsageError
+from texsynth.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

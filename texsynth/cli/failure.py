@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import typer
 
-from texsynth.errors import TexsynthError
+from texsynth.errors import TexsynthError, one_line
 
 CliError = typer.BadParameter.__mro__[2]  # the base of the parser's errors, wherever this Typer keeps it
 NOTHING = "there was no picture yet to save"
@@ -48,8 +48,3 @@ def _out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in SHORT_OF_MEMORY)
-
-
-def one_line(text: object) -> str:
-    """Printable, on one line, whatever a file is called."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from texsynth.cli.failure import one_line
 from texsynth.cli.options import Common
+from texsynth.errors import one_line
 
 if TYPE_CHECKING:
     from texsynth.task import Event

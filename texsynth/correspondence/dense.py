@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from texsynth.patches.nearest import nearest, stride
-from texsynth.task import halved
+from texsynth.pyramid import halved
 
 PAIRS = 1 << 26  # distances that the coarsest level computes, of all its pixels
 SEEDS = 1 << 25  # and at most every finer one, between a grid of the target's and the whole source

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from texsynth.features import Extract
 from texsynth.features.windows import fit
 from texsynth.patches.nearest import nearest, sampled
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 # (1, 3, H, W) in [0, 1], halvings -> for each of these a map (1, D, h, w), as many pixels as `shrink` gives. Distances
 # of pixels are squared differences; a map's mean squared norm about its mean is 1.

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.field import between
-from texsynth.task import Task, halved
+from texsynth.pyramid import halved
+from texsynth.task import Task
 
 # Copies are elements of the square's symmetry group: (quarter turns counter-clockwise on screen, mirrored first?).
 COPIES: dict[str, tuple[int, bool]] = {

@@ -20,7 +20,8 @@ from texsynth.image import load as inputs
 from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input
-from texsynth.task import Guide, axis
+from texsynth.pyramid import axis
+from texsynth.task import Guide
 from texsynth.verbs.synthesize import Draft
 
 if TYPE_CHECKING:

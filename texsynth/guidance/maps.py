@@ -23,7 +23,7 @@ from texsynth.image import picture as image
 from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input
-from texsynth.task import axis, tensor_of
+from texsynth.pyramid import axis, tensor_of
 from texsynth.verbs.synthesize import Draft
 
 AUTO = "auto"  # in place of a source map: estimate it
@@ -33,7 +33,7 @@ FLAT = tools.STEP / 2  # range up to which a map is the same everywhere
 @dataclass(frozen=True)
 class Map:
     """A map as given: a picture, and its entry in the record. Directions are kept as the entries of their outer
-    products (`task.tensor_of`), so that stretching them needs no care about signs."""
+    products (`pyramid.tensor_of`), so that stretching them needs no care about signs."""
 
     picture: Picture
     entry: Input

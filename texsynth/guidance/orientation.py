@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
 from texsynth.guidance.filters import blur, gaussian, separable
-from texsynth.task import axis, tensor_of
+from texsynth.pyramid import axis, tensor_of
 
 SHARE = 1 / 32  # of the shorter side: the deviation over which `structure` averages
 LEAST = 2.0  # pixels, below which one stripe would be taken for a direction

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
 from texsynth.guidance.filters import blur
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 LEVELS = 7  # of the pyramid that `refine` builds, where both maps are large enough
 COARSEST = 4  # pixels of the shorter side, below which a level has no histogram worth the name

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 SCALE = 0.25  # of the shorter side: what changes over less than that is texture, not light
 SMALL = 128  # pixels of the shorter side at which light is slow enough to be measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,13 +18,26 @@ from texsynth.errors import UsageError
 from texsynth.image import files
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
-from texsynth.job import Input
 
 Source: TypeAlias = "str | Path | np.ndarray[Any, Any] | Picture"
 Box = tuple[int, int, int, int]  # x, y, width, height
 Note = Callable[[str], None]
 
 ASPECT = 0.05  # a difference in aspect above this is worth a word
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a run, as its record holds it.
+
+    role: what the input is used for, such as "exemplar" or "map:height".
+    name: the base name of its file; "array" for an input without a file.
+    sha256: the hash of its file, or of its values.
+    """
+
+    role: str
+    name: str
+    sha256: str
 
 
 def load(source: Source, role: str) -> tuple[Picture, Input]:

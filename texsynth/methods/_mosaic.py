@@ -30,7 +30,7 @@ def steered(task: Task, first: bool, rng: torch.Generator) -> Task:
     if not first:
         return task
     sources = tuple(torch.full_like(e.image[:, :1], number) for number, e in enumerate(exemplars))
-    grain = GRAIN * min(min(e.size) for e in exemplars)
+    grain = GRAIN * task.shorter_side
     guide = Guide("mosaic", sources, islands(blend, grain, task.tile, rng), WEIGHT, "l0")
     return replace(task, guides=(*task.guides, guide))
 

@@ -55,7 +55,7 @@ def begin(
     paint = (_under_maps if task.model.recipe == STEERED else _of_noise)(task, task.model, key)
     image = torch.full((1, 3, *task.size), GREY)
     side = task.model.settings.get("side", 0)
-    if 0 < side < min(min(exemplar.size) for exemplar in task.exemplars):
+    if 0 < side < task.shorter_side:
         say(f"the model knows its exemplar at {side} pixels of the shorter side, and makes texture of that scale")
     windows = _windows(task.size, _side(task.model, settings))
 

@@ -30,8 +30,9 @@ from texsynth.field.space import Space, describe, find_basis, nearest, surroundi
 from texsynth.field.sweep import sweep
 from texsynth.methods import _mending, _mosaic, _oriented
 from texsynth.methods._mending import Brim
+from texsynth.pyramid import octaves
 from texsynth.settings import setting
-from texsynth.task import Canvas, Estimate, Level, Say, Step, Task, octaves
+from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
 from texsynth.weights.trained import Model
 
 COPIES = True
@@ -93,7 +94,7 @@ class Memory:
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
     """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size."""
-    bottom, top = octaves(task, settings.coarsest, settings.finest)
+    bottom, top = octaves(task.shorter_side, settings.coarsest, settings.finest)
     last = len(settings.passes) - 1
     steps = [settings.passes[max(0, last - level)] for level in range(top, bottom - 1, -1)]
     if _oriented.direction(task) is not None:  # bent pieces never fit as they lie
@@ -198,7 +199,7 @@ def _start(
     lattice = _steer(task, atlas, around is not None, settings, say) if in_step else None
     if around is not None:
         return _mending.start(task, guiding, lattice, around, atlas, basis, settings, rng)
-    block = (settings.guided if task.guides else settings.block) * min(min(size) for size in atlas.exemplars)
+    block = (settings.guided if task.guides else settings.block) * task.shorter_side
     if lattice is not None:  # what the lattice keeps in step needs no large pieces, and varies more with small ones
         block *= 0.8
     blocks = largest_blocks(atlas, max(4, round(block)), settings.overlap, rng)

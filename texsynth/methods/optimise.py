@@ -29,8 +29,9 @@ from texsynth.methods import _margin
 from texsynth.methods._neighbourhood import completed, extent, window, within
 from texsynth.objective import Objective
 from texsynth.objective.values import Values, balance, values
+from texsynth.pyramid import octaves
 from texsynth.settings import setting
-from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Task, octaves
+from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Task
 from texsynth.weights.trained import Model
 
 COPIES = False  # pixels move: no field
@@ -86,7 +87,7 @@ def schedule(task: Task, settings: Settings) -> list[Level]:
     if settings.scales:
         levels = [abs(math.log2(scale)) for scale in sorted(settings.scales)]
     else:
-        bottom, top = octaves(task, settings.coarsest, settings.finest)
+        bottom, top = octaves(task.shorter_side, settings.coarsest, settings.finest)
         levels = [float(level) for level in range(top, bottom - 1, -1)]
     last = len(settings.steps) - 1
     steps = [settings.steps[max(0, last - back)] for back in range(len(levels) - 1, -1, -1)]

@@ -14,7 +14,7 @@ from torch import Tensor
 from texsynth.features.windows import fit
 from texsynth.metrics import Pair
 from texsynth.patches.nearest import nearest, stride
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 PATCH, COMPONENTS = 15, 32  # pixels, and principal directions of such windows
 SIDE = 256  # pixels of the shorter side that windows of PATCH are fine enough for

@@ -15,7 +15,7 @@ from torch import Tensor
 from texsynth.features import Extract
 from texsynth.losses.gram import gram
 from texsynth.metrics import Pair, enough
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 LOWER_IS_BETTER: bool | None = True
 RANGE: tuple[float, float | None] = (0.0, None)

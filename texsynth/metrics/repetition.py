@@ -17,7 +17,7 @@ from torch import Tensor
 from texsynth.features import Extract
 from texsynth.guidance.filters import blur
 from texsynth.metrics import Pair, enough
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 LOWER_IS_BETTER: bool | None = True
 RANGE: tuple[float, float | None] = (0.0, 1.0)

@@ -19,7 +19,7 @@ from texsynth.features import Extract
 from texsynth.features.windows import Basis, fit
 from texsynth.image import holes
 from texsynth.metrics import NotApplicable, Pair, enough
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 LOWER_IS_BETTER: bool | None = True
 RANGE: tuple[float, float | None] = (0.0, None)

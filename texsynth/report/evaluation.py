@@ -23,10 +23,10 @@ from texsynth.image import files
 from texsynth.image.picture import Picture
 from texsynth.metrics import Pair
 from texsynth.patches.nearest import nearest
+from texsynth.pyramid import shrink
 from texsynth.report import chart
 from texsynth.report.html import STYLE, document, listing, png, section, tables
 from texsynth.report.scores import Evaluation, Line, Row, lines
-from texsynth.task import shrink
 
 PICTURED = 100  # outputs that are shown; further ones have their scores only
 PIXELS = 500_000  # of all pictures on a page: at most 3 bytes each as PNG, and 4 characters

@@ -17,7 +17,8 @@ from texsynth.image import load as inputs
 from texsynth.image.load import Note, Source, extent
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
-from texsynth.task import Exemplar, shrink
+from texsynth.pyramid import shrink
+from texsynth.task import Exemplar
 from texsynth.verbs import parse, synthesize
 from texsynth.verbs.synthesize import Draft
 

@@ -21,7 +21,7 @@ from texsynth.job import Input
 from texsynth.learned.cocosnet import network as correspondence
 from texsynth.learned.cocosnet.network import CELL, Shape
 from texsynth.learned.shared import conditions, loading
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 from texsynth.weights import trained as model
 from texsynth.weights.trained import Model
 

@@ -29,8 +29,8 @@ from texsynth.learned.cocosnet.tone import levelled
 from texsynth.learned.shared import generator, loading
 from texsynth.learned.shared.conv import OFF, Conv, Tile
 from texsynth.learned.shared.generator import Generator, Size, continued
+from texsynth.pyramid import shrink
 from texsynth.settings import setting
-from texsynth.task import shrink
 from texsynth.weights.trained import Model
 
 CELL = 4  # pixels a side, of what is matched

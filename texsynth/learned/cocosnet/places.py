@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from texsynth.field.cuts import path
 from texsynth.learned.cocosnet.match import descriptors
-from texsynth.task import shrink
+from texsynth.pyramid import shrink
 
 DENSE = 64**4  # pairs of cells up to which all are compared
 SHORTEST = 4  # cells, of the waves that tell places; the others are 2, 4, 8 ... times as long

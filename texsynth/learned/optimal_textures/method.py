@@ -61,7 +61,7 @@ class Memory:
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
     """One level for every size that passes have; a step is a layer of a pass, the last one the colours."""
-    side, count = min(min(exemplar.size) for exemplar in task.exemplars), settings.passes
+    side, count = task.shorter_side, settings.passes
     least = min(1.0, settings.coarsest / side)
     if settings.sizes == "octaves":
         levels = 1 + round(-math.log2(least))

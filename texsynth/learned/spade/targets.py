@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from texsynth.guidance.procedural import perlin
 from texsynth.guidance.progression import match_histogram
-from texsynth.task import axis, tensor_of
+from texsynth.pyramid import axis, tensor_of
 
 Maps = Sequence[Tensor]  # one of each guide, (1, C, H, W)
 SEEDS = 1 << 62
