@@ -138,6 +138,17 @@ def test_blocks_that_fit_alike_go_on_from_each_other() -> None:
     assert bool((found >= 0).all()) and bool((found < 30).all())
 
 
+def test_blocks_meet_where_it_is_seen_least() -> None:
+    """Two blocks under one label: the second takes some of the first's cells, and the meeting shows less for it."""
+    flat = torch.ones(1, 4, 1, 1) / 2
+    colours = noise(1, 3, 40, 24, seed=2)
+    found = places.placed(flat.expand(1, 4, 16, 32), flat.expand(1, 4, 40, 24), colours, 0.5, generator(), blocks=(16,))
+    apart = (found - places.grid((16, 32), torch.device("cpu")))[0]
+    assert len(apart.flatten(1).unique(dim=1).T) >= 2
+    border = (apart[:, :, 15] - apart[:, :, 16]).abs().sum(0) > 0
+    assert not bool(border.all())  # the path leaves the straight border of the blocks
+
+
 def test_places_that_may_not_be_used_are_not() -> None:
     keys, usable = noise(1, 8, 12, 12), torch.zeros(1, 1, 12, 12, dtype=torch.bool)
     usable[..., 6:] = True

@@ -1,31 +1,160 @@
-"""Light made one across the seams of a warp, and blocks that take what is beside them (CoCosNet)."""
+"""The correction of tone: inside a hole of a field, and across the seams of a warp (CoCosNet)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from pictures import generator, noise
-from texsynth.learned.cocosnet.places import grid, placed, taken
-from texsynth.learned.cocosnet.tone import levelled
+from pictures import box, generator, noise, spots
+from texsynth.field import tone
+from texsynth.field.atlas import Field, build_atlas
+from texsynth.image.tone import LARGEST_CHANGE, NODES
+from texsynth.learned.cocosnet import tone as warp_tone
+from texsynth.learned.cocosnet.places import grid, taken
+from texsynth.task import Exemplar, Task
 
-HERE = torch.device("cpu")
+SIDE = 64
+PLAIN = (False, False)
+MIDDLE = (20, 46, 18, 44)
+# the middle, a corner, a strip from border to border, an odd pixel
+HOLES = {"middle": MIDDLE, "corner": (0, 20, 0, 26), "strip": (24, 36, 0, SIDE), "pixel": (30, 31, 11, 12)}
+holes = pytest.mark.parametrize("name", HOLES)
+tiles = pytest.mark.parametrize("tile", [PLAIN, (True, True)])
 
 
-def ones(h: int, w: int) -> Tensor:
-    """One label everywhere."""
-    return torch.ones(1, 1, h, w)
+def mask(*sides: tuple[int, int, int, int]) -> Tensor:
+    return torch.from_numpy(box(SIDE, SIDE, *sides))[None, None]
+
+
+def copied(first: Tensor, second: Tensor, hole: Tensor, tile: tuple[bool, bool] = PLAIN) -> Field:
+    """The field that copies the hole from the same place of a second picture."""
+    atlas = build_atlas(Task((Exemplar("a", first), Exemplar("b", second)), (SIDE, SIDE), tile), ("none",), 4)
+    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    index = atlas.join(hole[0, 0].long(), y, x)
+    return Field(index, torch.zeros(SIDE, SIDE), atlas, tile)
+
+
+def change_of(first: Tensor, hole: Tensor, tile: tuple[bool, bool] = PLAIN) -> Tensor:
+    """The correction of a hole in a picture that is filled with the texture, (1, 3, SIDE, SIDE)."""
+    return tone.correction(copied(first, texture(), hole, tile), hole, ~hole)
+
+
+def texture() -> Tensor:
+    """A picture that wraps both ways."""
+    return 0.3 + 0.4 * torch.cat([torch.cat([t, t.flip(3)], 3) for t in (spots(32, 32), spots(32, 32).flip(2))], 2)
+
+
+@holes
+@tiles
+def test_nothing_changes_outside_the_hole(name: str, tile: tuple[bool, bool]) -> None:
+    hole = mask(HOLES[name])
+    change = change_of(texture() + 0.05, hole, tile)
+    assert change.shape == (1, 3, SIDE, SIDE)
+    assert (change[(~hole).expand_as(change)] == 0).all()
+    assert float(change[hole.expand_as(change)].abs().max()) > 0.02
+
+
+@holes
+@tiles
+def test_what_fits_exactly_is_left_alone(name: str, tile: tuple[bool, bool]) -> None:
+    assert (change_of(texture(), mask(HOLES[name]), tile) == 0).all()
+
+
+def test_no_hole_and_nothing_but_a_hole_are_left_alone() -> None:
+    for hole in (mask(), mask((0, SIDE, 0, SIDE))):
+        assert (change_of(texture() + 0.05, hole) == 0).all()
+
+
+@pytest.mark.parametrize("step", [0.05, -0.03])
+@pytest.mark.parametrize("name", ["middle", "corner", "strip"])
+def test_a_step_of_tone_all_round_is_undone(name: str, step: float) -> None:
+    """To within a fifth near the brim, the same in all colours, and of that sign everywhere."""
+    hole = mask(HOLES[name])
+    change = change_of(texture() + step, hole)
+    inner = F.max_pool2d((~hole).float(), 5, 1, 2) == 0
+    brim, inside = ((hole & ~inner).expand_as(change), hole.expand_as(change))
+    assert float((change[brim] / step - 1).abs().max()) < 0.2
+    assert float((change[inside] / step).min()) > 0.3
+    assert float((change / step).max()) < 1.05
+    assert float((change - change[:, :1]).abs().max()) < 1e-5
+
+
+def test_tone_that_differs_from_side_to_side_is_followed() -> None:
+    ramp, hole = torch.linspace(-0.06, 0.06, SIDE), mask(MIDDLE)
+    change = change_of(texture() + ramp, hole)
+    inside = hole.expand_as(change)
+    assert float((change - ramp)[inside].abs().mean()) < 0.3 * float(ramp.expand_as(change)[inside].abs().mean())
+
+
+def test_faults_of_shape_hardly_count_in_a_hole() -> None:
+    """What lies beside something else altogether for half its brim gets the tone of the other half."""
+    hole, image = mask(MIDDLE), texture() + 0.04
+    image[..., SIDE // 2 :] += 0.4
+    inside = change_of(image, hole)[hole.expand_as(image)]
+    assert float((inside - 0.04).abs().max()) < 0.01
+
+
+def test_no_change_is_larger_than_the_largest() -> None:
+    assert float(change_of(texture() + 3 * LARGEST_CHANGE, mask(MIDDLE)).abs().max()) <= LARGEST_CHANGE
+
+
+def test_sources_that_continue_into_nothing_tell_nothing() -> None:
+    hole = mask(MIDDLE)
+    field = copied(texture() + 0.05, texture(), hole)
+    second = (torch.arange(len(field.atlas.valid)) // (field.atlas.rows * field.atlas.row)) == 1
+    copies = torch.zeros_like(field.atlas.valid)
+    copies[field.index[hole[0, 0]]] = True
+    alone = replace(field, atlas=replace(field.atlas, valid=field.atlas.valid & (~second | copies)))
+    assert (tone.correction(alone, hole, ~hole) == 0).all()
+
+
+@pytest.mark.parametrize("dims", [(2,), (3,), (2, 3)])
+def test_a_picture_that_wraps_is_corrected_wherever_it_is_cut(dims: tuple[int, ...]) -> None:
+    """Rolled by half, a hole across the borders gets what it got in the middle."""
+    tile, shift = (2 in dims, 3 in dims), [SIDE // 2] * len(dims)
+    hole = mask(MIDDLE)
+    field = copied(texture() + 0.05 * spots(SIDE, SIDE, seed=4), texture(), hole, tile)
+    whole, at_border = tone.correction(field, hole, ~hole), hole.roll(shift, dims)
+    rolled = replace(field, index=field.index.roll(shift, [dim - 2 for dim in dims]))
+    assert torch.allclose(tone.correction(rolled, at_border, ~at_border), whole.roll(shift, dims), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(2000, 32), (32, 2000), (16, 16)])
+def test_a_long_picture_has_no_more_nodes(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    """The system that is solved is full: its side must not grow with the picture."""
+    counted: list[int] = []
+    solve = torch.linalg.solve
+    monkeypatch.setattr(torch.linalg, "solve", lambda a, b: counted.append(len(a)) or solve(a, b))
+    h, w = size
+    first = torch.rand(1, 3, h, w, generator=generator()) * 0.1
+    atlas = build_atlas(Task((Exemplar("a", first),), size), ("none",), 1)
+    hole = torch.from_numpy(box(h, w, (2, h, 2, w)))[None, None]
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    index = atlas.join(torch.zeros_like(y), *(torch.where(hole[0, 0], 1 + at % 2, at) for at in (y, x)))
+    change = tone.correction(Field(index, torch.zeros(size), atlas, PLAIN), hole, ~hole)
+    assert change.isfinite().all()
+    assert 0 < counted[0] <= 1.2 * NODES**2
+
+
+# across the seams of a warp
+
+ONE_LABEL = torch.ones(1, 1, 16, 32)
 
 
 def halves(jump: int) -> tuple[Tensor, Tensor]:
-    """A sky that brightens to the right, and places that are its own on the left and `jump` columns on on the right."""
+    """A sky that brightens to the right, and places that are their own on the left and `jump` columns on on the
+    right."""
     colours = torch.linspace(0.5, 0.6, 64).expand(1, 3, 16, 64).contiguous()
-    places = grid((16, 32), HERE)
+    places = grid((16, 32), torch.device("cpu"))
     places[:, 1, :, 16:] += jump
     return colours, places
 
 
-def steps(image: Tensor) -> Tensor:
+def brightening(image: Tensor) -> Tensor:
     """How much brighter each column is than the one before."""
     return image.mean((0, 1, 2)).diff()
 
@@ -33,52 +162,42 @@ def steps(image: Tensor) -> Tensor:
 def test_no_seam_is_left_where_a_smooth_picture_jumps() -> None:
     colours, places = halves(24)
     before = taken(colours, places)
-    after = before + levelled(places, colours, ones(16, 32))
-    assert float(steps(before)[15]) > 20 * float(steps(before)[3])
-    assert float(steps(after)[15]) < 2 * float(steps(colours)[0])
+    after = before + warp_tone.correction(places, colours, ONE_LABEL)
+    assert float(brightening(before)[15]) > 20 * float(brightening(before)[3])
+    assert float(brightening(after)[15]) < 2 * float(brightening(colours)[0])
     assert float((after - before).abs().max()) < 0.1
 
 
-def test_what_goes_on_is_left_alone() -> None:
+def test_cells_that_go_on_are_left_alone() -> None:
     colours, places = halves(0)
-    assert not levelled(places, colours, ones(16, 32)).any()
+    assert not warp_tone.correction(places, colours, ONE_LABEL).any()
 
 
-def test_no_light_passes_between_labels() -> None:
+def test_no_tone_passes_between_labels() -> None:
     colours, places = halves(24)
     labels = torch.zeros(1, 2, 16, 32)
     labels[:, 0, :, :16], labels[:, 1, :, 16:] = 1, 1
-    assert float(levelled(places, colours, labels).abs().max()) < 1e-6
+    assert float(warp_tone.correction(places, colours, labels).abs().max()) < 1e-6
 
 
-def test_faults_of_shape_hardly_count() -> None:
-    """A jump ten times as large as light could be moves next to nothing."""
+def test_faults_of_shape_hardly_count_across_seams() -> None:
+    """A jump ten times as large as one of tone could be moves next to nothing."""
     colours, places = halves(24)
-    colours = (colours - 0.55) * 16
-    assert float(levelled(places, colours, ones(16, 32)).abs().max()) < 0.1
+    assert float(warp_tone.correction(places, (colours - 0.55) * 16, ONE_LABEL).abs().max()) < 0.1
 
 
 def test_a_target_that_wraps_has_no_seam_at_its_border() -> None:
     colours, places = halves(0)
-    lights = [levelled(places, colours, ones(16, 32), (False, wraps)) for wraps in (False, True)]
-    open_, wrapped = (taken(colours, places) + light for light in lights)
-    ends = [float((each[..., 0] - each[..., -1]).abs().mean()) for each in (open_, wrapped)]
+    both = [
+        taken(colours, places) + warp_tone.correction(places, colours, ONE_LABEL, (False, wraps))
+        for wraps in (False, True)
+    ]
+    ends = [float((each[..., 0] - each[..., -1]).abs().mean()) for each in both]
     assert ends[1] < 0.25 * ends[0]
 
 
-def test_blocks_meet_where_it_is_seen_least() -> None:
-    """Two blocks under one label: the second takes some of the first's cells, and the meeting shows less for it."""
-    colours = noise(1, 3, 40, 24, seed=2)
-    flat = torch.ones(1, 4, 1, 1) / 2
-    found = placed(flat.expand(1, 4, 16, 32), flat.expand(1, 4, 40, 24), colours, 0.5, generator(), blocks=(16,))
-    apart = (found - grid((16, 32), HERE))[0]
-    assert len(apart.flatten(1).unique(dim=1).T) >= 2
-    border = (apart[:, :, 15] - apart[:, :, 16]).abs().sum(0) > 0
-    assert not bool(border.all())  # the path leaves the straight border of the blocks
-
-
-def test_rough_places_keep_their_light() -> None:
+def test_rough_places_keep_their_tone() -> None:
     """Their differences are the texture's; summed along many seams they would drift."""
-    colours, places = 0.5 + 0.2 * (noise(1, 3, 32, 32, seed=4) - 0.5), grid((32, 32), HERE)
+    colours, places = 0.5 + 0.2 * (noise(1, 3, 32, 32, seed=4) - 0.5), grid((32, 32), torch.device("cpu"))
     places = places.flatten(2)[:, :, torch.randperm(32 * 32, generator=generator())].view(1, 2, 32, 32)
-    assert float(levelled(places, colours, ones(32, 32)).abs().max()) < 0.02
+    assert float(warp_tone.correction(places, colours, torch.ones(1, 1, 32, 32)).abs().max()) < 0.02

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import ResourceError, UsageError, WeightsError
 from texsynth.features import features
-from texsynth.field import atlas, heal
+from texsynth.field import atlas, tone
 from texsynth.field.atlas import Field
 from texsynth.image.load import top
 from texsynth.image.picture import Picture
@@ -228,7 +228,7 @@ def _healed(copied: Picture, field: Field, job: Job) -> Picture:
         known = (start == torch.stack(places)).all(1, keepdim=True)
     if hole is None or known is None or not job.heal or not hole.any():
         return copied
-    change = heal.correction(field, hole, known).cpu() * top(job.image.pictures)
+    change = tone.correction(field, hole, known).cpu() * top(job.image.pictures)
     if copied.pixels.shape[1] == 1:
         change = change.mean(1, keepdim=True)
     lowest, highest = float(copied.pixels.min()), float(copied.pixels.max())  # no tone that the picture lacks

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from texsynth.learned.cocosnet import tone
 from texsynth.learned.cocosnet.match import MEMORY, candidates, descriptors, gather_patches, match, match_among
 from texsynth.learned.cocosnet.places import code, grid, placed
-from texsynth.learned.cocosnet.tone import levelled
 from texsynth.learned.shared import generator, loading
 from texsynth.learned.shared.conv import OFF, Conv, Tile
 from texsynth.learned.shared.generator import Generator, Size, continued
@@ -232,8 +232,8 @@ def warped(
     keys = keys if usable is None else keys * usable
     taken = gather_patches(torch.cat([image, seen], 1), CELL, gather(queries, keys, shape, rng, memory))
     if shape.place:
-        tone = levelled(places, cells(image), target.shares, tile)
-        taken[:, :3] += F.interpolate(tone, taken.shape[2:], mode="nearest")
+        change = tone.correction(places, cells(image), target.shares, tile)
+        taken[:, :3] += F.interpolate(change, taken.shape[2:], mode="nearest")
     return taken[:, :, : labels.shape[2], : labels.shape[3]]
 
 
