@@ -269,7 +269,7 @@ def test_every_parameter_counts() -> None:
     made, _ = training(pretraining=0.5)
     for number, skipped in ((0, "generator."), (5, "nothing")):
         losses = made.step(number)
-        assert set(losses) == ({"pretraining"} if number == 0 else {"critic", *LOSSES})
+        assert set(losses) == ({"pretraining"} if number == 0 else {"discriminator", *LOSSES})
         kinds = ("net", "helper") if number == 0 else ("net", "critic")
         for kind in kinds:
             for name, parameter in made.modules[kind].named_parameters():
@@ -336,12 +336,6 @@ def test_a_resumed_run_is_the_uninterrupted_one() -> None:
     assert [whole.step(n) for n in (3, 7)] == [again.step(n) for n in (3, 7)]
     ends = whole.modules["net"].state_dict(), again.modules["net"].state_dict()
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-
-
-def test_rates_fall_at_last() -> None:
-    words = chosen(steps=100, decay=0.5)
-    assert [round(recipe.falling(words, n), 6) for n in (0, 50, 75, 99)] == [1, 1, 0.5, 0.02]
-    assert recipe.falling(chosen(steps=100, decay=0.0), 99) == 1
 
 
 def test_estimates_grow_with_what_is_asked() -> None:

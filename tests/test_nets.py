@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from pictures import generator, noise
 from texsynth import settings
 from texsynth.errors import UsageError
+from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import generator as spade
-from texsynth.learned.shared import patchgan
 from texsynth.learned.shared.conv import Conv
 from texsynth.learned.shared.generator import Block, Generator, Modulate
 from texsynth.learned.shared.init import initialise
@@ -196,6 +196,31 @@ def test_a_network_may_be_asked_twice_before_its_gradient() -> None:
     judge, guide = critics(), noise(1, 3, 16, 16)
     first, second = (judge(guide, noise(1, 3, 16, 16, seed=n)) for n in (0, 1))
     patchgan.hinge_discriminator(first, second).backward()
+
+
+def test_rates_fall_at_last() -> None:
+    words = adversarial.Settings(steps=100, decay=0.5)
+    assert [round(adversarial.rate_factor(words, n), 6) for n in (0, 50, 75, 99)] == [1, 1, 0.5, 0.02]
+    assert adversarial.rate_factor(adversarial.Settings(steps=100, decay=0.0), 99) == 1
+    both = adversarial.optimisers(generator_of().parameters(), critics(), words)
+    adversarial.set_rates(both, words, 75)
+    rates = [optimiser.param_groups[0]["lr"] for optimiser in (both.network, both.discriminators)]
+    assert rates == [words.rate / 2, words.discriminator_rate / 2]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_discriminators_learn_to_tell_outputs_from_true_pictures(parts: int) -> None:
+    """Whether contests come together or one by one; and the network that made the outputs learns nothing."""
+    judge, guide = critics(), noise(2, 3, 16, 16)
+    true, output = noise(2, 3, 16, 16, seed=1), noise(2, 3, 16, 16, seed=2).requires_grad_()
+    adam = torch.optim.Adam(judge.parameters(), 1e-3)
+    contests = [
+        adversarial.Contest((g, g), (t, o))
+        for g, t, o in zip(guide.chunk(parts), true.chunk(parts), output.chunk(parts), strict=True)
+    ]
+    values = [adversarial.teach_discriminators(judge, adam, contests) for _ in range(20)]
+    assert values[0] == pytest.approx(2, abs=0.5) and values[-1] < 0.9 * values[0]
+    assert output.grad is None
 
 
 @pytest.mark.parametrize("make", [generator_of, critics])

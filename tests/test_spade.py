@@ -29,6 +29,7 @@ from texsynth.learned.texture_net.network import Window
 from texsynth.losses import Setup
 from texsynth.methods import feedforward
 from texsynth.task import Exemplar, Guide, Task
+from texsynth.training import preset
 from texsynth.training.recipes import Training
 from texsynth.weights import pretrained
 from texsynth.weights.trained import Model
@@ -259,7 +260,7 @@ def test_every_parameter_counts(kinds: tuple[str, ...]) -> None:
     made, _ = training(*kinds, steps=2, mixed=0.0)
     for number, words in enumerate(({"matching", "perceptual"}, {"correspondence"})):
         losses = made.step(number)
-        assert set(losses) == {"critic", "adversarial", "texture", *words}
+        assert set(losses) == {"discriminator", "adversarial", "texture", *words}
         for part, module in made.modules.items():
             for name, parameter in module.named_parameters():
                 assert parameter.grad is not None and bool(parameter.grad.any()), (number, part, name)
@@ -346,8 +347,8 @@ def test_vgg19_may_look_on(tmp_path: Path) -> None:
     needed = recipe.needs(words)["vgg19"]
     read = pretrained.read(random_vgg(tmp_path / "v.safetensors"), "vgg19", vgg19.keys(needed))
     made = recipe.build(task(weights={"vgg19": read}), words, generator())
-    assert set(made.step(0)) == {"critic", "adversarial", "matching", "perceptual"}
-    assert set(made.step(1)) == {"critic", "adversarial", "correspondence"}
+    assert set(made.step(0)) == {"discriminator", "adversarial", "matching", "perceptual"}
+    assert set(made.step(1)) == {"discriminator", "adversarial", "correspondence"}
     assert recipe.needs(chosen()) == {}
 
 
@@ -362,6 +363,16 @@ def test_without_the_package_for_perlin_noise_it_says_so(monkeypatch: pytest.Mon
 def test_too_small_an_exemplar_is_an_error() -> None:
     with pytest.raises(InputError, match=r"a is 44x40, which has no room for crops of 41x41; --set crop=40 fits"):
         training(crop=41)
+
+
+def test_the_former_key_of_a_setting_still_counts() -> None:
+    """In presets, in `--set`, and in what checkpoints hold."""
+    held = settings.plain(recipe.Settings(discriminator_rate=0.01))
+    held["critic_rate"] = held.pop("discriminator_rate")
+    read = preset.build("old", "", "spade", held, {})
+    assert read.settings.discriminator_rate == read.values["discriminator_rate"] == 0.01
+    assert preset.build("old", "", "spade", held, {"critic_rate": 0.02}).settings.discriminator_rate == 0.02
+    assert preset.build("old", "", "spade", held, {"discriminator_rate": 0.03}).settings.discriminator_rate == 0.03
 
 
 def test_estimates_grow_with_what_is_asked() -> None:

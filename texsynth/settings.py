@@ -22,6 +22,7 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: Sequence[Any] | None = None,
+    was: str = "",
 ) -> Any:
     """A field of a Settings dataclass: its default, what it means, and what it may be.
 
@@ -30,14 +31,17 @@ def setting(
     help: a full sentence.
     low, high: the least and the greatest value, None for no limit; of a list they limit each item.
     choices: the only values that are allowed, None for any.
+    was: the key of an earlier version, which presets, models and checkpoints may still use.
     """
-    return field(default=default, metadata={"help": help, "min": low, "max": high, "choices": choices})
+    return field(default=default, metadata={"help": help, "min": low, "max": high, "choices": choices, "was": was})
 
 
 def make(kind: type, values: Mapping[str, Any], where: str) -> Any:
     """An instance of a Settings dataclass from plain values; raises UsageError naming what is allowed."""
     known = {f.name: f for f in fields(kind)}
     hints = get_type_hints(kind)
+    former = _former(kind)
+    values = {former.get(key, key): value for key, value in values.items()}
     for key in values:
         if key not in known:
             raise UsageError(f"{where}: unknown setting {key!r}{suggestion(key, list(known))}")
@@ -78,28 +82,29 @@ def assign(
         if not named:
             words = sorted({w for place in places for w in place.words})
             raise UsageError(f"--set {name}: the preset has no {word!r}{suggestion(word, words)}")
-        having = [place for place in named if key in place.keys]
+        having = [place for place in named if place.former.get(key, key) in place.keys]
         if not having:
             known = sorted({k for place in named for k in place.keys})
             raise UsageError(f"--set {name}: unknown setting {key!r}{suggestion(key, known)}")
         for place in having:
-            place.values[key] = value
+            place.values[place.former.get(key, key)] = value
     return out
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A mapping that `--set` may write to: the words that name it, and the keys that it knows."""
+    """A mapping that `--set` may write to: the words that name it, the keys that it knows, and former names of keys."""
 
     words: set[str]
     keys: Sequence[str]
     values: dict[str, Any]
+    former: Mapping[str, str] = field(default_factory=dict)
 
 
 def _places(stage: dict[str, Any], kind: type) -> Iterator[_Place]:
     """A stage, and the nested mappings in it; nested defaults are written out so that they can be changed."""
     words = {stage["method"], *(old for old, new in METHODS.aliases.items() if new == stage["method"])}
-    yield _Place(words, _names(kind), stage)
+    yield _Place(words, _names(kind), stage, _former(kind))
     hints = get_type_hints(kind)
     for f in fields(kind):
         nested = _nested(hints[f.name])
@@ -215,3 +220,8 @@ def _plain(value: Any) -> Any:
 
 def _names(kind: type) -> list[str]:
     return [f.name for f in fields(kind)]
+
+
+def _former(kind: type) -> dict[str, str]:
+    """The present key of a setting, by the key of an earlier version."""
+    return {f.metadata["was"]: f.name for f in fields(kind) if f.metadata.get("was")}

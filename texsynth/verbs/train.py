@@ -197,12 +197,13 @@ def _preset(request: Request, kept: Checkpoint | None) -> presets.Preset:
     if kept.about["recipe"] != request.recipe:
         raise UsageError(f"--resume: the checkpoint is of recipe {kept.about['recipe']}, not of {request.recipe}")
     stored = kept.about["preset"]
+    before = presets.build(stored["name"], "", request.recipe, stored["settings"], steps)
     if request.preset is not None or request.values:
         asked = presets.resolve(request.recipe, request.preset or stored["name"], request.values).values
         for key, value in asked.items():
-            if key != "steps" and _listed(value) != _listed(stored["settings"][key]):
+            if key != "steps" and _listed(value) != _listed(before.values[key]):
                 raise UsageError(f"--resume: {key} is another one than the checkpoint's; leave -p and --set out")
-    return presets.build(stored["name"], "", request.recipe, stored["settings"], steps)
+    return before
 
 
 def _listed(value: Any) -> Any:

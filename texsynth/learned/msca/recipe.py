@@ -24,8 +24,9 @@ from texsynth.learned.msca import pairs
 from texsynth.learned.msca.network import Helper, Net, Shape, noises
 from texsynth.learned.msca.pairs import Source
 from texsynth.learned.msca.step import Parts, lesson, pretrained, trained
+from texsynth.learned.shared import adversarial, patchgan, rebuilt
 from texsynth.learned.shared import copies as steered
-from texsynth.learned.shared import patchgan, rebuilt
+from texsynth.learned.shared.adversarial import SMALLEST_CROP
 from texsynth.learned.shared.init import initialise
 from texsynth.learned.shared.regions import bank
 from texsynth.settings import setting
@@ -35,34 +36,32 @@ from texsynth.training.recipes import SEED, Training
 
 METHOD = "msca"
 GUIDES: tuple[str, ...] = ("labels",)
-LEAST = 16  # side of the crops
-BETAS = (0.0, 0.9)
 GAIN = 1.0  # of first values: attention that begins near even would need most of a short run to find regions
 SHOWN, SIDE = 4, 256  # exemplars that are sampled and measured, and the most pixels of their sides
 
 
 @dataclass(frozen=True)
-class Settings(training.Settings, Shape, patchgan.Shape):
+class Settings(adversarial.Settings, Shape):
     """Defaults: about ten minutes of one core, without weights."""
 
-    steps: int = setting(1500, "updates of the network", low=1, high=10_000_000)
-    crop: int = setting(96, "side of the crops", low=LEAST, high=1024)
-    batch: int = setting(1, "pairs a step, each rebuilt both ways", low=1, high=256)
-    draws: int = setting(4, "pairs drawn for one, that with most labels in common", low=1, high=64)
-    pretraining: float = setting(0.2, "share of the steps with the auxiliary decoder", low=0.0, high=1.0)
-    second: float = setting(0.2, "share of the steps, the last ones, with larger crops", low=0.0, high=1.0)
-    larger: float = setting(1.5, "how much larger these are", low=1.0, high=8.0)
-    whole: float = setting(0.2, "share of these steps in which wholes rebuild themselves", low=0.0, high=1.0)
-    flips: bool = setting(False, "mirror half of the pairs")
-    turns: bool = setting(False, "turn pairs by right angles")
-    recolour: float = setting(0.5, "share of the pairs in which each label gets other colours", low=0.0, high=1.0)
-    rate: float = setting(1e-3, "learning rate of Adam for the network", low=1e-7, high=1.0)
-    critic_rate: float = setting(4e-4, "and for the discriminators", low=1e-7, high=1.0)
-    decay: float = setting(0.5, "share of the steps over which rates fall to 0", low=0.0, high=1.0)
-    adversarial: float = setting(1.0, "weight of the hinge loss", low=0.0, high=1e6)
-    matching: float = setting(10.0, "weight of discriminator features", low=0.0, high=1e6)
-    perceptual: float = setting(10.0, "weight of what is compared place by place", low=0.0, high=1e6)
-    texture: float = setting(6.0, "weight of the patches of each label", low=0.0, high=1e6)
+    steps: int = setting(1500, "The number of updates of the network.", low=1, high=10_000_000)
+    batch: int = setting(1, "The number of pairs in a step, each rebuilt both ways.", low=1, high=256)
+    draws: int = setting(
+        4, "The pairs drawn for each pair of a step; the one with most labels in common is taken.", low=1, high=64
+    )
+    pretraining: float = setting(
+        0.2, "The share of the steps, the first ones, with the auxiliary decoder.", low=0.0, high=1.0
+    )
+    second: float = setting(0.2, "The share of the steps, the last ones, with larger crops.", low=0.0, high=1.0)
+    larger: float = setting(1.5, "The factor by which these crops are larger.", low=1.0, high=8.0)
+    whole: float = setting(
+        0.2, "The share of the steps with larger crops in which whole exemplars rebuild themselves.", low=0.0, high=1.0
+    )
+    recolour: float = setting(0.5, "The share of the pairs in which each label gets other colours.", low=0.0, high=1.0)
+    perceptual: float = setting(10.0, "The weight of what is compared place by place.", low=0.0, high=1e6)
+    texture: float = setting(
+        6.0, "The weight of the distance between distributions of patches, label by label.", low=0.0, high=1e6
+    )
 
 
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -76,16 +75,12 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
     assert palette is not None
     parts = _parts(task, settings, len(palette), rng)
     modules = {"net": parts.net, "helper": parts.helper, "critic": parts.critic}
-    optimisers = {
-        "adam": torch.optim.Adam([*parts.net.parameters(), *parts.helper.parameters()], settings.rate, BETAS),
-        "critic_adam": torch.optim.Adam(parts.critic.parameters(), settings.critic_rate, BETAS),
-    }
-
+    parameters = [*parts.net.parameters(), *parts.helper.parameters()]
+    optimisers = adversarial.optimisers(parameters, parts.critic, settings)
     memory = {f"{n}.{name}": held for n, known in enumerate(parts.banks) for name, held in known.memory.items()}
 
     def step(number: int) -> Mapping[str, float]:
-        for optimiser, rate in zip(optimisers.values(), (settings.rate, settings.critic_rate), strict=True):
-            optimiser.param_groups[0]["lr"] = rate * falling(settings, number)
+        adversarial.set_rates(optimisers, settings, number)
         parts.net.train()
         early = number < round(settings.steps * settings.pretraining)
         return (pretrained if early else trained)(parts, optimisers, lesson(parts, number))
@@ -101,12 +96,8 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
             for true, ids, made in _shown(parts)
         ]
 
-    return Training(modules, optimisers, step, sample, measure, parts.net.state_dict, memory)
-
-
-def falling(settings: Settings, number: int) -> float:
-    """The factor of the rates at a step: 1, and over the last steps in a line to 0."""
-    return min(1.0, (1 - number / settings.steps) / settings.decay) if settings.decay else 1.0
+    adams = {"adam": optimisers.network, "critic_adam": optimisers.discriminators}
+    return Training(modules, adams, step, sample, measure, parts.net.state_dict, memory)
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
@@ -133,12 +124,14 @@ def _parts(task: Task, settings: Settings, labels: int, rng: torch.Generator) ->
         )
         for e, ids in zip(task.exemplars, task.guides[0].sources, strict=True)
     ]
-    pairs.check(sources, settings.crop, LEAST)
+    pairs.check(sources, settings.crop, SMALLEST_CROP)
     see = None
     if settings.image == "vgg19":
         extract = vgg19.build(vgg19.Settings(), (False, False), task.weights["vgg19"])
         see = rebuilt.seer(extract, [source.image for source in sources])
-    counts = [goal.shape[1] for goal in rebuilt.goals(sources[0].image[:, :, :LEAST, :LEAST], settings, see)]
+    counts = [
+        goal.shape[1] for goal in rebuilt.goals(sources[0].image[:, :, :SMALLEST_CROP, :SMALLEST_CROP], settings, see)
+    ]
     net, helper = Net(settings, labels), Helper(settings, counts)
     critic = patchgan.PatchGAN(settings, labels)
     for module in (net, helper, critic):

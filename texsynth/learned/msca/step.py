@@ -13,13 +13,12 @@ from torch.nn import functional as F
 from texsynth.learned.msca import pairs
 from texsynth.learned.msca.network import Helper, Net, noises
 from texsynth.learned.msca.pairs import Pair, Source
-from texsynth.learned.shared import patchgan, rebuilt
+from texsynth.learned.shared import adversarial, patchgan, rebuilt
+from texsynth.learned.shared.adversarial import Optimisers
 from texsynth.learned.shared.regions import Bank, transport
 
 if TYPE_CHECKING:
     from texsynth.learned.msca.recipe import Settings
-
-Optimisers = Mapping[str, torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def pretrained(parts: Parts, optimisers: Optimisers, lesson: Lesson) -> Mapping[
     goals = [rebuilt.goals(image, parts.settings, parts.see) for image in lesson.image.split(1)]
     together = [torch.cat(scale) for scale in zip(*goals, strict=True)]
     loss = torch.stack([F.l1_loss(*pair) for pair in zip(guesses, together, strict=True)]).mean()
-    _descend(optimisers["adam"], loss)
+    adversarial.descend(optimisers.network, loss)
     return {"pretraining": float(loss.detach())}
 
 
@@ -111,10 +110,9 @@ def trained(parts: Parts, optimisers: Optimisers, lesson: Lesson) -> Mapping[str
     noise = noises(settings, size, len(lesson.image), parts.rng, lesson.image.device)
     made = parts.net.make(*_aligned(parts, lesson), noise)[:, :, : size[0], : size[1]]
     parts.critic.train()
-    real, fake = parts.critic.pair((condition, condition), (lesson.image, made.detach()))
-    told = patchgan.hinge_discriminator(real, fake)
-    _descend(optimisers["critic_adam"], told)
-    real, fake = parts.critic.pair((condition, condition), (lesson.image, made))
+    contest = adversarial.Contest((condition, condition), (lesson.image, made))
+    critic_loss = adversarial.teach_discriminators(parts.critic, optimisers.discriminators, [contest])
+    real, fake = parts.critic.pair(contest.conditions, contest.images)
     losses = {
         "adversarial": patchgan.hinge_generator(fake),
         "matching": patchgan.feature_matching(real, fake),
@@ -123,11 +121,6 @@ def trained(parts: Parts, optimisers: Optimisers, lesson: Lesson) -> Mapping[str
     if settings.texture and lesson.banks:
         each = zip(made.split(1), lesson.labels.split(1), lesson.banks, strict=True)
         losses["texture"] = torch.stack([transport(*own, parts.rng) for own in each]).mean()
-    _descend(optimisers["adam"], torch.stack([getattr(settings, k) * v for k, v in losses.items()]).sum())
-    return {"critic": float(told.detach())} | {name: float(value.detach()) for name, value in losses.items()}
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
+    weights = {name: getattr(settings, name) for name in losses}
+    adversarial.descend(optimisers.network, adversarial.weighted(losses, weights))
+    return {"discriminator": critic_loss} | {name: float(value.detach()) for name, value in losses.items()}

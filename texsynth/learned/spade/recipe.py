@@ -22,8 +22,8 @@ from torch import Tensor
 from texsynth.errors import InputError
 from texsynth.features import features, vgg19
 from texsynth.guidance.procedural import perlin
+from texsynth.learned.shared import adversarial, patchgan, rebuilt
 from texsynth.learned.shared import copies as steered
-from texsynth.learned.shared import patchgan, rebuilt
 from texsynth.learned.shared.conditions import encode
 from texsynth.learned.shared.generator import Generator
 from texsynth.learned.shared.init import initialise
@@ -39,8 +39,6 @@ from texsynth.training.recipes import SEED, Training
 
 METHOD = "feed-forward"
 GUIDES: tuple[str, ...] = ("labels", "progression", "orientation")
-LEAST = 16  # side of the crops
-BETAS = (0.0, 0.9)
 GAIN = 1.0  # of first values, as runs of some thousand steps need it
 SHOWN = 256  # of the exemplar that is measured and shown, at most
 OFF = (False, False)  # nothing wraps
@@ -51,38 +49,45 @@ OBJECTIVES = (Objective.read({**GUIDED, "weight": SHARE}, "default"),)
 
 
 @dataclass(frozen=True)
-class Settings(training.Settings, guided.Shape, patchgan.Shape):
+class Settings(adversarial.Settings, guided.Shape):
     """Defaults: about ten minutes of one core, without weights."""
 
-    steps: int = setting(2000, "updates of the network", low=1, high=10_000_000)
-    discriminator_layers: int = setting(3, "convolutions before the scores; all but the last one halve", low=2, high=6)
-    crop: int = setting(96, "side of the crops", low=LEAST, high=1024)
-    batch: int = setting(1, "pictures of a step", low=1, high=256)
-    first: float = setting(0.4, "share of the steps, the first ones, that rebuild crops", low=0.0, high=1.0)
-    mixed: float = setting(0.2, "share of later steps that rebuild crops", low=0.0, high=1.0)
-    perturbed: float = setting(0.1, "share of targets that are perturbed crops of maps", low=0.0, high=1.0)
-    stretched: float = setting(0.7, "share of those that are stretched and turned maps", low=0.001, high=1.0)
-    perlin: float = setting(0.2, "share of those that are Perlin noise", low=0.0, high=1.0)
-    factor: float = setting(1.5, "by which maps are stretched or pressed, at most", low=1.0, high=8.0)
-    flips: bool = setting(False, "the texture may be mirrored")
-    turns: bool = setting(False, "the texture may be turned by right angles")
+    steps: int = setting(2000, "The number of updates of the network.", low=1, high=10_000_000)
+    discriminator_layers: int = setting(
+        3, "The convolutions before the scores; all but the last one halve the map.", low=2, high=6
+    )
+    first: float = setting(0.4, "The share of the steps, the first ones, that rebuild crops.", low=0.0, high=1.0)
+    mixed: float = setting(0.2, "The share of the later steps that rebuild crops, too.", low=0.0, high=1.0)
+    perturbed: float = setting(
+        0.1, "The share of drawn maps that are crops of the exemplars' maps, perturbed by noise.", low=0.0, high=1.0
+    )
+    stretched: float = setting(
+        0.7, "The share of drawn maps that are the exemplars' maps, stretched and turned.", low=0.001, high=1.0
+    )
+    perlin: float = setting(0.2, "The share of drawn maps that are Perlin noise.", low=0.0, high=1.0)
+    factor: float = setting(1.5, "The largest factor by which maps are stretched or pressed.", low=1.0, high=8.0)
     objectives: tuple[Objective, ...] = setting(
-        OBJECTIVES, "what pictures for drawn maps are compared with exemplars by"
+        OBJECTIVES, "The losses that compare outputs for drawn maps with the exemplars."
     )
     features: str = setting(
-        "windows", "what rebuilt crops are seen through, place by place", choices=("windows", "vgg19")
+        "windows", "The features that compare rebuilt crops place by place.", choices=("windows", "vgg19")
     )
-    rate: float = setting(3e-3, "learning rate of Adam for the network", low=1e-7, high=1.0)
-    critic_rate: float = setting(4e-4, "and for the discriminators", low=1e-7, high=1.0)
-    decay: float = setting(0.5, "share of the steps over which rates fall to 0", low=0.0, high=1.0)
-    adversarial: float = setting(1.0, "weight of the hinge loss", low=0.0, high=1e6)
+    rate: float = setting(3e-3, "The learning rate of Adam for the network.", low=1e-7, high=1.0)
     unpaired: float = setting(
-        0.2, "factor of that for drawn maps, which critics tell from true ones", low=0.0, high=1.0
+        0.2,
+        "The factor of the hinge loss for drawn maps, which discriminators tell from true ones.",
+        low=0.0,
+        high=1.0,
     )
-    matching: float = setting(10.0, "weight of discriminator features", low=0.0, high=1e6)
-    perceptual: float = setting(10.0, "weight of what is compared place by place", low=0.0, high=1e6)
-    texture: float = setting(30.0, "weight of how patches spread, region by region", low=0.0, high=1e6)
-    side: int = setting(256, "exemplars are reduced to this shorter side; 0: never", low=0, high=8192)
+    perceptual: float = setting(
+        10.0, "The weight of what is compared place by place in rebuilt crops.", low=0.0, high=1e6
+    )
+    texture: float = setting(
+        30.0, "The weight of the distance between distributions of patches, region by region.", low=0.0, high=1e6
+    )
+    side: int = setting(
+        256, "The shorter side in pixels to which exemplars are reduced; 0 keeps their size.", low=0, high=8192
+    )
 
 
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -102,14 +107,10 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         perlin((2, 2), 2)
     parts = _parts(_reduced(task, settings.side), settings, rng)
     net, critic = parts.net, parts.critic
-    optimisers = {
-        "network": torch.optim.Adam(net.parameters(), settings.rate, BETAS),
-        "critic": torch.optim.Adam(critic.parameters(), settings.critic_rate, BETAS),
-    }
+    optimisers = adversarial.optimisers(net.parameters(), critic, settings)
 
     def step(number: int) -> Mapping[str, float]:
-        for optimiser, rate in zip(optimisers.values(), (settings.rate, settings.critic_rate), strict=True):
-            optimiser.param_groups[0]["lr"] = rate * falling(settings, number)
+        adversarial.set_rates(optimisers, settings, number)
         net.train(), critic.train()
         early = number < round(settings.steps * settings.first)
         paired = early or float(torch.rand((), generator=rng)) < settings.mixed
@@ -122,13 +123,14 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         return training.score(settings, parts.task, _middle(parts.copies[0].image), _shown(parts, 1)[0][-1])
 
     return Training(
-        {"net": net, "critic": critic}, optimisers, step, sample, measure, net.state_dict, parts.bank.memory
+        {"net": net, "critic": critic},
+        {"network": optimisers.network, "critic": optimisers.discriminators},
+        step,
+        sample,
+        measure,
+        net.state_dict,
+        parts.bank.memory,
     )
-
-
-def falling(settings: Settings, number: int) -> float:
-    """The factor of the rates at a step: 1, and over the last steps in a line to 0."""
-    return min(1.0, (1 - number / settings.steps) / settings.decay) if settings.decay else 1.0
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

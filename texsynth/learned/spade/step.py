@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from texsynth.learned.shared import adversarial, patchgan, rebuilt
 from texsynth.learned.shared import copies as steered
-from texsynth.learned.shared import patchgan, rebuilt
 from texsynth.learned.shared.conditions import encode
 from texsynth.learned.shared.copies import Copy, Term
 from texsynth.learned.shared.generator import Generator
@@ -81,17 +81,15 @@ def _crop(copy: Copy, side: int, rng: torch.Generator) -> list[Tensor]:
     return max(found, key=lambda views: float(views[0].float().mean()))[1:]
 
 
-def taught(
-    parts: Parts, optimisers: Mapping[str, torch.optim.Optimizer], lessons: Sequence[Lesson]
-) -> Mapping[str, float]:
+def taught(parts: Parts, optimisers: adversarial.Optimisers, lessons: Sequence[Lesson]) -> Mapping[str, float]:
     """The critics learn to tell made pictures from true ones, and then the network learns to please them."""
     wanted = torch.cat([parts.condition(lesson.maps) for lesson in lessons])
     own = torch.cat([parts.condition(lesson.own) for lesson in lessons])
     true = torch.cat([lesson.image for lesson in lessons])
     made = parts.net(wanted, _noises(parts, len(lessons)))
-    told = patchgan.hinge_discriminator(*parts.critic.pair((own, wanted), (true, made.detach())))
-    _descend(optimisers["critic"], told)
-    real, fake = parts.critic.pair((own, wanted), (true, made))
+    contest = adversarial.Contest((own, wanted), (true, made))
+    critic_loss = adversarial.teach_discriminators(parts.critic, optimisers.discriminators, [contest])
+    real, fake = parts.critic.pair(contest.conditions, contest.images)
     settings, losses = parts.settings, {"adversarial": patchgan.hinge_generator(fake)}
     weights = {"adversarial": settings.adversarial * (1 if lessons[0].paired else settings.unpaired)}
     if lessons[0].paired:
@@ -106,8 +104,8 @@ def taught(
         weights |= {name: o.weight for name, o in zip(names, settings.objectives, strict=True)}
     if settings.texture:
         losses["texture"], weights["texture"] = _texture(parts, made, lessons), settings.texture
-    _descend(optimisers["network"], torch.stack([weights[name] * value for name, value in losses.items()]).sum())
-    return {"critic": float(told.detach())} | {name: float(value.detach()) for name, value in losses.items()}
+    adversarial.descend(optimisers.network, adversarial.weighted(losses, weights))
+    return {"discriminator": critic_loss} | {name: float(value.detach()) for name, value in losses.items()}
 
 
 def _noises(parts: Parts, count: int) -> list[Tensor]:
@@ -136,12 +134,6 @@ def _texture(parts: Parts, made: Tensor, lessons: Sequence[Lesson]) -> Tensor:
         for image, lesson in zip(made.split(1), lessons, strict=True)
     ]
     return torch.stack(found).mean()
-
-
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
 
 
 def encoded(maps: Sequence[Tensor], guides: Sequence[Guide]) -> Tensor:

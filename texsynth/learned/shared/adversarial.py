@@ -1,0 +1,113 @@
+"""What the recipes share that train a network against discriminators: settings, learning rates, and the steps of both.
+
+The losses are those of SPADE (Park et al. 2019): the hinge loss, and the matching of discriminator features. A recipe
+extends `Settings`, overrides the defaults that differ, and adds the weights of its own losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from texsynth.learned.shared import patchgan
+from texsynth.learned.shared.patchgan import PatchGAN, hinge_discriminator
+from texsynth.settings import setting
+from texsynth.training import recipes as training
+
+SMALLEST_CROP = 16  # pixels of a side
+BETAS = (0.0, 0.9)  # of Adam, as in SPADE
+
+
+@dataclass(frozen=True)
+class Settings(training.Settings, patchgan.Shape):
+    """The settings of every adversarial recipe."""
+
+    crop: int = setting(96, "The side of the crops, in pixels.", low=SMALLEST_CROP, high=4096)
+    batch: int = setting(1, "The number of crops, or of pairs of crops, in a step.", low=1, high=256)
+    flips: bool = setting(False, "The texture may be mirrored.")
+    turns: bool = setting(False, "The texture may be turned by right angles.")
+    rate: float = setting(1e-3, "The learning rate of Adam for the network.", low=1e-7, high=1.0)
+    discriminator_rate: float = setting(
+        4e-4, "The learning rate of Adam for the discriminators.", low=1e-7, high=1.0, was="critic_rate"
+    )
+    decay: float = setting(
+        0.5, "The share of the steps, the last ones, over which both learning rates fall to 0.", low=0.0, high=1.0
+    )
+    adversarial: float = setting(1.0, "The weight of the hinge loss of the discriminators' scores.", low=0.0, high=1e6)
+    matching: float = setting(
+        10.0, "The weight of the differences between the discriminators' features.", low=0.0, high=1e6
+    )
+
+
+@dataclass(frozen=True)
+class Optimisers:
+    """Adam for the network, and for its discriminators."""
+
+    network: torch.optim.Adam
+    discriminators: torch.optim.Adam
+
+
+@dataclass(frozen=True)
+class Contest:
+    """True pictures and outputs for discriminators to tell apart.
+
+    conditions: the maps (n, C, h, w) of the true pictures, and those of the outputs.
+    images: the true pictures (n, 3, h, w), and the outputs.
+    """
+
+    conditions: tuple[Tensor, Tensor]
+    images: tuple[Tensor, Tensor]
+
+
+def optimisers(
+    parameters: Iterable[nn.Parameter], discriminators: PatchGAN, settings: Settings, epsilon: float = 1e-8
+) -> Optimisers:
+    """Adam for a network's parameters, with that epsilon, and for its discriminators."""
+    return Optimisers(
+        torch.optim.Adam(parameters, settings.rate, BETAS, epsilon),
+        torch.optim.Adam(discriminators.parameters(), settings.discriminator_rate, BETAS),
+    )
+
+
+def rate_factor(settings: Settings, number: int) -> float:
+    """The factor of both learning rates at a step: 1, and over the last steps (`decay`) falling to 0 in a line."""
+    return min(1.0, (1 - number / settings.steps) / settings.decay) if settings.decay else 1.0
+
+
+def set_rates(both: Optimisers, settings: Settings, number: int) -> None:
+    """Set the learning rates of a step."""
+    factor = rate_factor(settings, number)
+    both.network.param_groups[0]["lr"] = settings.rate * factor
+    both.discriminators.param_groups[0]["lr"] = settings.discriminator_rate * factor
+
+
+def teach_discriminators(discriminators: PatchGAN, optimiser: torch.optim.Adam, contests: Sequence[Contest]) -> float:
+    """One update of the discriminators: true pictures shall score above 1, and outputs below -1.
+
+    Contests go through one by one, so that memory holds one of them. Returns the mean loss over the contests.
+    """
+    optimiser.zero_grad()
+    mean = 0.0
+    for contest in contests:
+        true, output = contest.images
+        real, fake = discriminators.pair(contest.conditions, (true, output.detach()))
+        loss = hinge_discriminator(real, fake) / len(contests)
+        loss.backward()
+        mean += float(loss.detach())
+    optimiser.step()
+    return mean
+
+
+def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The sum of losses, each times the weight of its name."""
+    return torch.stack([weights[name] * value for name, value in losses.items()]).sum()
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One update along the gradient of a loss."""
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
