@@ -14,7 +14,7 @@ from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.fill import fill, thickness
 from texsynth.field.quilt import Rules
 from texsynth.image import holes
-from texsynth.methods import _mending
+from texsynth.methods import field as method
 from texsynth.task import Exemplar, Task
 
 PLAIN = (False, False)
@@ -132,7 +132,7 @@ def test_pieces_fit_on_the_canvas(monkeypatch: pytest.MonkeyPatch, size: tuple[i
         sides.append((side, min(atlas.exemplars[0])))
         return largest_blocks(atlas, side, overlap, rng)
 
-    monkeypatch.setattr(_mending, "largest_blocks", spy)
+    monkeypatch.setattr(method, "largest_blocks", spy)
     h, w = size
     hole = box(h, w, (2, h - 2, 3, w - 3)).astype(np.uint8) * 255
     settings = {"coarsest": coarsest, "passes": [1]}

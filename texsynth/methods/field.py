@@ -19,17 +19,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
-from texsynth.features import windows
+from texsynth.features.windows import Basis
 from texsynth.field import jumps, lattice, potential
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
-from texsynth.field.blocks import largest_blocks
+from texsynth.field.blocks import Blocks, largest_blocks
+from texsynth.field.fill import fill, thickness
 from texsynth.field.guide import Guiding, along, encode, joined, steer
 from texsynth.field.quilt import Rules, Steer, quilt
 from texsynth.field.space import Space, describe, find_basis, nearest, surroundings
 from texsynth.field.sweep import sweep
-from texsynth.methods import _mending, _mosaic, _oriented
-from texsynth.methods._mending import Brim
+from texsynth.methods import _mosaic, _oriented
+from texsynth.methods._placement import Placement, place
 from texsynth.pyramid import octaves
 from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
@@ -37,39 +38,72 @@ from texsynth.weights.trained import Model
 
 COPIES = True
 RECIPES: tuple[str, ...] = ()
-SEAMS = 0.5  # share of the proportion price that single pixels pay: all of it would tear objects apart
-PHASE = 0.5  # price of a block that is out of step with the lattice, in variances
-ANCHORED = 3.0  # the same in a hole: known pixels on its other side are in step
+SEAM_SHARE = 0.5  # of the price of proportions, for single pixels: all of it would tear objects apart
+PHASE_PRICE = 0.5  # of a block that is out of step with the lattice, in variances
+PHASE_PRICE_IN_HOLE = 3.0  # the same in a hole: the pixels on its other side are in step
+LATTICE_BLOCK = 0.8  # the share of their usual size that blocks on a lattice have: smaller ones vary more
+HOLE_PIECES = (1.5, 1.0, 0.7)  # sides of the pieces that are tried in a hole, in its thicknesses
+HOLE_PIECE_OVERLAP = 0.25  # the share of such a piece that decides how well it fits
+HOLE_PIECE_MINIMUM = 8  # its least side in pixels
+HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
+LONG_EXEMPLAR = 8  # times as long as wide: repeats near by are then free, since their price grows with the length
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults of the field solver. Prices are relative to the exemplar's variance."""
+    """Defaults of the field solver."""
 
-    patch: int = setting(9, "side of the windows compared, odd", low=3, high=31)
-    components: int = setting(24, "principal directions kept of a window", low=3, high=243)
-    passes: tuple[int, ...] = setting((8, 4, 2), "passes per level, the last is the finest", low=0, high=100)
-    coarsest: int = setting(64, "shorter side of the exemplar at the first level", low=8, high=256)
-    finest: int = setting(0, "shorter side at the last level, 0: full size", low=0, high=4096)
-    copies: str = setting("none", "flipped and turned copies as further sources", choices=tuple(COPY_SETS))
-    block: float = setting(0.5, "side of the first pieces, in shorter sides", low=0.05, high=0.9)
-    overlap: float = setting(0.5, "overlap of the first pieces, in their sides", low=0.1, high=0.5)
-    tries: int = setting(32, "matches cut to compare, per piece", low=1, high=256)
-    starts: int = setting(4, "quilts to begin with; the best is kept", low=1, high=100)
-    spread: float = setting(0.1, "price of repeats near by", low=0.0, high=10.0)
-    proportion: float = setting(0.1, "price that keeps the exemplar's proportions", low=0.0, high=10.0)
-    occurrence: float = setting(0.0, "price of pixels used more than even", low=0.0, high=10.0)
-    similar: int = setting(3, "look-alikes known per pixel", low=0, high=16)
-    kappa: float = setting(2.5, "factor on the distance of jumps to look-alikes", low=1.0, high=100.0)
-    mend: float = setting(1.5, "kappa inside a hole", low=1.0, high=100.0)
-    align: int = setting(8, "rounds of sliding whole pieces, per level", low=0, high=100)
-    lattice: str = setting("auto", "keep the step of a regular exemplar", choices=("auto", "on", "off"))
-    regular: float = setting(0.25, "autocorrelation at which auto calls it regular", low=0.0, high=1.0)
+    patch: int = setting(9, "The side of the windows that are compared, in pixels; it is odd.", low=3, high=31)
+    components: int = setting(24, "The number of principal components that describe a window.", low=3, high=243)
+    passes: tuple[int, ...] = setting(
+        (8, 4, 2), "The passes of each level; the last number is for the finest level.", low=0, high=100
+    )
+    coarsest: int = setting(64, "The exemplar's shorter side at the first level, in pixels.", low=8, high=256)
+    finest: int = setting(
+        0, "The exemplar's shorter side at the last level, in pixels; 0 is full size.", low=0, high=4096
+    )
+    copies: str = setting(
+        "none", "The flipped and turned copies of the exemplar that serve as sources, too.", choices=tuple(COPY_SETS)
+    )
+    block: float = setting(
+        0.5, "The side of the first pieces, as a share of the exemplar's shorter side.", low=0.05, high=0.9
+    )
+    overlap: float = setting(0.5, "The overlap of the first pieces, as a share of their side.", low=0.1, high=0.5)
+    tries: int = setting(
+        32, "The number of matching pieces whose cuts are compared before one is laid.", low=1, high=256
+    )
+    starts: int = setting(4, "The number of quilts that are laid at first; the best is kept.", low=1, high=100)
+    spread: float = setting(0.1, "The price of repeats near by, in variances of the exemplar.", low=0.0, high=10.0)
+    proportion: float = setting(
+        0.1, "The price of colours that are more frequent than in the exemplar, in its variances.", low=0.0, high=10.0
+    )
+    occurrence: float = setting(
+        0.0, "The price of source pixels that are used more than evenly, in variances.", low=0.0, high=10.0
+    )
+    similar: int = setting(3, "The number of look-alikes that are kept for each source pixel.", low=0, high=16)
+    kappa: float = setting(
+        2.5, "The factor on the distance of a jump to a look-alike; more keeps pieces whole.", low=1.0, high=100.0
+    )
+    mend: float = setting(1.5, "The factor kappa inside a hole.", low=1.0, high=100.0)
+    align: int = setting(8, "The rounds of sliding whole pieces at each level.", low=0, high=100)
+    lattice: str = setting(
+        "auto",
+        "Whether the period of a regular exemplar is kept; auto decides by its autocorrelation.",
+        choices=("auto", "on", "off"),
+    )
+    regular: float = setting(
+        0.25, "The autocorrelation from which lattice=auto takes an exemplar for regular.", low=0.0, high=1.0
+    )
 
     layout: tuple[float, ...] = setting(
-        (1.0, 0.5, 0.2), "price of leaving the picture started from, per level", low=0.0, high=100.0
+        (1.0, 0.5, 0.2),
+        "The price of leaving the picture that the field starts from, per level; the last number is for the finest.",
+        low=0.0,
+        high=100.0,
     )
-    guided: float = setting(0.25, "side of the first pieces where guides steer", low=0.05, high=0.9)
+    guided: float = setting(
+        0.25, "The side of the first pieces where guides steer, as a share of the shorter side.", low=0.05, high=0.9
+    )
 
     def __post_init__(self) -> None:
         if self.patch % 2 == 0:
@@ -81,15 +115,54 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What a level hands to the next: its number, its atlas, its look-alikes, the potential of its source pixels, and
-    the rough picture that it followed, if any."""
+class FieldMemory:
+    """What a level hands to the next.
+
+    level: its halvings below full size.
+    atlas: its source pixels.
+    lookalikes: (N, similar) of each source pixel.
+    psi: (homes,) the potential of the source pixels.
+    layout: (1, 3, h, w), the rough picture that the field follows, or None.
+    """
 
     level: float
     atlas: Atlas
-    jumps: Tensor
+    lookalikes: Tensor
     psi: Tensor
     layout: Tensor | None
+
+
+@dataclass(frozen=True)
+class Groundwork:
+    """What the first field of a run is laid on.
+
+    basis: describes windows by their principal components.
+    guiding: the prices of guides and of a rough picture, or None.
+    placement: the output pixels that have a source already, or None.
+    """
+
+    task: Task
+    atlas: Atlas
+    basis: Basis
+    guiding: Guiding | None
+    placement: Placement | None
+    settings: Settings
+    rng: torch.Generator
+    say: Say
+
+    def field(self, index: Tensor) -> Field:
+        """The field of these pointers (h, w), whose cost is not known yet."""
+        return Field(index, torch.zeros(self.task.size, device=self.atlas.home.device), self.atlas, self.task.tile)
+
+    def rules(self, blocks: Blocks, lattice: Steer | None, spread: float, proportion: float, tries: int) -> Rules:
+        """The rules of laying blocks, with the prices of the lattice and of the guides."""
+        steers = (lattice, None if self.guiding is None else steer(self.guiding, blocks))
+        return Rules(spread, proportion, tries, tuple(price for price in steers if price))
+
+    def specks(self) -> Tensor:
+        """Single source pixels at random, (h, w), where nothing larger may be copied."""
+        usable = self.atlas.valid.nonzero()[:, 0]
+        return usable[torch.randint(len(usable), self.task.size, generator=self.rng).to(usable.device)]
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
@@ -108,64 +181,65 @@ def begin(
     """Bring the canvas to this level (a quilt at first) and return it with the pass that improves it."""
     if _oriented.direction(task) is not None:
         return _begin_oriented(task, canvas, settings, rng, say)
-    past = _coarser(task, canvas)
+    coarser = _coarser(task, canvas)
     if task.blend is not None:
-        task = _mosaic.steered(task, past is None, rng)
+        task = _mosaic.steered(task, coarser is None, rng)
+    # Describe the sources, and all that steers the output.
     atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
     basis = find_basis(atlas, settings.patch, settings.components, rng)
-    around = _mending.brim(task, atlas)
-    layout = past[1].layout if past else task.init if canvas is None else canvas.image
+    placement = place(task, atlas)
+    fixed = None if placement is None else placement.fixed
+    layout = coarser[1].layout if coarser else task.init if canvas is None else canvas.image
     rough = settings.layout[max(0, len(settings.layout) - 1 - int(level.scale))]
-    parts = [
-        encode(task.guides, atlas),
-        along(layout, atlas, task, rough, rng) if layout is not None and rough else None,
-    ]
-    guiding = joined(parts)
-    if past is None:
-        field, described = _start(task, layout, guiding, around, atlas, basis, settings, rng, say), atlas.valid
+    followed = along(layout, atlas, task, rough, rng) if layout is not None and rough else None
+    guiding = joined([encode(task.guides, atlas), followed])
+    # Bring the field to this level.
+    if coarser is None:
+        field = _start(Groundwork(task, atlas, basis, guiding, placement, settings, rng, say), layout)
+        described = atlas.valid
     else:
-        field = double(past[0], atlas, task.size)
-        field = field if around is None else around.settle(field)
-        field = align(field, settings.align, rng, None if around is None else around.known)
-        used = field.index if around is None else field.index[~around.known]
+        field = double(coarser[0], atlas, task.size)
+        field = field if placement is None else placement.hold(field)
+        field = align(field, settings.align, rng, fixed)
+        used = field.index if fixed is None else field.index[~fixed]
         described = atlas.valid if task.guides else surroundings(atlas, used)
-    if around is not None:
-        atlas = around.guess(atlas, field)
+    if placement is not None:
+        atlas = placement.fill_sources(atlas, field)
         field = replace(field, atlas=atlas)
-    asking = described if around is None else described | around.inside
+    # Look up the look-alikes of its source pixels.
+    asking = described if placement is None else described | placement.inside
     table = describe(atlas, basis, asking)
-    if past is None:
-        similar = jumps.compare(atlas, table, asking, settings.similar, rng)
+    if coarser is None:
+        lookalikes = jumps.compare(atlas, table, asking, settings.similar, rng)
     else:
-        similar = jumps.refine(atlas, table, past[1].jumps, past[1].atlas, asking, described)
-    space = Space(atlas, basis, table, described, similar)
+        lookalikes = jumps.refine(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
+    space = Space(atlas, basis, table, described, lookalikes)
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
-    given = task.guides or task.blend is not None  # such maps have proportions of their own
-    proportion = 0.0 if given else settings.proportion
+    proportion = 0.0 if task.guides or task.blend is not None else settings.proportion  # maps have their own
+    kappa = settings.kappa if placement is None else settings.mend
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
         assert before is not None
         psi = potential.ascend(psi, atlas, before.index, *colours)
-        price = potential.prices(atlas, before.index, psi, described, proportion * SEAMS, settings.occurrence)
-        known = None if around is None else around.known
-        kappa = settings.kappa if around is None else settings.mend
-        after = sweep(before, space, price, kappa, guiding, rng, known)
-        return Canvas(after.image(), after, Memory(task.level, atlas, similar, psi, layout)), float(after.cost.mean())
+        price = potential.prices(atlas, before.index, psi, described, proportion * SEAM_SHARE, settings.occurrence)
+        after = sweep(before, space, price, kappa, guiding, rng, fixed)
+        memory = FieldMemory(task.level, atlas, lookalikes, psi, layout)
+        return Canvas(after.image(), after, memory), float(after.cost.mean())
 
-    return Canvas(field.image(), field, Memory(task.level, atlas, similar, psi, layout)), step
+    return Canvas(field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout)), step
 
 
 def _begin_oriented(
     task: Task, canvas: Canvas | None, settings: Settings, rng: torch.Generator, say: Say
 ) -> tuple[Canvas, Step]:
     """The same where a guide of directions turns every window."""
-    past = _coarser(task, canvas)
-    if past is None:
+    coarser = _coarser(task, canvas)
+    if coarser is None:
         unused = {"copies": settings.copies != "none", "init": task.init is not None, "the stage before": bool(canvas)}
         for name in (name for name, there in unused.items() if there):
             say(f"orientation: {name} not used, windows turn along the directions from the start")
-    before = None if past is None else past[0]
+    before = None if coarser is None else coarser[0]
     field, improve = _oriented.begin(task, before, settings.patch, settings.components, settings.kappa, rng)
     none = torch.empty(0, device=task.device)
 
@@ -175,65 +249,97 @@ def _begin_oriented(
         return Canvas(after.image(), after, replace(canvas.memory, psi=psi)), float(after.cost.mean())
 
     psi = torch.zeros(field.atlas.homes, device=task.device)
-    return Canvas(field.image(), field, Memory(task.level, field.atlas, none, psi, None)), step
+    return Canvas(field.image(), field, FieldMemory(task.level, field.atlas, none, psi, None)), step
 
 
-def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, Memory] | None:
-    """What this method's own coarser level left, or None: at the very start, and after another stage."""
-    if canvas is None or canvas.field is None or not isinstance(canvas.memory, Memory):
+def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, FieldMemory] | None:
+    """The field and the memory of this method's coarser level; None at the very start, and after another stage."""
+    if canvas is None or canvas.field is None or not isinstance(canvas.memory, FieldMemory):
         return None
     return (canvas.field, canvas.memory) if canvas.memory.level == task.level + 1 else None
 
 
-def _start(
-    task: Task, layout: Tensor | None, guiding: Guiding | None, around: Brim | None, atlas: Atlas,
-    basis: windows.Basis, settings: Settings, rng: torch.Generator, say: Say,
-) -> Field:  # fmt: skip
-    """The first field: along a picture where there is one, else a quilt, steered by guides and by a lattice."""
+def _start(ground: Groundwork, layout: Tensor | None) -> Field:
+    """The first field: along a picture where there is one, else from pieces, steered by guides and by a lattice."""
+    task, atlas, placement = ground.task, ground.atlas, ground.placement
     if layout is not None:
         resized = F.interpolate(layout.to(task.device), task.size, mode="bilinear", antialias=True)
-        index = nearest(atlas, basis, describe(atlas, basis, atlas.valid), resized)
-        made = Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
-        return made if around is None else around.settle(made)
-    in_step = around is None or not any(task.tile)  # what is known may not wrap in step
-    lattice = _steer(task, atlas, around is not None, settings, say) if in_step else None
-    if around is not None:
-        return _mending.start(task, guiding, lattice, around, atlas, basis, settings, rng)
-    block = (settings.guided if task.guides else settings.block) * task.shorter_side
-    if lattice is not None:  # what the lattice keeps in step needs no large pieces, and varies more with small ones
-        block *= 0.8
-    blocks = largest_blocks(atlas, max(4, round(block)), settings.overlap, rng)
-    if blocks is None:  # nothing but specks may be copied: no pieces to quilt
-        usable = atlas.valid.nonzero()[:, 0]
-        index = usable[torch.randint(len(usable), task.size, generator=rng).to(task.device)]
-    else:
-        guides = [lattice, None if guiding is None else steer(guiding, blocks)]
-        proportion = 0.0 if task.guides else settings.proportion
-        rules = Rules(settings.spread, proportion, settings.tries, tuple(guide for guide in guides if guide))
-        index = quilt(atlas, blocks, task.size, task.tile, rules, settings.starts, rng)
-    return Field(index, torch.zeros(task.size, device=task.device), atlas, task.tile)
+        field = ground.field(nearest(atlas, ground.basis, describe(atlas, ground.basis, atlas.valid), resized))
+        return field if placement is None else placement.hold(field)
+    in_step = placement is None or not any(task.tile)  # the pixels outside a hole may not wrap in step
+    lattice = _lattice_price(ground) if in_step else None
+    return ground.field(_quilt(ground, lattice)) if placement is None else _fill(ground, placement, lattice)
 
 
-def _steer(task: Task, atlas: Atlas, anchored: bool, settings: Settings, say: Say) -> Steer | None:
-    """The price of leaving the exemplar's lattice, where it has one; says what was found. anchored: known pixels say
-    where it lies."""
+def _quilt(ground: Groundwork, lattice: Steer | None) -> Tensor:
+    """The pointers (h, w) of a quilt of large pieces."""
+    task, settings = ground.task, ground.settings
+    side = (settings.guided if task.guides else settings.block) * task.shorter_side
+    if lattice is not None:
+        side *= LATTICE_BLOCK
+    blocks = largest_blocks(ground.atlas, max(4, round(side)), settings.overlap, ground.rng)
+    if blocks is None:
+        return ground.specks()
+    proportion = 0.0 if task.guides else settings.proportion
+    rules = ground.rules(blocks, lattice, settings.spread, proportion, settings.tries)
+    return quilt(ground.atlas, blocks, task.size, task.tile, rules, settings.starts, ground.rng)
+
+
+def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Field:
+    """The field with pieces where it has no source yet: the best of several, by the cost that a few passes leave."""
+    task, atlas, settings, rng = ground.task, ground.atlas, ground.settings, ground.rng
+    hole, best = ~placement.placed, ground.field(placement.places)
+    if not hole.any():
+        return best
+    # Describe the source pixels, for the passes.
+    table = describe(atlas, ground.basis, atlas.valid)
+    space = Space(
+        atlas, ground.basis, table, atlas.valid, jumps.compare(atlas, table, atlas.valid, settings.similar, rng)
+    )
+    price = torch.where(atlas.valid, 0.0, torch.inf)
+    # Lay pieces of several sizes, and keep the cheapest field.
+    hole_thickness = thickness(hole, task.tile)
+    length = max(max(size) for size in atlas.exemplars)
+    spread = 0.0 if length > LONG_EXEMPLAR * task.shorter_side else settings.spread
+    lowest = torch.inf
+    for number in range(settings.starts):
+        wanted = round(hole_thickness * HOLE_PIECES[number % len(HOLE_PIECES)])
+        side = min(*task.size, max(HOLE_PIECE_MINIMUM, min(task.shorter_side // 2, wanted)))
+        blocks = largest_blocks(atlas, side, HOLE_PIECE_OVERLAP, rng)
+        if blocks is None:
+            index = torch.where(placement.placed, placement.places, ground.specks())
+        else:
+            rules = ground.rules(blocks, lattice, spread, 0.0, 1)
+            index = fill(atlas, blocks, placement.places, hole, placement.unmoved, task.tile, rules, rng)
+        field = ground.field(index)
+        for _ in range(HOLE_TRIAL_PASSES):
+            field = sweep(field, space, price, settings.mend, ground.guiding, rng, placement.fixed)
+        if float(field.cost.sum()) < lowest:
+            best, lowest = field, float(field.cost.sum())
+    return best
+
+
+def _lattice_price(ground: Groundwork) -> Steer | None:
+    """The price of leaving the exemplar's lattice, if it has one; the user is told about it."""
+    task, settings, say = ground.task, ground.settings, ground.say
     if settings.lattice == "off":
         return None
     if len(task.exemplars) > 1 or settings.copies != "none":
         say("lattice: not looked for with several exemplars or copies")
         return None
     exemplar, valid = task.exemplars[0].image.cpu(), task.exemplars[0].valid
-    found = lattice.find(exemplar, None if valid is None else valid.cpu())
-    stripes = anchored and found is not None and found.height < settings.regular <= found.first
-    if found is None or (settings.lattice == "auto" and found.height < settings.regular and not stripes):
-        peak = "no peaks" if found is None else f"autocorrelation {found.height:.2f}"
+    grid = lattice.find(exemplar, None if valid is None else valid.cpu())
+    anchored = ground.placement is not None  # the pixels outside the hole say where the lattice lies
+    stripes = anchored and grid is not None and grid.height < settings.regular <= grid.first
+    if grid is None or (settings.lattice == "auto" and grid.height < settings.regular and not stripes):
+        peak = "no peaks" if grid is None else f"autocorrelation {grid.height:.2f}"
         say(f"lattice: none ({peak})")
         return None
-    say(f"lattice: {found.describe(2 ** int(task.level))}{', of which the first is kept' if stripes else ''}")
-    if bent := lattice.bending(found, task.size, task.tile):
+    say(f"lattice: {grid.describe(2 ** int(task.level))}{', of which the first is kept' if stripes else ''}")
+    if bent := lattice.bending(grid, task.size, task.tile):
         say(f"lattice: {bent}")
-    price = ANCHORED if anchored else PHASE
-    return lattice.steer(found, exemplar, atlas, task.size, task.tile, price, anchored, stripes)
+    price = PHASE_PRICE_IN_HOLE if anchored else PHASE_PRICE
+    return lattice.steer(grid, exemplar, ground.atlas, task.size, task.tile, price, anchored, stripes)
 
 
 def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str, ...]]:
