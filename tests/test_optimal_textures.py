@@ -14,9 +14,10 @@ from networks import random_vgg, tensors
 from pictures import generator, noise, spots
 from texsynth.errors import InputError, UsageError
 from texsynth.features import vgg19
-from texsynth.learned.optimal_textures import margins, matching, recipe, styles
+from texsynth.learned.optimal_textures import matching, recipe, styles
 from texsynth.learned.optimal_textures import method as transport
 from texsynth.learned.optimal_textures.decoder import LAYERS, Decoders, Shape, initialise
+from texsynth.learned.shared import margins
 from texsynth.metrics.gram_distance import LAYERS as MEASURED
 from texsynth.runs import loop
 from texsynth.runs.loop import Outcome

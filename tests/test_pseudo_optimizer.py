@@ -23,7 +23,7 @@ from texsynth.learned.pseudo_optimizer import network as po
 from texsynth.learned.pseudo_optimizer import recipe
 from texsynth.patches.samples import tables
 from texsynth.task import Canvas, Exemplar, Task
-from texsynth.training.recipes import SEED, Training
+from texsynth.training.recipes import SAMPLE_SEED, Training
 from texsynth.weights.pretrained import NETWORKS, Weights
 from texsynth.weights.trained import Model
 
@@ -438,7 +438,7 @@ def test_the_network_in_training_is_the_network_at_use() -> None:
     made.step(0)
     stored = {key: tensor.clone() for key, tensor in made.tensors().items()}
     trained = Model("pseudo-optimizer", settings.plain(chosen()), stored, {}, "m", "0")
-    image, _ = use(task(spots(32, 32), size=(32, 32), model=trained), seed=SEED)
+    image, _ = use(task(spots(32, 32), size=(32, 32), model=trained), seed=SAMPLE_SEED)
     assert torch.allclose(made.sample()[0][..., 32:], image, atol=1e-5)
 
 

@@ -19,7 +19,7 @@ from texsynth.features import vgg19
 from texsynth.learned.shared import loading
 from texsynth.learned.texture_net import network as texture_net
 from texsynth.learned.texture_net import recipe
-from texsynth.learned.texture_net.network import Block, Shape, TextureNet, Window, filled, settled
+from texsynth.learned.texture_net.network import ConvBlock, Shape, TextureNet, Window, filled, settled
 from texsynth.losses import Reference, Setup, semidual
 from texsynth.task import Exemplar, Task
 from texsynth.training.recipes import Training
@@ -131,7 +131,7 @@ def test_every_parameter_counts() -> None:
     assert set(losses) == {"semidual"}
     lost = {f"between.{level}.bias" for level in range(2)}
     for name, block in made.modules["net"].named_modules():
-        if isinstance(block, Block):
+        if isinstance(block, ConvBlock):
             lost |= {f"{name}.{at}.bias" for at, part in enumerate(block) if isinstance(part, nn.Conv2d)}
     for name, parameter in made.modules["net"].named_parameters():
         assert parameter.grad is not None, name

@@ -17,7 +17,7 @@ import torch
 from conftest import Draw, Picture, Texsynth, array
 from texsynth.cli import main
 from texsynth.errors import TexsynthError
-from texsynth.training import recipes as training
+from texsynth.training import recipes
 from texsynth.weights import trained as model
 from training import FOLDER, kept, same, stop_after
 
@@ -91,7 +91,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 
 def test_ctrl_c_ends_between_two_steps(texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     picture("a.png")
-    original = training.recipe("easy").build
+    original = recipes.recipe("easy").build
 
     def build(*given: Any) -> Any:
         training = original(*given)
@@ -103,7 +103,7 @@ def test_ctrl_c_ends_between_two_steps(texsynth: Texsynth, picture: Picture, mon
 
         return replace(training, step=step)
 
-    monkeypatch.setattr(training.recipe("easy"), "build", build)
+    monkeypatch.setattr(recipes.recipe("easy"), "build", build)
     ran = texsynth(*EASY)
     assert ran.code == 130
     assert ran.err.splitlines()[-1].startswith("texsynth: interrupted: step 3 of 6 is kept")
@@ -306,7 +306,7 @@ def test_maps_come_with_the_exemplars(
     texsynth: Texsynth, picture: Picture, draw: Draw, words: tuple[str, ...], told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model knows the colours of its labels; resuming asks for the same maps."""
-    monkeypatch.setattr(training.recipe("easy"), "GUIDES", ("labels", "progression", "orientation"))
+    monkeypatch.setattr(recipes.recipe("easy"), "GUIDES", ("labels", "progression", "orientation"))
     picture("a.png")
     halves = np.zeros((16, 16, 3), np.uint8)
     halves[:10, :, 0], halves[10:, :, 2] = 255, 255
@@ -322,7 +322,7 @@ def test_maps_come_with_the_exemplars(
 def test_maps_that_a_recipe_does_not_take(refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     picture("a.png")
     assert "--labels: recipe easy takes no maps" in refused(2, *EASY, "--labels", "a.png")
-    monkeypatch.setattr(training.recipe("easy"), "GUIDES", ("labels",))
+    monkeypatch.setattr(recipes.recipe("easy"), "GUIDES", ("labels",))
     assert "needs --labels MAP" in refused(2, *EASY)
     assert "takes --labels; leave" in refused(2, *EASY, "--labels", "a.png", "--progression", "a.png")
     assert "2 given for 1 exemplar(s)" in refused(2, *EASY, "--labels", "a.png", "--labels", "a.png")

@@ -24,8 +24,8 @@ from torch import Tensor
 import texsynth
 from texsynth.features import vgg19
 from texsynth.image import files
-from texsynth.training import recipes as training
-from texsynth.training.preset import Preset, resolve
+from texsynth.training import recipes
+from texsynth.training.preset import TrainingPreset, resolve
 from texsynth.verbs.train import CHECKPOINT
 from texsynth.weights import pretrained
 from texsynth.weights.trained import SUFFIX
@@ -88,7 +88,7 @@ def learned(options: Options, lesson: Lesson, parts: int = 1) -> list[Learned]:
     from there. Raises TexsynthErrors.
     """
     preset = resolve(lesson.recipe, lesson.preset or None, _settings(options, lesson))
-    needed = training.recipe(lesson.recipe).needs(preset.settings).get("vgg19", ())
+    needed = recipes.recipe(lesson.recipe).needs(preset.settings).get("vgg19", ())
     lack, folder = lacking(options, needed), options.out / "models"
     lengths = [max(1, preset.settings.steps * (part + 1) // parts) for part in range(parts)]
     out = [Learned(folder / f"{lesson.name}_{steps}{SUFFIX}", steps, 0.0, lack) for steps in lengths]
@@ -182,7 +182,7 @@ def _write(note: Path, kept: Kept) -> None:
     note.write_text(json.dumps(asdict(kept)), encoding="utf-8")
 
 
-def _digest(lesson: Lesson, preset: Preset, path: Path | None) -> str:
+def _digest(lesson: Lesson, preset: TrainingPreset, path: Path | None) -> str:
     """Of all that a network hangs on."""
     file = None if path is None else pretrained.find("vgg19", path)
     plain = json.dumps([preset.recipe, preset.values, None if file is None else files.digest(file)], default=str)

@@ -9,7 +9,7 @@ from torch import nn
 
 from texsynth.settings import setting
 from texsynth.task import Estimate
-from texsynth.training import recipes as training
+from texsynth.training import recipes
 from texsynth.training.recipes import Training
 
 METHOD = "painted"
@@ -17,7 +17,7 @@ GUIDES = ()
 
 
 @dataclass(frozen=True)
-class Settings(training.Settings):
+class Settings(recipes.Settings):
     steps: int = setting(6, "updates", low=1)
     checks: int = setting(3, "checks", low=1)
     rate: float = setting(0.1, "of Adam", low=0.0)

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped."""
+"""Checkpoints: all that a training run needs to go on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from texsynth.errors import InputError
 from texsynth.image import files
-from texsynth.training.loop import Row, State
+from texsynth.training.loop import HistoryRow, State
 from texsynth.training.recipes import Training
 
 KEYS = ("about", "state", "modules", "optimisers", "memory", "rng")
@@ -20,7 +20,12 @@ KEYS = ("about", "state", "modules", "optimisers", "memory", "rng")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """about: the run, JSON-able. state: how far it is. parts: the states of modules, optimisers, memory and chance."""
+    """What a checkpoint file holds.
+
+    about: the description of the run, as plain values.
+    state: how far the run has come.
+    parts: the states of modules, optimisers, memory and random generator, by the keys of the file.
+    """
 
     about: Mapping[str, Any]
     state: State
@@ -28,10 +33,10 @@ class Checkpoint:
 
 
 def save(path: Path, about: Mapping[str, Any], state: State, training: Training, rng: torch.Generator) -> None:
-    """Write a checkpoint, whole or not at all; raises ResourceError and UsageError."""
+    """Write a checkpoint, completely or not at all; raises ResourceError and UsageError."""
     content = {
         "about": dict(about),
-        "state": {**_plain(state), "tensors": dict(state.tensors)},
+        "state": _plain(state),
         "modules": {name: module.state_dict() for name, module in training.modules.items()},
         "optimisers": {name: optimiser.state_dict() for name, optimiser in training.optimisers.items()},
         "memory": dict(training.memory),
@@ -42,22 +47,21 @@ def save(path: Path, about: Mapping[str, Any], state: State, training: Training,
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint; raises InputError when there is none, or it is damaged. No pickled code is run."""
+    """Read a checkpoint without running pickled code; raises InputError when it is missing or damaged."""
     if not path.is_file():
         raise InputError(f"--resume: there is no {path}; leave the flag out to start anew")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        found = {key: content[key] for key in KEYS}
-        state = found["state"]
-        rows = tuple(Row(**row) for row in state["rows"])
-        return Checkpoint(found["about"], State(**{**state, "rows": rows}), found)
+        parts = {key: content[key] for key in KEYS}
+        rows = tuple(HistoryRow(**row) for row in parts["state"]["rows"])
+        return Checkpoint(parts["about"], State(**{**parts["state"], "rows": rows}), parts)
     except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError, OSError):
         raise InputError(f"--resume: {path} is damaged; leave the flag out to start anew") from None
 
 
-def restore(kept: Checkpoint, training: Training, rng: torch.Generator) -> None:
-    """Bring a training that was built anew to where the checkpoint was; raises InputError when it does not fit."""
-    parts = kept.parts
+def restore(checkpoint: Checkpoint, training: Training, rng: torch.Generator) -> None:
+    """Bring a newly built training to where the checkpoint was; raises InputError when the two do not fit."""
+    parts = checkpoint.parts
     try:
         for name, module in training.modules.items():
             module.load_state_dict(parts["modules"][name])
@@ -71,5 +75,6 @@ def restore(kept: Checkpoint, training: Training, rng: torch.Generator) -> None:
 
 
 def _plain(state: State) -> dict[str, Any]:
+    """The state as values that a file can hold without pickled code; its tensors are not copied."""
     plain = {name: getattr(state, name) for name in ("step", "best", "best_step")}
-    return {**plain, "rows": [asdict(row) for row in state.rows]}
+    return {**plain, "rows": [asdict(row) for row in state.rows], "tensors": dict(state.tensors)}

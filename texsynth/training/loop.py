@@ -11,12 +11,17 @@ from torch import Tensor
 from texsynth.errors import TexsynthError
 from texsynth.training.recipes import Settings, Training
 
-ROWS = 500  # of the course, that a whole run keeps
+LONGEST_HISTORY = 500  # rows that a run keeps beside those of its checks
 
 
 @dataclass(frozen=True)
-class Row:
-    """The course at one step: the losses by name, and the metric where it was measured."""
+class HistoryRow:
+    """One row of the history of a run.
+
+    step: the number of updates so far.
+    losses: the losses of this step by name.
+    metric: the metric of the settings, None at steps that do not measure it.
+    """
 
     step: int
     losses: Mapping[str, float]
@@ -25,30 +30,40 @@ class Row:
 
 @dataclass(frozen=True)
 class State:
-    """How far a run is.
+    """How far a run has come.
 
-    step: updates made. best: the least metric so far, at step `best_step`, and what the model held then.
+    step: the number of updates so far.
+    best: the lowest metric so far.
+    best_step: the step at which it was measured.
+    tensors: what the model file held at that step, by name.
+    rows: the history of the run.
     """
 
     step: int = 0
     best: float = math.inf
     best_step: int = 0
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
-    rows: tuple[Row, ...] = ()
+    rows: tuple[HistoryRow, ...] = ()
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop tells an observer after every step. Observers only read."""
+    """What the loop reports to an observer after every step. Observers only read.
+
+    step, steps: the number of updates so far, and of the whole run.
+    losses: the losses of this step by name.
+    metric: the metric, None at steps that do not measure it.
+    best: the lowest metric so far.
+    """
 
     step: int
     steps: int
     losses: Mapping[str, float]
-    metric: float | None  # where it was measured at this step
+    metric: float | None
     best: float
 
 
-Keep = Callable[[State, Sequence[Tensor]], None]
+Save = Callable[[State, Sequence[Tensor]], None]
 
 
 def train(
@@ -56,37 +71,37 @@ def train(
     settings: Settings,
     state: State,
     report: Callable[[Progress], None],
-    keep: Keep,
+    save: Save,
     stop: Callable[[], bool],
 ) -> State:
     """Train from `state` to the last step, or until `stop` asks for an end between two steps.
 
-    keep gets the state and new samples at every check, and the state alone when stopped: what it must save. Raises
-    TexsynthError when a loss is no longer finite; what was kept before stays.
+    `save` receives the state and new samples at every check, and the state without samples when the run is stopped.
+    Raises TexsynthError when a loss is no longer finite; what was saved before stays.
     """
-    every = max(1, settings.steps // settings.checks)
-    told = max(1, settings.steps // ROWS)
+    check_every = max(1, settings.steps // settings.checks)
+    record_every = max(1, settings.steps // LONGEST_HISTORY)
     while state.step < settings.steps:
         losses = training.step(state.step)
         step = state.step + 1
         if not all(map(math.isfinite, losses.values())):
             raise TexsynthError(f"training diverged at step {step}; try a lower rate with --set rate=...")
-        checked = step % every == 0 or step == settings.steps
-        row = Row(step, losses, training.measure() if checked else None)
-        rows = (*state.rows, row) if checked or step % told == 0 else state.rows
-        state = _bettered(replace(state, step=step, rows=rows), training, row.metric)
+        checked = step % check_every == 0 or step == settings.steps
+        row = HistoryRow(step, losses, training.measure() if checked else None)
+        rows = (*state.rows, row) if checked or step % record_every == 0 else state.rows
+        state = _with_best(replace(state, step=step, rows=rows), training, row.metric)
         report(Progress(step, settings.steps, losses, row.metric, state.best))
         if checked:
-            keep(state, training.sample())
+            save(state, training.sample())
         elif stop():
-            keep(state, ())
+            save(state, ())
         if stop():
             break
     return state
 
 
-def _bettered(state: State, training: Training, metric: float | None) -> State:
-    """The state with what the model holds now, if that is the best so far."""
+def _with_best(state: State, training: Training, metric: float | None) -> State:
+    """Take the present tensors of the model into the state if their metric is the lowest so far."""
     if metric is None or not metric < state.best:
         return state
     tensors = {name: tensor.detach().cpu().clone() for name, tensor in training.tensors().items()}

@@ -1,12 +1,12 @@
-"""Training: one loop (`loop`) for every recipe; the recipes are files `recipe.py` in the folders of `learned`,
-whose names are the words users say.
+"""What a recipe of `texsynth train` is. The recipes are the files `recipe.py` in the folders of `learned`.
 
-A recipe turns exemplars into a `Training`: modules, optimisers, and one step. The loop knows nothing else.
+A recipe turns exemplars into a `Training`: modules, optimisers, and one step. The loop (`loop.train`) knows nothing
+else. The name of a recipe's folder is the word that users say, with hyphens in place of underscores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -15,22 +15,25 @@ from torch import Tensor, nn
 
 from texsynth.features import features
 from texsynth.metrics import Pair, metric
+from texsynth.objective import Objective
 from texsynth.registry import RECIPES
 from texsynth.settings import setting
 from texsynth.task import Estimate, Task
 
-SEED = 2**40  # of the noise of samples that are measured and shown, the same throughout a run
+SAMPLE_SEED = 2**40  # of the noise of samples that are measured and shown, the same throughout a run
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every recipe can be told."""
+    """The settings that every recipe has."""
 
-    steps: int = setting(1000, "updates of the network", low=1, high=10_000_000)
-    checks: int = setting(20, "times that samples are drawn and measured, and a checkpoint kept", low=1, high=1000)
+    steps: int = setting(1000, "The number of updates of the network.", low=1, high=10_000_000)
+    checks: int = setting(
+        20, "How often samples are drawn and measured, and a checkpoint is kept, in a run.", low=1, high=1000
+    )
     metric: str = setting(
         "sliced",
-        "by which the best network is kept; the last two look through VGG-19",
+        "The metric that decides which network is the best; gram_distance and quality_po need VGG-19.",
         choices=("sliced", "transport", "gram_distance", "quality_po"),
     )
 
@@ -39,11 +42,16 @@ class Settings:
 class Training:
     """What a recipe hands to the loop.
 
-    modules, optimisers: by name; a checkpoint keeps their state. memory: tensors that the steps change in place beside
-    them, by name; kept too. step: number of the update, from 0 -> its losses by name, after one update; all chance
-    comes from the run's generator, all schedules from the number. sample: pictures (1, 3, h, w) in [0, 1] that the
-    network now makes, drawn from SEED, so always of the same noise; they may be beside what they shall look like.
-    measure: how good it is now, less is better; from SEED too. tensors: what the model file holds now, by name.
+    All randomness of steps comes from the generator of the run, and all schedules from the number of the step. Samples
+    and measures draw from SAMPLE_SEED, so their noise is always the same, and they change nothing.
+
+    modules: the networks by name; a checkpoint keeps their state.
+    optimisers: the optimisers by name; a checkpoint keeps their state.
+    step: makes the update of a number, counted from 0, and returns its losses by name.
+    sample: returns pictures (1, 3, h, w) in [0, 1] that the network makes now, which may stand beside their exemplars.
+    measure: returns the metric of what the network makes now; less is better.
+    tensors: returns what the model file holds now, by name.
+    memory: further tensors that steps change in place, by name; a checkpoint keeps them.
     """
 
     modules: Mapping[str, nn.Module]
@@ -58,12 +66,14 @@ class Training:
 class Recipe(Protocol):
     """A file `recipe.py` in a folder of `learned`.
 
-    Settings: a frozen dataclass that extends `training.Settings`. METHOD: the preset of `texsynth synthesize` that uses
-    its models. GUIDES: the kinds of maps that may be given with the exemplars ("labels", "progression", "orientation");
-    a recipe without any takes none, all others need one. needs: layers of pretrained networks that it looks at, by the
-    name of the features. build: task has the exemplars at full size, their maps as guides whose target is the first of
-    them, the device, the weights and the memory limit; raises InputError for exemplars too small.
-    estimate: peak bytes of the process, and seconds on two cores, of a whole run.
+    Settings: a frozen dataclass that extends `recipes.Settings`.
+    METHOD: the preset of `texsynth synthesize` that uses its models.
+    GUIDES: the kinds of maps that it takes with the exemplars ("labels", "progression", "orientation"). A recipe that
+        takes maps needs at least one.
+    needs: the layers of pretrained networks that it looks at, by the name of the features.
+    build: prepares a training. The task holds the exemplars at full size, their maps as guides whose target is the
+        first map, the device, the weights and the memory limit. Raises InputError for exemplars that are too small.
+    estimate: the peak memory of the process, and the seconds on two cores, of a whole run.
     """
 
     Settings: type
@@ -87,16 +97,31 @@ def recipe(name: str) -> Recipe:
     return cast(Recipe, RECIPES.module(name.replace("-", "_")))
 
 
-def needs(settings: Settings, own: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """The layers that a recipe looks at, with those of the metric that it is measured by."""
+def needs(settings: Settings, layers: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The layers that a recipe looks at, by features and in their order, with those of the metric of its settings."""
     measured = metric(settings.metric).NEEDS
-    wanted = {name: {*own.get(name, ()), *measured.get(name, ())} for name in (*own, *measured)}
-    return {name: tuple(layer for layer in features(name).LAYERS if layer in some) for name, some in wanted.items()}
+    needed = {name: {*layers.get(name, ()), *measured.get(name, ())} for name in (*layers, *measured)}
+    return {name: tuple(layer for layer in features(name).LAYERS if layer in some) for name, some in needed.items()}
+
+
+def layers_of(objectives: Sequence[Objective]) -> dict[str, list[str]]:
+    """The layers that objectives look at, by the name of the features."""
+    layers: dict[str, list[str]] = {}
+    for objective in objectives:
+        layers.setdefault(objective.features, []).extend(objective.layers)
+    return layers
 
 
 def score(settings: Settings, task: Task, exemplar: Tensor, output: Tensor) -> float:
-    """The settings' metric between an exemplar and an output, (1, 3, H, W) both, always with the same chance."""
+    """The metric of the settings between an exemplar and an output, both (1, 3, H, W), always with the same noise."""
     measured = metric(settings.metric)
-    seen = [(features(name), task.weights[name]) for name in measured.NEEDS]
-    extract = seen[0][0].build(seen[0][0].Settings(), (False, False), seen[0][1]) if seen else None
-    return measured.measure(Pair(exemplar, output), extract, torch.Generator().manual_seed(SEED))
+    extract = None
+    for name in measured.NEEDS:  # no metric looks at features of two kinds
+        extract = features(name).build(features(name).Settings(), (False, False), task.weights[name])
+    return measured.measure(Pair(exemplar, output), extract, torch.Generator().manual_seed(SAMPLE_SEED))
+
+
+def mean_score(settings: Settings, task: Task, pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """The mean of `score` over pairs of an exemplar and an output."""
+    scores = [score(settings, task, exemplar, output) for exemplar, output in pairs]
+    return sum(scores) / len(scores)

@@ -20,9 +20,8 @@ from texsynth.report import training as report_of
 from texsynth.runs import run
 from texsynth.runs.run import gigabytes
 from texsynth.task import Estimate, Guide, Say, Task
-from texsynth.training import checkpoint, loop
+from texsynth.training import checkpoint, loop, recipes
 from texsynth.training import preset as presets
-from texsynth.training import recipes as training
 from texsynth.training.checkpoint import Checkpoint
 from texsynth.training.loop import Progress, State
 from texsynth.verbs import synthesize
@@ -62,7 +61,7 @@ class Lesson:
     """A training, read and checked. about: what model, checkpoint and page say of it. kept: where it goes on from."""
 
     output: Path
-    preset: presets.Preset
+    preset: presets.TrainingPreset
     task: Task
     seed: int
     about: Mapping[str, Any]
@@ -102,7 +101,7 @@ def build(request: Request, say: Say) -> Lesson:
     )
     notices: list[str] = []
     draft = synthesize.read(asked, notices.append)
-    recipe = training.recipe(preset.recipe)
+    recipe = recipes.recipe(preset.recipe)
     found, entries = run.pretrained([recipe.needs(preset.settings)], draft.device, request.weights, say)
     if request.weights is not None and not found:
         raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
@@ -135,7 +134,7 @@ def execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[[
     checkpoint from which it can go on."""
     start = time.perf_counter()
     rng = torch.Generator().manual_seed(lesson.seed)
-    made = training.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
+    made = recipes.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
     state = State()
     if lesson.kept is not None:
         checkpoint.restore(lesson.kept, made, rng)
@@ -189,7 +188,7 @@ def _check_output(request: Request) -> None:
             raise UsageError(f"{path} exists; --force starts anew, --resume goes on from the last checkpoint")
 
 
-def _preset(request: Request, kept: Checkpoint | None) -> presets.Preset:
+def _preset(request: Request, kept: Checkpoint | None) -> presets.TrainingPreset:
     """The preset that was asked for; of a run that goes on its own one, which must agree with what is asked for."""
     steps = {} if request.steps is None else {"steps": request.steps}
     if kept is None:
@@ -248,7 +247,7 @@ def _told(guide: Guide) -> dict[str, Any]:
 
 def _check_guides(request: Request) -> None:
     """Refuse maps that the recipe does not take, and none where it needs one; UsageError."""
-    known = training.recipe(request.recipe).GUIDES
+    known = recipes.recipe(request.recipe).GUIDES
     given = {name: getattr(request, name) for name in KINDS if getattr(request, name)}
     for name, sources in given.items():
         if name not in known:

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from texsynth.learned.optimal_textures.decoder import extended
 from texsynth.learned.shared.conv import OFF, Tile
+from texsynth.learned.shared.margins import extended
 
 TEMPERATURE = 0.01
 MEMORY = 256 << 20

@@ -35,8 +35,8 @@ from texsynth.learned.shared.patchgan import PatchGAN, hinge_discriminator
 from texsynth.metrics import metric
 from texsynth.settings import setting
 from texsynth.task import Estimate, Exemplar, Guide, Task
-from texsynth.training import recipes as training
-from texsynth.training.recipes import SEED, Training
+from texsynth.training import recipes
+from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "cocosnet"
 GUIDES: tuple[str, ...] = ("labels",)
@@ -45,7 +45,7 @@ SHOWN = 256  # of the exemplar that is measured and shown, at most
 
 
 @dataclass(frozen=True)
-class Settings(training.Settings, correspondence.Shape, patchgan.Shape):
+class Settings(recipes.Settings, correspondence.Shape, patchgan.Shape):
     """Defaults: small networks for two cores, which need no weights. Weights of losses are the published ones."""
 
     features: str = setting(
@@ -91,7 +91,7 @@ class Settings(training.Settings, correspondence.Shape, patchgan.Shape):
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
     """What the losses and the metric look at."""
     own = {settings.features: (*settings.layers, *settings.context_layers)}
-    return training.needs(settings, own if features(settings.features).WEIGHTS else {})
+    return recipes.needs(settings, own if features(settings.features).WEIGHTS else {})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
@@ -139,7 +139,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         return [part.cpu() for part in (samples[0].image, *shown())]
 
     def measure() -> float:
-        return training.score(settings, task, samples[0].image, shown()[2])
+        return recipes.score(settings, task, samples[0].image, shown()[2])
 
     return Training(
         {"net": net, "discriminators": critics}, optimisers, step, sample, measure, lambda: net.state_dict()
@@ -197,7 +197,7 @@ def _shown(net: CoCosNet, sample: Sample, labels: int) -> tuple[Tensor, Tensor, 
     height, width = (min(n, SHOWN) for n in sample.size)
     ids = sample.labels[:, :, :height, :width].flip(3)
     target, seen = (encode(x, "l0", labels).to(sample.image) for x in (ids, sample.labels))
-    rng, learns = torch.Generator().manual_seed(SEED), net.training
+    rng, learns = torch.Generator().manual_seed(SAMPLE_SEED), net.training
     net.eval()
     warp = warped(net, target, sample.image, seen, rng)
     image = translated(net, warp, target, rng).clamp(0, 1)

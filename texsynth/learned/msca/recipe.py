@@ -31,8 +31,8 @@ from texsynth.learned.shared.init import initialise
 from texsynth.learned.shared.regions import bank
 from texsynth.settings import setting
 from texsynth.task import Estimate, Task
-from texsynth.training import recipes as training
-from texsynth.training.recipes import SEED, Training
+from texsynth.training import recipes
+from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "msca"
 GUIDES: tuple[str, ...] = ("labels",)
@@ -66,7 +66,7 @@ class Settings(adversarial.Settings, Shape):
 
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
     """With image features of VGG-19, what these and the perceptual loss look at; and the metric's."""
-    return training.needs(settings, {"vgg19": tuple(rebuilt.PERCEPTUAL)} if settings.image == "vgg19" else {})
+    return recipes.needs(settings, {"vgg19": tuple(rebuilt.PERCEPTUAL)} if settings.image == "vgg19" else {})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
@@ -86,7 +86,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         return (pretrained if early else trained)(parts, optimisers, lesson(parts, number))
 
     def measure() -> float:
-        scores = [training.score(settings, task, true, made) for true, _, made in _shown(parts)]
+        scores = [recipes.score(settings, task, true, made) for true, _, made in _shown(parts)]
         return sum(scores) / len(scores)
 
     def sample() -> Sequence[Tensor]:
@@ -159,7 +159,7 @@ def _shown(parts: Parts) -> list[tuple[Tensor, Tensor, Tensor]]:
         style = parts.net.style(image, parts.one_hot(labels), extract, counts)
         known = parts.net.known(parts.one_hot(labels))
         size = image.shape[2], image.shape[3]
-        noise = noises(parts.settings, size, 1, torch.Generator().manual_seed(SEED), image.device)
+        noise = noises(parts.settings, size, 1, torch.Generator().manual_seed(SAMPLE_SEED), image.device)
         features = parts.net.aligned([style], known, image.new_ones(1, 1, 1, 1))
         made = parts.net.make(features, known, noise)[:, :, : size[0], : size[1]]
         shown.append((image, labels, made))

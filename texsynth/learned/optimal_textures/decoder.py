@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features import vgg19
+from texsynth.learned.shared.margins import extended
 from texsynth.settings import setting
 from texsynth.weights.pretrained import NETWORKS
 
@@ -121,11 +122,3 @@ def initialise(net: Decoders, tensors: Mapping[str, Tensor], seen: Mapping[str, 
 def _mirrored(layer: str) -> list[str]:
     """The rectifiers of the encoder whose convolutions a decoder mirrors, in its order."""
     return [name for name in reversed(vgg19.LAYERS[: vgg19.LAYERS.index(layer) + 1]) if name in vgg19.PARTS]
-
-
-def extended(x: Tensor, by: int, tile: tuple[bool, bool]) -> Tensor:
-    """`by` rows and columns more on each side of (n, C, h, w): from the other side along axes that tile, otherwise
-    mirrored, or repeated where there are too few to mirror."""
-    for wraps, size, pads in zip(tile, x.shape[2:], ([0, 0, by, by], [by, by, 0, 0]), strict=True):
-        x = F.pad(x, pads, mode="circular" if wraps else "reflect" if size > by else "replicate")
-    return x

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from texsynth.features import vgg19
-from texsynth.learned.optimal_textures import margins, matching, styles
+from texsynth.learned.optimal_textures import matching, styles
 from texsynth.learned.optimal_textures.decoder import LAYERS, Decoders, Shape
+from texsynth.learned.shared import margins
 from texsynth.learned.shared.loading import loaded, shaped
 from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task

@@ -26,8 +26,8 @@ from texsynth.metrics import metric
 from texsynth.runs import loop
 from texsynth.settings import plain, setting
 from texsynth.task import Estimate, Exemplar, Stage, Task
-from texsynth.training import recipes as training
-from texsynth.training.recipes import SEED, Training
+from texsynth.training import recipes
+from texsynth.training.recipes import SAMPLE_SEED, Training
 from texsynth.weights.trained import Model
 
 METHOD = "optimal-textures"
@@ -39,7 +39,7 @@ LEAST = 16  # pixels a side of an exemplar: the deepest layer still has one feat
 
 
 @dataclass(frozen=True)
-class Settings(training.Settings, Shape):
+class Settings(recipes.Settings, Shape):
     """Defaults: a minute or two on two cores; the preset trains longer."""
 
     crop: int = setting(64, "side of the crops in pixels", low=LEAST, high=1024)
@@ -51,7 +51,7 @@ class Settings(training.Settings, Shape):
 
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
     """The layers that are decoded, and what the metric looks at."""
-    return training.needs(settings, {"vgg19": settings.ordered()})
+    return recipes.needs(settings, {"vgg19": settings.ordered()})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
@@ -91,7 +91,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
 
     def measure() -> float:
         small = [_middle(exemplar) for exemplar in task.exemplars[:JUDGED]]
-        return sum(training.score(settings, task, e.image, made(e)) for e in small) / len(small)
+        return sum(recipes.score(settings, task, e.image, made(e)) for e in small) / len(small)
 
     return Training({"net": net}, {"adam": optimiser}, step, sample, measure, net.state_dict)
 
@@ -127,7 +127,7 @@ def _synthesis(task: Task, settings: Settings, exemplar: Exemplar, tensors: Mapp
     model = Model("optimal-textures", plain(settings), tensors, {}, "the model in training", "")
     asked = Task((exemplar,), exemplar.size, device=task.device, weights=task.weights, model=model)
     stages = (Stage("transport", transport.Settings()),)
-    done = loop.synthesize(asked, stages, torch.Generator().manual_seed(SEED), lambda _: None, lambda _: None)
+    done = loop.synthesize(asked, stages, torch.Generator().manual_seed(SAMPLE_SEED), lambda _: None, lambda _: None)
     if done.interrupted or done.canvas is None:  # the loop keeps what it has; training ends instead
         raise KeyboardInterrupt
     return done.canvas.image

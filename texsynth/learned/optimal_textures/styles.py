@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.learned.optimal_textures.decoder import extended
+from texsynth.learned.shared.margins import extended
 from texsynth.task import Guide, Task
 
 MIXTURES = 16  # different shares that are kept as they are; more are rounded

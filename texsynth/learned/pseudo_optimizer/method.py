@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from texsynth.features import vgg19
-from texsynth.learned.optimal_textures.margins import stretched
 from texsynth.learned.pseudo_optimizer import loss as texture
 from texsynth.learned.pseudo_optimizer import network as po
 from texsynth.learned.shared.loading import loaded, shaped
+from texsynth.learned.shared.margins import stretched
 from texsynth.patches.samples import tables
 from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task

@@ -20,8 +20,8 @@ from texsynth.learned.pseudo_optimizer import network as po
 from texsynth.patches.samples import tables
 from texsynth.settings import setting
 from texsynth.task import Estimate, Exemplar, Task
-from texsynth.training import recipes as training
-from texsynth.training.recipes import SEED, Training
+from texsynth.training import recipes
+from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "po"
 GUIDES: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ SHOWN = 4  # exemplars that are sampled and measured
 
 
 @dataclass(frozen=True)
-class Settings(training.Settings, po.Shape):
+class Settings(recipes.Settings, po.Shape):
     """Defaults: the published training of ProPO."""
 
     metric: str = setting(
@@ -67,7 +67,7 @@ class Source:
 
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
     """The layers of its loss, and the metric's."""
-    return training.needs(settings, {"vgg19": settings.layers})
+    return recipes.needs(settings, {"vgg19": settings.layers})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
@@ -100,7 +100,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         return [_made(net, extract, source, settings) for source in sources[:SHOWN]]
 
     def measure() -> float:
-        values = [training.score(settings, task, exemplar, output) for exemplar, output in made()]
+        values = [recipes.score(settings, task, exemplar, output) for exemplar, output in made()]
         return sum(values) / len(values)
 
     def sample() -> Sequence[Tensor]:
@@ -187,7 +187,7 @@ def _made(net: po.Net, extract: Extract, source: Source, settings: Settings) -> 
     valid = None if source.valid is None else source.valid[:, :, y : y + h, x : x + w]
     middle = Source(source.image[:, :, y : y + h, x : x + w], valid, source.places)
     target = _wanted(extract, middle, settings)
-    z = po.start((h, w), torch.Generator().manual_seed(SEED), source.image.device)
+    z = po.start((h, w), torch.Generator().manual_seed(SAMPLE_SEED), source.image.device)
     for number, layers in enumerate(net.shape.seen):
         z = net(number, po.look(net, z, target, extract, layers), z, po.OFF, keep=False)
     return middle.image, z.sigmoid()

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from texsynth.learned.shared import patchgan
 from texsynth.learned.shared.patchgan import PatchGAN, hinge_discriminator
 from texsynth.settings import setting
-from texsynth.training import recipes as training
+from texsynth.training import recipes
 
 SMALLEST_CROP = 16  # pixels of a side
 BETAS = (0.0, 0.9)  # of Adam, as in SPADE
 
 
 @dataclass(frozen=True)
-class Settings(training.Settings, patchgan.Shape):
+class Settings(recipes.Settings, patchgan.Shape):
     """The settings of every adversarial recipe."""
 
     crop: int = setting(96, "The side of the crops, in pixels.", low=SMALLEST_CROP, high=4096)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from texsynth.learned.optimal_textures.decoder import extended
+from texsynth.learned.shared.margins import extended
 
 Tile = tuple[bool, bool]
 OFF: Tile = (False, False)

@@ -34,8 +34,8 @@ from texsynth.learned.texture_net.network import Window
 from texsynth.objective import Objective
 from texsynth.settings import setting
 from texsynth.task import Estimate, Guide, Task
-from texsynth.training import recipes as training
-from texsynth.training.recipes import SEED, Training
+from texsynth.training import recipes
+from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "feed-forward"
 GUIDES: tuple[str, ...] = ("labels", "progression", "orientation")
@@ -97,7 +97,7 @@ def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
         own.setdefault(objective.features, []).extend(objective.layers)
     if settings.features == "vgg19":
         own.setdefault("vgg19", []).extend(rebuilt.PERCEPTUAL)
-    return training.needs(settings, {name: layers for name, layers in own.items() if features(name).WEIGHTS})
+    return recipes.needs(settings, {name: layers for name, layers in own.items() if features(name).WEIGHTS})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
@@ -120,7 +120,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         return [torch.cat(row, 3).cpu() for row in _shown(parts, 2)]
 
     def measure() -> float:
-        return training.score(settings, parts.task, _middle(parts.copies[0].image), _shown(parts, 1)[0][-1])
+        return recipes.score(settings, parts.task, _middle(parts.copies[0].image), _shown(parts, 1)[0][-1])
 
     return Training(
         {"net": net, "critic": critic},
@@ -179,7 +179,7 @@ def _shown(parts: Parts, count: int) -> list[list[Tensor]]:
     rows: list[list[Tensor]] = []
     for wanted in ([values.rot90(2, (2, 3)) for values in maps], maps)[:count]:
         part = Window(0, image.shape[2], 0, image.shape[3])
-        made = guided.paint(parts.net, parts.condition(wanted), SEED, part, OFF)
+        made = guided.paint(parts.net, parts.condition(wanted), SAMPLE_SEED, part, OFF)
         colours = [_coloured(values, guide) for values, guide in zip(wanted, parts.task.guides, strict=True)]
         rows.append([*([] if rows else [image]), *colours, made])
     parts.net.train(was)
