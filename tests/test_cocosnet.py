@@ -21,7 +21,7 @@ from texsynth.learned.cocosnet import step as steps
 from texsynth.learned.cocosnet.match import descriptors
 from texsynth.learned.cocosnet.network import CoCosNet, Shape, Side, compared, describe, gather, translated, warped
 from texsynth.learned.shared import loading
-from texsynth.learned.shared.init import initialise
+from texsynth.learned.shared.conv import initialise
 from texsynth.runs import loop
 from texsynth.task import Canvas, Exemplar, Guide, Stage, Task
 from texsynth.training.recipes import Training

@@ -21,7 +21,7 @@ from texsynth.features import vgg19
 from texsynth.learned.msca import attention, method, pairs, recipe
 from texsynth.learned.msca import network as msca
 from texsynth.learned.msca.network import Net, Regions, Shape
-from texsynth.learned.shared.init import initialise
+from texsynth.learned.shared.conv import initialise
 from texsynth.task import Canvas, Exemplar, Guide, Task
 from texsynth.training.recipes import Training
 from texsynth.weights import pretrained

@@ -15,9 +15,8 @@ from texsynth import settings
 from texsynth.errors import UsageError
 from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import generator as spade
-from texsynth.learned.shared.conv import Conv
-from texsynth.learned.shared.generator import Block, Generator, Modulate
-from texsynth.learned.shared.init import initialise
+from texsynth.learned.shared.conv import EPSILON, Conv, initialise
+from texsynth.learned.shared.generator import Generator, Modulate, SpadeBlock
 from texsynth.learned.shared.patchgan import PatchGAN
 
 NORMS = ("positional", "instance", "batch")
@@ -71,7 +70,7 @@ def test_without_a_condition_modulation_is_the_plain_norm(kind: str) -> None:
     nn.init.zeros_(net.change.weight)
     x = noise(2, 5, 8, 6) * 3
     dims = {"positional": (1,), "instance": (2, 3), "batch": (0, 2, 3)}[kind]
-    deviation = (x.var(dims, correction=0, keepdim=True) + spade.EPSILON).sqrt()
+    deviation = (x.var(dims, correction=0, keepdim=True) + EPSILON).sqrt()
     torch.testing.assert_close(net(x, noise(2, 3, 8, 6)), (x - x.mean(dims, keepdim=True)) / deviation)
 
 
@@ -172,7 +171,7 @@ def test_noise_changes_the_picture() -> None:
 @pytest.mark.parametrize("equal", [True, False])
 def test_a_block_of_equal_widths_adds_to_what_it_has(equal: bool) -> None:
     """With zero convolutions nothing is added; where widths differ nothing is left."""
-    net = initialise(Block(6, 6 if equal else 4, 3, shape()), generator(), 0.0)
+    net = initialise(SpadeBlock(6, 6 if equal else 4, 3, shape()), generator(), 0.0)
     x = noise(1, 6, 4, 4)
     assert torch.equal(net(x, noise(1, 3, 4, 4)), x if equal else torch.zeros(1, 4, 4, 4))
 

@@ -20,8 +20,8 @@ from texsynth import settings
 from texsynth.errors import InputError, UsageError
 from texsynth.features import vgg19
 from texsynth.learned.shared import copies
+from texsynth.learned.shared.conv import initialise
 from texsynth.learned.shared.generator import Generator
-from texsynth.learned.shared.init import initialise
 from texsynth.learned.spade import network as guided
 from texsynth.learned.spade import recipe, targets
 from texsynth.learned.spade.targets import How

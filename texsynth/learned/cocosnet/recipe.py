@@ -30,7 +30,7 @@ from texsynth.learned.cocosnet.step import TERMS, Scene
 from texsynth.learned.cocosnet.step import scene as scene_of
 from texsynth.learned.shared import patchgan
 from texsynth.learned.shared.conditions import encode
-from texsynth.learned.shared.init import initialise
+from texsynth.learned.shared.conv import initialise
 from texsynth.learned.shared.patchgan import PatchGAN, hinge_discriminator
 from texsynth.metrics import metric
 from texsynth.settings import setting

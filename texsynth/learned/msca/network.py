@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from texsynth.errors import UsageError
 from texsynth.features import Extract
 from texsynth.learned.shared import generator
-from texsynth.learned.shared.conv import OFF, Conv, Tile, doubled
-from texsynth.learned.shared.generator import LEAK, Generator, continued, resized
+from texsynth.learned.shared.conv import LEAK, OFF, Conv, Tile, doubled
+from texsynth.learned.shared.generator import Generator, continued, resized
 from texsynth.settings import setting
 
 VGG = {"relu1_2": 64, "relu2_2": 128, "relu3_2": 256}  # layers of the three finest scales, and their channels

@@ -27,7 +27,7 @@ from texsynth.learned.msca.step import Parts, lesson, pretrained, trained
 from texsynth.learned.shared import adversarial, patchgan, rebuilt
 from texsynth.learned.shared import copies as steered
 from texsynth.learned.shared.adversarial import SMALLEST_CROP
-from texsynth.learned.shared.init import initialise
+from texsynth.learned.shared.conv import initialise
 from texsynth.learned.shared.regions import bank
 from texsynth.settings import setting
 from texsynth.task import Estimate, Task

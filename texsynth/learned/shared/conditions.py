@@ -1,4 +1,4 @@
-"""Guides as what networks see: labels one-hot, directions as points on a circle, values as they are."""
+"""Guides as networks take them: labels one-hot, directions as points on a circle, values as they are."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from torch.nn import functional as F
 from texsynth.task import Guide
 from texsynth.weights.trained import Model
 
-NEAR = 40 / 255  # up to which two colours of labels are one
-NAMED = 8  # labels in a message, at most
+SAME_COLOUR = 40 / 255  # the largest distance of two colours that are one label
+LISTED_LABELS = 8  # the most labels that a message lists
 
 
-def channels(told: Mapping[str, Any]) -> int:
-    """How many channels the condition of a kind of map has. told: what a model's facts say of it."""
-    palette = told["palette"]
-    return len(palette) if palette else {"l2": 1, "direction": 2}[told["distance"]]
+def channels(facts: Mapping[str, Any]) -> int:
+    """How many channels the condition of a kind of map has, by what a model's facts say of it."""
+    palette = facts["palette"]
+    return len(palette) if palette else {"l2": 1, "direction": 2}[facts["distance"]]
 
 
 def encode(values: Tensor, distance: str, labels: int = 0) -> Tensor:
-    """A map (1, C, h, w) -> its condition: ids one-hot (1, labels, h, w); directions (x, y) -> cosine and sine of twice
-    their angle, so that signs do not matter, (1, 2, h, w); values as their mean, (1, 1, h, w), in [-1, 1]."""
+    """The condition of a map (1, C, h, w).
+
+    Ids ("l0") become one-hot (1, labels, h, w). Directions (x, y) become the cosine and sine of twice their angle, so
+    that signs do not matter, (1, 2, h, w). Values ("l2") become their mean in [-1, 1], (1, 1, h, w).
+    """
     if distance == "l0":
         return F.one_hot(values[0, 0].long(), labels).permute(2, 0, 1)[None].to(values.dtype)
     if distance == "direction":
@@ -33,48 +36,54 @@ def encode(values: Tensor, distance: str, labels: int = 0) -> Tensor:
     return values.mean(1, keepdim=True) * 2 - 1
 
 
+def encode_all(maps: Sequence[Tensor], guides: Sequence[Guide]) -> Tensor:
+    """The conditions of maps (1, C, h, w), one of each guide, one below the other: (1, K, h, w)."""
+    kinds = [(guide.distance, 0 if guide.palette is None else len(guide.palette)) for guide in guides]
+    return torch.cat([encode(values, *kind) for values, kind in zip(maps, kinds, strict=True)], 1)
+
+
 def of_task(guides: Sequence[Guide], maps: Sequence[Tensor], model: Model) -> Tensor:
-    """The conditions of maps, one of each guide, as the network of a model was trained to see them: (1, C, h, w)."""
+    """The conditions of maps, one of each guide, as the network of a model was trained with them: (1, C, h, w)."""
+    names = [guide.name for guide in guides]
     parts = []
-    for told in model.facts["guides"]:
-        number = [guide.name for guide in guides].index(told["name"])
+    for facts in model.facts["guides"]:
+        number = names.index(facts["name"])
         guide, values = guides[number], maps[number]
         if guide.palette is not None:
-            values = renumbered(values, guide.palette, told["palette"])
-        parts.append(encode(values, guide.distance, len(told["palette"] or ())))
+            values = renumbered(values, guide.palette, facts["palette"])
+        parts.append(encode(values, guide.distance, len(facts["palette"] or ())))
     return torch.cat(parts, 1)
 
 
-def renumbered(ids: Tensor, palette: Tensor, known: Sequence[Sequence[int]]) -> Tensor:
-    """Ids by the colours (K, 3) of a run -> ids by the colours, 0 to 255, that a model knows."""
-    distance = torch.cdist(palette.cpu(), torch.tensor(known) / 255)
+def renumbered(ids: Tensor, palette: Tensor, colours: Sequence[Sequence[int]]) -> Tensor:
+    """Ids by the palette (K, 3) of a run -> ids by the colours, 0 to 255, of a model's labels; the nearest counts."""
+    distance = torch.cdist(palette.cpu(), torch.tensor(colours) / 255)
     return distance.argmin(1).to(ids)[ids.long()]
 
 
 def mismatch(guides: Sequence[Guide], model: Model) -> str | None:
     """Why guides are not those that a model was trained with, as the end of a sentence about its preset, or None."""
-    known = {told["name"]: told for told in model.facts.get("guides", [])}
-    given = {guide.name: guide for guide in guides}
-    if given.keys() != known.keys():
-        wanted = " and ".join(f"--{name}" for name in known)
-        return f"follows what {model.name} was trained with: {wanted}, and nothing else"
-    for name, guide in given.items():
+    trained = {facts["name"]: facts for facts in model.facts.get("guides", [])}
+    if {guide.name for guide in guides} != trained.keys():
+        flags = " and ".join(f"--{name}" for name in trained)
+        return f"follows what {model.name} was trained with: {flags}, and nothing else"
+    for guide in guides:
         if guide.palette is None:
             continue
-        if why := unknown((*guide.sources, guide.target), guide.palette, known[name]["palette"]):
+        if why := unknown((*guide.sources, guide.target), guide.palette, trained[guide.name]["palette"]):
             return why
     return None
 
 
-def unknown(maps: Sequence[Tensor], palette: Tensor, known: Sequence[Sequence[int]]) -> str | None:
-    """That id maps of the colours (K, 3) use labels which a model does not know, as the end of a sentence, or None."""
-    used = torch.cat([values.flatten() for values in maps]).long().unique().cpu()
-    colours = palette.cpu()[used]
-    far = torch.cdist(colours, torch.tensor(known) / 255).amin(1) > NEAR
-    strange: list[list[int]] = (colours[far] * 255).round().int().tolist()
-    return f"knows the labels {_hex(known)}, and not {_hex(strange)}; repaint the map" if strange else None
+def unknown(maps: Sequence[Tensor], palette: Tensor, colours: Sequence[Sequence[int]]) -> str | None:
+    """That id maps of a palette (K, 3) use labels other than a model's colours, 0 to 255; the end of a sentence, or
+    None."""
+    used = palette.cpu()[torch.cat([values.flatten() for values in maps]).long().unique().cpu()]
+    far = torch.cdist(used, torch.tensor(colours) / 255).amin(1) > SAME_COLOUR
+    strange: list[list[int]] = (used[far] * 255).round().int().tolist()
+    return f"knows the labels {_hex(colours)}, and not {_hex(strange)}; repaint the map" if strange else None
 
 
 def _hex(colours: Sequence[Sequence[int]]) -> str:
-    words = ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours[:NAMED])
-    return words + (f" and {len(colours) - NAMED} more" if len(colours) > NAMED else "")
+    words = ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours[:LISTED_LABELS])
+    return words + (f" and {len(colours) - LISTED_LABELS} more" if len(colours) > LISTED_LABELS else "")

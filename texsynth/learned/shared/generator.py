@@ -19,34 +19,39 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
-from texsynth.learned.shared.conv import OFF, Conv, Tile, doubled
+from texsynth.learned.shared.conv import EPSILON, LEAK, OFF, Conv, Tile, doubled
 from texsynth.settings import setting
 
-LEAK = 0.2
-EPSILON = 1e-5
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What shapes the generator; five levels, one more block, a width of 64 and 16 times that at most are the published
-    network."""
+    """What shapes the generator.
 
-    width: int = setting(16, "channels at full size", low=2, high=256)
-    widest: int = setting(4, "channels double with every halving, up to this times the width", low=1, high=64)
-    hidden: int = setting(32, "channels between a condition and what it scales", low=1, high=512)
-    levels: int = setting(4, "halvings from full size to where the picture begins", low=0, high=8)
-    more: int = setting(1, "blocks beyond one a scale, at the second scale", low=0, high=8)
+    The published network has five levels, one more block, and a width of 64 that doubles up to 16 times.
+    """
+
+    width: int = setting(16, "The channels of the generator at full size.", low=2, high=256)
+    widest: int = setting(
+        4, "The most channels, as a multiple of the width; they double with every halving.", low=1, high=64
+    )
+    hidden: int = setting(32, "The channels between a condition and what it scales and shifts.", low=1, high=512)
+    levels: int = setting(4, "The halvings from full size to where the picture begins.", low=0, high=8)
+    more: int = setting(1, "The residual blocks at the second scale, beyond the one of each scale.", low=0, high=8)
     normalisation: str = setting(
         "positional",
-        "over the channels of a position, the positions of a channel, or those of the whole batch",
+        "Features are normalised over the channels of a position (positional), over the positions of a channel "
+        "(instance), or over those of the whole batch (batch).",
         choices=("positional", "instance", "batch"),
     )
     resize: str = setting(
-        "bilinear", "how a condition gets to another size; nearest keeps labels", choices=("bilinear", "nearest")
+        "bilinear",
+        "How a condition gets to the size of a scale; nearest keeps labels pure.",
+        choices=("bilinear", "nearest"),
     )
-    spectral: bool = setting(True, "spectral normalisation of the blocks' convolutions")
-    noise: int = setting(0, "channels of noise beside the condition", low=0, high=64)
+    spectral: bool = setting(True, "The blocks' convolutions have spectral normalisation.")
+    noise: int = setting(0, "The channels of noise beside the condition.", low=0, high=64)
 
     @property
     def cell(self) -> int:
@@ -55,11 +60,11 @@ class Shape:
 
     @property
     def counts(self) -> list[int]:
-        """Channels of every scale, coarse to fine."""
+        """The channels of every scale, coarse to fine."""
         return [self.width * min(1 << level, self.widest) for level in range(self.levels, -1, -1)]
 
     def grids(self, size: Size) -> list[Size]:
-        """Sizes of every scale for a picture of `size`, coarse to fine; the last is up to a cell larger than it."""
+        """The sizes of every scale for a picture of `size`, coarse to fine; the last is up to a cell larger than it."""
         rows, columns = (-(-n // self.cell) for n in size)
         return [(rows << level, columns << level) for level in range(self.levels + 1)]
 
@@ -75,12 +80,12 @@ class Modulate(nn.Module):
         self.change = Conv(shape.hidden, 2 * count)
 
     def forward(self, x: Tensor, condition: Tensor, tile: Tile = OFF) -> Tensor:
-        known = resized(condition, (x.shape[2], x.shape[3]), self.resize)
-        gamma, beta = self.change(self.read(known, tile).relu(), tile).chunk(2, 1)
+        condition = resized(condition, (x.shape[2], x.shape[3]), self.resize)
+        gamma, beta = self.change(self.read(condition, tile).relu(), tile).chunk(2, 1)
         return torch.addcmul(beta, self.norm(x), 1 + gamma)
 
     def norm(self, x: Tensor) -> Tensor:
-        """x with mean 0 and variance 1, along what the kind of normalisation says."""
+        """x with mean 0 and variance 1, along the axes of its kind of normalisation."""
         if self.batch is not None:
             out: Tensor = self.batch(x)
             return out
@@ -90,15 +95,15 @@ class Modulate(nn.Module):
         return centred * (centred.square().mean(1, keepdim=True) + EPSILON).rsqrt()
 
 
-class Block(nn.Module):
+class SpadeBlock(nn.Module):
     """A residual block: (n, before, h, w) and a condition -> (n, after, h, w)."""
 
     def __init__(self, before: int, after: int, condition: int, shape: Shape) -> None:
         super().__init__()
-        middle, own = min(before, after), biased(shape)
+        middle, bias = min(before, after), biased(shape)
         self.norms = nn.ModuleList(Modulate(count, condition, shape) for count in (before, middle))
         self.convs = nn.ModuleList(
-            Conv(*counts, bias=own, spectral=shape.spectral) for counts in ((before, middle), (middle, after))
+            Conv(*counts, bias=bias, spectral=shape.spectral) for counts in ((before, middle), (middle, after))
         )
         self.side_norm, self.side = None, None
         if before != after:
@@ -117,31 +122,36 @@ class Block(nn.Module):
 class Generator(nn.Module):
     """Conditions -> pictures (n, 3, h, w) in [0, 1]. Its tensors hold nothing before they are drawn or loaded.
 
-    condition: channels of the condition, without noise; the same at all scales, or coarse to fine.
+    condition: the channels of the condition, without noise; one number for all scales, or one each, coarse to fine.
     """
 
     def __init__(self, shape: Shape, condition: int | Sequence[int]) -> None:
         super().__init__()
         self.shape, counts = shape, shape.counts
-        given = [condition] * len(counts) if isinstance(condition, int) else condition
-        known = [channels + shape.noise for channels in given]
-        self.start = Conv(known[0], counts[0], bias=biased(shape))
+        conditions = [condition] * len(counts) if isinstance(condition, int) else condition
+        inputs = [channels + shape.noise for channels in conditions]
+        self.start = Conv(inputs[0], counts[0], bias=biased(shape))
         self.scales = nn.ModuleList()
-        for number, (before, after, channels) in enumerate(zip([counts[0], *counts], counts, known, strict=False)):
-            blocks = [Block(before, after, channels, shape)]
+        for number, (before, after, channels) in enumerate(zip([counts[0], *counts], counts, inputs, strict=False)):
+            blocks = [SpadeBlock(before, after, channels, shape)]
             if number == min(1, shape.levels):
-                blocks += [Block(after, after, channels, shape) for _ in range(shape.more)]
+                blocks += [SpadeBlock(after, after, channels, shape) for _ in range(shape.more)]
             self.scales.append(nn.ModuleList(blocks))
         self.head = Conv(counts[-1], 3)
 
     def forward(self, condition: Tensor | Sequence[Tensor], noise: Sequence[Tensor] = (), tile: Tile = OFF) -> Tensor:
-        """condition: a map (n, C, h, w) of the picture's size, or one for every scale, coarse to fine, each half the
-        next one's size. noise: of every scale, (n, noise, ...) of the shape's `grids`, () without. tile: does the
-        picture wrap in (y, x)? Then that side is a multiple of the shape's `cell`; raises UsageError."""
+        """The pictures for a condition; raises UsageError for a side that cannot wrap.
+
+        condition: a map (n, C, h, w) of the picture's size, or one for every scale, coarse to fine, each half the size
+            of the next.
+        noise: a map (n, noise, ...) for every scale, of the shape's `grids`; () without noise.
+        tile: whether the picture wraps in (y, x); a side that does is a multiple of the shape's `cell`.
+        """
         last = condition if isinstance(condition, Tensor) else condition[-1]
         size = last.shape[2], last.shape[3]
         grids = self.shape.grids(size)
         check(size, self.shape, tile)
+        # Bring the condition to the grid of every scale.
         if isinstance(condition, Tensor):
             whole = continued(condition, grids[-1])
             maps = [resized(whole, grid, self.shape.resize) for grid in grids]
@@ -149,12 +159,13 @@ class Generator(nn.Module):
             maps = [continued(each, grid) for each, grid in zip(condition, grids, strict=True)]
         if self.shape.noise:
             maps = [torch.cat(pair, 1) for pair in zip(maps, noise, strict=True)]
+        # Go from coarse to fine.
         x = self.start(maps[0], tile)
-        for number, (blocks, known) in enumerate(zip(self.scales, maps, strict=True)):
+        for number, (blocks, scale) in enumerate(zip(self.scales, maps, strict=True)):
             if number:
                 x = doubled(x, tile)
             for block in blocks:  # type: ignore[attr-defined]  # a ModuleList
-                x = block(x, known, tile)
+                x = block(x, scale, tile)
         out: Tensor = self.head(F.leaky_relu(x, LEAK), tile).sigmoid()
         return out[:, :, : size[0], : size[1]]
 
@@ -165,7 +176,7 @@ def biased(shape: Shape) -> bool:
 
 
 def check(size: Size, shape: Shape, tile: Tile) -> None:
-    """Raises UsageError where a picture of `size` cannot wrap as told."""
+    """Raise UsageError where a side that tiles is no multiple of the shape's `cell`."""
     for side, wraps in zip(size, tile, strict=True):
         if wraps and side % shape.cell:
             below = side // shape.cell * shape.cell
@@ -176,7 +187,7 @@ def check(size: Size, shape: Shape, tile: Tile) -> None:
 
 
 def resized(x: Tensor, size: Size, how: str) -> Tensor:
-    """A map (n, C, h, w) at another size; "bilinear" takes means of boxes to shrink, so that nothing is passed over."""
+    """A map (n, C, h, w) at another size. "bilinear" shrinks by the means of boxes, so that every pixel counts."""
     if (x.shape[2], x.shape[3]) == size:
         return x
     if how == "nearest":

@@ -1,10 +1,9 @@
-"""Architectures of the networks that `texsynth train` trains, one a file: modules, and what shapes them."""
+"""Trained networks as models hold them: what shaped a network, and its tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -18,14 +17,13 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def shaped(kind: type[Shape], model: Model) -> Shape:
-    """The settings of a model that shape its network, `kind` being the dataclass of them; raises WeightsError."""
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    values: Mapping[str, Any] = {key: value for key, value in model.settings.items() if key in known}
+    """The settings of a model that shape its network, as the dataclass `kind`; raises WeightsError."""
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     try:
-        made: Shape = settings.make(kind, values, model.name)
+        shape: Shape = settings.make(kind, {n: v for n, v in model.settings.items() if n in names}, model.name)
     except UsageError as error:
         raise WeightsError(f"{error}; the model is damaged or of another version") from None
-    return made
+    return shape
 
 
 def loaded(net: Net, model: Model, device: torch.device, part: str = "") -> Net:

@@ -25,8 +25,8 @@ from texsynth.guidance.procedural import perlin
 from texsynth.learned.shared import adversarial, patchgan, rebuilt
 from texsynth.learned.shared import copies as steered
 from texsynth.learned.shared.conditions import encode
+from texsynth.learned.shared.conv import initialise
 from texsynth.learned.shared.generator import Generator
-from texsynth.learned.shared.init import initialise
 from texsynth.learned.shared.regions import bank
 from texsynth.learned.spade import network as guided
 from texsynth.learned.spade.step import Parts, encoded, lesson, taught
