@@ -77,7 +77,7 @@ def command(exemplar: Path, what: Wanted, out: Path, args: argparse.Namespace) -
 def distances(exemplar: Path, out: Path, file: Path) -> list[float]:
     """Every metric of METRICS."""
     module = features("vgg19")
-    needed = [layer for name in METRICS for layer in metrics.metric(name).NEEDS.get("vgg19", ())]
+    needed = [layer for name in METRICS for layer in metrics.metric(name).about.needs.get("vgg19", ())]
     extract = module.build(module.Settings(), (False, False), pretrained.read(file, "vgg19", module.keys(needed)))
     pair = metrics.Pair(image.rgb(image.read(exemplar)), image.rgb(image.read(out)))
     rng = torch.Generator().manual_seed(0)

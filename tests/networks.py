@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pictures import generator
-from texsynth.features import resnet50, vgg19
+from texsynth.features import Extract, resnet50, vgg19
 from texsynth.weights import pretrained
+from texsynth.weights.pretrained import Weights
 
 
 def tensors(layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:
@@ -48,6 +50,13 @@ def random_vgg(
     """A safetensors file of a random VGG-19 down to these layers, 9 MB by default; gives its path."""
     save_file(tensors(layers, seed), path, dict(metadata or {}))
     return path
+
+
+@functools.cache
+def random_features() -> Extract:
+    """The features of a random VGG-19 down to relu3_4, always the same one."""
+    weights = Weights("random", "", tensors(("relu3_4",)), (0.5,) * 3, (0.25,) * 3)
+    return vgg19.build(vgg19.Settings(), (False, False), weights)
 
 
 def random_resnet50(path: Path, layers: Sequence[str] = ("logits",), seed: int = 0) -> Path:

@@ -31,14 +31,14 @@ from texsynth.weights import pretrained
 Refused = Callable[..., str]
 CHEAP = ("nn_pixel", "repetition")
 ONLY = tuple(word for name in CHEAP for word in ("--metric", name))
-FREE = [name for name in metrics.names() if not metrics.metric(name).NEEDS]
-BOUND = [name for name in metrics.names() if metrics.metric(name).NEEDS]
+FREE = [name for name in metrics.names() if not metrics.metric(name).about.needs]
+BOUND = [name for name in metrics.names() if metrics.metric(name).about.needs]
 
 
 @pytest.fixture(autouse=True)
 def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Few patches for transport, which takes as long as the cube of their number; no weights but what a test gives."""
-    monkeypatch.setattr(transport, "COUNT", 100)
+    monkeypatch.setattr(transport, "PATCHES", 100)
     monkeypatch.delenv("TEXSYNTH_WEIGHTS", raising=False)
     monkeypatch.setattr(pretrained, "cache", lambda: tmp_path / "cache")
 
@@ -110,7 +110,7 @@ def test_json_is_one_object(texsynth: Texsynth) -> None:
     assert found["verb"] == "evaluate"
     described = found["metrics"]["copy_rate"]
     assert described["lower_is_better"] is None and described["range"] == [0, 1]
-    assert described["description"] == metrics.metric("copy_rate").DESCRIPTION
+    assert described["description"] == metrics.metric("copy_rate").about.description
     assert [(r["exemplar"], r["output"], r["tile"]) for r in found["results"]] == [
         ("a.png", "near.png", "none"),
         ("a.png", "far.png", "none"),

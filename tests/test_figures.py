@@ -16,7 +16,8 @@ from PIL import Image
 from networks import random_vgg
 from pictures import noise
 from texsynth.errors import UsageError
-from texsynth.metrics import _windows, copy_rate, transport
+from texsynth.metrics import copy_rate, transport
+from texsynth.patches import matches
 
 FOLDER = Path(__file__).parent.parent / "benchmarks" / "figures"
 
@@ -30,8 +31,8 @@ NO_VERDICT = ("exemplar", "exemplars", "picture", "method", "result")
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """No weights but those given, and metrics that look at few patches."""
     monkeypatch.delenv("TEXSYNTH_WEIGHTS", raising=False)
-    for module in (transport, copy_rate, _windows):
-        monkeypatch.setattr(module, "COUNT", 60)
+    for module, name in ((transport, "PATCHES"), (copy_rate, "PATCHES"), (matches, "OUTPUT_WINDOWS")):
+        monkeypatch.setattr(module, name, 60)
 
 
 def script(name: str) -> ModuleType:

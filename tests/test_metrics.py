@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from itertools import product
@@ -12,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from networks import tensors
+from networks import random_features
 from pictures import generator, noise, spots
 from texsynth import features, metrics
 from texsynth.errors import InputError
-from texsynth.features import Extract, vgg19
 from texsynth.guidance import orientation
-from texsynth.metrics import Pair, _crops, _windows, copy_rate, gram_distance, min_patch, min_patch_colour, transport
+from texsynth.metrics import Pair, copy_rate, gram_distance, min_patch, min_patch_colour, transport
+from texsynth.patches import crops as patch_crops
+from texsynth.patches import matches
 from texsynth.task import Guide
-from texsynth.weights.pretrained import Weights
 
 NOISE_IS_NO_WORSE = {
     "seam": "noise wraps as well as anything",
@@ -34,16 +33,10 @@ of_metrics = pytest.mark.parametrize("name", metrics.names())
 @pytest.fixture(autouse=True)
 def fewer_patches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transport takes as long as the cube of their number; the others are quicker too."""
-    monkeypatch.setattr(transport, "COUNT", 400)
-    monkeypatch.setattr(copy_rate, "COUNT", 100)
-    monkeypatch.setattr(_windows, "COUNT", 400)
-    monkeypatch.setattr(_windows, "SAMPLES", 1000)
-
-
-@functools.cache
-def network() -> Extract:
-    given = Weights("random", "", tensors(("relu3_4",)), (0.5,) * 3, (0.25,) * 3)
-    return vgg19.build(vgg19.Settings(), (False, False), given)
+    monkeypatch.setattr(transport, "PATCHES", 400)
+    monkeypatch.setattr(copy_rate, "PATCHES", 100)
+    monkeypatch.setattr(matches, "OUTPUT_WINDOWS", 400)
+    monkeypatch.setattr(matches, "FITTED_WINDOWS", 1000)
 
 
 def local(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
@@ -75,8 +68,8 @@ def steered(exemplar: Tensor, output: Tensor) -> Pair:
 
 
 def measured(name: str, pair: Pair, seed: int = 0) -> float:
-    module = metrics.metric(name)
-    return module.measure(pair, network() if module.NEEDS else None, generator(seed))
+    metric = metrics.metric(name)
+    return metric.measure(pair, random_features() if metric.about.needs else None, generator(seed))
 
 
 # ---- what all of them promise ----
@@ -84,24 +77,23 @@ def measured(name: str, pair: Pair, seed: int = 0) -> float:
 
 @of_metrics
 def test_a_metric_says_what_it_is(name: str) -> None:
-    module = metrics.metric(name)
-    assert module.LOWER_IS_BETTER in (True, False, None)
-    low, high = module.RANGE
+    about = metrics.metric(name).about
+    low, high = about.range
     assert high is None or low < high
-    assert module.LEAST >= 1
-    assert "\n" not in module.DESCRIPTION and len(module.DESCRIPTION) > 20
-    for needed, layers in module.NEEDS.items():
+    assert about.smallest_side >= 1
+    assert "\n" not in about.description and len(about.description) > 20
+    for needed, layers in about.needs.items():
         assert set(layers) <= set(features.features(needed).LAYERS)
 
 
 @of_metrics
 def test_the_exemplar_itself_scores_no_worse_than_noise(name: str) -> None:
-    module, image, other = metrics.metric(name), spots(72, 80), noise(1, 3, 80, 72)
-    own, off = measured(name, steered(image, image)), measured(name, steered(image, other))
-    low, high = module.RANGE
-    assert all(low <= value and (high is None or value <= high) for value in (own, off))
+    about, image = metrics.metric(name).about, spots(72, 80)
+    itself, off = (measured(name, steered(image, other)) for other in (image, noise(1, 3, 80, 72)))
+    low, high = about.range
+    assert all(low <= value and (high is None or value <= high) for value in (itself, off))
     if name not in NOISE_IS_NO_WORSE:
-        assert own <= off if module.LOWER_IS_BETTER else own >= off
+        assert itself <= off if about.lower_is_better else itself >= off
 
 
 @of_metrics
@@ -112,9 +104,9 @@ def test_chance_comes_from_the_generator_only(name: str) -> None:
     assert measured(name, pair) == first
 
 
-@pytest.mark.parametrize("name", [name for name in metrics.names() if metrics.metric(name).LEAST > 1])
+@pytest.mark.parametrize("name", [name for name in metrics.names() if metrics.metric(name).about.smallest_side > 1])
 def test_a_picture_that_is_too_small_is_refused(name: str) -> None:
-    least = metrics.metric(name).LEAST
+    least = metrics.metric(name).about.smallest_side
     enough, small = spots(least, least), spots(least + 8, least - 1)
     assert math.isfinite(measured(name, steered(enough, enough)))
     for pair, which in ((steered(small, enough), "exemplar"), (steered(enough, small), "output")):
@@ -138,11 +130,16 @@ def test_what_does_not_apply_says_so_in_a_line(name: str) -> None:
 
 @of_metrics
 def test_details_are_numbers_by_name(name: str) -> None:
-    module = metrics.metric(name)
+    metric = metrics.metric(name)
     pair = steered(spots(72, 80), spots(80, 72, seed=1))
-    parts = metrics.details(name, pair, network() if module.NEEDS else None, generator())
-    assert bool(parts) == hasattr(module, "details")
+    parts = metric.details(pair, random_features() if metric.about.needs else None, generator())
+    assert bool(parts) == (metric.parts is not None)
     assert all(part and math.isfinite(value) for part, value in parts.items())
+
+
+def test_there_is_no_metric_of_another_name() -> None:
+    with pytest.raises(KeyError, match="there is no metric 'beauty'"):
+        metrics.metric("beauty")
 
 
 # ---- gram distance ----
@@ -164,12 +161,12 @@ def test_gram_distance_looks_at_two_scales() -> None:
 
 def test_gram_distance_is_the_mean_of_its_layers() -> None:
     pair = Pair(spots(32, 40), spots(36, 32, seed=1))
-    parts = gram_distance.details(pair, network(), generator())
+    parts = gram_distance.details(pair, random_features(), generator())
     assert tuple(parts) == gram_distance.LAYERS
     assert measured("gram_distance", pair) == pytest.approx(sum(parts.values()) / len(parts))
     with_one_off = {name: layer * (2 if name == "relu2_1" else 1) for name, layer in plain(pair.output, parts).items()}
-    seen = iter([plain(pair.output, parts), with_one_off] * 2)
-    parts = gram_distance.details(pair, lambda *_: next(seen), generator())
+    maps = iter([plain(pair.output, parts), with_one_off] * 2)
+    parts = gram_distance.details(pair, lambda *_: next(maps), generator())
     assert parts.pop("relu2_1") == pytest.approx(3)
     assert set(parts.values()) == {0}
 
@@ -185,7 +182,7 @@ def crops(image: Tensor, step: int, side: int = 64) -> list[Tensor]:
 
 def apart(a: Tensor, b: Tensor) -> float:
     """Two crops, compared as min_patch's docstring says."""
-    both = [{n: F.normalize(layer) for n, layer in local(c, tuple(min_patch.CELLS)).items()} for c in (a, b)]
+    both = [{n: F.normalize(layer) for n, layer in local(c, tuple(min_patch.PIXELS_PER_CELL)).items()} for c in (a, b)]
     return sum(float((both[0][n] - both[1][n]).square().sum(1).mean()) for n in both[0]) / len(both[0])
 
 
@@ -217,7 +214,7 @@ def test_min_patch_finds_copies_in_step() -> None:
 
 
 def test_min_patch_looks_at_large_outputs_through_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_crops, "AREA", 90 * 90)
+    monkeypatch.setattr(patch_crops, "LARGEST_AREA", 90 * 90)
     exemplar, other = spots(136, 144), spots(144, 136, seed=1)
     assert min_patch.measure(Pair(exemplar, exemplar), local, generator()) == pytest.approx(0, abs=1e-5)
     sampled = [min_patch.measure(Pair(exemplar, other), local, generator(seed)) for seed in (0, 1)]
@@ -261,13 +258,13 @@ def test_assignment_is_the_exact_transport_but_for_half_a_percent(seed: int, shi
     a, b = (noise(150, 5, seed=2 * seed + k).double() for k in (0, 1))
     cost = torch.cdist(a + shift, b).square()
     exact = float(ot.emd2([], [], cost.numpy()))
-    assert exact - 1e-9 <= mean_cost(cost) <= exact * (1 + transport.ENOUGH)
+    assert exact - 1e-9 <= mean_cost(cost) <= exact * (1 + transport.TOLERANCE)
 
 
 def test_assignment_in_one_dimension_sorts() -> None:
     a, b = noise(80, 1).double(), 2 * noise(80, 1, seed=1).double()
     exact = float((a.sort(0).values - b.sort(0).values).square().mean())
-    assert mean_cost((a - b.T).square()) == pytest.approx(exact, rel=transport.ENOUGH)
+    assert mean_cost((a - b.T).square()) == pytest.approx(exact, rel=transport.TOLERANCE)
 
 
 @pytest.mark.parametrize("cost", [torch.zeros(6, 6), torch.ones(1, 1), 1 - torch.eye(5), torch.ones(4, 4) / 3])

@@ -13,14 +13,15 @@ from pictures import generator, noise, pattern, spots
 from texsynth import metrics
 from texsynth.errors import InputError
 from texsynth.guidance.orientation import built_in
-from texsynth.metrics import NotApplicable, Pair, _windows, copy_rate, orientation, progression, repetition, use
+from texsynth.metrics import NotApplicable, Pair, copy_rate, orientation, progression, repetition, use
+from texsynth.patches import matches
 from texsynth.task import Guide
 
 
 @pytest.fixture(autouse=True)
 def fewer_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small pictures have few windows."""
-    monkeypatch.setattr(_windows, "SAMPLES", 1000)
+    monkeypatch.setattr(matches, "FITTED_WINDOWS", 1000)
 
 
 def measured(name: str, pair: Pair, seed: int = 0) -> float:
@@ -60,10 +61,10 @@ def test_copies_are_found_at_any_place_and_but_for_rounding() -> None:
 def test_copy_rate_of_a_sample_is_near_that_of_all(entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     exemplar = spots(36, 40)
     half = torch.cat([exemplar, spots(36, 40, seed=1)], 3)
-    monkeypatch.setattr(copy_rate, "COUNT", 1 << 20)
+    monkeypatch.setattr(copy_rate, "PATCHES", 1 << 20)
     whole = copied(exemplar, half)
-    monkeypatch.setattr(copy_rate, "COUNT", 200)
-    monkeypatch.setattr(copy_rate, "ENTRIES", entries)
+    monkeypatch.setattr(copy_rate, "PATCHES", 200)
+    monkeypatch.setattr(copy_rate, "DISTANCES_AT_ONCE", entries)
     assert copied(exemplar, half) == pytest.approx(whole, abs=0.1)
     assert whole == pytest.approx((40 - 15) / (80 - 15))
 
@@ -73,20 +74,20 @@ def test_copy_rate_of_a_sample_is_near_that_of_all(entries: int, monkeypatch: py
 
 def test_windows_of_a_copy_are_found_where_they_are() -> None:
     exemplar = spots(50, 60)
-    matches = _windows.match(Pair(exemplar, exemplar[..., 4:44, 9:57]), generator())
-    assert torch.equal(matches.source, matches.made + torch.tensor([4, 9]))
-    assert len(matches.made) == (40 - 14) * (48 - 14)
+    found = matches.match(exemplar, exemplar[..., 4:44, 9:57], generator())
+    assert torch.equal(found.source, found.output + torch.tensor([4, 9]))
+    assert len(found.output) == (40 - 14) * (48 - 14)
 
 
 def test_places_in_halved_pictures_are_those_of_the_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_windows, "SIDE", 32)
-    monkeypatch.setattr(_windows, "COUNT", 100)
+    monkeypatch.setattr(matches, "WORKING_SIDE", 32)
+    monkeypatch.setattr(matches, "OUTPUT_WINDOWS", 100)
     exemplar = spots(70, 80)
-    matches = _windows.match(Pair(exemplar, exemplar[..., 4:70, 8:76]), generator())
-    assert len(matches.made) <= 100
-    assert torch.equal(matches.source, matches.made + torch.tensor([4, 8]))
+    pairs = matches.match(exemplar, exemplar[..., 4:70, 8:76], generator())
+    assert len(pairs.output) <= 100
+    assert torch.equal(pairs.source, pairs.output + torch.tensor([4, 8]))
     places = torch.stack([torch.arange(70.0)[:, None].expand(70, 80), torch.arange(80.0).expand(70, 80)])[None]
-    assert torch.equal(_windows.read(places, matches.source).long(), matches.source)
+    assert torch.equal(matches.read(places, pairs.source).long(), pairs.source)
 
 
 def test_use_is_even_where_the_output_is_the_exemplar() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -12,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from networks import tensors
+from networks import random_features
 from pictures import generator, noise, spots
 from texsynth.errors import InputError
-from texsynth.features import Extract, vgg19, windows
+from texsynth.features import windows
 from texsynth.metrics import (
     NotApplicable,
     Pair,
@@ -29,23 +28,16 @@ from texsynth.metrics import (
 )
 from texsynth.patches import nearest
 from texsynth.patches.cut import cut
-from texsynth.weights.pretrained import Weights
-
-
-@functools.cache
-def network() -> Extract:
-    given = Weights("random", "", tensors(("relu3_4",)), (0.5,) * 3, (0.25,) * 3)
-    return vgg19.build(vgg19.Settings(), (False, False), given)
 
 
 def louder(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """The network with other units."""
-    return {name: 7 * layer for name, layer in network()(image, layers).items()}
+    return {name: 7 * layer for name, layer in random_features()(image, layers).items()}
 
 
 def layer(name: str, image: Tensor, exemplar: Tensor) -> np.ndarray:
     """The vectors (n, C) of a layer, divided by the mean of the exemplar's."""
-    maps = [network()(each, (name,))[name].double() for each in (image, exemplar)]
+    maps = [random_features()(each, (name,))[name].double() for each in (image, exemplar)]
     rows: np.ndarray = (maps[0] / maps[1].mean())[0].flatten(1).T.numpy()
     return rows
 
@@ -61,7 +53,7 @@ of_networks = pytest.mark.parametrize("module", [sifid, quality_po, style_distan
 @of_networks
 def test_units_of_the_network_do_not_matter(module) -> None:  # type: ignore[no-untyped-def]
     pair = Pair(PAIR.exemplar, PAIR.output, (PAIR.output.flip(2),))
-    values = [module.measure(pair, extract, generator()) for extract in (network(), louder)]
+    values = [module.measure(pair, extract, generator()) for extract in (random_features(), louder)]
     assert values[0] == pytest.approx(values[1], rel=1e-4)
     assert values[0] > 0
 
@@ -69,7 +61,7 @@ def test_units_of_the_network_do_not_matter(module) -> None:  # type: ignore[no-
 @pytest.mark.parametrize("module", [sifid, quality_po, style_distance, nn_conv1])
 def test_the_exemplar_with_itself_is_zero(module) -> None:  # type: ignore[no-untyped-def]
     pair = Pair(PAIR.exemplar, PAIR.exemplar.clone())
-    assert module.measure(pair, network(), generator()) == pytest.approx(0, abs=1e-6)
+    assert module.measure(pair, random_features(), generator()) == pytest.approx(0, abs=1e-6)
 
 
 # ---- sliced ----
@@ -81,8 +73,8 @@ def slices(pair: Pair, scale: str) -> float:
     pyramid = windows.build(windows.Settings(reduction="gaussian"), (False, False), None)
     sides = [cut(pyramid(image, (scale,))[scale], sliced.PATCH, 1).double() for image in (pair.exemplar, pair.output)]
     directions = F.normalize(torch.randn(sliced.DIRECTIONS, 3 * sliced.PATCH**2, generator=generator()))
-    found = ot.sliced_wasserstein_distance(*(side.numpy() for side in sides), projections=directions.T.double().numpy())
-    return float(found) ** 2
+    arrays = [side.numpy() for side in sides]
+    return float(ot.sliced_wasserstein_distance(*arrays, projections=directions.T.double().numpy())) ** 2
 
 
 @pytest.mark.parametrize(("output", "close"), [(spots(40, 44, seed=1), 1e-4), (spots(52, 60, seed=1), 1e-3)])
@@ -130,7 +122,7 @@ def test_sifid_is_the_frechet_distance_of_the_layer() -> None:
     root = linalg.sqrtm(covariances[0] @ covariances[1]).real
     wanted = ((one.mean(0) - other.mean(0)) ** 2).sum() + np.trace(covariances[0] + covariances[1] - 2 * root)
     assert one.shape[1] == 64
-    assert sifid.measure(PAIR, network(), generator()) == pytest.approx(wanted, rel=1e-3)
+    assert sifid.measure(PAIR, random_features(), generator()) == pytest.approx(wanted, rel=1e-3)
 
 
 # ---- Gram matrices ----
@@ -148,16 +140,16 @@ def gram_terms(layers: Sequence[str]) -> list[float]:
 
 
 def test_quality_is_the_weighted_sum_of_squared_gram_differences() -> None:
-    parts = quality_po.details(PAIR, network(), generator())
+    parts = quality_po.details(PAIR, random_features(), generator())
     wanted = [1e5 / 4 * term for term in gram_terms(quality_po.LAYERS)]
     assert tuple(parts) == quality_po.LAYERS
     assert list(parts.values()) == pytest.approx(wanted, rel=1e-3)
-    assert quality_po.measure(PAIR, network(), generator()) == pytest.approx(sum(wanted), rel=1e-3)
+    assert quality_po.measure(PAIR, random_features(), generator()) == pytest.approx(sum(wanted), rel=1e-3)
 
 
 def test_style_distance_is_the_mean_squared_gram_difference() -> None:
     wanted = np.mean(gram_terms(style_distance.LAYERS))
-    assert style_distance.measure(PAIR, network(), generator()) == pytest.approx(wanted, rel=1e-3)
+    assert style_distance.measure(PAIR, random_features(), generator()) == pytest.approx(wanted, rel=1e-3)
 
 
 # ---- diversity ----
@@ -169,19 +161,19 @@ def test_diversity_is_the_mean_over_pairs_of_outputs() -> None:
     wanted = np.mean([np.abs(one - other).mean() for one, other in combinations(maps, 2)])
     orders = [Pair(PAIR.exemplar, outputs[k], outputs[:k] + outputs[k + 1 :]) for k in (0, 2)]
     for pair in orders:
-        assert diversity_po.measure(pair, network(), generator()) == pytest.approx(wanted, rel=1e-4)
+        assert diversity_po.measure(pair, random_features(), generator()) == pytest.approx(wanted, rel=1e-4)
 
 
 def test_outputs_that_are_the_same_have_no_diversity() -> None:
     pair = Pair(PAIR.exemplar, PAIR.output, (PAIR.output.clone(), PAIR.output.clone()))
-    assert diversity_po.measure(pair, network(), generator()) == 0
+    assert diversity_po.measure(pair, random_features(), generator()) == 0
 
 
 def test_diversity_needs_outputs_of_one_size() -> None:
     with pytest.raises(NotApplicable, match="at least two"):
-        diversity_po.measure(PAIR, network(), generator())
+        diversity_po.measure(PAIR, random_features(), generator())
     with pytest.raises(InputError, match="36x44 and 44x40; they must be of one size"):
-        diversity_po.measure(Pair(PAIR.exemplar, PAIR.output, (PAIR.exemplar,)), network(), generator())
+        diversity_po.measure(Pair(PAIR.exemplar, PAIR.output, (PAIR.exemplar,)), random_features(), generator())
 
 
 # ---- nearest vectors ----
@@ -206,15 +198,15 @@ def test_a_regular_grid_holds_as_many_places_as_fit(h: int, w: int) -> None:
 
 @pytest.mark.parametrize("count", [4096, 100])
 def test_nearest_pixels_and_features_are_the_search_over_all(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nn_pixel, "COUNT", count)
-    monkeypatch.setattr(nn_conv1, "COUNT", count)
+    monkeypatch.setattr(nn_pixel, "POSITIONS", count)
+    monkeypatch.setattr(nn_conv1, "POSITIONS", count)
     colours = [image[0].permute(1, 2, 0).double().numpy() for image in (PAIR.exemplar, PAIR.output)]
     vectors = [layer("relu1_1", i, PAIR.exemplar).reshape(*i.shape[2:], -1) for i in (PAIR.exemplar, PAIR.output)]
     step = 1 if count > 44 * 36 else 4
     for module, (one, other) in ((nn_pixel, colours), (nn_conv1, vectors)):
         queries, keys = other[::step, ::step].reshape(-1, one.shape[2]), one.reshape(-1, one.shape[2])
         wanted = np.mean([((query - keys) ** 2).mean(1).min() for query in queries])
-        assert module.measure(PAIR, network(), generator()) == pytest.approx(wanted, rel=1e-3)
+        assert module.measure(PAIR, random_features(), generator()) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_nearest_pixel_of_the_same_colours_elsewhere_is_zero() -> None:

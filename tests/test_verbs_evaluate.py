@@ -17,7 +17,7 @@ from texsynth import metrics
 from texsynth.errors import InputError, UsageError, WeightsError
 from texsynth.features import Extract
 from texsynth.image import picture as image
-from texsynth.metrics import NotApplicable, Pair
+from texsynth.metrics import About, NotApplicable, Pair
 from texsynth.report import scores
 from texsynth.report.scores import Evaluation, Row
 from texsynth.verbs import evaluate as verb
@@ -48,11 +48,7 @@ def names(groups: tuple[Group, ...]) -> list[tuple[str, list[str]]]:
 class Fake:
     """A metric that notes what it is shown. `found` gives its value, or is raised."""
 
-    LOWER_IS_BETTER: bool | None = True
-    RANGE = (0.0, None)
-    NEEDS: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 (as in a module)
-    LEAST = 1
-    DESCRIPTION = "for tests"
+    about = About("for tests")
 
     def __init__(self, found: Callable[[Pair], float]) -> None:
         self.found = found

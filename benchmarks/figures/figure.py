@@ -139,7 +139,7 @@ def options(name: str, description: str | None, arguments: Sequence[str] | None)
 def network(path: Path) -> Extract:
     """VGG-19 as deep as the metrics of the figures look; raises WeightsError."""
     module = features("vgg19")
-    needed = [layer for name in (*NEURAL, "diversity_po") for layer in metrics.metric(name).NEEDS["vgg19"]]
+    needed = [layer for name in (*NEURAL, "diversity_po") for layer in metrics.metric(name).about.needs["vgg19"]]
     return module.build(module.Settings(), (False, False), pretrained.read(path, "vgg19", module.keys(needed)))
 
 
@@ -176,9 +176,9 @@ def synthesized(
 def score(name: str, pair: Pair, extract: Extract | None) -> float | None:
     """One metric; None where a picture is too small for it."""
     module = metrics.metric(name)
-    if min(*pair.exemplar.shape[2:], *pair.output.shape[2:]) < module.LEAST:
+    if min(*pair.exemplar.shape[2:], *pair.output.shape[2:]) < module.about.smallest_side:
         return None
-    return module.measure(pair, extract if module.NEEDS else None, generator())
+    return module.measure(pair, extract if module.about.needs else None, generator())
 
 
 def make(trials: Sequence[Trial], options: Options) -> list[Made]:

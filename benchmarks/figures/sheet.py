@@ -51,7 +51,7 @@ class Table:
 
 
 def _better(name: str) -> bool | None:
-    return metrics.metric(name).LOWER_IS_BETTER if name in metrics.names() else None
+    return metrics.metric(name).about.lower_is_better if name in metrics.names() else None
 
 
 def _shown(value: str | float | None) -> str:

@@ -1,14 +1,14 @@
 """Metrics, one a file; the file's name is the key that users name.
 
-Each compares an output with its exemplar and says of itself what the number means. Features come from outside, so that
-one network serves all metrics.
+Each metric compares an output with its exemplar and describes itself, so that a table can say what its numbers mean.
+The features that a metric compares are passed in, so that one network serves all metrics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,10 +21,13 @@ from texsynth.task import Guide
 
 @dataclass(frozen=True)
 class Pair:
-    """What a metric looks at: an exemplar, an output made from it, (1, 3, H, W) in [0, 1], and what is known about it.
+    """What a metric compares.
 
-    others: further outputs of the same exemplar. tile: does the output wrap in (y, x)? guides: what it was steered by,
-    the first of their sources on the exemplar and the targets on the output.
+    exemplar: (1, 3, H, W) in [0, 1].
+    output: a picture (1, 3, h, w) in [0, 1] that was made from the exemplar.
+    others: further outputs of the same exemplar.
+    tile: whether the output wraps in (y, x).
+    guides: the guides that steered the output; their first source lies on the exemplar, their target on the output.
     """
 
     exemplar: Tensor
@@ -38,25 +41,69 @@ class NotApplicable(InputError):  # noqa: N818 (it is no fault unless the metric
     """A pair lacks what a metric compares: a guide, a second output, a border that wraps. The message says which."""
 
 
-class MetricModule(Protocol):
-    """A file in metrics/.
+@dataclass(frozen=True)
+class About:
+    """What a metric says of itself.
 
-    LOWER_IS_BETTER: None where neither end is better, for what describes an output. RANGE: the least and the greatest
-    value, None where there is no limit. NEEDS: the features it looks at and their layers. LEAST: pixels that every side
-    of the exemplar and of the output has at least. DESCRIPTION: one line. measure: extract is of the features that it
-    needs, None where it needs none; rng is on the CPU; raises NotApplicable where the pair lacks what is compared, and
-    InputError where a picture is too small or of another size than it must be.
-
-    A file may have `details`, of the same parameters: the parts that its value is made of, by name.
+    description: one line for tables and reports.
+    lower_is_better: None for a metric that describes an output without judging it.
+    range: the least and the greatest possible value, None for no limit.
+    needs: the layers that the metric compares, by the name of their features; empty where it compares pixels.
+    smallest_side: the least number of pixels that every side of the exemplar and of the output must have.
     """
 
-    LOWER_IS_BETTER: bool | None
-    RANGE: tuple[float, float | None]
-    NEEDS: Mapping[str, tuple[str, ...]]
-    LEAST: int
-    DESCRIPTION: str
+    description: str
+    lower_is_better: bool | None = True
+    range: tuple[float, float | None] = (0.0, None)
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    smallest_side: int = 16
 
-    def measure(self, pair: Pair, extract: Extract | None, rng: torch.Generator) -> float: ...
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric under its key.
+
+    A file in metrics/ holds `ABOUT`, an instance of `About`, and a function `measure(pair, extract, rng) -> float`.
+    It may hold a function `details` of the same parameters, which gives the parts of the value by name. `extract`
+    computes the features that the metric needs and is None for a metric that needs none; `rng` is on the CPU.
+
+    name: the key, which is the name of the file.
+    about: the file's `ABOUT`.
+    value: the file's `measure`.
+    parts: the file's `details`, or None.
+    """
+
+    name: str
+    about: About
+    value: Callable[[Pair, Any, torch.Generator], float]
+    parts: Callable[[Pair, Any, torch.Generator], dict[str, float]] | None = None
+
+    @torch.no_grad()
+    def measure(self, pair: Pair, extract: Extract | None, rng: torch.Generator) -> float:
+        """The metric's value for a pair.
+
+        Raises NotApplicable where the pair lacks what is compared, and InputError where a picture is too small or not
+        of the size that it must have.
+        """
+        self._check(pair)
+        return self.value(pair, extract, rng)
+
+    @torch.no_grad()
+    def details(self, pair: Pair, extract: Extract | None, rng: torch.Generator) -> dict[str, float]:
+        """The parts of the value by name; empty for a metric without parts. Raises as `measure` does."""
+        if self.parts is None:
+            return {}
+        self._check(pair)
+        return self.parts(pair, extract, rng)
+
+    def _check(self, pair: Pair) -> None:
+        least = self.about.smallest_side
+        for which, image in (("exemplar", pair.exemplar), ("output", pair.output)):
+            h, w = image.shape[2:]
+            if min(h, w) < least:
+                raise InputError(
+                    f"{self.name}: the {which} is {w}x{h}, but at least {least}x{least} is needed; enlarge it"
+                )
 
 
 def names() -> list[str]:
@@ -64,20 +111,35 @@ def names() -> list[str]:
     return METRICS.names()
 
 
-def metric(name: str) -> MetricModule:
-    """The metric module of that name; raises KeyError."""
-    return cast(MetricModule, METRICS.module(name))
+def metric(name: str) -> Metric:
+    """The metric of that name; raises KeyError."""
+    module = METRICS.module(name)
+    return Metric(name, module.ABOUT, module.measure, getattr(module, "details", None))
 
 
-def details(name: str, pair: Pair, extract: Extract | None, rng: torch.Generator) -> dict[str, float]:
-    """The parts of a metric's value by name; none where it is of one piece. Raises as its `measure` does."""
-    parts = getattr(metric(name), "details", None)
-    return {} if parts is None else cast(dict[str, float], parts(pair, extract, rng))
+def guide_of(pair: Pair, name: str) -> Guide:
+    """The pair's guide of that name, for the metric of the same name.
+
+    Raises NotApplicable where there is none, and InputError where its maps are not of the sizes of the pictures.
+    """
+    guide = next((guide for guide in pair.guides if guide.name == name), None)
+    if guide is None:
+        raise NotApplicable(
+            f"{name}: no {name} map was given; it compares the output with the map that it was to follow"
+        )
+    for which, values, image in (("source", guide.sources[0], pair.exemplar), ("target", guide.target, pair.output)):
+        if values.shape[2:] != image.shape[2:]:
+            (h, w), (high, wide) = values.shape[2:], image.shape[2:]
+            raise InputError(f"{name}: the {which} map is {w}x{h}, but its picture {wide}x{high}; resize the map")
+    return guide
 
 
-def enough(name: str, pair: Pair, least: int) -> None:
-    """Raise InputError where a side of the exemplar or the output has fewer than `least` pixels."""
-    for which, image in (("exemplar", pair.exemplar), ("output", pair.output)):
-        h, w = image.shape[2:]
-        if min(h, w) < least:
-            raise InputError(f"{name}: the {which} is {w}x{h}, but at least {least}x{least} is needed; enlarge it")
+def scaled_features(extract: Extract, layers: Sequence[str], *images: Tensor) -> list[dict[str, Tensor]]:
+    """The layers (1, C, h, w) of each image, divided by the mean of that layer over the first image.
+
+    Values then depend less on the scale of a network's weights. It stands in for networks that papers scale so that
+    the mean of every filter over many photographs is 1.
+    """
+    features = [extract(image, layers) for image in images]
+    units = {name: layer.mean().clamp(min=1e-12) for name, layer in features[0].items()}
+    return [{name: layer / units[name] for name, layer in maps.items()} for maps in features]

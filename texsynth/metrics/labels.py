@@ -1,36 +1,29 @@
 """Agreement with a label map (the control of Zhou et al. 2023): does the output show what was asked for, where it was?
 
-The share of windows of 15 x 15 pixels of the output for which the exemplar's window that they are most like has, at its
-middle, the label of the target map. Our own measure. From 0 to 1; the exemplar under its own labels has 1, chance gives
-the share that labels have by themselves. Labels that look alike are mistaken for each other, so compare with other
-outputs for the same maps.
+The share of windows of 15 x 15 pixels of the output for which the most similar window of the exemplar has, at its
+middle, the label of the target map. The measure is our own. Values lie between 0 and 1: the exemplar under its own
+labels has 1, and chance gives each label its share of the exemplar. Labels that look alike are mistaken for each other,
+so compare a value only with those of other outputs for the same maps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 
-from texsynth.features import Extract
 from texsynth.guidance.labels import agreement
-from texsynth.metrics import Pair, _guides, _windows, enough
+from texsynth.metrics import About, Pair, guide_of
+from texsynth.patches.matches import SMALLEST_SIDE, match, read
 
-LOWER_IS_BETTER: bool | None = False
-RANGE: tuple[float, float | None] = (0.0, 1.0)
-NEEDS: Mapping[str, tuple[str, ...]] = {}
-LEAST = _windows.LEAST
-DESCRIPTION = "share of the output whose nearest windows of the exemplar have the wanted label"
+ABOUT = About(
+    "share of the output whose nearest windows of the exemplar have the wanted label",
+    lower_is_better=False,
+    range=(0.0, 1.0),
+    smallest_side=SMALLEST_SIDE,
+)
 
 
-@torch.no_grad()
-def measure(
-    pair: Pair,
-    extract: Extract | None,  # noqa: ARG001 (the metrics' common signature; pixels are all that is looked at)
-    rng: torch.Generator,
-) -> float:
+def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
     """1 where every window has the label that was asked for."""
-    enough("labels", pair, LEAST)
-    guide = _guides.guide("labels", pair)
-    matches = _windows.match(pair, rng)
-    return agreement(_windows.read(guide.sources[0], matches.source), _windows.read(guide.target, matches.made))
+    guide = guide_of(pair, "labels")
+    matches = match(pair.exemplar, pair.output, rng)
+    return agreement(read(guide.sources[0], matches.source), read(guide.target, matches.output))

@@ -1,42 +1,32 @@
 """Single-image Frechet distance (after Shaham et al. 2019, SinGAN): are the features' means and covariances right?
 
 |m - m*|^2 + tr(C + C* - 2 (C C*)^(1/2)) of the Gaussians fitted to the 64 channels of a shallow layer over all
-positions. The paper looks at InceptionV3, in front of its first pool. Differs from that in: the layer is relu1_2 of
+positions. The paper takes InceptionV3 in front of its first pool. Differs from the paper in: the layer is relu1_2 of
 VGG-19, which has as many channels and sees windows of 5 x 5 pixels, so that no second network is needed; and it is
-divided by its mean on the exemplar. Published values do not compare, nor do those of other weights. From 0 for an
-exemplar with itself, without an upper limit; copied outputs score below 1, noise above 100.
+divided by its mean on the exemplar. Published values do not compare, nor do those of other weights. Values start at 0,
+for an exemplar with itself, and have no upper limit; copied outputs score below 1, noise above 100.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from texsynth.features import Extract
-from texsynth.metrics import Pair, enough
-from texsynth.metrics._scaled import scaled
+from texsynth.metrics import About, Pair, scaled_features
 
-LOWER_IS_BETTER: bool | None = True
-RANGE: tuple[float, float | None] = (0.0, None)
 LAYER = "relu1_2"
-NEEDS: Mapping[str, tuple[str, ...]] = {"vgg19": (LAYER,)}
-LEAST = 16
-DESCRIPTION = "Frechet distance of Gaussians fitted to the 64 channels of VGG-19's relu1_2 (in place of Inception's)"
+ABOUT = About(
+    "Frechet distance of Gaussians fitted to the 64 channels of VGG-19's relu1_2 (in place of Inception's)",
+    needs={"vgg19": (LAYER,)},
+)
 
 
-@torch.no_grad()
-def measure(
-    pair: Pair,
-    extract: Extract | None,
-    rng: torch.Generator,  # noqa: ARG001 (the metrics' common signature; no chance here)
-) -> float:
+def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
     """The squared distance."""
-    enough("sifid", pair, LEAST)
-    sides = scaled(extract, (LAYER,), pair.exemplar, pair.output)
-    wanted, got = (side[LAYER][0].flatten(1).T for side in sides)
-    return frechet(wanted, got)
+    sides = scaled_features(extract, (LAYER,), pair.exemplar, pair.output)
+    exemplar, output = (side[LAYER][0].flatten(1).T for side in sides)
+    return frechet(exemplar, output)
 
 
 def frechet(one: Tensor, other: Tensor) -> float:
@@ -46,9 +36,9 @@ def frechet(one: Tensor, other: Tensor) -> float:
     root = _root(covariances[0])
     # the trace of the root of C C*, which has the eigenvalues of a symmetric matrix
     shared = torch.linalg.eigvalsh(root @ covariances[1] @ root).clamp(min=0).sqrt().sum()
-    apart = (means[0] - means[1]).square().sum()
+    shift = (means[0] - means[1]).square().sum()
     traces = covariances[0].trace() + covariances[1].trace()
-    return max(0.0, float(apart + traces - 2 * shared))
+    return max(0.0, float(shift + traces - 2 * shared))
 
 
 def _root(matrix: Tensor) -> Tensor:

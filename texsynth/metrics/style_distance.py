@@ -2,39 +2,35 @@
 
 The mean over relu1_1, relu1_2, relu2_1 and relu2_2 of VGG-19 of the mean squared difference of the entries of the Gram
 matrices F F^T / M. The paper names the first two blocks and no scale; here each layer is divided by its mean on the
-exemplar. From 0 for an exemplar with itself, without an upper limit. Compare only between runs with the same weights.
+exemplar. Values start at 0, for an exemplar with itself, and have no upper limit. They compare only between runs with
+the same weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from texsynth.features import Extract
 from texsynth.losses.gram import gram
-from texsynth.metrics import Pair, enough
-from texsynth.metrics._scaled import scaled
+from texsynth.metrics import About, Pair, scaled_features
 
-LOWER_IS_BETTER: bool | None = True
-RANGE: tuple[float, float | None] = (0.0, None)
 LAYERS = ("relu1_1", "relu1_2", "relu2_1", "relu2_2")
-NEEDS: Mapping[str, tuple[str, ...]] = {"vgg19": LAYERS}
-LEAST = 16
-DESCRIPTION = "mean squared difference of Gram matrices of the first two blocks of VGG-19"
+ABOUT = About("mean squared difference of Gram matrices of the first two blocks of VGG-19", needs={"vgg19": LAYERS})
 
 
-@torch.no_grad()
-def measure(
-    pair: Pair,
-    extract: Extract | None,
-    rng: torch.Generator,  # noqa: ARG001 (the metrics' common signature; no chance here)
-) -> float:
+def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
     """The mean over layers."""
-    enough("style_distance", pair, LEAST)
-    sides = scaled(extract, LAYERS, pair.exemplar, pair.output)
-    terms = []
-    for layer in LAYERS:
-        wanted, got = (gram(side[layer][0].flatten(1).T) for side in sides)
-        terms.append((got - wanted).square().mean())
-    return float(torch.stack(terms).mean())
+    return float(torch.stack(gram_differences(pair, extract, LAYERS)).mean())
+
+
+def gram_differences(pair: Pair, extract: Extract, layers: Sequence[str]) -> list[Tensor]:
+    """For each layer the mean squared difference of the entries of the two Gram matrices, in scaled features."""
+    sides = scaled_features(extract, layers, pair.exemplar, pair.output)
+    differences = []
+    for layer in layers:
+        exemplar, output = (gram(side[layer][0].flatten(1).T) for side in sides)
+        differences.append((output - exemplar).square().mean())
+    return differences

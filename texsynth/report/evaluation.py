@@ -71,7 +71,7 @@ def number(value: float | None) -> str:
 
 def title(name: str) -> str:
     """A metric's name with an arrow to where it is better."""
-    return f"{name} {ARROWS[metrics.metric(name).LOWER_IS_BETTER]}".rstrip()
+    return f"{name} {ARROWS[metrics.metric(name).about.lower_is_better]}".rstrip()
 
 
 def longest(outputs: int, exemplars: int) -> int:
@@ -113,7 +113,7 @@ def page(evaluation: Evaluation, shots: Sequence[Shot]) -> str:
     exemplars = list(dict.fromkeys(row.exemplar for row in rows))
     heading = f"evaluate: {exemplars[0] if len(exemplars) == 1 else f'{len(exemplars)} exemplars'}"
     weights = [f"{entry.name}, SHA-256 {entry.sha256}" for entry in evaluation.weights.values()]
-    told = [f"{name}: {metrics.metric(name).DESCRIPTION}" for name in evaluation.names]
+    told = [f"{name}: {metrics.metric(name).about.description}" for name in evaluation.names]
     left = [f"{name}: {reason}" for name, reason in evaluation.left_out.items()]
     hidden = [f"pictures of the first {len(shots)} outputs only"] if len(shots) < len(rows) else []
     parts = [

@@ -105,9 +105,9 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "device": evaluation.device,
         "metrics": {
             name: {
-                "lower_is_better": module.LOWER_IS_BETTER,
-                "range": list(module.RANGE),
-                "description": module.DESCRIPTION,
+                "lower_is_better": module.about.lower_is_better,
+                "range": list(module.about.range),
+                "description": module.about.description,
                 "weights": used[name],
             }
             for name, module in modules.items()
@@ -131,7 +131,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 def networks_of(name: str) -> list[str]:
     """The networks whose pretrained weights a metric needs."""
-    needed = (features(feature).WEIGHTS for feature in metrics.metric(name).NEEDS)
+    needed = (features(feature).WEIGHTS for feature in metrics.metric(name).about.needs)
     return list(dict.fromkeys(network for network in needed if network is not None))
 
 
@@ -140,7 +140,7 @@ def _best(scores: Sequence[Scores], names: Sequence[str]) -> list[tuple[bool, ..
     ends = {}
     for name in names:
         values = {one[name] for one in scores if name in one}
-        lower = metrics.metric(name).LOWER_IS_BETTER
+        lower = metrics.metric(name).about.lower_is_better
         if len(values) > 1 and lower is not None:
             ends[name] = min(values) if lower else max(values)
     return [tuple(name in ends and one.get(name) == ends[name] for name in names) for one in scores]

@@ -15,7 +15,7 @@ from texsynth.training.recipes import Settings
 
 def check_sizes(exemplars: Sequence[Exemplar], settings: Settings, smallest: int) -> None:
     """Raise InputError for an exemplar with a side below `smallest` pixels, or below what the metric needs."""
-    needed = max(smallest, metric(settings.metric).LEAST)
+    needed = max(smallest, metric(settings.metric).about.smallest_side)
     for exemplar in exemplars:
         h, w = exemplar.size
         if min(h, w) < needed:

@@ -99,7 +99,7 @@ def recipe(name: str) -> Recipe:
 
 def needs(settings: Settings, layers: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """The layers that a recipe looks at, by features and in their order, with those of the metric of its settings."""
-    measured = metric(settings.metric).NEEDS
+    measured = metric(settings.metric).about.needs
     needed = {name: {*layers.get(name, ()), *measured.get(name, ())} for name in (*layers, *measured)}
     return {name: tuple(layer for layer in features(name).LAYERS if layer in some) for name, some in needed.items()}
 
@@ -116,7 +116,7 @@ def score(settings: Settings, task: Task, exemplar: Tensor, output: Tensor) -> f
     """The metric of the settings between an exemplar and an output, both (1, 3, H, W), always with the same noise."""
     measured = metric(settings.metric)
     extract = None
-    for name in measured.NEEDS:  # no metric looks at features of two kinds
+    for name in measured.about.needs:  # no metric looks at features of two kinds
         extract = features(name).build(features(name).Settings(), (False, False), task.weights[name])
     return measured.measure(Pair(exemplar, output), extract, torch.Generator().manual_seed(SAMPLE_SEED))
 

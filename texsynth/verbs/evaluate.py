@@ -150,7 +150,7 @@ def _kept_back(name: str, request: Request) -> str | None:
 
 def _keys(name: str, network: str) -> list[str]:
     """The tensors of a network that a metric needs."""
-    modules = [(features(feature), layers) for feature, layers in metrics.metric(name).NEEDS.items()]
+    modules = [(features(feature), layers) for feature, layers in metrics.metric(name).about.needs.items()]
     return [key for module, layers in modules if network == module.WEIGHTS for key in module.keys(layers)]
 
 
@@ -164,7 +164,7 @@ def _tools(names: Sequence[str], request: Request, device: torch.device, say: No
     loaded = pretrained.load(keys_of, request.weights, say) if wanted else {}
     ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
     extracts = {}
-    for feature in dict.fromkeys(feature for name in names for feature in metrics.metric(name).NEEDS):
+    for feature in dict.fromkeys(feature for name in names for feature in metrics.metric(name).about.needs):
         module = features(feature)
         given = None if module.WEIGHTS is None else ready[module.WEIGHTS]
         extracts[feature] = module.build(module.Settings(), (False, False), given)
@@ -235,7 +235,7 @@ def _scored(
     found, parts, failed = {}, {}, []
     for name in choice.names:
         module = metrics.metric(name)
-        extract = next((tools.extracts[feature] for feature in module.NEEDS), None)
+        extract = next((tools.extracts[feature] for feature in module.about.needs), None)
         try:
             # a generator for each: what a metric finds hangs on no other
             found[name] = module.measure(pair, extract, torch.Generator().manual_seed(request.seed))
@@ -243,7 +243,7 @@ def _scored(
             failed.append((name, row.output, str(error)))
             continue
         if request.details:
-            told = metrics.details(name, pair, extract, torch.Generator().manual_seed(request.seed))
+            told = module.details(pair, extract, torch.Generator().manual_seed(request.seed))
             parts.update({name: told} if told else {})
     return replace(row, scores=found, details=parts), failed
 

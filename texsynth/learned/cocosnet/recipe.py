@@ -217,7 +217,7 @@ def _labels(guide: Guide) -> int:
 
 def _samples(task: Task, settings: Settings) -> list[Sample]:
     """The exemplars, reduced, with their labels; InputError where one has no room for two crops."""
-    least = metric(settings.metric).LEAST
+    least = metric(settings.metric).about.smallest_side
     found = []
     for number, exemplar in enumerate(task.exemplars):
         short = min(exemplar.size)

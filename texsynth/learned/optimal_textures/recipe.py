@@ -56,7 +56,7 @@ def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
     """A training of all decoders together; raises InputError for exemplars too small."""
-    _check(task.exemplars, max(LEAST, metric(settings.metric).LEAST))
+    _check(task.exemplars, max(LEAST, metric(settings.metric).about.smallest_side))
     images = [exemplar.image.to(task.device) for exemplar in task.exemplars]
     encode = vgg19.build(vgg19.Settings(pooling="max"), (False, False), task.weights["vgg19"])
     units = _units(images, encode, settings.ordered())
