@@ -11,7 +11,7 @@ import texsynth
 from pictures import box, bytes_of, generator, pattern, spots
 from texsynth.field.atlas import Atlas, build_atlas
 from texsynth.field.blocks import Blocks, largest_blocks
-from texsynth.field.fill import fill, thickness
+from texsynth.field.fill import Gap, fill, thickness
 from texsynth.field.quilt import Rules
 from texsynth.image import holes
 from texsynth.methods import field as method
@@ -40,7 +40,7 @@ def filled(image: Tensor, hole: Tensor, side: int, tile: tuple[bool, bool] = PLA
     atlas, own = atlas_of(image, hole, tile)
     blocks = largest_blocks(atlas, side, 0.25, generator(seed))
     assert blocks is not None
-    index = fill(atlas, blocks, own, hole, ~hole, tile, RULES, generator(seed))
+    index = fill(Gap(own, hole, ~hole, tile), atlas, blocks, RULES, generator(seed))
     assert torch.equal(index[~hole], own[~hole])
     assert atlas.valid[index].all()
     return atlas.colours[index].permute(2, 0, 1)[None]
@@ -116,7 +116,7 @@ def test_only_the_context_is_continued() -> None:
     made = []
     for shift in (0, -9):
         begun = torch.where(moved, own + shift * atlas.row, own)
-        index = fill(atlas, blocks, begun, hole, ~(hole | moved), PLAIN, RULES, generator())
+        index = fill(Gap(begun, hole, ~(hole | moved), PLAIN), atlas, blocks, RULES, generator())
         assert torch.equal(index[~hole], begun[~hole])
         made.append(index[hole])
     assert torch.equal(*made)

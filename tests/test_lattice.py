@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from texsynth.field import lattice
 from texsynth.field.atlas import Atlas, build_atlas
-from texsynth.field.lattice import Lattice
+from texsynth.field.lattice import InStep, Lattice
 from texsynth.task import Exemplar, Task
 
 REGULAR = 0.25  # what the field solver asks of the weaker peak
@@ -162,7 +162,7 @@ def steered(size: tuple[int, int], tile: tuple[bool, bool], price: float = 0.5) 
     """What it costs to put the source pixel (5, 9) at every place of a canvas, and the atlas it is in."""
     picture, found = stripes_of_cells((16, 16), 3)
     atlas = build_atlas(Task((Exemplar("a", picture),), size, tile), ("none",), 2)
-    charge = lattice.steer(found, picture, atlas, size, tile, price)
+    charge = lattice.steer(found, picture, atlas, size, tile, InStep(price))
     index = atlas.join(*(torch.tensor([n]) for n in (0, 5, 9)))
     y, x = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
     return charge(index, y.flatten(), x.flatten()).view(size), atlas
@@ -184,7 +184,7 @@ def test_copying_on_in_step_stays_in_step() -> None:
     """A source pixel moves with its place: the price of a whole coherent piece is one price."""
     picture, found = stripes_of_cells((16, 16), 3)
     atlas = build_atlas(Task((Exemplar("a", picture),), (48, 48)), ("none",), 2)
-    charge = lattice.steer(found, picture, atlas, (48, 48), (False, False), 1.0)
+    charge = lattice.steer(found, picture, atlas, (48, 48), (False, False), InStep(1.0))
     y, x = (t.flatten() for t in torch.meshgrid(torch.arange(40), torch.arange(40), indexing="ij"))
     for shift in range(8):
         cost = charge(atlas.join(torch.zeros_like(y), y + shift, x), y, x)
@@ -200,7 +200,7 @@ def test_a_bent_canvas_stays_in_step_across_its_wrap() -> None:
     assert torch.allclose(bent, torch.eye(2) * 50 / 3, atol=1e-4)
     index = torch.tensor([2 * 52 + 2])
     atlas = build_atlas(Task((Exemplar("a", picture),), (50, 50), (True, True)), ("none",), 2)
-    charge = lattice.steer(found, picture, atlas, (50, 50), (True, True), 0.5)
+    charge = lattice.steer(found, picture, atlas, (50, 50), (True, True), InStep(0.5))
     for y, x in ((0, 3), (7, 20), tuple(int(b) for b in best)):
         here, wrapped, below = (
             float(charge(index, torch.tensor([y + dy]), torch.tensor([x + dx])))

@@ -11,7 +11,7 @@ from pictures import generator, noise, spots
 from texsynth.field import jumps
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas
-from texsynth.field.guide import Guiding
+from texsynth.field.guide import Guiding, Prices
 from texsynth.field.space import REACH, Space, describe, find_basis, surroundings
 from texsynth.field.sweep import extend, near_seams, sweep
 from texsynth.task import Exemplar, Task
@@ -134,9 +134,9 @@ def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
     usable = atlas.valid.nonzero()[:, 0]
     assert atlas.valid[picks[usable]].all()
     for k in range(3):
-        assert (apart(atlas, picks[usable, k], usable) >= jumps.APART).all()
+        assert (apart(atlas, picks[usable, k], usable) >= jumps.SHORTEST_JUMP).all()
         for other in range(k):
-            assert (apart(atlas, picks[usable, k], picks[usable, other]) >= jumps.APART).all()
+            assert (apart(atlas, picks[usable, k], picks[usable, other]) >= jumps.SHORTEST_JUMP).all()
     rest = (~atlas.valid).nonzero()
     assert (picks[rest[:, 0]] == rest).all()
 
@@ -148,7 +148,7 @@ def test_the_best_look_alike_comes_first() -> None:
     picks = jumps.compare(atlas, table, atlas.valid, 2, generator()).long()
     usable = atlas.valid.nonzero()[:, 0]
     distance = torch.cdist(table[usable], table[usable])
-    distance[apart(atlas, usable[:, None], usable[None]) < jumps.APART] = torch.inf
+    distance[apart(atlas, usable[:, None], usable[None]) < jumps.SHORTEST_JUMP] = torch.inf
     best = distance.min(1).values
     assert torch.allclose((table[usable] - table[picks[usable, 0]]).norm(dim=1), best, atol=1e-3)
     assert ((table[usable] - table[picks[usable, 1]]).norm(dim=1) >= best - 1e-3).all()
@@ -256,7 +256,7 @@ def test_a_coherent_field_does_not_change() -> None:
     space = space_of(atlas)
     for y, x in (tuple(t + 6 for t in grid(28, 30)), grid(40, 44)):
         field = at(atlas, y, x)
-        done = sweep(field, space, free(atlas), 1.0)
+        done = sweep(field, space, Prices(free(atlas), 1.0))
         assert torch.equal(done.index, field.index)
         assert float(done.cost.max()) < 1e-6
 
@@ -266,7 +266,7 @@ def test_a_period_that_tiles_does_not_change() -> None:
     atlas = atlas_of(noise(1, 3, 20, 16).repeat(1, 1, 3, 3))
     field = at(atlas, *(t + 12 for t in grid(20, 16)), (True, True))
     assert near_seams(field, 3).any()
-    done = sweep(field, space_of(atlas), free(atlas), 1.0)
+    done = sweep(field, space_of(atlas), Prices(free(atlas), 1.0))
     assert float(done.cost.max()) < 1e-6
     assert torch.equal(done.image(), field.image())
 
@@ -278,7 +278,7 @@ def test_sweeping_lowers_the_distance_of_windows(copies: str) -> None:
     space, field = space_of(atlas), scattered(atlas, (40, 40))
     course = [mismatch(field)]
     for _ in range(6):
-        field = sweep(field, space, free(atlas), 1.0)
+        field = sweep(field, space, Prices(free(atlas), 1.0))
         course.append(mismatch(field))
     assert course[1] < 0.8 * course[0]
     assert course[-1] < 0.5 * course[0]
@@ -293,7 +293,7 @@ def test_the_cost_is_the_distance_of_windows() -> None:
     space = Space(atlas, basis, describe(atlas, basis, atlas.valid), atlas.valid, none)
     field = scattered(atlas, (16, 16))
     stuck = torch.full((len(atlas.valid),), torch.inf)
-    done = sweep(field, space, stuck, 1.0)
+    done = sweep(field, space, Prices(stuck, 1.0))
     assert torch.equal(done.index, field.index)
     inner = F.unfold(field.image(), PATCH)[0].T
     source = F.unfold(atlas.picture(atlas.colours), PATCH, padding=PATCH // 2)[0].T[field.index[2:-2, 2:-2].flatten()]
@@ -314,7 +314,7 @@ def test_a_pixel_of_infinite_price_is_never_chosen(seed: int) -> None:
     y, x = (torch.randint(n, (30, 30), generator=generator(seed)) for n in (36, 18))
     field = at(atlas, y, x)
     for _ in range(4):
-        field = sweep(field, space, price, 1.0)
+        field = sweep(field, space, Prices(price, 1.0))
         assert left[field.index].all()
         assert atlas.valid[field.index].all()
 
@@ -327,7 +327,7 @@ def test_jumps_are_taken_less_the_dearer_they_are() -> None:
     def pieces(kappa: float) -> float:
         field = start
         for _ in range(4):
-            field = sweep(field, space, free(atlas), kappa)
+            field = sweep(field, space, Prices(free(atlas), kappa))
         return float((field.index[:, 1:] != field.index[:, :-1] + 1).float().mean())
 
     assert pieces(100.0) < pieces(1.0)
@@ -341,7 +341,7 @@ def test_a_price_is_avoided() -> None:
     def share(price: float) -> float:
         field = start
         for _ in range(4):
-            field = sweep(field, space, free(atlas) + price * right, 1.0)
+            field = sweep(field, space, Prices(free(atlas) + price * right, 1.0))
         return float(right[field.index].float().mean())
 
     assert share(0.3) < 0.6 * share(0.0)
@@ -355,6 +355,6 @@ def test_a_pass_follows_guides() -> None:
     guiding = Guiding((x >= 12).float()[:, None], goal, torch.full_like(goal, 1000.0))
     index = atlas.join(*torch.meshgrid(torch.zeros(1).long(), torch.arange(24), torch.arange(24), indexing="ij"))[0]
     field = Field(index, torch.zeros(24, 24), atlas, (False, False))
-    done = sweep(field, space_of(atlas), free(atlas), 1.0, guiding, generator())
+    done = sweep(field, space_of(atlas), Prices(free(atlas), 1.0, guiding), generator())
     assert float(guiding.price(index).mean()) > 400
     assert float(guiding.price(done.index).max()) == 0

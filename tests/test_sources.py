@@ -12,8 +12,8 @@ from torch import Tensor
 
 from texsynth.errors import UsageError
 from texsynth.field import atlas as sources
-from texsynth.field import between
 from texsynth.field.atlas import COPIES, COPY_SETS, Atlas, Field, build_atlas
+from texsynth.field.geometry import rotated
 from texsynth.pyramid import halved
 from texsynth.task import Exemplar, Task
 
@@ -305,7 +305,7 @@ def turned_field(atlas: Atlas, size: tuple[int, int], angle: float, spot: tuple[
     grid = torch.stack(torch.meshgrid(*(torch.arange(float(n)) for n in size), indexing="ij"), -1)
     turns = torch.full(size, angle)
     plane = torch.zeros(size, dtype=torch.long)
-    index, place = between.settle(atlas, plane, torch.tensor(spot) + between.turned(-turns, grid))
+    index, place = sources.settle(atlas, plane, torch.tensor(spot) + rotated(-turns, grid))
     return Field(index, torch.zeros(size), atlas, (False, False), place, turns)
 
 
@@ -318,7 +318,7 @@ def test_doubling_keeps_a_turned_copy_whole(angle: float) -> None:
         turned_field(coarse, (12, 10), angle, (15.2, 16.4)), build_atlas(asked, ("none",), 4), (24, 20)
     )
     middle = torch.tensor([2 * 15.2 + 0.5, 2 * 16.4 + 0.5])  # where the corner between four pixels comes from
-    first = middle + between.turned(torch.tensor(-angle), torch.tensor([-0.5, -0.5]))
+    first = middle + rotated(torch.tensor(-angle), torch.tensor([-0.5, -0.5]))
     expected = turned_field(fine.atlas, (24, 20), angle, (float(first[0]), float(first[1])))
     assert fine.place is not None and expected.place is not None
     assert torch.allclose(fine.place, expected.place, atol=1e-4)

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from texsynth.field import potential
 from texsynth.field.atlas import Atlas, Field, build_atlas, double, follow, turn, turn_guide
-from texsynth.field.between import turned as rotated
-from texsynth.field.guide import Guiding, encode
+from texsynth.field.geometry import rotated
+from texsynth.field.guide import Guiding, Prices, encode
 from texsynth.field.turned import space as turned_space
 from texsynth.field.turned import sweep as turned
-from texsynth.field.turned.space import Space
+from texsynth.field.turned.space import TurnedSpace
 from texsynth.field.turned.start import Rules, start
 from texsynth.guidance import orientation
 from texsynth.task import Exemplar, Guide, Task
@@ -53,14 +53,14 @@ def asked(images: list[Tensor], sources: list[Tensor], target: Tensor, **more: o
     return Task(exemplars, (target.shape[2], target.shape[3]), guides=(guide,), **more)  # type: ignore[arg-type]
 
 
-def prepared(task: Task, rng: torch.Generator) -> Space:
+def prepared(task: Task, rng: torch.Generator) -> TurnedSpace:
     atlas = build_atlas(task, ("none",), turned_space.margin(PATCH))
     frames = turned_space.find_frames(task.guides[0], atlas)
     basis = turned_space.find_basis(atlas, frames, PATCH, 16, rng)
     return turned_space.describe(atlas, frames, basis, atlas.valid, rng)
 
 
-def free(space: Space) -> Tensor:
+def free(space: TurnedSpace) -> Tensor:
     """Every pixel that may be copied costs nothing."""
     return torch.where(space.described, 0.0, torch.inf)
 
@@ -77,7 +77,7 @@ def made(task: Task, levels: int = 2, passes: int = 2, seed: int = 0) -> Field:
         else:
             field = turned.refresh(double(field, space.atlas, now.size), space.frames)
         for _ in range(passes):
-            field = turned.sweep(field, space, free(space), 2.5, rng, guiding)
+            field = turned.sweep(field, space, Prices(free(space), 2.5, guiding), rng)
     assert field is not None
     return field
 
@@ -103,7 +103,7 @@ def test_a_whole_turned_source_fits_without_cost(move: str, plane: int) -> None:
     space = prepared(task, random())
     field = whole(space.atlas, plane, move)
     assert torch.equal(field.image(), turn(images[plane], move))
-    after = turned.sweep(field, space, free(space), 2.5, random())
+    after = turned.sweep(field, space, Prices(free(space), 2.5), random())
     assert float(after.cost.max()) < 1e-6
     assert after.place is not None and field.place is not None
     assert torch.allclose(after.place, field.place, atol=1e-3)
@@ -162,7 +162,7 @@ def test_a_pass_makes_a_field_better() -> None:
     field = start(space, task.size, task.tile, RULES, rng)
     costs = []
     for _ in range(4):
-        field = turned.sweep(field, space, free(space), 2.5, rng)
+        field = turned.sweep(field, space, Prices(free(space), 2.5), rng)
         costs.append(float(field.cost.mean()))
     assert costs[-1] < 0.8 * costs[0]
 
@@ -175,7 +175,7 @@ def test_along_what_does_not_change_copies_relax() -> None:
     still = whole(space.atlas, 0, "none")
     shake = 0.4 * (noise(30, 30, 2) - 0.5) * torch.tensor([1.0, 0.0])
     assert still.place is not None
-    calm = turned.sweep(replace(still, place=still.place + shake), space, free(space), 100, random()).place
+    calm = turned.sweep(replace(still, place=still.place + shake), space, Prices(free(space), 100), random()).place
     assert calm is not None
     assert float((calm - still.place)[3:-3, 3:-3, 0].std()) < 0.25 * float(shake[..., 0].std())
 
@@ -220,7 +220,7 @@ def test_a_tiling_output_has_no_border() -> None:
     space = prepared(task, random())
     field = start(space, task.size, task.tile, RULES, random())
     shift = {name: getattr(field, name).roll((7, 9), (0, 1)) for name in ("index", "place", "angle", "cost")}
-    one, other = (turned.sweep(f, space, free(space), 2.5, random()) for f in (field, replace(field, **shift)))
+    one, other = (turned.sweep(f, space, Prices(free(space), 2.5), random()) for f in (field, replace(field, **shift)))
     assert torch.equal(other.index, one.index.roll((7, 9), (0, 1)))
     assert torch.allclose(other.image(), one.image().roll((7, 9), (2, 3)), atol=1e-5)
 
@@ -267,7 +267,7 @@ def test_a_guide_counts_by_its_strength() -> None:
         guiding = Guiding(table, torch.zeros(30, 30, 1), torch.full((30, 30, 1), strength))
         after = field
         for _ in range(3):
-            after = turned.sweep(after, space, dear, 2.5, random(), guiding)
+            after = turned.sweep(after, space, Prices(dear, 2.5, guiding), random())
         assert float(after.atlas.split(after.index)[0].float().mean()) == pytest.approx(expected, abs=0.1)
 
 
@@ -312,5 +312,5 @@ def test_dear_parts_are_left() -> None:
     psi = torch.zeros(space.atlas.homes)
     price = potential.prices(space.atlas, field.index, psi, space.described, 0.0, 0.0) + 3.0 * left
     for _ in range(6):
-        field = turned.sweep(field, space, price, 2.5, rng)
+        field = turned.sweep(field, space, Prices(price, 2.5), rng)
     assert float(left[field.index].float().mean()) < 0.1

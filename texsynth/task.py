@@ -17,7 +17,6 @@ from torch import Tensor
 from texsynth import pyramid
 
 if TYPE_CHECKING:
-    from texsynth.field.atlas import Field
     from texsynth.weights.pretrained import Weights
     from texsynth.weights.trained import Model
 
@@ -141,6 +140,15 @@ class Task:
         )
 
 
+class CorrespondenceField(Protocol):
+    """What everyone may ask of a field: where each pixel was copied from. `texsynth.field.atlas.Field` is the class."""
+
+    @property
+    def index(self) -> Tensor: ...
+
+    def image(self) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Canvas:
     """The picture so far.
@@ -152,7 +160,7 @@ class Canvas:
     """
 
     image: Tensor
-    field: Field | None = None
+    field: CorrespondenceField | None = None
     memory: Any = None
     shown: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
 

@@ -1,7 +1,7 @@
 """Shift whole coherent pieces of a field by a pixel, where that makes their seams meet better.
 
 A coarse field places its pieces to within one coarse pixel; after doubling, every piece may be off by one. Single
-pixels cannot repair that (a piece moves only as a whole), so each level starts by letting the pieces slide.
+pixels cannot repair that, as a piece moves only as a whole, so each level starts by letting the pieces slide.
 """
 
 from __future__ import annotations
@@ -15,40 +15,45 @@ from torch import Tensor
 from texsynth.field.atlas import Field
 from texsynth.field.cuts import meet
 
+MOVING_SHARE = 0.5  # of the pieces that move in a round, so that neighbours do not both jump to meet each other
 
-def align(field: Field, rounds: int, rng: torch.Generator, known: Tensor | None = None) -> Field:
-    """`rounds` times, every other piece (at random) takes the best of the nine shifts for its seams. known: (h, w)
-    bool, pixels that must stay, and with them their pieces."""
+
+def align(field: Field, rounds: int, rng: torch.Generator, fixed: Tensor | None = None) -> Field:
+    """The field after so many rounds, in each of which every other piece (at random) takes the best of the nine shifts
+    by up to a pixel for its seams. fixed: (h, w) bool, pixels that must stay, and with them their pieces."""
     for _ in range(rounds):
-        field = _slide(field, rng, known)
+        field = _slide(field, rng, fixed)
     return field
 
 
-def _slide(field: Field, rng: torch.Generator, known: Tensor | None) -> Field:
+def _slide(field: Field, rng: torch.Generator, fixed: Tensor | None) -> Field:
     atlas, index = field.atlas, field.index
     device = index.device
+    # Label the pieces: a piece is what shares one displacement between canvas and atlas.
     rows = torch.arange(index.shape[0], device=device)[:, None]
     cols = torch.arange(index.shape[1], device=device)[None, :]
-    # a piece is what shares one displacement between canvas and atlas
     labels = torch.unique(index - rows * atlas.row - cols, return_inverse=True)[1]
     count = int(labels.max()) + 1
+    # Sum the cost of all seams of each piece, for each of its shifts.
     shifts = torch.tensor([dy * atlas.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)], device=device)
     cost = torch.zeros(count, 9, device=device)
     for a, b, of_a, of_b, stride in _seams(field, labels):
         cost.index_add_(0, of_a, meet(atlas.colours, a[:, None] + shifts, b[:, None], stride))
         cost.index_add_(0, of_b, meet(atlas.colours, a[:, None], b[:, None] + shifts, stride))
     cost[:, 4] = cost[:, 4] * 0.98 - 1e-6  # stay unless moving helps, also where all is free
+    # Move those whose turn it is, unless that would leave what may be copied.
     move = shifts[cost.argmin(1)]
-    move[(torch.rand(count, generator=rng) < 0.5).to(device)] = 0
-    moved = index + move[labels]
+    move[(torch.rand(count, generator=rng) < 1 - MOVING_SHARE).to(device)] = 0
+    shifted = index + move[labels]
     blocked = torch.zeros(count, dtype=torch.bool, device=device)
-    stuck = ~atlas.valid[moved]
-    blocked[labels[stuck if known is None else stuck | known]] = True
-    return replace(field, index=torch.where(blocked[labels], index, moved))
+    stuck = ~atlas.valid[shifted]
+    blocked[labels[stuck if fixed is None else stuck | fixed]] = True
+    return replace(field, index=torch.where(blocked[labels], index, shifted))
 
 
 def _seams(field: Field, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, int]]:
-    """All pairs of neighbours that do not continue each other: (first, second, their pieces, atlas stride)."""
+    """All pairs of neighbours that do not continue each other: the first and second source pixel, the labels (h, w) of
+    the pieces of both, and the distance of neighbours in the atlas."""
     for dim, stride, wraps in ((0, field.atlas.row, field.tile[0]), (1, 1, field.tile[1])):
         length = field.index.shape[dim] - (0 if wraps else 1)
         a, of_a = field.index.narrow(dim, 0, length), labels.narrow(dim, 0, length)

@@ -1,8 +1,8 @@
-"""Planes of source pixels, and fields of pointers into them.
+"""The atlas of source pixels, and fields of pointers into it.
 
 Every exemplar, and every flipped or rotated copy of it, is one plane. All planes are padded to one size and laid out in
-one flat table, so a source pixel is a single integer, "one pixel to the right" is +1 and "one row down" is +row. The
-padding continues the picture by reflection for the windows, but is never valid to copy from.
+one flat table: a source pixel is a single integer, "one pixel to the right" is +1 and "one row down" is +row. The
+padding continues the picture by reflection, so that windows at the border are whole, but it is never copied.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
-from texsynth.field import between
+from texsynth.field.geometry import cubic, moved_normals, rotated, rotated_normals
 from texsynth.pyramid import halved
 from texsynth.task import Task
 
@@ -36,14 +36,24 @@ COPY_SETS: dict[str, tuple[str, ...]] = {
     "rotations": ("none", "rotate-90", "rotate-180", "rotate-270"),
     "all": tuple(COPIES),
 }
+PLACES_READ_AT_ONCE = 1 << 16  # places between pixels: bounds the memory
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """All planes in one table of P * rows * row pixels.
+    """All planes in one table of N = planes * rows * row pixels.
 
-    colours: (N, 3). valid: (N,) bool. home: (N,) which pixel of the un-copied exemplars each one is, so that use
-    through copies counts as use of one place; -1 in the padding. shapes: unpadded (height, width) per plane.
+    colours: (N, 3) in [0, 1].
+    valid: (N,) bool, the pixels that may be copied.
+    home: (N,) int64, the pixel of the exemplars, in reading order, that each one is a copy of, so that use through
+    copies counts as use of one place; -1 in the padding.
+    homes: how many pixels the exemplars have together.
+    copies: the name in COPIES of each copy; the planes of an exemplar follow each other in this order.
+    shapes: the (height, width) of each plane without its padding.
+    exemplars: the (height, width) of each exemplar.
+    rows: the lines of a padded plane.
+    row: the pixels of a line.
+    margin: the pixels of padding on each side.
     """
 
     colours: Tensor
@@ -61,30 +71,38 @@ class Atlas:
     def planes(self) -> int:
         return len(self.shapes)
 
+    @property
+    def deviation(self) -> Tensor:
+        """The standard deviation of the colours that may be copied, over all channels together: a scalar above 0."""
+        return self.colours[self.valid].var(0, unbiased=False).sum().sqrt() + 1e-6
+
     def split(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Flat index -> (plane, y, x) without the margin."""
+        """Flat indices (...) -> plane, y and x (...), counted from the first pixel inside the padding."""
         plane, rest = index // (self.rows * self.row), index % (self.rows * self.row)
         return plane, rest // self.row - self.margin, rest % self.row - self.margin
 
     def join(self, plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """(plane, y, x) -> flat index, each clipped into its plane."""
+        """Planes, y and x (...) -> flat indices (...), each clipped into its plane."""
         shapes = torch.tensor(self.shapes, device=plane.device)[plane]
         y = torch.minimum(y.clamp(min=0), shapes[..., 0] - 1)
         x = torch.minimum(x.clamp(min=0), shapes[..., 1] - 1)
         return (plane * self.rows + y + self.margin) * self.row + x + self.margin
 
     def picture(self, values: Tensor) -> Tensor:
-        """(N, C) -> (P, C, rows, row)."""
+        """A table of source pixels (N, C) as pictures of the padded planes, (planes, C, rows, row)."""
         return values.view(self.planes, self.rows, self.row, -1).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
 class Field:
-    """For every output pixel the source pixel it is copied from. index: (h, w) into the atlas; cost: (h, w), relative
-    to the exemplar's variance of windows; tile: does the output wrap in (y, x)?
+    """For every output pixel the source pixel that it is copied from.
 
-    Freely turned copies: place, (h, w, 2), is where between the pixels of its plane each one comes from, (y, x), of
-    which `index` is the nearest; angle, (h, w) radians clockwise on screen, how far it is turned.
+    index: (h, w) int64, pixels of the atlas.
+    cost: (h, w), the squared distance of windows, relative to the variance of the exemplars' windows.
+    atlas: the source pixels.
+    tile: whether the output wraps in (y, x).
+    place: (h, w, 2), of freely turned copies the exact (y, x) in the plane, of which `index` is the nearest pixel.
+    angle: (h, w), by how many radians clockwise on screen such copies are turned.
     """
 
     index: Tensor
@@ -103,18 +121,23 @@ class Field:
         return self.atlas.copies
 
     def image(self) -> Tensor:
-        """The picture this field copies together, (1, 3, h, w)."""
+        """The picture that this field copies together, (1, 3, h, w)."""
         return self.read(self.atlas.colours)
 
     def read(self, table: Tensor) -> Tensor:
         """What the field copies from a table of source pixels, (N, C) -> (1, C, h, w)."""
-        values = table[self.index] if self.place is None else between.read(self.atlas, self.index, self.place, table)
+        values = table[self.index] if self.place is None else read_between(self.atlas, self.index, self.place, table)
         return values.permute(2, 0, 1).unsqueeze(0).contiguous()
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """A field in the exemplars' own frames: (h, w) int64 tensors on the CPU."""
+    """A field in pixels of the exemplars as they were read: (h, w) int64 tensors on the CPU.
+
+    exemplar: the number of the exemplar.
+    copy: the number in `Field.copies` of the copy.
+    y, x: the pixel of the exemplar.
+    """
 
     exemplar: Tensor
     copy: Tensor
@@ -123,13 +146,13 @@ class Coordinates:
 
 
 def turn(image: Tensor, copy: str) -> Tensor:
-    """One copy of a picture (..., H, W), moved without resampling."""
+    """One copy of a picture (..., H, W), flipped and rotated without resampling."""
     turns, mirrored = COPIES[copy]
     return torch.rot90(image.flip(-1) if mirrored else image, turns, (-2, -1))
 
 
 def turn_guide(values: Tensor, copy: str, distance: str) -> Tensor:
-    """One copy of a guide (1, C, H, W); directions (x, y), y down, are turned with it."""
+    """One copy of a guide (1, C, H, W); directions, vectors (x, y) with y down, turn with it."""
     moved = turn(values, copy)
     if distance != "direction":
         return moved
@@ -143,7 +166,7 @@ def turn_guide(values: Tensor, copy: str, distance: str) -> Tensor:
 
 
 def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
-    """Lay out every copy of every exemplar of `task`, with `margin` pixels of reflected padding."""
+    """The atlas of every copy of every exemplar of `task`, with `margin` pixels of reflected padding."""
     planes, homes = [], 0
     for exemplar in task.exemplars:
         h, w = exemplar.size
@@ -170,9 +193,12 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
     )
 
 
-def spread(layers: Sequence[Tensor], atlas: Atlas) -> Tensor:
-    """Layers of the exemplars, each (1, C, H, W), as a table of source pixels (N, C), continued by reflection."""
-    copies = [turn(layer.to(atlas.home.device), c) for layer in layers for c in atlas.copies]
+def spread(layers: Sequence[Tensor], atlas: Atlas, distance: str = "l2") -> Tensor:
+    """Layers of the exemplars, each (1, C, H, W), as a table of source pixels (N, C), continued by reflection.
+
+    distance: that of a guide; for "direction" the vectors turn with their copies.
+    """
+    copies = [turn_guide(layer.to(atlas.home.device), c, distance) for layer in layers for c in atlas.copies]
     planes = torch.cat([_lay(reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
     return planes.permute(0, 2, 3, 1).reshape(len(atlas.home), -1)
 
@@ -184,17 +210,66 @@ def reflect(image: Tensor, margin: int) -> Tensor:
 
 
 def _mirror(length: int, margin: int, device: torch.device) -> Tensor:
+    """The pixels of a line of `length` that stand where it is continued by reflection, (length + 2 * margin,)."""
     period = max(2 * length - 2, 1)
     i = torch.arange(-margin, length + margin, device=device) % period
     return torch.where(i < length, i, period - i)
 
 
 def _lay(plane: Tensor, rows: int, row: int, fill: float) -> Tensor:
+    """A plane (1, C, H, W) in the upper left corner of (1, C, rows, row)."""
     return F.pad(plane, (0, row - plane.shape[3], 0, rows - plane.shape[2]), value=fill)
 
 
+def read_between(atlas: Atlas, index: Tensor, place: Tensor, table: Tensor) -> Tensor:
+    """Values between source pixels; those of the nearest pixel where some around may not be copied.
+
+    index: (h, w), the nearest pixels; place: (h, w, 2), the exact (y, x) in their planes; table: (N, C).
+    Returns (h, w, C).
+    """
+    values = table[index]
+    origin = atlas.join(atlas.split(index)[0], *torch.zeros_like(index)[None].expand(2, -1, -1))
+    first = origin + place[..., 0].floor().long() * atlas.row + place[..., 1].floor().long()
+    part = place - place.floor()
+    chunks = zip(first.flatten().split(PLACES_READ_AT_ONCE), part.flatten(0, 1).split(PLACES_READ_AT_ONCE), strict=True)
+    mixed = torch.cat([cubic(table, atlas.row, f, p) for f, p in chunks]).view_as(values)
+    holes = ~atlas.valid & (atlas.home >= 0)
+    if not holes.any():
+        return mixed
+    near = F.max_pool2d(F.pad(atlas.picture(holes[:, None].float()), (1, 2, 1, 2)), 4, stride=1)
+    return torch.where(near.flatten()[first][..., None] > 0, values, mixed)
+
+
+def settle(atlas: Atlas, plane: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    """The pixels (...) nearest to places (..., 2) in planes (...), and the places themselves, both moved to the nearest
+    pixel that may be copied where the place is not one."""
+    y, x = place.round().long().unbind(-1)
+    index = atlas.join(plane, y, x)
+    if not atlas.valid[index].all():
+        index = _snap(atlas, plane, y, x, index)
+    settled_plane, *pixel = atlas.split(index)
+    exact = torch.stack(pixel, -1)
+    limit = torch.tensor(atlas.shapes, device=plane.device)[settled_plane] - 1
+    clipped = torch.minimum(place.clamp(min=0), limit)
+    near = ((clipped - exact).abs().amax(-1) <= 0.5) & (settled_plane == plane)
+    return index, torch.where(near[..., None], clipped, exact)
+
+
+def _snap(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, index: Tensor) -> Tensor:
+    """Pointers (...) at (plane, y, x), those that may not be copied replaced: by a pixel of the same coarse pixel,
+    which may be half valid, or else by any pixel that may be copied."""
+    for dy, dx in ((0, 1), (1, 0), (1, 1)):
+        sibling = atlas.join(plane, y ^ dy, x ^ dx)
+        index = torch.where(~atlas.valid[index] & atlas.valid[sibling], sibling, index)
+    usable = atlas.valid.nonzero()[:, 0]
+    return torch.where(atlas.valid[index], index, usable[index % len(usable)])
+
+
 def double(field: Field, atlas: Atlas, size: tuple[int, int]) -> Field:
-    """The field one level finer: twice the coordinate plus the pixel's own parity, turned with its copy."""
+    """The field one level finer, of `size`, into the `atlas` of that level.
+
+    Each pixel takes twice its parent's coordinate plus its own parity, which turns with the copy.
+    """
     h, w = size
     device = field.index.device
     rows, cols = torch.arange(h, device=device), torch.arange(w, device=device)
@@ -204,16 +279,16 @@ def double(field: Field, atlas: Atlas, size: tuple[int, int]) -> Field:
         ys, xs = 2 * y + (rows % 2)[:, None], 2 * x + (cols % 2)[None, :]
         index = atlas.join(plane, ys, xs)
         if not atlas.valid[index].all():
-            index = between.snap(atlas, plane, ys, xs, index)
+            index = _snap(atlas, plane, ys, xs, index)
         return Field(index, cost, atlas, field.tile)
     place, angle = (t[rows // 2][:, cols // 2] for t in (field.place, field.angle))
     off = torch.stack(torch.meshgrid(rows % 2 - 0.5, cols % 2 - 0.5, indexing="ij"), -1)
-    index, place = between.settle(atlas, plane, 2 * place + 0.5 + between.turned(-angle, off))
+    index, place = settle(atlas, plane, 2 * place + 0.5 + rotated(-angle, off))
     return Field(index, cost, atlas, field.tile, place, angle)
 
 
 def enlarge(field: Field, task: Task) -> Field:
-    """A coarse field raised to the full size of `task`, by doubling (what a run that was stopped early leaves)."""
+    """A coarse field raised to the full size of `task` by doubling: what a run that was stopped early leaves."""
     level = 0
     while (halved(task.size[0], level), halved(task.size[1], level)) != field.size:
         level += 1
@@ -225,14 +300,14 @@ def enlarge(field: Field, task: Task) -> Field:
 
 
 def coordinates(field: Field) -> Coordinates:
-    """Where each output pixel comes from, in the exemplars' own frames."""
+    """Where each output pixel comes from, in pixels of the exemplars as they were read."""
     home = field.atlas.home[field.index].cpu()
     exemplar, copy = (t.cpu() for t in _origin(field))
     y, x = torch.zeros_like(home), torch.zeros_like(home)
     start = 0
     for number, (h, w) in enumerate(field.atlas.exemplars):
-        mine = exemplar == number
-        y[mine], x[mine] = (home[mine] - start) // w, (home[mine] - start) % w
+        here = exemplar == number
+        y[here], x[here] = (home[here] - start) // w, (home[here] - start) % w
         start += h * w
     return Coordinates(exemplar, copy, y, x)
 
@@ -240,8 +315,8 @@ def coordinates(field: Field) -> Coordinates:
 def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tensor:
     """Copy one layer per exemplar, each (1, C, H, W), through the field -> (1, C, h, w), values bit-exact.
 
-    Role "normal": tangent-space vectors (OpenGL, y up, encoded 0..1) are turned and mirrored with their copy. A field
-    with places reads the role "colour" between pixels, the others at the nearest pixel.
+    role: "normal" turns and mirrors tangent-space vectors (OpenGL, y up, encoded in [0, 1]) with their copy. Freely
+    turned copies read the role "colour" between pixels, every other role at the nearest pixel.
     Raises UsageError when a layer does not have its exemplar's size.
     """
     for layer, size in zip(layers, field.atlas.exemplars, strict=True):
@@ -254,17 +329,18 @@ def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tens
     out = table[:, home.flatten()].view(1, -1, *field.size)
     if role != "normal":
         return out
-    out = between.moved_normals(out, _origin(field)[1].to(table.device), [COPIES[name] for name in field.copies])
-    return out if field.angle is None else between.turned_normals(out, field.angle.to(table.device))
+    out = moved_normals(out, _origin(field)[1].to(table.device), [COPIES[name] for name in field.copies])
+    return out if field.angle is None else rotated_normals(out, field.angle.to(table.device))
 
 
 def _origin(field: Field) -> tuple[Tensor, Tensor]:
+    """The number of the exemplar and of its copy that each pixel comes from, (h, w) each."""
     plane = field.index // (field.atlas.rows * field.atlas.row)
     return plane // len(field.copies), plane % len(field.copies)
 
 
 def usage(atlas: Atlas, index: Tensor) -> Tensor:
-    """How often each un-copied source pixel is used, relative to even use: (homes,), mean about 1."""
+    """How often each pixel of the exemplars is used by `index`, relative to even use: (homes,), mean about 1."""
     counts = torch.bincount(atlas.home[index.flatten()], minlength=atlas.homes).float()
     usable = torch.zeros(atlas.homes, device=counts.device)
     usable[atlas.home[atlas.valid]] = 1
@@ -272,7 +348,7 @@ def usage(atlas: Atlas, index: Tensor) -> Tensor:
 
 
 def blur_homes(atlas: Atlas, values: Tensor, size: int) -> Tensor:
-    """Mean over size x size windows, cut off at the borders, of a per-source-pixel table, (homes,) -> (homes,)."""
+    """Means over size x size windows, cut off at the borders, of values per exemplar pixel, (homes,) -> (homes,)."""
     out, start = torch.empty_like(values), 0
     for h, w in atlas.exemplars:
         picture = values[start : start + h * w].view(h, w)
@@ -282,7 +358,8 @@ def blur_homes(atlas: Atlas, values: Tensor, size: int) -> Tensor:
 
 
 def _box(rows: Tensor, size: int) -> Tensor:
-    """Running mean along the rows of (n, w), by differences of sums so that its cost does not grow with the size."""
+    """The running mean along the rows of (n, w), by differences of sums, so that its cost does not grow with the
+    size."""
     w, half = rows.shape[1], size // 2
     total = F.pad(rows.cumsum(1), (1, 0))
     at = torch.arange(w, device=rows.device)

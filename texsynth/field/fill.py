@@ -1,12 +1,14 @@
-"""A start for the field inside a hole: large pieces that continue what is known around it.
+"""A start for the field inside a hole: large pieces that continue what lies around it.
 
-Pieces are taken whole (Efros & Freeman 2001), each where at least half of it is known already and as much as possible
-is not (in the spirit of the order of Criminisi et al. 2004), so that a piece sees both sides of a narrow hole at once.
-It is chosen by its squared difference to what surrounds the part that it fills; the passes of the solver then move its
-seams.
+Pieces are taken whole (Efros & Freeman 2001). Each is laid where at least half of it is painted already and as much as
+possible is still empty (in the spirit of the order of Criminisi et al. 2004), so that a piece sees both sides of a
+narrow hole at once. It is chosen by its squared difference to what surrounds the part that it fills; the passes of the
+solver then move its seams.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,74 +19,89 @@ from texsynth.field.blocks import Blocks
 from texsynth.field.quilt import JITTER, Quilt, Rules, cells_of, mismatch, prior_of
 from texsynth.image.holes import grow
 
-BATCH = 32  # pieces laid at once, as they do not touch
-APART = 2  # of their sides between them
-CONTEXT = 0.5  # of a piece that is known before it is laid, where that can be had
+PIECES_AT_ONCE = 32  # pieces laid at once, as they do not touch
+SPACING = 2  # sides of a piece between the corners of two that are laid at once
+PAINTED_SHARE = 0.5  # of a piece that is painted before it is laid, where that can be had
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A canvas with a hole.
+
+    index: (h, w) int64, the source pixel of each canvas pixel outside the hole.
+    hole: (h, w) bool, the pixels to fill.
+    context: (h, w) bool, the pixels that new pieces are to continue.
+    tile: whether the canvas wraps in (y, x).
+    """
+
+    index: Tensor
+    hole: Tensor
+    context: Tensor
+    tile: tuple[bool, bool]
 
 
 def thickness(hole: Tensor, tile: tuple[bool, bool]) -> int:
-    """Twice the distance from the innermost pixel of a hole (h, w) to what is known."""
-    known, steps = ~hole[None, None], 0
-    while known.any() and not known.all():
-        known, steps = grow(known, 1, tile), steps + 1
+    """Twice the distance in pixels from the innermost pixel of a hole (h, w) bool to what lies outside it."""
+    outside, steps = ~hole[None, None], 0
+    while outside.any() and not outside.all():
+        outside, steps = grow(outside, 1, tile), steps + 1
     return 2 * steps
 
 
-def fill(
-    atlas: Atlas, blocks: Blocks, index: Tensor, hole: Tensor, context: Tensor, tile: tuple[bool, bool], rules: Rules,
-    rng: torch.Generator,
-) -> Tensor:  # fmt: skip
-    """`index` (h, w) with new pointers in the `hole` (h, w) bool, continuing what is in the `context` (h, w) bool;
-    blocks are no larger than the canvas."""
-    h, w = index.shape
-    psi = torch.zeros(atlas.homes, device=index.device)
-    made = Quilt(h, w, tile, index.flatten().clone(), context.flatten().clone(), psi)
-    empty = hole.flatten().clone()
+def fill(gap: Gap, atlas: Atlas, blocks: Blocks, rules: Rules, rng: torch.Generator) -> Tensor:
+    """The index (h, w) of a canvas whose hole is filled, so that it continues the context; the rest is as it was.
+
+    The blocks must be no larger than the canvas.
+    """
+    h, w = gap.index.shape
+    potential = torch.zeros(atlas.homes, device=gap.index.device)
+    canvas = Quilt(h, w, gap.tile, gap.index.flatten().clone(), gap.context.flatten().clone(), potential)
+    empty = gap.hole.flatten().clone()
+    side = blocks.side
     while empty.any():
-        tops = _next(made, empty, blocks.side, rng)
-        _lay(made, empty, atlas, blocks, tops, rules, rng)
-    return made.index.view(h, w)
+        corners = _next_corners(canvas, empty, side, rng)
+        cells = cells_of(canvas, corners, side)
+        unfilled = empty[cells]
+        # Compare every block with what surrounds the part that it would fill.
+        near = grow(unfilled.view(-1, 1, side, side), blocks.overlap).flatten(1)
+        score = mismatch(blocks, canvas.index[cells], canvas.painted[cells] & near)
+        score += prior_of(canvas, atlas, blocks, corners, rules)
+        score += JITTER * torch.rand(score.shape, generator=rng).to(corners.device)
+        # Lay the best ones, where the canvas is empty.
+        best = blocks.corners[score.argmin(1)][:, None] + blocks.inner
+        filled = cells[unfilled]
+        canvas.index[filled] = best[unfilled]
+        canvas.painted[filled], empty[filled] = True, False
+    return canvas.index.view(h, w)
 
 
-def _next(made: Quilt, empty: Tensor, side: int, rng: torch.Generator) -> Tensor:
-    """Where the next pieces go, (n, 2): the best place, and others nearly as good that are out of its sight."""
+def _next_corners(canvas: Quilt, empty: Tensor, side: int, rng: torch.Generator) -> Tensor:
+    """The top left corners (n, 2) of the next pieces: the best place, and others nearly as good that are far from it.
+
+    empty: (h * w,) bool, what is still to be filled.
+    """
 
     def share(cells: Tensor) -> Tensor:
-        values = cells.view(1, 1, made.h, made.w).float()
-        for dim, wraps in enumerate(made.wraps):
+        values = cells.view(1, 1, canvas.h, canvas.w).float()
+        for dim, wraps in enumerate(canvas.wraps):
             if wraps:
                 values = torch.cat([values, values.narrow(2 + dim, 0, side - 1)], 2 + dim)
         return F.avg_pool2d(values, side, stride=1)[0, 0]
 
-    new, known = share(empty), share(made.painted)
-    most_known = 1e-3 * known + 1e-6 * new  # where little is known, pieces still grow out from it
-    worth = torch.where(known >= CONTEXT, new, most_known) * (new > 1e-9)
+    # Rate all places by how much of a piece there is new.
+    new, painted = share(empty), share(canvas.painted)
+    most_painted = 1e-3 * painted + 1e-6 * new  # where little is painted, pieces still grow out from it
+    worth = torch.where(painted >= PAINTED_SHARE, new, most_painted) * (new > 1e-9)
     worth = worth * (1 + 0.05 * torch.rand(worth.shape, generator=rng).to(worth))
-    tops: list[list[int]] = []
+    # Take the best, leave out what lies near it, and go on while the rest is at least half as good.
+    corners: list[list[int]] = []
     least = 0.5 * float(worth.max())
-    while len(tops) < BATCH and float(worth.max()) > max(least, 0.0):
+    while len(corners) < PIECES_AT_ONCE and float(worth.max()) > max(least, 0.0):
         at = int(worth.argmax())
-        tops.append([at // worth.shape[1], at % worth.shape[1]])
+        corners.append([at // worth.shape[1], at % worth.shape[1]])
         rows, columns = (
             (torch.arange(n, device=worth.device) - here + period // 2) % period - period // 2
-            for n, here, period in zip(worth.shape, tops[-1], (made.h, made.w), strict=True)
+            for n, here, period in zip(worth.shape, corners[-1], (canvas.h, canvas.w), strict=True)
         )
-        worth[(rows.abs() < APART * side)[:, None] & (columns.abs() < APART * side)] = 0
-    return torch.tensor(tops, device=empty.device)
-
-
-def _lay(
-    made: Quilt, empty: Tensor, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Rules, rng: torch.Generator
-) -> None:
-    """Fill what is empty under pieces that do not touch."""
-    side = blocks.side
-    cells = cells_of(made, top, side)
-    gap = empty[cells]
-    near = grow(gap.view(-1, 1, side, side), blocks.overlap).flatten(1)
-    score = mismatch(blocks, made.index[cells], made.painted[cells] & near)
-    score += prior_of(made, atlas, blocks, top, rules)
-    score += JITTER * torch.rand(score.shape, generator=rng).to(top.device)
-    new = blocks.corners[score.argmin(1)][:, None] + blocks.inner
-    filled = cells[gap]
-    made.index[filled] = new[gap]
-    made.painted[filled], empty[filled] = True, False
+        worth[(rows.abs() < SPACING * side)[:, None] & (columns.abs() < SPACING * side)] = 0
+    return torch.tensor(corners, device=empty.device)

@@ -1,6 +1,7 @@
-"""For every source pixel, a few others that look alike: the jumps that a field may take.
+"""For every source pixel, a few others that look alike: the jumps that a field may take (Zelinka & Garland 2002).
 
-k-coherence (Tong et al. 2002); found by comparison on the coarsest level and refined from parents on finer ones.
+These are the candidates of k-coherence (Tong et al. 2002), compared with each other on the coarsest level and refined
+from their parents on finer ones.
 """
 
 from __future__ import annotations
@@ -10,44 +11,45 @@ from torch import Tensor
 
 from texsynth.field.atlas import Atlas
 
-KEYS = 4096  # source pixels that the coarsest level compares with; more are sampled
-APART = 3  # pixels: what lies closer is no jump
+KEYS = 4096  # source pixels that each one is compared with on the coarsest level; of more, so many are drawn
+SHORTEST_JUMP = 3  # pixels along either axis: what lies closer is no jump
+PIXELS_COMPARED_AT_ONCE = 1024  # on the coarsest level, each with all keys
+PIXELS_REFINED_AT_ONCE = 16384
 
 
-def compare(atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: torch.Generator, chunk: int = 1024) -> Tensor:
-    """Nearest valid descriptors of every source pixel that is `asking`, (N,) bool, none near the pixel itself nor near
-    another pick.
+def compare(atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """The nearest valid source pixels by descriptor of every pixel that is `asking`, (N,) bool, none of them near the
+    pixel itself nor near another of its look-alikes.
 
-    table: (N, D) -> (N, count) int32 flat indices; all other pixels point to themselves.
+    table: (N, D) -> (N, count) int32 flat indices; pixels that do not ask point to themselves.
     """
     usable = atlas.valid.nonzero()[:, 0]
     keys = usable[torch.randperm(len(usable), generator=rng)[:KEYS].to(usable.device)]
-    there = table[keys]
-    norms = (there**2).sum(1)
-    out = torch.arange(len(table), dtype=torch.int32, device=table.device)[:, None].repeat(1, count)
-    at = _places(atlas, keys)
-    for some in asking.nonzero()[:, 0].split(chunk):
-        distance = norms - 2 * table[some] @ there.T
-        distance[torch.cdist(_places(atlas, some), at, p=torch.inf) < APART] = torch.inf
+    descriptors = table[keys]
+    norms = (descriptors**2).sum(1)
+    out = _self_pointing(table, count)
+    at = _positions(atlas, keys)
+    for some in asking.nonzero()[:, 0].split(PIXELS_COMPARED_AT_ONCE):
+        distance = norms - 2 * table[some] @ descriptors.T
+        distance[torch.cdist(_positions(atlas, some), at, p=torch.inf) < SHORTEST_JUMP] = torch.inf
         for k in range(count):
             best = distance.argmin(1)
             out[some, k] = keys[best].int()
-            distance[torch.cdist(at[best], at, p=torch.inf) < APART] = torch.inf
+            distance[torch.cdist(at[best], at, p=torch.inf) < SHORTEST_JUMP] = torch.inf
     return out
 
 
-def refine(
-    atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, asking: Tensor, described: Tensor, chunk: int = 16384
-) -> Tensor:
-    """One level finer: every parent's picks, doubled, and the best of the 3 x 3 places round each.
+def refine(atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, asking: Tensor, described: Tensor) -> Tensor:
+    """The look-alikes one level finer: those of every parent, doubled, and the best of the 3 x 3 pixels round each.
 
-    asking: (N,) bool, the pixels that get jumps; described: (N,) bool, those that may be jumped to.
-    (Nc, count) -> (N, count) int32.
+    table: (N, D), the descriptors of `atlas`. parents: (Nc, count) int32, the look-alikes of the `coarse` atlas.
+    asking: (N,) bool, the pixels that get look-alikes; described: (N,) bool, those that may be one. Returns (N, count)
+    int32; pixels that do not ask point to themselves.
     """
     count = parents.shape[1]
-    out = torch.arange(len(table), dtype=torch.int32, device=table.device)[:, None].repeat(1, count)
+    out = _self_pointing(table, count)
     shifts = [dy * atlas.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    for some in asking.nonzero()[:, 0].split(chunk):
+    for some in asking.nonzero()[:, 0].split(PIXELS_REFINED_AT_ONCE):
         plane, y, x = atlas.split(some)
         parent = coarse.join(plane, y // 2, x // 2)
         query = table[some]
@@ -64,7 +66,12 @@ def refine(
     return out
 
 
-def _places(atlas: Atlas, index: Tensor) -> Tensor:
-    """(n, 2) positions in which planes lie far apart."""
+def _self_pointing(table: Tensor, count: int) -> Tensor:
+    """Every source pixel as its own look-alike, (N, count) int32."""
+    return torch.arange(len(table), dtype=torch.int32, device=table.device)[:, None].repeat(1, count)
+
+
+def _positions(atlas: Atlas, index: Tensor) -> Tensor:
+    """Positions (n, 2) of flat indices (n,), in which planes lie too far apart for pixels of two to be near."""
     plane, y, x = atlas.split(index)
-    return torch.stack([y + plane * (atlas.rows + APART), x], 1).float()
+    return torch.stack([y + plane * (atlas.rows + SHORTEST_JUMP), x], 1).float()

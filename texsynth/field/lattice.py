@@ -1,5 +1,8 @@
-"""The lattice of a near-regular texture: the two shortest shifts that map it onto itself (Hays et al. 2006's input,
-found here in one step from the autocorrelation)."""
+"""The lattice of a near-regular texture: the two shortest shifts that map it onto itself.
+
+It is what Hays et al. 2006 ("Discovering texture regularity as a higher-order correspondence problem") look for, read
+here in one step from the autocorrelation.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,25 @@ from torch.nn import functional as F
 from texsynth.field.atlas import Atlas
 from texsynth.field.quilt import Steer
 
-SHORTEST = 0.03  # of the shorter side: below this a "period" is grain, not structure
-LONGEST = 0.5  # of each side: a period must be seen at least twice
-FEWEST = 0.02  # of the pixels must overlap at a shift, or it counts for less
-SLACK = 0.35  # pixels that a piece in a hole may be out of step
-COMBINED = 4  # of each vector, at most, make a step along an axis
-SLANT = 0.03  # of its length, by which such a step may miss the axis
-MISFIT = 0.02  # of a step, by which a side may miss whole steps and still wrap well
+SHORTEST_PERIOD = 0.03  # of the shorter side: below this a "period" is grain, not structure
+LONGEST_PERIOD = 0.5  # of each side: a picture must hold a period at least twice
+SMALLEST_OVERLAP = 0.02  # of the pixels, at a shift: where less overlaps, the shift counts for less
+FREE_OFFSET = 0.35  # pixels that a piece in a hole may be out of step
+MOST_MULTIPLES = 4  # of each vector that together make a step along an axis
+LARGEST_SLANT = 0.03  # of its length, by which such a step may miss the axis
+LARGEST_MISFIT = 0.02  # of a step, by which a side may miss whole steps and still wrap well
+PHASES = 16  # phases a side of a cell among which the balanced one is chosen
+CANVAS_SAMPLES = 96  # places a side of the canvas at which a phase is judged
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """vectors: (2, 2) rows (y, x) in pixels; height: the weaker of the two autocorrelation peaks, in [-1, 1]; first:
-    that of the first vector."""
+    """The two shifts of a texture, and how well they fit.
+
+    vectors: (2, 2), rows (y, x) in pixels.
+    height: the weaker of the two autocorrelation peaks, in [-1, 1].
+    first: the peak of the first vector.
+    """
 
     vectors: Tensor
     height: float
@@ -36,7 +45,7 @@ class Lattice:
         return replace(self, vectors=self.vectors * factor)
 
     def describe(self, factor: int) -> str:
-        """What was found, in pixels `factor` times finer."""
+        """The lattice in words, in pixels `factor` times finer."""
         a, b = ((round(float(x), 1), round(float(y), 1)) for y, x in self.vectors * factor)
         return f"steps (x, y) of {a} and {b} pixels, autocorrelation {self.height:.2f}"
 
@@ -44,12 +53,26 @@ class Lattice:
         """The vectors stretched so that a canvas of `size` holds a whole number of cells where it wraps, (2, 2)."""
         inverse = torch.linalg.inv(self.vectors)
         axes = torch.diag(torch.tensor([float(size[0]), float(size[1])]))
-        cells = axes @ inverse  # canvas sides in lattice units
+        cells = axes @ inverse  # the canvas's sides in lattice units
         whole = torch.where(torch.tensor(tile)[:, None], cells.round(), cells)
         if abs(float(torch.linalg.det(whole))) < 0.5:  # the canvas holds less than a cell: nothing to bend to
             return self.vectors
         bent: Tensor = torch.linalg.inv(whole) @ axes
         return bent
+
+
+@dataclass(frozen=True)
+class InStep:
+    """How strictly a canvas keeps the step of a lattice.
+
+    price: of a source pixel that is out of step by a tenth of a cell or more, in variances of the exemplar.
+    anchored: every source pixel is in step with its own place, as in a picture with a hole.
+    stripes: only steps along the first vector count, whatever lies across.
+    """
+
+    price: float
+    anchored: bool = False
+    stripes: bool = False
 
 
 def find(image: Tensor, valid: Tensor | None = None) -> Lattice | None:
@@ -69,58 +92,52 @@ def find(image: Tensor, valid: Tensor | None = None) -> Lattice | None:
 
 
 def steer(
-    lattice: Lattice,
-    image: Tensor,
-    atlas: Atlas,
-    size: tuple[int, int],
-    tile: tuple[bool, bool],
-    price: float,
-    anchored: bool = False,
-    stripes: bool = False,
+    lattice: Lattice, image: Tensor, atlas: Atlas, size: tuple[int, int], tile: tuple[bool, bool], step: InStep
 ) -> Steer:
-    """The price of copying a source pixel to a place that is out of step with it: quadratic in the distance to the
-    nearest place in step, full at a tenth of a cell. anchored: every source pixel is in step with its own place.
-    stripes: only steps along the first vector count, whatever lies across."""
+    """The price of copying a source pixel of `image` to a place of the canvas that is out of step with it.
+
+    It is quadratic in the distance to the nearest place in step, and full at a tenth of a cell.
+    """
     bent = lattice.bent(size, tile)
-    phase = torch.zeros(2) if anchored else balance(image, lattice, bent, size)
+    phase = torch.zeros(2) if step.anchored else balance(image, lattice, bent, size)
     phase = phase.to(atlas.home.device)
     vectors = lattice.vectors.to(atlas.home.device)
-    own, canvas = torch.linalg.inv(vectors), torch.linalg.inv(bent).to(atlas.home.device)
+    source, canvas = torch.linalg.inv(vectors), torch.linalg.inv(bent).to(atlas.home.device)
     tolerance = 0.1 * vectors.norm(dim=1).min()
 
     def charge(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
         _, sy, sx = atlas.split(index)
-        cells = torch.stack([sy, sx], -1).float() @ own - torch.stack([y, x], -1).float() @ canvas - phase
-        if stripes:
+        if step.stripes:
             steps = torch.stack([sy - y, sx - x], -1).float() @ vectors[0] / vectors[0].square().sum()
             off = (steps - steps.round()).abs() * vectors[0].norm()
         else:
+            cells = torch.stack([sy, sx], -1).float() @ source - torch.stack([y, x], -1).float() @ canvas - phase
             off = ((cells - cells.round()) @ vectors).norm(dim=-1)
-        if anchored:  # what is known around a piece tells its place better than this
-            off = (off - SLACK).clamp(min=0)
-        charged: Tensor = price * (off / tolerance).square().clamp(max=1)
+        if step.anchored:  # what lies around a piece tells its place better than this
+            off = (off - FREE_OFFSET).clamp(min=0)
+        charged: Tensor = step.price * (off / tolerance).square().clamp(max=1)
         return charged
 
     return charge
 
 
 def bending(lattice: Lattice, size: tuple[int, int], tile: tuple[bool, bool]) -> str | None:
-    """How a tiling canvas stretches the lattice, in words; None when it need not."""
+    """In words, how a tiling canvas stretches the lattice; None when it need not."""
     change = torch.linalg.inv(lattice.vectors) @ lattice.bent(size, tile) - torch.eye(2)
-    most = 100 * float(change.abs().max())
-    return f"bent by up to {most:.1f}% so that whole cells fit" if most > 0.05 else None
+    percent = 100 * float(change.abs().max())
+    return f"bent by up to {percent:.1f}% so that whole cells fit" if percent > 0.05 else None
 
 
 def steps(lattice: Lattice) -> tuple[float | None, float | None]:
     """The shortest steps (down, along), in pixels, that map the texture onto itself; None along an axis without one."""
-    counts = torch.arange(-COMBINED, COMBINED + 1.0)
+    counts = torch.arange(-MOST_MULTIPLES, MOST_MULTIPLES + 1.0)
     moves = torch.cartesian_prod(counts, counts) @ lattice.vectors  # (n, 2)
     length = moves.norm(dim=1)
-    found = []
+    shortest = []
     for axis in (0, 1):
-        straight = moves[(length > 0) & (moves[:, 1 - axis].abs() <= SLANT * length), axis].abs()
-        found.append(float(straight.min()) if len(straight) else None)
-    return found[0], found[1]
+        straight = moves[(length > 0) & (moves[:, 1 - axis].abs() <= LARGEST_SLANT * length), axis].abs()
+        shortest.append(float(straight.min()) if len(straight) else None)
+    return shortest[0], shortest[1]
 
 
 def whole(lattice: Lattice, size: tuple[int, int], tile: tuple[bool, bool]) -> tuple[int, int] | None:
@@ -132,36 +149,38 @@ def whole(lattice: Lattice, size: tuple[int, int], tile: tuple[bool, bool]) -> t
             continue
         if step is None or step > side:
             return None
-        fits &= abs(side / step - round(side / step)) <= MISFIT
-        sides[axis] = min(side, round(math.floor(side / step + MISFIT) * step))
+        fits &= abs(side / step - round(side / step)) <= LARGEST_MISFIT
+        sides[axis] = min(side, round(math.floor(side / step + LARGEST_MISFIT) * step))
     return None if fits else (sides[0], sides[1])
 
 
 def autocorrelation(image: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Normalised autocorrelation over shifts up to half of each side: (H/2 * 2 + 1, W/2 * 2 + 1), centre 1. valid:
-    (1, 1, H, W) bool, what of (1, 3, H, W) counts."""
+    """The normalised autocorrelation of (1, 3, H, W) over shifts up to half of each side, (H/2 * 2 + 1, W/2 * 2 + 1);
+    1 in the middle. valid: (1, 1, H, W) bool, the pixels that count."""
     h, w = image.shape[2:]
     mask = torch.ones(1, h, w) if valid is None else valid[0].to(image)
     centred = (image[0] - (image[0] * mask).sum((1, 2), keepdim=True) / mask.sum()) * mask
     spectrum = torch.fft.rfft2(centred, s=(2 * h, 2 * w))
     raw = torch.fft.irfft2((spectrum * spectrum.conj()).sum(0), s=(2 * h, 2 * w))
     ones = torch.fft.rfft2(mask[0], s=(2 * h, 2 * w))
-    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w)).clamp(min=max(1.0, FEWEST * float(mask.sum())))
+    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w)).clamp(
+        min=max(1.0, SMALLEST_OVERLAP * float(mask.sum()))
+    )
     whole = torch.fft.fftshift(raw / count)
-    ry, rx = int(h * LONGEST), int(w * LONGEST)
+    ry, rx = int(h * LONGEST_PERIOD), int(w * LONGEST_PERIOD)
     part = whole[h - ry : h + ry + 1, w - rx : w + rx + 1]
     normalised: Tensor = part / part[ry, rx].clamp(min=1e-9)
     return normalised
 
 
 def _peaks(correlation: Tensor) -> Tensor:
-    """Local maxima of one half plane, (n, 3): height, dy, dx."""
+    """The local maxima of one half plane of shifts, (n, 3): height, dy, dx."""
     ry, rx = correlation.shape[0] // 2, correlation.shape[1] // 2
-    near = max(3, int(2 * SHORTEST * min(correlation.shape)) | 1)
+    near = max(3, int(2 * SHORTEST_PERIOD * min(correlation.shape)) | 1)
     top = F.max_pool2d(correlation[None, None], near, stride=1, padding=near // 2)[0, 0]
     y, x = (correlation == top).nonzero(as_tuple=True)
     height, dy, dx = correlation[y, x], y - ry, x - rx
-    far = dy**2 + dx**2 >= max(3.0, 2 * SHORTEST * min(correlation.shape)) ** 2
+    far = dy**2 + dx**2 >= max(3.0, 2 * SHORTEST_PERIOD * min(correlation.shape)) ** 2
     inside = (dy.abs() < ry) & (dx.abs() < rx)
     half = (dy > 0) | ((dy == 0) & (dx > 0))
     chosen = far & inside & half & (height > 0.1)
@@ -177,7 +196,8 @@ def _shortest(peaks: Tensor) -> Tensor | None:
 
 
 def _sharpen(correlation: Tensor, vector: Tensor) -> Tensor:
-    """Subpixel: follow the peak out along its multiples, where an error in the vector has grown."""
+    """The shift `vector` (2,) to a fraction of a pixel: its peak is followed out along its multiples, where an error
+    has grown."""
     ry, rx = correlation.shape[0] // 2, correlation.shape[1] // 2
     k = 1
     while True:
@@ -203,20 +223,21 @@ def _vertex(three: Tensor) -> float:
     return 0.0 if bend >= 0 else max(-0.5, min(0.5, 0.5 * (a - c) / bend))
 
 
-def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int], grid: int = 16) -> Tensor:
+def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int]) -> Tensor:
     """The phase (2,) in cells at which a canvas of `size` comes closest to the mean colour of (1, 3, H, W).
 
     A canvas that holds six and a half rows of a texture has too much of one half: which half is ours to choose.
+    bent: (2, 2), the vectors of the lattice as they are stretched for the canvas.
     """
     h, w = image.shape[2], image.shape[3]
-    cells = _phase(_positions((h, w), (h, w)) @ torch.linalg.inv(lattice.vectors), grid)
-    total = torch.zeros(grid * grid, 3).index_add_(0, cells, image[0].flatten(1).T)
-    count = torch.bincount(cells, minlength=grid * grid)[:, None]
+    cells = _phase(_positions((h, w), (h, w)) @ torch.linalg.inv(lattice.vectors))
+    total = torch.zeros(PHASES * PHASES, 3).index_add_(0, cells, image[0].flatten(1).T)
+    count = torch.bincount(cells, minlength=PHASES * PHASES)[:, None]
     mean = image.mean((2, 3))
     colours = torch.where(count > 0, total / count.clamp(min=1), mean)
-    canvas = _positions(size, (96, 96)) @ torch.linalg.inv(bent)
-    phases = _positions((grid, grid), (grid, grid)) / grid
-    off = torch.stack([(colours[_phase(canvas + phase, grid)].mean(0) - mean[0]).norm() for phase in phases])
+    canvas = _positions(size, (CANVAS_SAMPLES, CANVAS_SAMPLES)) @ torch.linalg.inv(bent)
+    phases = _positions((PHASES, PHASES), (PHASES, PHASES)) / PHASES
+    off = torch.stack([(colours[_phase(canvas + phase)].mean(0) - mean[0]).norm() for phase in phases])
     return phases[off.argmin()]
 
 
@@ -226,7 +247,7 @@ def _positions(size: tuple[int, int], most: tuple[int, int]) -> Tensor:
     return torch.cartesian_prod(*axes)
 
 
-def _phase(cells: Tensor, grid: int) -> Tensor:
-    """Lattice coordinates (n, 2) -> flat bin (n,) of their fractional part."""
-    bins = ((cells - cells.floor()) * grid).long().clamp(max=grid - 1)
-    return bins[:, 0] * grid + bins[:, 1]
+def _phase(cells: Tensor) -> Tensor:
+    """Lattice coordinates (n, 2) -> the bin (n,) of their fractional part, of PHASES x PHASES."""
+    bins = ((cells - cells.floor()) * PHASES).long().clamp(max=PHASES - 1)
+    return bins[:, 0] * PHASES + bins[:, 1]

@@ -1,4 +1,4 @@
-"""What a field may copy from at one level, described: the windows and the look-alikes of the source pixels."""
+"""The search space of one level: the source pixels that a field may copy, their windows and their look-alikes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from torch.nn import functional as F
 
 from texsynth.features.windows import Basis, fit
 from texsynth.field.atlas import Atlas
+from texsynth.image.holes import grow
 
-STRIP = 1 << 18  # pixels whose windows are described at once: bounds the memory
-REACH = 16  # pixels round the used ones that a level may move to
+PIXELS_DESCRIBED_AT_ONCE = 1 << 18  # bounds the memory
+REACH = 16  # pixels round those in use that a level may move to
+QUERIES_AT_ONCE = 1024  # windows that are compared with all others at once
 
 
 @dataclass(frozen=True)
 class Space:
-    """table: (N, D) descriptors; described: (N,) bool, which source pixels have one and so may be copied; jumps: (N, K)
-    look-alikes."""
+    """What a field may copy from at one level.
+
+    atlas: the source pixels.
+    basis: the principal directions of their windows.
+    table: (N, D) float32, the descriptor of each source pixel's window.
+    described: (N,) bool, which source pixels have a descriptor and so may be copied.
+    jumps: (N, K) int32, the look-alikes of each source pixel.
+    """
 
     atlas: Atlas
     basis: Basis
@@ -28,33 +36,30 @@ class Space:
 
 
 def surroundings(atlas: Atlas, used: Tensor) -> Tensor:
-    """Valid pixels within REACH of the `used` flat indices, (N,) bool.
+    """The valid pixels within REACH of the flat indices `used`, (N,) bool.
 
-    Where the exemplar is larger than the output, the work of a level so follows the output.
+    So the work of a level follows the output where the exemplar is larger.
     """
-    mark = torch.zeros(len(atlas.valid), device=used.device)
-    mark[used.flatten()] = 1
-    wide = mark.view(atlas.planes, 1, atlas.rows, atlas.row)
-    for kernel, padding in (((2 * REACH + 1, 1), (REACH, 0)), ((1, 2 * REACH + 1), (0, REACH))):
-        wide = F.max_pool2d(wide, kernel, stride=1, padding=padding)
-    return (wide.flatten() > 0) & atlas.valid
+    mark = torch.zeros_like(atlas.valid)
+    mark[used.flatten()] = True
+    return grow(mark.view(atlas.planes, 1, atlas.rows, atlas.row), REACH).flatten() & atlas.valid
 
 
 def find_basis(atlas: Atlas, patch: int, components: int, rng: torch.Generator) -> Basis:
-    """The principal directions of the windows of all planes."""
+    """The principal directions of the `patch` x `patch` windows of all planes."""
     margin, pictures = 2 * (patch // 2), atlas.picture(atlas.colours)
     planes = [p[None, :, : h + margin, : w + margin] for p, (h, w) in zip(pictures, atlas.shapes, strict=True)]
     return fit(planes, patch, components, rng)
 
 
 def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
-    """Descriptors (N, D) of the `wanted` (N,) source pixels; zero, and without cost, far from them."""
+    """The descriptors (N, D) of the `wanted` (N,) bool source pixels; others may have one or 0."""
     half = basis.patch // 2
     table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
-    places = table.view(atlas.planes, atlas.rows, atlas.row, -1)
+    descriptors = table.view(atlas.planes, atlas.rows, atlas.row, -1)
     wanted = wanted.view(atlas.planes, atlas.rows, atlas.row)
     pictures = atlas.picture(atlas.colours)
-    step = max(1, STRIP // atlas.row)
+    step = max(1, PIXELS_DESCRIBED_AT_ONCE // atlas.row)
     for plane in range(atlas.planes):
         for top in range(half, atlas.rows - half, step):
             bottom = min(top + step, atlas.rows - half)
@@ -63,16 +68,16 @@ def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
                 continue
             left, right = int(columns[0]), int(columns[-1]) + 1
             part = pictures[plane : plane + 1, :, top - half : bottom + half, left - half : right + half]
-            places[plane, top:bottom, left:right] = basis.describe(part).view(bottom - top, right - left, -1)
+            descriptors[plane, top:bottom, left:right] = basis.describe(part).view(bottom - top, right - left, -1)
     return table
 
 
 def nearest(atlas: Atlas, basis: Basis, table: Tensor, image: Tensor) -> Tensor:
-    """The source pixel whose window is nearest to that of each pixel of (1, 3, h, w), as (h, w)."""
+    """The source pixel whose window is nearest to that of each pixel of (1, 3, h, w), as (h, w) int64."""
     margin = basis.patch // 2
     usable = atlas.valid.nonzero()[:, 0]
     keys = table[usable]
     norms = (keys**2).sum(1)
     query = basis.describe(F.pad(image, (margin,) * 4, mode="replicate"))
-    picks = [(norms - 2 * some @ keys.T).argmin(1) for some in query.split(1024)]
+    picks = [(norms - 2 * some @ keys.T).argmin(1) for some in query.split(QUERIES_AT_ONCE)]
     return usable[torch.cat(picks)].view(*image.shape[2:])

@@ -6,140 +6,141 @@ whole window is copied in one piece already match exactly and are left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field.atlas import Field
-from texsynth.field.guide import Guiding
-from texsynth.field.space import STRIP, Space
+from texsynth.field.guide import Prices
+from texsynth.field.space import PIXELS_DESCRIBED_AT_ONCE, Space
 
-CHUNK = 1 << 14  # pixels whose candidates are compared at once: stays in the cache
-DRAWS = 256  # source pixels drawn per pass, of which a guided pixel tries the fitting ones
-UNMET = 0.02  # variances: a guide missed by more makes its pixel try others
+PIXELS_AT_ONCE = 1 << 14  # pixels whose candidates are compared at once: stays in the cache
+RANDOM_CANDIDATES = 256  # source pixels drawn per pass, of which a guided pixel tries those that fit best
+MISSED_GUIDE = 0.02  # variances: a pixel that misses its guides by more is active wherever it lies
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
 def sweep(
-    field: Field,
-    space: Space,
-    price: Tensor,
-    kappa: float,
-    guiding: Guiding | None = None,
-    rng: torch.Generator | None = None,
-    known: Tensor | None = None,
+    field: Field, space: Space, prices: Prices, rng: torch.Generator | None = None, fixed: Tensor | None = None
 ) -> Field:
-    """One pass. price: (N,) of copying from each source pixel, infinite where that is not allowed; kappa: factor on the
-    distance of jumps; guiding: what else each pixel should come from; pixels that could do better by it are tried too;
-    known: (h, w) bool, pixels that stay.
-    Distances are relative to the variance of the exemplar's windows."""
+    """One pass over the active pixels of a field: those near seams, and those that miss their guides.
+
+    prices: what copying costs beside the distance of windows. rng: draws random candidates for guided pixels; none are
+    tried without. fixed: (h, w) bool, pixels that stay as they are. The cost of the field that is returned is relative
+    to the variance of the exemplar's windows.
+    """
     index, cost = field.index.clone(), torch.zeros_like(field.cost)
-    patch = space.basis.patch
+    patch, width = space.basis.patch, field.size[1]
     wide = extend(field, patch // 2)
+    # Choose the pixels to improve and the source pixels that guided ones try.
     active = near_seams(field, patch // 2 + 1)
     draws = torch.empty(0, dtype=torch.long, device=index.device)
-    if guiding is not None and rng is not None:
-        active |= guiding.price(index) > UNMET
-        usable = price.isfinite().nonzero()[:, 0]
-        draws = usable[torch.randint(len(usable), (DRAWS,), generator=rng).to(index.device)]
-    if known is not None:
-        active &= ~known
-    rows = max(1, STRIP // field.size[1])
+    if prices.guiding is not None and rng is not None:
+        active |= prices.guiding.price(index) > MISSED_GUIDE
+        usable = prices.source.isfinite().nonzero()[:, 0]
+        draws = usable[torch.randint(len(usable), (RANDOM_CANDIDATES,), generator=rng).to(index.device)]
+    if fixed is not None:
+        active &= ~fixed
+    # Improve strip after strip, each from the field as it was before the pass.
+    rows = max(1, PIXELS_DESCRIBED_AT_ONCE // width)
     for top in range(0, field.size[0], rows):
         here = active[top : top + rows].flatten().nonzero()[:, 0]
         if len(here) == 0:
             continue
         strip = wide[top : top + rows + patch - 1]
         windows = space.basis.describe(space.atlas.colours[strip].permute(2, 0, 1)[None])
-        flat = index[top : top + rows].view(-1), cost[top : top + rows].view(-1)
-        inner = strip[
-            patch // 2 - 1 : strip.shape[0] - patch // 2 + 1, patch // 2 - 1 : strip.shape[1] - patch // 2 + 1
-        ]
-        around = [
-            inner[1 + dy : inner.shape[0] - 1 + dy, 1 + dx : inner.shape[1] - 1 + dx].flatten()
-            - (dy * space.atlas.row + dx)
-            for dy, dx in NEIGHBOURS
-        ]
-        for some in here.split(CHUNK):
-            guides = None if guiding is None else guiding.at(top * field.size[1] + some)
-            priced = partial(_price, price, guides)
-            fresh = [] if guides is None or len(draws) == 0 else guides.fitting(draws)
-            if known is not None:
-                fresh += _from_afar(strip, some // field.size[1], some % field.size[1], space)
-            flat[0][some], flat[1][some] = _choose(
-                windows[some], flat[0][some], [a[some] for a in around], fresh, space, priced, kappa
+        strip_index, strip_cost = index[top : top + rows].view(-1), cost[top : top + rows].view(-1)
+        around = _continuations(strip, patch // 2, space.atlas.row)
+        for some in here.split(PIXELS_AT_ONCE):
+            local = prices.at(top * width + some)
+            extra = [] if local.guiding is None or len(draws) == 0 else local.guiding.fitting(draws)
+            if fixed is not None:
+                extra += _from_afar(strip, some // width, some % width, space)
+            strip_index[some], strip_cost[some] = _best_candidates(
+                windows[some], [strip_index[some], *(a[some] for a in around)], extra, space, local
             )
     return Field(index, cost, field.atlas, field.tile)
 
 
+def _continuations(strip: Tensor, margin: int, row: int) -> list[Tensor]:
+    """What the eight neighbours of each pixel continue to there: eight tensors (rows * w,) of a strip of indices
+    (rows + 2 * margin, w + 2 * margin)."""
+    inner = strip[margin - 1 : strip.shape[0] - margin + 1, margin - 1 : strip.shape[1] - margin + 1]
+    h, w = inner.shape
+    return [inner[1 + dy : h - 1 + dy, 1 + dx : w - 1 + dx].flatten() - (dy * row + dx) for dy, dx in NEIGHBOURS]
+
+
 def _from_afar(strip: Tensor, y: Tensor, x: Tensor, space: Space) -> list[Tensor]:
-    """What look-alikes of pixels half a window away continue to: at the brim of a hole those see what is known."""
-    reach, out = space.basis.patch // 2, []
+    """What look-alikes of pixels half a window away continue to at (y, x): at the brim of a hole those lie outside it,
+    where the picture is true."""
+    reach, candidates = space.basis.patch // 2, []
     for dy, dx in NEIGHBOURS:
         there = space.jumps[strip[y + reach + dy * reach, x + reach + dx * reach]].long()
         continued = there - (dy * space.atlas.row + dx) * reach
-        out += list(continued.clamp_(0, len(space.described) - 1).unbind(1))
-    return out
+        candidates += list(continued.clamp_(0, len(space.described) - 1).unbind(1))
+    return candidates
 
 
-def _price(price: Tensor, guides: Guiding | None, candidate: Tensor, some: Tensor) -> Tensor:
-    """What it costs pixels `some` of a chunk to copy `candidate`, beside the distance of windows: (n,)."""
-    return price[candidate] if guides is None else price[candidate] + guides.among(some).price(candidate)
-
-
-def _choose(
-    query: Tensor,
-    own: Tensor,
-    around: list[Tensor],
-    fresh: list[Tensor],
-    space: Space,
-    priced: Callable[[Tensor, Tensor], Tensor],
-    kappa: float,
+def _best_candidates(
+    query: Tensor, coherent: list[Tensor], extra: list[Tensor], space: Space, prices: Prices
 ) -> tuple[Tensor, Tensor]:
-    """The best of own, coherent, similar and fresh source pixels for (n, D) windows: (n,) indices, (n,) distances."""
-    best = own.clone()
-    distance = (space.table[own] - query).square_().sum(1)
-    everyone = torch.arange(len(own), device=own.device)
-    total = distance + priced(own, everyone)
+    """The cheapest of the coherent candidates, their look-alikes and the extra ones, for n pixels.
 
-    def attempt(candidate: Tensor, new: Tensor, factor: float) -> None:
-        some = new.nonzero()[:, 0]
+    query: (n, D) float32, the descriptors of the output's windows. coherent: the source pixel (n,) int64 that each
+    pixel copies now, then those that its neighbours continue to. extra: more candidates (n,) int64. Returns the source
+    pixels (n,) int64 and their squared distances (n,) float32.
+    """
+    best = coherent[0].clone()
+    distance = (space.table[best] - query).square_().sum(1)
+    total = distance + prices.of(best)
+    for candidate, untried, factor in _candidates(coherent, extra, space, prices.jump):
+        some = untried.nonzero()[:, 0]
         if len(some) == 0:
-            return
+            continue
         candidate = candidate[some]
-        d = (space.table[candidate] - query[some]).square_().sum(1)
-        t = d * factor + priced(candidate, some)
-        better = t < total[some]
+        candidate_distance = (space.table[candidate] - query[some]).square_().sum(1)
+        candidate_total = candidate_distance * factor + prices.of(candidate, some)
+        better = candidate_total < total[some]
         some = some[better]
-        best[some], distance[some], total[some] = candidate[better], d[better], t[better]
-
-    before = own
-    for candidate in around:
-        attempt(candidate, (candidate != own) & (candidate != before), 1.0)
-        before = candidate
-    for k in range(space.jumps.shape[1]):
-        before = torch.full_like(own, -1)
-        for candidate in [own, *around]:
-            jump = space.jumps[candidate, k].long()
-            attempt(jump, (jump != before) & (jump != candidate), kappa)
-            before = jump
-    for candidate in fresh:
-        attempt(candidate, candidate != own, kappa)
+        best[some], distance[some], total[some] = candidate[better], candidate_distance[better], candidate_total[better]
     return best, distance
 
 
+def _candidates(
+    coherent: list[Tensor], extra: list[Tensor], space: Space, jump: float
+) -> Iterator[tuple[Tensor, Tensor, float]]:
+    """All candidates (n,), where each of them has not just been tried, (n,) bool, and the factor on its distance."""
+    current = previous = coherent[0]
+    for candidate in coherent[1:]:
+        yield candidate, (candidate != current) & (candidate != previous), 1.0
+        previous = candidate
+    for k in range(space.jumps.shape[1]):
+        previous = torch.full_like(current, -1)
+        for candidate in coherent:
+            similar = space.jumps[candidate, k].long()
+            yield similar, (similar != previous) & (similar != candidate), jump
+            previous = similar
+    for candidate in extra:
+        yield candidate, candidate != current, jump
+
+
+def beyond_border(n: int, margin: int, wraps: bool, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The pixels of a line of length n that stand in for -margin ... n + margin - 1, and how many pixels past them each
+    place lies: wrapped round, or the pixel at the border. Both (n + 2 * margin,)."""
+    at = torch.arange(-margin, n + margin, device=device)
+    inside = at % n if wraps else at.clamp(0, n - 1)
+    return inside, torch.zeros_like(at) if wraps else at - inside
+
+
 def extend(field: Field, margin: int) -> Tensor:
-    """(h + 2m, w + 2m) indices: wrapped where the output tiles, else continuing the border pixel's own copy."""
+    """Indices (h + 2m, w + 2m): wrapped where the output tiles, otherwise continuing the copy of the pixel at the
+    border."""
     index, last = field.index, len(field.atlas.colours) - 1
-    for dim, wraps, stride in ((0, field.tile[0], field.atlas.row), (1, field.tile[1], 1)):
-        n = index.shape[dim]
-        at = torch.arange(-margin, n + margin, device=index.device)
-        inside = at % n if wraps else at.clamp(0, n - 1)
-        beyond = torch.zeros_like(at) if wraps else (at - inside) * stride
-        index = index.index_select(dim, inside) + (beyond[:, None] if dim == 0 else beyond[None, :])
+    for dim, stride in ((0, field.atlas.row), (1, 1)):
+        inside, past = beyond_border(index.shape[dim], margin, field.tile[dim], index.device)
+        index = index.index_select(dim, inside) + (past[:, None] if dim == 0 else past[None, :]) * stride
     return index.clamp(0, last)
 
 

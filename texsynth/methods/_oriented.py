@@ -14,7 +14,7 @@ from torch import Tensor
 
 from texsynth.field import potential
 from texsynth.field.atlas import Field, build_atlas, double
-from texsynth.field.guide import encode
+from texsynth.field.guide import Prices, encode
 from texsynth.field.space import surroundings
 from texsynth.field.turned.space import describe, find_basis, find_frames, margin
 from texsynth.field.turned.start import Rules, start
@@ -58,6 +58,6 @@ def begin(
     def improve(field: Field, psi: Tensor) -> tuple[Field, Tensor]:
         psi = potential.ascend(psi, atlas, field.index, *colours)
         price = potential.prices(atlas, field.index, psi, space.described, 0.0 if guiding else PROPORTION, 0.0)
-        return sweep(field, space, price, kappa, rng, guiding), psi
+        return sweep(field, space, Prices(price, kappa, guiding), rng), psi
 
     return field, improve

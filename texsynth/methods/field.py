@@ -24,8 +24,8 @@ from texsynth.field import jumps, lattice, potential
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.field.blocks import Blocks, largest_blocks
-from texsynth.field.fill import fill, thickness
-from texsynth.field.guide import Guiding, along, encode, joined, steer
+from texsynth.field.fill import Gap, fill, thickness
+from texsynth.field.guide import Guiding, Prices, along, encode, joined, steer
 from texsynth.field.quilt import Rules, Steer, quilt
 from texsynth.field.space import Space, describe, find_basis, nearest, surroundings
 from texsynth.field.sweep import sweep
@@ -220,10 +220,10 @@ def begin(
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
-        assert before is not None
+        assert isinstance(before, Field)
         psi = potential.ascend(psi, atlas, before.index, *colours)
         price = potential.prices(atlas, before.index, psi, described, proportion * SEAM_SHARE, settings.occurrence)
-        after = sweep(before, space, price, kappa, guiding, rng, fixed)
+        after = sweep(before, space, Prices(price, kappa, guiding), rng, fixed)
         memory = FieldMemory(task.level, atlas, lookalikes, psi, layout)
         return Canvas(after.image(), after, memory), float(after.cost.mean())
 
@@ -244,7 +244,7 @@ def _begin_oriented(
     none = torch.empty(0, device=task.device)
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
-        assert canvas.field is not None
+        assert isinstance(canvas.field, Field)
         after, psi = improve(canvas.field, canvas.memory.psi)
         return Canvas(after.image(), after, replace(canvas.memory, psi=psi)), float(after.cost.mean())
 
@@ -254,7 +254,7 @@ def _begin_oriented(
 
 def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, FieldMemory] | None:
     """The field and the memory of this method's coarser level; None at the very start, and after another stage."""
-    if canvas is None or canvas.field is None or not isinstance(canvas.memory, FieldMemory):
+    if canvas is None or not isinstance(canvas.field, Field) or not isinstance(canvas.memory, FieldMemory):
         return None
     return (canvas.field, canvas.memory) if canvas.memory.level == task.level + 1 else None
 
@@ -310,10 +310,10 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
             index = torch.where(placement.placed, placement.places, ground.specks())
         else:
             rules = ground.rules(blocks, lattice, spread, 0.0, 1)
-            index = fill(atlas, blocks, placement.places, hole, placement.unmoved, task.tile, rules, rng)
+            index = fill(Gap(placement.places, hole, placement.unmoved, task.tile), atlas, blocks, rules, rng)
         field = ground.field(index)
         for _ in range(HOLE_TRIAL_PASSES):
-            field = sweep(field, space, price, settings.mend, ground.guiding, rng, placement.fixed)
+            field = sweep(field, space, Prices(price, settings.mend, ground.guiding), rng, placement.fixed)
         if float(field.cost.sum()) < lowest:
             best, lowest = field, float(field.cost.sum())
     return best
@@ -338,8 +338,8 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
     say(f"lattice: {grid.describe(2 ** int(task.level))}{', of which the first is kept' if stripes else ''}")
     if bent := lattice.bending(grid, task.size, task.tile):
         say(f"lattice: {bent}")
-    price = PHASE_PRICE_IN_HOLE if anchored else PHASE_PRICE
-    return lattice.steer(grid, exemplar, ground.atlas, task.size, task.tile, price, anchored, stripes)
+    step = lattice.InStep(PHASE_PRICE_IN_HOLE if anchored else PHASE_PRICE, anchored, stripes)
+    return lattice.steer(grid, exemplar, ground.atlas, task.size, task.tile, step)
 
 
 def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str, ...]]:

@@ -196,7 +196,7 @@ def _planes(layer: Layer) -> int:
 def _finish(canvas: Canvas, job: Job) -> tuple[Picture, dict[str, Picture], Field | None]:
     """The canvas at full size: what its field copies at full depth; its own colours where it has no field, or where a
     later stage has moved them. Outside a hole everything is as it was given."""
-    field = None if canvas.field is None else atlas.enlarge(canvas.field, job.task)
+    field = atlas.enlarge(canvas.field, job.task) if isinstance(canvas.field, Field) else None
     maps = {} if field is None else {name: _copied(field, layer, job.task.hole) for name, layer in job.maps.items()}
     first = job.image.pictures[0]
     if field is None:

@@ -3,7 +3,7 @@
 "Neural Texture Synthesis with Guided Correspondence" (2023) compares windows that are not turned, so it needs a rotated
 copy of the exemplar for every direction, and names that as its limit. Here the local direction is the x axis of every
 window, of sources and output alike: one copy serves all directions, and a match meets the direction guide by itself.
-A direction is known up to half a turn; a window turned by that has the same descriptor but for the signs of some
+A direction holds up to half a turn; a window turned by that has the same descriptor but for the signs of some
 components (principal directions of point-symmetric data are even or odd), so no second table is needed.
 """
 
@@ -18,34 +18,43 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas, spread
-from texsynth.field.between import turned
+from texsynth.field.geometry import rotated
 from texsynth.task import Guide
 
-CHUNK = 1 << 14  # windows described at once: stays in the cache
-STEPS = 4  # of a walk
-SAMPLES = 8192  # windows that principal directions are found from
+WINDOWS_AT_ONCE = 1 << 14  # windows described at once: stays in the cache
+STEPS_OF_A_WALK = 4
+SAMPLED_WINDOWS = 8192  # windows from which principal directions are computed
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Angles of the local direction, radians clockwise on screen: source (N,), target (h, w). Half a turn more is the
-    same direction."""
+    """The angles of the local directions, radians clockwise on screen; half a turn more is the same direction.
+
+    source: (N,), at the source pixels.
+    target: (h, w), at the output pixels.
+    """
 
     source: Tensor
     target: Tensor
 
     def facing(self, index: Tensor, target: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         """By how much copies of `index` are turned where the direction is `target`, of the two ways the one nearer to
-        `before`; and whether that is half a turn from frame to frame. All (n,)."""
+        the angle `before`; and whether that is half a turn from frame to frame. All (n,)."""
         angle = target - self.source[index]
         back = (angle - before).cos() < 0
         return angle + math.pi * back, back
 
 
 @dataclass(frozen=True)
-class Basis:
-    """kernel: (D, 3, S) principal directions of windows of S points; mean: (D,); mirror: (D,) 1 for even directions, -1
-    for odd ones; grid: (S, 2) the points, (y, x) from the middle; variance: of whole windows, the unit of distances."""
+class TurnedBasis:
+    """The principal directions of round windows, each in its own frame.
+
+    kernel: (D, 3, S), the directions, for windows of S points.
+    mean: (D,), the mean window on these directions.
+    mirror: (D,), 1 for even directions and -1 for odd ones, whose sign changes when a window turns by half a turn.
+    grid: (S, 2), the points, (y, x) from the middle.
+    variance: of whole windows, the unit of distances.
+    """
 
     kernel: Tensor
     mean: Tensor
@@ -54,9 +63,9 @@ class Basis:
     variance: float
 
     def describe(self, picture: Tensor, place: Tensor, angle: Tensor) -> Tensor:
-        """Descriptors (n, D) of the windows of (1, 3, H, W) at `place` (n, 2), turned by `angle` (n,)."""
-        parts = [self._describe(picture, p, a) for p, a in zip(place.split(CHUNK), angle.split(CHUNK), strict=True)]
-        return torch.cat(parts)
+        """The descriptors (n, D) of the windows of (1, 3, H, W) at `place` (n, 2), turned by `angle` (n,)."""
+        chunks = zip(place.split(WINDOWS_AT_ONCE), angle.split(WINDOWS_AT_ONCE), strict=True)
+        return torch.cat([self._describe(picture, p, a) for p, a in chunks])
 
     def _describe(self, picture: Tensor, place: Tensor, angle: Tensor) -> Tensor:
         windows = sample(picture, place, angle, self.grid)
@@ -68,20 +77,27 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class Space:
-    """table: (N, D) descriptors; described: (N,) bool, which source pixels have one and so may be copied; damping: of
-    slides along what hardly changes, in squared descriptors."""
+class TurnedSpace:
+    """What a field of freely turned copies may copy from at one level.
+
+    atlas: the source pixels.
+    frames: the directions of source and output.
+    basis: the principal directions of the windows.
+    table: (N, D) float32, the descriptor of each source pixel's window in its own frame.
+    described: (N,) bool, which source pixels have a descriptor and so may be copied.
+    damping: of slides along what hardly changes, in squared descriptors.
+    """
 
     atlas: Atlas
     frames: Frames
-    basis: Basis
+    basis: TurnedBasis
     table: Tensor
     described: Tensor
     damping: float
 
 
 def margin(patch: int) -> int:
-    """Padding of an atlas whose windows turn: their longest reach, and two pixels to interpolate."""
+    """The padding of an atlas whose windows turn: their longest reach, and two pixels to interpolate."""
     return math.ceil(patch // 2 + 0.75) + 2
 
 
@@ -91,42 +107,45 @@ def find_frames(guide: Guide, atlas: Atlas) -> Frames:
     return Frames(torch.atan2(source[:, 1], source[:, 0]), torch.atan2(target[1], target[0]))
 
 
-def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: torch.Generator) -> Basis:
+def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: torch.Generator) -> TurnedBasis:
     """The principal directions of round windows, `patch` pixels across, each in its own frame and turned by half a
     turn. A Gaussian (sigma = patch / 3) weights the middle over the rim, as for windows that do not turn."""
     device = atlas.colours.device
+    # Sample windows, each in its own frame.
     ramp = torch.arange(patch, device=device) - float(patch // 2)
     grid = torch.stack(torch.meshgrid(ramp, ramp, indexing="ij"), -1).view(-1, 2)
     grid = grid[grid.norm(dim=1) <= patch // 2 + 0.75]
-    some = draw(atlas.valid, SAMPLES, rng)
-    windows = sample(_picture(atlas), _spots(atlas, some), frames.source[some], grid).transpose(0, 1)  # (n, 3, S)
+    some = draw(atlas.valid, SAMPLED_WINDOWS, rng)
+    windows = sample(_stacked(atlas), _positions(atlas, some), frames.source[some], grid).transpose(0, 1)  # (n, 3, S)
     weight = torch.exp(-grid.square().sum(1) / (2 * (patch / 3) ** 2)).sqrt()
     mean = (windows.mean(0) + windows.mean(0).flip(-1)) / 2
     centred = (windows - mean) * weight
+    # Find the principal directions of their even and of their odd part.
     parts = []
     for sign in (1, -1):  # turning by half a turn reverses the order of the points
         rows = (centred + sign * centred.flip(-1)).flatten(1) / 2
         values, vectors = torch.linalg.eigh((rows.T @ rows / len(rows)).cpu().double())  # mps has no float64
         parts.append((values, vectors, torch.full_like(values, sign)))
+    # Keep the strongest of both.
     values, vectors, signs = (torch.cat(part, -1) for part in zip(*parts, strict=True))
     top = values.argsort(descending=True)[:components]
     kernel = vectors[:, top].T.float().to(device).reshape(len(top), 3, -1) * weight
     variance = max(float(values.clamp(min=0).sum()), 1e-8)
-    return Basis(kernel, (kernel * mean).sum((1, 2)), signs[top].float().to(device), grid, variance)
+    return TurnedBasis(kernel, (kernel * mean).sum((1, 2)), signs[top].float().to(device), grid, variance)
 
 
-def describe(atlas: Atlas, frames: Frames, basis: Basis, wanted: Tensor, rng: torch.Generator) -> Space:
-    """The space of the `wanted` (N,) source pixels, which must all be valid; others cannot be copied."""
+def describe(atlas: Atlas, frames: Frames, basis: TurnedBasis, wanted: Tensor, rng: torch.Generator) -> TurnedSpace:
+    """The space of the `wanted` (N,) bool source pixels, which must all be valid; others cannot be copied."""
     table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
     some = wanted.nonzero()[:, 0]
-    table[some] = basis.describe(_picture(atlas), _spots(atlas, some), frames.source[some])
-    space = Space(atlas, frames, basis, table, wanted, 0.0)
-    down, right = slopes(space, draw(wanted, SAMPLES, rng))
+    table[some] = basis.describe(_stacked(atlas), _positions(atlas, some), frames.source[some])
+    space = TurnedSpace(atlas, frames, basis, table, wanted, 0.0)
+    down, right = slopes(space, draw(wanted, SAMPLED_WINDOWS, rng))
     steep = float((down.square() + right.square()).sum(1).mean())
-    return Space(atlas, frames, basis, table, wanted, max(0.1 * steep, 1e-8))
+    return TurnedSpace(atlas, frames, basis, table, wanted, max(0.1 * steep, 1e-8))
 
 
-def slopes(space: Space, index: Tensor) -> tuple[Tensor, Tensor]:
+def slopes(space: TurnedSpace, index: Tensor) -> tuple[Tensor, Tensor]:
     """How descriptors change from pixel to pixel, down and right, at `index` (n,): (n, D) each, 0 beside what has no
     descriptor."""
     out = []
@@ -137,9 +156,9 @@ def slopes(space: Space, index: Tensor) -> tuple[Tensor, Tensor]:
     return out[0], out[1]
 
 
-def between(space: Space, index: Tensor, plane: Tensor, place: Tensor) -> Tensor:
-    """Descriptors (n, D) at places (n, 2) in planes (n,), between those of the four pixels around, in the frame of the
-    nearest pixel `index` (n,)."""
+def between(space: TurnedSpace, index: Tensor, plane: Tensor, place: Tensor) -> Tensor:
+    """Descriptors (n, D) at places (n, 2) in planes (n,): the bilinear mean of those of the four pixels around, in the
+    frame of the nearest pixel `index` (n,)."""
     atlas = space.atlas
     whole = place.floor()
     part, (y, x) = place - whole, whole.long().unbind(1)
@@ -153,47 +172,55 @@ def between(space: Space, index: Tensor, plane: Tensor, place: Tensor) -> Tensor
     return out / weight.clamp(min=1e-6)[:, None]
 
 
-def aligned(space: Space, index: Tensor, to: Tensor) -> Tensor:
-    """Descriptors (n, D) of `index` (n,), turned by half a turn where the frames of `to` (n,) face the other way."""
+def aligned(space: TurnedSpace, index: Tensor, to: Tensor) -> Tensor:
+    """The descriptors (n, D) of `index` (n,), turned by half a turn where the frames of `to` (n,) face the other
+    way."""
     other = (space.frames.source[index] - space.frames.source[to]).cos() < 0
-    return space.table[index] * torch.where(other[:, None], space.basis.mirror, 1.0)
+    return half_turned(space.table[index], other, space)
+
+
+def half_turned(descriptors: Tensor, back: Tensor, space: TurnedSpace) -> Tensor:
+    """The descriptors (n, D) of the same windows, turned by half a turn where `back` (n,) bool."""
+    return descriptors * torch.where(back[:, None], space.basis.mirror, 1.0)
 
 
 def walk(
     begin: Tensor, offset: Tensor, frame: Callable[[Tensor, float], Tensor], first: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Where straight `offset` (..., 2) lead from `begin` (..., 2) in a frame that turns on the way, and the last angle.
+    """Where straight ways `offset` (..., 2) lead from `begin` (..., 2) in a frame that turns underway: the places
+    (..., 2) and the last angles (...).
 
-    frame: the angle, up to half a turn, at a place and a share of the way; first: the angle at the start.
+    frame: the angle, up to half a turn, at a place and a share of the way. first: the angle at the start.
     """
     place, angle = begin.expand(torch.broadcast_shapes(begin.shape, offset.shape)), first
-    for step in range(STEPS):
-        now = frame(place, (step + 0.5) / STEPS)
+    for step in range(STEPS_OF_A_WALK):
+        now = frame(place, (step + 0.5) / STEPS_OF_A_WALK)
         angle = now + math.pi * ((now - angle).cos() < 0)
-        place = place + turned(angle, (offset / STEPS).expand_as(place))
+        place = place + rotated(angle, (offset / STEPS_OF_A_WALK).expand_as(place))
     return place, angle
 
 
 def sample(picture: Tensor, place: Tensor, angle: Tensor, grid: Tensor) -> Tensor:
-    """Pixels (3, n, S) of (1, 3, H, W) between its own, at `place` (n, 2) + `grid` (S, 2) turned by `angle` (n,)."""
-    at = place[:, None] + turned(angle[:, None], grid[None])
+    """The values (3, n, S) of (1, 3, H, W), bilinear between its pixels, at `place` (n, 2) + `grid` (S, 2) turned by
+    `angle` (n,)."""
+    at = place[:, None] + rotated(angle[:, None], grid[None])
     unit = 2 * at / (at.new_tensor(picture.shape[2:]) - 1) - 1
     return F.grid_sample(picture, unit.flip(-1)[None], padding_mode="border", align_corners=True)[0]
 
 
 def draw(allowed: Tensor, most: int, rng: torch.Generator) -> Tensor:
-    """Up to `most` of the `allowed` (N,) source pixels, in order."""
+    """Up to `most` of the `allowed` (N,) bool source pixels, at random but in order: flat indices (n,)."""
     some = allowed.nonzero()[:, 0]
     if len(some) <= most:
         return some
     return some[torch.randperm(len(some), generator=rng)[:most].sort().values.to(some.device)]
 
 
-def _picture(atlas: Atlas) -> Tensor:
+def _stacked(atlas: Atlas) -> Tensor:
     """All planes above each other, (1, 3, P * rows, row)."""
     return atlas.colours.view(-1, atlas.row, 3).permute(2, 0, 1)[None].contiguous()
 
 
-def _spots(atlas: Atlas, index: Tensor) -> Tensor:
-    """Where flat indices lie in `_picture`, (n, 2)."""
+def _positions(atlas: Atlas, index: Tensor) -> Tensor:
+    """Where flat indices (n,) lie in what `_stacked` gives, (n, 2)."""
     return torch.stack([index // atlas.row, index % atlas.row], -1).float()

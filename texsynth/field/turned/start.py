@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from texsynth.field.atlas import Atlas, Field, usage
-from texsynth.field.between import settle
+from texsynth.field.atlas import Atlas, Field, settle, usage
 from texsynth.field.cuts import cut_sides
 from texsynth.field.guide import Guiding
 from texsynth.field.potential import excess
 from texsynth.field.sweep import NEIGHBOURS
 from texsynth.field.turned.pieces import LACKING, Pieces, cut_out, few, frame_at, guided, pixels
-from texsynth.field.turned.space import Space, walk
+from texsynth.field.turned.space import TurnedSpace, walk
 from texsynth.field.turned.sweep import Copy, extend, refresh
 
 BATCH = 1 << 18  # pixels of pieces compared at once: bounds the memory
@@ -54,7 +53,7 @@ class Cloth:
 
 
 def start(
-    space: Space, size: tuple[int, int], tile: tuple[bool, bool], rules: Rules, rng: torch.Generator,
+    space: TurnedSpace, size: tuple[int, int], tile: tuple[bool, bool], rules: Rules, rng: torch.Generator,
     guiding: Guiding | None = None,
 ) -> Field:  # fmt: skip
     """The best of `starts` quilts for an output of `size`."""
@@ -64,8 +63,8 @@ def start(
 
 
 def _lay(
-    space: Space, pieces: Pieces, size: tuple[int, int], tile: tuple[bool, bool], rules: Rules, rng: torch.Generator,
-    guiding: Guiding | None,
+    space: TurnedSpace, pieces: Pieces, size: tuple[int, int], tile: tuple[bool, bool], rules: Rules,
+    rng: torch.Generator, guiding: Guiding | None,
 ) -> Cloth:  # fmt: skip
     """Cover the output, piece after piece, in raster order; pieces of one wave do not touch."""
     zero = torch.zeros(size, device=space.table.device)
@@ -95,7 +94,7 @@ def _grid(length: int, wraps: bool, pieces: Pieces) -> list[int]:
 
 
 def _place(
-    cloth: Cloth, space: Space, pieces: Pieces, top: Tensor, rules: Rules, rng: torch.Generator,
+    cloth: Cloth, space: TurnedSpace, pieces: Pieces, top: Tensor, rules: Rules, rng: torch.Generator,
     guiding: Guiding | None,
 ) -> None:  # fmt: skip
     """Lay one piece with its corner at each of `top` (B, 2), none of which touch each other."""
@@ -122,7 +121,7 @@ def _place(
 
 
 def _scores(
-    cloth: Cloth, space: Space, pieces: Pieces, middle: Tensor, rules: Rules, guiding: Guiding | None
+    cloth: Cloth, space: TurnedSpace, pieces: Pieces, middle: Tensor, rules: Rules, guiding: Guiding | None
 ) -> tuple[Tensor, Tensor]:
     """Of every piece, turned either way, with its middle at `middle` (B, 2): mean squared difference to what is painted
     and price, (B, 2 n), and the price alone."""
@@ -135,9 +134,9 @@ def _scores(
     colours = pieces.colours[field.index[y, x]] * seen[..., None]  # (B, S, 3)
     error = []
     for mask, old in ((seen, colours), (seen.flip(1), colours.flip(1))):  # half a turn reverses the order
-        squares = mask @ pieces.energy.T + old.square().sum(2) @ pieces.known.T
+        squares = mask @ pieces.energy.T + old.square().sum(2) @ pieces.covered.T
         squares -= 2 * old.transpose(1, 2).flatten(1) @ pieces.values.T
-        error.append(squares.clamp(min=0) / (mask @ pieces.known.T).clamp(min=LEAST * mask.shape[1]))
+        error.append(squares.clamp(min=0) / (mask @ pieces.covered.T).clamp(min=LEAST * mask.shape[1]))
     price = (
         pieces.lacking
         + _worn(cloth, space.atlas, rules.spread, REMIX * (guiding is None))[space.atlas.home[pieces.middles]]
@@ -150,7 +149,7 @@ def _scores(
     return torch.cat(error, 1) + prior, prior
 
 
-def _bent(space: Space, pieces: Pieces, field: Field, middle: Tensor, cells: Tensor, tries: Tensor) -> Copy:
+def _bent(space: TurnedSpace, pieces: Pieces, field: Field, middle: Tensor, cells: Tensor, tries: Tensor) -> Copy:
     """What the pixels `cells` (B, side^2, 2) copy when the pieces `tries` (B, T) are laid round `middle` (B, 2)."""
     index = pieces.middles[tries % len(pieces.middles)]
     back = math.pi * (tries >= len(pieces.middles))
@@ -166,7 +165,7 @@ def _bent(space: Space, pieces: Pieces, field: Field, middle: Tensor, cells: Ten
     return Copy(plane.expand(angle.shape), place, -angle)
 
 
-def _target(space: Space, field: Field, place: Tensor) -> Tensor:
+def _target(space: TurnedSpace, field: Field, place: Tensor) -> Tensor:
     """The angle of the frame at places (..., 2) of the output."""
     return space.frames.target[_within(place, field)]
 
