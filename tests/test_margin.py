@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from pictures import generator, spots
 from texsynth import preset
-from texsynth.methods import _margin, optimise
+from texsynth.methods import optimise
+from texsynth.objective import margin as module
 from texsynth.runs import loop
 from texsynth.task import Canvas, Event, Exemplar, Guide, Stage, Task
 
@@ -65,14 +66,14 @@ def test_where_nothing_is_beyond_a_border_there_is_no_margin(values: dict[str, A
 
 
 def test_an_axis_that_wraps_has_none() -> None:
-    assert _margin.sides(task(tile=(False, True)), 6, ()) == (6, 0)
-    assert _margin.sides(task(tile=(True, False)), 6, ()) == (0, 6)
+    assert module.sides(task(tile=(False, True)), 6, ()) == (6, 0)
+    assert module.sides(task(tile=(True, False)), 6, ()) == (0, 6)
 
 
 @pytest.mark.parametrize(("context", "expected"), [(0.0, (6, 6)), (0.2, (0, 0))])
 def test_nor_is_there_one_where_places_in_the_picture_matter(context: float, expected: tuple[int, int]) -> None:
     words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "context": context}
-    assert _margin.sides(task(), 6, stage(6, objectives=[words]).settings.objectives) == expected
+    assert module.sides(task(), 6, stage(6, objectives=[words]).settings.objectives) == expected
 
 
 def test_every_pixel_is_held_by_as_many_patches() -> None:
@@ -90,13 +91,13 @@ def test_every_pixel_is_held_by_as_many_patches() -> None:
 def test_a_margin_can_be_added_and_cut_off(margin: int) -> None:
     image = spots(9, 14)
     for beyond in ((margin, margin), (0, margin), (margin, 0)):
-        wider = _margin.continued(image, beyond)
+        wider = module.extended(image, beyond)
         assert wider.shape == (1, 3, 9 + 2 * beyond[0], 14 + 2 * beyond[1])
-        assert torch.equal(_margin.cropped(wider, beyond), image)
+        assert torch.equal(module.cropped(wider, beyond), image)
 
 
 def test_pictures_are_mirrored_there() -> None:
-    made = _margin.continued(columns(1, 2, 3), (0, 5))
+    made = module.extended(columns(1, 2, 3), (0, 5))
     assert made[0, 0, 0].tolist() == [2, 3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1, 2]
 
 
@@ -104,10 +105,10 @@ def test_pictures_are_mirrored_there() -> None:
 def test_a_margin_goes_on_with_what_was_made_there(side: int, times: float) -> None:
     """A ramp over the coarser picture and its margin is one over the finer; beyond that it turns back."""
     wider = torch.linspace(0, 1, side + 12).expand(1, 1, side + 12, side + 12)
-    was = _margin.cropped(wider, (6, 6))
+    was = module.cropped(wider, (6, 6))
     size = round(side * times) - side % 2
     image = F.interpolate(was, (size, size), mode="bilinear", antialias=times < 1)
-    made = _margin.continued(image, (6, 6), was, wider)[0, 0, 0]
+    made = module.extended(image, (6, 6), was, wider)[0, 0, 0]
     known = made[5:-5] if times < 1 else made
     steps = known.diff() * times * (side + 11)
     assert made.shape == (size + 12,)
@@ -119,7 +120,7 @@ def test_maps_keep_the_values_of_their_borders() -> None:
     ramp = torch.linspace(0, 1, 24).expand(1, 1, 24, 24)
     guide = Guide("a", (ramp,), ramp, strength=1 - ramp)
     start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij"))[None]
-    made = _margin.larger(task(guides=(guide,), start=start, blend=torch.cat([ramp, 1 - ramp], 1)), (3, 2))
+    made = module.larger(task(guides=(guide,), start=start, blend=torch.cat([ramp, 1 - ramp], 1)), (3, 2))
     assert made.size == (30, 28)
     assert made.start is not None and made.blend is not None and made.guides[0].strength is not None
     assert torch.allclose(made.blend.sum(1), torch.ones(1, 30, 28))
@@ -143,7 +144,7 @@ def test_what_is_given_to_start_from_is_still_the_start(first: str) -> None:
     (level,) = optimise.schedule(asked, chosen)
     made, _ = optimise.begin(asked, canvas, level, chosen, generator(), lambda _: None)
     assert torch.equal(made.image, given)
-    assert torch.equal(made.memory.whole, _margin.continued(given, (5, 5)))
+    assert torch.equal(made.memory.whole, module.extended(given, (5, 5)))
 
 
 def test_a_level_starts_from_the_margin_of_the_one_before() -> None:

@@ -28,7 +28,7 @@ def made(*objectives: Any, **sets: Any) -> tuple[Objective, ...]:
 def test_flat_form_and_back() -> None:
     read = Objective.read({**TRANSPORT, "reduction": "gaussian", "weight": 2}, "p")
     assert (read.loss, read.layers, read.weight) == ("semidual", ("full",), 2.0)
-    assert (read.of_loss.patch, read.of_features.reduction) == (3, "gaussian")
+    assert (read.loss_settings.patch, read.features_settings.reduction) == (3, "gaussian")
     assert Objective.read(read.plain(), "p") == read
 
 
@@ -59,16 +59,16 @@ def test_a_list_of_mappings_is_needed(objectives: Any) -> None:
 
 def test_set_reaches_the_objectives_that_have_the_key() -> None:
     both = made(GRAM, TRANSPORT, ascents=3, patch=5)
-    assert both[1].of_loss.ascents == 3
-    assert [o.of_loss.patch for o in both] == [5, 5]
+    assert both[1].loss_settings.ascents == 3
+    assert [o.loss_settings.patch for o in both] == [5, 5]
     one = made(GRAM, TRANSPORT, **{"gram.patch": 2, "semidual.layers": "half,quarter"})
-    assert [o.of_loss.patch for o in one] == [2, 3]
+    assert [o.loss_settings.patch for o in one] == [2, 3]
     assert [o.layers for o in one] == [("full", "half"), ("half", "quarter")]
 
 
 def test_set_changes_default_objectives_too() -> None:
     plain = {"description": "", "stages": [{"method": "optimise"}]}
-    assert preset.build("p", plain, {"ascents": 3}).stages[0].settings.objectives[0].of_loss.ascents == 3
+    assert preset.build("p", plain, {"ascents": 3}).stages[0].settings.objectives[0].loss_settings.ascents == 3
 
 
 @pytest.mark.parametrize(("key", "words"), [("gramm.patch", "did you mean gram"), ("gram.ascents", "unknown setting")])

@@ -16,9 +16,9 @@ from texsynth import preset
 from texsynth.features import vgg19
 from texsynth.image import holes
 from texsynth.methods import optimise
-from texsynth.methods._neighbourhood import WHOLE, window, within
 from texsynth.objective.copies import sources
 from texsynth.objective.values import values
+from texsynth.objective.window import WHOLE, window, within
 from texsynth.runs import loop
 from texsynth.task import Canvas, Exemplar, Guide, Level, Stage, Task
 from texsynth.weights import pretrained

@@ -1,15 +1,13 @@
-"""Pixels moved by gradient until their features agree with the exemplar's: the optimisation methods of the field.
+"""Methods that move pixels along a gradient until their features agree with those of the exemplar.
 
 Gatys et al. 2015 (Gram), Zhou et al. 2023 (guided correspondence), Houdard et al. 2021 (patch transport), Heitz et al.
-2021 (sliced transport): each is one objective, a loss on layers of some features, and a preset says which, by which
-optimiser, on which levels. Objectives may be mixed: each is scaled by its own gradient at the start of a level, so that
-weights mean shares.
-
-Holes are made from the patches that touch them, borders as the inside of a larger picture, and several exemplars may be
-blended into their barycenter.
+2021 (sliced transport): each is one objective, a loss on layers of some features, and a preset names it, its optimiser
+and its levels. Objectives may be mixed: each is scaled by its gradient at the start of a level, so that weights mean
+shares. Only the patches that touch a hole fill it, a margin may continue the picture beyond its borders, and several
+exemplars may be blended into their barycenter.
 
 Differs from the paper in: levels are reduced by averaging, not by dropping pixels; each level starts from the coarser
-one plus whatever finer detail a previous stage had; L-BFGS has no bounds, so pixels are clamped after every step.
+one plus the finer detail that a previous stage had; L-BFGS has no bounds, so pixels are clamped after every step.
 """
 
 from __future__ import annotations
@@ -25,10 +23,9 @@ from texsynth.errors import UsageError
 from texsynth.features import features
 from texsynth.field.atlas import COPY_SETS
 from texsynth.image import holes
-from texsynth.methods import _margin
-from texsynth.methods._neighbourhood import completed, extent, window, within
-from texsynth.objective import Objective
+from texsynth.objective import Objective, margin
 from texsynth.objective.values import Values, balance, values
+from texsynth.objective.window import completed, extent, window, within
 from texsynth.pyramid import octaves
 from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Task
@@ -46,25 +43,37 @@ PATCHES = Objective.read(
 class Settings:
     """Defaults of the optimising method: patch transport on raw pixels."""
 
-    objectives: tuple[Objective, ...] = setting((PATCHES,), "what is minimised together")
-    optimiser: str = setting("adam", "how", choices=("adam", "lbfgs"))
-    rate: float = setting(0.02, "learning rate: colour per step for adam, about 1 for lbfgs", low=1e-5, high=10.0)
-    history: int = setting(20, "steps that lbfgs remembers", low=1, high=200)
-    steps: tuple[int, ...] = setting((40, 20, 10), "steps per level, the last is the finest", low=0, high=100000)
-    coarsest: int = setting(64, "shorter side of the exemplar at the first level", low=8, high=4096)
-    finest: int = setting(0, "shorter side at the last level, 0: full size", low=0, high=4096)
-    scales: tuple[float, ...] = setting((), "levels as shares of full size, in place of both", low=0.01, high=1.0)
+    objectives: tuple[Objective, ...] = setting((PATCHES,), "The objectives that are minimised together.")
+    optimiser: str = setting("adam", "The optimiser that moves the pixels.", choices=("adam", "lbfgs"))
+    rate: float = setting(
+        0.02, "The learning rate: with adam the colour that a step changes, with lbfgs about 1.", low=1e-5, high=10.0
+    )
+    history: int = setting(20, "The number of earlier steps that lbfgs remembers.", low=1, high=200)
+    steps: tuple[int, ...] = setting(
+        (40, 20, 10), "The steps of each level; the last number is for the finest level.", low=0, high=100000
+    )
+    coarsest: int = setting(64, "The exemplar's shorter side at the first level, in pixels.", low=8, high=4096)
+    finest: int = setting(
+        0, "The exemplar's shorter side at the last level, in pixels; 0 is full size.", low=0, high=4096
+    )
+    scales: tuple[float, ...] = setting(
+        (), "The levels as shares of full size; they replace coarsest and finest.", low=0.01, high=1.0
+    )
     start: str = setting(
         "auto",
-        "the first picture; auto: the object in its new place for edit, else noise",
+        "The first picture; auto starts an edit from the object in its new place, all else from noise.",
         choices=("auto", "noise", "colours", "mean"),
     )
-    reduction: str = setting("mean", "how levels are reduced", choices=("mean", "nearest"))
-    copies: str = setting("none", "flipped and turned copies as further sources", choices=tuple(COPY_SETS))
-    balance: str = setting(
-        "on", "weights are shares of the gradient; off: factors of the values", choices=("on", "off")
+    reduction: str = setting("mean", "How pictures are reduced for coarse levels.", choices=("mean", "nearest"))
+    copies: str = setting(
+        "none", "The flipped and turned copies of the exemplar that serve as sources, too.", choices=tuple(COPY_SETS)
     )
-    margin: int = setting(0, "pixels made beyond a border that does not wrap, and cut off at the end", low=0, high=64)
+    balance: str = setting(
+        "on", "Whether weights are shares of the gradient (on) or factors of the values (off).", choices=("on", "off")
+    )
+    margin: int = setting(
+        0, "Pixels beyond every border that does not wrap, which are cut off at the end.", low=0, high=64
+    )
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -74,16 +83,19 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What a level hands to the next. base: the picture of the stage before, with its finer detail, or None. whole: the
-    picture with its margin."""
+class OptimiserMemory:
+    """What a level hands to the next.
+
+    base: (1, 3, h, w), the picture of the stage before with its finer detail, or None.
+    whole: (1, 3, h + 2 y, w + 2 x), the picture with its margins.
+    """
 
     base: Tensor | None
     whole: Tensor
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
-    """The given scales, or halvings from about `coarsest` pixels of the exemplar's shorter side to `finest`."""
+    """The levels of `scales`, or halvings from about `coarsest` pixels of the exemplar's shorter side to `finest`."""
     if settings.scales:
         levels = [abs(math.log2(scale)) for scale in sorted(settings.scales)]
     else:
@@ -95,7 +107,7 @@ def schedule(task: Task, settings: Settings) -> list[Level]:
 
 
 def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str, ...]]:
-    """Layers of each feature that the objectives look at."""
+    """The layers of each kind of features that the objectives compare."""
     named = {o.features: features(o.features).LAYERS for o in settings.objectives}
     used = {(o.features, layer) for o in settings.objectives for layer in o.layers}
     return {name: tuple(layer for layer in layers if (name, layer) in used) for name, layers in named.items()}
@@ -105,29 +117,31 @@ def begin(
     task: Task, canvas: Canvas | None, level: Level, settings: Settings, rng: torch.Generator, say: Say
 ) -> tuple[Canvas, Step]:
     """Bring the canvas to this level and return it with one step of the optimiser."""
-    beyond = _margin.sides(task, settings.margin, settings.objectives)
-    larger = _margin.larger(task, beyond)
-    image, base = _start(task, beyond, canvas, settings, level, rng)
+    margins = margin.sides(task, settings.margin, settings.objectives)
+    image, base = _start(task, margins, canvas, settings, level, rng)
     field = None if canvas is None else canvas.field
 
-    def shown(whole: Tensor) -> Canvas:
-        return Canvas(_margin.cropped(whole, beyond), field, Memory(base, whole))
+    def canvas_of(whole: Tensor) -> Canvas:
+        return Canvas(margin.cropped(whole, margins), field, OptimiserMemory(base, whole))
 
     if task.hole is not None and not task.hole.any():  # a small one is lost on coarse levels
-        return shown(image), lambda canvas: (canvas, 0.0)
-    where = window(larger, settings.objectives)
-    part = within(larger, where)
+        return canvas_of(image), lambda canvas: (canvas, 0.0)
+    # Set up the part of the picture that can move.
+    whole_task = margin.larger(task, margins)
+    where = window(whole_task, settings.objectives)
+    part = within(whole_task, where)
     pixels = image[where].clone().requires_grad_()
     free = None if part.hole is None else part.hole.to(image.device)
     if free is not None:  # nor does an optimiser have any momentum where nothing may move
         pixels.register_hook(lambda slope: slope * free)
-    of = values(part, settings.objectives, settings.copies, rng)
-    scales = _scales(of, pixels.detach(), free, settings, rng)
+    # Build what is minimised.
+    evaluate = values(part, settings.objectives, settings.copies, rng)
+    scales = _scales(evaluate, pixels.detach(), free, settings, rng)
     optimiser = _optimiser(pixels, settings)
 
     def closure() -> float:
         optimiser.zero_grad()
-        total = torch.stack([scale * value for scale, value in zip(scales, of(pixels), strict=True)]).sum()
+        total = torch.stack([scale * value for scale, value in zip(scales, evaluate(pixels), strict=True)]).sum()
         total.backward()
         return float(total.detach())
 
@@ -135,60 +149,70 @@ def begin(
         value = float(optimiser.step(closure))
         with torch.no_grad():
             pixels.clamp_(0, 1)
-        made = image.clone()
-        made[where] = pixels.detach()
-        return shown(made if task.hole is None else completed(task, made)), value
+        whole = image.clone()
+        whole[where] = pixels.detach()
+        return canvas_of(whole if task.hole is None else completed(task, whole)), value
 
-    return shown(image), step
+    return canvas_of(image), step
 
 
-def _scales(of: Values, image: Tensor, free: Tensor | None, settings: Settings, rng: torch.Generator) -> list[float]:
-    """The factor of every objective's value. image: what pixels that cannot move show. free: those that can, None for
-    all."""
+def _scales(
+    evaluate: Values, image: Tensor, free: Tensor | None, settings: Settings, rng: torch.Generator
+) -> list[float]:
+    """The factor of every objective's value.
+
+    image: (1, 3, h, w), from which the pixels that cannot move are taken. free: (1, 1, h, w) bool, the pixels that can
+    move; None for all.
+    """
     weights = [o.weight for o in settings.objectives]
     if settings.balance == "off":
         return weights
     noise = torch.rand(image.shape, generator=rng).to(image.device)
-    sizes = balance(of, noise if free is None else torch.where(free, noise, image), free)
+    sizes = balance(evaluate, noise if free is None else torch.where(free, noise, image), free)
     return [weight * size for weight, size in zip(weights, sizes, strict=True)]
 
 
 def _start(
     task: Task,
-    beyond: _margin.Sides,
+    margins: margin.Sides,
     canvas: Canvas | None,
     settings: Settings,
     level: Level,
     rng: torch.Generator,
 ) -> tuple[Tensor, Tensor | None]:
-    """The first picture of a level with its margin: the coarser level's, with the detail that a previous stage had
-    beyond it; outside a hole what is known. And the picture of that stage, or None."""
+    """The first picture of a level with its margins, and the picture of the previous stage, or None.
+
+    The first picture is that of the coarser level with the finer detail of the previous stage. Outside a hole it is the
+    exemplar.
+    """
 
     def fitted(image: Tensor) -> Tensor:
         mode = "nearest" if level.nearest else "bilinear"
         larger = image.shape[2] > task.size[0] or image.shape[3] > task.size[1]
         return F.interpolate(image, task.size, mode=mode, antialias=larger and not level.nearest)
 
-    memory = None if canvas is None or not isinstance(canvas.memory, Memory) else canvas.memory
+    memory = None if canvas is None or not isinstance(canvas.memory, OptimiserMemory) else canvas.memory
     base = None
     if canvas is not None and memory is not None:
         image, base = fitted(canvas.image), memory.base
         if base is not None:
             before = F.interpolate(base, canvas.image.shape[2:], mode="bilinear", antialias=True)
             image = (fitted(base) + fitted(canvas.image - before)).clamp(0, 1)
-        image = _margin.continued(image, beyond, canvas.image, memory.whole)
+        image = margin.extended(image, margins, canvas.image, memory.whole)
     elif canvas is not None:
-        image, base = _margin.continued(fitted(canvas.image), beyond), canvas.image
+        image, base = margin.extended(fitted(canvas.image), margins), canvas.image
     elif task.init is not None:
-        image = _margin.continued(fitted(task.init.to(task.device)), beyond)
+        image = margin.extended(fitted(task.init.to(task.device)), margins)
     else:
-        image = _first(_margin.larger(task, beyond), settings, rng)
+        image = _first(margin.larger(task, margins), settings, rng)
     return image if task.hole is None else completed(task, image), base
 
 
 def _first(task: Task, settings: Settings, rng: torch.Generator) -> Tensor:
-    """A picture of nothing yet, (1, 3, h, w), or of what the task's start points at; in a hole without a start the
-    smooth guess that the exemplar holds there."""
+    """The very first picture (1, 3, h, w): noise or colours at random, or the pixels that the task's start points at.
+
+    In a hole without a start it is the smooth guess that the exemplar holds there.
+    """
     if task.start is not None and settings.start == "auto":
         return _pointed(task.start, task.exemplars[0].image).to(task.device)
     if task.start is None and task.hole is not None:
@@ -213,7 +237,7 @@ def _first(task: Task, settings: Settings, rng: torch.Generator) -> Tensor:
 
 
 def _pointed(start: Tensor, image: Tensor) -> Tensor:
-    """The pixels of (1, 3, H, W) that (1, 2, h, w) points at; a smooth guess where it points nowhere."""
+    """The pixels of `image` (1, 3, H, W) that `start` (1, 2, h, w) points at; a smooth guess where it is NaN."""
     nowhere = start.isnan().any(1, keepdim=True)
     y, x = (
         at.nan_to_num(0).round().long().clamp(0, side - 1) for at, side in zip(start[0], image.shape[2:], strict=True)
@@ -222,7 +246,7 @@ def _pointed(start: Tensor, image: Tensor) -> Tensor:
 
 
 def _colours(exemplar: Exemplar) -> Tensor:
-    """Of all pixels that may be used, (3, n)."""
+    """The colours of all usable pixels, (3, n)."""
     colours = exemplar.image[0].flatten(1)
     return (colours if exemplar.valid is None else colours[:, exemplar.valid[0, 0].flatten()]).cpu()
 
@@ -250,12 +274,12 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     levels = schedule(task, settings)
     finest = 0.25 ** levels[-1].scale
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
-    beyond = _margin.sides(task, settings.margin, settings.objectives)
+    margins = margin.sides(task, settings.margin, settings.objectives)
     losses = 1 if task.blend is None else task.blend.shape[1]
     network = any(features(name).WEIGHTS for name in needs(settings))
 
     def pixels(level: Level) -> float:  # as if each were of full size
-        return extent(task, (beyond[0] * 2**level.scale, beyond[1] * 2**level.scale))
+        return extent(task, (margins[0] * 2**level.scale, margins[1] * 2**level.scale))
 
     memory = 450e6 + (8000 if network else 600) * finest * (pixels(levels[-1]) + 0.2 * source)
     work = sum((level.steps + 2) * 0.25**level.scale * pixels(level) for level in levels)

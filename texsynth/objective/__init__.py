@@ -1,6 +1,6 @@
-"""One term of what the optimising method minimises: a loss on some layers of some features.
+"""One term of the energy that the optimising method minimises: a loss on some layers of some features.
 
-In a preset it is one flat mapping: `{loss: gram, features: vgg19, layers: [...], weight: 1, ...}`, where the rest are
+In a preset it is one flat mapping: `{loss: gram, features: vgg19, layers: [...], weight: 1, ...}`. All further keys are
 settings of the loss and of the features.
 """
 
@@ -17,53 +17,63 @@ from texsynth.features import names as feature_names
 from texsynth.losses import loss
 from texsynth.losses import names as loss_names
 
-OWN = ("loss", "features", "layers", "weight")
+OBJECTIVE_KEYS = ("loss", "features", "layers", "weight")  # of an objective itself
 
 
 @dataclass(frozen=True)
 class Objective:
-    """loss, features: names of files. weight: share of the whole gradient at the start of a level."""
+    """A loss on some layers of some features.
+
+    loss: the name of a file in losses/.
+    features: the name of a file in features/.
+    layers: the names of the layers that are compared.
+    weight: its share of the whole gradient at the start of a level.
+    loss_settings: an instance of the loss's Settings.
+    features_settings: an instance of the features' Settings.
+    """
 
     loss: str
     features: str
     layers: tuple[str, ...]
     weight: float
-    of_loss: Any
-    of_features: Any
+    loss_settings: Any
+    features_settings: Any
 
     @classmethod
     def read(cls, plain: Any, where: str) -> Objective:
-        """From its flat form; raises UsageError."""
+        """The objective of a flat mapping. where: how messages name its place. Raises UsageError."""
         if not isinstance(plain, Mapping):
             raise UsageError(
                 f"{where}: an objective is a mapping such as {{loss: gram, features: vgg19, layers: [...]}}"
             )
-        name = _known(plain, "loss", loss_names(), where)
-        seen = _known(plain, "features", feature_names(), where)
+        name = _choice(plain, "loss", loss_names(), where)
+        kind = _choice(plain, "features", feature_names(), where)
         layers = plain.get("layers", [])
         layers = tuple(layers.split(",") if isinstance(layers, str) else layers)
-        known = features(seen).LAYERS
+        offered = features(kind).LAYERS
         for layer in layers:
-            if layer not in known:
-                raise UsageError(f"{where}: {seen} has no layer {layer!r}{settings.suggestion(str(layer), known)}")
+            if layer not in offered:
+                raise UsageError(f"{where}: {kind} has no layer {layer!r}{settings.suggestion(str(layer), offered)}")
         if not layers:
-            raise UsageError(f"{where}: {name} on {seen} names no layers; known are {', '.join(known)}")
+            raise UsageError(f"{where}: {name} on {kind} names no layers; known are {', '.join(offered)}")
         weight = plain.get("weight", 1)
         if type(weight) not in (int, float) or not 0 < weight < 1e6:
             raise UsageError(f"{where}: weight = {weight!r}, but it is a number above 0")
-        kinds = loss(name).Settings, features(seen).Settings
         for key in plain:
             if key not in cls.keys(plain):
                 raise UsageError(f"{where}: unknown setting {key!r}{settings.suggestion(key, cls.keys(plain))}")
-        made = [settings.make(k, {n: plain[n] for n in _names(k) if n in plain}, f"{where}, {name}") for k in kinds]
-        return cls(name, seen, layers, float(weight), *made)
+        loss_settings, features_settings = (
+            settings.make(each, {n: plain[n] for n in _names(each) if n in plain}, f"{where}, {name}")
+            for each in (loss(name).Settings, features(kind).Settings)
+        )
+        return cls(name, kind, layers, float(weight), loss_settings, features_settings)
 
     @classmethod
     def keys(cls, plain: Mapping[str, Any]) -> list[str]:
-        """What may stand in such a mapping, by its loss and its features."""
-        own = [loss(plain["loss"]).Settings] if plain.get("loss") in loss_names() else []
-        own += [features(plain["features"]).Settings] if plain.get("features") in feature_names() else []
-        return [*OWN, *(name for kind in own for name in _names(kind))]
+        """The keys that may stand in such a mapping, by its loss and its features."""
+        classes = [loss(plain["loss"]).Settings] if plain.get("loss") in loss_names() else []
+        classes += [features(plain["features"]).Settings] if plain.get("features") in feature_names() else []
+        return [*OBJECTIVE_KEYS, *(name for each in classes for name in _names(each))]
 
     @classmethod
     def labels(cls, plain: Mapping[str, Any]) -> set[str]:
@@ -71,32 +81,32 @@ class Objective:
         return {str(plain.get("loss")), str(plain.get("features"))}
 
     def show(self) -> Iterator[dict[str, Any]]:
-        """Its settings as `settings.show` gives those of a method; its own first."""
-        helps = {
-            "loss": "what is compared",
-            "features": "of what",
-            "layers": f"among {', '.join(features(self.features).LAYERS)}",
-            "weight": "share of the gradient at the start of a level",
-        }
-        for name, text in helps.items():
+        """Rows as `settings.show` gives them for a method: the objective's, then those of its loss and features."""
+        layers = ", ".join(features(self.features).LAYERS)
+        for name, allowed, text in (
+            ("loss", "text", "The loss, a file of losses/."),
+            ("features", "text", "The features that it compares, a file of features/."),
+            ("layers", "a list", f"The layers of these features, among {layers}."),
+            ("weight", "a number", "The objective's share of the gradient at the start of a level."),
+        ):
             value = getattr(self, name)
-            allowed = {"layers": "a list", "weight": "a number"}.get(name, "text")
             yield {"name": name, "value": value, "default": value, "allowed": allowed, "help": text}
-        yield from settings.show(self.of_loss)
-        yield from settings.show(self.of_features)
+        yield from settings.show(self.loss_settings)
+        yield from settings.show(self.features_settings)
 
     def plain(self) -> dict[str, Any]:
         """The flat form, with every default written out."""
-        own = {"loss": self.loss, "features": self.features, "layers": self.layers, "weight": self.weight}
-        return {**own, **asdict(self.of_loss), **asdict(self.of_features)}
+        itself = {key: getattr(self, key) for key in OBJECTIVE_KEYS}
+        return {**itself, **asdict(self.loss_settings), **asdict(self.features_settings)}
 
 
-def _known(plain: Mapping[str, Any], key: str, known: list[str], where: str) -> str:
+def _choice(plain: Mapping[str, Any], key: str, choices: list[str], where: str) -> str:
+    """The value of a key, which is one of `choices`; raises UsageError."""
     name = plain.get(key)
-    if name not in known:
-        raise UsageError(f"{where}: {key} = {name!r}{settings.suggestion(str(name), known)}")
+    if name not in choices:
+        raise UsageError(f"{where}: {key} = {name!r}{settings.suggestion(str(name), choices)}")
     return str(name)
 
 
-def _names(kind: type) -> list[str]:
-    return [f.name for f in fields(kind)]
+def _names(settings_class: type) -> list[str]:
+    return [f.name for f in fields(settings_class)]

@@ -1,7 +1,8 @@
-"""What the optimising method minimises: every objective of a preset as a function of the picture.
+"""The values that the optimising method minimises: every objective of a preset as a function of the picture.
 
-The barycenter of several exemplars (after Houdard et al. 2021) is the least of the sum of their losses, each with its
-share: every exemplar has a loss, and so a potential, of its own. Without a blend several exemplars are one source.
+The barycenter of several exemplars (after Houdard et al. 2021) minimises the sum of their losses, each weighted with
+the exemplar's share: every exemplar has a loss, and so a potential, of its own. Without a blend several exemplars are
+one source.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ Values = Callable[[Tensor], list[Tensor]]
 
 @dataclass(frozen=True)
 class Share:
-    """Part of an objective: its weight, where on the output (1, 1, h, w) it counts (None: everywhere), and the exemplar
-    that it is about (None: all)."""
+    """A part of an objective.
+
+    weight: the weight of this part.
+    where: (1, 1, h, w), how much each output pixel counts; None where all count alike.
+    exemplar: the number of the exemplar that it compares with; None for all together.
+    """
 
     weight: float
     where: Tensor | None = None
@@ -39,42 +44,47 @@ def values(
     rng: torch.Generator,
     kept: dict[str, Tensor] | None = None,
 ) -> Values:
-    """A function of the picture: the value of every objective. Features that several look at are computed once.
+    """A function from a picture (1, 3, h, w) to the value of every objective. Features are computed once for all.
 
-    kept: gets the tensors that the losses change in place, by name.
+    kept: is filled with the tensors that the losses change in place, by name.
     """
     kept = {} if kept is None else kept
     setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides, kept=kept)
-    seers: dict[tuple[str, Any], tuple[Extract, list[str], list[Reference]]] = {}
-    for name, chosen in dict.fromkeys((o.features, o.of_features) for o in objectives):
+    # Build every extractor once, for the layers that any objective asks of it.
+    extractors: dict[tuple[str, Any], tuple[Extract, list[str], list[Reference]]] = {}
+    for key in dict.fromkeys(map(_key, objectives)):
+        name, chosen = key
         module, weights = features(name), task.weights.get(name)
-        wanted = {layer for o in objectives if (o.features, o.of_features) == (name, chosen) for layer in o.layers}
+        wanted = {layer for o in objectives if _key(o) == key for layer in o.layers}
         layers = [layer for layer in module.LAYERS if layer in wanted]
         references = _references(task, copies, module.build(chosen, (False, False), weights), layers)
-        seers[name, chosen] = module.build(chosen, task.tile, weights), layers, references
+        extractors[key] = module.build(chosen, task.tile, weights), layers, references
+    # Build the loss of every objective, one for each of its parts.
     losses: list[tuple[Objective, list[tuple[float, Loss]]]] = []
     for o in objectives:
-        references = [_only(r, o.layers) for r in seers[o.features, o.of_features][2]]
+        references = [replace(r, features=_select(r.features, o.layers)) for r in extractors[_key(o)][2]]
         losses.append((o, [(s.weight, _loss(o, references, s, setup)) for s in _shares(task)]))
 
-    def of(image: Tensor) -> list[Tensor]:
-        seen = {key: extract(image, layers) for key, (extract, layers, _) in seers.items()}
-        return [_sum(parts, _among(seen[o.features, o.of_features], o.layers)) for o, parts in losses]
+    def evaluate(image: Tensor) -> list[Tensor]:
+        extracted = {key: extract(image, layers) for key, (extract, layers, _) in extractors.items()}
+        return [_sum(parts, _select(extracted[_key(o)], o.layers)) for o, parts in losses]
 
-    return of
+    return evaluate
 
 
-def balance(of: Values, image: Tensor, free: Tensor | None = None) -> list[float]:
-    """One over the size of each objective's gradient at a picture: the common scale of all objectives. free: the pixels
-    that can move, None for all."""
+def balance(evaluate: Values, image: Tensor, free: Tensor | None = None) -> list[float]:
+    """One over the size of each objective's gradient at a picture (1, 3, h, w), which brings them all to one scale.
+
+    free: (1, 1, h, w) bool, the pixels that can move; None for all.
+    """
     image.requires_grad_()
-    slopes = [torch.autograd.grad(value, image, retain_graph=True)[0] for value in of(image)]
+    slopes = [torch.autograd.grad(value, image, retain_graph=True)[0] for value in evaluate(image)]
     sizes = [(slope if free is None else slope * free).norm() for slope in slopes]
     return [1 / max(float(size), 1e-20) for size in sizes]
 
 
 def _shares(task: Task) -> list[Share]:
-    """What each objective is the sum of."""
+    """The parts that the value of each objective is the sum of: one for each exemplar with a share, or one for all."""
     if task.blend is None:
         return [Share(1.0, None if task.hole is None else task.hole.float().to(task.device))]
     parts = [(float(part.mean()), part[:, None].to(task.device)) for part in task.blend.unbind(1)]
@@ -82,26 +92,27 @@ def _shares(task: Task) -> list[Share]:
 
 
 def _loss(objective: Objective, references: Sequence[Reference], share: Share, setup: Setup) -> Loss:
-    own = [r for r in references if share.exemplar in (None, r.exemplar)]
-    return loss(objective.loss).build(own, objective.of_loss, replace(setup, share=share.where))
+    compared = [r for r in references if share.exemplar in (None, r.exemplar)]
+    return loss(objective.loss).build(compared, objective.loss_settings, replace(setup, share=share.where))
 
 
-def _sum(parts: Sequence[tuple[float, Loss]], seen: Mapping[str, Tensor]) -> Tensor:
-    return torch.stack([weight * of(seen) for weight, of in parts]).sum()
+def _sum(parts: Sequence[tuple[float, Loss]], layers: Mapping[str, Tensor]) -> Tensor:
+    return torch.stack([weight * value(layers) for weight, value in parts]).sum()
 
 
 def _references(task: Task, copies: str, extract: Extract, layers: Sequence[str]) -> list[Reference]:
-    """Every copy of every exemplar as the losses see it."""
+    """The features of every copy of every exemplar, for the losses."""
     with torch.no_grad():
         return [
             Reference(extract(s.image, layers), s.exemplar, s.valid, s.guides, s.place) for s in sources(task, copies)
         ]
 
 
-def _only(reference: Reference, layers: Sequence[str]) -> Reference:
-    return replace(reference, features=_among(reference.features, layers))
-
-
-def _among(seen: Mapping[str, Tensor], layers: Sequence[str]) -> dict[str, Tensor]:
+def _select(extracted: Mapping[str, Tensor], layers: Sequence[str]) -> dict[str, Tensor]:
     """The layers of an objective that a picture of this size has."""
-    return {layer: seen[layer] for layer in layers if layer in seen}
+    return {layer: extracted[layer] for layer in layers if layer in extracted}
+
+
+def _key(objective: Objective) -> tuple[str, Any]:
+    """Objectives of equal keys share their features."""
+    return objective.features, objective.features_settings

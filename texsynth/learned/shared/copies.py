@@ -60,7 +60,7 @@ def terms(objectives: Sequence[Objective], task: Task, every: Sequence[Copy]) ->
     """The objectives, and every copy as they see it."""
     out = []
     for o in objectives:
-        extract = features(o.features).build(o.of_features, (False, False), task.weights.get(o.features))
+        extract = features(o.features).build(o.features_settings, (False, False), task.weights.get(o.features))
         with torch.no_grad():
             out.append(Term(o, extract, [extract(copy.image, o.layers) for copy in every]))
     return out
@@ -95,7 +95,7 @@ def values(
     out = []
     for term in known:
         references = [Reference(term.seen[n], every[n].exemplar, every[n].valid, every[n].maps) for n in chosen]
-        of = loss(term.objective.loss).build(references, term.objective.of_loss, own)
+        of = loss(term.objective.loss).build(references, term.objective.loss_settings, own)
         out.append(of(term.extract(image, term.objective.layers)))
     return out
 

@@ -144,7 +144,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     seconds = pixels * (8e-8 * width + (5e-6 if network else 0))  # for each sample
     for objective in settings.objectives:
         if not features(objective.features).WEIGHTS:
-            drawn = getattr(objective.of_loss, "outputs", 0) or pixels  # patches of each layer, where a loss draws any
+            drawn = getattr(objective.loss_settings, "outputs", 0) or pixels  # patches of each layer, where drawn
             seconds += 1.2e-5 * min(pixels * 4 / 3, drawn * len(objective.layers))
     return Estimate(int(memory), settings.steps * settings.batch * seconds + settings.checks * 2)
 

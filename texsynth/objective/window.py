@@ -1,7 +1,7 @@
-"""Holes in the optimising method (inpainting by patch transport, Houdard et al. 2021): where the work is.
+"""The part of a picture with a hole that has to be optimised (inpainting by patch transport, Houdard et al. 2021).
 
-Pixels far from a hole are in no patch that touches it, so only a window around it is optimised. Known pixels inside the
-window are held, and what is outside is not looked at.
+Pixels far from the hole are in no patch that touches it, so only a window around it is optimised. The pixels outside
+the hole stay as they are, and what lies outside the window is never looked at.
 """
 
 from __future__ import annotations
@@ -17,23 +17,25 @@ from texsynth.features import features
 from texsynth.objective import Objective
 from texsynth.task import Task
 
-PROBE = 64  # side of the picture that layers are measured on, and a guess at how far they see
-SEEN = 8  # cells of a network's layer on either side that a cell is made from, at most (78 pixels of 16 for relu5_1)
-REDUCED = 3  # the same for a pyramid, where kernels overlap
+PROBE = 64  # side of the picture that layers are measured on, and the guess at their reach without that
+NETWORK_REACH = 8  # cells on either side that a cell of a network's layer is made from (78 pixels of 16 for relu5_1)
+PYRAMID_REACH = 3  # the same for a pyramid, whose kernels overlap
 
 Window = tuple[slice, slice, slice, slice]
 WHOLE: Window = (slice(None), slice(None), slice(None), slice(None))
 
 
 def completed(task: Task, image: Tensor) -> Tensor:
-    """The picture (1, 3, h, w) with the known pixels of a task with a hole."""
+    """The picture (1, 3, h, w) with the first exemplar's pixels outside the task's hole."""
     assert task.hole is not None
     return torch.where(task.hole.to(image.device), image, task.exemplars[0].image.to(image))
 
 
 def window(task: Task, objectives: Sequence[Objective]) -> Window:
-    """All of the picture that the objectives see from the patches that touch the hole, as an index of images; along
-    axes that tile, and where a context is asked for, everything. Without a hole everything."""
+    """The part of the output that the objectives see from the patches that touch the hole, as an index of images.
+
+    It is everything without a hole, along axes that tile, and where objectives depend on the place in the picture.
+    """
     if task.hole is None or not task.hole.any():
         return WHOLE
     cell, margin = _reach(task, objectives)
@@ -42,15 +44,16 @@ def window(task: Task, objectives: Sequence[Objective]) -> Window:
         where = task.hole.any(3 - axis)[0, 0].nonzero()[:, 0]
         start = max(0, int(where[0]) - margin) // cell * cell  # layers of the window are then cut from those of all
         stop = min(task.size[axis], (int(where[-1]) + margin) // cell * cell + cell)
-        spans.append(slice(0, task.size[axis]) if wraps or placed(objectives) else slice(start, stop))
+        everything = wraps or depend_on_place(objectives)
+        spans.append(slice(0, task.size[axis]) if everything else slice(start, stop))
     return slice(None), slice(None), spans[0], spans[1]
 
 
-def extent(task: Task, beyond: tuple[float, float] = (0, 0)) -> float:
-    """About how many pixels of the output are worked on, before any features are there to measure. beyond: those made
-    on either side of a picture without a hole."""
+def extent(task: Task, margins: tuple[float, float] = (0, 0)) -> float:
+    """About how many pixels are optimised, before any features are there to measure. margins: pixels on either side of
+    a picture without a hole."""
     if task.hole is None:
-        return (task.size[0] + 2 * beyond[0]) * (task.size[1] + 2 * beyond[1])
+        return (task.size[0] + 2 * margins[0]) * (task.size[1] + 2 * margins[1])
     spans = []
     for axis, wraps in enumerate(task.tile):
         where = task.hole.any(3 - axis)[0, 0].nonzero()[:, 0].tolist() or [0]
@@ -59,21 +62,21 @@ def extent(task: Task, beyond: tuple[float, float] = (0, 0)) -> float:
     return spans[0] * spans[1]
 
 
-def within(task: Task, where: Window) -> Task:
+def within(task: Task, part: Window) -> Task:
     """The task of that part of the output alone; the sources stay as they are."""
-    if where == WHOLE or task.hole is None:
+    if part == WHOLE or task.hole is None:
         return task
-    hole = task.hole[where]
+    hole = task.hole[part]
     guides = tuple(
-        replace(guide, target=guide.target[where], strength=None if guide.strength is None else guide.strength[where])
+        replace(guide, target=guide.target[part], strength=None if guide.strength is None else guide.strength[part])
         for guide in task.guides
     )
     return replace(task, size=(hole.shape[2], hole.shape[3]), hole=hole, guides=guides)
 
 
-def placed(objectives: Sequence[Objective]) -> bool:
-    """Does any objective depend on the relative place in the picture?"""
-    return any(getattr(o.of_loss, "context", 0) > 0 for o in objectives)
+def depend_on_place(objectives: Sequence[Objective]) -> bool:
+    """Does any objective depend on the place of a patch in the picture?"""
+    return any(getattr(o.loss_settings, "context", 0) > 0 for o in objectives)
 
 
 def _reach(task: Task, objectives: Sequence[Objective]) -> tuple[int, int]:
@@ -81,11 +84,11 @@ def _reach(task: Task, objectives: Sequence[Objective]) -> tuple[int, int]:
     largest, margin = 1, 1
     for o in objectives:
         module = features(o.features)
-        extract = module.build(o.of_features, (True, True), task.weights.get(o.features))
+        extract = module.build(o.features_settings, (True, True), task.weights.get(o.features))
         with torch.no_grad():
             layers = extract(torch.zeros(1, 3, PROBE, PROBE, device=task.device), o.layers)
         cell = max(math.ceil(PROBE / layer.shape[3]) for layer in layers.values())
-        patch = getattr(o.of_loss, "patch", 1)
+        patch = getattr(o.loss_settings, "patch", 1)
         largest = max(largest, cell)
-        margin = max(margin, cell * (patch + (SEEN if module.WEIGHTS else REDUCED)))
+        margin = max(margin, cell * (patch + (NETWORK_REACH if module.WEIGHTS else PYRAMID_REACH)))
     return largest, margin
