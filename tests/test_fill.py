@@ -12,13 +12,13 @@ from pictures import box, bytes_of, generator, pattern, spots
 from texsynth.field.atlas import Atlas, build_atlas
 from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.fill import Gap, fill, thickness
-from texsynth.field.quilt import Rules
+from texsynth.field.quilt import QuiltRules
 from texsynth.image import holes
 from texsynth.methods import field as method
 from texsynth.task import Exemplar, Task
 
 PLAIN = (False, False)
-RULES = Rules(0.1, 0.0, 1)
+RULES = QuiltRules(0.1, 0.0, 1)
 
 
 def mask(h: int, w: int, *sides: tuple[int, int, int, int]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,11 +16,11 @@ from texsynth.field import potential
 from texsynth.field.atlas import Atlas, build_atlas
 from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.cuts import cut_sides, meet, path
-from texsynth.field.quilt import Quilt, Rules, lay, quilt
+from texsynth.field.quilt import Quilt, QuiltRules, lay, quilt
 from texsynth.task import Exemplar, Task
 
-FREE = Rules(spread=0.0, proportion=0.0, tries=8)
-USUAL = Rules(spread=0.1, proportion=0.1, tries=8)
+FREE = QuiltRules(spread=0.0, proportion=0.0, tries=8)
+USUAL = QuiltRules(spread=0.1, proportion=0.1, tries=8)
 
 OPEN = torch.zeros(1, 4, dtype=torch.bool)  # no side lies on the border of the canvas
 
@@ -163,8 +164,8 @@ def test_no_more_than_most_blocks() -> None:
     """Their number does not grow with the exemplar, and the sample covers all of it."""
     atlas = atlas_of(noise(1, 3, 100, 104))
     blocks = table(atlas, 4)
-    assert len(blocks.corners) == block_tables.MOST < 97 * 101
-    assert len(set(blocks.corners.tolist())) == block_tables.MOST
+    assert len(blocks.corners) == block_tables.LARGEST_TABLE < 97 * 101
+    assert len(set(blocks.corners.tolist())) == block_tables.LARGEST_TABLE
     _, y, x = atlas.split(blocks.corners)
     assert int(y.min()) < 4 and int(y.max()) > 92 and int(x.min()) < 4 and int(x.max()) > 96
     assert atlas.valid[blocks.corners[:, None] + blocks.inner].all()
@@ -177,7 +178,7 @@ def test_cells_tell_places_and_exemplars_apart() -> None:
     assert blocks.count == 10 * 15 + 17 * 9  # cells of two pixels
     assert torch.equal(blocks.cells.unique(), torch.arange(blocks.count))
     assert int(blocks.cells[:600].max()) < int(blocks.cells[600:].min())
-    assert torch.equal(blocks.seen, blocks.cells[blocks.sites])
+    assert torch.equal(blocks.site_cells, blocks.cells[blocks.sites])
 
 
 SHAPES = [(32, 48), (61, 37), (12, 70), (9, 9)]
@@ -196,7 +197,7 @@ def test_a_quilt_covers_all_with_valid_pixels(size: tuple[int, int], tile: tuple
     assert atlas.valid[made.index].all()
     for wraps, length, n in zip(tile, (made.h, made.w), size, strict=True):
         assert length == n if wraps else length >= n
-    index = quilt(atlas, blocks, size, tile, USUAL, 1, generator(1))
+    index = quilt(atlas, blocks, size, tile, USUAL, generator(1))
     assert torch.equal(index, picture(made, size))
 
 
@@ -210,7 +211,7 @@ def test_a_tiling_quilt_meets_itself(tile: tuple[bool, bool]) -> None:
     blocks = table(atlas, 16)
     inside, wrap, open_ends = [], [], []
     for seed in range(6):
-        index = quilt(atlas, blocks, (64, 72), tile, USUAL, 2, generator(seed))
+        index = quilt(atlas, blocks, (64, 72), tile, replace(USUAL, starts=2), generator(seed))
         for dim, (wraps, stride) in enumerate(zip(tile, (atlas.row, 1), strict=True)):
             met = meet(blocks.colours, index, index.roll(-1, dim), stride)
             inside.append(met.narrow(dim, 0, met.shape[dim] - 1).mean())
@@ -224,7 +225,7 @@ def test_a_tiling_quilt_meets_itself(tile: tuple[bool, bool]) -> None:
 def test_a_quilt_is_made_of_pieces() -> None:
     """Most neighbours continue each other, and the quilt takes from many places."""
     atlas = atlas_of(spots(48, 48))
-    index = quilt(atlas, table(atlas, 16), (96, 96), (False, False), USUAL, 1, generator())
+    index = quilt(atlas, table(atlas, 16), (96, 96), (False, False), USUAL, generator())
     assert float((index[:, 1:] == index[:, :-1] + 1).float().mean()) > 0.85
     assert len(index.unique()) > 0.7 * 48 * 48
 
@@ -236,7 +237,7 @@ def test_the_best_of_several_quilts_is_kept() -> None:
     several = [lay(atlas, blocks, (64, 64), (True, True), USUAL, rng) for _ in range(4)]
     assert len({made.cost for made in several}) == 4
     best = min(several, key=lambda made: made.cost)
-    kept = quilt(atlas, blocks, (64, 64), (True, True), USUAL, 4, generator(5))
+    kept = quilt(atlas, blocks, (64, 64), (True, True), replace(USUAL, starts=4), generator(5))
     assert torch.equal(kept, picture(best, (64, 64)))
 
 
@@ -244,7 +245,7 @@ def test_quilts_follow_their_cuts_better_than_chance() -> None:
     """The seams of a quilt cost far less than those of blocks set side by side at random."""
     atlas = atlas_of(spots(48, 48))
     blocks = table(atlas, 16)
-    index = quilt(atlas, blocks, (64, 64), (False, False), FREE, 1, generator())
+    index = quilt(atlas, blocks, (64, 64), (False, False), FREE, generator())
     at = torch.randint(len(blocks.corners), (4, 4), generator=generator())
     chance = (blocks.corners[at][:, :, None] + blocks.inner).view(4, 4, 16, 16).transpose(1, 2).reshape(64, 64)
     assert seams(atlas, index) < 0.6 * seams(atlas, chance)
@@ -256,9 +257,9 @@ def test_the_spread_keeps_repeats_apart() -> None:
     blocks = table(atlas, 8)
 
     def repeats(spread: float) -> float:
-        rules, total = Rules(spread, 0.0, 8), 0.0
+        rules, total = QuiltRules(spread, 0.0, 8), 0.0
         for seed in range(3):
-            index = quilt(atlas, blocks, (64, 64), (False, False), rules, 1, generator(seed))
+            index = quilt(atlas, blocks, (64, 64), (False, False), rules, generator(seed))
             windows = F.unfold(index[None, None].double(), 16, stride=16)[0].T
             total += sum(256 - len(window.unique()) for window in windows) / windows.numel()
         return total
@@ -273,8 +274,8 @@ def test_a_steer_decides_where_blocks_go() -> None:
     def steer(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
         return 10.0 * ((atlas.split(index)[2] - x) % 8 != 0) + 0 * y
 
-    rules = Rules(0.1, 0.1, 8, (steer,))
-    x = atlas.split(quilt(atlas, table(atlas, 12), (48, 48), (False, False), rules, 1, generator()))[2]
+    rules = QuiltRules(0.1, 0.1, 8, (steer,))
+    x = atlas.split(quilt(atlas, table(atlas, 12), (48, 48), (False, False), rules, generator()))[2]
     assert ((x - torch.arange(48)) % 8 == 0).all()
 
 

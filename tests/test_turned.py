@@ -16,12 +16,12 @@ from texsynth.field.guide import Guiding, Prices, encode
 from texsynth.field.turned import space as turned_space
 from texsynth.field.turned import sweep as turned
 from texsynth.field.turned.space import TurnedSpace
-from texsynth.field.turned.start import Rules, start
+from texsynth.field.turned.start import PieceRules, start
 from texsynth.guidance import orientation
 from texsynth.task import Exemplar, Guide, Task
 
 PATCH = 5
-RULES = Rules(block=0.5, overlap=0.5, spread=0.1, tries=8, starts=1)
+RULES = PieceRules(block=0.5, overlap=0.5, spread=0.1, tries=8, starts=1)
 MOVES = ("none", "rotate-90", "rotate-180", "rotate-270")
 
 

@@ -10,16 +10,25 @@ from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas
 
-MOST = 8192  # blocks in a table: more are sampled, so that memory does not depend on the exemplar
+LARGEST_TABLE = 8192  # blocks: of more a sample is taken, so that memory does not depend on the exemplar
+SMALLEST_SIDE = 4  # pixels
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """All source blocks of `side` pixels. corners: (n,) flat index of the top-left pixel; inner: (side^2,) offsets of a
-    block's pixels; colours: (N, 3) the atlas in standard deviations; table: (n, side^2 * 3) and its square.
+    """All source blocks of one size. Use is counted in square cells of source pixels.
 
-    Use is counted in cells of `cell` pixels. cells: (homes,) cell of each un-copied source pixel; sites: (n, m) pixels
-    spread over each block, seen: (n, m) their cells.
+    side: pixels along the side of a block.
+    overlap: pixels by which blocks overlap.
+    cell: pixels along the side of a cell.
+    corners: (n,), the flat index of each block's top-left pixel.
+    inner: (side^2,), the offsets of a block's pixels from its corner.
+    colours: (N, 3), those of the atlas in standard deviations.
+    table: (n, side^2 * 3), the colours of each block.
+    square: (n, side^2 * 3), the squares of the table.
+    cells: (homes,), the cell of each un-copied source pixel.
+    sites: (n, m), un-copied source pixels spread over each block.
+    site_cells: (n, m), their cells.
     """
 
     side: int
@@ -32,7 +41,7 @@ class Blocks:
     square: Tensor
     cells: Tensor
     sites: Tensor
-    seen: Tensor
+    site_cells: Tensor
 
     @property
     def count(self) -> int:
@@ -41,8 +50,9 @@ class Blocks:
 
 
 def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator) -> Blocks | None:
-    """Blocks of `side` pixels that lie on valid pixels only, halved until there are some; None below 4 pixels."""
-    while side >= 4:
+    """Blocks of `side` pixels that lie on valid pixels only; the side is halved until there are some, and below
+    SMALLEST_SIDE the result is None. overlap: a share of the side."""
+    while side >= SMALLEST_SIDE:
         corners = _corners(atlas, side)
         if len(corners) > 0:
             return _cut_out(atlas, side, max(2, round(side * overlap)), _sample(corners, rng))
@@ -51,6 +61,7 @@ def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator
 
 
 def _corners(atlas: Atlas, side: int) -> Tensor:
+    """The top-left pixels (n,) of all squares of valid pixels."""
     valid = atlas.valid.view(atlas.planes, 1, atlas.rows, atlas.row).float()
     whole = -F.max_pool2d(-valid, side, stride=1) > 0.5
     plane, _, y, x = whole.nonzero(as_tuple=True)
@@ -58,9 +69,9 @@ def _corners(atlas: Atlas, side: int) -> Tensor:
 
 
 def _sample(corners: Tensor, rng: torch.Generator) -> Tensor:
-    if len(corners) <= MOST:
+    if len(corners) <= LARGEST_TABLE:
         return corners
-    return corners[torch.randperm(len(corners), generator=rng)[:MOST].sort().values.to(corners.device)]
+    return corners[torch.randperm(len(corners), generator=rng)[:LARGEST_TABLE].sort().values.to(corners.device)]
 
 
 def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor) -> Blocks:
@@ -70,13 +81,14 @@ def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor) -> Blocks:
     colours = atlas.colours / (usable.var(0, unbiased=False).sum().sqrt() + 1e-6)
     table = colours[corners[:, None] + inner].flatten(1)
     cell = max(2, round(min(min(size) for size in atlas.exemplars) / 16))
-    cells = _cells(atlas, cell)
-    spread = inner.view(side, side)[min(cell, side) // 2 :: cell, min(cell, side) // 2 :: cell].flatten()
+    cells, first = _cells(atlas, cell), min(cell, side) // 2
+    spread = inner.view(side, side)[first::cell, first::cell].flatten()
     sites = atlas.home[corners[:, None] + spread]
     return Blocks(side, overlap, cell, corners, inner, colours, table, table**2, cells, sites, cells[sites])
 
 
 def _cells(atlas: Atlas, cell: int) -> Tensor:
+    """The number of the cell of each un-copied source pixel, (homes,), one exemplar after the other."""
     out, start = [], 0
     for h, w in atlas.exemplars:
         y, x = torch.arange(h) // cell, torch.arange(w) // cell

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas
 from texsynth.field.blocks import Blocks
-from texsynth.field.quilt import JITTER, Quilt, Rules, cells_of, mismatch, prior_of
+from texsynth.field.quilt import Quilt, QuiltRules, cells_of, mismatch, prior_of
+from texsynth.field.quilting import JITTER
 from texsynth.image.holes import grow
 
 PIECES_AT_ONCE = 32  # pieces laid at once, as they do not touch
@@ -48,7 +49,7 @@ def thickness(hole: Tensor, tile: tuple[bool, bool]) -> int:
     return 2 * steps
 
 
-def fill(gap: Gap, atlas: Atlas, blocks: Blocks, rules: Rules, rng: torch.Generator) -> Tensor:
+def fill(gap: Gap, atlas: Atlas, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> Tensor:
     """The index (h, w) of a canvas whose hole is filled, so that it continues the context; the rest is as it was.
 
     The blocks must be no larger than the canvas.

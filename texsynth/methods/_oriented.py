@@ -17,11 +17,11 @@ from texsynth.field.atlas import Field, build_atlas, double
 from texsynth.field.guide import Prices, encode
 from texsynth.field.space import surroundings
 from texsynth.field.turned.space import describe, find_basis, find_frames, margin
-from texsynth.field.turned.start import Rules, start
+from texsynth.field.turned.start import PieceRules, start
 from texsynth.field.turned.sweep import refresh, sweep
 from texsynth.task import Guide, Task
 
-RULES = Rules(block=0.5, overlap=0.5, spread=0.2, tries=16, starts=4)
+RULES = PieceRules(block=0.5, overlap=0.5, spread=0.2, tries=16, starts=4)
 PROPORTION = 0.01  # price of the potential: where windows turn, little of it tears pieces
 
 

@@ -26,7 +26,7 @@ from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.fill import Gap, fill, thickness
 from texsynth.field.guide import Guiding, Prices, along, encode, joined, steer
-from texsynth.field.quilt import Rules, Steer, quilt
+from texsynth.field.quilt import QuiltRules, Steer, quilt
 from texsynth.field.space import Space, describe, find_basis, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import _mosaic, _oriented
@@ -154,10 +154,11 @@ class Groundwork:
         """The field of these pointers (h, w), whose cost is not known yet."""
         return Field(index, torch.zeros(self.task.size, device=self.atlas.home.device), self.atlas, self.task.tile)
 
-    def rules(self, blocks: Blocks, lattice: Steer | None, spread: float, proportion: float, tries: int) -> Rules:
+    def rules(self, blocks: Blocks, lattice: Steer | None, spread: float, proportion: float, tries: int) -> QuiltRules:
         """The rules of laying blocks, with the prices of the lattice and of the guides."""
-        steers = (lattice, None if self.guiding is None else steer(self.guiding, blocks))
-        return Rules(spread, proportion, tries, tuple(price for price in steers if price))
+        prices = (lattice, None if self.guiding is None else steer(self.guiding, blocks))
+        steers = tuple(price for price in prices if price)
+        return QuiltRules(spread, proportion, tries, steers, self.settings.starts)
 
     def specks(self) -> Tensor:
         """Single source pixels at random, (h, w), where nothing larger may be copied."""
@@ -282,7 +283,7 @@ def _quilt(ground: Groundwork, lattice: Steer | None) -> Tensor:
         return ground.specks()
     proportion = 0.0 if task.guides else settings.proportion
     rules = ground.rules(blocks, lattice, settings.spread, proportion, settings.tries)
-    return quilt(ground.atlas, blocks, task.size, task.tile, rules, settings.starts, ground.rng)
+    return quilt(ground.atlas, blocks, task.size, task.tile, rules, ground.rng)
 
 
 def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Field:

@@ -1,9 +1,9 @@
 """A start for a field of freely turned copies: a quilt whose pieces bend along the direction fields.
 
-Efros & Freeman 2001 ("Image Quilting") with all source positions compared at once, as in quilt.py, but in straightened
-coordinates: from the middle of a piece every point is reached by a walk in the frame of the local direction, which
-turns on the way, in the source and in the output alike. So hair that curves in the one way may be laid along lines that
-curve in another. Walked over its source's border, a piece ends there.
+Efros & Freeman 2001 ("Image Quilting") with all source positions compared at once, as in `field.quilt`, but in
+straightened coordinates: from the middle of a piece every point is reached by a walk in the frame of the local
+direction, which turns on the way, in the source and in the output alike. So hair that curves in the one way may be laid
+along lines that curve in another. A piece ends where the walk leaves its source.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ import torch
 from torch import Tensor
 
 from texsynth.field.atlas import Atlas, Field, settle, usage
-from texsynth.field.cuts import cut_sides
 from texsynth.field.guide import Guiding
 from texsynth.field.potential import excess
+from texsynth.field.quilting import PRICE_OF_UNEVENNESS, at_borders, cut_candidates, shortlist, starts_along, waves
 from texsynth.field.sweep import NEIGHBOURS
 from texsynth.field.turned.pieces import LACKING, Pieces, cut_out, few, frame_at, guided, pixels
 from texsynth.field.turned.space import TurnedSpace, walk
 from texsynth.field.turned.sweep import Copy, extend, refresh
 
-BATCH = 1 << 18  # pixels of pieces compared at once: bounds the memory
-JITTER = 0.02  # of the variance: differences below it are left to chance, so that seeds differ
-LEAST = 0.05  # of a window must be known for its mean to count in full
-REMIX = 8.0  # price of an exemplar that is used by its even share more than the others
-UNEVEN = 1.0  # price of a quilt that uses every part twice or not at all, beside its cuts
+PIXELS_AT_ONCE = 1 << 18  # of pieces that are compared: bounds the memory
+SMALLEST_SHARE = 0.05  # of a window that must be painted for its mean difference to count in full
+PRICE_OF_REMIX = 8.0  # of an exemplar that is used by its even share more than the others
 
 
 @dataclass(frozen=True)
-class Rules:
-    """block: side of the pieces, in shorter sides of the exemplar; overlap: in their sides; spread: price of a part
-    that is already used evenly, in variances; tries: matches cut to compare, per piece; starts: quilts to choose
-    from."""
+class PieceRules:
+    """How pieces are laid, and what their choice weighs.
+
+    block: the side of the pieces, in shorter sides of the exemplar.
+    overlap: by how much they overlap, in their sides.
+    spread: the price of a part that is already used evenly, in variances.
+    tries: how many of the best matches are cut to compare.
+    starts: how many quilts are made, of which the best is kept.
+    """
 
     block: float
     overlap: float
@@ -45,102 +48,100 @@ class Rules:
 
 @dataclass
 class Cloth:
-    """The quilt while it is laid: a field, which of its pixels are painted, (h, w), and the cost of all cuts."""
+    """A quilt while it is laid.
+
+    field: what its pixels copy.
+    painted: (h, w) bool, which of them are laid.
+    cost: of all cuts so far, per pixel.
+    """
 
     field: Field
     painted: Tensor
     cost: float = 0.0
 
 
+@dataclass(frozen=True)
+class Supply:
+    """All that pieces are chosen from and by; guiding: that of the guides other than directions, if any."""
+
+    space: TurnedSpace
+    pieces: Pieces
+    rules: PieceRules
+    guiding: Guiding | None
+
+
 def start(
-    space: TurnedSpace, size: tuple[int, int], tile: tuple[bool, bool], rules: Rules, rng: torch.Generator,
+    space: TurnedSpace, size: tuple[int, int], tile: tuple[bool, bool], rules: PieceRules, rng: torch.Generator,
     guiding: Guiding | None = None,
 ) -> Field:  # fmt: skip
-    """The best of `starts` quilts for an output of `size`."""
-    pieces = cut_out(space, size, rules.block, rules.overlap, guiding, rng)
-    made = (_lay(space, pieces, size, tile, rules, rng, guiding) for _ in range(rules.starts))
-    return refresh(min(made, key=lambda cloth: cloth.cost).field, space.frames)
+    """The best of several quilts for an output of `size`."""
+    supply = Supply(space, cut_out(space, size, rules.block, rules.overlap, guiding, rng), rules, guiding)
+    several = (_lay(supply, size, tile, rng) for _ in range(rules.starts))
+    return refresh(min(several, key=lambda cloth: cloth.cost).field, space.frames)
 
 
-def _lay(
-    space: TurnedSpace, pieces: Pieces, size: tuple[int, int], tile: tuple[bool, bool], rules: Rules,
-    rng: torch.Generator, guiding: Guiding | None,
-) -> Cloth:  # fmt: skip
+def _lay(supply: Supply, size: tuple[int, int], tile: tuple[bool, bool], rng: torch.Generator) -> Cloth:
     """Cover the output, piece after piece, in raster order; pieces of one wave do not touch."""
+    space, pieces = supply.space, supply.pieces
     zero = torch.zeros(size, device=space.table.device)
     field = Field(zero.long(), zero, space.atlas, tile, torch.stack([zero, zero], -1), zero.clone())
     cloth = Cloth(field, zero.bool())
-    ys, xs = (_grid(length, wraps, pieces) for length, wraps in zip(size, tile, strict=True))
-    waves: dict[int, list[tuple[int, int]]] = {}
-    for r, y in enumerate(ys):
-        for c, x in enumerate(xs):
-            waves.setdefault(r * len(xs) + c if len(xs) < 7 else c + 3 * r, []).append((y, x))
-    for _, wave in sorted(waves.items()):
-        for top in torch.tensor(wave, device=zero.device).split(max(1, BATCH // (rules.tries * pieces.side**2))):
-            _place(cloth, space, pieces, top, rules, rng, guiding)
+    sides = zip(size, tile, strict=True)
+    ys, xs = (starts_along(length, wraps, pieces.side, pieces.overlap) for length, wraps in sides)
+    at_once = max(1, PIXELS_AT_ONCE // (supply.rules.tries * pieces.side**2))
+    for wave in waves(ys, xs, lag=3, fewest=7):
+        for top in torch.tensor(wave, device=zero.device).split(at_once):
+            _place(cloth, supply, top, rng)
     _fill(cloth)
-    cloth.cost += UNEVEN * float(excess(space.atlas, cloth.field.index).abs().mean())
+    cloth.cost += PRICE_OF_UNEVENNESS * float(excess(space.atlas, cloth.field.index).abs().mean())
     return cloth
 
 
-def _grid(length: int, wraps: bool, pieces: Pieces) -> list[int]:
-    """Where pieces start along one side."""
-    step = pieces.side - pieces.overlap
-    if wraps:
-        count = -(-length // step)
-        return [i * length // count for i in range(count)]
-    count = max(1, -(-(length - pieces.overlap) // step))
-    return [i * (length - pieces.side) // max(1, count - 1) for i in range(count)]
-
-
-def _place(
-    cloth: Cloth, space: TurnedSpace, pieces: Pieces, top: Tensor, rules: Rules, rng: torch.Generator,
-    guiding: Guiding | None,
-) -> None:  # fmt: skip
+def _place(cloth: Cloth, supply: Supply, top: Tensor, rng: torch.Generator) -> None:
     """Lay one piece with its corner at each of `top` (B, 2), none of which touch each other."""
-    field, device, side = cloth.field, top.device, pieces.side
+    field, pieces, device, side = cloth.field, supply.pieces, top.device, supply.pieces.side
     middle = top + (side - 1) / 2
-    score, prior = _scores(cloth, space, pieces, middle, rules, guiding)
-    score += JITTER * torch.rand(score.shape, generator=rng).to(device)
-    tries = score.topk(min(rules.tries, score.shape[1]), largest=False).indices  # (B, T)
+    # Compare all pieces, and bend the best of them.
+    score, prior = _scores(cloth, supply, middle)
+    tries = shortlist(score, supply.rules.tries, rng)  # (B, T)
     cells = top[:, None] + torch.cartesian_prod(*(torch.arange(side, device=device),) * 2)  # (B, side^2, 2)
-    copy = _bent(space, pieces, field, middle, cells, tries)
-    index, inside = pixels(space.atlas, copy)
+    copy = _bent(supply, field, middle, cells, tries)
+    index, inside = pixels(supply.space.atlas, copy)
+    # Cut them along what is painted.
     y, x = (cells % cells.new_tensor(field.size)).unbind(-1)
     old, mask = field.index[y, x], cloth.painted[y, x]
     gap = (pieces.colours[index] - pieces.colours[old][:, None]).square().sum(-1)  # (B, T, side^2)
-    masks, borders = (t.repeat_interleave(tries.shape[1], 0) for t in (mask, _borders(field, pieces, top)))
-    keep, cut = cut_sides(gap.view(-1, side, side), masks.view(-1, side, side), borders, pieces.overlap)
+    keep, cut = cut_candidates(gap, mask, at_borders(top, side, field.size, field.tile), pieces.overlap)
+    # Paint the cheapest.
     bare = LACKING * (~inside & ~mask[:, None]).float().mean(2)
-    cost = cut.view(tries.shape) / side + prior.gather(1, tries) + bare
+    cost = cut + prior.gather(1, tries) + bare
     pick = torch.arange(len(top), device=device), cost.argmin(1)
-    laid = (~keep.view(gap.shape) & inside)[pick]
-    at = y[laid], x[laid]
-    _paint(cloth, at, index[pick][laid], copy.at(pick).at(laid))
+    laid = (~keep & inside)[pick]
+    _paint(cloth, (y[laid], x[laid]), index[pick][laid], copy.at(pick).at(laid))
     cloth.cost += float(cost.amin(1).sum()) * side**2 / cloth.painted.numel()
 
 
-def _scores(
-    cloth: Cloth, space: TurnedSpace, pieces: Pieces, middle: Tensor, rules: Rules, guiding: Guiding | None
-) -> tuple[Tensor, Tensor]:
-    """Of every piece, turned either way, with its middle at `middle` (B, 2): mean squared difference to what is painted
-    and price, (B, 2 n), and the price alone."""
+def _scores(cloth: Cloth, supply: Supply, middle: Tensor) -> tuple[Tensor, Tensor]:
+    """Of every piece, turned either way, with its middle at `middle` (B, 2): the mean squared difference to what is
+    painted and the price, (B, 2 n), and the price alone."""
+    space, pieces, guiding = supply.space, supply.pieces, supply.guiding
     field, size = cloth.field, middle.new_tensor(cloth.field.size)
+    # Walk from the middle to the points that are compared.
     target = _target(space, field, middle)[:, None]
     place, _ = walk(middle[:, None], pieces.grid[None], lambda at, _: _target(space, field, at), target)
     inside = ((place.round() >= 0) & (place.round() < size)) | torch.tensor(field.tile, device=size.device)
     y, x = (place.round() % size).long().unbind(-1)
-    seen = (inside.all(-1) & cloth.painted[y, x]).float()  # (B, S)
-    colours = pieces.colours[field.index[y, x]] * seen[..., None]  # (B, S, 3)
+    painted = (inside.all(-1) & cloth.painted[y, x]).float()  # (B, S)
+    colours = pieces.colours[field.index[y, x]] * painted[..., None]  # (B, S, 3)
+    # Compare colours.
     error = []
-    for mask, old in ((seen, colours), (seen.flip(1), colours.flip(1))):  # half a turn reverses the order
+    for mask, old in ((painted, colours), (painted.flip(1), colours.flip(1))):  # half a turn reverses the order
         squares = mask @ pieces.energy.T + old.square().sum(2) @ pieces.covered.T
         squares -= 2 * old.transpose(1, 2).flatten(1) @ pieces.values.T
-        error.append(squares.clamp(min=0) / (mask @ pieces.covered.T).clamp(min=LEAST * mask.shape[1]))
-    price = (
-        pieces.lacking
-        + _worn(cloth, space.atlas, rules.spread, REMIX * (guiding is None))[space.atlas.home[pieces.middles]]
-    )
+        error.append(squares.clamp(min=0) / (mask @ pieces.covered.T).clamp(min=SMALLEST_SHARE * mask.shape[1]))
+    # Add up the prices.
+    worn = _worn(cloth, space.atlas, supply.rules.spread, PRICE_OF_REMIX * (guiding is None))
+    price = pieces.lacking + worn[space.atlas.home[pieces.middles]]
     prior = price.repeat(2).expand(len(middle), -1)
     if guiding is not None and pieces.goals is not None:
         ways = (_within(way, field) for way in (place, place.flip(1)))
@@ -149,10 +150,11 @@ def _scores(
     return torch.cat(error, 1) + prior, prior
 
 
-def _bent(space: TurnedSpace, pieces: Pieces, field: Field, middle: Tensor, cells: Tensor, tries: Tensor) -> Copy:
+def _bent(supply: Supply, field: Field, middle: Tensor, cells: Tensor, tries: Tensor) -> Copy:
     """What the pixels `cells` (B, side^2, 2) copy when the pieces `tries` (B, T) are laid round `middle` (B, 2)."""
-    index = pieces.middles[tries % len(pieces.middles)]
-    back = math.pi * (tries >= len(pieces.middles))
+    space, middles = supply.space, supply.pieces.middles
+    index = middles[tries % len(middles)]
+    back = math.pi * (tries >= len(middles))
     plane, y, x = (t[..., None] for t in space.atlas.split(index))  # (B, T, 1)
     offset = (cells - middle[:, None])[:, None]  # (B, 1, side^2, 2)
 
@@ -178,8 +180,8 @@ def _within(place: Tensor, field: Field) -> tuple[Tensor, Tensor]:
 
 
 def _worn(cloth: Cloth, atlas: Atlas, spread: float, remix: float) -> Tensor:
-    """Price of copying more from parts of the source, (homes,): `spread` for one used by its even share of the whole
-    output, `remix` for a whole exemplar used by that much more than what is painted."""
+    """The price of copying more from parts of the source, (homes,): `spread` for one used by its even share of the
+    whole output, `remix` for a whole exemplar used by that much more than what is painted."""
     share = float(cloth.painted.float().mean())
     if share == 0:
         return torch.zeros(atlas.homes, device=cloth.painted.device)
@@ -191,28 +193,22 @@ def _worn(cloth: Cloth, atlas: Atlas, spread: float, remix: float) -> Tensor:
     return price
 
 
-def _borders(field: Field, pieces: Pieces, top: Tensor) -> Tensor:
-    """Which sides (left, top, right, bottom) of each piece lie on a border that does not wrap, (B, 4)."""
-    low, high = top == 0, top + pieces.side == top.new_tensor(field.size)
-    y, x = (not wraps for wraps in field.tile)
-    return torch.stack([low[:, 1] & x, low[:, 0] & y, high[:, 1] & x, high[:, 0] & y], 1)
-
-
 def _fill(cloth: Cloth) -> None:
-    """What no piece has covered continues its neighbours, clipped into their sources."""
+    """Continue the neighbours of what no piece has covered, clipped into their sources."""
     field, (h, w) = cloth.field, cloth.field.size
     while not cloth.painted.all():
         wide = extend(field, 1)
-        known = extend(replace(field, angle=cloth.painted.float()), 1).angle > 0
+        covered = extend(replace(field, angle=cloth.painted.float()), 1).angle > 0
         for dy, dx in NEIGHBOURS:
             pick = slice(1 + dy, h + 1 + dy), slice(1 + dx, w + 1 + dx)
-            at = (known[pick] & ~cloth.painted).nonzero(as_tuple=True)
+            at = (covered[pick] & ~cloth.painted).nonzero(as_tuple=True)
             copy = wide.at(pick).moved(wide.place.new_tensor([-dy, -dx])).at(at)
             index, place = settle(field.atlas, copy.plane, copy.place)
             _paint(cloth, at, index, replace(copy, place=place))
 
 
 def _paint(cloth: Cloth, at: tuple[Tensor, ...], index: Tensor, copy: Copy) -> None:
+    """Let the pixels `at`, rows and columns (n,), copy `index` (n,), and say where and how turned."""
     field = cloth.field
     assert field.place is not None
     assert field.angle is not None

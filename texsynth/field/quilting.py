@@ -1,0 +1,75 @@
+"""What quilts share: the grid of their pieces, the order in which these are laid, and the choice among candidates.
+
+Efros & Freeman 2001 ("Image Quilting"). Differs from the paper in: the best few matches are compared by the cost of
+their actual cuts; pieces that do not touch are laid at once, in wavefronts.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from texsynth.field.cuts import cut_sides
+
+JITTER = 0.02  # of the exemplar's variance: differences below it are left to chance, so that seeds differ
+PRICE_OF_UNEVENNESS = 1.0  # of using every part twice or not at all, beside the cuts: else the dullest quilt would win
+Corner = tuple[int, int]  # (y, x)
+
+
+def covered_length(length: int, wraps: bool, side: int, overlap: int) -> int:
+    """The length of a canvas, at least `length`, that whole pieces of `side` pixels cover; `length` where it wraps."""
+    return length if wraps else (_count(length, wraps, side, overlap) - 1) * (side - overlap) + side
+
+
+def starts_along(length: int, wraps: bool, side: int, overlap: int) -> list[int]:
+    """Where pieces start along one side of a canvas. They overlap by `overlap` pixels or more; the last one ends at a
+    border that does not wrap."""
+    count = _count(length, wraps, side, overlap)
+    if wraps:
+        return [number * length // count for number in range(count)]
+    return [number * (length - side) // max(1, count - 1) for number in range(count)]
+
+
+def _count(length: int, wraps: bool, side: int, overlap: int) -> int:
+    return max(1, -(-(length if wraps else length - overlap) // (side - overlap)))
+
+
+def waves(ys: list[int], xs: list[int], lag: int, fewest: int) -> list[list[Corner]]:
+    """The corners of pieces in raster order, in groups whose pieces do not touch.
+
+    lag: how many pieces every row is behind the one above. fewest: columns from which on groups have more than one
+    piece; in fewer columns rows would meet across a border that wraps.
+    """
+    groups: dict[int, list[Corner]] = {}
+    for row, y in enumerate(ys):
+        for column, x in enumerate(xs):
+            number = column + lag * row if len(xs) >= fewest else column + len(xs) * row
+            groups.setdefault(number, []).append((y, x))
+    return [group for _, group in sorted(groups.items())]
+
+
+def at_borders(top: Tensor, side: int, size: tuple[int, int], wraps: tuple[bool, bool]) -> Tensor:
+    """Which sides (left, top, right, bottom) of pieces with corners `top` (B, 2) lie on a border that does not wrap:
+    (B, 4) bool. size: of the canvas."""
+    low, high = top == 0, top + side == top.new_tensor(size)
+    open_y, open_x = (not each for each in wraps)
+    return torch.stack([low[:, 1] & open_x, low[:, 0] & open_y, high[:, 1] & open_x, high[:, 0] & open_y], 1)
+
+
+def shortlist(score: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """The numbers of the `count` candidates of least score, (B, n) -> (B, T), with some chance among near-equals."""
+    score = score + JITTER * torch.rand(score.shape, generator=rng).to(score.device)
+    return score.topk(min(count, score.shape[1]), largest=False).indices
+
+
+def cut_candidates(gap: Tensor, painted: Tensor, borders: Tensor, overlap: int) -> tuple[Tensor, Tensor]:
+    """The cheapest cuts of T candidates for each of B square pieces.
+
+    gap: (B, T, s^2), squared differences of candidates and canvas. painted: (B, s^2) bool, which pixels of the canvas
+    are painted. borders: (B, 4), as from `at_borders`. Gives which pixels of the canvas stay, (B, T, s^2) bool, and the
+    cost of each cut per pixel of its length, (B, T).
+    """
+    side, count = round(gap.shape[2] ** 0.5), gap.shape[1]
+    masks, ends = (t.repeat_interleave(count, 0) for t in (painted, borders))
+    keep, cost = cut_sides(gap.view(-1, side, side), masks.view(-1, side, side), ends, overlap)
+    return keep.view(gap.shape), cost.view(gap.shape[:2]) / side
