@@ -81,7 +81,7 @@ def gram(task: Task, made: Tensor) -> float:
 def measure(task: Task, mode: str, keep: Path | None) -> Row:
     """Synthesise with one strategy."""
     start = time.perf_counter()
-    stages = (Stage("transport", transport.Settings(match=mode)),)
+    stages = (Stage("optimal_textures", transport.Settings(match=mode)),)
     done = loop.synthesize(task, stages, torch.Generator().manual_seed(0), lambda _: None, lambda _: None)
     seconds = time.perf_counter() - start
     if done.canvas is None or done.interrupted:

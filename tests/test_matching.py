@@ -107,7 +107,7 @@ def test_rotations_are_orthogonal_and_have_no_favourite_direction() -> None:
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
 def test_axes_hold_the_share_of_the_variance_and_no_more_than_needed(share: float) -> None:
     style = rows(800, 10) * torch.linspace(3, 0.1, 10) + 4
-    found = matching.basis(style, share)
+    found = matching.principal_axes(style, share)
     projected = found.project(style)
     total = float(style.var(0, correction=0).sum())
     kept = projected.var(0, correction=0)
@@ -118,6 +118,6 @@ def test_axes_hold_the_share_of_the_variance_and_no_more_than_needed(share: floa
 
 def test_all_axes_restore_rows() -> None:
     style, others = rows(800, 6), rows(50, 6, seed=1)
-    found = matching.basis(style, 1.0)
+    found = matching.principal_axes(style, 1.0)
     assert far(found.restore(found.project(others)), others) < 1e-5
     assert float(found.project(style).mean(0).abs().max()) < 1e-4

@@ -54,7 +54,9 @@ def model(*layers: str) -> Model:
 
 def run(asked: Task, seed: int = 0, known: Model | None = None, **values: Any) -> Outcome:
     asked = replace(asked, model=known or model())
-    stages = (Stage("transport", transport.Settings(**{"passes": 2, "coarsest": 16, "iterations": 40, **values})),)
+    stages = (
+        Stage("optimal_textures", transport.Settings(**{"passes": 2, "coarsest": 16, "iterations": 40, **values})),
+    )
     return loop.synthesize(asked, stages, generator(seed), lambda _: None, lambda _: None)
 
 
@@ -176,7 +178,7 @@ def test_passes(
 
 def test_cdf_has_the_rotations_of_the_released_code() -> None:
     """500 for five passes over five layers, with the layer that they were meant for."""
-    table = [[transport._rounds(transport.Settings(), name, n) for name in LAYERS] for n in (0, 1, 4)]
+    table = [[transport.cdf_rounds(transport.Settings(), name, n) for name in LAYERS] for n in (0, 1, 4)]
     assert table == [[8, 13, 22, 40, 40], [8, 12, 20, 36, 36], [5, 8, 13, 24, 24]]
 
 

@@ -38,13 +38,15 @@ def extractor(tile: tuple[bool, bool] = OFF, double: bool = False) -> Extract:
     return vgg19.build(vgg19.Settings(), tile, replace(WEIGHTS, tensors=made))
 
 
-def wanted(*images: Tensor, shares: tuple[float, ...] = (1.0,), layers: tuple[str, ...] = LAYERS) -> texture.Wanted:
+def wanted(
+    *images: Tensor, shares: tuple[float, ...] = (1.0,), layers: tuple[str, ...] = LAYERS
+) -> texture.TextureTarget:
     run = extractor(double=images[0].dtype == torch.float64)
-    return texture.wanted([tables(run(image, layers), 1, 1) for image in images], shares)
+    return texture.target_of([tables(run(image, layers), 1, 1) for image in images], shares)
 
 
-def net_of(seed: int = 0, **values: Any) -> po.Net:
-    net = po.Net(settings.make(po.Shape, {**SMALL, **values}, "test"))
+def net_of(seed: int = 0, **values: Any) -> po.PseudoOptimizer:
+    net = po.PseudoOptimizer(settings.make(po.Shape, {**SMALL, **values}, "test"))
     po.initialise(net, generator(seed))
     with torch.no_grad():  # steps that show
         for name, parameter in net.named_parameters():
@@ -93,7 +95,7 @@ def use(
     ("stages", "counts"), [(0, [1, 2, 3]), (1, [3]), (2, [2, 3]), (3, [1, 2, 3]), (5, [1, 2, 2, 3, 3])]
 )
 def test_stages_see_more_and_more_layers(stages: int, counts: list[int]) -> None:
-    seen = po.Shape(layers=LAYERS, stages=stages).seen
+    seen = po.Shape(layers=LAYERS, stages=stages).stage_layers
     assert [len(layers) for layers in seen] == counts
     assert all(layers == LAYERS[: len(layers)] for layers in seen)
 
@@ -131,7 +133,7 @@ def test_second_derivatives_of_the_features_are_exact(tile: tuple[bool, bool]) -
 
     def probed(z: Tensor) -> Tensor:
         seen = texture.compare(run(z.sigmoid(), shape), target)
-        made = texture.slopes(seen, shape, "total", keep=True)
+        made = texture.gradients(seen, shape, "total", keep=True)
         return torch.stack([(made[name] * probe).sum() for name, probe in probes.items()]).sum()
 
     z = (noise(1, 3, 5, 6, seed=2).double() * 2 - 1).requires_grad_()
@@ -158,13 +160,13 @@ def test_slopes_are_those_of_the_loss() -> None:
     target, z = wanted(spots(16, 16)), noise(1, 3, 16, 20).requires_grad_()
     maps = extractor()(z, LAYERS)
     seen = texture.compare(maps, target)
-    total = texture.slopes(seen, LAYERS, "total", keep=False)
-    own = texture.slopes(seen, LAYERS, "own", keep=False)
+    total = texture.gradients(seen, LAYERS, "total", keep=False)
+    own = texture.gradients(seen, LAYERS, "own", keep=False)
     loss = texture.total(texture.terms(seen, LAYERS))
     for name, derivative in zip(LAYERS, torch.autograd.grad(loss, list(maps.values()), retain_graph=True), strict=True):
         assert float(F.cosine_similarity(total[name].flatten(), derivative.flatten(), 0)) > 1 - 1e-5
     for name in LAYERS:
-        alone = texture.slopes(seen, (name,), "total", keep=False)[name]
+        alone = texture.gradients(seen, (name,), "total", keep=False)[name]
         assert torch.allclose(own[name], alone, rtol=1e-3, atol=1e-5 * float(alone.abs().max()))
     assert not torch.allclose(own["relu1_1"], total["relu1_1"], rtol=0.1)
 
@@ -173,7 +175,7 @@ def test_slopes_are_those_of_the_loss() -> None:
 def test_slopes_do_not_hang_on_the_size(how: str) -> None:
     target, image = wanted(spots(16, 16)), noise(1, 3, 8, 8)
     small, large = (
-        texture.slopes(texture.compare(extractor(BOTH)(x.requires_grad_(), LAYERS), target), LAYERS, how, keep=False)
+        texture.gradients(texture.compare(extractor(BOTH)(x.requires_grad_(), LAYERS), target), LAYERS, how, keep=False)
         for x in (image, image.repeat(1, 1, 2, 3))
     )
     for name in LAYERS:
@@ -187,7 +189,7 @@ def test_an_exemplar_is_its_own_goal() -> None:
     assert float(texture.total(texture.terms(seen, LAYERS)).detach()) < 1e-4
     others = texture.terms(texture.compare(extractor()(noise(1, 3, 16, 16), LAYERS), target), LAYERS)
     assert set(others) == set(LAYERS) and all(float(term) > 1 for term in others.values())
-    for name, slope in texture.slopes(seen, LAYERS, "total", keep=False).items():
+    for name, slope in texture.gradients(seen, LAYERS, "total", keep=False).items():
         assert float(slope.abs().max()) < 1e-3, name
 
 
@@ -247,7 +249,7 @@ def test_gradients_pass_through_slopes(how: str) -> None:
     """What the second stage's step owes to the first is more than the picture that it is added to."""
     net, target = net_of(slopes=how), wanted(spots(16, 16))
     z = po.start((16, 16), generator(), torch.device("cpu")).requires_grad_()
-    seen = po.look(net, z, target, extractor(), net.shape.seen[1])
+    seen = net.compare(z, target, extractor(), net.shape.stage_layers[1])
     moved = net(1, seen, z, OFF, keep=True) - z
     (slope,) = torch.autograd.grad(moved.square().sum(), z, retain_graph=True)
     assert slope.abs().sum() > 0
@@ -296,10 +298,10 @@ def test_relative_distances_are_shares_of_the_exemplars() -> None:
     apart = {1: grams, 2: {"relu1_1": 2 * grams["relu1_1"]}}
     values = {
         (size, distance): float(
-            recipe._distances(
-                texture.Seen({}, {"relu1_1": -apart[size]["relu1_1"]}, {}),
+            recipe.distances(
+                texture.GramComparison({}, {"relu1_1": -apart[size]["relu1_1"]}, {}),
                 LAYERS,
-                texture.Wanted(apart[size], {}),
+                texture.TextureTarget(apart[size], {}),
                 chosen(distance=distance),
             )["relu1_1"]
         )
@@ -309,8 +311,8 @@ def test_relative_distances_are_shares_of_the_exemplars() -> None:
     assert values[1, "relative"] == pytest.approx(1) == values[2, "relative"]
     assert values[2, "squared"] == pytest.approx(4 * values[1, "squared"])
     still = torch.zeros(4, 4, requires_grad=True)
-    seen = texture.Seen({}, {"relu1_1": still}, {})
-    found = recipe._distances(seen, LAYERS, texture.Wanted(grams, {}), chosen(distance="relative"))
+    seen = texture.GramComparison({}, {"relu1_1": still}, {})
+    found = recipe.distances(seen, LAYERS, texture.TextureTarget(grams, {}), chosen(distance="relative"))
     assert bool(torch.autograd.grad(found["relu1_1"], still)[0].isfinite().all())
 
 
@@ -323,7 +325,7 @@ def test_training_lowers_the_loss_and_the_measure() -> None:
 
 
 def test_the_rate_falls_to_nothing_over_the_second_half() -> None:
-    rates = [recipe.rate(number, chosen(rate=0.01)) for number in (0, 19, 20, 30, 40)]
+    rates = [recipe.rate(chosen(rate=0.01), number) for number in (0, 19, 20, 30, 40)]
     assert rates == pytest.approx([0.01, 0.01, 0.01, 0.005, 0.0])
     made, _ = training(rate=0.01)
     made.step(30)
@@ -369,9 +371,9 @@ def test_samples_stand_beside_what_they_shall_look_like() -> None:
 @pytest.mark.parametrize(("flips", "mirrored"), [("on", True), ("off", False)])
 def test_crops_are_mirrored_if_they_may_be(flips: str, mirrored: bool) -> None:
     ramp = torch.linspace(0, 1, 34).expand(1, 3, 34, 34).contiguous()
-    source = recipe._source(Exemplar("ramp", ramp), chosen(flips=flips), torch.device("cpu"))
+    source = recipe.source_of(Exemplar("ramp", ramp), chosen(flips=flips), torch.device("cpu"))
     rng = generator()
-    crops = [recipe._crop([source], chosen(flips=flips), rng).image for _ in range(20)]
+    crops = [recipe.draw_crop([source], chosen(flips=flips), rng).image for _ in range(20)]
     assert all(crop.shape == (1, 3, 32, 32) for crop in crops)
     falling = [bool(crop[0, 0, 0, 0] > crop[0, 0, 0, -1]) for crop in crops]
     assert any(falling) == mirrored and not all(falling)
@@ -379,7 +381,7 @@ def test_crops_are_mirrored_if_they_may_be(flips: str, mirrored: bool) -> None:
 
 def test_exemplars_are_reduced_and_never_enlarged() -> None:
     sizes = [
-        recipe._source(Exemplar("e", spots(60, 40)), chosen(side=side), torch.device("cpu")).image.shape[2:]
+        recipe.source_of(Exemplar("e", spots(60, 40)), chosen(side=side), torch.device("cpu")).whole.image.shape[2:]
         for side in (0, 36, 90)
     ]
     assert sizes == [(60, 40), (54, 36), (60, 40)]
@@ -388,11 +390,11 @@ def test_exemplars_are_reduced_and_never_enlarged() -> None:
 def test_crops_keep_to_what_may_be_used() -> None:
     valid = torch.zeros(1, 1, 34, 60, dtype=torch.bool)
     valid[..., :24] = True
-    source = recipe._source(Exemplar("e", spots(34, 60), valid), chosen(), torch.device("cpu"))
+    source = recipe.source_of(Exemplar("e", spots(34, 60), valid), chosen(), torch.device("cpu"))
     rng = generator()
-    crops = [recipe._crop([source], chosen(), rng) for _ in range(20)]
+    crops = [recipe.draw_crop([source], chosen(), rng) for _ in range(20)]
     assert all(crop.valid is not None and float(crop.valid.float().mean()) >= 0.5 for crop in crops)
-    assert torch.equal(source.places[:, 1].unique(), torch.arange(9))
+    assert torch.equal(source.corners[:, 1].unique(), torch.arange(9))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""Decoders from VGG-19 features back to pixels (Risser 2020 and Li et al. 2017): the encoder's mirror, one for a layer.
+"""Decoders from VGG-19 features back to pixels (Risser 2020 and Li et al. 2017): mirrors of the encoder, one a layer.
 
-3 x 3 convolutions with mirrored borders and rectifiers, nearest doubling where the encoder pools, and a last
-convolution without rectifier. Features are divided by their size on the exemplars first, so that a network starts from
-numbers about 1 whatever the encoder's scale.
+They have 3 x 3 convolutions with mirrored borders and rectifiers, double the map where the encoder pools, and end in a
+convolution without a rectifier. Features are divided by their size on the exemplars first, so that a network starts
+from numbers near 1 whatever the encoder's scale.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features import vgg19
+from texsynth.learned.shared.conv import OFF, Tile
 from texsynth.learned.shared.margins import extended
 from texsynth.settings import setting
 from texsynth.weights.pretrained import NETWORKS
@@ -26,11 +27,11 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 @dataclass(frozen=True)
 class Shape:
-    """What shapes the decoders."""
+    """The settings that shape the decoders."""
 
     layers: tuple[str, ...] = setting(
         ("relu1_1", "relu2_1", "relu3_1"),
-        "layers of VGG-19 that are matched, each with a decoder of its own",
+        "The layers of VGG-19 that are matched, each with a decoder of its own.",
         choices=LAYERS,
     )
 
@@ -44,43 +45,49 @@ class Shape:
 
 
 class Decoders(nn.ModuleDict):
-    """The decoder of every layer, by the layer's name. Its tensors hold nothing yet: see `initialise`, or load them."""
+    """The decoder of every layer, by the layer's name. Its tensors hold nothing before `initialise` or loading."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__({layer: Decoder(layer) for layer in shape.ordered()})
 
     def of(self, layer: str) -> Decoder:
-        """That of one layer."""
+        """The decoder of one layer."""
         return cast(Decoder, self[layer])
 
 
 class Decoder(nn.Module):
-    """Features (n, C, h, w) of one layer -> pixels (n, 3, h * cell, w * cell), about [0, 1] but not clamped."""
+    """Features (n, C, h, w) of one layer -> pixels (n, 3, h * cell, w * cell), about [0, 1] but not clamped.
 
-    scale: Tensor  # what features are divided by, ()
+    scale: the number () that features are divided by.
+    names: the layers of the encoder whose convolutions the decoder mirrors, in its order.
+    doubled: whether the map is doubled before each convolution.
+    """
+
+    scale: Tensor
 
     def __init__(self, layer: str) -> None:
         super().__init__()
-        self.convolutions, self.doubled = nn.ModuleList(), []
+        self.convolutions, self.names, self.doubled = nn.ModuleList(), list[str](), list[bool]()
         doubles = False
         for name in reversed(vgg19.LAYERS[: vgg19.LAYERS.index(layer) + 1]):
             if name not in vgg19.PARTS:  # a pool
                 doubles = True
                 continue
             out, into = NETWORKS["vgg19"].tensors[vgg19.PARTS[name][0]].shape[:2]
-            # without torch's own start, which draws from a generator that all share
+            # Skip torch's own initialisation, which draws from the global generator.
             self.convolutions.append(nn.utils.skip_init(nn.Conv2d, out, into, 3))
+            self.names.append(name)
             self.doubled.append(doubles)
             doubles = False
         self.register_buffer("scale", torch.ones(()))
 
     @property
     def cell(self) -> int:
-        """Pixels that a feature is wide."""
+        """The side of a feature in pixels."""
         return 1 << sum(self.doubled)
 
-    def forward(self, x: Tensor, tile: tuple[bool, bool] = (False, False)) -> Tensor:
-        """tile: do the features wrap in (y, x)? Then so do the pixels, exactly."""
+    def forward(self, x: Tensor, tile: Tile = OFF) -> Tensor:
+        """Decode features; along axes that tile, the pixels wrap exactly."""
         x = x / self.scale
         last = len(self.doubled) - 1
         for number, (convolution, doubles) in enumerate(zip(self.convolutions, self.doubled, strict=True)):
@@ -93,32 +100,31 @@ class Decoder(nn.Module):
 
 
 @torch.no_grad()
-def initialise(net: Decoders, tensors: Mapping[str, Tensor], seen: Mapping[str, Tensor]) -> Decoders:
-    """Fill every tensor; gives the network back. tensors: VGG-19's; seen: features of an exemplar, (n, C, h, w).
+def initialise(net: Decoders, tensors: Mapping[str, Tensor], features: Mapping[str, Tensor]) -> Decoders:
+    """Fill every tensor, and return the network.
 
-    A convolution starts as the transpose of the encoder's, whose place it mirrors, scaled so that on these features
-    every channel has deviation 1 and is mostly above 0: at a hundred steps errors are a third less than from He's
+    A convolution starts as the transpose of the encoder's convolution that it mirrors, scaled so that on these features
+    every channel has deviation 1 and is mostly above 0; after a hundred steps errors are a third lower than from He's
     random weights. The last one starts near grey, which is nearer to all pictures than noise.
+
+    tensors: the weights of VGG-19.
+    features: the features (n, C, h, w) of an exemplar, by layer.
     """
     for layer in net:
-        decoder, names = net.of(layer), _mirrored(layer)
-        x = seen[layer]
+        decoder, x = net.of(layer), features[layer]
         decoder.scale.copy_(x.square().mean().sqrt().clamp(min=1e-6))
         x = x / decoder.scale
-        for number, name in enumerate(names):
+        for number, name in enumerate(decoder.names):
+            # Transpose the encoder's kernel, and look at what it makes of these features.
             convolution = cast(nn.Conv2d, decoder.convolutions[number])
             weight = tensors[vgg19.PARTS[name][0]].transpose(0, 1).flip(2, 3).to(x)
-            last = number == len(names) - 1
-            x = extended(F.interpolate(x, scale_factor=2.0) if decoder.doubled[number] else x, 1, (False, False))
+            last = number == len(decoder.names) - 1
+            x = extended(F.interpolate(x, scale_factor=2.0) if decoder.doubled[number] else x, 1, OFF)
             y = F.conv2d(x, weight)
+            # Scale and shift it.
             gain = (0.1 if last else 1) / y.std((0, 2, 3), correction=0).clamp(min=1e-6)
             convolution.weight.copy_(weight * gain.view(-1, 1, 1, 1))
             assert convolution.bias is not None
             convolution.bias.copy_((0.5 if last else 0.3) - y.mean((0, 2, 3)) * gain)
             x = F.conv2d(x, convolution.weight, convolution.bias).relu()
     return net
-
-
-def _mirrored(layer: str) -> list[str]:
-    """The rectifiers of the encoder whose convolutions a decoder mirrors, in its order."""
-    return [name for name in reversed(vgg19.LAYERS[: vgg19.LAYERS.index(layer) + 1]) if name in vgg19.PARTS]

@@ -1,9 +1,11 @@
-"""The texture loss that Pseudo Optimizers lower, and its slopes, which they take in (Shi and Qiao 2020).
+"""The texture loss that Pseudo Optimizers lower, and its gradients, which are their input (Shi and Qiao 2020).
 
-The sum over layers of 1e5 / 4 times the mean squared difference of the entries of the Gram matrices F F^T / M.
-Differs from the paper in: each layer is divided by its mean on the exemplar, where theirs is a network scaled so that
-every filter has mean 1; slopes are multiplied by the number of positions, so that they do not hang on the size of the
-picture, and by what brings them near 1.
+The loss is the sum over layers of 1e5 / 4 times the mean squared difference of the entries of the Gram matrices
+F F^T / M, where F holds the features of a layer at its M positions.
+
+Differs from the paper in: each layer is divided by its mean on the exemplar, where the paper scales the network so that
+every filter has mean 1; gradients are multiplied by the number of positions, so that they do not depend on the size of
+the picture, and by a factor that brings them near 1.
 """
 
 from __future__ import annotations
@@ -16,31 +18,42 @@ from torch import Tensor
 
 from texsynth.losses.gram import gram
 
-COEFFICIENT = 1e5  # of every layer
-SLOPE = 10.0  # what that is in slopes
+COEFFICIENT = 1e5  # of every layer in the loss
+GRADIENT_COEFFICIENT = 10.0  # of every layer in the gradients
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What an exemplar's features are like. grams: (C, C) by layer, of features divided by `units`, their mean."""
+class TextureTarget:
+    """The statistics of an exemplar's features.
+
+    grams: the Gram matrix (C, C) of each layer, of features divided by their unit.
+    units: the mean of each layer's features, ().
+    """
 
     grams: Mapping[str, Tensor]
     units: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A picture's features beside what is wanted. maps: (1, C, h, w) by layer, as they are. apart: (C, C), their Gram
-    matrices minus those wanted. units: what maps are divided by for that."""
+class GramComparison:
+    """The features of a picture, compared with a target.
+
+    maps: the features (1, C, h, w) of each layer.
+    differences: the picture's Gram matrix minus the target's, (C, C), of each layer.
+    units: the units of the target.
+    """
 
     maps: Mapping[str, Tensor]
-    apart: Mapping[str, Tensor]
+    differences: Mapping[str, Tensor]
     units: Mapping[str, Tensor]
 
 
-def wanted(tables: Sequence[Mapping[str, Tensor]], shares: Sequence[float] = (1.0,)) -> Wanted:
-    """From the feature vectors (N, C) of every layer of each exemplar, and how much that counts; the shares add up to
-    1. A layer that some exemplar is too small for is left out."""
+def target_of(tables: Sequence[Mapping[str, Tensor]], shares: Sequence[float] = (1.0,)) -> TextureTarget:
+    """Mix the statistics of several exemplars; layers that some exemplar is too small for are left out.
+
+    tables: the feature vectors (N, C) of every layer, for each exemplar.
+    shares: the share of each exemplar; they add up to 1.
+    """
     grams, units = {}, {}
     for name in tables[0]:
         if all(name in table for table in tables):
@@ -48,22 +61,23 @@ def wanted(tables: Sequence[Mapping[str, Tensor]], shares: Sequence[float] = (1.
             unit = torch.stack([share * vectors.mean() for share, vectors in parts]).sum().clamp(min=1e-12)
             units[name] = unit
             grams[name] = torch.stack([share * gram(vectors) for share, vectors in parts]).sum(0) / unit**2
-    return Wanted(grams, units)
+    return TextureTarget(grams, units)
 
 
-def compare(maps: Mapping[str, Tensor], target: Wanted) -> Seen:
-    """The maps of a picture (1, C, h, w) beside what is wanted; layers that either lacks are left out."""
+def compare(maps: Mapping[str, Tensor], target: TextureTarget) -> GramComparison:
+    """Compare the features (1, C, h, w) of a picture with a target, on the layers that both have."""
     shared = {name: layer for name, layer in maps.items() if name in target.grams}
-    apart = {
+    differences = {
         name: gram(layer[0].flatten(1).T) / target.units[name] ** 2 - target.grams[name]
         for name, layer in shared.items()
     }
-    return Seen(shared, apart, target.units)
+    return GramComparison(shared, differences, target.units)
 
 
-def terms(seen: Seen, layers: Sequence[str]) -> dict[str, Tensor]:
-    """The texture loss by layer; those that are missing have none."""
-    return {name: COEFFICIENT / 4 * seen.apart[name].square().mean() for name in layers if name in seen.apart}
+def terms(comparison: GramComparison, layers: Sequence[str]) -> dict[str, Tensor]:
+    """The texture loss of each of these layers that the comparison has."""
+    differences = comparison.differences
+    return {name: COEFFICIENT / 4 * differences[name].square().mean() for name in layers if name in differences}
 
 
 def total(parts: Mapping[str, Tensor]) -> Tensor:
@@ -71,24 +85,27 @@ def total(parts: Mapping[str, Tensor]) -> Tensor:
     return torch.stack(list(parts.values())).sum()
 
 
-def slopes(seen: Seen, layers: Sequence[str], how: str, keep: bool) -> dict[str, Tensor]:
-    """The slope of the texture loss of some layers in each of their maps, (1, C, h, w) like these.
+def gradients(comparison: GramComparison, layers: Sequence[str], how: str, keep: bool) -> dict[str, Tensor]:
+    """The gradient of the texture loss with respect to the features of each of these layers, of their shape.
 
-    how: "own", of a layer's own term, or "total", of the deeper ones' too, for which the maps need a graph in which
-    they depend on one another. keep: shall the slopes be differentiable themselves?
+    how: "own", of the layer's own term, or "total", of the sum over all of these layers; for that the features must
+        have a graph in which the deeper ones depend on the others.
+    keep: whether the gradients can be differentiated themselves.
     """
-    known = [name for name in layers if name in seen.maps]
+    names = [name for name in layers if name in comparison.maps]
+    maps, units = comparison.maps, comparison.units
     if how == "own":
-        made = {}
-        for name in known:
-            apart, layer = seen.apart[name], seen.maps[name]
-            made[name] = torch.einsum("cd,bdhw->bchw", apart * (SLOPE / len(apart) ** 2 / seen.units[name]), layer)
+        result = {}
+        for name in names:
+            difference = comparison.differences[name]
+            scale = GRADIENT_COEFFICIENT / len(difference) ** 2 / units[name]
+            result[name] = torch.einsum("cd,bdhw->bchw", difference * scale, maps[name])
     else:
         with torch.enable_grad():
-            loss = total(terms(seen, known))
-        found = torch.autograd.grad(loss, [seen.maps[name] for name in known], create_graph=keep, retain_graph=True)
-        made = {
-            name: slope * (seen.units[name] * slope[0, 0].numel() * (SLOPE / COEFFICIENT))
-            for name, slope in zip(known, found, strict=True)
+            loss = total(terms(comparison, names))
+        raw = torch.autograd.grad(loss, [maps[name] for name in names], create_graph=keep, retain_graph=True)
+        result = {
+            name: gradient * (units[name] * gradient[0, 0].numel() * (GRADIENT_COEFFICIENT / COEFFICIENT))
+            for name, gradient in zip(names, raw, strict=True)
         }
-    return made if keep else {name: slope.detach() for name, slope in made.items()}
+    return result if keep else {name: gradient.detach() for name, gradient in result.items()}

@@ -1,11 +1,11 @@
-"""The networks of Shi and Qiao (2020, Pseudo Optimizer): slopes of a texture loss in, one step of a picture out.
+"""The networks of Shi and Qiao (2020, Pseudo Optimizer): gradients of a texture loss in, one step of a picture out.
 
-PO and AdaPO have one stage that sees all layers of VGG-19; ProPO has a stage a layer, the first of which sees the
-shallowest layer, and every further one more. A stage walks from its deepest layer to its shallowest, as a U-net's
-second half. Pictures are sigmoid(z), and a stage adds to z.
+PO and AdaPO have one stage that takes the gradients of all layers of VGG-19. ProPO has one stage for each layer: the
+first takes the shallowest layer, and every further stage one layer more. A stage goes from its deepest layer to its
+shallowest, like the second half of a U-net. The picture is sigmoid(z), and a stage adds its output to z.
 
 Differs from the paper in: every picture is normalised by itself (the same at their batch of 1); all kernels are 3 x 3;
-and see _texture_loss.py.
+for the gradients see loss.py.
 """
 
 from __future__ import annotations
@@ -20,39 +20,50 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features import Extract, vgg19
-from texsynth.learned.pseudo_optimizer.loss import Seen, Wanted, compare, slopes
+from texsynth.learned.pseudo_optimizer.loss import GramComparison, TextureTarget, compare, gradients
+from texsynth.learned.shared.conv import OFF, Tile
 from texsynth.settings import setting
 
-EPSILON = 1e-5
-Tile = tuple[bool, bool]
-OFF: Tile = (False, False)
+VARIANCE_FLOOR = 1e-5  # added to the variance that norms divide by
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What shapes the network: ProPO on the layers above relu3_4, at the published width, by default."""
+    """The settings that shape the network; by default ProPO on the layers above relu3_4, at the published width."""
 
     layers: tuple[str, ...] = setting(
         ("relu1_1", "pool1", "pool2", "pool3"),
-        "of VGG-19, whose Gram matrices are matched, shallow to deep",
+        "The layers of VGG-19 whose Gram matrices are matched, shallow to deep.",
         choices=vgg19.LAYERS,
     )
-    stages: int = setting(0, "networks in a row, each seeing more of the layers; 0: one a layer", low=0, high=16)
-    width: float = setting(1.0, "channels as a share of those of the layers", low=0.01, high=4.0)
+    stages: int = setting(
+        0,
+        "The number of stages in a row, each of which sees more of the layers; 0 makes one for each layer.",
+        low=0,
+        high=16,
+    )
+    width: float = setting(
+        1.0, "The width of the network, as a share of the channels of VGG-19's layers.", low=0.01, high=4.0
+    )
     slopes: str = setting(
         "total",
-        "what a layer's slope is of: its own Gram matrix, or the deeper ones' too, by a backward pass",
+        "The gradients that the network takes in: own, of each layer's own Gram matrix, or total, which adds those of "
+        "the deeper layers by a backward pass.",
         choices=("total", "own"),
     )
     norm: str = setting(
         "instance",
-        "each channel to mean 0 and deviation 1, or all together to size 1, which keeps what slopes have everywhere, "
-        "such as a colour that is missing",
+        "With instance, norms bring each channel to mean 0 and deviation 1; with scale, they bring all channels "
+        "together to size 1, which keeps what gradients have everywhere, such as a colour that is missing.",
         choices=("instance", "scale"),
     )
-    activation: str = setting("leaky", "rectifiers", choices=("leaky", "relu"))
+    activation: str = setting(
+        "leaky", "The rectifiers: leaky ones, or relu, which lets nothing negative through.", choices=("leaky", "relu")
+    )
     padding: str = setting(
-        "zero", "what the network has beyond a border that does not tile", choices=("zero", "reflect", "replicate")
+        "zero",
+        "What the network has beyond a border that does not tile: zeros, a mirror (reflect) or the repeated edge.",
+        choices=("zero", "reflect", "replicate"),
     )
 
     def __post_init__(self) -> None:
@@ -62,24 +73,33 @@ class Shape:
             raise UsageError(f"layers = {', '.join(self.layers)}, but each stands once, shallow to deep")
 
     @property
-    def seen(self) -> tuple[tuple[str, ...], ...]:
-        """The layers that each stage sees; the last one sees all."""
+    def stage_layers(self) -> tuple[tuple[str, ...], ...]:
+        """The layers whose gradients each stage takes in; the last stage takes all."""
         count = self.stages or len(self.layers)
         return tuple(self.layers[: math.ceil(len(self.layers) * (s + 1) / count)] for s in range(count))
 
+    @property
+    def leak(self) -> float:
+        """The slope of the rectifiers below 0."""
+        return 0.2 if self.activation == "leaky" else 0.0
+
+    def inner(self, layer: str) -> int:
+        """The channels of the network where it works on a layer."""
+        return max(4, round(channels(layer) * self.width))
+
 
 def channels(layer: str) -> int:
-    """Of a layer of VGG-19."""
+    """The channels of a layer of VGG-19."""
     return min(64 << int(layer[4]) - 1, 512)
 
 
 def cell(layer: str) -> int:
-    """Pixels a side that a position of a layer of VGG-19 stands for."""
+    """The side in pixels of a position of a layer of VGG-19."""
     return 1 << int(layer[4]) - layer.startswith("relu")
 
 
-class Conv(nn.Module):
-    """3 x 3, the map keeps its size; axes that tile wrap."""
+class PaddedConv(nn.Module):
+    """A convolution of 3 x 3 that keeps the size of the map; axes that tile wrap."""
 
     def __init__(self, before: int, after: int, padding: str, bias: bool = False) -> None:
         super().__init__()
@@ -88,22 +108,22 @@ class Conv(nn.Module):
         self.padding = padding
 
     def forward(self, x: Tensor, tile: Tile) -> Tensor:
-        zero = [int(self.padding == "zero" and not wraps) for wraps in tile]
+        zeros = [int(self.padding == "zero" and not wraps) for wraps in tile]
         for dim, wraps in zip((2, 3), tile, strict=True):
             if wraps or self.padding != "zero":
                 x = _extend(x, dim, "wrap" if wraps else self.padding)
-        return F.conv2d(x, self.weight, self.bias, padding=zero)
+        return F.conv2d(x, self.weight, self.bias, padding=zeros)
 
 
 def _extend(x: Tensor, dim: int, how: str) -> Tensor:
-    """One row or column more on each side; a mirror leaves the edge out, if there is more than the edge."""
+    """Add one row or column on each side; a mirror leaves the edge out, where there is more than the edge."""
     last = x.shape[dim] - 1
     before, after = {"wrap": (last, 0), "reflect": (min(1, last), max(last - 1, 0)), "replicate": (0, last)}[how]
     return torch.cat([x.narrow(dim, before, 1), x, x.narrow(dim, after, 1)], dim)
 
 
 class Norm(nn.Module):
-    """See Shape.norm; of a single value an instance keeps nothing."""
+    """The normalisation that `Shape.norm` describes; an instance norm of a single position keeps nothing."""
 
     def __init__(self, count: int, shape: Shape) -> None:
         super().__init__()
@@ -112,19 +132,19 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.each:
-            return torch.group_norm(x, x.shape[1], self.weight, self.bias, EPSILON)
-        size = (x.square().mean() + EPSILON).sqrt()
+            return torch.group_norm(x, x.shape[1], self.weight, self.bias, VARIANCE_FLOOR)
+        size = (x.square().mean() + VARIANCE_FLOOR).sqrt()
         return torch.addcmul(self.bias.view(-1, 1, 1), x, (self.weight / size).view(-1, 1, 1))
 
 
-class Block(nn.Module):
-    """A residual block."""
+class StageBlock(nn.Module):
+    """A residual block of two convolutions, each rectified before and normalised after."""
 
     def __init__(self, count: int, shape: Shape) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(Conv(count, count, shape.padding) for _ in range(2))
+        self.convs = nn.ModuleList(PaddedConv(count, count, shape.padding) for _ in range(2))
         self.norms = nn.ModuleList(Norm(count, shape) for _ in range(2))
-        self.leak = leak(shape)
+        self.leak = shape.leak
 
     def forward(self, x: Tensor, tile: Tile) -> Tensor:
         y = x
@@ -133,24 +153,25 @@ class Block(nn.Module):
         return x + y
 
 
-class Floor(nn.Module):
-    """What a stage does at one layer: takes its slopes in, adds what comes from below, and thinks it over."""
+class LayerBranch(nn.Module):
+    """The part of a stage that works on one layer: it joins the layer's gradient with the result of the next deeper
+    layer, and passes both through residual blocks."""
 
     def __init__(self, layer: str, deeper: str | None, shape: Shape) -> None:
         super().__init__()
-        count = inner(layer, shape)
-        self.first = Conv(channels(layer), count, shape.padding)
+        count = shape.inner(layer)
+        self.first = PaddedConv(channels(layer), count, shape.padding)
         self.first_norm = Norm(count, shape)
-        self.second = Conv(count, count, shape.padding)
-        self.up = None if deeper is None else Conv(inner(deeper, shape), count, shape.padding)
+        self.second = PaddedConv(count, count, shape.padding)
+        self.up = None if deeper is None else PaddedConv(shape.inner(deeper), count, shape.padding)
         self.norm = Norm(count, shape)
-        self.blocks = nn.ModuleList(Block(count, shape) for _ in range(2))
-        self.leak = leak(shape)
+        self.blocks = nn.ModuleList(StageBlock(count, shape) for _ in range(2))
+        self.leak = shape.leak
 
-    def forward(self, slope: Tensor, below: Tensor | None, tile: Tile) -> Tensor:
-        x: Tensor = self.second(F.leaky_relu(self.first_norm(self.first(slope, tile)), self.leak), tile)
-        if below is not None and self.up is not None:
-            larger = F.interpolate(F.leaky_relu(below, self.leak), x.shape[2:], mode="nearest")
+    def forward(self, gradient: Tensor, deeper: Tensor | None, tile: Tile) -> Tensor:
+        x: Tensor = self.second(F.leaky_relu(self.first_norm(self.first(gradient, tile)), self.leak), tile)
+        if deeper is not None and self.up is not None:
+            larger = F.interpolate(F.leaky_relu(deeper, self.leak), x.shape[2:], mode="nearest")
             x = x + self.up(larger, tile)
         x = self.norm(x)
         for block in self.blocks:
@@ -158,59 +179,63 @@ class Floor(nn.Module):
         return x
 
 
-class Stage(nn.Module):
-    """Slopes of some layers -> what is added to z, (1, 3, h, w)."""
+class NetworkStage(nn.Module):
+    """One stage: gradients of some layers in, the step of z out, (1, 3, h, w)."""
 
     def __init__(self, layers: Sequence[str], shape: Shape) -> None:
         super().__init__()
-        below = (*layers[1:], None)
-        self.floors = nn.ModuleDict({a: Floor(a, b, shape) for a, b in zip(layers, below, strict=True)})
-        self.last = Conv(inner(layers[0], shape), 3, shape.padding, bias=True)
-        self.layers, self.leak = tuple(layers), leak(shape)
+        deeper = (*layers[1:], None)
+        # Files of models hold the branches under the name `floors`.
+        self.floors = nn.ModuleDict({a: LayerBranch(a, b, shape) for a, b in zip(layers, deeper, strict=True)})
+        self.last = PaddedConv(shape.inner(layers[0]), 3, shape.padding, bias=True)
+        self.layers, self.leak = tuple(layers), shape.leak
 
-    def forward(self, seen: Mapping[str, Tensor], size: Sequence[int], tile: Tile) -> Tensor:
-        """seen: slopes by layer, of which a small picture may lack the deep ones. size: of the picture."""
+    def forward(self, inputs: Mapping[str, Tensor], size: Sequence[int], tile: Tile) -> Tensor:
+        """Compute the step for a picture of a size.
+
+        inputs: gradients by layer; those of deep layers are missing where the picture is too small for them.
+        """
         x: Tensor | None = None
         for name in reversed(self.layers):
-            if name in seen:
-                x = self.floors[name](seen[name], x, tile)
+            if name in inputs:
+                x = self.floors[name](inputs[name], x, tile)
         assert x is not None
         x = F.interpolate(F.leaky_relu(x, self.leak), tuple(size), mode="nearest")
         out: Tensor = self.last(x, tile)
         return out
 
 
-class Net(nn.Module):
-    """All stages, in a row. Its parameters hold nothing before they are drawn (`initialise`) or loaded."""
+class PseudoOptimizer(nn.Module):
+    """All stages in a row. Its parameters hold nothing before they are drawn (`initialise`) or loaded."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        self.stages = nn.ModuleList(Stage(layers, shape) for layers in shape.seen)
+        self.stages = nn.ModuleList(NetworkStage(layers, shape) for layers in shape.stage_layers)
 
-    def forward(self, number: int, seen: Seen, z: Tensor, tile: Tile, keep: bool) -> Tensor:
-        """z after stage `number`; keep: shall gradients pass through the slopes of what was seen of z's picture?"""
-        made = slopes(seen, self.shape.seen[number], self.shape.slopes, keep)
-        out: Tensor = z + self.stages[number](made, z.shape[2:], tile)
+    def forward(self, number: int, comparison: GramComparison, z: Tensor, tile: Tile, keep: bool) -> Tensor:
+        """Apply stage `number` to z, whose picture was compared with the target (`compare`); returns the new z.
+
+        keep: whether gradients pass through the gradients that the stage takes in.
+        """
+        inputs = gradients(comparison, self.shape.stage_layers[number], self.shape.slopes, keep)
+        out: Tensor = z + self.stages[number](inputs, z.shape[2:], tile)
         return out
 
-    def next(self, number: int) -> tuple[str, ...]:
-        """The layers that the picture after stage `number` is looked at with: by the next stage, or a last time."""
-        return self.shape.seen[min(number + 1, len(self.stages) - 1)]
+    def layers_after(self, number: int) -> tuple[str, ...]:
+        """The layers on which the picture after stage `number` is compared: those of the next stage, or of the last."""
+        return self.shape.stage_layers[min(number + 1, len(self.stages) - 1)]
 
-
-def inner(layer: str, shape: Shape) -> int:
-    """Channels that the network has where it deals with a layer."""
-    return max(4, round(channels(layer) * shape.width))
-
-
-def leak(shape: Shape) -> float:
-    """What rectifiers let through of negative values."""
-    return 0.2 if shape.activation == "leaky" else 0.0
+    def compare(self, z: Tensor, target: TextureTarget, extract: Extract, layers: Sequence[str]) -> GramComparison:
+        """Compare the picture of z with a target on some layers, with the graph that total gradients need."""
+        if self.shape.slopes == "own":
+            return compare(extract(z.sigmoid(), layers), target)
+        with torch.enable_grad():
+            return compare(extract(z.sigmoid() if z.requires_grad else z.sigmoid().requires_grad_(), layers), target)
 
 
 @torch.no_grad()
-def initialise(net: Net, rng: torch.Generator) -> None:
+def initialise(net: PseudoOptimizer, rng: torch.Generator) -> None:
     """Draw every parameter: He-normal kernels, norms that change nothing, and small first steps."""
     for name, parameter in net.named_parameters():
         if parameter.dim() == 4:
@@ -221,25 +246,19 @@ def initialise(net: Net, rng: torch.Generator) -> None:
 
 
 def start(size: tuple[int, int], rng: torch.Generator, device: torch.device) -> Tensor:
-    """The noise z (1, 3, h, w) that everything begins with."""
+    """Draw the noise z (1, 3, h, w) that every run begins with."""
     return (torch.rand(1, 3, *size, generator=rng) * 2 - 1).to(device)
 
 
 def unrolled(
-    net: Net, z: Tensor, target: Wanted, extract: Extract, tile: Tile = OFF, cut: bool = False
-) -> Iterator[tuple[Tensor, Seen]]:
-    """Every stage in turn, differentiably: z after it, and what is seen of its picture. cut: no gradient passes from a
-    stage to those before it."""
-    seen = look(net, z, target, extract, net.shape.seen[0])
+    net: PseudoOptimizer, z: Tensor, target: TextureTarget, extract: Extract, tile: Tile = OFF, cut: bool = False
+) -> Iterator[tuple[Tensor, GramComparison]]:
+    """Apply every stage in turn, differentiably; yields z after each, and its picture compared with the target.
+
+    cut: whether gradients end at the border of a stage.
+    """
+    comparison = net.compare(z, target, extract, net.shape.stage_layers[0])
     for number in range(len(net.stages)):
-        z = net(number, seen, z.detach() if cut else z, tile, keep=not cut)
-        seen = look(net, z, target, extract, net.next(number))
-        yield z, seen
-
-
-def look(net: Net, z: Tensor, target: Wanted, extract: Extract, layers: Sequence[str]) -> Seen:
-    """What is seen of z's picture, with the graph that total slopes need."""
-    if net.shape.slopes == "own":
-        return compare(extract(z.sigmoid(), layers), target)
-    with torch.enable_grad():
-        return compare(extract(z.sigmoid() if z.requires_grad else z.sigmoid().requires_grad_(), layers), target)
+        z = net(number, comparison, z.detach() if cut else z, tile, keep=not cut)
+        comparison = net.compare(z, target, extract, net.layers_after(number))
+        yield z, comparison

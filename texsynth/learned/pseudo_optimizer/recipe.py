@@ -1,7 +1,7 @@
 """Pseudo Optimizer (Shi and Qiao 2020): a network that learns to lower the texture loss of any exemplar in one pass.
 
-Every step takes a random crop of a random exemplar, and noise; the texture loss of what the network makes of the noise,
-after each of its stages, is what is minimised. Trained on many exemplars it serves others like them; on one, that one.
+Every step takes a random crop of a random exemplar, and noise, and minimises the texture loss of the network's output
+after each of its stages. Trained on many exemplars a model serves others like them; trained on one it serves that one.
 """
 
 from __future__ import annotations
@@ -17,104 +17,134 @@ from texsynth.errors import InputError
 from texsynth.features import Extract, vgg19
 from texsynth.learned.pseudo_optimizer import loss as texture
 from texsynth.learned.pseudo_optimizer import network as po
+from texsynth.learned.shared.conv import OFF
 from texsynth.patches.samples import tables
 from texsynth.settings import setting
 from texsynth.task import Estimate, Exemplar, Task
 from texsynth.training import recipes
+from texsynth.training.exemplars import middle
 from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "po"
 GUIDES: tuple[str, ...] = ()
-FLAT = 1e-10  # squared distance at which the root's slope ends
-SHOWN = 4  # exemplars that are sampled and measured
+SMALLEST_DISTANCE = 1e-10  # squared; below it the square root has no gradient
+MOST_SAMPLES = 4  # exemplars that are sampled and measured
 
 
 @dataclass(frozen=True)
 class Settings(recipes.Settings, po.Shape):
-    """Defaults: the published training of ProPO."""
+    """The defaults are the published training of ProPO."""
 
     metric: str = setting(
-        "gram_distance", "by which the best network is kept", choices=("sliced", "gram_distance", "quality_po")
+        "gram_distance",
+        "The metric that decides which network is the best.",
+        choices=("sliced", "gram_distance", "quality_po"),
     )
-    steps: int = setting(800_000, "updates of the network", low=1, high=10_000_000)
-    crop: int = setting(224, "side of the pictures trained on", low=32, high=1024)
-    side: int = setting(256, "exemplars are reduced to this shorter side, 0: as they are", low=0, high=8192)
-    flips: str = setting("on", "mirror half of the crops; off keeps handedness", choices=("on", "off"))
-    batch: int = setting(1, "crops a step", low=1, high=256)
-    rate: float = setting(2e-4, "learning rate of Adam to half of the steps; it then falls to 0", low=1e-7, high=1.0)
-    momentum: float = setting(0.5, "beta1 of Adam", low=0.0, high=0.999)
+    steps: int = setting(800_000, "The number of updates of the network.", low=1, high=10_000_000)
+    crop: int = setting(224, "The side of the crops in pixels.", low=32, high=1024)
+    side: int = setting(
+        256, "Exemplars are reduced to this shorter side in pixels; 0 leaves them as they are.", low=0, high=8192
+    )
+    flips: str = setting(
+        "on",
+        "Half of the crops are mirrored; off keeps the handedness of the texture.",
+        choices=("on", "off"),
+    )
+    batch: int = setting(1, "The number of crops of a step.", low=1, high=256)
+    rate: float = setting(
+        2e-4, "The learning rate of Adam over the first half of the steps; then it falls to 0.", low=1e-7, high=1.0
+    )
+    momentum: float = setting(0.5, "The first momentum (beta1) of Adam.", low=0.0, high=0.999)
     stage_weight: float = setting(
-        1.0, "how much each stage's loss counts, as a share of the next one's", low=0.0, high=1.0
+        1.0, "The weight of a stage's loss as a share of the next stage's.", low=0.0, high=1.0
     )
-    epsilon: float = setting(1e-3, "of Adam, below which slopes make smaller steps", low=1e-12, high=1e6)
+    epsilon: float = setting(1e-3, "The epsilon of Adam; gradients below it make smaller steps.", low=1e-12, high=1e6)
     distance: str = setting(
         "squared",
-        "of Gram matrices in the loss: squared as published, or as a share of the exemplar's, by which all "
-        "exemplars count alike",
+        "The distance of Gram matrices in the loss: squared as published, or relative to the exemplar's matrices, "
+        "which gives all exemplars the same weight.",
         choices=("squared", "relative"),
     )
-    stop_grad: str = setting("off", "every stage learns by itself: quicker, less memory, worse", choices=("on", "off"))
+    stop_grad: str = setting(
+        "off",
+        "With on, every stage learns by itself, which is quicker, takes less memory and gives worse results.",
+        choices=("on", "off"),
+    )
 
 
 @dataclass(frozen=True)
-class Source:
-    """An exemplar at the size trained on. places: (n, 2), the upper left corners that crops may have."""
+class Crop:
+    """A part of an exemplar, or all of it.
+
+    image: (1, 3, H, W) in [0, 1].
+    valid: (1, 1, H, W) bool, False where nothing may be learned from; None for everywhere.
+    """
 
     image: Tensor
     valid: Tensor | None
-    places: Tensor
+
+
+@dataclass(frozen=True)
+class CropSource:
+    """An exemplar at the size that is trained on.
+
+    whole: the exemplar.
+    corners: the upper left corners (n, 2), as (y, x), that crops may have.
+    """
+
+    whole: Crop
+    corners: Tensor
 
 
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """The layers of its loss, and the metric's."""
+    """The layers of the texture loss, and those of the metric."""
     return recipes.needs(settings, {"vgg19": settings.layers})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
-    """Raises InputError for an exemplar smaller than a crop."""
-    sources = [_source(exemplar, settings, task.device) for exemplar in task.exemplars]
-    extract = vgg19.build(vgg19.Settings(), (False, False), task.weights["vgg19"])
-    net = po.Net(settings)
+    """Prepare the training of one network; raises InputError for an exemplar that has no room for a crop."""
+    sources = [source_of(exemplar, settings, task.device) for exemplar in task.exemplars]
+    extract = vgg19.build(vgg19.Settings(), OFF, task.weights["vgg19"])
+    net = po.PseudoOptimizer(settings)
     po.initialise(net, rng)
     net.to(task.device)
     adam = torch.optim.Adam(net.parameters(), settings.rate, (settings.momentum, 0.999), settings.epsilon)
     weights = [settings.stage_weight**back for back in range(len(net.stages))][::-1]
 
     def step(number: int) -> Mapping[str, float]:
-        for group in adam.param_groups:
-            group["lr"] = rate(number, settings)
+        adam.param_groups[0]["lr"] = rate(settings, number)
         adam.zero_grad()
         totals = torch.zeros(len(weights), device=task.device)
         for _ in range(settings.batch):
-            losses = _losses(net, extract, _crop(sources, settings, rng), settings, rng)
+            losses = _losses(net, extract, draw_crop(sources, settings, rng), settings, rng)
             stages = torch.stack(losses) / settings.batch
             (stages * stages.new_tensor(weights)).sum().backward()
             totals += stages.detach()
         adam.step()
         values = totals.tolist()
-        return {"loss": sum(w * v for w, v in zip(weights, values, strict=True))} | {
-            f"stage {s + 1}": value for s, value in enumerate(values)
-        }
+        loss = sum(w * v for w, v in zip(weights, values, strict=True))
+        return {"loss": loss} | {f"stage {s}": value for s, value in enumerate(values, 1)}
 
-    def made() -> list[tuple[Tensor, Tensor]]:
-        return [_made(net, extract, source, settings) for source in sources[:SHOWN]]
+    def outputs() -> list[tuple[Tensor, Tensor]]:
+        return [_output(net, extract, source, settings) for source in sources[:MOST_SAMPLES]]
 
-    def measure() -> float:
-        values = [recipes.score(settings, task, exemplar, output) for exemplar, output in made()]
-        return sum(values) / len(values)
+    return Training(
+        modules={"net": net},
+        optimisers={"adam": adam},
+        step=step,
+        sample=lambda: [torch.cat(pair, 3) for pair in outputs()],
+        measure=lambda: recipes.mean_score(settings, task, outputs()),
+        tensors=net.state_dict,
+    )
 
-    def sample() -> Sequence[Tensor]:
-        return [torch.cat(pair, 3) for pair in made()]
 
-    return Training({"net": net}, {"adam": adam}, step, sample, measure, net.state_dict)
-
-
-def rate(number: int, settings: Settings) -> float:
+def rate(settings: Settings, number: int) -> float:
     """The learning rate of a step: constant over the first half, then falling to 0 in a line."""
     return settings.rate * min(1.0, 2 * (1 - number / settings.steps))
 
 
-def _source(exemplar: Exemplar, settings: Settings, device: torch.device) -> Source:
+def source_of(exemplar: Exemplar, settings: Settings, device: torch.device) -> CropSource:
+    """Reduce an exemplar, and find the crops of which at least half is valid; raises InputError if there are none."""
     image, valid = exemplar.image.to(device), exemplar.valid
     share = settings.side / min(exemplar.size)
     if 0 < share < 1:
@@ -127,77 +157,80 @@ def _source(exemplar: Exemplar, settings: Settings, device: torch.device) -> Sou
             f"{exemplar.name} is {w}x{h} in training, but crops are {settings.crop}x{settings.crop}; "
             "give a larger exemplar, or --set crop=N with N of at least 32"
         )
-    known = torch.ones(1, 1, h, w) if valid is None else valid.float().cpu()
-    places = (F.avg_pool2d(known, settings.crop, stride=1)[0, 0] >= 0.5).nonzero()
-    if not len(places):
+    usable = torch.ones(1, 1, h, w) if valid is None else valid.float().cpu()
+    corners = (F.avg_pool2d(usable, settings.crop, stride=1)[0, 0] >= 0.5).nonzero()
+    if not len(corners):
         raise InputError(
             f"{exemplar.name}: less than half of every {settings.crop}x{settings.crop} crop may be used; "
             "--set crop=N with N of at least 32"
         )
-    return Source(image, None if valid is None else valid.to(device), places)
+    return CropSource(Crop(image, None if valid is None else valid.to(device)), corners)
 
 
-def _crop(sources: Sequence[Source], settings: Settings, rng: torch.Generator) -> Source:
-    """A random part of a random exemplar."""
+def draw_crop(sources: Sequence[CropSource], settings: Settings, rng: torch.Generator) -> Crop:
+    """Draw a random crop of a random exemplar, mirrored half of the time where that is allowed."""
     source = sources[int(torch.randint(len(sources), (), generator=rng))]
-    y, x = source.places[int(torch.randint(len(source.places), (), generator=rng))].tolist()
+    y, x = source.corners[int(torch.randint(len(source.corners), (), generator=rng))].tolist()
     flipped = settings.flips == "on" and float(torch.rand((), generator=rng)) < 0.5
 
     def cut(values: Tensor) -> Tensor:
         part = values[:, :, y : y + settings.crop, x : x + settings.crop]
         return part.flip(3) if flipped else part
 
-    return Source(cut(source.image), None if source.valid is None else cut(source.valid), source.places)
+    image, valid = source.whole.image, source.whole.valid
+    return Crop(cut(image), None if valid is None else cut(valid))
 
 
 @torch.no_grad()
-def _wanted(extract: Extract, source: Source, settings: Settings) -> texture.Wanted:
-    return texture.wanted([tables(extract(source.image, settings.layers), 1, 1, valid=source.valid)])
+def _target(extract: Extract, crop: Crop, settings: Settings) -> texture.TextureTarget:
+    return texture.target_of([tables(extract(crop.image, settings.layers), 1, 1, valid=crop.valid)])
 
 
-def _losses(net: po.Net, extract: Extract, source: Source, settings: Settings, rng: torch.Generator) -> list[Tensor]:
-    """The loss after each stage, on the layers that this sees."""
-    target = _wanted(extract, source, settings)
-    z = po.start((settings.crop, settings.crop), rng, source.image.device)
+def _losses(
+    net: po.PseudoOptimizer, extract: Extract, crop: Crop, settings: Settings, rng: torch.Generator
+) -> list[Tensor]:
+    """The loss after each stage, on the layers that this stage takes in."""
+    target = _target(extract, crop, settings)
+    z = po.start((settings.crop, settings.crop), rng, crop.image.device)
     steps = po.unrolled(net, z, target, extract, cut=settings.stop_grad == "on")
     return [
-        texture.total(_distances(seen, layers, target, settings))
-        for (_, seen), layers in zip(steps, net.shape.seen, strict=True)
+        texture.total(distances(comparison, layers, target, settings))
+        for (_, comparison), layers in zip(steps, net.shape.stage_layers, strict=True)
     ]
 
 
-def _distances(
-    seen: texture.Seen, layers: Sequence[str], target: texture.Wanted, settings: Settings
+def distances(
+    comparison: texture.GramComparison, layers: Sequence[str], target: texture.TextureTarget, settings: Settings
 ) -> Mapping[str, Tensor]:
-    """What is minimised, by layer."""
+    """The distance between picture and target that training minimises, for each layer that the picture has."""
     if settings.distance == "squared":
-        return texture.terms(seen, layers)
-    return {
-        name: (seen.apart[name].square().sum() / target.grams[name].square().sum()).clamp(min=FLAT).sqrt()
+        return texture.terms(comparison, layers)
+    shares = {
+        name: comparison.differences[name].square().sum() / target.grams[name].square().sum()
         for name in layers
-        if name in seen.apart
+        if name in comparison.differences
     }
+    return {name: share.clamp(min=SMALLEST_DISTANCE).sqrt() for name, share in shares.items()}
 
 
 @torch.no_grad()
-def _made(net: po.Net, extract: Extract, source: Source, settings: Settings) -> tuple[Tensor, Tensor]:
-    """The middle of an exemplar, at most twice a crop, and what is made from it, of the same size."""
-    h, w = (min(n, 2 * settings.crop) for n in source.image.shape[2:])
-    y, x = (source.image.shape[2] - h) // 2, (source.image.shape[3] - w) // 2
-    valid = None if source.valid is None else source.valid[:, :, y : y + h, x : x + w]
-    middle = Source(source.image[:, :, y : y + h, x : x + w], valid, source.places)
-    target = _wanted(extract, middle, settings)
-    z = po.start((h, w), torch.Generator().manual_seed(SAMPLE_SEED), source.image.device)
-    for number, layers in enumerate(net.shape.seen):
-        z = net(number, po.look(net, z, target, extract, layers), z, po.OFF, keep=False)
-    return middle.image, z.sigmoid()
+def _output(net: po.PseudoOptimizer, extract: Extract, source: CropSource, settings: Settings) -> tuple[Tensor, Tensor]:
+    """The middle of an exemplar, at most twice a crop wide, and what the network makes from it, of the same size."""
+    side, valid = 2 * settings.crop, source.whole.valid
+    crop = Crop(middle(source.whole.image, side), None if valid is None else middle(valid, side))
+    target = _target(extract, crop, settings)
+    size = crop.image.shape[2], crop.image.shape[3]
+    z = po.start(size, torch.Generator().manual_seed(SAMPLE_SEED), crop.image.device)
+    for number, layers in enumerate(net.shape.stage_layers):
+        z = net(number, net.compare(z, target, extract, layers), z, OFF, keep=False)
+    return crop.image, z.sigmoid()
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
     """Fitted to steps at 64 and 128 pixels on one core, of slim and of published networks."""
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in po.Net(settings).parameters())
-    pixels, backward = len(settings.seen) * settings.crop**2, settings.slopes == "total"
+        parameters = sum(p.numel() for p in po.PseudoOptimizer(settings).parameters())
+    pixels, backward = len(settings.stage_layers) * settings.crop**2, settings.slopes == "total"
     memory = 400e6 + 24 * parameters + pixels * ((3000 if backward else 1900) + 6300 * settings.width)
     work = settings.batch * pixels * ((7.5e-6 if backward else 3.5e-6) + 1.5e-5 * settings.width)
     return Estimate(int(memory), 5 + settings.steps * work)

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from texsynth.settings import setting
 
-LEAK = 0.01  # the slope of the rectifiers below 0, as published
+RECTIFIER_LEAK = 0.01  # the slope of the rectifiers below 0, as published
 WORD = 0xFFFFFFFF  # the bits of a 32-bit word
 Words = TypeVar("Words", int, Tensor)
 SETTLING_PIXELS = 384**2  # about as many pixels of samples give the fixed statistics
@@ -115,7 +115,7 @@ class ConvBlock(nn.Sequential):
             parts += [
                 nn.Conv2d(outside if number else inside, outside, side),
                 nn.BatchNorm2d(outside),
-                nn.LeakyReLU(LEAK, inplace=True),
+                nn.LeakyReLU(RECTIFIER_LEAK, inplace=True),
             ]
         super().__init__(*parts)
 
