@@ -11,10 +11,10 @@ EXEMPLARS ?=
 FIGURES ?= figures
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
-SOURCES = texsynth tests samples benchmarks
+SOURCES = texsynth tests samples benchmarks docs/reference.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-methods bench-repair figures samples contact-sheet clean
+.PHONY: help demo test lint format docs docs-reference bench bench-methods bench-repair figures samples contact-sheet clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,10 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 	$(PIP) install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml $(VENV)/.installed-dev
+	$(PIP) install --quiet --editable '.[docs]'
 	@touch $@
 
 demo: $(VENV)/.installed ## synthesize samples/brick.png to 512x512 and say where the picture is
@@ -48,6 +52,15 @@ lint: $(VENV)/.installed-dev ## ruff, the formatter's opinion, and mypy
 format: $(VENV)/.installed-dev ## rewrite the sources as the formatter wants them
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+# The site shows docs/reference/ as it is committed; a test compares that with the code.
+docs: $(VENV)/.installed-docs ## build the site of docs/ into build/site, strictly and without the network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@! grep -rlE '(src|href)="https?://[^"]+\.(css|js|woff2?)"' build/site --include='*.html' # pages that load from elsewhere
+	@echo "The site: $(CURDIR)/build/site/index.html"
+
+docs-reference: $(VENV)/.installed ## write docs/reference/ again, after a change of options, settings or docstrings
+	$(BIN)/python docs/reference.py
 
 bench: $(VENV)/.installed ## time and memory of whole commands (minutes; BENCH=--quick for a short one)
 	$(BIN)/python benchmarks/field.py $(BENCH)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import documents
 import fakes
 from texsynth import preset, registry
 from texsynth.cli import main
@@ -46,8 +47,22 @@ Draw = Callable[..., np.ndarray]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The README's commands, one long chain, start first, so that no core is left alone with them at the end."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    """The commands of the documents, long chains, start first, so that no core is left alone with one at the end."""
+    items.sort(key=lambda item: not item.path.name.startswith(("test_readme", "test_docs_")))
+
+
+@pytest.fixture(scope="session")
+def page_folders() -> dict[str, Path]:
+    """The folder in which the commands of each page run, by the page's name."""
+    return {}
+
+
+@pytest.fixture
+def page_folder(step: documents.Step, page_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a step's page. Later steps use what earlier ones wrote, as they do for a reader."""
+    if step.page not in page_folders:
+        page_folders[step.page] = documents.reader(tmp_path_factory.mktemp("page"), step.page)
+    return page_folders[step.page]
 
 
 @pytest.fixture(autouse=True, scope="session")

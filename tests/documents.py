@@ -1,0 +1,116 @@
+"""The documents as tests read them: what their blocks hold, and how a reader who follows a page fares.
+
+Commands of a page stand in `sh` blocks, one a line, and examples of Python in `python` blocks; they run in the order
+of the page and build on each other. A block that follows "Save this as `NAME`:" is a file. Blocks called `console` or
+`text` are not run.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from networks import random_vgg
+from texsynth.cli import main
+
+ROOT = Path(__file__).parent.parent
+PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"Save this as `(\S+?)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a page asks its reader to do.
+
+    page: the file, relative to the root of the project.
+    language: "sh" for a command, "python" for an example.
+    text: the command's line or the example's code.
+    """
+
+    page: str
+    language: str
+    text: str
+
+
+def text_of(page: str) -> str:
+    """The text of a page, named by its path below the root of the project."""
+    return (ROOT / page).read_text("utf-8")
+
+
+def files(page: str) -> dict[str, str]:
+    """The files that a page asks its reader to save, by their names."""
+    return dict(FILE.findall(text_of(page)))
+
+
+def steps(*pages: str) -> list[Any]:
+    """What these pages ask their readers to do, in order, as parameters of a test."""
+    return [
+        pytest.param(step, id=f"{step.page}-{step.text.splitlines()[0]}") for page in pages for step in _steps(page)
+    ]
+
+
+def _steps(page: str) -> Iterator[Step]:
+    saved = files(page).values()
+    for language, text in BLOCK.findall(text_of(page)):
+        if language == "sh":
+            yield from (Step(page, "sh", line) for line in text.splitlines() if line.startswith("texsynth "))
+        elif language == "python" and text not in saved:
+            yield Step(page, "python", text)
+
+
+def reader(folder: Path, page: str) -> Path:
+    """A folder as a page expects it: samples/, two photos, the files that it asks to save, and weights if it names any."""
+    shutil.copytree(ROOT / "samples", folder / "samples")
+    (folder / "photos").mkdir()
+    for picture in sorted((ROOT / "samples").glob("*.jpg"))[:2]:
+        shutil.copy(picture, folder / "photos")
+    if "vgg19.safetensors" in text_of(page):
+        random_vgg(folder / "vgg19.safetensors")
+    for name, content in files(page).items():
+        (folder / Path(name).name).write_text(content, "utf-8")
+    return folder
+
+
+def follow(step: Step) -> None:
+    """Do what a step says, in the current folder, and check that the files it promises are there.
+
+    Trainings are cut short; all else runs as it is written.
+    """
+    if step.language == "python":
+        exec(compile(step.text, step.page, "exec"), {"__name__": "__main__"})
+        promised = [Path(name) for name in re.findall(r'write\("(.+?)"', step.text)]
+    else:
+        words = shlex.split(step.text)
+        short = ["--steps", "2", "--set", "checks=1"] if words[1] == "train" and "--steps" not in words else []
+        assert main([*words[1:], *short]) == 0
+        promised = list(_promised(words))
+        assert promised or words[1] == "evaluate"
+    for path in promised:
+        assert path.is_file(), f"{path} is missing"
+
+
+def _promised(words: Sequence[str]) -> Iterator[Path]:
+    """The files that a command writes, as its flags say."""
+    yield from (Path(value) for flag, value in pairwise(words) if flag in ("--csv", "--report"))
+    if "-o" not in words:
+        return
+    name = words[words.index("-o") + 1]
+    out = Path(name)
+    if name.endswith("/"):
+        yield from (out / f"{path.stem}.png" for path in Path(words[2]).iterdir())
+        return
+    count = int(words[words.index("-n") + 1]) if "-n" in words else 1
+    for number in range(1, count + 1):
+        yield out if count == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
+    for flag, value in pairwise(words):
+        if flag == "--map":
+            yield out.with_name(f"{out.stem}_{value.partition('=')[0]}{out.suffix}")
