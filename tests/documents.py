@@ -68,7 +68,7 @@ def _steps(page: str) -> Iterator[Step]:
 
 
 def reader(folder: Path, page: str) -> Path:
-    """A folder as a page expects it: samples/, two photos, the files that it asks to save, and weights if it names any."""
+    """A folder as a page expects it: samples/, two photos, the files to save, and weights if it names any."""
     shutil.copytree(ROOT / "samples", folder / "samples")
     (folder / "photos").mkdir()
     for picture in sorted((ROOT / "samples").glob("*.jpg"))[:2]:
