@@ -80,8 +80,8 @@ def test_a_picture_corresponds_to_itself_pixel_by_pixel() -> None:
 
 @pytest.mark.parametrize("pairs", [1 << 26, 1 << 16], ids=["one level", "several"])
 def test_what_moved_by_any_number_of_pixels_is_found(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
-    monkeypatch.setattr(dense, "PAIRS", pairs)
-    monkeypatch.setattr(dense, "SEEDS", 1 << 20)
+    monkeypatch.setattr(dense, "PAIRS_AT_COARSEST", pairs)
+    monkeypatch.setattr(dense, "PAIRS_AT_FINER", 1 << 20)
     source = spots(72, 72)
     match = matched(source, source[:, :, 9:, 13:])
     y, x = torch.meshgrid(torch.arange(63) + 9, torch.arange(59) + 13, indexing="ij")
@@ -117,7 +117,7 @@ def test_levels_start_where_all_pairs_can_be_compared(
 
 
 def test_large_pictures_are_compared_halved_and_warped_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense, "FINEST", 40 * 40)
+    monkeypatch.setattr(dense, "MOST_PIXELS", 40 * 40)
     source, layer = spots(65, 70), noise(1, 4, 65, 70)
     match = dense.enlarge(matched(source, source), (65, 70), (65, 70))
     assert match.y.shape == (65, 70)
@@ -143,7 +143,7 @@ def test_cells_of_a_network_lie_on_the_pixels_that_they_show(size: tuple[int, in
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     for level in (0, 1, 2, 3):
         small = (halved(size[0], level), halved(size[1], level))
-        laid = descriptors._laid(torch.stack([y, x])[None], side / (1 << level), small)
+        laid = descriptors.on_pixels(torch.stack([y, x])[None], side / (1 << level), small)
         assert laid.shape == (1, 2, *small)
         for axis, n in enumerate(small):
             own = (torch.arange(n) + 0.5) * (1 << level)
@@ -499,7 +499,7 @@ def test_help_ends_with_examples_that_run(
 ) -> None:
     commands = examples("propagate")
     assert [words[1] for words in commands] == ["synthesize", "propagate", "propagate"]
-    monkeypatch.setattr(dense, "FINEST", 1 << 12)  # quicker
+    monkeypatch.setattr(dense, "MOST_PIXELS", 1 << 12)  # quicker
     for words in commands:
         quick = ("-p", "steady", "-s", "64", "-q") if words[1] == "synthesize" else ("-q",)
         good(texsynth(*words[1:], *quick))

@@ -1,8 +1,8 @@
 """Dense correspondence: for every pixel of a target the pixel of a source that it is most like, and warps along it.
 
 Coarse to fine, after PatchMatch (Barnes et al. 2009) and Zhou et al. 2021 (CoCosNet v2): pixels inherit the match of
-their parent, a grid of them is compared with the whole source, and matches spread to neighbours. What is added is a
-price on neighbours that do not continue each other, and a warp in which all windows that cover a pixel have a vote.
+their parent, a grid of them is compared with the whole source, and matches propagate to neighbours. Differs from both
+in: neighbours that do not continue each other have a price, and in a warp all windows that cover a pixel have a vote.
 """
 
 from __future__ import annotations
@@ -18,39 +18,45 @@ from torch import Tensor
 from texsynth.patches.nearest import nearest, stride
 from texsynth.pyramid import halved
 
-PAIRS = 1 << 26  # distances that the coarsest level computes, of all its pixels
-SEEDS = 1 << 25  # and at most every finer one, between a grid of the target's and the whole source
-CHUNK = 1 << 15  # pixels whose candidates are compared at once
-PRICE = 0.03  # of four neighbours that do not continue a match; 1 is the variance of descriptors
-COHERENCE = 1.0  # and in addition so many times the mean distance: the less is alike, the less each pixel knows
-SMALLEST = 16  # pixels of the shorter side of the coarsest level
-FINEST = 1 << 21  # pixels: larger pictures are compared halved, and their correspondence is enlarged
-STEPS = (4, 1, 2, 1)  # pixels over which matches spread, one pass each
-CROSS = ((-1, 0), (1, 0), (0, -1), (0, 1))
-SQUARE = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
-AGREE = 0.4  # of full strength: votes that differ by more count little
-RADIUS = 3  # pixels: windows that vote on a pixel have their middles this near
+PAIRS_AT_COARSEST = 1 << 26  # pairs of pixels that are compared at the coarsest level, of all its pixels
+PAIRS_AT_FINER = 1 << 25  # and at most at every finer one, of a grid of the target's and the whole source
+PIXELS_AT_ONCE = 1 << 15  # pixels whose candidates are compared at once
+SEAM_PRICE = 0.03  # of four neighbours that do not continue a match; 1 is the variance of descriptors
+COHERENCE = 1.0  # and in addition so many times the mean distance: the less is alike, the less each pixel tells
+SMALLEST_SIDE = 16  # pixels of the shorter side of the coarsest level
+MOST_PIXELS = 1 << 21  # larger pictures are compared halved, and their correspondence is enlarged
+PROPAGATION_STEPS = (4, 1, 2, 1)  # pixels over which matches propagate, one pass each
+CROSS = ((-1, 0), (1, 0), (0, -1), (0, 1))  # the neighbours that a match should continue
+SQUARE = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]  # those whose matches are tried
+VOTE_TOLERANCE = 0.4  # of full strength: votes that differ by more count little
+VOTE_RADIUS = 3  # pixels: windows that vote on a pixel have their middles this near
 
 Report = Callable[[int, int], None]  # (steps done, of how many)
 
 
 def levels(source: tuple[int, int], target: tuple[int, int]) -> list[int]:
-    """The halvings at which pictures of these sizes are compared, coarsest first: few enough pairs of pixels to
-    compare them all, down to the finest with FINEST pixels."""
+    """The halvings at which pictures of these sizes are compared, coarsest first.
+
+    The coarsest has few enough pairs of pixels to compare them all, the finest at most MOST_PIXELS pixels.
+    """
     sizes = [source, target]
-    finest = next(n for n in count() if all(_pixels(size, n) <= FINEST for size in sizes))
-    last = finest
-    while math.prod(_pixels(size, last) for size in sizes) > PAIRS and all(
-        halved(min(size), last + 1) >= SMALLEST for size in sizes
+    finest = next(n for n in count() if all(_pixels(size, n) <= MOST_PIXELS for size in sizes))
+    coarsest = finest
+    while math.prod(_pixels(size, coarsest) for size in sizes) > PAIRS_AT_COARSEST and all(
+        halved(min(size), coarsest + 1) >= SMALLEST_SIDE for size in sizes
     ):
-        last += 1
-    return list(range(last, finest - 1, -1))
+        coarsest += 1
+    return list(range(coarsest, finest - 1, -1))
 
 
 @dataclass(frozen=True)
 class Match:
-    """y, x: (h, w) long, the source pixel of each target pixel. cost: (h, w), the squared distance of descriptors.
-    size: (height, width) of the source."""
+    """A correspondence.
+
+    y, x: (h, w) int64, the source pixel of each target pixel.
+    cost: (h, w), the squared distance of their descriptors.
+    size: (height, width) of the source.
+    """
 
     y: Tensor
     x: Tensor
@@ -65,25 +71,35 @@ def correspond(
     coherence: float = COHERENCE,
     report: Report = lambda *_: None,
 ) -> Match:
-    """The correspondence of two pictures. source, target: descriptors (1, D, h, w), coarsest first, each level twice
-    the size of the one before. coherence: 0 or more; more keeps larger pieces of the source together."""
+    """The correspondence of two pictures.
+
+    source, target: descriptors (1, D, h, w), coarsest first, each level twice the size of the one before. coherence: 0
+    or more; more keeps larger pieces of the source together.
+    """
     match: Match | None = None
-    total = len(source) * (len(STEPS) + 1)
-    for level, (there, here) in enumerate(zip(source, target, strict=True)):
-        search = _Search.of(there, here, coherence)
+    steps = len(PROPAGATION_STEPS) + 1
+    for level, (keys, queries) in enumerate(zip(source, target, strict=True)):
+        search = _Search.of(keys, queries, coherence)
         match = search.start() if match is None else search.finer(match)
-        match = search.seed(match, PAIRS if level == 0 else SEEDS, rng)
-        report(level * (len(STEPS) + 1) + 1, total)
-        for number, step in enumerate(STEPS):
-            match = search.spread(match, step)
-            report(level * (len(STEPS) + 1) + number + 2, total)
+        match = search.seed(match, PAIRS_AT_COARSEST if level == 0 else PAIRS_AT_FINER, rng)
+        report(level * steps + 1, len(source) * steps)
+        for number, step in enumerate(PROPAGATION_STEPS):
+            match = search.propagate(match, step)
+            report(level * steps + number + 2, len(source) * steps)
     assert match is not None
     return match
 
 
 @dataclass(frozen=True)
 class _Search:
-    """One level. keys: (Ns, D) of the source of `size`; queries: (Nt, D) of the target of `shape`."""
+    """One level.
+
+    keys: (Ns, D), the descriptors of the source.
+    queries: (Nt, D), those of the target.
+    size: (height, width) of the source.
+    shape: (height, width) of the target.
+    coherence: how much more seams cost than SEAM_PRICE, in mean distances.
+    """
 
     keys: Tensor
     queries: Tensor
@@ -97,28 +113,30 @@ class _Search:
         return _Search(keys, queries, _extent(source), _extent(target), coherence)
 
     def start(self) -> Match:
-        """Each pixel's own place: pictures of one size may show one thing; others are stretched onto each other."""
+        """Every pixel matched to its own place: pictures of one size may show one thing, others are stretched onto each
+        other."""
         rows, columns = (
             (torch.arange(n, device=self.keys.device) + 0.5) * m / n for n, m in zip(self.shape, self.size, strict=True)
         )
         y, x = torch.meshgrid(rows.long(), columns.long(), indexing="ij")
-        return self._priced(y, x)
+        return self._measured(y, x)
 
     def finer(self, match: Match) -> Match:
-        """The matches of parents, their pixels told apart; and each pixel's own place where that is better."""
+        """The matches of parents, plus each pixel's own parity; or a pixel's own place where that is better."""
         h, w = self.shape
         rows, columns = (torch.arange(n, device=self.keys.device) for n in (h, w))
         up = rows[:, None] // 2, columns // 2
         y = (2 * match.y[up] + rows[:, None] % 2).clamp_(max=self.size[0] - 1)
         x = (2 * match.x[up] + columns % 2).clamp_(max=self.size[1] - 1)
-        found = self._priced(y, x)
+        inherited = self._measured(y, x)
         if self.shape != self.size:
-            return found
-        own = self.start()
-        return self._better(found, [(own.y, own.x)])
+            return inherited
+        in_place = self.start()
+        return self._improved(inherited, [(in_place.y, in_place.x)])
 
     def seed(self, match: Match, pairs: int, rng: torch.Generator) -> Match:
-        """A grid of pixels takes the best of the whole source; where it lies is left to chance."""
+        """The match with the best of the whole source at a grid of pixels, so many that about `pairs` are compared;
+        where the grid lies is left to chance."""
         h, w = self.shape
         step = stride(self.shape, max(1, pairs // len(self.keys)))
         top, left = (int(n) for n in torch.randint(step, (2,), generator=rng))
@@ -132,12 +150,13 @@ class _Search:
         y[at], x[at], costs[at] = place // self.size[1], place % self.size[1], cost
         return Match(y.view(h, w), x.view(h, w), costs.view(h, w), self.size)
 
-    def spread(self, match: Match, step: int) -> Match:
-        """One pass: every pixel tries what its eight neighbours `step` away continue to, and places one pixel off."""
+    def propagate(self, match: Match, step: int) -> Match:
+        """The match after one pass, in which every pixel tries what its eight neighbours `step` away continue to, and
+        for neighbours next to it the source pixels beside its match."""
         candidates = [self._continued(match, dy * step, dx * step) for dy, dx in SQUARE]
         if step == 1:
             candidates += [self._inside(match.y + dy, match.x + dx) for dy, dx in SQUARE]
-        return self._better(match, candidates)
+        return self._improved(match, candidates)
 
     def _continued(self, match: Match, dy: int, dx: int) -> tuple[Tensor, Tensor]:
         """Where each pixel would lie if it continued its neighbour at (dy, dx); beyond the border the last one."""
@@ -152,39 +171,43 @@ class _Search:
     def _inside(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         return y.clamp(0, self.size[0] - 1), x.clamp(0, self.size[1] - 1)
 
-    def _better(self, match: Match, candidates: Sequence[tuple[Tensor, Tensor]]) -> Match:
+    def _improved(self, match: Match, candidates: Sequence[tuple[Tensor, Tensor]]) -> Match:
         """The best of each pixel's match and candidates, by the distance and by how many neighbours continue it."""
-        around = [(y * self.size[1] + x).view(-1) for y, x in (self._continued(match, *near) for near in CROSS)]
-        best = (match.y * self.size[1] + match.x).view(-1).clone()
-        cost = match.cost.view(-1).clone()
-        price = PRICE + self.coherence * float(cost.mean())
-        total = cost + price * _apart(best, around)
+        around = [self._flat(*self._continued(match, *near)) for near in CROSS]
+        best, cost = self._flat(match.y, match.x).clone(), match.cost.view(-1).clone()
+        price = SEAM_PRICE + self.coherence * float(cost.mean())
+        total = cost + price * _share_apart(best, around)
         tried = [best.clone()]
         for y, x in candidates:
-            place = (y * self.size[1] + x).view(-1)
-            new = place != tried[0]
+            place = self._flat(y, x)
+            untried = place != tried[0]
             for other in tried[-2:]:
-                new &= place != other
+                untried &= place != other
             tried = [tried[0], *tried[-1:], place]
-            for some in new.nonzero()[:, 0].split(CHUNK):
-                here = place[some]
-                distance = (self.keys[here] - self.queries[some]).square_().sum(1)
-                whole = distance + price * _apart(here, [other[some] for other in around])
-                good = whole < total[some]
-                some, here = some[good], here[good]
-                best[some], cost[some], total[some] = here, distance[good], whole[good]
+            for some in untried.nonzero()[:, 0].split(PIXELS_AT_ONCE):
+                candidate = place[some]
+                distance = (self.keys[candidate] - self.queries[some]).square_().sum(1)
+                candidate_total = distance + price * _share_apart(candidate, [other[some] for other in around])
+                better = candidate_total < total[some]
+                some, candidate = some[better], candidate[better]
+                best[some], cost[some], total[some] = candidate, distance[better], candidate_total[better]
         h, w = self.shape
         return Match((best // self.size[1]).view(h, w), (best % self.size[1]).view(h, w), cost.view(h, w), self.size)
 
-    def _priced(self, y: Tensor, x: Tensor) -> Match:
-        place = (y * self.size[1] + x).view(-1)
-        parts = zip(place.split(CHUNK), self.queries.split(CHUNK), strict=True)
-        cost = torch.cat([(self.keys[some] - own).square_().sum(1) for some, own in parts])
+    def _flat(self, y: Tensor, x: Tensor) -> Tensor:
+        """Source pixels (y, x) as flat indices (Nt,)."""
+        return (y * self.size[1] + x).view(-1)
+
+    def _measured(self, y: Tensor, x: Tensor) -> Match:
+        """The match of these source pixels (h, w), with its cost."""
+        parts = zip(self._flat(y, x).split(PIXELS_AT_ONCE), self.queries.split(PIXELS_AT_ONCE), strict=True)
+        cost = torch.cat([(self.keys[some] - query).square_().sum(1) for some, query in parts])
         return Match(y, x, cost.view(self.shape), self.size)
 
 
-def _apart(place: Tensor, around: Sequence[Tensor]) -> Tensor:
-    """The price of the neighbours that do not continue to `place`: (n,)."""
+def _share_apart(place: Tensor, around: Sequence[Tensor]) -> Tensor:
+    """The share of the neighbours, each of which continues to one of `around` (n,), that do not continue to `place`
+    (n,): (n,) in [0, 1]."""
     return sum((place != other).float() for other in around) / len(around)  # type: ignore[return-value]
 
 
@@ -197,7 +220,7 @@ def _extent(layer: Tensor) -> tuple[int, int]:
 
 
 def enlarge(match: Match, size: tuple[int, int], source: tuple[int, int]) -> Match:
-    """A correspondence found on halved pictures, for a target of `size` and a source of `source`, (height, width)."""
+    """The correspondence of halved pictures, for a target of `size` and a source of `source`, (height, width)."""
     factor = 1
     while -(-size[0] // factor) > match.y.shape[0]:
         factor *= 2
@@ -209,9 +232,12 @@ def enlarge(match: Match, size: tuple[int, int], source: tuple[int, int]) -> Mat
 
 
 def warp(match: Match, layer: Tensor) -> Tensor:
-    """(1, C, Hs, Ws) of the source -> (1, C, h, w) of the target, by votes: every window that covers a pixel says what
-    its match has there. The mean of them is taken, near and well matched windows counting more than others; then once
-    more, of those that agree with it, so that edges stay edges. Where neighbours continue each other that is exact."""
+    """A layer (1, C, Hs, Ws) of the source warped to the target, (1, C, h, w), by votes.
+
+    Every window that covers a pixel votes for what its match has there. Their mean is taken, near and well matched
+    windows counting more than others; then once more, of those that agree with it, so that edges stay edges. Where
+    neighbours continue each other the result is exact.
+    """
     table = layer[0].flatten(1).T.contiguous()
     weight = torch.exp(-match.cost / (2 * match.cost.mean().clamp(min=1e-4)))
     mean = _vote(match, table, weight, None)
@@ -219,19 +245,23 @@ def warp(match: Match, layer: Tensor) -> Tensor:
 
 
 def _vote(match: Match, table: Tensor, weight: Tensor, mean: Tensor | None) -> Tensor:
-    """The mean (h, w, C) of all votes, of which those far from `mean` count little."""
+    """The weighted mean of all votes, (h, w, C) float32.
+
+    table: (Ns, C), the layer's values. weight: (h, w), of each target pixel's match. mean: (h, w, C), around which
+    votes count in full, or None for all of them.
+    """
     h, w = match.y.shape
-    total, sums = torch.zeros(h, w, table.shape[1], device=table.device), torch.zeros(h, w, 1, device=table.device)
-    for dy in range(-RADIUS, RADIUS + 1):
-        for dx in range(-RADIUS, RADIUS + 1):
+    total, weights = torch.zeros(h, w, table.shape[1], device=table.device), torch.zeros(h, w, 1, device=table.device)
+    for dy in range(-VOTE_RADIUS, VOTE_RADIUS + 1):
+        for dx in range(-VOTE_RADIUS, VOTE_RADIUS + 1):
             here = slice(max(0, dy), h + min(0, dy)), slice(max(0, dx), w + min(0, dx))
-            there = slice(max(0, -dy), h + min(0, -dy)), slice(max(0, -dx), w + min(0, -dx))
-            y, x = match.y[there] + dy, match.x[there] + dx
+            voter = slice(max(0, -dy), h + min(0, -dy)), slice(max(0, -dx), w + min(0, -dx))
+            y, x = match.y[voter] + dy, match.x[voter] + dx
             inside = (y >= 0) & (y < match.size[0]) & (x >= 0) & (x < match.size[1])
-            said = table[y.clamp_(0, match.size[0] - 1) * match.size[1] + x.clamp_(0, match.size[1] - 1)]
-            vote = weight[there] * inside * math.exp(-2 * (dy * dy + dx * dx) / (RADIUS * RADIUS))
+            value = table[y.clamp_(0, match.size[0] - 1) * match.size[1] + x.clamp_(0, match.size[1] - 1)]
+            vote = weight[voter] * inside * math.exp(-2 * (dy * dy + dx * dx) / (VOTE_RADIUS * VOTE_RADIUS))
             if mean is not None:
-                vote *= torch.exp((said - mean[here]).square().sum(2) / (-2 * AGREE * AGREE))
-            total[here] += said.mul_(vote[:, :, None])
-            sums[here] += vote[:, :, None]
-    return total / sums
+                vote *= torch.exp((value - mean[here]).square().sum(2) / (-2 * VOTE_TOLERANCE * VOTE_TOLERANCE))
+            total[here] += value.mul_(vote[:, :, None])
+            weights[here] += vote[:, :, None]
+    return total / weights

@@ -11,7 +11,7 @@ from torch import Tensor
 from texsynth.field.atlas import Atlas
 from texsynth.field.guide import Guiding, mean_prices
 from texsynth.field.turned.space import TurnedSpace, draw, walk
-from texsynth.field.turned.sweep import Copy, locate
+from texsynth.field.turned.sweep import TurnedCopy, locate
 
 MOST_PIECES = 8192  # in a table: of more, so many are drawn
 ACROSS = 16  # points across the window by which pieces are compared
@@ -71,7 +71,7 @@ def cut_out(
         begin = torch.stack([y, x], -1).float()
         plane = plane.expand(-1, len(grid))
         place, angle = walk(begin, grid[None], partial(frame_at, space, plane), space.frames.source[some][:, None])
-        index, inside = pixels(atlas, Copy(plane, place, angle))
+        index, inside = pixels(atlas, TurnedCopy(plane, place, angle))
         covered.append(inside.float())
         lacking.append(LACKING * (1 - (inside & smooth[index])[:, inner].float().mean(1)))
         values.append((colours[index] * inside[..., None]).transpose(1, 2).flatten(1))
@@ -106,7 +106,7 @@ def frame_at(space: TurnedSpace, plane: Tensor, place: Tensor, _share: float = 0
     return space.frames.source[space.atlas.join(plane, *place.round().long().unbind(-1))]
 
 
-def pixels(atlas: Atlas, copy: Copy) -> tuple[Tensor, Tensor]:
+def pixels(atlas: Atlas, copy: TurnedCopy) -> tuple[Tensor, Tensor]:
     """The pixels (...) nearest to some copies, and whether these may be copied."""
     index, inside = locate(atlas, copy)
     return index, inside & atlas.valid[index]

@@ -21,7 +21,7 @@ from texsynth.field.quilting import PRICE_OF_UNEVENNESS, at_borders, cut_candida
 from texsynth.field.sweep import NEIGHBOURS
 from texsynth.field.turned.pieces import LACKING, Pieces, cut_out, few, frame_at, guided, pixels
 from texsynth.field.turned.space import TurnedSpace, walk
-from texsynth.field.turned.sweep import Copy, extend, refresh
+from texsynth.field.turned.sweep import TurnedCopy, extend, refresh
 
 PIXELS_AT_ONCE = 1 << 18  # of pieces that are compared: bounds the memory
 SMALLEST_SHARE = 0.05  # of a window that must be painted for its mean difference to count in full
@@ -150,7 +150,7 @@ def _scores(cloth: Cloth, supply: Supply, middle: Tensor) -> tuple[Tensor, Tenso
     return torch.cat(error, 1) + prior, prior
 
 
-def _bent(supply: Supply, field: Field, middle: Tensor, cells: Tensor, tries: Tensor) -> Copy:
+def _bent(supply: Supply, field: Field, middle: Tensor, cells: Tensor, tries: Tensor) -> TurnedCopy:
     """What the pixels `cells` (B, side^2, 2) copy when the pieces `tries` (B, T) are laid round `middle` (B, 2)."""
     space, middles = supply.space, supply.pieces.middles
     index = middles[tries % len(middles)]
@@ -164,7 +164,7 @@ def _bent(supply: Supply, field: Field, middle: Tensor, cells: Tensor, tries: Te
 
     first = space.frames.source[index] - _target(space, field, middle)[:, None] - back
     place, angle = walk(torch.stack([y, x], -1).float(), offset, lag, first[..., None])
-    return Copy(plane.expand(angle.shape), place, -angle)
+    return TurnedCopy(plane.expand(angle.shape), place, -angle)
 
 
 def _target(space: TurnedSpace, field: Field, place: Tensor) -> Tensor:
@@ -207,7 +207,7 @@ def _fill(cloth: Cloth) -> None:
             _paint(cloth, at, index, replace(copy, place=place))
 
 
-def _paint(cloth: Cloth, at: tuple[Tensor, ...], index: Tensor, copy: Copy) -> None:
+def _paint(cloth: Cloth, at: tuple[Tensor, ...], index: Tensor, copy: TurnedCopy) -> None:
     """Let the pixels `at`, rows and columns (n,), copy `index` (n,), and say where and how turned."""
     field = cloth.field
     assert field.place is not None

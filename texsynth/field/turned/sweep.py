@@ -31,7 +31,7 @@ PIXELS_SEARCHED_AT_ONCE = 1024  # pixels that are compared with all random candi
 
 
 @dataclass(frozen=True)
-class Copy:
+class TurnedCopy:
     """What pixels (...) are copied from.
 
     plane: (...) int64, the plane of the atlas.
@@ -43,11 +43,11 @@ class Copy:
     place: Tensor
     angle: Tensor
 
-    def at(self, pick: tuple[slice | Tensor, ...] | Tensor) -> Copy:
+    def at(self, pick: tuple[slice | Tensor, ...] | Tensor) -> TurnedCopy:
         """The copies of some pixels only."""
-        return Copy(self.plane[pick], self.place[pick], self.angle[pick])
+        return TurnedCopy(self.plane[pick], self.place[pick], self.angle[pick])
 
-    def moved(self, offset: Tensor) -> Copy:
+    def moved(self, offset: Tensor) -> TurnedCopy:
         """The continuation of each copy to the pixel that lies `offset` (..., 2) away from its pixel."""
         return replace(self, place=self.place + rotated(-self.angle, offset.expand_as(self.place)))
 
@@ -56,7 +56,7 @@ class Copy:
 class Best:
     """The best copies so far for n pixels, their distances of windows (n,), and these with all prices (n,)."""
 
-    copy: Copy
+    copy: TurnedCopy
     distance: Tensor
     total: Tensor
 
@@ -116,20 +116,20 @@ def sweep(field: Field, space: TurnedSpace, prices: Prices, rng: torch.Generator
     return replace(refresh(out, space.frames), cost=torch.cat([p.distance for p in parts]).view(h, w))
 
 
-def extend(field: Field, margin: int) -> Copy:
+def extend(field: Field, margin: int) -> TurnedCopy:
     """Copies (h + 2m, w + 2m): wrapped where the output tiles, otherwise continuing the copy of the pixel at the
     border."""
     assert field.place is not None
     assert field.angle is not None
-    copy, past = Copy(field.atlas.split(field.index)[0], field.place, field.angle), []
+    copy, past = TurnedCopy(field.atlas.split(field.index)[0], field.place, field.angle), []
     for dim, wraps in enumerate(field.tile):
         inside, beyond = beyond_border(field.size[dim], margin, wraps, field.index.device)
         past.append(beyond)
-        copy = Copy(*(t.index_select(dim, inside) for t in (copy.plane, copy.place, copy.angle)))
+        copy = TurnedCopy(*(t.index_select(dim, inside) for t in (copy.plane, copy.place, copy.angle)))
     return copy.moved(torch.stack(torch.meshgrid(*past, indexing="ij"), -1).float())
 
 
-def _colours(atlas: Atlas, copy: Copy) -> Tensor:
+def _colours(atlas: Atlas, copy: TurnedCopy) -> Tensor:
     """The colours (h, w, 3) of copies that may reach into the margin."""
     shapes = torch.tensor(atlas.shapes, device=copy.plane.device)[copy.plane]
     place = torch.minimum(copy.place.clamp(min=1 - atlas.margin), shapes + (atlas.margin - 3))
@@ -137,13 +137,13 @@ def _colours(atlas: Atlas, copy: Copy) -> Tensor:
     return read_between(atlas, index, place, atlas.colours)
 
 
-def _continued(wide: Copy, at: Tensor, dy: int, dx: int) -> Copy:
+def _continued(wide: TurnedCopy, at: Tensor, dy: int, dx: int) -> TurnedCopy:
     """What the neighbours at (dy, dx) of the pixels `at` (n, 2) continue to there."""
     near = wide.at(tuple((at + at.new_tensor([dy, dx])).T))
     return near.moved(near.place.new_tensor([-dy, -dx]))
 
 
-def _best_copies(query: Query, space: TurnedSpace, current: Copy, around: list[Copy], keys: Tensor) -> Best:
+def _best_copies(query: Query, space: TurnedSpace, current: TurnedCopy, around: list[TurnedCopy], keys: Tensor) -> Best:
     """The best of the current copies, the continuations of neighbours and the random candidates `keys`."""
     best = _slid(query, space, current)
     for copy in around:
@@ -156,7 +156,7 @@ def _best_copies(query: Query, space: TurnedSpace, current: Copy, around: list[C
     return best
 
 
-def _slid(query: Query, space: TurnedSpace, current: Copy) -> Best:
+def _slid(query: Query, space: TurnedSpace, current: TurnedCopy) -> Best:
     """The current copies, each slid to where its window matches better."""
     price = query.prices.source
     index, inside = locate(space.atlas, current)
@@ -168,10 +168,10 @@ def _slid(query: Query, space: TurnedSpace, current: Copy) -> Best:
     index, distance = torch.where(better, slid_index, index), torch.where(better, slid_distance, distance)
     place = torch.where(better[:, None], slid.place, current.place)
     total = torch.where(inside | better, distance + query.prices.of(index), torch.inf)
-    return Best(Copy(current.plane.clone(), place, torch.where(better, slid_angle, angle)), distance, total)
+    return Best(TurnedCopy(current.plane.clone(), place, torch.where(better, slid_angle, angle)), distance, total)
 
 
-def _fit(query: Query, space: TurnedSpace, index: Tensor, copy: Copy) -> tuple[Tensor, Tensor, Tensor]:
+def _fit(query: Query, space: TurnedSpace, index: Tensor, copy: TurnedCopy) -> tuple[Tensor, Tensor, Tensor]:
     """The squared distances (n,) of the windows of copies between pixels, their angles (n,), and the differences (n, D)
     of the descriptors, in the frames of the nearest pixels `index`."""
     angle, back = space.frames.facing(index, query.target, copy.angle)
@@ -190,7 +190,7 @@ def _slide(space: TurnedSpace, index: Tensor, rest: Tensor) -> Tensor:
     return step * (SAME_COPY / length.clamp(min=SAME_COPY))
 
 
-def _attempt(best: Best, query: Query, space: TurnedSpace, some: Tensor, copy: Copy, factor: float) -> None:
+def _attempt(best: Best, query: Query, space: TurnedSpace, some: Tensor, copy: TurnedCopy, factor: float) -> None:
     """Give the pixels `some` (m,) the copies (m,) where these are cheaper than what they have; `factor` multiplies the
     distance of windows."""
     index, inside = locate(space.atlas, copy)
@@ -205,7 +205,7 @@ def _attempt(best: Best, query: Query, space: TurnedSpace, some: Tensor, copy: C
     best.copy.angle[some], best.distance[some], best.total[some] = angle[better], distance[better], total[better]
 
 
-def _random_search(query: Query, space: TurnedSpace, keys: Tensor) -> Copy:
+def _random_search(query: Query, space: TurnedSpace, keys: Tensor) -> TurnedCopy:
     """The cheapest of the random candidates `keys` (k,) for each pixel, turned either way: n copies.
 
     All prices are multiplied out to one product of n query rows with 2 k rows of candidates.
@@ -223,10 +223,10 @@ def _random_search(query: Query, space: TurnedSpace, keys: Tensor) -> Copy:
     index = keys[best % len(keys)]
     angle = query.target - space.frames.source[index] + math.pi * (best >= len(keys))
     plane, y, x = space.atlas.split(index)
-    return Copy(plane, torch.stack([y, x], 1).float(), angle)
+    return TurnedCopy(plane, torch.stack([y, x], 1).float(), angle)
 
 
-def locate(atlas: Atlas, copy: Copy) -> tuple[Tensor, Tensor]:
+def locate(atlas: Atlas, copy: TurnedCopy) -> tuple[Tensor, Tensor]:
     """The pixels (...) nearest to some copies, and whether they lie in the plane at all."""
     near = copy.place.round().long()
     inside = (near >= 0) & (near < torch.tensor(atlas.shapes, device=near.device)[copy.plane])
