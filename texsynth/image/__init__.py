@@ -1,6 +1,7 @@
-"""Pictures: read, written, brought to one size and one kind, and evened out in light and tone.
+"""Pictures: reading and writing them, bringing them to one size and one kind, correcting their light and tone.
 
-The names of `texsynth.image.picture` can be used from here; it is loaded, and torch with it, when one of them is.
+The public names of `texsynth.image.picture` are available here, too. That module, and torch with it, is loaded when one
+of them is used.
 """
 
 from __future__ import annotations

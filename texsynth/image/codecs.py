@@ -40,7 +40,7 @@ class CodecError(Exception):
 
 
 def sniff(head: bytes) -> str | None:
-    """Name of the format whose signature starts `head` (12 bytes are enough), or None."""
+    """The name of the format whose signature starts `head` (12 bytes are enough), or None."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
     return next((form for signature, form in _SIGNATURES.items() if head.startswith(signature)), None)
@@ -149,7 +149,7 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def png_text(data: bytes, keyword: str) -> str | None:
-    """Value of the first tEXt chunk named `keyword`, or None."""
+    """The value of the first tEXt chunk named `keyword`, or None."""
     prefix = keyword.encode("latin-1") + b"\0"
     for kind, body in png_chunks(data):
         if kind == b"tEXt" and body.startswith(prefix):

@@ -1,4 +1,4 @@
-"""Holes in pictures: what smooth guess stands in them until they are filled, and where they lie."""
+"""Holes in pictures: the smooth guess that stands in a hole until it is filled, and masks that grow."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from torch.nn import functional as F
 
 
 def smooth(image: Tensor, hole: Tensor) -> Tensor:
-    """(1, C, H, W) with its hole (1, 1, H, W) bool filled by the surroundings, ever more blurred further inside.
+    """A picture (1, C, H, W) whose hole (1, 1, H, W) bool continues its surroundings, more blurred further inside.
 
-    Means of what is known on every coarser level, pulled down again where a finer one knows nothing (Gortler et al.
-    1996, the pull-push of "The Lumigraph"). Known pixels are left as they are.
+    The pull-push of "The Lumigraph" (Gortler et al. 1996): every coarser level holds the means of the pixels outside
+    the hole, and a finer level takes from it what it does not hold itself. Pixels outside the hole stay as they are.
     """
     if not hole.any() or hole.all():
         return image
-    known = (~hole).to(image)
-    levels = [(image * known, known)]
+    outside = (~hole).to(image)
+    # Pull: halve values and weights until no cell is without a value.
+    levels = [(image * outside, outside)]
     while min(levels[-1][1].shape[2:]) > 1 and float(levels[-1][1].min()) == 0:
         values, weight = (F.avg_pool2d(t, 2, ceil_mode=True) for t in levels[-1])
         levels.append((values, weight))
     values, weight = levels[-1]
     guess = values / weight.clamp(min=1e-6)
-    mean = (image * known).sum((2, 3), keepdim=True) / known.sum()
+    mean = (image * outside).sum((2, 3), keepdim=True) / outside.sum()
     guess = torch.where(weight > 0, guess, mean)
+    # Push: enlarge the guess into the cells that have no value.
     for values, weight in reversed(levels[:-1]):
         coarse = F.interpolate(guess, values.shape[2:], mode="bilinear")
         guess = torch.where(weight > 0, values / weight.clamp(min=1e-6), coarse)
@@ -31,7 +33,10 @@ def smooth(image: Tensor, hole: Tensor) -> Tensor:
 
 
 def grow(mask: Tensor, radius: int, tile: tuple[bool, bool] = (False, False)) -> Tensor:
-    """A mask (1, 1, H, W) bool with all that lies within `radius` pixels of it, across borders that wrap."""
+    """A mask (1, 1, H, W) bool with all pixels within `radius` of it along both axes.
+
+    tile: whether the picture wraps in (y, x); the mask then grows across these borders.
+    """
     if radius == 0:
         return mask
     wide = mask.float()

@@ -1,4 +1,4 @@
-"""Even out slow changes of light in an exemplar: a vignette or a shadow would otherwise come back as blotches."""
+"""Slow changes of light in an exemplar, evened out: a vignette or a shadow would come back as blotches."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from torch.nn import functional as F
 
 from texsynth.pyramid import shrink
 
-SCALE = 0.25  # of the shorter side: what changes over less than that is texture, not light
-SMALL = 128  # pixels of the shorter side at which light is slow enough to be measured
-FLOOR = 0.02  # brightness that counts as black: no gain is computed from less
+LIGHT_SCALE = 0.25  # of the shorter side: what changes over less than that is texture, not light
+MEASURED_SIDE = 128  # pixels of the shorter side at which light is slow enough to be measured
+DARKEST = 0.02  # the least brightness that a gain is computed from
 
 
 def flatten(image: Tensor) -> tuple[Tensor, str]:
-    """Divide (1, 3, H, W) in [0, 1] by its own slow illumination; returns it with a line that says what was done.
+    """Divide a picture (1, 3, H, W) in [0, 1] by its slow illumination; returns it with a line for the user.
 
-    Illumination is a quadratic surface through the log luminance times the blur of what that leaves (Gaussian, a
-    quarter of the shorter side); the gain keeps the geometric mean. Hues are kept; values above 1 are clipped.
+    The illumination is a quadratic surface through the log luminance, times the Gaussian blur (of a quarter of the
+    shorter side) of the luminance without that surface. The gain keeps the geometric mean and hues; values above 1 are
+    clipped.
     """
     luminance = (image * image.new_tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     size = image.shape[2:]
-    level = max(0, (min(size) // SMALL).bit_length())
-    small = shrink(luminance.clamp(min=FLOOR), level)
-    surface = _surface(small)  # lamps and lenses; the blur then sees what is left, without bias at the borders
-    light = surface * _blur(small / surface, SCALE * min(small.shape[2:]))
+    level = max(0, (min(size) // MEASURED_SIDE).bit_length())
+    small = shrink(luminance.clamp(min=DARKEST), level)
+    surface = _surface(small)  # of lamps and lenses; the blur of the rest then has no bias at the borders
+    light = surface * _blur(small / surface, LIGHT_SCALE * min(small.shape[2:]))
     light = F.interpolate(light, size, mode="bilinear").log()
     gain = (light.mean() - light).exp()
     strongest = max(float(gain.max()), 1 / float(gain.min()))
     out = image * gain
     clipped = 100 * float((out > 1).any(1).float().mean())
-    return out.clamp(
-        0, 1
-    ), f"flatten: evened out light that varied by x{strongest:.2f}; {clipped:.1f}% of pixels clipped"
+    line = f"flatten: evened out light that varied by x{strongest:.2f}; {clipped:.1f}% of pixels clipped"
+    return out.clamp(0, 1), line
 
 
 def _surface(luminance: Tensor) -> Tensor:
-    """The exponential of the quadratic surface that fits the logarithm of (1, 1, H, W) best."""
+    """The exponential of the quadratic surface that fits the logarithm of the luminance (1, 1, H, W) best."""
     h, w = luminance.shape[2:]
     y, x = (torch.linspace(-1, 1, n, device=luminance.device) for n in (h, w))
     y, x = y[:, None].expand(h, w).flatten(), x.expand(h, w).flatten()
@@ -46,7 +46,7 @@ def _surface(luminance: Tensor) -> Tensor:
 
 
 def _blur(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (1, 1, H, W) that is normalised at the borders and so invents nothing beyond them."""
+    """A Gaussian blur of (1, 1, H, W) that is normalised at the borders, so that nothing beyond them is invented."""
     radius = max(1, round(3 * sigma))
     ramp = torch.arange(-radius, radius + 1, device=image.device)
     kernel = torch.exp(-(ramp.float() ** 2) / (2 * sigma**2))

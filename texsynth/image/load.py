@@ -1,4 +1,4 @@
-"""Reading what the user gave: exemplars, maps and masks, brought to one size and one kind."""
+"""The inputs of a run: exemplars, maps and masks are read and brought to one size and one kind."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from texsynth.image.picture import Picture
 
 Source: TypeAlias = "str | Path | np.ndarray[Any, Any] | Picture"
 Box = tuple[int, int, int, int]  # x, y, width, height
-Note = Callable[[str], None]
+Note = Callable[[str], None]  # takes a line for the user
 
-ASPECT = 0.05  # a difference in aspect above this is worth a word
+NOTICED_ASPECT = 0.05  # a difference in aspect above this is told to the user
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def load(source: Source, role: str) -> tuple[Picture, Input]:
 
 
 def extent(picture: Picture) -> tuple[int, int]:
-    """(height, width)."""
-    return picture.pixels.shape[2], picture.pixels.shape[3]
+    """The size of a picture, (height, width)."""
+    return picture.height, picture.width
 
 
 def cropped(picture: Picture, box: Box | None, name: str) -> Picture:
@@ -81,15 +81,16 @@ def extended(picture: Picture, margins: tuple[int, int, int, int]) -> Picture:
 
 
 def stretched(picture: Picture, size: tuple[int, int], role: str, name: str, note: Note) -> Picture:
-    """A picture brought to `size` (height, width): labels by nearest, all else by area or linearly.
+    """A picture resized to `size` (height, width): labels by the nearest pixel, all else by area or linearly.
 
-    A difference in aspect above 5 % is told through `note`.
+    role: "labels", "normal" or "data", see `role_of`. name: how messages name the picture. note: is told when the
+    aspect changes by more than 5 %.
     """
     h, w = extent(picture)
     if (h, w) == size:
         return picture
     bent = abs((w / h) / (size[1] / size[0]) - 1)
-    if bent > ASPECT:
+    if bent > NOTICED_ASPECT:
         note(f"{name} is {w}x{h}, stretched to {size[1]}x{size[0]}: the aspect differs by {100 * bent:.0f} %")
     mode = "nearest-exact" if role == "labels" else "bilinear"
     antialias = mode == "bilinear"
@@ -103,19 +104,22 @@ def stretched(picture: Picture, size: tuple[int, int], role: str, name: str, not
 
 
 def usable(mask: Picture) -> Tensor:
-    """(1, 1, H, W) bool: at least 50 % white."""
+    """The part of a mask that is at least 50 % white, (1, 1, H, W) bool."""
     return image.rgb(mask).mean(dim=1, keepdim=True) >= 0.5
 
 
 def opaque(picture: Picture) -> Tensor:
-    """(1, 1, H, W) bool: nothing shines through."""
+    """The part of a picture whose alpha is full, (1, 1, H, W) bool; all of it without alpha."""
     if picture.alpha is None:
         return torch.ones_like(picture.pixels[:, :1], dtype=torch.bool)
     return picture.alpha >= 1
 
 
 def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]:
-    """Bring pictures to the most channels, the deepest depth, and alpha if any has it, values unchanged."""
+    """Pictures with as many channels as any of them, the deepest depth, and alpha if any has it; values stay.
+
+    what: how the line for the user names them, in the plural.
+    """
     depths = {p.depth for p in pictures}
     deepest = depths.pop() if len(depths) == 1 else "uint16" if depths <= {"uint8", "uint16"} else "float32"
     channels = max(p.pixels.shape[1] for p in pictures)
@@ -137,8 +141,11 @@ def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]
 
 
 def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:
-    """What the solver compares, (1, 3, H, W) in [0, 1] each: over middle grey, so that hidden colours do not
-    matter; floats beyond 1 are scaled down together."""
+    """The images (1, 3, H, W) in [0, 1] that a solver compares.
+
+    Transparent pixels are over middle grey, so that hidden colours do not matter; floats beyond 1 are scaled down
+    together.
+    """
     highest = top(pictures)
     images = []
     for p in pictures:
@@ -148,12 +155,12 @@ def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:
 
 
 def top(pictures: tuple[Picture, ...]) -> float:
-    """The value that the solver sees as 1: above 1 only for floats that go beyond it."""
+    """The value of the pictures that is 1 for a solver: above 1 only for floats that go beyond 1."""
     return max([1.0, *(float(p.pixels.max()) for p in pictures)])
 
 
 def role_of(name: str) -> str:
-    """The role of a map by its name: words for normals and labels, otherwise plain data."""
+    """The role of a map by its name: "normal" or "labels" where the name says so, else "data"."""
     words = re.split(r"[^a-z]+", name.lower())
     if "normal" in name.lower():
         return "normal"
@@ -161,11 +168,12 @@ def role_of(name: str) -> str:
 
 
 def per_exemplar(sources: Sequence[Source], exemplars: int, flag: str) -> None:
-    """Check that a repeatable option was given once for each exemplar."""
+    """Check that a repeatable option is there once for each exemplar; raises UsageError."""
     if len(sources) != exemplars:
         raise UsageError(f"{flag}: {len(sources)} given for {exemplars} exemplar(s); give it once for each, in order")
 
 
 def _mapped(picture: Picture, change: Callable[[Tensor], Tensor]) -> Picture:
+    """A picture whose colours and alpha both went through `change`."""
     alpha = None if picture.alpha is None else change(picture.alpha)
     return replace(picture, pixels=change(picture.pixels), alpha=alpha)

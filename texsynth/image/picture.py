@@ -34,8 +34,8 @@ class Picture:
 
     pixels: (1, C, H, W) float32, C = 1 grey or 3 RGB; integer depths scaled to [0, 1], floats as stored.
     alpha: (1, 1, H, W) float32 in [0, 1], straight (not premultiplied), or None.
-    depth: "uint8", "uint16", "float16" or "float32"; what a file written from it should hold.
-    icc: the ICC profile's bytes, or None.
+    depth: "uint8", "uint16", "float16" or "float32", of the files that are written from it.
+    icc: the bytes of the ICC profile, or None.
     """
 
     pixels: torch.Tensor
@@ -78,8 +78,8 @@ def rgb(picture: Picture) -> torch.Tensor:
 def check_exemplar_size(picture: Picture, name: str) -> None:
     """Raise InputError when the shorter side of an exemplar is below MIN_EXEMPLAR_SIDE pixels."""
     if min(picture.width, picture.height) < MIN_EXEMPLAR_SIDE:
-        found, need = f"{picture.width}x{picture.height}", f"{MIN_EXEMPLAR_SIDE}x{MIN_EXEMPLAR_SIDE}"
-        raise InputError(f"{name}: exemplar is {found}; at least {need} pixels are needed")
+        size, need = f"{picture.width}x{picture.height}", f"{MIN_EXEMPLAR_SIDE}x{MIN_EXEMPLAR_SIDE}"
+        raise InputError(f"{name}: exemplar is {size}; at least {need} pixels are needed")
 
 
 def from_array(array: np.ndarray, *, icc: bytes | None = None) -> Picture:
@@ -143,16 +143,16 @@ def list_pictures(folder: FilePath) -> list[Path]:
         entries = sorted(Path(folder).iterdir())
     except OSError as exc:
         raise InputError(f"{one_line(folder)}: not a folder that can be read ({exc.strerror})") from exc
-    found = [p for p in entries if p.suffix.lower() in SUFFIXES_READ and p.name[0] != "." and p.is_file()]
-    if not found:
+    pictures = [p for p in entries if p.suffix.lower() in SUFFIXES_READ and p.name[0] != "." and p.is_file()]
+    if not pictures:
         raise InputError(f"{one_line(folder)}: holds no pictures; allowed: {' '.join(SUFFIXES_READ)}")
-    return found
+    return pictures
 
 
 def read(path: FilePath) -> Picture:
     """Read one picture, turned upright by its EXIF orientation.
 
-    The format is told by the content; the suffix only has to be a known one. Raises InputError for a file
+    The content decides the format; the suffix only has to be one of SUFFIXES_READ. Raises InputError for a file
     that is missing, damaged, animated, too large or unsupported, ResourceError when memory does not suffice.
     """
     with _opened(Path(path)) as (handle, form):
@@ -160,7 +160,7 @@ def read(path: FilePath) -> Picture:
 
 
 def read_metadata(path: FilePath) -> dict[str, Any] | None:
-    """What `write` stored as metadata of the picture `path`, or None.
+    """The metadata that `write` stored with the picture `path`, or None.
 
     PNG holds it in a tEXt chunk named METADATA_KEY, other formats in STEM.json beside the picture, as the
     value of METADATA_KEY. Raises InputError when the picture cannot be read.
@@ -194,11 +194,12 @@ def _format(suffix: str, head: bytes) -> str:
     """Format of a file by the bytes it starts with; CodecError when it is none of SUFFIXES_READ."""
     form, allowed = codecs.sniff(head), " ".join(SUFFIXES_READ)
     if suffix.lower() not in SUFFIXES_READ:
-        found = one_line(suffix) or "no suffix"
-        raise codecs.CodecError(f"{found} is not supported; allowed: {allowed}; convert it to .png")
+        raise codecs.CodecError(
+            f"{one_line(suffix) or 'no suffix'} is not supported; allowed: {allowed}; convert it to .png"
+        )
     if form is None:
-        found = "its content is no picture" if head else "is empty (0 bytes)"
-        raise codecs.CodecError(f"{found}; allowed: {allowed}; export or copy it again")
+        fault = "its content is no picture" if head else "is empty (0 bytes)"
+        raise codecs.CodecError(f"{fault}; allowed: {allowed}; export or copy it again")
     return form
 
 
@@ -222,8 +223,8 @@ def check_writable(path: FilePath, size: tuple[int, int] | None = None) -> None:
     name, folder = one_line(path.name), one_line(path.parent)
     form = SUFFIXES_WRITE.get(path.suffix.lower())
     if form is None:
-        found, allowed = one_line(path.suffix) or "no suffix", " ".join(SUFFIXES_WRITE)
-        raise UsageError(f"{name}: cannot write {found}; allowed: {allowed}; nearest: .png")
+        suffix, allowed = one_line(path.suffix) or "no suffix", " ".join(SUFFIXES_WRITE)
+        raise UsageError(f"{name}: cannot write {suffix}; allowed: {allowed}; nearest: .png")
     if path.is_dir():
         raise UsageError(f"{name}: is a folder; give the name of a file")
     if not path.parent.is_dir():
@@ -268,7 +269,7 @@ def write(path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None =
 
 
 def _fitted(picture: Picture, form: str) -> tuple[Picture, list[str]]:
-    """The part of `picture` that a file of format `form` holds, and one line for each thing lost."""
+    """The part of `picture` that a file of format `form` can hold, and a line for each loss."""
     alpha, icc, notices = picture.alpha, picture.icc, []
     held = {codecs.PNG: _DEPTHS[:2], codecs.TIFF: _DEPTHS}.get(form, _DEPTHS[:1])
     depth = picture.depth if picture.depth in held else held[-1]

@@ -1,4 +1,4 @@
-"""Synthesis methods: a file here, or `method.py` in the folder of a trained network; the name is the key of presets."""
+"""Synthesis methods: each is a file here, or `method.py` in the folder of a trained network; presets use its name."""
 
 from __future__ import annotations
 

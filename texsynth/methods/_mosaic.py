@@ -1,7 +1,7 @@
-"""A blend of exemplars by copying: patches of one among the other, in the shares that are asked for.
+"""A blend of exemplars by copying: islands of each exemplar among the others, in the shares of the blend.
 
-Smooth noise, evenly spread over [0, 1], is compared with the shares, so that islands grow where a share does and meet.
-Where exactly they end is left to the windows: the guide is weak, and only the first level follows it.
+Smooth noise, evenly spread over [0, 1], is compared with the shares, so that the islands of an exemplar grow with its
+share. Where exactly they end is left to the windows: the guide is weak, and only the first level follows it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch.nn import functional as F
 
 from texsynth.task import Guide, Task
 
-GRAIN = 0.15  # standard deviation of the islands' blur, in shorter sides of the smallest exemplar
-WEIGHT = 2.0  # of the guide, in variances
+ISLAND_BLUR = 0.15  # standard deviation of the blur of the noise, in shorter sides of the smallest exemplar
+MOSAIC_WEIGHT = 2.0  # of the guide, in variances
 
 
 def steered(task: Task, first: bool, rng: torch.Generator) -> Task:
-    """The task with no use of exemplars that have no share, and at its first level with a guide of who goes where."""
+    """The task without the exemplars that have no share; at its first level with a guide towards the islands."""
     blend = task.blend
     assert blend is not None
     exemplars = tuple(
@@ -30,13 +30,16 @@ def steered(task: Task, first: bool, rng: torch.Generator) -> Task:
     if not first:
         return task
     sources = tuple(torch.full_like(e.image[:, :1], number) for number, e in enumerate(exemplars))
-    grain = GRAIN * task.shorter_side
-    guide = Guide("mosaic", sources, islands(blend, grain, task.tile, rng), WEIGHT, "l0")
+    grain = ISLAND_BLUR * task.shorter_side
+    guide = Guide("mosaic", sources, islands(blend, grain, task.tile, rng), MOSAIC_WEIGHT, "l0")
     return replace(task, guides=(*task.guides, guide))
 
 
 def islands(blend: Tensor, grain: float, tile: tuple[bool, bool], rng: torch.Generator) -> Tensor:
-    """Which exemplar each pixel is to come from, (1, 1, h, w) numbers as floats, for shares (1, K, h, w)."""
+    """The number of the exemplar that each pixel is to come from, (1, 1, h, w) as floats, for shares (1, K, h, w).
+
+    grain: the standard deviation, in pixels, of the noise's blur. tile: whether the islands wrap in (y, x).
+    """
     h, w = blend.shape[2:]
     noise = torch.rand(1, 1, h, w, generator=rng)
     for dim, wraps in enumerate(tile):

@@ -1,8 +1,8 @@
-"""A level of the correspondence field along a field of directions: `field.py` with windows that turn.
+"""A level of the correspondence field along a field of directions: as in `field.py`, but the windows turn.
 
-The orientation guide of guided correspondence (Zhou et al. 2023) with the remedy that they name for its limit: in place
-of a few turned copies, every window is turned by the difference between the target's and the source's direction, so
-the direction is met exactly and at any angle. All other guides go with it.
+This is the orientation guide of guided correspondence (Zhou et al. 2023) with the remedy that its authors name for its
+limit: in place of a few turned copies, every window is turned by the difference between the target's and the source's
+direction, so that the field meets the direction exactly and at any angle. All other guides apply as well.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from texsynth.field.turned.sweep import refresh, sweep
 from texsynth.task import Guide, Task
 
 RULES = PieceRules(block=0.5, overlap=0.5, spread=0.2, tries=16, starts=4)
-PROPORTION = 0.01  # price of the potential: where windows turn, little of it tears pieces
-
+PROPORTION_PRICE = 0.01  # of the potential: where windows turn, more of it tears pieces
 
 Improve = Callable[[Field, Tensor], "tuple[Field, Tensor]"]
 
@@ -36,9 +35,9 @@ def direction(task: Task) -> Guide | None:
 def begin(
     task: Task, before: Field | None, patch: int, components: int, kappa: float, rng: torch.Generator
 ) -> tuple[Field, Improve]:
-    """The field of this level, from the coarser level's or from nothing, and the pass that improves it.
+    """The field of this level, from the coarser level's (`before`) or from nothing, and the pass that improves it.
 
-    A pass maps a field and the potential (homes,) to the next ones.
+    A pass takes a field and the potential (homes,) and returns the next ones.
     """
     guide = direction(task)
     assert guide is not None
@@ -57,7 +56,7 @@ def begin(
 
     def improve(field: Field, psi: Tensor) -> tuple[Field, Tensor]:
         psi = potential.ascend(psi, atlas, field.index, *colours)
-        price = potential.prices(atlas, field.index, psi, space.described, 0.0 if guiding else PROPORTION, 0.0)
+        price = potential.prices(atlas, field.index, psi, space.described, 0.0 if guiding else PROPORTION_PRICE, 0.0)
         return sweep(field, space, Prices(price, kappa, guiding), rng), psi
 
     return field, improve

@@ -33,7 +33,7 @@ from texsynth.weights.trained import Model
 
 COPIES = False  # pixels move: no field
 RECIPES: tuple[str, ...] = ()
-PATCHES = Objective.read(
+PATCH_TRANSPORT = Objective.read(
     {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "outputs": 4096, "ascent_sample": 1024},
     "default",
 )
@@ -43,7 +43,7 @@ PATCHES = Objective.read(
 class Settings:
     """Defaults of the optimising method: patch transport on raw pixels."""
 
-    objectives: tuple[Objective, ...] = setting((PATCHES,), "The objectives that are minimised together.")
+    objectives: tuple[Objective, ...] = setting((PATCH_TRANSPORT,), "The objectives that are minimised together.")
     optimiser: str = setting("adam", "The optimiser that moves the pixels.", choices=("adam", "lbfgs"))
     rate: float = setting(
         0.02, "The learning rate: with adam the colour that a step changes, with lbfgs about 1.", low=1e-5, high=10.0

@@ -12,7 +12,12 @@ from texsynth.task import Canvas, Event, Report, Say, Stage, Task
 
 @dataclass(frozen=True)
 class Outcome:
-    """The last canvas, the loss after every step as (stage, level, step, loss), and whether Ctrl-C ended it early."""
+    """The end of a synthesis.
+
+    canvas: the last canvas; None where there is none yet.
+    losses: the loss of every step, as (stage, level, step, loss).
+    interrupted: whether Ctrl-C ended it early.
+    """
 
     canvas: Canvas | None
     losses: tuple[tuple[str, float, int, float], ...]

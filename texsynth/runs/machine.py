@@ -21,8 +21,11 @@ def use_threads(count: int | None) -> None:
 
 
 def reuse_memory() -> None:
-    """Let malloc keep freed buffers. By default glibc gives every large one back to the system and pays again, page by
-    page, for the next: a third of a run's time. For a process of its own only; without effect elsewhere than glibc."""
+    """Let malloc keep freed buffers, which saves a third of a run's time.
+
+    By default glibc gives every large buffer back to the system and pays for the next one again, page by page. Only a
+    process that does nothing else may change this; without glibc it has no effect.
+    """
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
