@@ -121,7 +121,10 @@ def _is_argument(parameter: Any) -> bool:
 
 
 def _prose(text: str) -> str:
-    return inspect.cleandoc(text).replace("<", "&lt;")
+    """A docstring or help text as Markdown; what would start HTML or emphasis outside code stays a character."""
+    parts = inspect.cleandoc(text).split("`")
+    parts[::2] = [part.replace("<", "&lt;").replace("*", "\\*") for part in parts[::2]]
+    return "`".join(parts)
 
 
 # Presets and settings
@@ -212,11 +215,11 @@ def metrics() -> str:
     rows, parts = [], []
     for name in registry.METRICS.names():
         module = registry.METRICS.module(name)
-        better = {True: "lower", False: "higher", None: "neither"}[module.LOWER_IS_BETTER]
-        low, high = module.RANGE
+        about = module.ABOUT
+        better = {True: "lower", False: "higher", None: "neither"}[about.lower_is_better]
+        low, high = about.range
         limits = f"{low:g} and more" if high is None else f"{low:g} to {high:g}"
-        needs = ", ".join(module.NEEDS)
-        rows.append((f"[`{name}`](#{_anchor(name)})", better, limits, needs, module.DESCRIPTION))
+        rows.append((f"[`{name}`](#{_anchor(name)})", better, limits, ", ".join(about.needs), about.description))
         parts += [f"## {name}", _prose(inspect.getdoc(module) or "")]
     intro = (
         "`texsynth evaluate` compares results with their exemplar by these metrics. Those without weights run by "
