@@ -20,7 +20,7 @@ from texsynth.errors import InputError
 from texsynth.features import vgg19
 from texsynth.learned.msca import attention, method, pairs, recipe
 from texsynth.learned.msca import network as msca
-from texsynth.learned.msca.network import Net, Regions, Shape
+from texsynth.learned.msca.network import MscaNet, RegionAttention, Shape
 from texsynth.learned.shared.conv import initialise
 from texsynth.task import Canvas, Exemplar, Guide, Task
 from texsynth.training.recipes import Training
@@ -40,8 +40,8 @@ def shape(**values: Any) -> Shape:
     return made
 
 
-def net_of(labels: int = 2, seed: int = 0, **values: Any) -> Net:
-    return initialise(Net(shape(**values), labels), generator(seed), 1.0).eval().requires_grad_(False)
+def net_of(labels: int = 2, seed: int = 0, **values: Any) -> MscaNet:
+    return initialise(MscaNet(shape(**values), labels), generator(seed), 1.0).eval().requires_grad_(False)
 
 
 def ids(h: int, w: int, seed: int = 0) -> Tensor:
@@ -95,13 +95,13 @@ def used(asked: Task, seed: int = 0, **values: Any) -> Canvas:
     return canvas
 
 
-def styled(net: Net, seed: int, size: tuple[int, int] = (16, 24)) -> list[msca.Pooled]:
+def styled(net: MscaNet, seed: int, size: tuple[int, int] = (16, 24)) -> list[msca.Pooled]:
     return net.style(spots(*size, seed), one_hot(ids(*size, seed)))
 
 
 def test_attention_adds_up() -> None:
     """Where to look, over positions; what is wanted, over regions; and masks lie between 0 and 1."""
-    regions = initialise(Regions(4, 3, shape()), generator(), 1.0)
+    regions = initialise(RegionAttention(4, 3, shape()), generator(), 1.0)
     image, labels = noise(2, 4, 5, 7), noise(2, 3, 5, 7, seed=1)
     pooled = regions.pool(image, labels)
     alpha = regions.logits(image, labels).flatten(2).softmax(2)
@@ -114,10 +114,10 @@ def test_attention_adds_up() -> None:
 
 def test_the_order_of_regions_does_not_matter() -> None:
     net, order = net_of(), torch.tensor([2, 0, 1])
-    known = net.known(one_hot(ids(16, 20, 5)))
+    known = net.label_features(one_hot(ids(16, 20, 5)))
     before = net.aligned([styled(net, 1)], known, EVEN)
     for regions in net.regions:
-        assert isinstance(regions, Regions) and regions.mask is not None
+        assert isinstance(regions, RegionAttention) and regions.mask is not None
         for conv in (regions.where, regions.wanted, regions.mask[2]):
             conv.weight.copy_(conv.weight[order])
             conv.bias.copy_(conv.bias[order])
@@ -129,12 +129,12 @@ def test_one_region_of_even_attention_is_global_average_pooling() -> None:
     full, gap = net_of(regions=1), net_of(attention="gap")
     gap.load_state_dict(full.state_dict(), strict=False)
     for regions in full.regions:
-        assert isinstance(regions, Regions) and regions.where is not None and regions.mask is not None
+        assert isinstance(regions, RegionAttention) and regions.where is not None and regions.mask is not None
         regions.where.weight.zero_()
         regions.mask[2].bias.fill_(100.0)
-    known = full.known(one_hot(ids(16, 20, 5)))
+    known = full.label_features(one_hot(ids(16, 20, 5)))
     found = [net.aligned([styled(net, 1)], known, EVEN) for net in (full, gap)]
-    means = [x.mean((2, 3), keepdim=True) for x in gap.look(gap.seen(spots(16, 24, 1), None))]
+    means = [x.mean((2, 3), keepdim=True) for x in gap.look(gap.image_inputs(spots(16, 24, 1), None))]
     for one, other, mean in zip(*found, means, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
         assert torch.allclose(other, mean.expand_as(other), atol=1e-5)
@@ -144,7 +144,7 @@ def test_spatial_interpolation_is_the_blend_of_both() -> None:
     """Exactly, of every scale; and so it may go beyond 0 and 1."""
     net = net_of()
     first, second = styled(net, 1), styled(net, 2, (20, 16))
-    known = net.known(one_hot(ids(16, 20, 5)))
+    known = net.label_features(one_hot(ids(16, 20, 5)))
     alone = [net.aligned([style], known, EVEN) for style in (first, second)]
     share = noise(1, 1, 16, 20) * 2 - 0.5
     both = net.aligned([first, second], known, torch.cat([share, 1 - share], 1))
@@ -159,7 +159,7 @@ def test_spatial_interpolation_is_the_blend_of_both() -> None:
 @pytest.mark.parametrize("share", [0.3, 0.9])
 def test_global_interpolation_is_one_softmax_over_both(share: float) -> None:
     """As published: log(g / (1 - g)) on one exemplar's logits, and features and logits joined along the width."""
-    regions = initialise(Regions(4, 3, shape()), generator(), 1.0)
+    regions = initialise(RegionAttention(4, 3, shape()), generator(), 1.0)
     images, labels = [noise(1, 4, 6, n, seed=n) for n in (5, 9)], [noise(1, 3, 6, n, seed=n + 1) for n in (5, 9)]
     logits = [regions.logits(*pair).flatten(2) for pair in zip(images, labels, strict=True)]
     joined = torch.cat([logits[0] + torch.tensor(share / (1 - share)).log(), logits[1]], 2).softmax(2)
@@ -175,7 +175,7 @@ def test_global_interpolation_is_one_softmax_over_both(share: float) -> None:
 def test_global_shares_of_one_and_nothing_are_exact(interpolation: str) -> None:
     net = net_of()
     first, second = styled(net, 1), styled(net, 2, (20, 16))
-    known = net.known(one_hot(ids(16, 20, 5)))
+    known = net.label_features(one_hot(ids(16, 20, 5)))
     ends = net.aligned([first, second], known, torch.tensor([1.0, 0.0]).view(1, 2, 1, 1), interpolation)
     assert all(torch.allclose(a, b) for a, b in zip(ends, net.aligned([first], known, EVEN), strict=True))
 
@@ -190,7 +190,7 @@ def test_what_is_not_valid_does_not_count() -> None:
     image[..., 14:] = 0  # beyond the reach of what looks at valid pixels
     after = net.style(image, labels, None, valid)
     assert all(torch.equal(a.vectors, b.vectors) for a, b in zip(before, after, strict=True))
-    found = net_of().described(spots(15, 18), one_hot(ids(15, 18)), None, None)[2][-1]
+    found = net_of().exemplar_features(spots(15, 18), one_hot(ids(15, 18)), None, None)[2][-1]
     assert found is not None and found.shape[2:] == (16, 20) and int(found.sum()) == 15 * 18
 
 
@@ -218,7 +218,7 @@ def test_too_small_an_exemplar_is_an_error() -> None:
 def test_maps_move_with_their_crops() -> None:
     """Cut out, reduced, mirrored and turned alike; labels stay ids."""
     place = torch.stack(torch.meshgrid(torch.arange(40.0), torch.arange(50.0), indexing="ij"))[None] / 50
-    source = pairs.Source("a", torch.cat([place, place[:, :1]], 1), place[:, 1:], place[:, :1])
+    source = pairs.LabelledExemplar("a", torch.cat([place, place[:, :1]], 1), place[:, 1:], place[:, :1])
     pair = pairs.cut(source, [(3, 5), (10, 20)], 24, 24)
     for number in range(20):
         moved = pairs.moved(pair, True, True, generator(number))
@@ -236,7 +236,7 @@ def test_maps_move_with_their_crops() -> None:
 def test_labels_get_other_colours_in_both_crops_alike() -> None:
     """So that what a crop shall look like can be read off the other one, and off nothing else."""
     labels = ids(32, 32)
-    source = pairs.Source("a", spots(32, 32, 3) * 0.2 + 0.4, labels, torch.ones_like(labels))
+    source = pairs.LabelledExemplar("a", spots(32, 32, 3) * 0.2 + 0.4, labels, torch.ones_like(labels))
     pair = pairs.cut(source, [(2, 3), (2, 3)], 24, 24)
     one, other = pairs.recoloured(pair, generator(1)), pairs.recoloured(pair, generator(2))
     assert torch.equal(one.image[0], one.image[1]) and not torch.allclose(one.image, other.image, atol=0.05)
@@ -252,9 +252,9 @@ def test_labels_get_other_colours_in_both_crops_alike() -> None:
 
 
 def test_the_pair_with_common_labels_is_taken() -> None:
-    def pair(first: Tensor, second: Tensor) -> pairs.Pair:
+    def pair(first: Tensor, second: Tensor) -> pairs.CropPair:
         labels = torch.cat([first, second])
-        return pairs.Pair(labels.expand(-1, 3, -1, -1), labels, torch.ones_like(labels))
+        return pairs.CropPair(labels.expand(-1, 3, -1, -1), labels, torch.ones_like(labels))
 
     half = torch.zeros(1, 1, 4, 4)
     half[..., 2:] = 1
@@ -444,7 +444,7 @@ def test_labels_are_sent_where_regions_are() -> None:
     """Regions that are labels send each label to where it is wanted."""
     source, target = one_hot(ids(8, 9, 1)), one_hot(ids(6, 7, 2))
     alpha = source / source.sum((2, 3), keepdim=True)
-    straight = attention.Seen([alpha], target, [source], target)
+    straight = attention.AttentionMaps([alpha], target, [source], target)
     assert torch.allclose(attention.transfer(straight), torch.eye(2), atol=1e-6)
     crossed = replace(straight, beta=target.flip(1))
     assert torch.allclose(attention.transfer(crossed), torch.eye(2).flip(0), atol=1e-6)
@@ -464,7 +464,7 @@ def test_labels_are_told_apart_by_what_they_give_others() -> None:
 
 def test_most_frequent_labels_come_first() -> None:
     counted = one_hot(torch.tensor([[[[0.0, 2.0, 2.0, 2.0]]]]), 4)
-    seen = attention.Seen([counted], counted, [counted], counted)
+    seen = attention.AttentionMaps([counted], counted, [counted], counted)
     assert attention.frequent(seen) == [2, 0]
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pictures import generator, spots
-from texsynth.learned.msca.pairs import Change
+from texsynth.learned.msca.pairs import ColourChange
 from texsynth.learned.shared import regions as module
-from texsynth.learned.shared.copies import Copy
+from texsynth.learned.shared.copies import ExemplarCopy
 from texsynth.learned.shared.regions import Bank, bank, regions, transport
 from texsynth.task import Guide
 
@@ -30,7 +30,7 @@ def picture() -> Tensor:
 
 
 def bank_of(image: Tensor, ids: Tensor, valid: Tensor | None = None) -> Bank:
-    return bank([Copy(0, image, valid, (ids,))], LABELS, generator())
+    return bank([ExemplarCopy(0, image, valid, (ids,))], LABELS, generator())
 
 
 def apart(image: Tensor, ids: Tensor, known: Bank, steps: int = 1) -> float:
@@ -85,7 +85,7 @@ def test_what_must_not_be_used_is_in_no_bank() -> None:
 def test_a_bank_in_other_colours_is_that_of_a_picture_in_other_colours() -> None:
     """And keeps its potentials, so that they go on being learned."""
     image, ids = spots(40, 44), torch.zeros(1, 1, 40, 44)
-    change, known = Change(0.5, torch.tensor([0.1, 0.0, -0.1])), bank_of(image, ids)
+    change, known = ColourChange(0.5, torch.tensor([0.1, 0.0, -0.1])), bank_of(image, ids)
     moved = known.changed({0: change})
     assert apart(change(image), ids, moved) < 0.1 * apart(change(image), ids, known)
     assert all(moved.memory[name] is held for name, held in known.memory.items())
@@ -110,5 +110,5 @@ def test_a_picture_too_smooth_is_told_beyond_transport(monkeypatch: pytest.Monke
     image, ids = spots(40, 44), torch.zeros(1, 1, 40, 44)
     smooth = 0.5 * (image + image.mean((2, 3), keepdim=True))
     whole = apart(smooth, ids, bank_of(image, ids))
-    monkeypatch.setattr(module, "SPREAD", 0.0)
+    monkeypatch.setattr(module, "MOMENT_WEIGHT", 0.0)
     assert whole > apart(smooth, ids, bank_of(image, ids)) + 0.2

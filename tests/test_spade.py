@@ -24,7 +24,7 @@ from texsynth.learned.shared.conv import initialise
 from texsynth.learned.shared.generator import Generator
 from texsynth.learned.spade import network as guided
 from texsynth.learned.spade import recipe, targets
-from texsynth.learned.spade.targets import How
+from texsynth.learned.spade.targets import TargetOptions
 from texsynth.learned.texture_net.network import Window
 from texsynth.losses import Setup
 from texsynth.methods import feedforward
@@ -130,8 +130,8 @@ def test_pictures_that_tile_go_on_at_the_other_side() -> None:
     """Maps and noise moved round by a cell move the picture with them."""
     net = net_of()
     condition, period = noise(1, 1, 32, 48), (32, 48)
-    once = guided.noises(net.shape, 3, Window(0, 32, 0, 48), period, torch.device("cpu"))
-    moved = guided.noises(net.shape, 3, Window(-8, 24, 16, 64), period, torch.device("cpu"))
+    once = guided.noise_maps(net.shape, 3, Window(0, 32, 0, 48), period, torch.device("cpu"))
+    moved = guided.noise_maps(net.shape, 3, Window(-8, 24, 16, 64), period, torch.device("cpu"))
     with torch.no_grad():
         first = net(condition, once, BOTH)
         second = net(condition.roll((8, -16), (2, 3)), moved, BOTH)
@@ -148,15 +148,15 @@ def test_keys_and_noise_make_other_pictures() -> None:
 # Maps to practise on
 
 
-def how(**values: Any) -> How:
-    return replace(How(1.0, 1.0, 1.0, 1.5, 24), **values)
+def options(**values: Any) -> TargetOptions:
+    return replace(TargetOptions(1.0, 1.0, 1.0, 1.5, 24), **values)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_targets_hold_what_maps_of_their_kind_may(seed: int) -> None:
     maps = [values_of(kind) for kind in KINDS]
     maps[0] = maps[0].clamp(max=1)
-    ids, smooth, direction = targets.draw(maps, [DISTANCES[kind] for kind in KINDS], how(), generator(seed))
+    ids, smooth, direction = targets.draw(maps, [DISTANCES[kind] for kind in KINDS], options(), generator(seed))
     assert {tuple(values.shape) for values in (ids, smooth)} == {(1, 1, 24, 24)}
     assert set(ids.unique().tolist()) <= {0, 1}
     assert float(smooth.min()) >= 0 and float(smooth.max()) <= 1
@@ -165,14 +165,14 @@ def test_targets_hold_what_maps_of_their_kind_may(seed: int) -> None:
 
 def test_a_tenth_is_perturbed_seven_tenths_stretched_and_two_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    for name in ("_perturbed", "stretched", "pure"):
+    for name in ("perturbed", "stretched", "pure"):
         monkeypatch.setattr(targets, name, lambda *_, name=name: seen.append(name) or [torch.zeros(1)])
     words = recipe.Settings()
-    told = How(words.perturbed, words.stretched, words.perlin, words.factor, 24)
+    told = TargetOptions(words.perturbed, words.stretched, words.perlin, words.factor, 24)
     rng = generator()
     for _ in range(1000):
         targets.draw([values_of("progression")], ["l2"], told, rng)
-    shares = [seen.count(name) / 1000 for name in ("_perturbed", "stretched", "pure")]
+    shares = [seen.count(name) / 1000 for name in ("perturbed", "stretched", "pure")]
     assert shares == pytest.approx([0.1, 0.7, 0.2], abs=0.04)
 
 
@@ -183,7 +183,7 @@ def test_directions_turn_with_their_map(seed: int) -> None:
     turn = torch.tensor(0.4)
     ramp = y * turn.cos() - x * turn.sin()  # the same along the direction
     field = torch.stack([turn.cos().expand_as(x), turn.sin().expand_as(x)])[None]
-    told, compared = how(factor=2.0, side=9), 0
+    told, compared = options(factor=2.0, side=9), 0
     for number in range(20):
         maps = [torch.stack([x, y, ramp])[None], field]
         places, vectors = targets.stretched(maps, ["l2", "direction"], told, generator(100 * seed + number))
@@ -208,7 +208,7 @@ def test_noise_has_the_shares_of_labels_and_the_histogram_of_values() -> None:
 
 
 def test_perturbed_maps_are_like_crops_of_them() -> None:
-    told = how(stretched=0.0, noise=0.0, side=40)
+    told = options(stretched=0.0, noise=0.0, side=40)
     for kind in KINDS:
         whole = values_of(kind, 40, 40)
         (drawn,) = targets.draw([whole], [DISTANCES[kind]], told, generator(1))
@@ -225,28 +225,28 @@ def test_exemplars_are_turned_where_directions_are_asked_for(flips: bool) -> Non
     field = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 40, 44)
     asked = replace(task(), guides=(Guide("orientation", (field,), field, distance="direction"),))
     every = copies.copies(asked, flips, False)
-    assert len(every) == copies.TURNS * (1 + flips)
+    assert len(every) == copies.ANGLES * (1 + flips)
     for seed in range(8):
         turns = []
-        for place in copies.drawn(every, 0, generator(seed)):
+        for place in copies.draw(every, 0, generator(seed)):
             x, y = every[place].maps[0][0, :, 9, 9].tolist()
             turns.append(math.atan2(y, x) % math.pi / math.pi * 8)
         steps = sorted(round(turn, 3) % 8 for turn in turns)
         assert steps in ([0, 2, 4, 6], [1, 3, 5, 7])
     plain = copies.copies(task(), flips, True)
     assert len(plain) == 4 * (1 + flips)
-    assert {len(copies.drawn(plain, 0, generator(seed))) for seed in range(8)} == {1}
+    assert {len(copies.draw(plain, 0, generator(seed))) for seed in range(8)} == {1}
 
 
 def test_guided_correspondence_follows_the_target() -> None:
     """A crop under its own map costs less than under the reversed one."""
     asked = task(h=48, w=48)
     every = copies.copies(asked, False, False)
-    known = copies.terms(recipe.OBJECTIVES, asked, every)
+    prepared = copies.prepare(recipe.OBJECTIVES, asked, every)
     crop, wanted = asked.exemplars[0].image[..., :32, :32], asked.guides[0].target[..., :32, :32]
 
     def value(maps: Sequence[Tensor]) -> float:
-        return float(copies.values(known, every, [0], crop, maps, asked.guides, Setup(generator()))[0])
+        return float(prepared.values([0], crop, maps, Setup(generator()))[0])
 
     assert value([wanted]) < value([1 - wanted])
 

@@ -1,8 +1,8 @@
-"""What masked spatial-channel attention looked at (Zheng et al. 2020, MSCA, supplement), as pictures.
+"""The attention of MSCA as pictures (masked spatial-channel attention, Zheng et al. 2020, supplement).
 
-The regions of exemplar and target at the finest scale; how much of each target label's look comes from each exemplar
-label, found by sending labels in place of features through the attention, unmasked; and labels that are used alike as
-a tree (average linkage of the rows of that table).
+They show the regions of exemplar and target at the finest scale; how much of each target label's look comes from each
+exemplar label, computed by sending labels in place of features through the unmasked attention; and a tree of the labels
+that are used alike (average linkage of the rows of that table).
 """
 
 from __future__ import annotations
@@ -18,18 +18,23 @@ from torch.nn import functional as F
 
 from texsynth.learned.msca.network import spread
 
-MOST, LEAVES = 20, 25  # labels in the table and in the tree
+TABLE_LABELS, TREE_LABELS = 20, 25  # the most labels that are drawn
 CELL, GAP = 24, 4  # pixels of the drawings
-WIDTH = 400  # of the tree
+TREE_WIDTH = 400  # pixels
 WHITE, INK = (255, 255, 255), (60, 60, 60)
-Merge = tuple[int, int, float]  # two clusters and how far they are apart
+Merge = tuple[int, int, float]  # two clusters and the distance between them
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The attention of the finest scale on whole pictures. alphas: of each exemplar (1, K, H, W), adding up to 1 over
-    the positions of all. beta: (1, K, h, w), adding up to 1 over the regions. labels: one-hot, of each exemplar
-    (1, L, H, W); target: of the target (1, L, h, w)."""
+class AttentionMaps:
+    """The attention of the finest scale on whole pictures.
+
+    alphas: of each exemplar (1, K, H, W), adding up to 1 over the positions of all.
+    beta: (1, K, h, w), adding up to 1 over the regions.
+    labels: the labels of each exemplar, one-hot, (1, L, H, W).
+    target: the labels of the target, one-hot, (1, L, h, w).
+    shares: (1, J, h, w), the share of each exemplar at every pixel, where that changes from place to place.
+    """
 
     alphas: Sequence[Tensor]
     beta: Tensor
@@ -38,79 +43,92 @@ class Seen:
     shares: Tensor | None = None
 
 
-def drawn(seen: Seen, palette: Tensor) -> dict[str, Tensor]:
-    """Pictures (1, 3, H, W) in [0, 1] by name: a region each, its places in the exemplars beside those in the target;
-    the table "transfer"; and, where there are two labels, the tree "dendrogram". palette: their colours (L, 3)."""
-    pictures = {f"region-{number:02d}": _region(seen, number) for number in range(seen.beta.shape[1])}
-    table, most = transfer(seen), frequent(seen)
-    pictures["transfer"] = _table(table, most[:MOST], palette)
-    if len(most) > 1:
-        pictures["dendrogram"] = _tree(merges(rows(table, most[:LEAVES])), palette[most[:LEAVES]])
-    return pictures
+def pictures(maps: AttentionMaps, palette: Tensor) -> dict[str, Tensor]:
+    """Pictures (1, 3, H, W) in [0, 1] by name.
+
+    Each region's picture has its places in the exemplars beside those in the target. The table is "transfer"; where
+    there are two labels or more, the tree is "dendrogram".
+
+    palette: (L, 3), the colours of the labels in [0, 1].
+    """
+    out = {f"region-{number:02d}": _region(maps, number) for number in range(maps.beta.shape[1])}
+    table, labels = transfer(maps), frequent(maps)
+    out["transfer"] = _table(table, labels[:TABLE_LABELS], palette)
+    if len(labels) > 1:
+        out["dendrogram"] = _tree(merges(rows(table, labels[:TREE_LABELS])), palette[labels[:TREE_LABELS]])
+    return out
 
 
-def transfer(seen: Seen) -> Tensor:
-    """(L, L), rows exemplar labels, columns target labels: what share of a target label's look comes from which
-    exemplar label. A column adds up to 1, or is 0 for a label that the target lacks."""
-    held = [
-        (labels.flatten(2) @ a.flatten(2).transpose(1, 2)).transpose(1, 2)
-        for a, labels in zip(seen.alphas, seen.labels, strict=True)
+def transfer(maps: AttentionMaps) -> Tensor:
+    """The share of each target label's look (columns) that comes from each exemplar label (rows): (L, L).
+
+    A column adds up to 1, or is 0 for a label that the target lacks.
+    """
+    pooled = [
+        (labels.flatten(2) @ alpha.flatten(2).transpose(1, 2)).transpose(1, 2)
+        for alpha, labels in zip(maps.alphas, maps.labels, strict=True)
     ]
-    if seen.shares is None:
-        soft = spread(torch.stack(held).sum(0), seen.beta)
+    if maps.shares is None:
+        soft = spread(torch.stack(pooled).sum(0), maps.beta)
     else:
-        soft = torch.stack([seen.shares[:, j : j + 1] * spread(h, seen.beta) for j, h in enumerate(held)]).sum(0)
-    table = soft[0].flatten(1) @ seen.target[0].flatten(1).T
+        parts = [maps.shares[:, j : j + 1] * spread(vectors, maps.beta) for j, vectors in enumerate(pooled)]
+        soft = torch.stack(parts).sum(0)
+    table = soft[0].flatten(1) @ maps.target[0].flatten(1).T
     return table / table.sum(0).clamp_min(1e-12)
 
 
-def frequent(seen: Seen) -> list[int]:
-    """The labels that there are, most frequent first."""
-    counts = sum(labels.sum((0, 2, 3)) / labels[0, 0].numel() for labels in (*seen.labels, seen.target))
+def frequent(maps: AttentionMaps) -> list[int]:
+    """The labels of exemplars and target, most frequent first."""
+    counts = sum(labels.sum((0, 2, 3)) / labels[0, 0].numel() for labels in (*maps.labels, maps.target))
     assert isinstance(counts, Tensor)
     order: list[int] = counts.argsort(descending=True, stable=True).tolist()
     return [label for label in order if float(counts[label]) > 0]
 
 
 def rows(table: Tensor, labels: Sequence[int]) -> Tensor:
-    """The features by which labels are compared, (n, n): their rows, where the share that a label keeps for itself is
-    replaced by the second largest of its row, or all labels would be apart for their diagonals."""
+    """The features by which labels are compared, (n, n): their rows of the table.
+
+    The share that a label keeps for itself is replaced by the second largest of its row, or the diagonal would keep all
+    labels apart.
+    """
     out = table[labels][:, labels].clone()
     out.diagonal().copy_(out.topk(2, 1).values[:, 1])
     return out
 
 
 def merges(features: Tensor) -> list[Merge]:
-    """The n - 1 steps of average linkage by Euclidean distance, nearest first: features (n, D). Clusters 0 to n - 1 are
-    the rows; step k makes cluster n + k."""
+    """The n - 1 steps of average linkage of features (n, D) by Euclidean distance, nearest first.
+
+    Clusters 0 to n - 1 are the rows; step k makes cluster n + k.
+    """
     distances, sizes = torch.cdist(features.double(), features.double()), dict.fromkeys(range(len(features)), 1)
     apart = {(a, b): float(distances[a, b]) for b in sizes for a in range(b)}
-    done: list[Merge] = []
+    steps: list[Merge] = []
     while len(sizes) > 1:
         (a, b), height = min(apart.items(), key=lambda item: item[1])
-        new, counts = len(features) + len(done), (sizes.pop(a), sizes.pop(b))
+        new, counts = len(features) + len(steps), (sizes.pop(a), sizes.pop(b))
         del apart[a, b]
         for other in sizes:
             both = [apart.pop((min(one, other), max(one, other))) for one in (a, b)]
             apart[other, new] = (both[0] * counts[0] + both[1] * counts[1]) / sum(counts)
         sizes[new] = sum(counts)
-        done.append((a, b, height))
-    return done
+        steps.append((a, b, height))
+    return steps
 
 
-def _region(seen: Seen, number: int) -> Tensor:
-    """Its places in the exemplars beside those in the target, each white where there is most of it."""
-    maps = [alpha[:, number : number + 1] for alpha in seen.alphas]
-    most = torch.stack([m.max() for m in maps]).max().clamp_min(1e-12)
-    wanted = seen.beta[:, number : number + 1]
-    maps = [*(m / most for m in maps), wanted / wanted.max().clamp_min(1e-12)]
-    height = max(m.shape[2] for m in maps)
-    padded = [F.pad(m, [0, GAP, 0, height - m.shape[2]], value=0.5) for m in maps]
+def _region(maps: AttentionMaps, number: int) -> Tensor:
+    """A region's places in the exemplars beside those in the target, each white where there is most of it."""
+    planes = [alpha[:, number : number + 1] for alpha in maps.alphas]
+    most = torch.stack([plane.max() for plane in planes]).max().clamp_min(1e-12)
+    wanted = maps.beta[:, number : number + 1]
+    planes = [*(plane / most for plane in planes), wanted / wanted.max().clamp_min(1e-12)]
+    height = max(plane.shape[2] for plane in planes)
+    padded = [F.pad(plane, [0, GAP, 0, height - plane.shape[2]], value=0.5) for plane in planes]
     return torch.cat(padded, 3)[..., :-GAP].expand(-1, 3, -1, -1).clamp(0, 1)
 
 
 def _table(table: Tensor, labels: Sequence[int], palette: Tensor) -> Tensor:
-    """Colours of the exemplar's labels down, of the target's across; black is 0, white 1."""
+    """The table with the colours of the exemplar's labels down, of the target's across; black is 0, white 1."""
     side = (len(labels) + 1) * CELL + GAP
     image = Image.new("RGB", (side, side), WHITE)
     draw = ImageDraw.Draw(image)
@@ -126,15 +144,15 @@ def _table(table: Tensor, labels: Sequence[int], palette: Tensor) -> Tensor:
 
 
 def _tree(steps: Sequence[Merge], colours: Tensor) -> Tensor:
-    """Labels down, in the order of the tree; merges to the right, the further the less alike."""
+    """The tree with labels down, in its order, and merges to the right, the further the less alike."""
     count = len(colours)
-    image = Image.new("RGB", (CELL + 2 * GAP + WIDTH, count * CELL), WHITE)
+    image = Image.new("RGB", (CELL + 2 * GAP + TREE_WIDTH, count * CELL), WHITE)
     draw = ImageDraw.Draw(image)
     places: dict[int, tuple[float, float]] = {}
     for line, leaf in enumerate(_order(steps, count)):
         _swatch(draw, (0, line * CELL), colours[leaf])
         places[leaf] = float(CELL + GAP), (line + 0.5) * CELL
-    scale = WIDTH / max(steps[-1][2], 1e-12)
+    scale = TREE_WIDTH / max(steps[-1][2], 1e-12)
     for number, (a, b, height) in enumerate(steps):
         x = CELL + GAP + height * scale
         (x0, y0), (x1, y1) = places[a], places[b]
@@ -145,13 +163,14 @@ def _tree(steps: Sequence[Merge], colours: Tensor) -> Tensor:
 
 def _order(steps: Sequence[Merge], count: int) -> list[int]:
     """The leaves, those of a cluster beside each other."""
-    held = {leaf: [leaf] for leaf in range(count)}
+    clusters = {leaf: [leaf] for leaf in range(count)}
     for number, (a, b, _) in enumerate(steps):
-        held[count + number] = held.pop(a) + held.pop(b)
-    return held[count + len(steps) - 1]
+        clusters[count + number] = clusters.pop(a) + clusters.pop(b)
+    return clusters[count + len(steps) - 1]
 
 
 def _swatch(draw: ImageDraw.ImageDraw, at: tuple[int, int], colour: Tensor) -> None:
+    """Draw a cell of a colour, with a border."""
     red, green, blue = (round(255 * float(value)) for value in colour)
     x, y = at
     draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), (red, green, blue), INK)

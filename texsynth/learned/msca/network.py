@@ -1,8 +1,9 @@
 """Masked spatial-channel attention (Zheng et al. 2020): an exemplar's style, region by region, where labels want it.
 
-At every scale spatial attention pools the exemplar's features over K regions, a small network masks what the target has
-no use for, and channel attention says which mix of the regions every pixel of the target wants. The aligned features
-and the target's labels are what the generator of SPADE is conditioned on. Cost is linear in pixels, and sizes are free.
+At every scale spatial attention pools the exemplar's features over K regions, a small network masks the regions that
+the target has no use for, and channel attention says in which shares every pixel of the target wants the regions. The
+aligned features and the target's labels are what the generator of SPADE is conditioned on. Cost is linear in pixels,
+and sizes are free.
 
 Differs from the paper in: by default image features come from a small learned pyramid over the pixels and not from
 VGG-19; noise stands beside the aligned features, which have none of a texture's detail; several exemplars are mixed in
@@ -22,33 +23,41 @@ from texsynth.errors import UsageError
 from texsynth.features import Extract
 from texsynth.learned.shared import generator
 from texsynth.learned.shared.conv import LEAK, OFF, Conv, Tile, doubled
-from texsynth.learned.shared.generator import Generator, continued, resized
+from texsynth.learned.shared.generator import Generator, Size, continued, resized
 from texsynth.settings import setting
 
-VGG = {"relu1_2": 64, "relu2_2": 128, "relu3_2": 256}  # layers of the three finest scales, and their channels
-SPREAD = 4.0  # by which colours vary about by 1
-OPEN = 2.0  # what masks begin with, so that styles pass
+VGG_CHANNELS = {"relu1_2": 64, "relu2_2": 128, "relu3_2": 256}  # of the layers of the three finest scales
+PIXEL_SCALE = 4.0  # the factor after which colours vary by about 1
+FIRST_LOGIT = 2.0  # added to the logits of masks, so that styles pass at first
 INTERPOLATIONS = ("plain", "normalised")
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Shape(generator.Shape):
-    """What shapes the network; of the published one the regions and the channels are not known."""
+    """What shapes the network. The numbers of regions and channels of the published one are not known."""
 
-    widest: int = setting(16, "channels double with every halving, up to this times the width", low=1, high=64)
-    noise: int = setting(4, "channels of noise beside the condition", low=0, high=64)
-    attention: str = setting(
-        "full", "pool over regions, or over the whole exemplar, which is the paper's ablation", choices=("full", "gap")
+    widest: int = setting(
+        16, "The most channels, as a multiple of the width; they double with every halving.", low=1, high=64
     )
-    regions: int = setting(16, "regions of each scale", low=1, high=256)
+    noise: int = setting(4, "The channels of noise beside the condition.", low=0, high=64)
+    attention: str = setting(
+        "full",
+        "Attention pools over regions (full), or over the whole exemplar (gap), which is the paper's ablation.",
+        choices=("full", "gap"),
+    )
+    regions: int = setting(16, "The regions of each scale.", low=1, high=256)
     image: str = setting(
-        "pixels", "where image features come from: a pyramid that is learned", choices=("pixels", "vgg19")
+        "pixels",
+        "Image features come from a pyramid that is learned (pixels), or from VGG-19.",
+        choices=("pixels", "vgg19"),
     )
     channels: tuple[int, ...] = setting(
-        (16, 32, 32, 64, 64), "of image features, fine to coarse; the last goes on", low=1, high=512
+        (16, 32, 32, 64, 64),
+        "The channels of image features, fine to coarse; the last number goes on for coarser scales.",
+        low=1,
+        high=512,
     )
-    label_channels: int = setting(16, "of label features", low=1, high=512)
+    label_channels: int = setting(16, "The channels of label features.", low=1, high=512)
 
     def __post_init__(self) -> None:
         if not self.channels:
@@ -56,19 +65,23 @@ class Shape(generator.Shape):
 
     @property
     def depths(self) -> list[int]:
-        """Channels of the image features, coarse to fine."""
+        """The channels of the image features, coarse to fine."""
         return [self.channels[min(n, len(self.channels) - 1)] for n in range(self.levels, -1, -1)]
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Layers of VGG-19 that the network looks at, fine to coarse."""
-        return tuple(VGG)[: self.levels + 1] if self.image == "vgg19" else ()
+        """The layers of VGG-19 that the network looks at, fine to coarse."""
+        return tuple(VGG_CHANNELS)[: self.levels + 1] if self.image == "vgg19" else ()
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """What one scale takes from an exemplar. vectors: (n, K, C), the mean features of its regions. evidence: (n, K),
-    the log of how much of it each region claims. summary: (n, M, 1, 1), its mean label features."""
+    """What one scale takes from an exemplar.
+
+    vectors: (n, K, C), the mean features of its regions.
+    evidence: (n, K), the log of how much of the exemplar each region claims.
+    summary: (n, M, 1, 1), its mean label features.
+    """
 
     vectors: Tensor
     evidence: Tensor
@@ -78,31 +91,32 @@ class Pooled:
 Style = Sequence[Pooled]  # coarse to fine
 
 
-class Look(nn.Module):
-    """Image features: pixels (n, 3, h, w), or maps of VGG-19 fine to coarse -> one map a scale, coarse to fine."""
+class ImageFeatures(nn.Module):
+    """Image features: pixels (n, 3, h, w), or maps of VGG-19 fine to coarse -> a map of each scale, coarse to fine."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         depths = shape.depths[::-1]
-        given = [VGG[layer] for layer in shape.layers] or [depths[0]]
+        inputs = [VGG_CHANNELS[layer] for layer in shape.layers] or [depths[0]]
+        count = len(inputs)
         self.enter = None if shape.layers else Conv(3, depths[0])
-        entered = [*given, *depths[len(given) :]]
-        self.heads = nn.ModuleList(Conv(before, after, 1) for before, after in zip(entered, depths, strict=True))
+        self.heads = nn.ModuleList(
+            Conv(before, after, 1) for before, after in zip([*inputs, *depths[count:]], depths, strict=True)
+        )
         self.down = nn.ModuleList(
-            Conv(before, after, stride=2)
-            for before, after in zip(depths[len(given) - 1 :], depths[len(given) :], strict=False)
+            Conv(before, after, stride=2) for before, after in zip(depths[count - 1 :], depths[count:], strict=False)
         )
 
-    def forward(self, given: Sequence[Tensor]) -> list[Tensor]:
-        seen = list(given) if self.enter is None else [F.leaky_relu(self.enter(given[0]), LEAK)]
+    def forward(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        maps = list(inputs) if self.enter is None else [F.leaky_relu(self.enter(inputs[0]), LEAK)]
         out: list[Tensor] = []
         for number, head in enumerate(self.heads):
-            more = number - len(seen)
-            out.append(head(seen[number] if more < 0 else F.leaky_relu(self.down[more](out[-1]), LEAK)))
+            more = number - len(maps)
+            out.append(head(maps[number] if more < 0 else F.leaky_relu(self.down[more](out[-1]), LEAK)))
         return out[::-1]
 
 
-class Labels(nn.Module):
+class LabelFeatures(nn.Module):
     """Label features: one-hot maps of every scale, coarse to fine -> (n, M, h, w) of every scale, coarse to fine."""
 
     def __init__(self, shape: Shape, labels: int) -> None:
@@ -112,28 +126,28 @@ class Labels(nn.Module):
 
     def forward(self, maps: Sequence[Tensor], tile: Tile = OFF) -> list[Tensor]:
         out: list[Tensor] = []
-        for conv, known in zip(self.convs, maps, strict=True):
-            x = torch.cat([doubled(out[-1], tile), known], 1) if out else known
+        for conv, labels in zip(self.convs, maps, strict=True):
+            x = torch.cat([doubled(out[-1], tile), labels], 1) if out else labels
             out.append(F.leaky_relu(conv(x, tile), LEAK))
         return out
 
 
-class Regions(nn.Module):
-    """The attention of one scale. count: channels of image features; labels: of label features."""
+class RegionAttention(nn.Module):
+    """The attention of one scale, on `count` channels of image features and `labels` channels of label features."""
 
     def __init__(self, count: int, labels: int, shape: Shape) -> None:
         super().__init__()
-        full, known = shape.attention == "full", shape.regions
-        self.where = Conv(count + labels, known, 1) if full else None
-        self.mask = nn.Sequential(Conv(2 * labels, labels, 1), nn.ReLU(), Conv(labels, known, 1)) if full else None
-        self.wanted = Conv(labels, known, 1) if full else None
+        full, regions = shape.attention == "full", shape.regions
+        self.where = Conv(count + labels, regions, 1) if full else None
+        self.mask = nn.Sequential(Conv(2 * labels, labels, 1), nn.ReLU(), Conv(labels, regions, 1)) if full else None
+        self.wanted = Conv(labels, regions, 1) if full else None
 
     def logits(self, image: Tensor, labels: Tensor, share: Tensor | None = None) -> Tensor:
-        """Of the positions of an exemplar, (n, K, h, w). share: (n, 1, h, w), how much of each counts."""
-        found = image.new_zeros(len(image), 1, *image.shape[2:])
+        """The logits of the positions of an exemplar, (n, K, h, w). share: (n, 1, h, w), how much of each counts."""
+        logits = image.new_zeros(len(image), 1, *image.shape[2:])
         if self.where is not None:
-            found = self.where(torch.cat([image, labels], 1))
-        return found if share is None else found + share.log()
+            logits = self.where(torch.cat([image, labels], 1))
+        return logits if share is None else logits + share.log()
 
     def pool(self, image: Tensor, labels: Tensor, share: Tensor | None = None) -> Pooled:
         """What the regions of an exemplar hold."""
@@ -145,7 +159,7 @@ class Regions(nn.Module):
         """How much of each region passes, (n, K) in (0, 1), by the mean label features (n, M, 1, 1) of both."""
         if self.mask is None:
             return target.new_ones(len(target), 1)
-        out: Tensor = (OPEN + self.mask(torch.cat([target, exemplar], 1))).sigmoid()
+        out: Tensor = (FIRST_LOGIT + self.mask(torch.cat([target, exemplar], 1))).sigmoid()
         return out.flatten(1)
 
     def shares(self, labels: Tensor) -> Tensor:
@@ -156,44 +170,52 @@ class Regions(nn.Module):
         return out
 
 
-class Net(nn.Module):
-    """Exemplars with their labels, and the labels of a target -> a picture. labels: how many there are. Its tensors
-    hold nothing before they are drawn or loaded."""
+class MscaNet(nn.Module):
+    """Exemplars with their labels, and the labels of a target -> a picture.
+
+    Its tensors hold nothing before they are drawn or loaded.
+
+    labels: the number of labels.
+    """
 
     units: Tensor  # what the maps of VGG-19 are divided by
 
     def __init__(self, shape: Shape, labels: int) -> None:
         super().__init__()
-        self.shape, known = shape, shape.label_channels
-        self.look = Look(shape)
-        self.labels = Labels(shape, labels)
-        self.regions = nn.ModuleList(Regions(count, known, shape) for count in shape.depths)
-        self.generator = Generator(shape, [count + known for count in shape.depths])
+        self.shape, count = shape, shape.label_channels
+        self.look = ImageFeatures(shape)
+        self.labels = LabelFeatures(shape, labels)
+        self.regions = nn.ModuleList(RegionAttention(depth, count, shape) for depth in shape.depths)
+        self.generator = Generator(shape, [depth + count for depth in shape.depths])
         self.register_buffer("units", torch.ones(len(shape.layers)))
 
-    def seen(self, image: Tensor, extract: Extract | None) -> list[Tensor]:
+    def image_inputs(self, image: Tensor, extract: Extract | None) -> list[Tensor]:
         """What the network looks at in pictures (n, 3, h, w): colours, or maps of VGG-19, fine to coarse."""
         if extract is None:
-            return [(image - 0.5) * SPREAD]
-        found = [extract(one, self.shape.layers) for one in image.split(1)]
-        return [torch.cat([f[layer] for f in found]) / self.units[n] for n, layer in enumerate(self.shape.layers)]
+            return [(image - 0.5) * PIXEL_SCALE]
+        maps = [extract(one, self.shape.layers) for one in image.split(1)]
+        return [torch.cat([m[layer] for m in maps]) / self.units[n] for n, layer in enumerate(self.shape.layers)]
 
-    def known(self, labels: Tensor, tile: Tile = OFF) -> list[Tensor]:
-        """Label features of one-hot maps (n, L, h, w), coarse to fine, on whole cells."""
-        return list(self.labels(self._scales(labels), tile))
+    def label_features(self, labels: Tensor, tile: Tile = OFF) -> list[Tensor]:
+        """The label features of one-hot maps (n, L, h, w), coarse to fine, on whole cells."""
+        grids = self.shape.grids((labels.shape[2], labels.shape[3]))
+        whole = continued(labels, grids[-1])
+        return list(self.labels([resized(whole, grid, self.shape.resize) for grid in grids], tile))
 
     def style(
         self, image: Tensor, labels: Tensor, extract: Extract | None = None, valid: Tensor | None = None
     ) -> list[Pooled]:
-        """What every scale takes from an exemplar (n, 3, h, w) with labels (n, L, h, w). valid: (n, 1, h, w), how much
-        each pixel counts."""
-        features, known, shares = self.described(image, labels, extract, valid)
+        """What every scale takes from an exemplar (n, 3, h, w) with labels (n, L, h, w).
+
+        valid: (n, 1, h, w), how much each pixel counts; None for all alike.
+        """
+        scales = zip(self.regions, *self.exemplar_features(image, labels, extract, valid), strict=True)
         return [
-            regions.pool(f, k, share)  # type: ignore[operator]  # a Regions
-            for regions, f, k, share in zip(self.regions, features, known, shares, strict=True)
+            regions.pool(*features)  # type: ignore[operator]  # a RegionAttention
+            for regions, *features in scales
         ]
 
-    def described(
+    def exemplar_features(
         self, image: Tensor, labels: Tensor, extract: Extract | None, valid: Tensor | None
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor | None]]:
         """Image features, label features and shares of an exemplar at every scale, coarse to fine."""
@@ -204,63 +226,63 @@ class Net(nn.Module):
             whole = image.new_ones(len(image), 1, *size) if valid is None else valid.to(image)
             whole = F.pad(whole, [0, grids[-1][1] - size[1], 0, grids[-1][0] - size[0]])
             shares = [resized(whole, grid, "bilinear") for grid in grids]
-        return self.look(self.seen(continued(image, grids[-1]), extract)), self.known(labels), shares
+        inputs = self.image_inputs(continued(image, grids[-1]), extract)
+        return self.look(inputs), self.label_features(labels), shares
 
     def aligned(
-        self, styles: Sequence[Style], known: Sequence[Tensor], shares: Tensor, interpolation: str = "plain"
+        self, styles: Sequence[Style], labels: Sequence[Tensor], shares: Tensor, interpolation: str = "plain"
     ) -> list[Tensor]:
         """The features that a target takes from exemplars, coarse to fine, (n, C, h, w) each.
 
-        known: its label features. shares: of the exemplars, (1, J, 1, 1): regions are mixed, by their evidence too
-        ("plain") or not ("normalised"); or (1, J, h, w) on the target: what each would give is mixed, pixel by pixel.
+        labels: the target's label features.
+        shares: of the J exemplars. (1, J, 1, 1): regions are mixed, by their evidence too ("plain") or not
+            ("normalised"). (1, J, h, w) on the target: what each exemplar would give is mixed, pixel by pixel.
         """
         out = []
-        for number, labels in enumerate(known):
+        for number, features in enumerate(labels):
             regions = self.regions[number]
-            assert isinstance(regions, Regions)
+            assert isinstance(regions, RegionAttention)
             pools = [style[number] for style in styles]
-            beta, summary = regions.shares(labels), averaged(labels)
+            beta, summary = regions.shares(features), averaged(features)
             masks = torch.stack([regions.scores(summary, pool.summary) for pool in pools])  # (J, n, K)
             vectors = torch.stack([pool.vectors for pool in pools])  # (J, n, K, C)
             if shares.shape[2:] == (1, 1):
                 score = (masks * shares.view(-1, 1, 1)).sum(0)
-                taken = (vectors * weights(pools, shares.flatten(), interpolation)[..., None]).sum(0)
-                out.append(spread(taken * score[..., None], beta))
+                mixed = (vectors * weights(pools, shares.flatten(), interpolation)[..., None]).sum(0)
+                out.append(spread(mixed * score[..., None], beta))
             else:
-                parts = resized(shares, (labels.shape[2], labels.shape[3]), "bilinear").unsqueeze(2).unbind(1)
+                parts = resized(shares, (features.shape[2], features.shape[3]), "bilinear").unsqueeze(2).unbind(1)
                 each = zip(parts, vectors * masks[..., None], strict=True)
-                out.append(torch.stack([part * spread(taken, beta) for part, taken in each]).sum(0))
+                out.append(torch.stack([part * spread(masked, beta) for part, masked in each]).sum(0))
         return out
 
-    def make(
-        self, features: Sequence[Tensor], known: Sequence[Tensor], noise: Sequence[Tensor], tile: Tile = OFF
+    def paint(
+        self, features: Sequence[Tensor], labels: Sequence[Tensor], noise: Sequence[Tensor], tile: Tile = OFF
     ) -> Tensor:
-        """Pictures (n, 3, h, w) from aligned features and label features; of whole cells."""
-        out: Tensor = self.generator([torch.cat(pair, 1) for pair in zip(features, known, strict=True)], noise, tile)
+        """Pictures (n, 3, h, w), of whole cells, from aligned features and label features."""
+        out: Tensor = self.generator([torch.cat(pair, 1) for pair in zip(features, labels, strict=True)], noise, tile)
         return out
 
-    def _scales(self, labels: Tensor) -> list[Tensor]:
-        grids = self.shape.grids((labels.shape[2], labels.shape[3]))
-        whole = continued(labels, grids[-1])
-        return [resized(whole, grid, self.shape.resize) for grid in grids]
 
-
-class Helper(nn.Module):
-    """The auxiliary decoder of pretraining: what is aligned and the labels -> features of the true picture, one map
-    a scale, coarse to fine. counts: their channels."""
+class AuxiliaryDecoder(nn.Module):
+    """The auxiliary decoder of pretraining: aligned features and label features -> features of the true picture, a map
+    of each scale, coarse to fine. counts: their channels."""
 
     def __init__(self, shape: Shape, counts: Sequence[int]) -> None:
         super().__init__()
-        known = [depth + shape.label_channels for depth in shape.depths]
-        self.convs = nn.ModuleList(Conv(before, after, 1) for before, after in zip(known, counts, strict=True))
+        inputs = [depth + shape.label_channels for depth in shape.depths]
+        self.convs = nn.ModuleList(Conv(before, after, 1) for before, after in zip(inputs, counts, strict=True))
 
-    def forward(self, features: Sequence[Tensor], known: Sequence[Tensor]) -> list[Tensor]:
-        return [conv(torch.cat([f, k], 1)) for conv, f, k in zip(self.convs, features, known, strict=True)]
+    def forward(self, features: Sequence[Tensor], labels: Sequence[Tensor]) -> list[Tensor]:
+        return [conv(torch.cat(pair, 1)) for conv, *pair in zip(self.convs, features, labels, strict=True)]
 
 
 def weights(pools: Sequence[Pooled], shares: Tensor, interpolation: str) -> Tensor:
-    """How much of each region comes from each of J exemplars with shares (J,), (J, n, K): the softmax over all their
-    positions together, where the log of an exemplar's share is added to its logits; or the shares as they are."""
+    """How much of each region comes from each of J exemplars with shares (J,): (J, n, K).
+
+    "plain" is the softmax over all their positions together, where the log of an exemplar's share is added to its
+    logits; "normalised" takes the shares as they are.
+    """
     evidence = torch.stack([pool.evidence for pool in pools])
     if interpolation == "normalised":
         return shares.view(-1, 1, 1).expand_as(evidence)
@@ -274,14 +296,14 @@ def spread(vectors: Tensor, shares: Tensor) -> Tensor:
 
 
 def averaged(x: Tensor, share: Tensor | None = None) -> Tensor:
-    """The mean of a map (n, C, h, w) over its positions, (n, C, 1, 1); share: how much each counts."""
+    """The mean of a map (n, C, h, w) over its positions, (n, C, 1, 1). share: (n, 1, h, w), how much each counts."""
     if share is None:
         return x.mean((2, 3), keepdim=True)
     return (x * share).sum((2, 3), keepdim=True) / share.sum((2, 3), keepdim=True)
 
 
-def noises(shape: Shape, size: Size, count: int, rng: torch.Generator, device: torch.device) -> list[Tensor]:
-    """Normal noise for the generator's every scale, of `count` pictures of `size`; none where it takes none."""
+def noise_maps(shape: Shape, size: Size, count: int, rng: torch.Generator, device: torch.device) -> list[Tensor]:
+    """Normal noise for every scale of the generator, of `count` pictures of `size`; none where it takes none."""
     if not shape.noise:
         return []
     return [torch.randn(count, shape.noise, *grid, generator=rng).to(device) for grid in shape.grids(size)]

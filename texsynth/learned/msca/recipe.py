@@ -1,14 +1,16 @@
 """Recipe of masked spatial-channel attention (Zheng et al. 2020, MSCA): crops are rebuilt in the style of other crops.
 
-Two crops of an exemplar that share no pixel are rebuilt from their own labels and the other's picture and labels. At
-first an auxiliary decoder learns features of the true crop from what is aligned, so that the attention knows where to
-look before there is a generator; it is thrown away. At last larger crops are reduced, and wholes rebuild themselves.
-Losses are SPADE's (Park et al. 2019): hinge, discriminator features, and what a network or windows see.
+Two crops of an exemplar that share no pixel are rebuilt, each from its labels and from the other's picture and labels.
+At first an auxiliary decoder learns features of the true crop from the aligned features, so that the attention knows
+where to look before there is a generator; the decoder is thrown away. The last steps reduce larger crops, and let whole
+exemplars rebuild themselves. Losses are SPADE's (Park et al. 2019): hinge, discriminator features, and what a network
+or windows compare.
 
-Differs from the paper in: by default no VGG-19 is looked at. The decoder learns colours and their contrast, and the
+Differs from the paper in: by default VGG-19 is not used. The decoder learns colours and their contrast, and the
 perceptual loss compares reduced pixels one by one, and patches of each label as distributions (patch transport), which
 is what labels can tell of a texture. Of several drawn pairs the one with most labels in common is taken, and in half of
-them each label gets other colours by chance: with few exemplars labels alone would tell all, and nobody would look.
+them each label gets other colours at random: with few exemplars labels alone would tell all, and the attention would
+learn nothing.
 """
 
 from __future__ import annotations
@@ -18,17 +20,19 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from texsynth.features import vgg19
+from texsynth.features import Extract
 from texsynth.learned.msca import pairs
-from texsynth.learned.msca.network import Helper, Net, Shape, noises
-from texsynth.learned.msca.pairs import Source
-from texsynth.learned.msca.step import Parts, lesson, pretrained, trained
-from texsynth.learned.shared import adversarial, patchgan, rebuilt
+from texsynth.learned.msca.network import AuxiliaryDecoder, MscaNet, Shape, noise_maps
+from texsynth.learned.msca.pairs import CropPair, LabelledExemplar
+from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import copies as steered
-from texsynth.learned.shared.adversarial import SMALLEST_CROP
+from texsynth.learned.shared.adversarial import SMALLEST_CROP, Optimisers
 from texsynth.learned.shared.conv import initialise
-from texsynth.learned.shared.regions import bank
+from texsynth.learned.shared.generator import continued, resized
+from texsynth.learned.shared.perceptual import LAYER_WEIGHTS, ScaledVgg, perceptual, scaled_vgg
+from texsynth.learned.shared.regions import Bank, bank, transport
 from texsynth.settings import setting
 from texsynth.task import Estimate, Task
 from texsynth.training import recipes
@@ -36,13 +40,15 @@ from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "msca"
 GUIDES: tuple[str, ...] = ("labels",)
-GAIN = 1.0  # of first values: attention that begins near even would need most of a short run to find regions
-SHOWN, SIDE = 4, 256  # exemplars that are sampled and measured, and the most pixels of their sides
+INITIAL_GAIN = 1.0  # of first values: attention that begins near even would need most of a short run to find regions
+SAMPLES = 4  # exemplars that are sampled and measured, at most
+SAMPLE_SIDE = 256  # the most pixels of their sides
+CONTRAST_SCALE = 4.0  # by which contrasts are about as large as colours
 
 
 @dataclass(frozen=True)
 class Settings(adversarial.Settings, Shape):
-    """Defaults: about ten minutes of one core, without weights."""
+    """The defaults take about ten minutes of one core, and need no weights."""
 
     steps: int = setting(1500, "The number of updates of the network.", low=1, high=10_000_000)
     batch: int = setting(1, "The number of pairs in a step, each rebuilt both ways.", low=1, high=256)
@@ -64,59 +70,121 @@ class Settings(adversarial.Settings, Shape):
     )
 
 
+@dataclass(frozen=True)
+class MscaContext:
+    """What a step needs.
+
+    settings: the settings of the recipe.
+    exemplars: the exemplars with their labels.
+    labels: the number of labels.
+    net: the network that is trained.
+    decoder: the auxiliary decoder of pretraining.
+    discriminators: the network's discriminators.
+    vgg: VGG-19, for presets that use it.
+    banks: the patches of each exemplar.
+    rng: the generator of all randomness.
+    """
+
+    settings: Settings
+    exemplars: Sequence[LabelledExemplar]
+    labels: int
+    net: MscaNet
+    decoder: AuxiliaryDecoder
+    discriminators: patchgan.PatchGAN
+    vgg: ScaledVgg | None
+    banks: Sequence[Bank]
+    rng: torch.Generator
+
+    @property
+    def extract(self) -> Extract | None:
+        """The extractor of the network's image features; None where they come from pixels."""
+        return None if self.vgg is None else self.vgg.extract
+
+    def one_hot(self, ids: Tensor) -> Tensor:
+        """(n, 1, h, w) -> (n, L, h, w)."""
+        return F.one_hot(ids[:, 0].long(), self.labels).movedim(3, 1).float()
+
+
+@dataclass(frozen=True)
+class RebuildLesson:
+    """Pictures to rebuild from their labels and an exemplar for each.
+
+    image: the pictures, (n, 3, s, s).
+    labels: the ids of their labels, (n, 1, s, s).
+    exemplar: the exemplars' pictures, (n, 3, s, s).
+    exemplar_labels: the ids of their labels, (n, 1, s, s).
+    valid: (n, 1, s, s), how much each pixel of the exemplars counts.
+    banks: the patches that each picture may have; () where crops are not at the exemplars' scale.
+    """
+
+    image: Tensor
+    labels: Tensor
+    exemplar: Tensor
+    exemplar_labels: Tensor
+    valid: Tensor
+    banks: Sequence[Bank]
+
+
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """With image features of VGG-19, what these and the perceptual loss look at; and the metric's."""
-    return recipes.needs(settings, {"vgg19": tuple(rebuilt.PERCEPTUAL)} if settings.image == "vgg19" else {})
+    """The layers of VGG-19 that image features and the perceptual loss look at, where they do, and the metric's."""
+    return recipes.needs(settings, {"vgg19": tuple(LAYER_WEIGHTS)} if settings.image == "vgg19" else {})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
-    """A training on all exemplars, each a source of pairs; raises InputError for exemplars too small."""
+    """A training on all exemplars, each by itself a source of pairs; raises InputError for exemplars too small."""
     palette = task.guides[0].palette
     assert palette is not None
-    parts = _parts(task, settings, len(palette), rng)
-    modules = {"net": parts.net, "helper": parts.helper, "critic": parts.critic}
-    parameters = [*parts.net.parameters(), *parts.helper.parameters()]
-    optimisers = adversarial.optimisers(parameters, parts.critic, settings)
-    memory = {f"{n}.{name}": held for n, known in enumerate(parts.banks) for name, held in known.memory.items()}
+    context = _context(task, settings, len(palette), rng)
+    net, decoder, discriminators = context.net, context.decoder, context.discriminators
+    optimisers = adversarial.optimisers([*net.parameters(), *decoder.parameters()], discriminators, settings)
+    memory = {f"{n}.{name}": held for n, bank in enumerate(context.banks) for name, held in bank.memory.items()}
 
     def step(number: int) -> Mapping[str, float]:
         adversarial.set_rates(optimisers, settings, number)
-        parts.net.train()
+        net.train()
         early = number < round(settings.steps * settings.pretraining)
-        return (pretrained if early else trained)(parts, optimisers, lesson(parts, number))
+        return (_pretrain if early else _train)(context, optimisers, _lesson(context, number))
 
     def measure() -> float:
-        scores = [recipes.score(settings, task, true, made) for true, _, made in _shown(parts)]
-        return sum(scores) / len(scores)
+        return recipes.mean_score(settings, task, [(image, output) for image, _, output in _samples(context)])
 
     def sample() -> Sequence[Tensor]:
         colours = palette.to(task.device)
         return [
-            torch.cat([true, colours[ids[0, 0].long()].movedim(2, 0)[None], made], 3).cpu()
-            for true, ids, made in _shown(parts)
+            torch.cat([image, colours[ids[0, 0].long()].movedim(2, 0)[None], output], 3).cpu()
+            for image, ids, output in _samples(context)
         ]
 
-    adams = {"adam": optimisers.network, "critic_adam": optimisers.discriminators}
-    return Training(modules, adams, step, sample, measure, parts.net.state_dict, memory)
+    return Training(
+        {"net": net, "helper": decoder, "critic": discriminators},
+        {"adam": optimisers.network, "critic_adam": optimisers.discriminators},
+        step,
+        sample,
+        measure,
+        net.state_dict,
+        memory,
+    )
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
     """Fitted to runs at crops of 64 to 128 pixels, widths of 8 to 32, and pairs of 1 and 2."""
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in Net(settings, 8).parameters())
+        parameters = sum(p.numel() for p in MscaNet(settings, 8).parameters())
     pixels, largest = settings.batch * settings.crop**2, max(e.size[0] * e.size[1] for e in task.exemplars)
-    network = settings.image == "vgg19"
-    shown = min(largest, SIDE**2)
-    memory = 430e6 + 16 * parameters + max(1600 * settings.width * pixels, (1800 + 80 * settings.width) * shown)
-    each = 0.07 + pixels * (1.1e-5 + 1.9e-6 * settings.width + (2.6e-5 if network else 0))
-    seconds = settings.steps * (1 - 0.85 * settings.pretraining) * each
-    seconds += settings.checks * 2 * min(SHOWN, len(task.exemplars)) * (0.3 + 5e-7 * settings.width * shown)
-    return Estimate(int(memory + (100e6 + 900 * largest if network else 0)), seconds)
+    vgg, sampled = settings.image == "vgg19", min(largest, SAMPLE_SIDE**2)
+    memory = 430e6 + 16 * parameters
+    memory += max(1600 * settings.width * pixels, (1800 + 80 * settings.width) * sampled)
+    memory += 100e6 + 900 * largest if vgg else 0
+    step = 0.07 + pixels * (1.1e-5 + 1.9e-6 * settings.width + (2.6e-5 if vgg else 0))
+    seconds = settings.steps * (1 - 0.85 * settings.pretraining) * step
+    samples = settings.checks * 2 * min(SAMPLES, len(task.exemplars))
+    return Estimate(int(memory), seconds + samples * (0.3 + 5e-7 * settings.width * sampled))
 
 
-def _parts(task: Task, settings: Settings, labels: int, rng: torch.Generator) -> Parts:
-    sources = [
-        Source(
+def _context(task: Task, settings: Settings, labels: int, rng: torch.Generator) -> MscaContext:
+    """Build the networks, and prepare what their outputs are compared with."""
+    exemplars = [
+        LabelledExemplar(
             e.name,
             e.image.to(task.device),
             ids.to(task.device),
@@ -124,44 +192,132 @@ def _parts(task: Task, settings: Settings, labels: int, rng: torch.Generator) ->
         )
         for e, ids in zip(task.exemplars, task.guides[0].sources, strict=True)
     ]
-    pairs.check(sources, settings.crop, SMALLEST_CROP)
-    see = None
-    if settings.image == "vgg19":
-        extract = vgg19.build(vgg19.Settings(), (False, False), task.weights["vgg19"])
-        see = rebuilt.seer(extract, [source.image for source in sources])
-    counts = [
-        goal.shape[1] for goal in rebuilt.goals(sources[0].image[:, :, :SMALLEST_CROP, :SMALLEST_CROP], settings, see)
-    ]
-    net, helper = Net(settings, labels), Helper(settings, counts)
-    critic = patchgan.PatchGAN(settings, labels)
-    for module in (net, helper, critic):
-        initialise(module, rng, GAIN).to(task.device)
-    if see is not None:
-        net.units.copy_(torch.tensor([see.units[layer] for layer in settings.layers]))
+    pairs.check(exemplars, settings.crop, SMALLEST_CROP)
+    vgg = scaled_vgg(task) if settings.image == "vgg19" else None
+    probe = exemplars[0].image[:, :, :SMALLEST_CROP, :SMALLEST_CROP]
+    counts = [goal.shape[1] for goal in decoder_goals(probe, settings, vgg)]
+    net, decoder = MscaNet(settings, labels), AuxiliaryDecoder(settings, counts)
+    discriminators = patchgan.PatchGAN(settings, labels)
+    for module in (net, decoder, discriminators):
+        initialise(module, rng, INITIAL_GAIN).to(task.device)
+    if vgg is not None:
+        net.units.copy_(torch.tensor([vgg.units[layer] for layer in settings.layers]))
     copies = steered.copies(task, settings.flips, settings.turns)
     banks = [
-        bank([copy for copy in copies if copy.exemplar == number], task.guides, rng) for number in range(len(sources))
+        bank([copy for copy in copies if copy.exemplar == number], task.guides, rng) for number in range(len(exemplars))
     ]
-    return Parts(settings, sources, labels, net, helper, critic, see, banks, rng)
+    return MscaContext(settings, exemplars, labels, net, decoder, discriminators, vgg, banks, rng)
+
+
+def _lesson(context: MscaContext, number: int) -> RebuildLesson:
+    """The pairs of a step, rebuilt both ways: each crop in the style of the other, or of itself where it is a whole."""
+    drawn = [_pair(context, number) for _ in range(context.settings.batch)]
+    styles = [(x if whole else x.flip(0) for x in (pair.image, pair.labels, pair.valid)) for pair, whole, _ in drawn]
+    image, labels = (torch.cat(x) for x in zip(*((pair.image, pair.labels) for pair, *_ in drawn), strict=True))
+    exemplar, exemplar_labels, valid = (torch.cat(x) for x in zip(*styles, strict=True))
+    banks = [bank for *_, bank in drawn if bank is not None for _ in range(2)]
+    return RebuildLesson(image, labels, exemplar, exemplar_labels, valid, banks)
+
+
+def _pair(context: MscaContext, number: int) -> tuple[CropPair, bool, Bank | None]:
+    """Two crops, whether each rebuilds itself in place of the other, and the patches that they may have, if these are
+    at the exemplar's scale."""
+    settings, rng = context.settings, context.rng
+    chosen = int(torch.randint(len(context.exemplars), (), generator=rng))
+    exemplar = context.exemplars[chosen]
+    # Take larger crops in the last steps, and sometimes the whole exemplar.
+    late = number >= round(settings.steps * (1 - settings.second))
+    whole = late and float(torch.rand((), generator=rng)) < settings.whole
+    side = settings.crop
+    if late:
+        side = min(exemplar.size) if whole else min(*exemplar.size, round(side * settings.larger))
+    place = pairs.anywhere if late else pairs.separate
+    # Draw some pairs, and take the one with most labels in common.
+    crops = [pairs.cut(exemplar, place(exemplar.size, side, rng), side, settings.crop) for _ in range(settings.draws)]
+    pair = pairs.moved(pairs.best(crops), settings.flips, settings.turns, rng)
+    if float(torch.rand((), generator=rng)) < settings.recolour:
+        pair = pairs.recoloured(pair, rng)
+    return pair, whole, None if late else context.banks[chosen].changed(pair.changes)
+
+
+def _aligned(context: MscaContext, lesson: RebuildLesson) -> tuple[list[Tensor], list[Tensor]]:
+    """The features that every picture takes from its exemplar, and its label features."""
+    net = context.net
+    valid = None if bool(lesson.valid.all()) else lesson.valid.clamp_min(1e-6)  # a crop may have no valid pixel
+    style = net.style(lesson.exemplar, context.one_hot(lesson.exemplar_labels), context.extract, valid)
+    labels = net.label_features(context.one_hot(lesson.labels))
+    return net.aligned([style], labels, lesson.image.new_ones(1, 1, 1, 1)), labels
+
+
+def _pretrain(context: MscaContext, optimisers: Optimisers, lesson: RebuildLesson) -> Mapping[str, float]:
+    """One step of pretraining: the attention learns where to find what the decoder tells of the true pictures."""
+    guesses = context.decoder(*_aligned(context, lesson))
+    goals = [decoder_goals(image, context.settings, context.vgg) for image in lesson.image.split(1)]
+    scales = [torch.cat(scale) for scale in zip(*goals, strict=True)]
+    loss = torch.stack([F.l1_loss(*pair) for pair in zip(guesses, scales, strict=True)]).mean()
+    adversarial.descend(optimisers.network, loss)
+    return {"pretraining": float(loss.detach())}
+
+
+def _train(context: MscaContext, optimisers: Optimisers, lesson: RebuildLesson) -> Mapping[str, float]:
+    """One step: the discriminators learn to tell outputs from true pictures, then the network to please them."""
+    settings, condition = context.settings, context.one_hot(lesson.labels)
+    # Rebuild the pictures, and teach the discriminators.
+    size = lesson.image.shape[2], lesson.image.shape[3]
+    noise = noise_maps(settings, size, len(lesson.image), context.rng, lesson.image.device)
+    output = context.net.paint(*_aligned(context, lesson), noise)[:, :, : size[0], : size[1]]
+    context.discriminators.train()
+    contest = adversarial.Contest((condition, condition), (lesson.image, output))
+    discriminator_loss = adversarial.teach_discriminators(context.discriminators, optimisers.discriminators, [contest])
+    # Compare the outputs with the pictures.
+    real, fake = context.discriminators.pair(contest.conditions, contest.images)
+    losses = {
+        "adversarial": patchgan.hinge_generator(fake),
+        "matching": patchgan.feature_matching(real, fake),
+        "perceptual": perceptual(output, lesson.image, context.vgg),
+    }
+    if settings.texture and lesson.banks:
+        each = zip(output.split(1), lesson.labels.split(1), lesson.banks, strict=True)
+        losses["texture"] = torch.stack([transport(*one, context.rng) for one in each]).mean()
+    # Teach the network.
+    weights = {name: getattr(settings, name) for name in losses}
+    adversarial.descend(optimisers.network, adversarial.weighted(losses, weights))
+    return {"discriminator": discriminator_loss} | {name: float(value.detach()) for name, value in losses.items()}
 
 
 @torch.no_grad()
-def _shown(parts: Parts) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Of the first exemplars, or of their middles: the picture, its labels, and what the network makes for these in the
-    picture's style, always of the same noise. It knows nothing of places, so that labels are all there is to copy."""
-    was = parts.net.training
-    parts.net.eval()
-    shown = []
-    for source in parts.sources[:SHOWN]:
-        image, labels, valid = pairs.middle(source, SIDE)
-        extract = None if parts.see is None else parts.see.extract
+def decoder_goals(image: Tensor, shape: Shape, vgg: ScaledVgg | None) -> list[Tensor]:
+    """What the auxiliary decoder shall find of a picture (1, 3, h, w), a map of each scale, coarse to fine.
+
+    These are features of VGG-19, reduced where it has no layer of that scale; without `vgg` colours, beside how far
+    pixels are from the mean of their neighbours.
+    """
+    grids = shape.grids((image.shape[2], image.shape[3]))
+    whole = continued(image, grids[-1])
+    if vgg is not None:
+        layers = vgg(whole, shape.layers)
+        return [resized(layers[-1], grid, "bilinear") for grid in grids[: -len(layers)]] + layers[::-1]
+    contrast = (whole - F.avg_pool2d(whole, 3, 1, 1, count_include_pad=False)).abs() * CONTRAST_SCALE
+    return [torch.cat([resized(x, grid, "bilinear") for x in (whole, contrast)], 1) for grid in grids]
+
+
+@torch.no_grad()
+def _samples(context: MscaContext) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The middles of the first exemplars, each with its labels and what the network makes for these in its style.
+
+    The noise is always the same. The style knows no places, so that there is nothing to copy but labels.
+    """
+    net, training = context.net, context.net.training
+    net.eval()
+    samples = []
+    for exemplar in context.exemplars[:SAMPLES]:
+        part = exemplar.middle(SAMPLE_SIDE)
+        image, valid, size = part.image, part.valid, part.size
         counts = None if bool(valid.all()) or not bool(valid.any()) else valid
-        style = parts.net.style(image, parts.one_hot(labels), extract, counts)
-        known = parts.net.known(parts.one_hot(labels))
-        size = image.shape[2], image.shape[3]
-        noise = noises(parts.settings, size, 1, torch.Generator().manual_seed(SAMPLE_SEED), image.device)
-        features = parts.net.aligned([style], known, image.new_ones(1, 1, 1, 1))
-        made = parts.net.make(features, known, noise)[:, :, : size[0], : size[1]]
-        shown.append((image, labels, made))
-    parts.net.train(was)
-    return shown
+        style = net.style(image, context.one_hot(part.labels), context.extract, counts)
+        labels = net.label_features(context.one_hot(part.labels))
+        noise = noise_maps(context.settings, size, 1, torch.Generator().manual_seed(SAMPLE_SEED), image.device)
+        features = net.aligned([style], labels, image.new_ones(1, 1, 1, 1))
+        samples.append((image, part.labels, net.paint(features, labels, noise)[:, :, : size[0], : size[1]]))
+    net.train(training)
+    return samples

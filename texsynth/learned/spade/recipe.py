@@ -1,13 +1,14 @@
 """Recipe of SPADE (Park et al. 2019) for textures under maps at once: Zhou et al. 2023, supplement B.
 
-At first crops of the exemplars are rebuilt from their maps, by SPADE's losses: hinge, discriminator features, and what
-a network or windows see. Then pictures are made for maps of which there is none: perturbed, stretched and turned, or
-pure noise (`_targets`). Discriminators see exemplars with their maps beside these pictures with theirs, and guided
-correspondence wants patches from where the maps have like values. Some crops are still rebuilt, or they are forgotten.
+The first steps rebuild crops of the exemplars from their maps, by SPADE's losses: hinge, discriminator features, and
+what a network or windows compare. Later steps make outputs for drawn maps, which have no true picture: perturbed,
+stretched and turned maps, or pure noise (`targets`). Discriminators compare exemplars with their maps and outputs with
+the drawn maps, and guided correspondence wants patches from where the maps have like values. Some crops are still
+rebuilt, or the network would forget them.
 
-Differs from the paper in: noise of position stands beside the maps, so that there are many pictures for them; by
-default no VGG-19 is looked at: place by place only reduced pixels are compared, and patches as distributions, region by
-region of the maps, in both stages. Where directions are asked for, exemplars are turned.
+Differs from the paper in: noise of position stands beside the maps, so that a map has many outputs; by default VGG-19
+is not used: place by place only reduced pixels are compared, and patches as distributions, region by region of the
+maps, in both stages. Where directions are asked for, exemplars are turned.
 """
 
 from __future__ import annotations
@@ -20,37 +21,42 @@ import torch
 from torch import Tensor
 
 from texsynth.errors import InputError
-from texsynth.features import features, vgg19
+from texsynth.features import features
 from texsynth.guidance.procedural import perlin
-from texsynth.learned.shared import adversarial, patchgan, rebuilt
+from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import copies as steered
-from texsynth.learned.shared.conditions import encode
-from texsynth.learned.shared.conv import initialise
+from texsynth.learned.shared.conditions import encode, encode_all
+from texsynth.learned.shared.conv import OFF, initialise
+from texsynth.learned.shared.copies import ExemplarCopy, SteeredObjectives
 from texsynth.learned.shared.generator import Generator
-from texsynth.learned.shared.regions import bank
+from texsynth.learned.shared.perceptual import LAYER_WEIGHTS, ScaledVgg, perceptual, scaled_vgg
+from texsynth.learned.shared.regions import Bank, bank, regions, transport
 from texsynth.learned.spade import network as guided
-from texsynth.learned.spade.step import Parts, encoded, lesson, taught
+from texsynth.learned.spade import targets
 from texsynth.learned.texture_net.network import Window
+from texsynth.losses import Setup
 from texsynth.objective import Objective
 from texsynth.settings import setting
 from texsynth.task import Estimate, Guide, Task
 from texsynth.training import recipes
+from texsynth.training.exemplars import middle
 from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "feed-forward"
 GUIDES: tuple[str, ...] = ("labels", "progression", "orientation")
-GAIN = 1.0  # of first values, as runs of some thousand steps need it
-SHOWN = 256  # of the exemplar that is measured and shown, at most
-OFF = (False, False)  # nothing wraps
+INITIAL_GAIN = 1.0  # of first values, as runs of some thousand steps need it
+SAMPLE_SIDE = 256  # of the exemplar's middle that is measured and shown, at most
+CROP_TRIES = 8  # crops drawn where not all of an exemplar may be used
+NO_PERIOD = (0, 0)  # noise that never repeats
 WINDOWS = {"features": "windows", "layers": ["full", "half", "quarter"]}
 GUIDED = {"loss": "correspondence", **WINDOWS, "distance": "squared", "patch": 5, "stride": 3, "sample": 512}
-SHARE = 0.2  # of the correspondence: with more it outweighs all else, and smooths
-OBJECTIVES = (Objective.read({**GUIDED, "weight": SHARE}, "default"),)
+GUIDED_WEIGHT = 0.2  # with more, guided correspondence outweighs all else, and smooths
+OBJECTIVES = (Objective.read({**GUIDED, "weight": GUIDED_WEIGHT}, "default"),)
 
 
 @dataclass(frozen=True)
 class Settings(adversarial.Settings, guided.Shape):
-    """Defaults: about ten minutes of one core, without weights."""
+    """The defaults take about ten minutes of one core, and need no weights."""
 
     steps: int = setting(2000, "The number of updates of the network.", low=1, high=10_000_000)
     discriminator_layers: int = setting(
@@ -90,99 +96,235 @@ class Settings(adversarial.Settings, guided.Shape):
     )
 
 
+@dataclass(frozen=True)
+class SpadeContext:
+    """What a step needs.
+
+    settings: the settings of the recipe.
+    task: the exemplars and their maps, reduced.
+    copies: the exemplars and their copies.
+    crop_sources: the numbers of the copies that have room for a crop.
+    net: the generator that is trained.
+    discriminators: its discriminators.
+    objectives: the losses of outputs for drawn maps.
+    bank: the exemplars' patches by region.
+    vgg: VGG-19, for presets that compare rebuilt crops by it.
+    rng: the generator of all randomness.
+    """
+
+    settings: Settings
+    task: Task
+    copies: Sequence[ExemplarCopy]
+    crop_sources: Sequence[int]
+    net: Generator
+    discriminators: patchgan.PatchGAN
+    objectives: SteeredObjectives
+    bank: Bank
+    vgg: ScaledVgg | None
+    rng: torch.Generator
+
+    def condition(self, maps: Sequence[Tensor]) -> Tensor:
+        """The condition (1, K, h, w) of maps (1, C, h, w)."""
+        return encode_all(maps, self.task.guides)
+
+
+@dataclass(frozen=True)
+class MapLesson:
+    """A picture to make.
+
+    maps: the maps to make it for.
+    exemplar: the number of the exemplar that the maps are of.
+    image: a true crop (1, 3, s, s).
+    image_maps: the maps of the true crop.
+    paired: whether it is to be made for the maps of the true crop, and so to be that crop.
+    """
+
+    maps: Sequence[Tensor]
+    exemplar: int
+    image: Tensor
+    image_maps: Sequence[Tensor]
+    paired: bool
+
+
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """What the objectives, the perceptual loss and the metric look at."""
-    own: dict[str, list[str]] = {}
-    for objective in settings.objectives:
-        own.setdefault(objective.features, []).extend(objective.layers)
+    """The layers that the objectives, the perceptual loss and the metric look at."""
+    layers = recipes.layers_of(settings.objectives)
     if settings.features == "vgg19":
-        own.setdefault("vgg19", []).extend(rebuilt.PERCEPTUAL)
-    return recipes.needs(settings, {name: layers for name, layers in own.items() if features(name).WEIGHTS})
+        layers.setdefault("vgg19", []).extend(LAYER_WEIGHTS)
+    return recipes.needs(settings, {name: layers[name] for name in layers if features(name).WEIGHTS})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
-    """A training of one network for all exemplars together; raises InputError for exemplars too small, and UsageError
-    without the package that draws Perlin noise."""
+    """A training of one network for all exemplars together.
+
+    Raises InputError for exemplars too small, and UsageError without the package that draws Perlin noise.
+    """
     if settings.first < 1 and settings.perturbed + settings.perlin > 0:
         perlin((2, 2), 2)
-    parts = _parts(_reduced(task, settings.side), settings, rng)
-    net, critic = parts.net, parts.critic
-    optimisers = adversarial.optimisers(net.parameters(), critic, settings)
+    context = _context(_reduced(task, settings.side), settings, rng)
+    net, discriminators = context.net, context.discriminators
+    optimisers = adversarial.optimisers(net.parameters(), discriminators, settings)
 
     def step(number: int) -> Mapping[str, float]:
         adversarial.set_rates(optimisers, settings, number)
-        net.train(), critic.train()
+        net.train(), discriminators.train()
         early = number < round(settings.steps * settings.first)
         paired = early or float(torch.rand((), generator=rng)) < settings.mixed
-        return taught(parts, optimisers, [lesson(parts, paired) for _ in range(settings.batch)])
+        return _update(context, optimisers, [_lesson(context, paired) for _ in range(settings.batch)])
 
     def sample() -> Sequence[Tensor]:
-        return [torch.cat(row, 3).cpu() for row in _shown(parts, 2)]
+        return [torch.cat(row, 3).cpu() for row in _sheet(context, 2)]
 
     def measure() -> float:
-        return recipes.score(settings, parts.task, _middle(parts.copies[0].image), _shown(parts, 1)[0][-1])
+        (row,) = _sheet(context, 1)
+        return recipes.score(settings, context.task, row[0], row[-1])
 
     return Training(
-        {"net": net, "critic": critic},
+        {"net": net, "critic": discriminators},
         {"network": optimisers.network, "critic": optimisers.discriminators},
         step,
         sample,
         measure,
         net.state_dict,
-        parts.bank.memory,
+        context.bank.memory,
     )
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
     """Fitted to runs at crops of 64 to 192 pixels and widths of 16 and 32."""
     with torch.device("meta"):
-        count = sum(p.numel() for p in Generator(settings, 4).parameters())
+        parameters = sum(p.numel() for p in Generator(settings, 4).parameters())
     pixels = settings.batch * min(settings.crop, *(side for e in task.exemplars for side in e.size)) ** 2
-    turned = steered.TURNS if any(guide.distance == "direction" for guide in task.guides) else 1
-    kept = sum(min(1.0, settings.side / min(e.size) or 1.0) ** 2 * math.prod(e.size) for e in task.exemplars) * turned
-    network = "vgg19" in needs(settings)
-    memory = 300e6 + 20 * count + settings.width * (450 * pixels + 60 * SHOWN**2) + 50 * kept + min(1e8, 3e3 * kept)
-    memory += 3000 * pixels + 1200 * kept if network else 0
-    each = pixels * (1e-6 * settings.width + (3e-5 if network else 0))
-    later = (1 - settings.first) * (1 - settings.mixed) * settings.batch * 0.12 * (3 if network else 1)
-    return Estimate(int(memory), settings.steps * (each + later) + settings.checks * 1.5)
+    angles = steered.ANGLES if any(guide.distance == "direction" for guide in task.guides) else 1
+    stored = sum(min(1.0, settings.side / min(e.size) or 1.0) ** 2 * math.prod(e.size) for e in task.exemplars) * angles
+    vgg = "vgg19" in needs(settings)
+    memory = 300e6 + 20 * parameters + settings.width * (450 * pixels + 60 * SAMPLE_SIDE**2)
+    memory += 50 * stored + min(1e8, 3e3 * stored)
+    memory += 3000 * pixels + 1200 * stored if vgg else 0
+    step = pixels * (1e-6 * settings.width + (3e-5 if vgg else 0))
+    later_steps = (1 - settings.first) * (1 - settings.mixed) * settings.batch * 0.12 * (3 if vgg else 1)
+    return Estimate(int(memory), settings.steps * (step + later_steps) + settings.checks * 1.5)
 
 
-def _parts(task: Task, settings: Settings, rng: torch.Generator) -> Parts:
+def _context(task: Task, settings: Settings, rng: torch.Generator) -> SpadeContext:
+    """Build the networks, and prepare what their outputs are compared with."""
     for exemplar in task.exemplars:
         h, w = exemplar.size
         if min(h, w) < settings.crop:
-            told = f"{exemplar.name} is {w}x{h}, which has no room for crops of {settings.crop}x{settings.crop}"
-            raise InputError(f"{told}; --set crop={min(h, w)} fits, or give a larger exemplar")
+            problem = f"{exemplar.name} is {w}x{h}, which has no room for crops of {settings.crop}x{settings.crop}"
+            raise InputError(f"{problem}; --set crop={min(h, w)} fits, or give a larger exemplar")
     copies = steered.copies(task, settings.flips, settings.turns)
-    crops = [place for place, copy in enumerate(copies) if min(copy.image.shape[2:]) >= settings.crop]
-    see = None
-    if settings.features == "vgg19":
-        extract = vgg19.build(vgg19.Settings(), OFF, task.weights["vgg19"])
-        see = rebuilt.seer(extract, [e.image.to(task.device) for e in task.exemplars])
-    channels = encoded([guide.sources[0] for guide in task.guides], task.guides).shape[1]
-    net, critic = Generator(settings, channels), patchgan.PatchGAN(settings, channels)
-    for module in (net, critic):
-        initialise(module, rng, GAIN).to(task.device)
-    terms = steered.terms(settings.objectives, task, copies)
-    kept = bank(copies, task.guides, rng)
-    return Parts(settings, task, copies, crops, net, critic, terms, kept, see, rng)
+    crop_sources = [number for number, copy in enumerate(copies) if min(copy.image.shape[2:]) >= settings.crop]
+    vgg = scaled_vgg(task) if settings.features == "vgg19" else None
+    channels = encode_all([guide.sources[0] for guide in task.guides], task.guides).shape[1]
+    net, discriminators = Generator(settings, channels), patchgan.PatchGAN(settings, channels)
+    for module in (net, discriminators):
+        initialise(module, rng, INITIAL_GAIN).to(task.device)
+    objectives = steered.prepare(settings.objectives, task, copies)
+    patches = bank(copies, task.guides, rng)
+    return SpadeContext(settings, task, copies, crop_sources, net, discriminators, objectives, patches, vgg, rng)
+
+
+def _reduced(task: Task, side: int) -> Task:
+    """The task with exemplars, and their maps, of which the largest shorter side is at most `side`; 0: as it is."""
+    short = max(min(exemplar.size) for exemplar in task.exemplars)
+    return task.at(math.log2(short / side)) if 0 < side < short else task
+
+
+def _lesson(context: SpadeContext, paired: bool) -> MapLesson:
+    """A true crop with its maps, and the maps to make a picture for: these, or drawn ones of the same exemplar."""
+    settings, rng, guides = context.settings, context.rng, context.task.guides
+    copy = context.copies[context.crop_sources[int(torch.randint(len(context.crop_sources), (), generator=rng))]]
+    image, *image_maps = _crop(copy, settings.crop, rng)
+    if paired:
+        return MapLesson(image_maps, copy.exemplar, image, image_maps, True)
+    options = targets.TargetOptions(
+        settings.perturbed, settings.stretched, settings.perlin, settings.factor, settings.crop
+    )
+    maps = [guide.sources[copy.exemplar].to(image) for guide in guides]
+    drawn = targets.draw(maps, [guide.distance for guide in guides], options, rng)
+    return MapLesson(drawn, copy.exemplar, image, image_maps, False)
+
+
+def _crop(copy: ExemplarCopy, side: int, rng: torch.Generator) -> list[Tensor]:
+    """A crop of a picture and of its maps; of several the one with most pixels that may be used."""
+    if copy.valid is None:
+        return targets.crop((copy.image, *copy.maps), side, rng)
+    crops = [targets.crop((copy.valid, copy.image, *copy.maps), side, rng) for _ in range(CROP_TRIES)]
+    return max(crops, key=lambda views: float(views[0].float().mean()))[1:]
+
+
+def _update(
+    context: SpadeContext, optimisers: adversarial.Optimisers, lessons: Sequence[MapLesson]
+) -> Mapping[str, float]:
+    """One step: the discriminators learn to tell outputs from true pictures, then the network to please them."""
+    settings, discriminators, paired = context.settings, context.discriminators, lessons[0].paired
+    # Make the outputs, and teach the discriminators.
+    target = torch.cat([context.condition(lesson.maps) for lesson in lessons])
+    image_condition = torch.cat([context.condition(lesson.image_maps) for lesson in lessons])
+    true = torch.cat([lesson.image for lesson in lessons])
+    output = context.net(target, _noise_maps(context, len(lessons)))
+    contest = adversarial.Contest((image_condition, target), (true, output))
+    discriminator_loss = adversarial.teach_discriminators(discriminators, optimisers.discriminators, [contest])
+    # Compare the outputs: rebuilt crops with the true ones, others by the objectives.
+    real, fake = discriminators.pair(contest.conditions, contest.images)
+    losses = {"adversarial": patchgan.hinge_generator(fake)}
+    weights = {"adversarial": settings.adversarial * (1 if paired else settings.unpaired)}
+    if paired:
+        losses["matching"], weights["matching"] = patchgan.feature_matching(real, fake), settings.matching
+        losses["perceptual"], weights["perceptual"] = perceptual(output, true, context.vgg), settings.perceptual
+    else:
+        names = steered.labels(settings.objectives)
+        losses |= dict(zip(names, _objectives(context, output, lessons), strict=True))
+        weights |= {name: o.weight for name, o in zip(names, settings.objectives, strict=True)}
+    if settings.texture:
+        losses["texture"], weights["texture"] = _texture(context, output, lessons), settings.texture
+    # Teach the network.
+    adversarial.descend(optimisers.network, adversarial.weighted(losses, weights))
+    return {"discriminator": discriminator_loss} | {name: float(value.detach()) for name, value in losses.items()}
+
+
+def _noise_maps(context: SpadeContext, count: int) -> list[Tensor]:
+    """Noise for `count` pictures, another one for each."""
+    crop = Window(0, context.settings.crop, 0, context.settings.crop)
+    keys = [int(torch.randint(1 << 62, (), generator=context.rng)) for _ in range(count)]
+    every = [guided.noise_maps(context.settings, key, crop, NO_PERIOD, context.task.device) for key in keys]
+    return [torch.cat(scale) for scale in zip(*every, strict=True)]
+
+
+def _objectives(context: SpadeContext, output: Tensor, lessons: Sequence[MapLesson]) -> list[Tensor]:
+    """The values of the objectives, their means over the pictures."""
+    setup = Setup(context.rng, memory=max(64 << 20, context.task.max_memory // 16))
+    values = []
+    for image, lesson in zip(output.split(1), lessons, strict=True):
+        chosen = steered.draw(context.copies, lesson.exemplar, context.rng)
+        values.append(context.objectives.values(chosen, image, lesson.maps, setup))
+    return [torch.stack(each).mean() for each in zip(*values, strict=True)]
+
+
+def _texture(context: SpadeContext, output: Tensor, lessons: Sequence[MapLesson]) -> Tensor:
+    """The distance between the distributions of patches, its mean over the pictures."""
+    values = [
+        transport(image, regions(lesson.maps, context.task.guides), context.bank, context.rng)
+        for image, lesson in zip(output.split(1), lessons, strict=True)
+    ]
+    return torch.stack(values).mean()
 
 
 @torch.no_grad()
-def _shown(parts: Parts, count: int) -> list[list[Tensor]]:
-    """Rows of pictures of the first exemplar's middle: itself, its maps turned by half a turn, and what the network
-    makes for these; then its maps as they are, and what it makes for those."""
-    was, first = parts.net.training, parts.copies[0]
-    parts.net.eval()
-    image, maps = _middle(first.image), [_middle(values) for values in first.maps]
+def _sheet(context: SpadeContext, count: int) -> list[list[Tensor]]:
+    """Up to two rows of pictures of the first exemplar's middle: the exemplar, its maps turned by half a turn, and the
+    output for these; then its maps as they are, and the output for those."""
+    training, first = context.net.training, context.copies[0]
+    context.net.eval()
+    image, maps = middle(first.image, SAMPLE_SIDE), [middle(values, SAMPLE_SIDE) for values in first.maps]
+    whole = Window(0, image.shape[2], 0, image.shape[3])
     rows: list[list[Tensor]] = []
     for wanted in ([values.rot90(2, (2, 3)) for values in maps], maps)[:count]:
-        part = Window(0, image.shape[2], 0, image.shape[3])
-        made = guided.paint(parts.net, parts.condition(wanted), SAMPLE_SEED, part, OFF)
-        colours = [_coloured(values, guide) for values, guide in zip(wanted, parts.task.guides, strict=True)]
-        rows.append([*([] if rows else [image]), *colours, made])
-    parts.net.train(was)
+        output = guided.paint(context.net, context.condition(wanted), SAMPLE_SEED, whole, OFF)
+        colours = [_coloured(values, guide) for values, guide in zip(wanted, context.task.guides, strict=True)]
+        rows.append([*([] if rows else [image]), *colours, output])
+    context.net.train(training)
     return rows
 
 
@@ -194,17 +336,3 @@ def _coloured(values: Tensor, guide: Guide) -> Tensor:
         circle = encode(values, "direction") / 2 + 0.5
         return torch.cat([circle, torch.full_like(circle[:, :1], 0.5)], 1)
     return values.mean(1, keepdim=True).expand(-1, 3, -1, -1)
-
-
-def _reduced(task: Task, side: int) -> Task:
-    """The task with exemplars, and their maps, of which the largest shorter side is at most `side`; 0: as it is."""
-    short = max(min(exemplar.size) for exemplar in task.exemplars)
-    return task.at(math.log2(short / side)) if 0 < side < short else task
-
-
-def _middle(x: Tensor) -> Tensor:
-    """At most SHOWN pixels each way."""
-    for dim in (2, 3):
-        length = min(x.shape[dim], SHOWN)
-        x = x.narrow(dim, (x.shape[dim] - length) // 2, length)
-    return x
