@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +14,11 @@ from networks import tensors as vgg_tensors
 from pictures import generator, noise, spots
 from texsynth import settings
 from texsynth.errors import InputError, UsageError
-from texsynth.learned.cocosnet import losses, method, pairs, places, recipe
-from texsynth.learned.cocosnet import network as correspondence
-from texsynth.learned.cocosnet import step as steps
+from texsynth.learned.cocosnet import losses, method, network, pairs, recipe
+from texsynth.learned.cocosnet import places as place_finding
 from texsynth.learned.cocosnet.match import descriptors
-from texsynth.learned.cocosnet.network import CoCosNet, Shape, Side, compared, describe, gather, translated, warped
+from texsynth.learned.cocosnet.network import CoCosNet, LabelledExemplar, Layout, Shape, Side, compared, gather, warped
+from texsynth.learned.cocosnet.places import KeyGrid, find_places, grid, taken
 from texsynth.learned.shared import loading
 from texsynth.learned.shared.conv import initialise
 from texsynth.runs import loop
@@ -27,13 +26,14 @@ from texsynth.task import Canvas, Exemplar, Guide, Stage, Task
 from texsynth.training.recipes import Training
 from texsynth.weights.pretrained import Weights
 from texsynth.weights.trained import Model
+from training import check_resumed
 
 SMALL = {
     "crop": 16, "levels": 2, "width": 4, "hidden": 4, "adaptor": 4, "descriptor": 8, "discriminator_width": 4,
     "discriminator_layers": 2, "steps": 8,
 }  # fmt: skip
 PALETTE = torch.tensor([[0.0, 0, 0], [1, 1, 1]])
-HOW = pairs.How(16, 0.5, 10, 0.2, False, False)
+PAIR_RULES = pairs.PairRules(16, 0.5, 10, 0.2, False, False)
 
 
 def chosen(**values: Any) -> recipe.Settings:
@@ -59,22 +59,26 @@ def task(size: tuple[int, int] = (36, 40), **values: Any) -> Task:
 
 def trained(count: int = 0, **values: Any) -> tuple[Training, torch.Generator]:
     rng = generator()
-    made = recipe.build(task(), chosen(**values), rng)
+    training = recipe.build(task(), chosen(**values), rng)
     for number in range(count):
-        made.step(number)
-    return made, rng
+        training.step(number)
+    return training, rng
 
 
 def model(**values: Any) -> Model:
-    made, _ = trained(**values)
-    tensors = {name: tensor.clone() for name, tensor in made.tensors().items()}
-    told = {"name": "labels", "distance": "l0", "palette": [[0, 0, 0], [255, 255, 255]]}
-    return Model("cocosnet", settings.plain(chosen(**values)), tensors, {"guides": [told]}, "m.safetensors", "0")
+    training, _ = trained(**values)
+    tensors = {name: tensor.clone() for name, tensor in training.tensors().items()}
+    guide = {"name": "labels", "distance": "l0", "palette": [[0, 0, 0], [255, 255, 255]]}
+    return Model("cocosnet", settings.plain(chosen(**values)), tensors, {"guides": [guide]}, "m.safetensors", "0")
 
 
 def net_of(**values: Any) -> CoCosNet:
-    made = initialise(CoCosNet(chosen(**values), 2), generator(), 1.0).eval()
-    return made.requires_grad_(False)
+    return initialise(CoCosNet(chosen(**values), 2), generator(), 1.0).eval().requires_grad_(False)
+
+
+def cells(h: int, w: int) -> Tensor:
+    """The place of each cell, (1, 2, h, w)."""
+    return grid((h, w), torch.device("cpu"))
 
 
 def one_hot(ids: Tensor) -> Tensor:
@@ -91,14 +95,14 @@ def side(h: int, w: int, seed: int = 0) -> Side:
 @pytest.mark.parametrize("place", [0.0, 0.3])
 def test_an_exemplar_matched_with_itself_stays(place: float) -> None:
     shape, one, values = Shape(place=place), side(7, 9), noise(1, 3, 7, 9, seed=3)
-    queries, keys = compared(one, one, places.grid((7, 9), torch.device("cpu")), shape)
+    queries, keys = compared(one, one, cells(7, 9), shape)
     torch.testing.assert_close(gather(queries, keys, shape, generator())(values), values, atol=0.02, rtol=0)
     torch.testing.assert_close(descriptors(queries), queries, atol=1e-4, rtol=0)
 
 
 def test_codes_of_places_tell_distance() -> None:
     """Of length 1; the product falls with the first cells of distance, along both axes."""
-    code = places.code(places.grid((12, 20), torch.device("cpu")), (12, 20))[0]
+    code = place_finding.code(cells(12, 20), (12, 20))[0]
     torch.testing.assert_close(code.norm(dim=0), torch.ones(12, 20))
     torch.testing.assert_close(code.mean(0), torch.zeros(12, 20), atol=1e-6, rtol=0)
     for products in ((code[:, 5:6, 0:4] * code[:, 5:6, :1]).sum(0)[0], (code[:, 0:4, 5] * code[:, :1, 5]).sum(0)):
@@ -109,7 +113,7 @@ def test_cells_without_labels_of_their_own_keep_together() -> None:
     """Where all descriptors are alike, without places each cell is the mean of all; with them, copied in one piece."""
     flat, other = torch.ones(1, 8, 8, 8) * torch.arange(8.0).view(1, 8, 1, 1), side(8, 8)
     target, exemplar = replace(other, features=flat), replace(other, features=flat)
-    values, at = noise(1, 3, 8, 8, seed=2), places.grid((8, 8), torch.device("cpu")) // 2 + 2
+    values, at = noise(1, 3, 8, 8, seed=2), cells(8, 8) // 2 + 2
     for place in (0.0, 0.5):
         shape = Shape(place=place)
         out = gather(*compared(target, exemplar, at, shape), shape, generator())(values)
@@ -121,29 +125,28 @@ def test_blocks_find_what_they_are_made_of() -> None:
     """A target of pieces of the exemplar gets their places, with nothing to choose from."""
     keys = noise(1, 8, 20, 24)
     queries = torch.cat([keys[:, :, 3:11, 5:13], keys[:, :, 9:17, 14:22]], 3)
-    found = places.placed(queries, keys, noise(1, 3, 20, 24), 0.0, generator(), blocks=(8,))
-    own = places.grid((8, 8), torch.device("cpu"))
-    wanted = torch.cat([own + torch.tensor([3, 5]).view(1, 2, 1, 1), own + torch.tensor([9, 14]).view(1, 2, 1, 1)], 3)
-    assert torch.equal(found, wanted)
+    result = find_places(queries, KeyGrid.of(keys, noise(1, 3, 20, 24)), 0.0, generator(), blocks=(8,))
+    corners = [torch.tensor(corner).view(1, 2, 1, 1) for corner in ([3, 5], [9, 14])]
+    assert torch.equal(result, torch.cat([cells(8, 8) + corner for corner in corners], 3))
 
 
 def test_blocks_that_fit_alike_go_on_from_each_other() -> None:
     """All descriptors are the same, so colours decide: what is next to a piece in the exemplar is put next to it."""
     flat = torch.arange(8.0).view(1, 8, 1, 1)
     colours = spots(30, 30)
-    found = places.placed(flat.expand(1, 8, 8, 24), flat.expand(1, 8, 30, 30), colours, 0.1, generator(), blocks=(8,))
-    taken = places.taken(colours, found)
-    steps = (taken.diff(dim=3) ** 2).mean((0, 1, 2))
+    exemplar = KeyGrid.of(flat.expand(1, 8, 30, 30), colours)
+    result = find_places(flat.expand(1, 8, 8, 24), exemplar, 0.1, generator(), blocks=(8,))
+    steps = (taken(colours, result).diff(dim=3) ** 2).mean((0, 1, 2))
     assert float(steps[[7, 15]].mean()) < 3 * float(steps.mean())
-    assert bool((found >= 0).all()) and bool((found < 30).all())
+    assert bool((result >= 0).all()) and bool((result < 30).all())
 
 
 def test_blocks_meet_where_it_is_seen_least() -> None:
     """Two blocks under one label: the second takes some of the first's cells, and the meeting shows less for it."""
     flat = torch.ones(1, 4, 1, 1) / 2
-    colours = noise(1, 3, 40, 24, seed=2)
-    found = places.placed(flat.expand(1, 4, 16, 32), flat.expand(1, 4, 40, 24), colours, 0.5, generator(), blocks=(16,))
-    apart = (found - places.grid((16, 32), torch.device("cpu")))[0]
+    exemplar = KeyGrid.of(flat.expand(1, 4, 40, 24), noise(1, 3, 40, 24, seed=2))
+    result = find_places(flat.expand(1, 4, 16, 32), exemplar, 0.5, generator(), blocks=(16,))
+    apart = (result - cells(16, 32))[0]
     assert len(apart.flatten(1).unique(dim=1).T) >= 2
     border = (apart[:, :, 15] - apart[:, :, 16]).abs().sum(0) > 0
     assert not bool(border.all())  # the path leaves the straight border of the blocks
@@ -152,58 +155,62 @@ def test_blocks_meet_where_it_is_seen_least() -> None:
 def test_places_that_may_not_be_used_are_not() -> None:
     keys, usable = noise(1, 8, 12, 12), torch.zeros(1, 1, 12, 12, dtype=torch.bool)
     usable[..., 6:] = True
-    found = places.placed(noise(1, 8, 6, 6, seed=1), keys, noise(1, 3, 12, 12), 0.0, generator(), usable, (4, 2))
-    assert float(usable[0, 0][tuple(found[0].long())].float().mean()) > 0.9
+    exemplar = KeyGrid.of(keys, noise(1, 3, 12, 12), usable)
+    result = find_places(noise(1, 8, 6, 6, seed=1), exemplar, 0.0, generator(), (4, 2))
+    assert float(usable[0, 0][tuple(result[0].long())].float().mean()) > 0.9
 
 
 def test_large_grids_are_reduced_for_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "DENSE", 100)
-    found = places.placed(noise(1, 8, 13, 9), noise(1, 8, 11, 15), noise(1, 3, 11, 15), 0.1, generator())
-    assert found.shape == (1, 2, 13, 9)
-    assert bool((found >= 0).all()) and int(found[:, 0].max()) < 11 and int(found[:, 1].max()) < 15
+    monkeypatch.setattr(place_finding, "DENSE_PAIRS", 100)
+    exemplar = KeyGrid.of(noise(1, 8, 11, 15), noise(1, 3, 11, 15))
+    result = find_places(noise(1, 8, 13, 9), exemplar, 0.1, generator())
+    assert result.shape == (1, 2, 13, 9)
+    assert bool((result >= 0).all()) and int(result[:, 0].max()) < 11 and int(result[:, 1].max()) < 15
 
 
 def test_from_coarse_to_fine_is_nearly_dense(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Shape(place=0.5)
-    y, x = places.grid((24, 20), torch.device("cpu"))[0] / 24
+    y, x = cells(24, 20)[0] / 24
     smooth = torch.stack([y, 1 - y, x, 1 - x, (3 * y).sin(), (3 * x).cos()])[None]
     one = replace(side(24, 20), features=smooth)
-    queries, keys = compared(one, one, places.grid((24, 20), torch.device("cpu")), shape)
+    queries, keys = compared(one, one, cells(24, 20), shape)
     values = noise(1, 3, 24, 20)
     dense = gather(queries, keys, shape, generator())(values)
-    monkeypatch.setattr(correspondence, "DENSE", 0)
-    monkeypatch.setattr(correspondence, "COARSEST", 8)
+    monkeypatch.setattr(network, "DENSE_PAIRS", 0)
+    monkeypatch.setattr(network, "COARSEST_SIDE", 8)
     torch.testing.assert_close(gather(queries, keys, shape, generator())(values), dense, atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(96, 160), (30, 41), (5, 16)])
 def test_pictures_have_the_size_of_their_labels(size: tuple[int, int]) -> None:
     net, image = net_of(), spots(36, 42)
-    warp = warped(net, one_hot(halves(*size)), image, one_hot(halves(36, 42)), generator())
+    exemplar = LabelledExemplar(image, one_hot(halves(36, 42)))
+    warp = warped(net, Layout(one_hot(halves(*size))), exemplar, generator())
     assert warp.shape == (1, 5, *size)
-    assert translated(net, warp, one_hot(halves(*size)), generator()).shape == (1, 3, *size)
+    assert network.translated(net, warp, one_hot(halves(*size)), generator()).shape == (1, 3, *size)
 
 
 def test_a_warp_is_made_of_whole_cells() -> None:
     """With the places of a start it is the exemplar again; every pixel of a sharp warp is one of the exemplar's."""
     net, image = net_of(place=0.9, temperature=1e-4), noise(1, 3, 32, 40)
-    labels, start = one_hot(halves(32, 40)), places.grid((32, 40), torch.device("cpu"))
-    again = warped(net, labels, image, labels, generator(), start)[:, :3]
+    labels, start = one_hot(halves(32, 40)), cells(32, 40)
+    exemplar = LabelledExemplar(image, labels)
+    again = warped(net, Layout(labels, start), exemplar, generator())[:, :3]
     assert float((again - image).abs().mean()) < 0.01
     unknown = torch.full_like(start, torch.nan)
-    free = warped(net, labels, image, labels, generator(), unknown)
-    torch.testing.assert_close(free, warped(net, labels, image, labels, generator()))
+    free = warped(net, Layout(labels, unknown), exemplar, generator())
+    torch.testing.assert_close(free, warped(net, Layout(labels), exemplar, generator()))
 
 
 def test_a_warp_is_cut_along_the_labels() -> None:
     """Where a pixel's own label is another one it gets the colour that is near with its label; others stay."""
-    wanted, own = one_hot(halves(24, 24)), one_hot(F.interpolate(halves(6, 6), (24, 24), mode="nearest"))
-    colours = torch.where(own[:, 1:] > 0, 0.9, 0.1).expand(1, 3, 24, 24)
-    out = correspondence.fitted(torch.cat([colours, own], 1), wanted)
-    assert not torch.equal(own, wanted)
+    wanted, rough = one_hot(halves(24, 24)), one_hot(F.interpolate(halves(6, 6), (24, 24), mode="nearest"))
+    colours = torch.where(rough[:, 1:] > 0, 0.9, 0.1).expand(1, 3, 24, 24)
+    out = network.fitted(torch.cat([colours, rough], 1), wanted)
+    assert not torch.equal(rough, wanted)
     torch.testing.assert_close(out, torch.where(wanted[:, 1:] > 0, 0.9, 0.1).expand(1, 3, 24, 24))
-    one = torch.zeros_like(own).index_fill(1, torch.tensor([0]), 1.0)  # nothing near has the other label
-    torch.testing.assert_close(correspondence.fitted(torch.cat([colours, one], 1), wanted), colours)
+    one = torch.zeros_like(rough).index_fill(1, torch.tensor([0]), 1.0)  # nothing near has the other label
+    torch.testing.assert_close(network.fitted(torch.cat([colours, one], 1), wanted), colours)
 
 
 # pairs
@@ -211,14 +218,14 @@ def test_a_warp_is_cut_along_the_labels() -> None:
 
 def test_disjoint_crops_do_not_meet() -> None:
     """In every draw; and both axes and orders occur."""
-    seen = set()
+    cases = set()
     for number in range(200):
         first, second = pairs.disjoint((40, 33), 16, generator(number))
         apart = [abs(a - b) >= 16 for a, b in zip(first, second, strict=True)]
         assert any(apart)
         assert all(0 <= at <= n - 16 for box in (first, second) for at, n in zip(box, (40, 33), strict=True))
-        seen.add((tuple(apart), first < second))
-    assert len(seen) >= 4
+        cases.add((tuple(apart), first < second))
+    assert len(cases) >= 4
 
 
 @pytest.mark.parametrize("flips", [False, True])
@@ -226,24 +233,24 @@ def test_pairs_know_their_true_match(flips: bool) -> None:
     """Cells of the exemplar at the places of a pair show what the target does, labels too; elsewhere it is unknown."""
     smooth = F.interpolate(noise(1, 3, 5, 6), (64, 72), mode="bicubic").clamp(0, 1)
     sample = pairs.Sample(smooth, halves(64, 72))
-    how = replace(HOW, crop=32, paired=1.0, flips=flips, turns=flips)
-    known = 0
+    how = replace(PAIR_RULES, crop=32, paired=1.0, flips=flips, turns=flips)
+    count = 0
     for number in range(10):
         pair = pairs.draw([sample], how, generator(number))
         assert pair.places is not None
         inside = ~pair.places.isnan().any(1)[0]
-        known += int(inside.sum())
+        count += int(inside.sum())
         target, exemplar = (F.avg_pool2d(x.image, 4)[0] for x in (pair.target, pair.exemplar))
         at = pair.places[0].nan_to_num().round().long().clamp(0, 7)
         assert float((target - exemplar[:, at[0], at[1]])[:, inside].abs().mean()) < 0.04
         labels = F.avg_pool2d(pair.exemplar.labels, 4)[0, 0][at[0], at[1]]
         assert float((F.avg_pool2d(pair.target.labels, 4)[0, 0] - labels)[inside].abs().mean()) < 0.15
-    assert known > 200
+    assert count > 200
 
 
 def test_unpaired_crops_are_apart_or_of_another_picture() -> None:
     samples = [pairs.Sample(torch.full((1, 3, 40, 40), n / 4), halves(40, 40)) for n in range(3)]
-    drawn = [pairs.draw(samples, replace(HOW, paired=0.0), generator(n)) for n in range(40)]
+    drawn = [pairs.draw(samples, replace(PAIR_RULES, paired=0.0), generator(n)) for n in range(40)]
     assert all(pair.places is None for pair in drawn)
     tones = {(float(p.target.image.mean()), float(p.exemplar.image.mean())) for p in drawn}
     assert len({a for a, _ in tones}) == 3 and {a == b for a, b in tones} == {True, False}
@@ -252,7 +259,7 @@ def test_unpaired_crops_are_apart_or_of_another_picture() -> None:
 def test_labels_stay_labels_when_bent() -> None:
     ids = (noise(1, 1, 40, 40) * 4).long().float()
     for number in range(10):
-        pair = pairs.draw([pairs.Sample(noise(1, 3, 40, 40), ids)], replace(HOW, turns=True), generator(number))
+        pair = pairs.draw([pairs.Sample(noise(1, 3, 40, 40), ids)], replace(PAIR_RULES, turns=True), generator(number))
         assert set(pair.exemplar.labels.unique().tolist()) <= {0.0, 1.0, 2.0, 3.0}
         assert pair.exemplar.image.shape == (1, 3, 16, 16)
 
@@ -260,8 +267,8 @@ def test_labels_stay_labels_when_bent() -> None:
 # losses
 
 
-def contextual(made: Tensor, exemplar: Tensor) -> float:
-    return float(losses.contextual({"x": made}, {"x": exemplar}, 1, 4096, generator()))
+def contextual(output: Tensor, exemplar: Tensor) -> float:
+    return float(losses.contextual({"x": output}, {"x": exemplar}, 1, 4096, generator()))
 
 
 def test_the_contextual_loss_asks_what_is_there_and_not_where() -> None:
@@ -281,9 +288,9 @@ def test_the_contextual_loss_asks_what_is_there_and_not_where() -> None:
 
 
 def test_warped_masks_count_labels_that_both_have() -> None:
-    wanted, known = one_hot(halves(8, 8)), one_hot(halves(8, 8))
-    assert float(losses.mask_warp(wanted, wanted, known)) == 0
-    wrong = losses.mask_warp(wanted.flip(1) * 0.9 + wanted * 0.1, wanted, known)
+    wanted = one_hot(halves(8, 8))
+    assert float(losses.mask_warp(wanted, wanted, wanted)) == 0
+    wrong = losses.mask_warp(wanted.flip(1) * 0.9 + wanted * 0.1, wanted, wanted)
     assert float(wrong) == pytest.approx(2.302585, rel=1e-4)
     first = one_hot(torch.zeros(1, 1, 8, 8))
     some = losses.mask_warp(first, wanted, first)  # what asks for the second label cannot be had
@@ -304,57 +311,42 @@ def test_copies_show() -> None:
 
 def test_every_parameter_counts() -> None:
     """Both networks' get a gradient after one step of a true and of a disjoint pair."""
-    made, _ = trained(batch=4, paired=0.5, self_warp=1.0, perceptual=1.0)
-    told = made.step(0)
-    assert all(told[name] != 0 for name in (*steps.TERMS, "discriminator", "warp_copy", "image_copy", "truth_copy"))
-    for module in made.modules.values():
+    training, _ = trained(batch=4, paired=0.5, self_warp=1.0, perceptual=1.0)
+    log = training.step(0)
+    assert all(log[name] != 0 for name in (*recipe.TERMS, "discriminator", "warp_copy", "image_copy", "truth_copy"))
+    for module in training.modules.values():
         for name, parameter in module.named_parameters():
             assert parameter.grad is not None and bool(parameter.grad.any()), name
 
 
 def test_training_finds_the_labels() -> None:
     """The warp comes to take each label from where the exemplar has it."""
-    made, _ = trained(place=0.0, steps=100, adversarial=0.0, matching=0.0, contextual=0.0, truth=0.0)
-    net = made.modules["net"]
+    training, _ = trained(place=0.0, steps=100, adversarial=0.0, matching=0.0, contextual=0.0, truth=0.0)
+    net = training.modules["net"]
     assert isinstance(net, CoCosNet)
     samples = [pairs.Sample(e.image, g) for e, g in zip(task().exemplars, task().guides[0].sources, strict=True)]
-    scenes = [steps.scene(pairs.draw(samples, HOW, generator(n)), 2, False, generator()) for n in range(12)]
+    scenes = [recipe.scene_of(pairs.draw(samples, PAIR_RULES, generator(n)), 2, False, generator()) for n in range(12)]
 
     def lost() -> float:
-        found = [steps.made(net, scene, generator()).labels for scene in scenes]
-        cells = [[F.avg_pool2d(x, 4) for x in (scene.target, scene.exemplar)] for scene in scenes]
-        return sum(float(losses.mask_warp(f.detach(), *c)) for f, c in zip(found, cells, strict=True))
+        labels = [recipe.render(net, scene, generator()).labels.detach() for scene in scenes]
+        shares = [[F.avg_pool2d(x, 4) for x in (scene.target, scene.exemplar)] for scene in scenes]
+        return sum(float(losses.mask_warp(warp, *both)) for warp, both in zip(labels, shares, strict=True))
 
     before = lost()
     for number in range(30):
-        made.step(number)
+        training.step(number)
     assert lost() < 0.5 * before
 
 
 @pytest.mark.parametrize("values", [{}, {"batch": 2, "noise": 1, "carry": False, "masked": 1, "masks": False}])
 def test_a_resumed_run_is_the_uninterrupted_one(values: dict[str, Any]) -> None:
-    """Modules, optimisers and chance are all there is; looking at samples and torch's own chance change nothing."""
-    whole, rng = trained(2, **values)
-    kept = copy.deepcopy(
-        {name: part.state_dict() for name, part in (*whole.modules.items(), *whole.optimisers.items())}
-    )
-    state = rng.get_state()
-    whole.step(2)
-    torch.manual_seed(5)
-    again, other = trained(**values)
-    for name, part in (*again.modules.items(), *again.optimisers.items()):
-        part.load_state_dict(kept[name])
-    again.sample(), again.measure(), again.tensors()
-    other.set_state(state)
-    again.step(2)
-    ends = [made.modules["net"].state_dict() for made in (whole, again)]
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    check_resumed(lambda: trained(**values))
 
 
 def test_rates_fall_in_the_second_half() -> None:
-    assert [recipe.decay(chosen(steps=100), n) for n in (0, 50, 75)] == [1, 1, 0.5]
-    made, _ = trained(7)
-    assert made.optimisers["generator"].param_groups[0]["lr"] == pytest.approx(1e-3 * 0.5)
+    for count, rate in ((4, 1e-3), (7, 1e-3 * 0.5)):
+        optimiser = trained(count)[0].optimisers["generator"]
+        assert optimiser.param_groups[0]["lr"] == pytest.approx(rate)
 
 
 def test_losses_may_look_through_vgg() -> None:
@@ -362,16 +354,16 @@ def test_losses_may_look_through_vgg() -> None:
     weights = {"vgg19": Weights("w", "0", vgg_tensors(layers), (0.5, 0.5, 0.5), (1.0, 1.0, 1.0))}
     words = chosen(features="vgg19", layers=layers, context_layers=layers, context_patch=1)
     assert recipe.needs(words) == {"vgg19": tuple(layers)}
-    told = recipe.build(replace(task(), weights=weights), words, generator()).step(0)
-    assert told["contextual"] > 0
+    log = recipe.build(replace(task(), weights=weights), words, generator()).step(0)
+    assert log["contextual"] > 0
 
 
 def test_samples_show_the_way_to_the_picture() -> None:
-    made, _ = trained()
-    exemplar, labels, warp, image = made.sample()
+    training, _ = trained()
+    exemplar, labels, warp, image = training.sample()
     assert exemplar.shape == labels.shape == warp.shape == image.shape == (1, 3, 36, 40)
     assert torch.equal(labels[:, :1], halves(36, 40).flip(3))
-    assert made.measure() > 0
+    assert training.measure() > 0
 
 
 @pytest.mark.parametrize(
@@ -450,7 +442,7 @@ def test_labels_are_known_by_their_colours() -> None:
 def test_an_edit_of_nothing_is_the_picture() -> None:
     """Where each pixel starts from its own place, and labels are the same, the warp is the exemplar."""
     asked = single(model=model(place=0.9, temperature=1e-3))
-    start = places.grid(asked.size, torch.device("cpu"))
+    start = cells(*asked.size)
     guide = replace(asked.guides[0], target=asked.guides[0].sources[0])
     warp = made_by(replace(asked, start=start, guides=(guide,))).shown["warp"]
     assert float((warp - asked.exemplars[0].image).abs().mean()) < 0.01
@@ -490,10 +482,10 @@ def test_labels_that_the_model_does_not_know_are_refused() -> None:
 @pytest.mark.parametrize("labelled", [False, True])
 def test_a_picture_can_be_described(labelled: bool) -> None:
     """One unit descriptor a cell, of what the matcher compares."""
-    image, ids, known = spots(30, 42), halves(30, 42), model()
-    found = describe(known, image, ids if labelled else None, torch.device("cpu"))
-    assert found.shape == (1, 8 * 9, 8, 11)
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(1, 8, 11), atol=1e-3, rtol=0)
-    net = loading.loaded(CoCosNet(loading.shaped(Shape, known), 2), known, torch.device("cpu"))
-    seen = one_hot(ids) if labelled else torch.zeros(1, 2, 30, 42)
-    torch.testing.assert_close(found, descriptors(net.matcher.exemplar(image, seen).features, 3))
+    image, ids, here = spots(30, 42), halves(30, 42), torch.device("cpu")
+    result = network.describe(model(), image, ids if labelled else None, here)
+    assert result.shape == (1, 8 * 9, 8, 11)
+    torch.testing.assert_close(result.norm(dim=1), torch.ones(1, 8, 11), atol=1e-3, rtol=0)
+    net = loading.loaded(CoCosNet(loading.shaped(Shape, model()), 2), model(), here)
+    labels = one_hot(ids) if labelled else torch.zeros(1, 2, 30, 42)
+    torch.testing.assert_close(result, descriptors(net.matcher.exemplar(image, labels).features, 3))

@@ -1,6 +1,8 @@
-"""The soft match: dense, in parts, among labels, and from coarse to fine."""
+"""The soft match of CoCosNet: dense, in parts, and from coarse to fine."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -32,13 +34,25 @@ def pyramid(x: Tensor, levels: int = 2) -> list[Tensor]:
     return [shrink(x, level) for level in range(levels, -1, -1)]
 
 
+def check_same(one: Callable[..., Tensor], other: Callable[..., Tensor]) -> None:
+    """Two matches of the same queries, keys and values give the same, and the same gradients."""
+
+    def run(way: Callable[..., Tensor]) -> list[Tensor]:
+        q, k, v = (t.double().requires_grad_() for t in (features(0), features(1, 5, 4), noise(1, 2, 5, 4)))
+        out = way(q, k, v)
+        return [out, *torch.autograd.grad((out * noise(1, 2, 7, 9, seed=3)).sum(), (q, k, v))]
+
+    for actual, expected in zip(run(one), run(other), strict=True):
+        torch.testing.assert_close(actual, expected)
+
+
 @pytest.mark.parametrize("patch", [1, 3])
 def test_descriptors_are_centred_and_of_length_one(patch: int) -> None:
-    found = descriptors(features(0) * 5 + 2, patch)
-    assert found.shape == (1, 6 * patch**2, 7, 9)
-    torch.testing.assert_close(found.mean(1), torch.zeros(1, 7, 9), atol=1e-6, rtol=0)
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(1, 7, 9))
-    torch.testing.assert_close(descriptors(found), found)
+    result = descriptors(features(0) * 5 + 2, patch)
+    assert result.shape == (1, 6 * patch**2, 7, 9)
+    torch.testing.assert_close(result.mean(1), torch.zeros(1, 7, 9), atol=1e-6, rtol=0)
+    torch.testing.assert_close(result.norm(dim=1), torch.ones(1, 7, 9))
+    torch.testing.assert_close(descriptors(result), result)
     assert not descriptors(torch.full((1, 3, 4, 4), 0.5), patch).any(), (
         "without differences there is nothing to compare"
     )
@@ -79,36 +93,15 @@ def test_values_are_means_of_what_the_other_holds() -> None:
     torch.testing.assert_close(match(q, k, values, temperature=1e4), mean, atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("labelled", [False, True])
 @pytest.mark.parametrize("memory", [1, 3000, 1 << 20])
-def test_parts_are_the_whole(memory: int, labelled: bool) -> None:
+def test_parts_are_the_whole(memory: int) -> None:
     """Values and gradients, whatever the memory; against plain algebra."""
-    labels = ((noise(1, 1, 7, 9) * 3).long(), (noise(1, 1, 5, 4) * 2).long()) if labelled else (None, None)
 
-    def run(inside: bool) -> list[Tensor]:
-        q, k, v = (t.double().requires_grad_() for t in (features(0), features(1, 5, 4), noise(1, 2, 5, 4)))
-        if inside:
-            out = match(q, k, v, 0.1, memory, *labels)
-        else:
-            logits = rows(descriptors(q)) @ rows(descriptors(k)).T / 0.1
-            if labels[0] is not None and labels[1] is not None:
-                same = labels[0].flatten()[:, None] == labels[1].flatten()
-                logits = logits.masked_fill(~same & same.any(1, keepdim=True), -torch.inf)
-            out = (logits.softmax(1) @ rows(v)).T.unflatten(1, (7, 9))[None]
-        return [out, *torch.autograd.grad((out * noise(1, 2, 7, 9, seed=3)).sum(), (q, k, v))]
+    def plain(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        logits = rows(descriptors(q)) @ rows(descriptors(k)).T / 0.1
+        return (logits.softmax(1) @ rows(v)).T.unflatten(1, (7, 9))[None]
 
-    for found, wanted in zip(run(True), run(False), strict=True):
-        torch.testing.assert_close(found, wanted)
-
-
-def test_labels_keep_what_is_taken_apart() -> None:
-    """Labels warped by themselves come out as they are; a label that the keys lack takes from all."""
-    mine, theirs = (noise(1, 1, 7, 9) * 4).long(), (noise(1, 1, 5, 4, seed=1) * 3).long()
-    warped = match(features(0), features(1, 5, 4), theirs.float(), 1e4, 1 << 20, mine, theirs)
-    known = mine < 3
-    assert bool((~known).any())
-    torch.testing.assert_close(warped[known], mine[known].float())
-    torch.testing.assert_close(warped[~known], theirs.float().mean().expand(int((~known).sum())), atol=1e-3, rtol=0)
+    check_same(lambda q, k, v: match(q, k, v, 0.1, memory), plain)
 
 
 @pytest.mark.parametrize("size", [(28, 36), (26, 33)])
@@ -124,9 +117,9 @@ def test_cells_are_taken_whole(size: tuple[int, int]) -> None:
 def test_coarse_to_fine_finds_the_best_of_all_on_a_smooth_map(memory: int) -> None:
     keys = smooth(32, 37)
     queries = keys.flip(3)[:, :, 3:28, 2:]
-    found = candidates(pyramid(queries), pyramid(keys), 4, generator(), 2, memory)
-    assert found.shape == (4, 25, 35)
-    assert torch.equal(found[0], best(queries, keys))
+    result = candidates(pyramid(queries), pyramid(keys), 4, generator(), 2, memory)
+    assert result.shape == (4, 25, 35)
+    assert torch.equal(result[0], best(queries, keys))
 
 
 def test_search_finds_places_that_the_coarse_grid_does_not_show() -> None:
@@ -145,16 +138,16 @@ def test_candidates_lead_to_the_same_quarter_of_a_cell() -> None:
     wrong, right = F.one_hot(torch.arange(2), 4).float()
     keys = noise(1, 4, 2, 4)
     coarse = torch.stack([wrong, right], 1)[None, :, None], (wrong + 0.9 * right)[None, :, None, None]
-    found = candidates([coarse[1], keys[:, :, :, 2:]], [coarse[0], keys], 2, generator(), 0)
-    assert found[0].tolist() == [[2, 3], [6, 7]]
+    result = candidates([coarse[1], keys[:, :, :, 2:]], [coarse[0], keys], 2, generator(), 0)
+    assert result[0].tolist() == [[2, 3], [6, 7]]
 
 
 def test_candidates_are_different_the_best_first_and_the_same_again() -> None:
     q, k = descriptors(features(0, 20, 24)), descriptors(features(1, 22, 18))
-    found = candidates(pyramid(q), pyramid(k), 6, generator(), 2)
-    assert torch.equal(found, candidates(pyramid(q), pyramid(k), 6, generator(), 2))
-    assert bool((found.sort(0).values.diff(dim=0) > 0).all())
-    cosines = (rows(q) @ rows(k).T).gather(1, found.flatten(1).T)
+    result = candidates(pyramid(q), pyramid(k), 6, generator(), 2)
+    assert torch.equal(result, candidates(pyramid(q), pyramid(k), 6, generator(), 2))
+    assert bool((result.sort(0).values.diff(dim=0) > 0).all())
+    cosines = (rows(q) @ rows(k).T).gather(1, result.flatten(1).T)
     assert bool((cosines.diff(dim=1) <= 1e-5).all())
 
 
@@ -165,13 +158,7 @@ def test_among_all_positions_the_match_is_dense(memory: int) -> None:
     assert among.shape == (25, 7, 9)
     among = torch.cat([among, among[3:11]])
 
-    def run(inside: bool) -> list[Tensor]:
-        q, k, v = (t.double().requires_grad_() for t in (features(0), features(1, 5, 4), noise(1, 2, 5, 4)))
-        out = match_among(q, k, v, among, 0.1, memory) if inside else match(q, k, v, 0.1)
-        return [out, *torch.autograd.grad((out * noise(1, 2, 7, 9, seed=3)).sum(), (q, k, v))]
-
-    for found, wanted in zip(run(True), run(False), strict=True):
-        torch.testing.assert_close(found, wanted)
+    check_same(lambda q, k, v: match_among(q, k, v, among, 0.1, memory), lambda q, k, v: match(q, k, v, 0.1))
 
 
 def test_few_candidates_give_nearly_the_dense_match() -> None:

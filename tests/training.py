@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from texsynth.training import checkpoint, loop
 from texsynth.training.checkpoint import Checkpoint
 from texsynth.training.loop import Progress, State
+from texsynth.training.recipes import Training
 
 FOLDER = Path("m_training")
 
@@ -44,3 +47,28 @@ def stop_after(step: int, patch: pytest.MonkeyPatch) -> None:
         return original(training, settings, state, told, keep, lambda: seen[-1] >= step)
 
     patch.setattr(loop, "train", train)
+
+
+def check_resumed(build: Callable[[], tuple[Training, torch.Generator]], steps: int = 2) -> None:
+    """Assert that a training that is stopped after some steps and resumed goes on as if nothing had happened.
+
+    Modules, optimisers, memory and the state of the generator must be all there is; samples, measures and torch's own
+    chance must change nothing.
+    """
+    whole, rng = build()
+    for number in range(steps):
+        whole.step(number)
+    parts = {**whole.modules, **whole.optimisers}
+    stored = copy.deepcopy({name: part.state_dict() for name, part in parts.items()})
+    memory, state = copy.deepcopy(dict(whole.memory)), rng.get_state()
+    torch.manual_seed(5)
+    again, other = build()
+    for name, part in {**again.modules, **again.optimisers}.items():
+        part.load_state_dict(stored[name])
+    for name, tensor in memory.items():
+        again.memory[name].copy_(tensor)
+    again.sample(), again.measure(), again.tensors()
+    other.set_state(state)
+    assert whole.step(steps) == again.step(steps)
+    for name, module in whole.modules.items():
+        assert same(dict(module.state_dict()), dict(again.modules[name].state_dict())), name

@@ -27,7 +27,7 @@ from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input
 from texsynth.learned.cocosnet import comparison as learned
-from texsynth.learned.cocosnet.comparison import Labels
+from texsynth.learned.cocosnet.comparison import LabelMap
 from texsynth.runs import run
 from texsynth.task import Estimate
 from texsynth.verbs import parse
@@ -84,7 +84,7 @@ class Edit:
     layer: Picture
     extract: Extract | None
     known: Model | None
-    labels: Labels | None
+    labels: LabelMap | None
     device: torch.device
     limit: int
     inputs: tuple[Input, ...]
@@ -97,7 +97,7 @@ class Work:
 
     edit: Edit
     target: Picture
-    labels: Labels | None
+    labels: LabelMap | None
     cost: Estimate
     record: Mapping[str, Any]
     notices: tuple[str, ...]
@@ -132,7 +132,9 @@ def prepare(request: Request, say: Note = lambda _: None) -> Edit:
     known, labels = None, None
     if request.model is not None:
         known, trained = learned.read(request.model, "propagate")
-        labels, drawn = learned.labels(request.labels, "labels-source", inputs.extent(source), known, notices.append)
+        labels, drawn = learned.read_labels(
+            request.labels, "labels-source", inputs.extent(source), known, notices.append
+        )
         entries = (*entries, trained, *drawn)
     return Edit(
         request, source, layer, extract, known, labels, device, limit, (first, second, *entries), tuple(notices)
@@ -146,7 +148,7 @@ def aim(edit: Edit, target: Source, labels: Source | None = None) -> Work:
     image.check_exemplar_size(picture, entry.name)
     notices: list[str] = []
     layer, size = edit.layer, inputs.extent(picture)
-    own, drawn = learned.labels(labels, "labels-target", size, edit.known, notices.append, edit.labels)
+    own, drawn = learned.read_labels(labels, "labels-target", size, edit.known, notices.append, edit.labels)
     if picture.channels == 1 and layer.channels == 3:
         if torch.equal(layer.pixels, layer.pixels[:, :1].expand_as(layer.pixels)):
             layer = replace(layer, pixels=layer.pixels[:, :1])
@@ -253,7 +255,7 @@ def _match(work: Work, report: Report) -> tuple[Match, bool]:
     sizes = inputs.extent(edit.source), inputs.extent(picture)
     levels = dense.levels(*sizes)
     if edit.known is not None:
-        seen = learned.seen(edit.known, (source, target), (edit.labels, work.labels), levels, rng)
+        seen = learned.describe(edit.known, (source, target), (edit.labels, work.labels), levels, rng)
     else:
         describe = descriptors.DESCRIBERS[edit.request.compares](source, edit.extract, rng)
         seen = describe(source, levels), describe(target, levels)

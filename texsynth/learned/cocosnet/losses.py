@@ -1,7 +1,7 @@
-"""What CoCosNet (Zhang et al. 2020) compares its pictures by: feature differences, contextual loss, masks and copies.
+"""The losses of CoCosNet (Zhang et al. 2020): differences of features, the contextual loss, warped labels and copies.
 
-Features are centred and scaled by their size on the exemplars, layer by layer, so that weights mean the same whatever
-is looked at; each layer counts half of the next deeper one.
+Features are centred and scaled by their size on the exemplars, layer by layer, so that weights mean the same for all
+features; each layer counts half of the next deeper one.
 
 Differs from the paper in: shallow layers count for more; the contextual loss centres by channel and not by pixel, and
 may compare patches.
@@ -19,14 +19,18 @@ from torch.nn import functional as F
 from texsynth.features import Extract
 from texsynth.patches.samples import draw, tables
 
-EPSILON = 1e-3  # beside the least distance
-H = 0.1  # bandwidth
-TINY = 1e-6
+BANDWIDTH = 0.1  # h of the contextual loss
+SMALLEST_DISTANCE = 1e-3  # added to that of the nearest patch
+SMALLEST_SIZE = 1e-6  # of what is divided by, or whose logarithm is taken
 
 
 @dataclass(frozen=True)
-class Look:
-    """Layers of an extractor, shallow to deep, and of each its mean and size on the exemplars."""
+class ScaledFeatures:
+    """Layers of an extractor, centred and scaled.
+
+    layers: their names, shallow to deep.
+    means, sizes: the mean of each layer, (1, C, 1, 1), and its mean size, on the exemplars.
+    """
 
     extract: Extract
     layers: tuple[str, ...]
@@ -34,63 +38,70 @@ class Look:
     sizes: Mapping[str, Tensor]
 
     def __call__(self, image: Tensor) -> dict[str, Tensor]:
-        """A picture (1, 3, H, W) -> its layers (1, C, h, w), centred and scaled; those that it has room for."""
-        found = self.extract(image, self.layers)
-        return {n: (found[n] - self.means[n]) / self.sizes[n] for n in self.layers if n in found and found[n].numel()}
+        """The layers (1, C, h, w) of a picture (1, 3, H, W), without those that it has no room for."""
+        maps = self.extract(image, self.layers)
+        return {n: (maps[n] - self.means[n]) / self.sizes[n] for n in self.layers if n in maps and maps[n].numel()}
 
 
 @torch.no_grad()
-def look(extract: Extract, layers: Sequence[str], images: Sequence[Tensor]) -> Look:
-    """The layers as they are seen on these pictures."""
-    seen = [extract(image, layers) for image in images]
-    known = [layer for layer in layers if all(layer in s and s[layer].numel() for s in seen)]
-    means = {n: torch.stack([s[n].mean((2, 3), keepdim=True) for s in seen]).mean(0) for n in known}
-    sizes = {n: torch.stack([(s[n] - means[n]).abs().mean() for s in seen]).mean().clamp(min=TINY) for n in known}
-    return Look(extract, tuple(known), means, sizes)
+def scaled_features(extract: Extract, layers: Sequence[str], images: Sequence[Tensor]) -> ScaledFeatures:
+    """Those of the layers that all of these pictures have room for."""
+    maps = [extract(image, layers) for image in images]
+    names = [layer for layer in layers if all(layer in each and each[layer].numel() for each in maps)]
+    means = {n: torch.stack([each[n].mean((2, 3), keepdim=True) for each in maps]).mean(0) for n in names}
+    sizes = {
+        n: torch.stack([(each[n] - means[n]).abs().mean() for each in maps]).mean().clamp(min=SMALLEST_SIZE)
+        for n in names
+    }
+    return ScaledFeatures(extract, tuple(names), means, sizes)
 
 
 def shares(names: Sequence[str]) -> list[float]:
-    """How much each layer counts: the deepest 1, each half of the next."""
+    """The weight of each layer: 1 for the deepest, and half of the next one's for each other."""
     return [0.5 ** (len(names) - 1 - n) for n in range(len(names))]
 
 
-def differences(made: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> Tensor:
-    """The weighed mean absolute differences of layers, at the same positions."""
-    terms = [share * F.l1_loss(made[n], true[n]) for n, share in zip(made, shares(list(made)), strict=True)]
+def differences(output: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> Tensor:
+    """The weighted sum of the layers' mean absolute differences, position by position."""
+    terms = [share * F.l1_loss(output[n], truth[n]) for n, share in zip(output, shares(list(output)), strict=True)]
     return torch.stack(terms).sum()
 
 
 def contextual(
-    made: Mapping[str, Tensor], exemplar: Mapping[str, Tensor], patch: int, most: int, rng: torch.Generator
+    output: Mapping[str, Tensor], exemplar: Mapping[str, Tensor], patch: int, count: int, rng: torch.Generator
 ) -> Tensor:
-    """How surely each patch of the output, up to `most` drawn anew, is like one patch of the exemplar: minus the
-    logarithm of the mean of what it takes of the best, weighed over the layers. 0 for the exemplar itself."""
-    sides = [tables(side, patch, 1) for side in (made, exemplar)]
+    """How surely each patch of the output is like one patch of the exemplar; 0 for the exemplar itself.
+
+    This is minus the logarithm of the mean share that an output patch gives its best match, weighted over the layers.
+    patch: the side of patches. count: how many are drawn on either side, at most, anew at every call.
+    """
+    sides = [tables(side, patch, 1) for side in (output, exemplar)]
     names = [name for name in sides[0] if name in sides[1]]
-    terms = [next(iter(made.values())).sum() * 0]
+    terms = [next(iter(output.values())).sum() * 0]
     for name, share in zip(names, shares(names), strict=True):
-        some, known = (side[name][draw(side[name], most, rng)] for side in sides)
-        distance = (1 - F.normalize(some) @ F.normalize(known).T).clamp(min=0)
-        relative = distance / (distance.amin(1, keepdim=True) + EPSILON)
-        terms.append(-share * ((1 - relative) / H).softmax(1).amax(1).mean().log())
+        patches, sources = (side[name][draw(side[name], count, rng)] for side in sides)
+        distance = (1 - F.normalize(patches) @ F.normalize(sources).T).clamp(min=0)
+        relative = distance / (distance.amin(1, keepdim=True) + SMALLEST_DISTANCE)
+        terms.append(-share * ((1 - relative) / BANDWIDTH).softmax(1).amax(1).mean().log())
     return torch.stack(terms).sum()
 
 
-def mask_warp(warped: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """Minus the log-likelihood of the target's labels in warped ones, where the exemplar has the label; 0 without any.
+def mask_warp(warped: Tensor, target: Tensor, exemplar: Tensor) -> Tensor:
+    """Minus the log-likelihood of the target's labels in warped ones, over the cells whose label the exemplar has; 0
+    without any.
 
-    warped (1, L, h, w), wanted (1, L, h, w): shares of labels in each cell; known (1, L, H, W): those of the exemplar.
+    warped (1, L, h, w), target (1, L, h, w), exemplar (1, L, H, W): the shares of labels in each cell.
     """
-    there = known.amax((2, 3)) > 0.5  # some cell is mostly of that label
-    labels = wanted.argmax(1)
-    counts = there[0][labels]
-    chosen = warped.gather(1, labels[:, None])[:, 0].clamp(min=TINY).log()
-    return -(chosen * counts).sum() / counts.sum().clamp(min=1)
+    available = exemplar.amax((2, 3)) > 0.5  # some cell is mostly of that label
+    labels = target.argmax(1)
+    counts = available[0][labels]
+    likelihood = warped.gather(1, labels[:, None])[:, 0].clamp(min=SMALLEST_SIZE).log()
+    return -(likelihood * counts).sum() / counts.sum().clamp(min=1)
 
 
 def copied(picture: Tensor, exemplar: Tensor) -> float:
     """How much a picture is the exemplar, pixel by pixel in its place: their correlation, 1 for a copy."""
     sides = torch.stack([x.detach().flatten() for x in (picture, exemplar)])
     sides = sides - sides.mean(1, keepdim=True)
-    lengths = sides.norm(dim=1).clamp(min=TINY)
+    lengths = sides.norm(dim=1).clamp(min=SMALLEST_SIZE)
     return float((sides[0] * sides[1]).sum() / lengths.prod())

@@ -4,7 +4,7 @@ The network of `--model` matches every cell of the target's labels with the exem
 picture of that in one pass, of any size. In an edit the exemplar is the picture itself with its old labels.
 
 Differs from the paper in: cells that only labels tell apart go by blocks that look for a place together (see
-`nets.correspondence`), in an edit by where they come from; large pictures are matched from coarse to fine.
+`network`), in an edit by where they come from; large pictures are matched from coarse to fine.
 """
 
 from __future__ import annotations
@@ -15,16 +15,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texsynth.learned.cocosnet import network as correspondence
-from texsynth.learned.cocosnet.network import CELL, CoCosNet, Shape, label_count, translated, warped
+from texsynth.learned.cocosnet.network import (
+    CELL,
+    DENSE_PAIRS,
+    CoCosNet,
+    LabelledExemplar,
+    Layout,
+    Shape,
+    label_count,
+    translated,
+    warped,
+)
 from texsynth.learned.shared import conditions, loading
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
 from texsynth.weights.trained import Model
 
 COPIES = False
 RECIPES: tuple[str, ...] = ("cocosnet",)
-GREY = 0.5  # of what is not made yet
-MOST = 256 << 20  # bytes for the match, at most
+BLANK = 0.5  # the grey of a picture before its first step
+MOST_MEMORY = 256 << 20  # bytes for the match
 
 
 @dataclass(frozen=True)
@@ -40,51 +49,56 @@ def schedule(task: Task, settings: Settings) -> list[Level]:
 def begin(
     task: Task, canvas: Canvas | None, level: Level, settings: Settings, rng: torch.Generator, say: Say
 ) -> tuple[Canvas, Step]:
-    """A grey canvas, whatever a stage before made; its steps show the warp, and then the picture."""
+    """A grey canvas, whatever an earlier stage left; its steps show the warp, and then the picture."""
     assert task.model is not None
     model, guide, exemplar = task.model, task.guides[0], task.exemplars[0]
     net = loading.loaded(CoCosNet(loading.shaped(Shape, model), label_count(model)), model, task.device)
-    target, seen = (
-        conditions.of_task(task.guides, [ids], model).to(task.device) for ids in (guide.target, guide.sources[0])
-    )
     side = model.settings.get("side", 0)
     if 0 < side < min(exemplar.size):
         say(f"the model knows its exemplar at {side} pixels of the shorter side; smaller pictures are more like it")
-    image, valid = exemplar.image.to(task.device), exemplar.valid
-    valid = None if valid is None else valid.to(task.device)
-    memory = min(MOST, task.max_memory // 16)
+    labels, source_labels = (
+        conditions.of_task(task.guides, [ids], model).to(task.device) for ids in (guide.target, guide.sources[0])
+    )
+    valid = None if exemplar.valid is None else exemplar.valid.to(task.device)
+    source = LabelledExemplar(exemplar.image.to(task.device), source_labels, valid)
 
     def warp() -> Tensor:
-        return warped(net, target, image, seen, rng, task.start, task.tile, valid, memory)
+        return warped(net, Layout(labels, task.start, task.tile), source, rng, _memory(task))
 
-    return Canvas(torch.full((1, 3, *task.size), GREY)), _steps(
-        warp, lambda x: translated(net, x, target, rng, task.tile)
-    )
+    def translate(warp: Tensor) -> Tensor:
+        return translated(net, warp, labels, rng, task.tile)
+
+    return Canvas(torch.full((1, 3, *task.size), BLANK)), _steps(warp, translate)
+
+
+def _memory(task: Task) -> int:
+    """The bytes for the match."""
+    return min(MOST_MEMORY, task.max_memory // 16)
 
 
 def _steps(warp: Callable[[], Tensor], translate: Callable[[Tensor], Tensor]) -> Step:
     """A step that warps, and from then on translates the warp."""
-    found: list[Tensor] = []
+    warps: list[Tensor] = []
 
     @torch.no_grad()
     def step(canvas: Canvas) -> tuple[Canvas, float]:
-        if found:
-            return Canvas(translate(found[0]).clamp(0, 1).cpu(), shown=canvas.shown), 0.0
-        found.append(warp())
-        image = found[0][:, :3].clamp(0, 1).cpu()
+        if warps:
+            return Canvas(translate(warps[0]).clamp(0, 1).cpu(), shown=canvas.shown), 0.0
+        warps.append(warp())
+        image = warps[0][:, :3].clamp(0, 1).cpu()
         return Canvas(image, shown={"warp": image}), 0.0
 
     return step
 
 
 def needs(settings: Settings, model: Model | None) -> dict[str, tuple[str, ...]]:
-    """Nothing: the networks are all."""
+    """No pretrained weights; the trained network is enough."""
     return {}
 
 
 def refuses(task: Task, settings: Settings) -> str | None:
-    """Whatever has no labels to follow, and what is steered by more than them."""
-    for given, words in (
+    """Refuses whatever has no labels to follow, or is steered by more than them."""
+    for asked, words in (
         (not task.guides, "follows labels only; give it --labels SRC TGT"),
         (task.blend is not None, "blends no exemplars"),
         (len(task.exemplars) > 1, "takes the look of one exemplar; leave the others out"),
@@ -94,12 +108,11 @@ def refuses(task: Task, settings: Settings) -> str | None:
             "follows maps everywhere; leave weights of them out",
         ),
     ):
-        if given:
+        if asked:
             return words
     if task.model is None:
         return None
-    cell = loading.shaped(Shape, task.model).cell
-    cell = max(cell, CELL)
+    cell = max(loading.shaped(Shape, task.model).cell, CELL)
     whole = [max(1, round(n / cell)) * cell if wraps else n for n, wraps in zip(task.size, task.tile, strict=True)]
     if tuple(whole) != task.size:
         return f"tiles at multiples of {cell} pixels with this model; give --size {whole[1]}x{whole[0]}"
@@ -111,6 +124,6 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     shape = Shape() if task.model is None else loading.shaped(Shape, task.model)
     sizes = [n[0] * n[1] for n in (task.size, task.exemplars[0].size)]
     wide = max(shape.width / 16, shape.hidden / 32, shape.adaptor / 16)
-    pairs = min(correspondence.DENSE, sizes[0] * sizes[1] / CELL**4) * shape.descriptor * shape.window**2
-    memory = 500e6 + 900 * wide * sum(sizes) + min(MOST, task.max_memory // 16, 12 * pairs)
+    pairs = min(DENSE_PAIRS, sizes[0] * sizes[1] / CELL**4) * shape.descriptor * shape.window**2
+    memory = 500e6 + 900 * wide * sum(sizes) + min(_memory(task), 12 * pairs)
     return Estimate(int(memory), 1 + 6e-6 * wide * sum(sizes) + 3e-11 * pairs)

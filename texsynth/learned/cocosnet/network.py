@@ -1,15 +1,15 @@
 """The networks of CoCosNet (Zhang et al. 2020): labels and an exemplar become alike, are matched, and make a picture.
 
-Two adaptors, one for labels and one for pictures with theirs, lead to common features; each cell of the target then
+Two adaptors, one for labels and one for pictures with theirs, lead to common features. Each cell of the target then
 takes, by a soft match, whole cells of the exemplar (the warp), and a SPADE generator turns warp and labels into the
 picture.
 
 Differs from the paper in: all norms are positional, which neither batches nor sizes change, and the matcher needs no
-spectral ones; residual blocks of the adaptors are plain; no non-local block. Where labels do not change nothing tells
-cells apart, and a match would be a mean of all; so blocks of cells look for a place in the exemplar together, what is
-near there is preferred (`place`; 0 is the paper's), and light is made one across their seams. The generator says what
-to change of the warp, which is cut along the labels to the pixel first (`carry`). Large grids are matched from coarse
-to fine, without a recurrent network.
+spectral ones; residual blocks of the adaptors are plain; there is no non-local block. Where labels do not change,
+nothing tells cells apart, and a match would be a mean of all; so blocks of cells look for a place in the exemplar
+together, the match prefers what is near there (`place`; 0 is the paper's), and one tone leads across their seams. The
+generator says what to change of the warp, which is cut along the labels to the pixel first (`carry`). Large grids are
+matched from coarse to fine, without a recurrent network.
 """
 
 from __future__ import annotations
@@ -25,51 +25,64 @@ from torch.nn import functional as F
 
 from texsynth.learned.cocosnet import tone
 from texsynth.learned.cocosnet.match import MEMORY, candidates, descriptors, gather_patches, match, match_among
-from texsynth.learned.cocosnet.places import code, grid, placed
+from texsynth.learned.cocosnet.places import KeyGrid, code, find_places, grid
 from texsynth.learned.shared import generator, loading
-from texsynth.learned.shared.conv import OFF, Conv, Tile
+from texsynth.learned.shared.conv import EPSILON, LEAK, OFF, Conv, Tile
 from texsynth.learned.shared.generator import Generator, Size, continued
 from texsynth.pyramid import shrink
 from texsynth.settings import setting
 from texsynth.weights.trained import Model
 
-CELL = 4  # pixels a side, of what is matched
-LEAK = 0.2
-EPSILON = 1e-5
-DENSE = 1 << 31  # pairs of cells up to which all are compared: in parts that is faster than a search
-COARSEST = 64  # cells a side, of the grid on which a match from coarse to fine begins, at most
-CANDIDATES = 16
-ROUNDS = 2
-FAINT = 0.02  # share of a window that is enough to know its colour
+CELL = 4  # pixels along the side of what is matched
+DENSE_PAIRS = 1 << 31  # of cells, up to which all are compared: in parts that is faster than a search
+COARSEST_SIDE = 64  # cells, of the grid on which a match from coarse to fine begins, at most
+CANDIDATES = 16  # positions of the exemplar that each cell of a large grid is compared with
+SEARCH_ROUNDS = 2  # on each finer grid
+SMALLEST_SHARE = 0.02  # of a window that must have a label for its colour to be known
 Gather = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Shape(generator.Shape):
-    """What shapes the networks; an adaptor width of 64, three and four blocks and 256 channels are the published."""
+    """The settings that shape the networks; adaptors of width 64 with three blocks, four shared blocks and descriptors
+    of 256 channels are the published ones."""
 
-    adaptor: int = setting(16, "channels of the adaptors at full size", low=2, high=256)
-    adaptor_blocks: int = setting(1, "residual blocks of an adaptor", low=1, high=8)
-    shared_blocks: int = setting(2, "residual blocks that both sides share", low=1, high=8)
-    descriptor: int = setting(64, "channels of what is matched", low=2, high=1024)
-    window: int = setting(3, "side of the windows of cells that are compared, odd", low=1, high=7)
-    masks: bool = setting(True, "both sides see their labels once more, before the match")
-    temperature: float = setting(0.01, "of the match; less: sharper", low=1e-4, high=1)
-    place: float = setting(0.4, "share of a match that keeps neighbours together; 0: published", low=0.0, high=0.9)
-    variety: float = setting(0.2, "how much worse than the best a place may be that blocks take", low=0.0, high=2.0)
-    masked: int = setting(0, "steps until exemplars go without their labels; 0: never", low=0, high=10_000_000)
-    carry: bool = setting(True, "the generator says what to change of the warp; off: published, all of it")
+    adaptor: int = setting(16, "The channels of the adaptors at full size.", low=2, high=256)
+    adaptor_blocks: int = setting(1, "The number of residual blocks of an adaptor.", low=1, high=8)
+    shared_blocks: int = setting(2, "The number of residual blocks that both sides of the match share.", low=1, high=8)
+    descriptor: int = setting(64, "The channels of what is matched.", low=2, high=1024)
+    window: int = setting(3, "The side of the windows of cells that are compared; an odd number.", low=1, high=7)
+    masks: bool = setting(True, "Both sides of the match see their labels once more before it.")
+    temperature: float = setting(
+        0.01, "The temperature of the match; a lower one takes from fewer cells.", low=1e-4, high=1
+    )
+    place: float = setting(
+        0.4, "The share of the match that keeps neighbouring cells together; 0 is the published one.", low=0.0, high=0.9
+    )
+    variety: float = setting(
+        0.2, "By how much less than the best cosine a place may have that blocks take.", low=0.0, high=2.0
+    )
+    masked: int = setting(
+        0, "The step from which on exemplars go without their labels; 0 for never.", low=0, high=10_000_000
+    )
+    carry: bool = setting(
+        True, "The generator says what to change of the warp; off, it makes all of the picture, as published."
+    )
 
     @property
     def labelled(self) -> bool:
-        """Do exemplars show their labels in use?"""
+        """Whether exemplars come with their labels in use."""
         return not self.masked
 
 
 @dataclass(frozen=True)
 class Side:
-    """A target or an exemplar on the grid of cells: adapted (1, A, h, w) of length 1, features (1, D, h, w), and the
-    shares of labels in each cell (1, L, h, w)."""
+    """A target or an exemplar on the grid of cells.
+
+    adapted: (1, A, h, w), the adaptor's features, of length 1.
+    features: (1, D, h, w), what is matched.
+    shares: (1, L, h, w), the shares of the labels in each cell.
+    """
 
     adapted: Tensor
     features: Tensor
@@ -77,11 +90,41 @@ class Side:
 
     @property
     def size(self) -> Size:
+        """The size of the grid of cells."""
         return self.features.shape[2], self.features.shape[3]
 
 
+@dataclass(frozen=True)
+class LabelledExemplar:
+    """An exemplar to warp.
+
+    image: (1, 3, H, W) in [0, 1].
+    labels: (1, L, H, W), one-hot.
+    valid: (1, 1, H, W) bool, False where nothing may be taken from; None for everywhere.
+    """
+
+    image: Tensor
+    labels: Tensor
+    valid: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A target to warp an exemplar to.
+
+    labels: (1, L, h, w), one-hot.
+    start: (1, 2, h, w), the (y, x) in pixels of the exemplar that are wanted, NaN where blocks shall look for a place;
+        None for everywhere.
+    tile: whether the target wraps in (y, x).
+    """
+
+    labels: Tensor
+    start: Tensor | None = None
+    tile: Tile = OFF
+
+
 class Residual(nn.Module):
-    """(n, before, h, w) -> (n, after, h, w). learned: the slope of its rectifiers is learned."""
+    """A residual block, (n, before, h, w) -> (n, after, h, w). learned: whether its rectifiers' slope is learned."""
 
     def __init__(self, before: int, after: int, learned: bool = False) -> None:
         super().__init__()
@@ -97,7 +140,8 @@ class Residual(nn.Module):
 
 
 class Adaptor(nn.Module):
-    """(1, count, H, W) with sides that are multiples of CELL -> (1, A, H / CELL, W / CELL), of length 1."""
+    """From pixels to features of cells, (1, count, H, W) -> (1, A, H / CELL, W / CELL), each of length 1; the sides are
+    multiples of CELL."""
 
     def __init__(self, count: int, shape: Shape) -> None:
         super().__init__()
@@ -116,8 +160,8 @@ class Adaptor(nn.Module):
 
 
 class Matcher(nn.Module):
-    """Both adaptors, and what follows them. labels: how many there are. Its tensors hold nothing before they are drawn
-    or loaded."""
+    """Both adaptors, and the layers after them. labels: their number. The tensors hold nothing before they are drawn or
+    loaded."""
 
     def __init__(self, shape: Shape, labels: int) -> None:
         super().__init__()
@@ -129,15 +173,15 @@ class Matcher(nn.Module):
         self.last_labels, self.last_image = Conv(wide, shape.descriptor, 1), Conv(wide, shape.descriptor, 1)
 
     def target(self, labels: Tensor, tile: Tile = OFF) -> Side:
-        """Of labels (1, L, H, W), one-hot."""
+        """The side of a target with labels (1, L, H, W), one-hot."""
         whole = padded(labels)
         return self._side(self.of_labels(whole, tile), whole, self.last_labels, tile)
 
     def exemplar(self, image: Tensor, labels: Tensor, tile: Tile = OFF) -> Side:
-        """Of a picture (1, 3, H, W) in [0, 1] and its labels (1, L, H, W); those may be nothing, or noise."""
+        """The side of an exemplar, a picture (1, 3, H, W) in [0, 1]; its labels (1, L, H, W) may be 0, or noise."""
         whole = padded(labels)
-        seen = [padded(image) * 2 - 1] + [whole] * self.shape.masks
-        return self._side(self.of_image(torch.cat(seen, 1), tile), whole, self.last_image, tile)
+        inputs = [padded(image) * 2 - 1] + [whole] * self.shape.masks
+        return self._side(self.of_image(torch.cat(inputs, 1), tile), whole, self.last_image, tile)
 
     def _side(self, adapted: Tensor, labels: Tensor, last: Conv, tile: Tile) -> Side:
         shares = F.avg_pool2d(labels, CELL)
@@ -148,7 +192,7 @@ class Matcher(nn.Module):
 
 
 class CoCosNet(nn.Module):
-    """The matcher and the generator that makes a picture of what it warps."""
+    """The matcher, and the generator that makes a picture of a warp."""
 
     def __init__(self, shape: Shape, labels: int) -> None:
         super().__init__()
@@ -176,10 +220,14 @@ def padded(x: Tensor) -> Tensor:
 def wished(
     target: Side, exemplar: Side, image: Tensor, shape: Shape, rng: torch.Generator, usable: Tensor | None = None
 ) -> Tensor:
-    """The (y, x) in cells of the exemplar, a picture (1, 3, H, W), that the target's cells would like: (1, 2, h, w)."""
-    if not shape.place:  # nobody will look at them
+    """The (y, x), in cells of the exemplar, that blocks of the target's cells would like: (1, 2, h, w).
+
+    image: (1, 3, H, W), the exemplar's picture. usable: (1, 1, H', W') bool, the cells that may be taken.
+    """
+    if not shape.place:  # the match does not look at them
         return target.features.new_zeros(1, 2, *target.size)
-    return placed(target.features, exemplar.features, cells(image), shape.variety, rng, usable)
+    keys = KeyGrid.of(exemplar.features, cells(image), usable)
+    return find_places(target.features, keys, shape.variety, rng)
 
 
 def compared(target: Side, exemplar: Side, places: Tensor, shape: Shape, tile: Tile = OFF) -> tuple[Tensor, Tensor]:
@@ -190,91 +238,96 @@ def compared(target: Side, exemplar: Side, places: Tensor, shape: Shape, tile: T
     queries, keys = descriptors(target.features, shape.window, tile), descriptors(exemplar.features, shape.window)
     if not shape.place:
         return queries, keys
-    known = code(places, exemplar.size), code(grid(exemplar.size, keys.device), exemplar.size)
+    codes = code(places, exemplar.size), code(grid(exemplar.size, keys.device), exemplar.size)
     sizes = (1 - shape.place) ** 0.5, shape.place**0.5
-    joined = [torch.cat([x * sizes[0], where * sizes[1]], 1) for x, where in zip((queries, keys), known, strict=True)]
+    joined = [torch.cat([x * sizes[0], where * sizes[1]], 1) for x, where in zip((queries, keys), codes, strict=True)]
     return joined[0], joined[1]
 
 
 def gather(queries: Tensor, keys: Tensor, shape: Shape, rng: torch.Generator, memory: int = MEMORY) -> Gather:
-    """A function of values (1, C, H, W) on the keys' grid: what the queries take of them, (1, C, h, w). Of large grids
-    only candidates are compared."""
-    if queries[0, 0].numel() * keys[0, 0].numel() <= DENSE:
+    """A function of values (1, C, H, W) on the keys' grid that returns what the queries take of them, (1, C, h, w). On
+    large grids queries are compared with candidates only."""
+    if queries[0, 0].numel() * keys[0, 0].numel() <= DENSE_PAIRS:
         return lambda values: match(queries, keys, values, shape.temperature, memory)
-    levels = math.ceil(math.log2(max(*queries.shape[2:], *keys.shape[2:]) / COARSEST))
+    levels = math.ceil(math.log2(max(*queries.shape[2:], *keys.shape[2:]) / COARSEST_SIDE))
     pyramids = [[shrink(x, level) for level in range(levels, -1, -1)] for x in (queries, keys)]
-    among = candidates(pyramids[0], pyramids[1], CANDIDATES, rng, ROUNDS, memory)
+    among = candidates(pyramids[0], pyramids[1], CANDIDATES, rng, SEARCH_ROUNDS, memory)
     return lambda values: match_among(queries, keys, values, among, shape.temperature, memory)
 
 
 def warped(
-    net: CoCosNet, labels: Tensor, image: Tensor, seen: Tensor, rng: torch.Generator, start: Tensor | None = None,
-    tile: Tile = OFF, valid: Tensor | None = None, memory: int = MEMORY,
-) -> Tensor:  # fmt: skip
-    """An exemplar (1, 3, H, W) and its labels (1, L, H, W) in the layout of labels (1, L, h, w): (1, 3 + L, h, w).
-
-    start: (1, 2, h, w), the (y, x) in pixels of the exemplar that are wanted, NaN where blocks shall look for one.
-    valid: (1, 1, H, W) bool, False where nothing may be taken from.
-    """
-    shape = net.matcher.shape
-    shown = seen if shape.labelled else torch.zeros_like(seen)
-    target, exemplar = net.matcher.target(labels, tile), net.matcher.exemplar(image, shown)
-    usable = None if valid is None else cells(valid.float()) == 1
-    places = wished(target, exemplar, image, shape, rng, usable)
-    if start is not None:
-        middles = [
-            (torch.arange(n) * CELL + CELL // 2).clamp(max=side - 1)
-            for n, side in zip(target.size, start.shape[2:], strict=True)
-        ]
-        wanted = (start[:, :, middles[0]][:, :, :, middles[1]].to(places) + 0.5) / CELL - 0.5
-        places = torch.where(wanted.isnan().any(1, keepdim=True), places, wanted)
-    queries, keys = compared(target, exemplar, places, shape, tile)
+    net: CoCosNet, layout: Layout, exemplar: LabelledExemplar, rng: torch.Generator, memory: int = MEMORY
+) -> Tensor:
+    """An exemplar and its labels in the layout of a target: (1, 3 + L, h, w). memory: bytes for the match."""
+    shape, labels, tile = net.matcher.shape, layout.labels, layout.tile
+    # Describe both sides.
+    shown = exemplar.labels if shape.labelled else torch.zeros_like(exemplar.labels)
+    target, source = net.matcher.target(labels, tile), net.matcher.exemplar(exemplar.image, shown)
+    usable = None if exemplar.valid is None else cells(exemplar.valid.float()) == 1
+    # Find a place for every cell of the target.
+    places = wished(target, source, exemplar.image, shape, rng, usable)
+    if layout.start is not None:
+        places = _started(places, layout.start)
+    # Match the cells, and take those of the exemplar.
+    queries, keys = compared(target, source, places, shape, tile)
     keys = keys if usable is None else keys * usable
-    taken = gather_patches(torch.cat([image, seen], 1), CELL, gather(queries, keys, shape, rng, memory))
+    pixels = torch.cat([exemplar.image, exemplar.labels], 1)
+    warp = gather_patches(pixels, CELL, gather(queries, keys, shape, rng, memory))
+    # Let them meet in one tone.
     if shape.place:
-        change = tone.correction(places, cells(image), target.shares, tile)
-        taken[:, :3] += F.interpolate(change, taken.shape[2:], mode="nearest")
-    return taken[:, :, : labels.shape[2], : labels.shape[3]]
+        change = tone.correction(places, cells(exemplar.image), target.shares, tile)
+        warp[:, :3] += F.interpolate(change, warp.shape[2:], mode="nearest")
+    return warp[:, :, : labels.shape[2], : labels.shape[3]]
+
+
+def _started(places: Tensor, start: Tensor) -> Tensor:
+    """Places (1, 2, h, w) in cells, replaced by those of a start (1, 2, H, W) in pixels where that is no NaN."""
+    middles = [
+        (torch.arange(n) * CELL + CELL // 2).clamp(max=side - 1)
+        for n, side in zip(places.shape[2:], start.shape[2:], strict=True)
+    ]
+    wanted = (start[:, :, middles[0]][:, :, :, middles[1]].to(places) + 0.5) / CELL - 0.5
+    return torch.where(wanted.isnan().any(1, keepdim=True), places, wanted)
 
 
 def translated(net: CoCosNet, warp: Tensor, labels: Tensor, rng: torch.Generator, tile: Tile = OFF) -> Tensor:
-    """The picture (1, 3, h, w) of what `warped` gives (1, 3 + L, h, w) and labels (1, L, h, w); in about [0, 1]."""
+    """The picture (1, 3, h, w) of a warp (1, 3 + L, h, w) and labels (1, L, h, w); in about [0, 1]."""
     shape, colours = net.matcher.shape, warp[:, :3]
     sizes = shape.grids((warp.shape[2], warp.shape[3])) if shape.noise else []
     noise = [torch.randn(1, shape.noise, *size, generator=rng).to(warp) for size in sizes]
     base = fitted(warp, labels) if shape.carry else colours
-    made: Tensor = net.generator(torch.cat([base, labels], 1), noise, tile)
-    return base + 2 * made - 1 if shape.carry else made
+    output: Tensor = net.generator(torch.cat([base, labels], 1), noise, tile)
+    return base + 2 * output - 1 if shape.carry else output
 
 
 def fitted(warp: Tensor, labels: Tensor) -> Tensor:
-    """The colours of a warp (1, 3 + L, h, w) cut along labels (1, L, h, w) to the pixel: where its own label is another
-    one, the mean of what is near and has the label, if there is any."""
-    colours, own = warp[:, :3], warp[:, 3:]
+    """The colours of a warp (1, 3 + L, h, w) cut along labels (1, L, h, w) to the pixel: where the warp has another
+    label, the mean of what is near and has the right one, if there is any."""
+    colours, warped_labels = warp[:, :3], warp[:, 3:]
     near = torch.zeros_like(warp[:, :4])
     for number in range(labels.shape[1]):
-        share = own[:, number : number + 1]
+        share = warped_labels[:, number : number + 1]
         means = F.avg_pool2d(torch.cat([colours * share, share], 1), 2 * CELL + 1, 1, CELL)
         near = near + means * labels[:, number : number + 1]
-    there = near[:, 3:] > FAINT
-    mean = torch.where(there, near[:, :3] / near[:, 3:].clamp(min=FAINT), colours)
-    out: Tensor = mean.lerp(colours, (own * labels).sum(1, keepdim=True).clamp(0, 1))
+    exists = near[:, 3:] > SMALLEST_SHARE
+    mean = torch.where(exists, near[:, :3] / near[:, 3:].clamp(min=SMALLEST_SHARE), colours)
+    out: Tensor = mean.lerp(colours, (warped_labels * labels).sum(1, keepdim=True).clamp(0, 1))
     return out
 
 
 @torch.no_grad()
-def describe(model: Model, image: Tensor, labels: Tensor | None, device: torch.device) -> Tensor:
-    """Descriptors of a picture (1, 3, H, W) in [0, 1], cells of CELL pixels, of length 1: (1, D, h, w). labels: ids
-    (1, 1, H, W) as the model numbers them, if known."""
+def describe(model: Model, image: Tensor, ids: Tensor | None, device: torch.device) -> Tensor:
+    """The descriptors of the cells of a picture (1, 3, H, W) in [0, 1], of length 1: (1, D, h, w). ids: (1, 1, H, W),
+    its labels as the model numbers them; None where there are none."""
     shape, count = loading.shaped(Shape, model), label_count(model)
     matcher = loading.loaded(Matcher(shape, count), model, device, "matcher.")
     image = image.to(device)
-    known = image.new_zeros(1, count, *image.shape[2:])
-    if labels is not None:
-        known.scatter_(1, labels.long().to(device), 1.0)
-    return descriptors(matcher.exemplar(image, known).features, shape.window)
+    labels = image.new_zeros(1, count, *image.shape[2:])
+    if ids is not None:
+        labels.scatter_(1, ids.long().to(device), 1.0)
+    return descriptors(matcher.exemplar(image, labels).features, shape.window)
 
 
 def label_count(model: Model) -> int:
-    """How many labels a model knows."""
-    return sum(len(told["palette"]) for told in model.facts["guides"] if told["name"] == "labels")
+    """The number of labels of a model."""
+    return sum(len(guide["palette"]) for guide in model.facts["guides"] if guide["name"] == "labels")

@@ -21,7 +21,7 @@ Box = tuple[int, int]  # (top, left) of a square
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture (1, 3, H, W) in [0, 1] and the ids of its labels (1, 1, H, W), or a crop of them."""
+    """A picture (1, 3, H, W) in [0, 1], or a crop of it, and the ids of its labels (1, 1, H, W)."""
 
     image: Tensor
     labels: Tensor
@@ -32,9 +32,12 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """places: (1, 2, h, w), the (y, x) in cells of the exemplar that the cells of the target show; NaN where it shows
-    none; None where both are disjoint."""
+class ExemplarPair:
+    """A target and an exemplar.
+
+    places: (1, 2, h, w), the (y, x), in cells of the exemplar, that the target's cells show; NaN where it shows none;
+        None where both are disjoint.
+    """
 
     target: Sample
     exemplar: Sample
@@ -42,10 +45,15 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class How:
-    """crop: pixels a side. paired: share of pairs that show the same place. bend: degrees that exemplars are turned, at
-    most. stretch: share by which their axes are enlarged, at most. flips, turns: may a crop be mirrored, or turned by
-    90 degrees?"""
+class PairRules:
+    """How pairs are cut.
+
+    crop: the side of the crops, in pixels.
+    paired: the share of pairs that show the same place.
+    bend: the degrees that exemplars are turned by, at most.
+    stretch: the share that their axes are enlarged by, at most.
+    flips, turns: whether a crop may be mirrored, or turned by right angles.
+    """
 
     crop: int
     paired: float
@@ -56,15 +64,15 @@ class How:
 
 
 def room(size: tuple[int, int], crop: int) -> bool:
-    """Are there two disjoint crops in a picture of `size`?"""
+    """Whether a picture of `size` has room for two disjoint crops."""
     return min(size) >= crop and max(size) >= 2 * crop
 
 
-def draw(samples: Sequence[Sample], how: How, rng: torch.Generator) -> Pair:
-    """The next pair; every sample has `room`."""
+def draw(samples: Sequence[Sample], rules: PairRules, rng: torch.Generator) -> ExemplarPair:
+    """A pair drawn from samples that all have room for two crops."""
     number = _number(len(samples), rng)
-    sample, crop = samples[number], how.crop
-    paired = _share(rng) < how.paired
+    sample, crop = samples[number], rules.crop
+    paired = _share(rng) < rules.paired
     other = sample
     if paired:
         box = (_number(sample.size[0] - crop + 1, rng), _number(sample.size[1] - crop + 1, rng))
@@ -75,9 +83,9 @@ def draw(samples: Sequence[Sample], how: How, rng: torch.Generator) -> Pair:
         box, near = ((one[0], one[1]) for one in boxes)
     else:
         box, near = disjoint(sample.size, crop, rng)
-    straight, bent = _turned(how, rng), _turned(how, rng) @ _bent(how, rng)
+    straight, bent = _turned(rules, rng), _turned(rules, rng) @ _bent(rules, rng)
     places = _places(box, straight, near, bent, crop).to(sample.image.device) if paired else None
-    return Pair(_cut(sample, box, straight, crop), _cut(other, near, bent, crop), places)
+    return ExemplarPair(_cut(sample, box, straight, crop), _cut(other, near, bent, crop), places)
 
 
 def disjoint(size: tuple[int, int], crop: int, rng: torch.Generator) -> tuple[Box, Box]:
@@ -100,7 +108,8 @@ def near_by(size: tuple[int, int], crop: int, box: Box, rng: torch.Generator) ->
 
 
 def _cut(sample: Sample, box: Box, matrix: Tensor, crop: int) -> Sample:
-    """What a square holds, seen through a matrix from places in the crop to places in the square, (x, y) in [-1, 1]."""
+    """A square of a sample, resampled by a matrix that leads from places in the crop to places in the square, (x, y)
+    in [-1, 1]."""
     image, labels = (
         x[:, :, box[0] : box[0] + crop, box[1] : box[1] + crop] for x in (sample.image, sample.labels.float())
     )
@@ -108,33 +117,35 @@ def _cut(sample: Sample, box: Box, matrix: Tensor, crop: int) -> Sample:
         return Sample(image, labels)
     theta = torch.cat([matrix, matrix.new_zeros(2, 1)], 1)[None].to(image)
     at = F.affine_grid(theta, [1, 1, crop, crop], align_corners=False)
-    seen = F.grid_sample(image, at, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
-    return Sample(seen, F.grid_sample(labels, at, mode="nearest", padding_mode="border", align_corners=False))
+    bent = F.grid_sample(image, at, mode="bicubic", padding_mode="reflection", align_corners=False).clamp(0, 1)
+    return Sample(bent, F.grid_sample(labels, at, mode="nearest", padding_mode="border", align_corners=False))
 
 
 def _places(box: Box, straight: Tensor, near: Box, bent: Tensor, crop: int) -> Tensor:
+    """Where in the exemplar, cut from `near` by the matrix `bent`, the cells of the target are, cut from `box` by
+    `straight`: (1, 2, h, w), NaN where they are outside."""
     count = crop // CELL
     ramp = (torch.arange(count) + 0.5) / count * 2 - 1
     y, x = torch.meshgrid(ramp, ramp, indexing="ij")
     moved = torch.tensor([box[1] - near[1], box[0] - near[0]]) * (2 / crop)
-    seen = (torch.stack([x, y], -1) @ straight.T + moved) @ torch.linalg.inv(bent).T
-    seen = torch.where((seen.abs() <= 1).all(-1, keepdim=True), seen, torch.nan)
-    return ((seen.flip(-1) + 1) / 2 * count - 0.5).permute(2, 0, 1)[None]
+    places = (torch.stack([x, y], -1) @ straight.T + moved) @ torch.linalg.inv(bent).T
+    places = torch.where((places.abs() <= 1).all(-1, keepdim=True), places, torch.nan)
+    return ((places.flip(-1) + 1) / 2 * count - 0.5).permute(2, 0, 1)[None]
 
 
-def _turned(how: How, rng: torch.Generator) -> Tensor:
-    """A matrix of what a crop may be turned and mirrored by."""
-    turn, flip = _number(4, rng) * how.turns, _share(rng) < 0.5 and how.flips
+def _turned(rules: PairRules, rng: torch.Generator) -> Tensor:
+    """The matrix of a drawn quarter turn and mirroring, as far as they are allowed."""
+    turn, flip = _number(4, rng) * rules.turns, _share(rng) < 0.5 and rules.flips
     cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turn]
     return torch.tensor([[cos, -sin], [sin, cos]]).float() @ torch.diag(torch.tensor([-1.0 if flip else 1.0, 1.0]))
 
 
-def _bent(how: How, rng: torch.Generator) -> Tensor:
-    """A mild distortion that stays inside of the square."""
-    angle = math.radians(how.bend) * (2 * _share(rng) - 1)
+def _bent(rules: PairRules, rng: torch.Generator) -> Tensor:
+    """The matrix of a mild distortion that stays inside the square."""
+    angle = math.radians(rules.bend) * (2 * _share(rng) - 1)
     cos, sin = math.cos(angle), math.sin(angle)
     inside = 1 / (cos + abs(sin))
-    across, down = (inside / (1 + how.stretch * _share(rng)) for _ in range(2))
+    across, down = (inside / (1 + rules.stretch * _share(rng)) for _ in range(2))
     return torch.tensor([[cos * across, -sin * down], [sin * across, cos * down]])
 
 

@@ -1,18 +1,17 @@
 """Recipe of CoCosNet: Zhang et al. 2020, "Cross-domain Correspondence Learning for Exemplar-based Image Translation".
 
 Each step cuts a target and an exemplar from the pictures, matches the target's labels with the exemplar, warps it, and
-makes the target's picture of that; matcher and generator learn together, against discriminators of two scales.
+turns the warp into the target's picture; matcher and generator learn together, against discriminators of two scales.
 
-Differs from the paper in: one picture is enough (see `_pseudo_pairs`), and other pictures are drawn, not retrieved;
-feature matching asks for the very pixels, so only of pairs that show the same place; the default looks at pixels in
-place of VGG-19. A `place` keeps neighbouring cells together (see `nets.correspondence`).
+Differs from the paper in: one picture is enough (see `pairs`), and other pictures are drawn, not retrieved; feature
+matching asks for the very pixels, so it counts only for pairs that show the same place; by default the losses compare
+windows of pixels in place of VGG-19's features. `place` keeps neighbouring cells together (see `network`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,135 +19,174 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
 from texsynth.features import features
-from texsynth.learned.cocosnet import losses
-from texsynth.learned.cocosnet import network as correspondence
-from texsynth.learned.cocosnet import step as steps
-from texsynth.learned.cocosnet.losses import Look
-from texsynth.learned.cocosnet.network import CELL, CoCosNet, translated, warped
-from texsynth.learned.cocosnet.pairs import How, Sample, draw, room
-from texsynth.learned.cocosnet.step import TERMS, Scene
-from texsynth.learned.cocosnet.step import scene as scene_of
-from texsynth.learned.shared import patchgan
+from texsynth.learned.cocosnet import losses, network
+from texsynth.learned.cocosnet.losses import ScaledFeatures
+from texsynth.learned.cocosnet.match import match
+from texsynth.learned.cocosnet.network import CELL, CoCosNet, LabelledExemplar, Layout, Side
+from texsynth.learned.cocosnet.pairs import ExemplarPair, PairRules, Sample, draw, room
+from texsynth.learned.shared import adversarial
 from texsynth.learned.shared.conditions import encode
 from texsynth.learned.shared.conv import initialise
-from texsynth.learned.shared.patchgan import PatchGAN, hinge_discriminator
+from texsynth.learned.shared.patchgan import PatchGAN, feature_matching, hinge_generator
 from texsynth.metrics import metric
 from texsynth.settings import setting
 from texsynth.task import Estimate, Exemplar, Guide, Task
-from texsynth.training import recipes
+from texsynth.training import exemplars, recipes
 from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "cocosnet"
 GUIDES: tuple[str, ...] = ("labels",)
-LEAST = 16  # pixels a side of a crop
-SHOWN = 256  # of the exemplar that is measured and shown, at most
+SAMPLE_SIDE = 256  # pixels of the exemplar that are measured and shown, at most
+LABEL_NOISE = 0.01  # deviation of the noise that stands for an exemplar's labels
+# The losses, each of which has a weight of the same name in the settings, in the order of the log.
+TERMS = ("adversarial", "matching", "truth", "perceptual", "contextual", "domain", "mask", "cycle", "self_warp")
 
 
 @dataclass(frozen=True)
-class Settings(recipes.Settings, correspondence.Shape, patchgan.Shape):
-    """Defaults: small networks for two cores, which need no weights. Weights of losses are the published ones."""
+class Settings(adversarial.Settings, network.Shape):
+    """Defaults: small networks for two cores, which need no weights. The weights of losses are the published ones."""
 
     features: str = setting(
-        "windows", "what the losses look through; windows need no weights", choices=("windows", "vgg19")
+        "windows",
+        "The features that the losses compare; windows of pixels need no weights.",
+        choices=("windows", "vgg19"),
     )
-    layers: tuple[str, ...] = setting(("full", "half", "quarter"), "of pairs that show the same place")
-    context_layers: tuple[str, ...] = setting(("full", "half", "quarter"), "of the contextual loss")
-    context_patch: int = setting(5, "side of the patches of the contextual loss", low=1, high=15)
-    context_sample: int = setting(1024, "patches that it compares on either side", low=16, high=65536)
-    adversarial: float = setting(10.0, "weight of the hinge loss", low=0.0, high=1e4)
-    matching: float = setting(10.0, "weight of the discriminators' features", low=0.0, high=1e4)
-    truth: float = setting(10.0, "weight of the layers' differences from the truth", low=0.0, high=1e4)
+    layers: tuple[str, ...] = setting(
+        ("full", "half", "quarter"), "The layers that are compared, place by place, with the truth."
+    )
+    context_layers: tuple[str, ...] = setting(("full", "half", "quarter"), "The layers of the contextual loss.")
+    context_patch: int = setting(5, "The side of the patches that the contextual loss compares.", low=1, high=15)
+    context_sample: int = setting(
+        1024, "The number of patches that the contextual loss compares on either side.", low=16, high=65536
+    )
+    adversarial: float = setting(10.0, "The weight of the hinge loss of the discriminators' scores.", low=0.0, high=1e4)
+    truth: float = setting(10.0, "The weight of the layers' differences from the truth.", low=0.0, high=1e4)
     perceptual: float = setting(
-        0.0, "weight of the deepest layer's squared difference, of all pairs", low=0.0, high=1e4
+        0.0, "The weight of the squared difference of the deepest layer, for all pairs.", low=0.0, high=1e4
     )
-    contextual: float = setting(10.0, "weight of the contextual loss", low=0.0, high=1e4)
-    domain: float = setting(10.0, "weight of what adaptors make of labels and picture", low=0.0, high=1e4)
-    mask: float = setting(100.0, "weight of warped labels", low=0.0, high=1e4)
-    cycle: float = setting(0.1, "weight of warping there and back; more makes copies", low=0.0, high=1e4)
-    self_warp: float = setting(0.0, "weight of the warp's difference from the truth", low=0.0, high=1e4)
-    crop: int = setting(96, "side of the crops, in pixels", low=LEAST, high=4096)
-    batch: int = setting(1, "pairs of a step", low=1, high=256)
-    paired: float = setting(0.3, "share of pairs that show the same place", low=0.0, high=1.0)
-    bend: float = setting(10.0, "degrees that exemplars are turned", low=0.0, high=45.0)
-    stretch: float = setting(0.15, "share by which exemplars are enlarged", low=0.0, high=1.0)
-    flips: bool = setting(False, "the texture may be mirrored")
-    turns: bool = setting(False, "the texture may be turned by 90 degrees")
-    rate: float = setting(1e-3, "learning rate of matcher and generator", low=1e-6, high=1.0)
-    discriminator_rate: float = setting(4e-4, "learning rate of the discriminators", low=1e-6, high=1.0)
-    epsilon: float = setting(1e-8, "of Adam, for the generator", low=1e-10, high=0.1)
-    gain: float = setting(0.1, "of the generator's first values", low=1e-3, high=2.0)
-    side: int = setting(256, "exemplars are reduced to this shorter side; 0: never", low=0, high=8192)
+    contextual: float = setting(10.0, "The weight of the contextual loss.", low=0.0, high=1e4)
+    domain: float = setting(
+        10.0,
+        "The weight of the difference between the adaptors' features of labels and of pictures.",
+        low=0.0,
+        high=1e4,
+    )
+    mask: float = setting(
+        100.0, "The weight of the differences between warped labels and the target's.", low=0.0, high=1e4
+    )
+    cycle: float = setting(0.1, "The weight of warping there and back; a larger one makes copies.", low=0.0, high=1e4)
+    self_warp: float = setting(0.0, "The weight of the warp's difference from the truth.", low=0.0, high=1e4)
+    paired: float = setting(0.3, "The share of pairs that show the same place.", low=0.0, high=1.0)
+    bend: float = setting(10.0, "The degrees that exemplars are turned by, at most.", low=0.0, high=45.0)
+    stretch: float = setting(0.15, "The share that exemplars are enlarged by, at most.", low=0.0, high=1.0)
+    epsilon: float = setting(1e-8, "The epsilon of Adam for the network.", low=1e-10, high=0.1)
+    gain: float = setting(
+        0.1, "The factor of the first values of the generator and of the discriminators.", low=1e-3, high=2.0
+    )
+    side: int = setting(
+        256, "Exemplars are reduced to this shorter side, in pixels; 0 leaves them as they are.", low=0, high=8192
+    )
 
     def __post_init__(self) -> None:
         if self.window % 2 == 0:
             raise UsageError(f"window = {self.window}, but windows have a middle; try {self.window + 1}")
+        layers = features(self.features).LAYERS
         for layer in (*self.layers, *self.context_layers):
-            known = features(self.features).LAYERS
-            if layer not in known:
-                raise UsageError(f"features {self.features} have no layer {layer!r}; known are {', '.join(known)}")
+            if layer not in layers:
+                raise UsageError(f"features {self.features} have no layer {layer!r}; known are {', '.join(layers)}")
+
+
+@dataclass(frozen=True)
+class TrainingParts:
+    """All that a step needs.
+
+    labels: the number of labels.
+    pair_rules: how pairs are cut from the samples.
+    truth_features: the layers that are compared with the truth.
+    context_features: the layers of the contextual loss.
+    """
+
+    settings: Settings
+    samples: Sequence[Sample]
+    labels: int
+    pair_rules: PairRules
+    net: CoCosNet
+    discriminators: PatchGAN
+    truth_features: ScaledFeatures
+    context_features: ScaledFeatures
+    rng: torch.Generator
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A pair as the networks see it.
+
+    target, exemplar: (1, L, s, s), the labels of both, one-hot.
+    shown: (1, L, s, s), what the exemplar's adaptor gets in place of the exemplar's labels: these, or noise.
+    """
+
+    pair: ExemplarPair
+    target: Tensor
+    exemplar: Tensor
+    shown: Tensor
+
+    @property
+    def paired(self) -> bool:
+        """Whether target and exemplar show the same place."""
+        return self.pair.places is not None
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What the networks make of a scene.
+
+    sides: the target and the exemplar on the grid of cells.
+    warp: (1, 3, s, s), the exemplar in the layout of the target.
+    labels: (1, L, h, w), the exemplar's labels in that layout, as shares of each cell.
+    back: (1, 3, H, W), the cells of the warp in the layout of the exemplar.
+    image: (1, 3, s, s), the picture.
+    """
+
+    sides: tuple[Side, Side]
+    warp: Tensor
+    labels: Tensor
+    back: Tensor
+    image: Tensor
 
 
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """What the losses and the metric look at."""
-    own = {settings.features: (*settings.layers, *settings.context_layers)}
-    return recipes.needs(settings, own if features(settings.features).WEIGHTS else {})
+    """The layers of pretrained networks that the losses and the metric compare."""
+    layers = {settings.features: (*settings.layers, *settings.context_layers)}
+    return recipes.needs(settings, layers if features(settings.features).WEIGHTS else {})
 
 
 def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
-    """A training on all exemplars and their labels; raises InputError for exemplars too small."""
-    samples, labels = _samples(task, settings), _labels(task.guides[0])
-    crop = settings.crop // CELL * CELL
-    how = How(crop, settings.paired, settings.bend, settings.stretch, settings.flips, settings.turns)
-    module = features(settings.features)
-    extract = module.build(module.Settings(), (False, False), task.weights.get(settings.features))
-    images = [sample.image for sample in samples]
-    looks = [losses.look(extract, layers, images) for layers in (settings.layers, settings.context_layers)]
-    net, critics = CoCosNet(settings, labels), PatchGAN(settings, labels)
-    initialise(net.matcher, rng, 1.0)
-    initialise(net.generator, rng, settings.gain)
-    initialise(critics, rng, settings.gain)
-    net, critics = net.to(task.device), critics.to(task.device)
-    betas = (0.0, 0.9)
-    optimisers = {
-        "generator": torch.optim.Adam(net.parameters(), settings.rate, betas, settings.epsilon),
-        "discriminator": torch.optim.Adam(critics.parameters(), settings.discriminator_rate, betas),
-    }
+    """A training on all exemplars and their labels; raises InputError for exemplars that are too small."""
+    parts = _parts(task, settings, rng)
+    net, discriminators = parts.net, parts.discriminators
+    optimisers = adversarial.optimisers(net.parameters(), discriminators, settings, settings.epsilon)
 
-    def step(number: int) -> dict[str, float]:
-        for name, rate in zip(optimisers, (settings.rate, settings.discriminator_rate), strict=True):
-            optimisers[name].param_groups[0]["lr"] = rate * decay(settings, number)
-            optimisers[name].zero_grad()
-        net.train(), critics.train()
-        scenes = [
-            scene_of(draw(samples, how, rng), labels, _blind(settings, number), rng) for _ in range(settings.batch)
-        ]
-        images, sums = _taught(net, critics, scenes, looks, settings, rng)
-        optimisers["generator"].step()
-        for scene, image in zip(scenes, images, strict=True):
-            real, fake = critics.pair((scene.target, scene.target), (scene.pair.target.image, image))
-            loss = hinge_discriminator(real, fake) / settings.batch
-            loss.backward()
-            sums["discriminator"] += float(loss.detach())
-        optimisers["discriminator"].step()
-        return dict(sums)
-
-    def shown() -> tuple[Tensor, Tensor, Tensor]:
-        return _shown(net, samples[0], labels)
+    def step(number: int) -> Mapping[str, float]:
+        adversarial.set_rates(optimisers, settings, number)
+        net.train(), discriminators.train()
+        unlabelled = 0 < settings.masked <= number
+        pairs = (draw(parts.samples, parts.pair_rules, rng) for _ in range(settings.batch))
+        return learn(parts, optimisers, [scene_of(pair, parts.labels, unlabelled, rng) for pair in pairs])
 
     def sample() -> list[Tensor]:
-        return [part.cpu() for part in (samples[0].image, *shown())]
+        return [picture.cpu() for picture in (parts.samples[0].image, *_sample(parts))]
 
     def measure() -> float:
-        return recipes.score(settings, task, samples[0].image, shown()[2])
+        return recipes.score(settings, task, parts.samples[0].image, _sample(parts)[-1])
 
     return Training(
-        {"net": net, "discriminators": critics}, optimisers, step, sample, measure, lambda: net.state_dict()
+        {"net": net, "discriminators": discriminators},
+        {"generator": optimisers.network, "discriminator": optimisers.discriminators},
+        step,
+        sample,
+        measure,
+        net.state_dict,
     )
-
-
-def decay(settings: Settings, number: int) -> float:
-    """The factor of the rates at a step: 1 for the first half, then falling to 0 in a line."""
-    return min(1.0, 2 * (1 - number / settings.steps))
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
@@ -161,79 +199,158 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     return Estimate(int(memory), settings.steps * settings.batch * each + settings.checks * 3)
 
 
-def _taught(
-    net: CoCosNet,
-    critics: PatchGAN,
-    scenes: Sequence[Scene],
-    looks: Sequence[Look],
-    settings: Settings,
-    rng: torch.Generator,
-) -> tuple[list[Tensor], dict[str, float]]:
-    """The pictures of scenes, and what is logged of them: the mean of every term, 0 where there was none, and how much
-    warp, picture and truth are the exemplar in its place: copies are more than the truth. Leaves gradients in the net.
+def scene_of(pair: ExemplarPair, labels: int, unlabelled: bool, rng: torch.Generator) -> Scene:
+    """A pair as networks see it. labels: their number. unlabelled: whether the exemplar goes without its labels."""
+    target, exemplar = (encode(sample.labels, "l0", labels).to(sample.image) for sample in (pair.target, pair.exemplar))
+    shown = torch.randn(exemplar.shape, generator=rng).to(exemplar) * LABEL_NOISE if unlabelled else exemplar
+    return Scene(pair, target, exemplar, shown)
+
+
+def render(net: CoCosNet, scene: Scene, rng: torch.Generator) -> Rendering:
+    """The match, the warp and the picture of a scene, with gradients."""
+    shape, image = net.matcher.shape, scene.pair.exemplar.image
+    target, exemplar = net.matcher.target(scene.target), net.matcher.exemplar(image, scene.shown)
+    places = network.wished(target, exemplar, image, shape, rng)
+    if scene.pair.places is not None:
+        places = torch.where(scene.pair.places.isnan(), places, scene.pair.places)
+    queries, keys = network.compared(target, exemplar, places, shape)
+    cells = F.pixel_unshuffle(torch.cat([image, scene.exemplar], 1), CELL)
+    warp = F.pixel_shuffle(match(queries, keys, cells, shape.temperature), CELL)
+    colours, labels = warp[:, :3], F.avg_pool2d(warp[:, 3:], CELL)
+    back = match(keys, queries, F.avg_pool2d(colours, CELL), shape.temperature)
+    return Rendering((target, exemplar), colours, labels, back, network.translated(net, warp, scene.target, rng))
+
+
+def learn(parts: TrainingParts, optimisers: adversarial.Optimisers, scenes: Sequence[Scene]) -> dict[str, float]:
+    """One update of matcher and generator, and one of the discriminators.
+
+    Returns the mean of every loss over the scenes, 0 where there was none, and how much warp, picture and truth are
+    the exemplar in its place; copies are that more than the truth is.
     """
-    sums = dict.fromkeys((*TERMS, "discriminator", "warp_copy", "image_copy", "truth_copy"), 0.0)
+    log = dict.fromkeys((*TERMS, "discriminator", "warp_copy", "image_copy", "truth_copy"), 0.0)
     images = []
-    critics.requires_grad_(False)
+    # Teach matcher and generator.
+    optimisers.network.zero_grad()
+    parts.discriminators.requires_grad_(False)
     for scene in scenes:
-        found = steps.made(net, scene, rng)
-        terms = steps.terms(net, critics, scene, found, looks, settings, rng)
-        total = torch.stack([getattr(settings, name) * value for name, value in terms.items()]).sum()
+        rendering = render(parts.net, scene, parts.rng)
+        terms = losses_of(parts, scene, rendering)
+        total = torch.stack([getattr(parts.settings, name) * value for name, value in terms.items()]).sum()
         (total / len(scenes)).backward()
         for name, value in terms.items():
-            sums[name] += float(value.detach()) / len(scenes)
-        pictures = {"warp_copy": found.warp, "image_copy": found.image, "truth_copy": scene.pair.target.image}
+            log[name] += float(value.detach()) / len(scenes)
+        pictures = {"warp_copy": rendering.warp, "image_copy": rendering.image, "truth_copy": scene.pair.target.image}
         for name, picture in pictures.items():
-            sums[name] += losses.copied(picture, scene.pair.exemplar.image) / len(scenes)
-        images.append(found.image.detach())
-    critics.requires_grad_(True)
-    return images, sums
+            log[name] += losses.copied(picture, scene.pair.exemplar.image) / len(scenes)
+        images.append(rendering.image.detach())
+    parts.discriminators.requires_grad_(True)
+    optimisers.network.step()
+    # Teach the discriminators.
+    contests = [
+        adversarial.Contest((scene.target, scene.target), (scene.pair.target.image, image))
+        for scene, image in zip(scenes, images, strict=True)
+    ]
+    log["discriminator"] = adversarial.teach_discriminators(parts.discriminators, optimisers.discriminators, contests)
+    return log
+
+
+def losses_of(parts: TrainingParts, scene: Scene, rendering: Rendering) -> dict[str, Tensor]:
+    """The losses of a scene by their names in TERMS; those of weight 0, or without a meaning for this pair, are left
+    out."""
+    settings, discriminators, image = parts.settings, parts.discriminators, rendering.image
+    truth, exemplar = scene.pair.target.image, scene.pair.exemplar.image
+    out: dict[str, Tensor] = {}
+    # Ask the discriminators.
+    if scene.paired and settings.matching:
+        real, fake = discriminators.pair((scene.target, scene.target), (truth, image))
+        out["matching"] = feature_matching(real, fake)
+    else:
+        fake = discriminators(scene.target, image)
+    out["adversarial"] = hinge_generator(fake)
+    # Compare the picture with the truth, and with the exemplar.
+    if settings.perceptual or (scene.paired and settings.truth):
+        layers, wanted = parts.truth_features(image), parts.truth_features(truth)
+        deepest = list(layers)[-1]
+        out["perceptual"] = F.mse_loss(layers[deepest], wanted[deepest])
+        if scene.paired:
+            out["truth"] = losses.differences(layers, wanted)
+    if settings.contextual:
+        layers, wanted = parts.context_features(image), parts.context_features(exemplar)
+        patch, count = settings.context_patch, settings.context_sample
+        out["contextual"] = losses.contextual(layers, wanted, patch, count, parts.rng)
+    # Compare what leads to the warp, and the warp.
+    if settings.domain:
+        adapted = parts.net.matcher.exemplar(truth, scene.target).adapted
+        out["domain"] = (rendering.sides[0].adapted - adapted).abs().sum(1).mean()
+    if settings.mask:
+        target_shares, exemplar_shares = (F.avg_pool2d(x, CELL) for x in (scene.target, scene.exemplar))
+        out["mask"] = losses.mask_warp(rendering.labels, target_shares, exemplar_shares)
+    if settings.cycle:
+        out["cycle"] = F.l1_loss(rendering.back, F.avg_pool2d(exemplar, CELL))
+    if scene.paired and settings.self_warp:
+        out["self_warp"] = F.l1_loss(rendering.warp, truth)
+    return {name: value for name, value in out.items() if getattr(settings, name)}
+
+
+def _parts(task: Task, settings: Settings, rng: torch.Generator) -> TrainingParts:
+    samples, labels = _samples(task, settings), _label_count(task.guides[0])
+    crop = settings.crop // CELL * CELL
+    pair_rules = PairRules(crop, settings.paired, settings.bend, settings.stretch, settings.flips, settings.turns)
+    module = features(settings.features)
+    extract = module.build(module.Settings(), (False, False), task.weights.get(settings.features))
+    images = [sample.image for sample in samples]
+    truth_features, context_features = (
+        losses.scaled_features(extract, layers, images) for layers in (settings.layers, settings.context_layers)
+    )
+    net, discriminators = CoCosNet(settings, labels), PatchGAN(settings, labels)
+    initialise(net.matcher, rng, 1.0)
+    initialise(net.generator, rng, settings.gain)
+    initialise(discriminators, rng, settings.gain)
+    net, discriminators = net.to(task.device), discriminators.to(task.device)
+    return TrainingParts(
+        settings, samples, labels, pair_rules, net, discriminators, truth_features, context_features, rng
+    )
 
 
 @torch.no_grad()
-def _shown(net: CoCosNet, sample: Sample, labels: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The labels of an exemplar, mirrored, in grey, and the warp and the picture that they become; always the same
-    chance."""
-    height, width = (min(n, SHOWN) for n in sample.size)
+def _sample(parts: TrainingParts) -> tuple[Tensor, Tensor, Tensor]:
+    """The labels of the first exemplar, mirrored, in grey, and the warp and the picture that they become, always with
+    the same chance."""
+    net, sample, labels = parts.net, parts.samples[0], parts.labels
+    height, width = (min(n, SAMPLE_SIDE) for n in sample.size)
     ids = sample.labels[:, :, :height, :width].flip(3)
-    target, seen = (encode(x, "l0", labels).to(sample.image) for x in (ids, sample.labels))
-    rng, learns = torch.Generator().manual_seed(SAMPLE_SEED), net.training
+    target, exemplar = (encode(x, "l0", labels).to(sample.image) for x in (ids, sample.labels))
+    rng, was_training = torch.Generator().manual_seed(SAMPLE_SEED), net.training
     net.eval()
-    warp = warped(net, target, sample.image, seen, rng)
-    image = translated(net, warp, target, rng).clamp(0, 1)
-    net.train(learns)
+    warp = network.warped(net, Layout(target), LabelledExemplar(sample.image, exemplar), rng)
+    image = network.translated(net, warp, target, rng).clamp(0, 1)
+    net.train(was_training)
     return (ids / max(1, labels - 1)).expand(-1, 3, -1, -1), warp[:, :3].clamp(0, 1), image
 
 
-def _blind(settings: Settings, number: int) -> bool:
-    """Does the exemplar go without its labels at this step?"""
-    return 0 < settings.masked <= number
-
-
-def _labels(guide: Guide) -> int:
+def _label_count(guide: Guide) -> int:
     assert guide.palette is not None
     return len(guide.palette)
 
 
 def _samples(task: Task, settings: Settings) -> list[Sample]:
-    """The exemplars, reduced, with their labels; InputError where one has no room for two crops."""
-    least = metric(settings.metric).about.smallest_side
-    found = []
-    for number, exemplar in enumerate(task.exemplars):
-        short = min(exemplar.size)
-        level = math.log2(short / settings.side) if 0 < settings.side < short else 0.0
-        one = replace(task, exemplars=(exemplar,), guides=(), size=exemplar.size).at(level).exemplars[0]
-        ids = task.guides[0].sources[number]
-        ids = F.interpolate(ids, one.size, mode="nearest-exact") if ids.shape[2:] != one.image.shape[2:] else ids
-        _check(exemplar, one, max(settings.crop, least))
-        found.append(Sample(one.image.to(task.device), ids.to(task.device)))
-    return found
+    """The exemplars, reduced, with their labels; raises InputError where one has no room for two crops."""
+    smallest = max(settings.crop, metric(settings.metric).about.smallest_side)
+    samples = []
+    for exemplar, ids in zip(task.exemplars, task.guides[0].sources, strict=True):
+        reduced = exemplars.reduced(exemplar, settings.side)
+        if ids.shape[2:] != reduced.image.shape[2:]:
+            ids = F.interpolate(ids, reduced.size, mode="nearest-exact")
+        _check(exemplar, reduced, smallest)
+        samples.append(Sample(reduced.image.to(task.device), ids.to(task.device)))
+    return samples
 
 
 def _check(exemplar: Exemplar, reduced: Exemplar, crop: int) -> None:
+    """Raise InputError for an exemplar that, reduced, has no room for two crops, or has parts that may not be used."""
     h, w = reduced.size
     if not room((h, w), crop):
-        larger = max(LEAST, min(h, w, max(h, w) // 2))
+        larger = max(adversarial.SMALLEST_CROP, min(h, w, max(h, w) // 2))
         fix = f"--set crop={larger} fits" if room((h, w), larger) else "enlarge it"
         raise InputError(f"{exemplar.name}, {w}x{h} in training, has no room for two crops of {crop} pixels; {fix}")
     if exemplar.valid is not None and not exemplar.valid.all():

@@ -17,7 +17,7 @@ from texsynth.learned.cocosnet.places import taken
 
 HOLD = 1 / 32**2  # the price of a correction, which so reaches some 32 cells
 ROUGHNESS = 0.04  # deviation of colours nearby, from which on differences are likelier the texture's
-WINDOW = 5  # cells a side, of what is nearby
+NEARBY = 5  # cells a side, of what is nearby
 
 
 @torch.no_grad()
@@ -38,8 +38,8 @@ def correction(places: Tensor, colours: Tensor, labels: Tensor, tile: tuple[bool
 
 def _local_variance(colours: Tensor) -> Tensor:
     """The variance of colours (1, 3, H, W) in a window round each cell: (1, 1, H, W)."""
-    near = F.pad(colours, (WINDOW // 2,) * 4, mode="replicate")
-    mean, squares = (F.avg_pool2d(x, WINDOW, 1) for x in (near, near.square()))
+    near = F.pad(colours, (NEARBY // 2,) * 4, mode="replicate")
+    mean, squares = (F.avg_pool2d(x, NEARBY, 1) for x in (near, near.square()))
     return (squares - mean.square()).clamp_min(0).mean(1, keepdim=True)
 
 
