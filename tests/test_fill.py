@@ -1,4 +1,4 @@
-"""The start of a field inside a hole: pieces that continue what is known, and how thick a hole is."""
+"""The start of a field inside a hole: pieces that continue what lies around it, and how thick a hole is."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 import texsynth
+from fields import atlas_of, copying, grid
 from pictures import box, bytes_of, generator, pattern, spots
-from texsynth.field.atlas import Atlas, build_atlas
+from texsynth.field.atlas import Atlas
 from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.fill import Gap, fill, thickness
 from texsynth.field.quilt import QuiltRules
 from texsynth.image import holes
 from texsynth.methods import field as method
-from texsynth.task import Exemplar, Task
 
 PLAIN = (False, False)
 RULES = QuiltRules(0.1, 0.0, 1)
@@ -25,23 +25,19 @@ def mask(h: int, w: int, *sides: tuple[int, int, int, int]) -> Tensor:
     return torch.from_numpy(box(h, w, *sides))
 
 
-def atlas_of(image: Tensor, hole: Tensor, tile: tuple[bool, bool] = PLAIN) -> tuple[Atlas, Tensor]:
+def with_hole(image: Tensor, hole: Tensor) -> tuple[Atlas, Tensor]:
     """The atlas of a picture with a hole (h, w), and the place of each pixel in it."""
-    h, w = hole.shape
-    valid = ~hole[None, None]
-    seen = holes.smooth(image, ~valid)
-    atlas = build_atlas(Task((Exemplar("a", seen, valid),), (h, w), tile), ("none",), 4)
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    return atlas, atlas.join(torch.zeros_like(y), y, x)
+    atlas = atlas_of(holes.smooth(image, hole[None, None]), valid=~hole[None, None])
+    return atlas, copying(atlas, *grid(*hole.shape)).index
 
 
 def filled(image: Tensor, hole: Tensor, side: int, tile: tuple[bool, bool] = PLAIN, seed: int = 0) -> Tensor:
     """What a hole is filled with in pieces of `side`: pointers (h, w); all others must be kept."""
-    atlas, own = atlas_of(image, hole, tile)
+    atlas, places = with_hole(image, hole)
     blocks = largest_blocks(atlas, side, 0.25, generator(seed))
     assert blocks is not None
-    index = fill(Gap(own, hole, ~hole, tile), atlas, blocks, RULES, generator(seed))
-    assert torch.equal(index[~hole], own[~hole])
+    index = fill(Gap(places, hole, ~hole, tile), atlas, blocks, RULES, generator(seed))
+    assert torch.equal(index[~hole], places[~hole])
     assert atlas.valid[index].all()
     return atlas.colours[index].permute(2, 0, 1)[None]
 
@@ -64,7 +60,7 @@ def filled(image: Tensor, hole: Tensor, side: int, tile: tuple[bool, bool] = PLA
     ],
 )
 def test_how_thick_a_hole_is(sides: tuple[tuple[int, int, int, int], ...], tile: tuple[bool, bool], thick: int) -> None:
-    """Twice the way from its innermost pixel to what is known, across borders that wrap."""
+    """Twice the way from its innermost pixel to what lies outside, across borders that wrap."""
     assert thickness(mask(20, 24, *sides), tile) == thick
 
 
@@ -93,7 +89,7 @@ def test_specks_are_filled() -> None:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["stripes", "slashes", "bricks"])
 def test_pieces_continue_what_they_meet(name: str, seed: int) -> None:
-    """Where it fits without a fault somewhere, that is found: a pattern of period at most 16 comes back."""
+    """A piece that fits without a fault is taken where there is one: a pattern of period at most 16 comes back."""
     image = torch.from_numpy(pattern(name, 48, 48)).permute(2, 0, 1)[None] / 255
     hole = mask(48, 48, (18, 30, 17, 31))
     assert torch.equal(filled(image, hole, 16, seed=seed), image)
@@ -110,17 +106,17 @@ def test_only_the_context_is_continued() -> None:
     """What has a place already but is no context is kept, and does not matter."""
     image = torch.from_numpy(pattern("slashes", 48, 48)).permute(2, 0, 1)[None] / 255
     hole, moved = mask(48, 48, (16, 32, 16, 28)), mask(48, 48, (16, 32, 28, 36))
-    atlas, own = atlas_of(image, hole)
+    atlas, places = with_hole(image, hole)
     blocks = largest_blocks(atlas, 12, 0.25, generator())
     assert blocks is not None
-    made = []
+    fillings = []
     for shift in (0, -9):
-        begun = torch.where(moved, own + shift * atlas.row, own)
+        begun = torch.where(moved, places + shift * atlas.row, places)
         index = fill(Gap(begun, hole, ~(hole | moved), PLAIN), atlas, blocks, RULES, generator())
         assert torch.equal(index[~hole], begun[~hole])
-        made.append(index[hole])
-    assert torch.equal(*made)
-    assert torch.equal(atlas.colours[made[0]], image[0][:, hole].T)
+        fillings.append(index[hole])
+    assert torch.equal(*fillings)
+    assert torch.equal(atlas.colours[fillings[0]], image[0][:, hole].T)
 
 
 @pytest.mark.parametrize(("size", "coarsest"), [((12, 12), 8), ((8, 40), 8), ((23, 12), 8), ((64, 48), 16)])

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fields import atlas_of, grid
+from pictures import noise
 from texsynth.field import lattice
-from texsynth.field.atlas import Atlas, build_atlas
+from texsynth.field.atlas import Atlas
 from texsynth.field.lattice import InStep, Lattice
-from texsynth.task import Exemplar, Task
 
 REGULAR = 0.25  # what the field solver asks of the weaker peak
 
@@ -29,40 +30,35 @@ def brick(size: tuple[int, int], course: float, length: float, fine: int = 4) ->
 
 def hexagons(size: tuple[int, int], period: float) -> Tensor:
     """Spots on a hexagonal lattice whose neighbours are `period` apart, (1, 3, h, w)."""
-    y, x = torch.meshgrid(*(torch.arange(n).float() for n in size), indexing="ij")
+    y, x = grid(*size)
     waves = torch.zeros(size)
     for angle in (0, math.pi / 3, 2 * math.pi / 3):
         waves += torch.cos(4 * math.pi / (math.sqrt(3) * period) * (x * math.cos(angle) + y * math.sin(angle)))
     return torch.sigmoid(2 * waves)[None, None].expand(1, 3, -1, -1).contiguous()
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
 def bond(course: float, length: float) -> Tensor:
     return torch.tensor([[0.0, length], [course, length / 2]])
 
 
-def assert_same_lattice(found: Lattice | None, true: Tensor, within: float = 0.25) -> None:
-    """The vectors found are a basis of the lattice of `true`, each within that many pixels."""
-    assert found is not None
-    cells = found.vectors @ torch.linalg.inv(true)
-    assert abs(float(torch.linalg.det(cells.round()))) == pytest.approx(1), f"{found.vectors} of {true}"
-    assert float((found.vectors - cells.round() @ true).norm(dim=1).max()) <= within
+def checked(image: Tensor, true: Tensor, within: float = 0.25) -> Lattice:
+    """The lattice of a picture, whose vectors must be a basis of that of `true`, each within that many pixels."""
+    pattern = lattice.find(image)
+    assert pattern is not None
+    cells = pattern.vectors @ torch.linalg.inv(true)
+    assert abs(float(torch.linalg.det(cells.round()))) == pytest.approx(1), f"{pattern.vectors} of {true}"
+    assert float((pattern.vectors - cells.round() @ true).norm(dim=1).max()) <= within
+    return pattern
 
 
 @pytest.mark.parametrize(("course", "length"), [(8, 16), (10, 20), (8.3, 17.7), (6.4, 14.9)])
 def test_bricks_are_found(course: float, length: float) -> None:
-    found = lattice.find(brick((72, 84), course, length))
-    assert_same_lattice(found, bond(course, length))
-    assert found is not None and found.height > 0.6
+    assert checked(brick((72, 84), course, length), bond(course, length)).height > 0.6
 
 
 @pytest.mark.parametrize("period", [12, 13.37, 9.6, 16.2])
 def test_hexagons_are_found(period: float) -> None:
-    found = lattice.find(hexagons((72, 84), period))
-    assert_same_lattice(found, torch.tensor([[period, 0], [period / 2, period * math.sqrt(0.75)]]))
+    checked(hexagons((72, 84), period), torch.tensor([[period, 0], [period / 2, period * math.sqrt(0.75)]]))
 
 
 @pytest.mark.parametrize("scale", [0.9, 1.07, 1.31])
@@ -72,33 +68,27 @@ def test_a_resampled_and_noisy_pattern_is_found(scale: float) -> None:
     resampled = F.interpolate(
         picture, scale_factor=scale, mode="bilinear", antialias=True, recompute_scale_factor=False
     )
-    found = lattice.find(resampled + 0.2 * noise(*resampled.shape))
-    assert_same_lattice(found, bond(8 * scale, 16 * scale))
-    assert found is not None and found.height > REGULAR
+    assert checked(resampled + 0.2 * noise(*resampled.shape), bond(8 * scale, 16 * scale)).height > REGULAR
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_has_no_lattice(seed: int) -> None:
     white = noise(1, 3, 64, 80, seed=seed)
     for picture in (white, F.avg_pool2d(white, 5, 1, 2)):
-        found = lattice.find(picture)
-        assert found is None or found.height < REGULAR
+        pattern = lattice.find(picture)
+        assert pattern is None or pattern.height < REGULAR
 
 
-@pytest.mark.parametrize("grey", [0.0, 0.3, 1.0])
-def test_a_constant_has_no_lattice(grey: float) -> None:
-    assert lattice.find(torch.full((1, 3, 48, 40), grey)) is None
-
-
-def test_a_ramp_has_no_lattice() -> None:
-    assert lattice.find((torch.arange(64.0) / 64)[None, None, :, None].expand(1, 3, 64, 64)) is None
+@pytest.mark.parametrize("values", [torch.full((64,), grey) for grey in (0.0, 0.3, 1.0)] + [torch.arange(64.0) / 64])
+def test_constants_and_ramps_have_no_lattice(values: Tensor) -> None:
+    assert lattice.find(values[None, None, :, None].expand(1, 3, 64, 56)) is None
 
 
 def test_stripes_may_be_shifted_along_themselves_only() -> None:
     """Any shift along a stripe maps it onto itself; across it, only whole periods do."""
-    found = lattice.find((torch.arange(64.0) * 0.7).sin()[None, None, :, None].expand(1, 3, 64, 64))
-    if found is not None:
-        across = found.vectors[:, 0] * 0.7 / (2 * math.pi)
+    pattern = lattice.find((torch.arange(64.0) * 0.7).sin()[None, None, :, None].expand(1, 3, 64, 64))
+    if pattern is not None:
+        across = pattern.vectors[:, 0] * 0.7 / (2 * math.pi)
         assert torch.allclose(across, across.round(), atol=0.03)
 
 
@@ -112,25 +102,25 @@ def test_a_message_gives_full_size_pixels() -> None:
 @pytest.mark.parametrize("tile", [(True, True), (True, False), (False, True), (False, False)])
 @pytest.mark.parametrize("size", [(96, 96), (61, 97), (40, 150)])
 def test_a_tiling_canvas_holds_whole_cells(size: tuple[int, int], tile: tuple[bool, bool]) -> None:
-    found = Lattice(bond(8.3, 17.7), 1.0)
-    bent = found.bent(size, tile)
+    pattern = Lattice(bond(8.3, 17.7), 1.0)
+    bent = pattern.bent(size, tile)
     sides = torch.diag(torch.tensor([float(n) for n in size]))
-    cells, before = sides @ torch.linalg.inv(bent), sides @ torch.linalg.inv(found.vectors)
+    cells, before = sides @ torch.linalg.inv(bent), sides @ torch.linalg.inv(pattern.vectors)
     for axis, wraps in enumerate(tile):
         assert torch.allclose(cells[axis], before[axis].round() if wraps else before[axis], atol=1e-4)
-    assert float((bent - found.vectors).norm(dim=1).max()) < 3
-    assert (lattice.bending(found, size, tile) is None) == (not any(tile))
+    assert float((bent - pattern.vectors).norm(dim=1).max()) < 3
+    assert (lattice.bending(pattern, size, tile) is None) == (not any(tile))
 
 
 def test_a_lattice_that_fits_need_not_be_bent() -> None:
-    found = Lattice(bond(8, 16), 1.0)
-    assert torch.allclose(found.bent((64, 96), (True, True)), found.vectors, atol=1e-4)
-    assert lattice.bending(found, (64, 96), (True, True)) is None
+    pattern = Lattice(bond(8, 16), 1.0)
+    assert torch.allclose(pattern.bent((64, 96), (True, True)), pattern.vectors, atol=1e-4)
+    assert lattice.bending(pattern, (64, 96), (True, True)) is None
 
 
 def test_a_canvas_smaller_than_a_cell_bends_nothing() -> None:
-    found = Lattice(bond(30, 60), 1.0)
-    assert torch.equal(found.bent((10, 10), (True, True)), found.vectors)
+    pattern = Lattice(bond(30, 60), 1.0)
+    assert torch.equal(pattern.bent((10, 10), (True, True)), pattern.vectors)
 
 
 def stripes_of_cells(period: tuple[int, int], repeats: int) -> tuple[Tensor, Lattice]:
@@ -144,9 +134,9 @@ def stripes_of_cells(period: tuple[int, int], repeats: int) -> tuple[Tensor, Lat
 @pytest.mark.parametrize("size", [(24, 40), (40, 24), (23, 41)])
 def test_the_phase_chosen_has_nearly_the_exemplar_s_mean(size: tuple[int, int]) -> None:
     """Compared with all phases in whole pixels, by building each canvas."""
-    picture, found = stripes_of_cells((16, 16), 3)
-    phase = lattice.balance(picture, found, found.vectors, size)
-    y, x = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
+    picture, pattern = stripes_of_cells((16, 16), 3)
+    phase = lattice.balance(picture, pattern, pattern.vectors, size)
+    y, x = grid(*size)
 
     def off(dy: int, dx: int) -> float:
         canvas = picture[0][:, (y + dy) % 16, (x + dx) % 16]
@@ -160,11 +150,11 @@ def test_the_phase_chosen_has_nearly_the_exemplar_s_mean(size: tuple[int, int]) 
 
 def steered(size: tuple[int, int], tile: tuple[bool, bool], price: float = 0.5) -> tuple[Tensor, Atlas]:
     """What it costs to put the source pixel (5, 9) at every place of a canvas, and the atlas it is in."""
-    picture, found = stripes_of_cells((16, 16), 3)
-    atlas = build_atlas(Task((Exemplar("a", picture),), size, tile), ("none",), 2)
-    charge = lattice.steer(found, picture, atlas, size, tile, InStep(price))
+    picture, pattern = stripes_of_cells((16, 16), 3)
+    atlas = atlas_of(picture, margin=2)
+    charge = lattice.steer(pattern, picture, atlas, size, tile, InStep(price))
     index = atlas.join(*(torch.tensor([n]) for n in (0, 5, 9)))
-    y, x = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
+    y, x = grid(*size)
     return charge(index, y.flatten(), x.flatten()).view(size), atlas
 
 
@@ -182,10 +172,10 @@ def test_a_place_in_step_costs_nothing_and_half_a_cell_off_all() -> None:
 
 def test_copying_on_in_step_stays_in_step() -> None:
     """A source pixel moves with its place: the price of a whole coherent piece is one price."""
-    picture, found = stripes_of_cells((16, 16), 3)
-    atlas = build_atlas(Task((Exemplar("a", picture),), (48, 48)), ("none",), 2)
-    charge = lattice.steer(found, picture, atlas, (48, 48), (False, False), InStep(1.0))
-    y, x = (t.flatten() for t in torch.meshgrid(torch.arange(40), torch.arange(40), indexing="ij"))
+    picture, pattern = stripes_of_cells((16, 16), 3)
+    atlas = atlas_of(picture, margin=2)
+    charge = lattice.steer(pattern, picture, atlas, (48, 48), (False, False), InStep(1.0))
+    y, x = (t.flatten() for t in grid(40, 40))
     for shift in range(8):
         cost = charge(atlas.join(torch.zeros_like(y), y + shift, x), y, x)
         assert float(cost.max() - cost.min()) < 1e-3
@@ -195,12 +185,12 @@ def test_a_bent_canvas_stays_in_step_across_its_wrap() -> None:
     """On 50 pixels that hold three cells of 16, both ends agree."""
     cost, _ = steered((50, 50), (True, True))
     best = (cost == cost.min()).nonzero()[0]
-    picture, found = stripes_of_cells((16, 16), 3)
-    bent = found.bent((50, 50), (True, True))
+    picture, pattern = stripes_of_cells((16, 16), 3)
+    bent = pattern.bent((50, 50), (True, True))
     assert torch.allclose(bent, torch.eye(2) * 50 / 3, atol=1e-4)
     index = torch.tensor([2 * 52 + 2])
-    atlas = build_atlas(Task((Exemplar("a", picture),), (50, 50), (True, True)), ("none",), 2)
-    charge = lattice.steer(found, picture, atlas, (50, 50), (True, True), InStep(0.5))
+    atlas = atlas_of(picture, margin=2)
+    charge = lattice.steer(pattern, picture, atlas, (50, 50), (True, True), InStep(0.5))
     for y, x in ((0, 3), (7, 20), tuple(int(b) for b in best)):
         here, wrapped, below = (
             float(charge(index, torch.tensor([y + dy]), torch.tensor([x + dx])))
@@ -212,9 +202,9 @@ def test_a_bent_canvas_stays_in_step_across_its_wrap() -> None:
 
 @pytest.mark.parametrize(("course", "length"), [(8.0, 16.0), (7.3, 20.6)])
 def test_steps_of_a_brick_are_its_length_and_two_courses(course: float, length: float) -> None:
-    found = lattice.find(brick((96, 112), course, length))
-    assert found is not None
-    assert lattice.steps(found) == pytest.approx((2 * course, length), rel=0.02)
+    pattern = lattice.find(brick((96, 112), course, length))
+    assert pattern is not None
+    assert lattice.steps(pattern) == pytest.approx((2 * course, length), rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -230,8 +220,7 @@ def test_steps_of_a_brick_are_its_length_and_two_courses(course: float, length: 
 def test_steps_are_small_combinations_along_an_axis(
     vectors: list[list[float]], steps: tuple[float | None, float | None]
 ) -> None:
-    found = lattice.steps(Lattice(torch.tensor(vectors), 1.0))
-    for one, wanted in zip(found, steps, strict=True):
+    for one, wanted in zip(lattice.steps(Lattice(torch.tensor(vectors), 1.0)), steps, strict=True):
         assert one == (None if wanted is None else pytest.approx(wanted, abs=0.5))
 
 
@@ -255,5 +244,5 @@ def test_the_largest_part_that_holds_whole_steps(
 
 
 def test_a_lattice_grows_with_its_picture() -> None:
-    found = Lattice(bond(7, 10), 0.5).times(4)
-    assert torch.equal(found.vectors, bond(28, 40)) and found.height == 0.5
+    pattern = Lattice(bond(7, 10), 0.5).times(4)
+    assert torch.equal(pattern.vectors, bond(28, 40)) and pattern.height == 0.5

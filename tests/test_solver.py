@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import fields
+from fields import copying, free, grid, scattered
 from pictures import generator, noise, spots
+from texsynth.features.windows import Basis
 from texsynth.field import jumps
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas
@@ -17,51 +22,51 @@ from texsynth.field.sweep import extend, near_seams, sweep
 from texsynth.task import Exemplar, Task
 
 PATCH = 5
-
-
-def atlas_of(*images: Tensor, valid: Tensor | None = None, copies: str = "none") -> Atlas:
-    made = tuple(Exemplar(str(number), image, valid) for number, image in enumerate(images))
-    return build_atlas(Task(made, (8, 8)), COPY_SETS[copies], PATCH // 2)
-
-
-def at(atlas: Atlas, y: Tensor, x: Tensor, tile: tuple[bool, bool] = (False, False)) -> Field:
-    """The field that copies pixel (y, x) of the first plane, (h, w) each."""
-    index = atlas.join(torch.zeros_like(y), y, x)
-    return Field(index, torch.zeros(y.shape), atlas, tile)
-
-
-def grid(h: int, w: int) -> tuple[Tensor, Tensor]:
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    return y, x
-
-
-def scattered(atlas: Atlas, size: tuple[int, int], seed: int = 0, tile: tuple[bool, bool] = (False, False)) -> Field:
-    usable = atlas.valid.nonzero()[:, 0]
-    index = usable[torch.randint(len(usable), size, generator=generator(seed))]
-    return Field(index, torch.zeros(size), atlas, tile)
+atlas_of = partial(fields.atlas_of, margin=PATCH // 2)
 
 
 def space_of(atlas: Atlas, similar: int = 3) -> Space:
     basis = find_basis(atlas, PATCH, 24, generator())
-    table = describe(atlas, basis, atlas.valid)
+    table = described(atlas, basis)
     return Space(atlas, basis, table, atlas.valid, jumps.compare(atlas, table, atlas.valid, similar, generator()))
 
 
-def free(atlas: Atlas) -> Tensor:
-    """No prices beside that of what may not be copied."""
-    return torch.where(atlas.valid, 0.0, torch.inf)
+def described(atlas: Atlas, basis: Basis | None = None) -> Tensor:
+    """The descriptors of all pixels that may be copied."""
+    return describe(atlas, basis or find_basis(atlas, PATCH, 24, generator()), atlas.valid)
+
+
+def exact_basis(atlas: Atlas) -> Basis:
+    """All directions of windows, so that nothing of their distances is lost."""
+    return find_basis(atlas, PATCH, 3 * PATCH**2, generator())
+
+
+def raw_windows(atlas: Atlas) -> Tensor:
+    """The windows of raw pixels of all source pixels, (N, 3 * PATCH^2)."""
+    windows = F.unfold(atlas.picture(atlas.colours), PATCH, padding=PATCH // 2)
+    return windows.permute(0, 2, 1).reshape(len(atlas.valid), -1)
+
+
+def window_weight() -> Tensor:
+    """The square root of the Gaussian by which pixels of a window count, (3 * PATCH^2,)."""
+    ramp = torch.arange(PATCH) - PATCH // 2
+    g = torch.exp(-(ramp.float() ** 2) / (2 * (PATCH / 3) ** 2))
+    return (g[:, None] * g).sqrt().flatten().repeat(3)
+
+
+def swept(field: Field, space: Space, prices: Prices, passes: int = 4) -> Field:
+    for _ in range(passes):
+        field = sweep(field, space, prices)
+    return field
 
 
 def mismatch(field: Field) -> float:
     """Mean squared difference of raw windows of the output and of the source, inside the output: a second measure that
     shares nothing with the solver's."""
     h, w = field.size
-    made = F.unfold(field.image(), PATCH)[0]
-    source = F.unfold(field.atlas.picture(field.atlas.colours), PATCH, padding=PATCH // 2)
-    source = source.permute(0, 2, 1).reshape(-1, made.shape[0])
-    m = PATCH // 2
-    inner = field.index[m : h - m, m : w - m].flatten()
-    return float((source[inner].T - made).square().mean())
+    margin = PATCH // 2
+    inner = field.index[margin : h - margin, margin : w - margin].flatten()
+    return float((raw_windows(field.atlas)[inner].T - F.unfold(field.image(), PATCH)[0]).square().mean())
 
 
 def coherent(field: Field) -> bool:
@@ -76,7 +81,7 @@ def test_pieces_that_are_a_pixel_off_slide_together(dy: int, dx: int) -> None:
     atlas = atlas_of(spots(44, 44))
     y, x = (t + 4 for t in grid(36, 36))
     right = x >= 22
-    field = at(atlas, y + dy * right, x + dx * right)
+    field = copying(atlas, y + dy * right, x + dx * right)
     assert not coherent(field)
     assert coherent(align(field, 20, generator()))
 
@@ -87,7 +92,7 @@ def test_pieces_slide_together_across_the_wrap() -> None:
     atlas = atlas_of(period)
     y, x = grid(32, 24)
     middle = (y >= 10) & (y < 20)
-    field = at(atlas, y + 4 + middle.long(), x + 12, (False, True))
+    field = copying(atlas, y + 4 + middle.long(), x + 12, (False, True))
     done = align(field, 20, generator())
     _, sy, _ = atlas.split(done.index)
     assert len((sy - y).unique()) == 1
@@ -95,7 +100,7 @@ def test_pieces_slide_together_across_the_wrap() -> None:
 
 def test_a_piece_in_place_stays() -> None:
     atlas = atlas_of(spots(40, 40))
-    field = at(atlas, *(t + 3 for t in grid(32, 32)))
+    field = copying(atlas, *(t + 3 for t in grid(32, 32)))
     assert torch.equal(align(field, 10, generator()).index, field.index)
 
 
@@ -106,7 +111,7 @@ def test_pieces_never_slide_onto_what_may_not_be_copied() -> None:
     valid[:, :, 3:35, 15:] = True
     atlas = atlas_of(spots(40, 30), valid=valid)
     y, x = grid(32, 30)
-    field = at(atlas, y + 2 + (x >= 15), x)
+    field = copying(atlas, y + 2 + (x >= 15), x)
     assert atlas.valid[field.index].all()
     assert torch.equal(align(field, 20, generator()).index, field.index)
 
@@ -129,7 +134,7 @@ def apart(atlas: Atlas, a: Tensor, b: Tensor) -> Tensor:
 def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
     valid = noise(1, 1, 30, 34, seed=5) > 0.2
     atlas = atlas_of(spots(30, 34), spots(30, 34, seed=1), valid=valid, copies=copies)
-    table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
+    table = described(atlas)
     picks = jumps.compare(atlas, table, atlas.valid, 3, generator()).long()
     usable = atlas.valid.nonzero()[:, 0]
     assert atlas.valid[picks[usable]].all()
@@ -144,7 +149,7 @@ def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
 def test_the_best_look_alike_comes_first() -> None:
     """Against all distances at once."""
     atlas = atlas_of(spots(24, 24))
-    table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
+    table = described(atlas)
     picks = jumps.compare(atlas, table, atlas.valid, 2, generator()).long()
     usable = atlas.valid.nonzero()[:, 0]
     distance = torch.cdist(table[usable], table[usable])
@@ -158,7 +163,7 @@ def test_a_repeated_object_is_found() -> None:
     """A picture that stands there twice: the look-alike is the same place in the other one."""
     half = spots(24, 24)
     atlas = atlas_of(half, half)
-    table = describe(atlas, find_basis(atlas, PATCH, 24, generator()), atlas.valid)
+    table = described(atlas)
     picks = jumps.compare(atlas, table, atlas.valid, 1, generator())[:, 0].long()
     twin = atlas.rows * atlas.row
     usable = atlas.valid.nonzero()[:, 0]
@@ -166,38 +171,37 @@ def test_a_repeated_object_is_found() -> None:
 
 
 def refined(valid: Tensor, narrow: bool) -> tuple[Atlas, Tensor, Tensor, Tensor, Atlas]:
-    """(atlas, its look-alikes, described, the coarse look-alikes, the coarse atlas)."""
+    """An atlas, its look-alikes, which pixels have one, the coarse look-alikes, and the coarse atlas."""
     task = Task((Exemplar("a", spots(40, 48), valid),), (16, 16))
     coarse, fine = (build_atlas(t, COPY_SETS["flips"], PATCH // 2) for t in (task.at(1), task))
-    start = describe(coarse, find_basis(coarse, PATCH, 24, generator()), coarse.valid)
-    parents = jumps.compare(coarse, start, coarse.valid, 3, generator())
+    parents = jumps.compare(coarse, described(coarse), coarse.valid, 3, generator())
     used = fine.valid.nonzero()[:100, 0]
-    described = surroundings(fine, used) if narrow else fine.valid
-    table = describe(fine, find_basis(fine, PATCH, 24, generator()), described)
-    return fine, jumps.refine(fine, table, parents, coarse, described, described), described, parents, coarse
+    wanted = surroundings(fine, used) if narrow else fine.valid
+    table = describe(fine, find_basis(fine, PATCH, 24, generator()), wanted)
+    return fine, jumps.refine(fine, table, parents, coarse, wanted, wanted), wanted, parents, coarse
 
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_finer_look_alikes_lie_near_their_parents_doubled(narrow: bool) -> None:
     """Within a pixel, and never outside what is described; what is not described itself has none."""
     valid = noise(1, 1, 40, 48, seed=6) > 0.1
-    atlas, picks, described, parents, coarse = refined(valid, narrow)
+    atlas, picks, wanted, parents, coarse = refined(valid, narrow)
     if narrow:
-        assert 0 < described.sum() < atlas.valid.sum()
-    some = described.nonzero()[:, 0]
+        assert 0 < wanted.sum() < atlas.valid.sum()
+    some = wanted.nonzero()[:, 0]
     plane, y, x = atlas.split(some)
     parent = coarse.join(plane, y // 2, x // 2)
     moved = 0
     for k in range(3):
         pick = picks[some, k].long()
-        assert described[pick].all()
+        assert wanted[pick].all()
         p, py, px = coarse.split(parents[parent, k].long())
         centre = atlas.join(p, 2 * py + y % 2, 2 * px + x % 2)
         stays = pick == some  # where nothing near the doubled parent is described
         assert ((apart(atlas, pick, centre) <= 1) | stays).all()
         moved += int((~stays).sum())
     assert moved > (0.05 if narrow else 0.98) * 3 * len(some)
-    rest = (~described).nonzero()
+    rest = (~wanted).nonzero()
     assert (picks[rest[:, 0]] == rest).all()
 
 
@@ -214,14 +218,11 @@ def test_descriptors_keep_distances() -> None:
     """With all directions kept, the squared distance of two descriptors is that of the weighted windows, in units of
     their variance; and wanting few pixels changes none of theirs."""
     atlas = atlas_of(spots(20, 24))
-    basis = find_basis(atlas, PATCH, 3 * PATCH**2, generator())
+    basis = exact_basis(atlas)
     wanted = atlas.valid & (torch.rand(len(atlas.valid), generator=generator()) < 0.05)
-    table, part = describe(atlas, basis, atlas.valid), describe(atlas, basis, wanted)
+    table, part = described(atlas, basis), describe(atlas, basis, wanted)
     assert torch.allclose(table[wanted], part[wanted], atol=1e-4)
-    raw = F.unfold(atlas.picture(atlas.colours), PATCH, padding=PATCH // 2)[0].T
-    ramp = torch.arange(PATCH) - PATCH // 2
-    g = torch.exp(-(ramp.float() ** 2) / (2 * (PATCH / 3) ** 2))
-    raw = raw * (g[:, None] * g).sqrt().flatten().repeat(3)
+    raw = raw_windows(atlas) * window_weight()
     some = atlas.valid.nonzero()[::7, 0]
     expected = torch.cdist(raw[some], raw[some]) ** 2 / basis.variance
     assert torch.allclose(torch.cdist(table[some], table[some]) ** 2, expected, atol=2e-2)
@@ -232,22 +233,22 @@ def test_descriptors_keep_distances() -> None:
 def test_a_field_goes_on_beyond_its_ends(tile: tuple[bool, bool]) -> None:
     """Wrapped where it tiles, else on through the border pixel's own copy."""
     atlas = atlas_of(noise(1, 3, 20, 20))
-    field = at(atlas, *(t + 5 for t in grid(8, 9)), tile)
+    field = copying(atlas, *(t + 5 for t in grid(8, 9)), tile)
     wide = extend(field, 2)
     assert torch.equal(wide[2:-2, 2:-2], field.index)
     if tile[0]:
         assert torch.equal(wide, F.pad(field.index[None, None].double(), (2,) * 4, mode="circular")[0, 0].long())
     else:
-        assert torch.equal(wide, at(atlas, *(t + 3 for t in grid(12, 13))).index)
+        assert torch.equal(wide, copying(atlas, *(t + 3 for t in grid(12, 13))).index)
 
 
 def test_only_pixels_near_seams_are_active() -> None:
     atlas = atlas_of(noise(1, 3, 40, 60))
     y, x = (t + 5 for t in grid(24, 40))
-    field = at(atlas, y, x + 7 * (x >= 25))  # the seam lies between columns 19 and 20
+    field = copying(atlas, y, x + 7 * (x >= 25))  # the seam lies between columns 19 and 20
     assert torch.equal(near_seams(field, 3), ((grid(24, 40)[1] - 19.5).abs() < 4.5))
-    assert not near_seams(at(atlas, y, x), 3).any()
-    assert near_seams(at(atlas, y, x, (True, True)), 3)[0].all()
+    assert not near_seams(copying(atlas, y, x), 3).any()
+    assert near_seams(copying(atlas, y, x, (True, True)), 3)[0].all()
 
 
 def test_a_coherent_field_does_not_change() -> None:
@@ -255,8 +256,8 @@ def test_a_coherent_field_does_not_change() -> None:
     atlas = atlas_of(spots(40, 44))
     space = space_of(atlas)
     for y, x in (tuple(t + 6 for t in grid(28, 30)), grid(40, 44)):
-        field = at(atlas, y, x)
-        done = sweep(field, space, Prices(free(atlas), 1.0))
+        field = copying(atlas, y, x)
+        done = sweep(field, space, Prices(free(atlas.valid), 1.0))
         assert torch.equal(done.index, field.index)
         assert float(done.cost.max()) < 1e-6
 
@@ -264,9 +265,9 @@ def test_a_coherent_field_does_not_change() -> None:
 def test_a_period_that_tiles_does_not_change() -> None:
     """One period of a picture that repeats: its seam is at the wrap only, and costs nothing there."""
     atlas = atlas_of(noise(1, 3, 20, 16).repeat(1, 1, 3, 3))
-    field = at(atlas, *(t + 12 for t in grid(20, 16)), (True, True))
+    field = copying(atlas, *(t + 12 for t in grid(20, 16)), (True, True))
     assert near_seams(field, 3).any()
-    done = sweep(field, space_of(atlas), Prices(free(atlas), 1.0))
+    done = sweep(field, space_of(atlas), Prices(free(atlas.valid), 1.0))
     assert float(done.cost.max()) < 1e-6
     assert torch.equal(done.image(), field.image())
 
@@ -278,7 +279,7 @@ def test_sweeping_lowers_the_distance_of_windows(copies: str) -> None:
     space, field = space_of(atlas), scattered(atlas, (40, 40))
     course = [mismatch(field)]
     for _ in range(6):
-        field = sweep(field, space, Prices(free(atlas), 1.0))
+        field = sweep(field, space, Prices(free(atlas.valid), 1.0))
         course.append(mismatch(field))
     assert course[1] < 0.8 * course[0]
     assert course[-1] < 0.5 * course[0]
@@ -288,19 +289,16 @@ def test_sweeping_lowers_the_distance_of_windows(copies: str) -> None:
 def test_the_cost_is_the_distance_of_windows() -> None:
     """With all directions kept and nothing that can move, the cost is the measured distance."""
     atlas = atlas_of(spots(30, 30))
-    basis = find_basis(atlas, PATCH, 3 * PATCH**2, generator())
-    none = torch.arange(len(atlas.valid), dtype=torch.int32)[:, None]
-    space = Space(atlas, basis, describe(atlas, basis, atlas.valid), atlas.valid, none)
+    basis = exact_basis(atlas)
+    no_jumps = torch.arange(len(atlas.valid), dtype=torch.int32)[:, None]
+    space = Space(atlas, basis, described(atlas, basis), atlas.valid, no_jumps)
     field = scattered(atlas, (16, 16))
     stuck = torch.full((len(atlas.valid),), torch.inf)
     done = sweep(field, space, Prices(stuck, 1.0))
     assert torch.equal(done.index, field.index)
-    inner = F.unfold(field.image(), PATCH)[0].T
-    source = F.unfold(atlas.picture(atlas.colours), PATCH, padding=PATCH // 2)[0].T[field.index[2:-2, 2:-2].flatten()]
-    ramp = torch.arange(PATCH) - PATCH // 2
-    g = torch.exp(-(ramp.float() ** 2) / (2 * (PATCH / 3) ** 2))
-    weight = (g[:, None] * g).flatten().repeat(3)
-    expected = ((inner - source) ** 2 * weight).sum(1) / basis.variance
+    source = raw_windows(atlas)[field.index[2:-2, 2:-2].flatten()]
+    difference = (F.unfold(field.image(), PATCH)[0].T - source) * window_weight()
+    expected = difference.square().sum(1) / basis.variance
     assert torch.allclose(done.cost[2:-2, 2:-2].flatten(), expected, rtol=1e-3, atol=1e-3)
 
 
@@ -312,7 +310,7 @@ def test_a_pixel_of_infinite_price_is_never_chosen(seed: int) -> None:
     left = atlas.split(torch.arange(len(atlas.valid)))[2] < 18
     price = torch.where(left & atlas.valid, 0.0, torch.inf)
     y, x = (torch.randint(n, (30, 30), generator=generator(seed)) for n in (36, 18))
-    field = at(atlas, y, x)
+    field = copying(atlas, y, x)
     for _ in range(4):
         field = sweep(field, space, Prices(price, 1.0))
         assert left[field.index].all()
@@ -325,9 +323,7 @@ def test_jumps_are_taken_less_the_dearer_they_are() -> None:
     space, start = space_of(atlas), scattered(atlas, (32, 32))
 
     def pieces(kappa: float) -> float:
-        field = start
-        for _ in range(4):
-            field = sweep(field, space, Prices(free(atlas), kappa))
+        field = swept(start, space, Prices(free(atlas.valid), kappa))
         return float((field.index[:, 1:] != field.index[:, :-1] + 1).float().mean())
 
     assert pieces(100.0) < pieces(1.0)
@@ -339,9 +335,7 @@ def test_a_price_is_avoided() -> None:
     right = atlas.split(torch.arange(len(atlas.valid)))[2] >= 18
 
     def share(price: float) -> float:
-        field = start
-        for _ in range(4):
-            field = sweep(field, space, Prices(free(atlas) + price * right, 1.0))
+        field = swept(start, space, Prices(free(atlas.valid) + price * right, 1.0))
         return float(right[field.index].float().mean())
 
     assert share(0.3) < 0.6 * share(0.0)
@@ -349,12 +343,11 @@ def test_a_price_is_avoided() -> None:
 
 def test_a_pass_follows_guides() -> None:
     """A guide far above all distances of windows moves every pixel it wants elsewhere."""
-    atlas = build_atlas(Task((Exemplar("a", noise(1, 3, 24, 24)),), (24, 24)), ("none",), 4)
+    atlas = atlas_of(noise(1, 3, 24, 24))
     _, _, x = atlas.split(torch.arange(len(atlas.valid)))
     goal = torch.ones(24, 24, 1)
     guiding = Guiding((x >= 12).float()[:, None], goal, torch.full_like(goal, 1000.0))
-    index = atlas.join(*torch.meshgrid(torch.zeros(1).long(), torch.arange(24), torch.arange(24), indexing="ij"))[0]
-    field = Field(index, torch.zeros(24, 24), atlas, (False, False))
-    done = sweep(field, space_of(atlas), Prices(free(atlas), 1.0, guiding), generator())
-    assert float(guiding.price(index).mean()) > 400
+    field = copying(atlas, *grid(24, 24))
+    done = sweep(field, space_of(atlas), Prices(free(atlas.valid), 1.0, guiding), generator())
+    assert float(guiding.price(field.index).mean()) > 400
     assert float(guiding.price(done.index).max()) == 0

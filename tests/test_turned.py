@@ -9,28 +9,22 @@ import pytest
 import torch
 from torch import Tensor
 
+from fields import field_of, free, grid
+from pictures import generator, noise
 from texsynth.field import potential
 from texsynth.field.atlas import Atlas, Field, build_atlas, double, follow, turn, turn_guide
 from texsynth.field.geometry import rotated
 from texsynth.field.guide import Guiding, Prices, encode
 from texsynth.field.turned import space as turned_space
-from texsynth.field.turned import sweep as turned
 from texsynth.field.turned.space import TurnedSpace
 from texsynth.field.turned.start import PieceRules, start
+from texsynth.field.turned.sweep import extend, refresh, sweep
 from texsynth.guidance import orientation
 from texsynth.task import Exemplar, Guide, Task
 
 PATCH = 5
 RULES = PieceRules(block=0.5, overlap=0.5, spread=0.1, tries=8, starts=1)
 MOVES = ("none", "rotate-90", "rotate-180", "rotate-270")
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def random(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def directions(*size: int, seed: int = 0) -> Tensor:
@@ -42,7 +36,7 @@ def directions(*size: int, seed: int = 0) -> Tensor:
 
 def stripes(size: int, seed: int = 0) -> Tensor:
     """Level stripes of changing brightness, (1, 3, size, size)."""
-    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    y, x = grid(size, size)
     wave = 0.5 + 0.25 * torch.sin(2 * math.pi * y / 6) + 0.1 * torch.sin(2 * math.pi * x / 23 + seed)
     return wave + 0.1 * noise(1, 3, size, size, seed=seed)
 
@@ -53,6 +47,11 @@ def asked(images: list[Tensor], sources: list[Tensor], target: Tensor, **more: o
     return Task(exemplars, (target.shape[2], target.shape[3]), guides=(guide,), **more)  # type: ignore[arg-type]
 
 
+def flowing(*size: int, seed: int = 0, **more: object) -> Task:
+    """Stripes that are to flow along a field of directions of this size."""
+    return asked([stripes(24)], [directions(24, 24)], directions(*size, seed=seed), **more)
+
+
 def prepared(task: Task, rng: torch.Generator) -> TurnedSpace:
     atlas = build_atlas(task, ("none",), turned_space.margin(PATCH))
     frames = turned_space.find_frames(task.guides[0], atlas)
@@ -60,14 +59,15 @@ def prepared(task: Task, rng: torch.Generator) -> TurnedSpace:
     return turned_space.describe(atlas, frames, basis, atlas.valid, rng)
 
 
-def free(space: TurnedSpace) -> Tensor:
-    """Every pixel that may be copied costs nothing."""
-    return torch.where(space.described, 0.0, torch.inf)
+def begun(task: Task) -> tuple[TurnedSpace, Field]:
+    """The search space of a task and the quilt that its field begins with."""
+    space = prepared(task, generator())
+    return space, start(space, task.size, task.tile, RULES, generator())
 
 
-def made(task: Task, levels: int = 2, passes: int = 2, seed: int = 0) -> Field:
+def synthesised(task: Task, levels: int = 2, passes: int = 2, seed: int = 0) -> Field:
     """A whole run, coarse to fine."""
-    rng, field = random(seed), None
+    rng, field = generator(seed), None
     for level in range(levels - 1, -1, -1):
         now = task.at(level)
         space = prepared(now, rng)
@@ -75,21 +75,20 @@ def made(task: Task, levels: int = 2, passes: int = 2, seed: int = 0) -> Field:
         if field is None:
             field = start(space, now.size, now.tile, RULES, rng, guiding)
         else:
-            field = turned.refresh(double(field, space.atlas, now.size), space.frames)
+            field = refresh(double(field, space.atlas, now.size), space.frames)
         for _ in range(passes):
-            field = turned.sweep(field, space, Prices(free(space), 2.5, guiding), rng)
+            field = sweep(field, space, Prices(free(space.described), 2.5, guiding), rng)
     assert field is not None
     return field
 
 
-def whole(atlas: Atlas, plane: int, move: str) -> Field:
+def turned_plane(atlas: Atlas, plane: int, move: str) -> Field:
     """The field that copies one plane from corner to corner, turned by quarter turns."""
     h, w = atlas.shapes[plane]
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    spots = turn(torch.stack([y, x])[None], move)[0].permute(1, 2, 0)
-    angle = torch.full(spots.shape[:2], -math.pi / 2 * MOVES.index(move))
-    index = atlas.join(torch.full_like(spots[..., 0], plane), spots[..., 0], spots[..., 1])
-    return Field(index, torch.zeros_like(angle), atlas, (False, False), spots.float(), angle)
+    place = turn(torch.stack(grid(h, w))[None], move)[0].permute(1, 2, 0)
+    angle = torch.full(place.shape[:2], -math.pi / 2 * MOVES.index(move))
+    index = atlas.join(torch.full_like(place[..., 0], plane), place[..., 0], place[..., 1])
+    return replace(field_of(atlas, index), place=place.float(), angle=angle)
 
 
 @pytest.mark.parametrize("plane", [0, 1])
@@ -100,10 +99,10 @@ def test_a_whole_turned_source_fits_without_cost(move: str, plane: int) -> None:
     images, fields = [noise(1, 3, 20, 26), noise(1, 3, 17, 22, seed=1)], [directions(20, 26), directions(17, 22)]
     target = turn_guide(fields[plane], move, "direction")
     task = asked(images, fields, target * (noise(*target.shape[2:]) - 0.5).sign())
-    space = prepared(task, random())
-    field = whole(space.atlas, plane, move)
+    space = prepared(task, generator())
+    field = turned_plane(space.atlas, plane, move)
     assert torch.equal(field.image(), turn(images[plane], move))
-    after = turned.sweep(field, space, Prices(free(space), 2.5), random())
+    after = sweep(field, space, Prices(free(space.described), 2.5), generator())
     assert float(after.cost.max()) < 1e-6
     assert after.place is not None and field.place is not None
     assert torch.allclose(after.place, field.place, atol=1e-3)
@@ -112,7 +111,7 @@ def test_a_whole_turned_source_fits_without_cost(move: str, plane: int) -> None:
 
 
 def test_windows_turned_by_half_a_turn_change_signs_only() -> None:
-    space = prepared(asked([noise(1, 3, 20, 26)], [directions(20, 26)], directions(9, 9)), random())
+    space = prepared(asked([noise(1, 3, 20, 26)], [directions(20, 26)], directions(9, 9)), generator())
     picture, place, angle = noise(1, 3, 30, 30, seed=2), 8 + 12 * noise(40, 2), 6 * noise(40, seed=3)
     one, other = (space.basis.describe(picture, place, angle + turns) for turns in (0, math.pi))
     assert torch.allclose(other, one * space.basis.mirror, atol=1e-4)
@@ -123,19 +122,19 @@ def test_windows_turned_by_half_a_turn_change_signs_only() -> None:
 def test_windows_turn_with_the_picture(degrees: float) -> None:
     """A picture and its frame turned by any angle keep their descriptors, but for what interpolation loses."""
 
-    def scene(at: Tensor) -> Tensor:
-        y, x = at.unbind(-1)
+    def scene(place: Tensor) -> Tensor:
+        y, x = place.unbind(-1)
         return torch.stack([(x / 3).sin(), (y / 4 + x / 5).cos(), (x / 6 - y / 3).sin()])[None]
 
-    space = prepared(asked([noise(1, 3, 20, 26)], [directions(20, 26)], directions(9, 9)), random())
+    space = prepared(asked([noise(1, 3, 20, 26)], [directions(20, 26)], directions(9, 9)), generator())
     angle, middle = torch.tensor(math.radians(degrees)), torch.tensor([20.0, 20.0])
-    grid = torch.stack(torch.meshgrid(torch.arange(41.0), torch.arange(41.0), indexing="ij"), -1)
-    before, after = scene(grid), scene(middle + rotated(-angle, grid - middle))
+    at = torch.stack(grid(41, 41), -1).float()
+    before, after = scene(at), scene(middle + rotated(-angle, at - middle))
     here = torch.zeros(1)
     expected = space.basis.describe(before, middle[None], here)
-    found = space.basis.describe(after, middle[None], here + angle)
+    turned_along = space.basis.describe(after, middle[None], here + angle)
     wrong = space.basis.describe(after, middle[None], here)
-    assert float((found - expected).norm()) < 0.1 * float((wrong - expected).norm())
+    assert float((turned_along - expected).norm()) < 0.1 * float((wrong - expected).norm())
 
 
 @pytest.mark.parametrize("target", ["circle", "s-curve", "angle:35"])
@@ -143,26 +142,24 @@ def test_a_texture_of_one_direction_flows_along_any_other(target: str) -> None:
     wanted = orientation.built_in(target, (96, 96))
     level = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 48, 48)
     assert wanted is not None
-    image = made(asked([stripes(48)], [level], wanted)).image()
-    found, clear = orientation.structure(image)
-    assert orientation.angle_error(found, wanted, (clear > clear.median()).float()) < 8
+    image = synthesised(asked([stripes(48)], [level], wanted)).image()
+    flow, clear = orientation.structure(image)
+    assert orientation.angle_error(flow, wanted, (clear > clear.median()).float()) < 8
 
 
 def test_the_same_seed_gives_the_same_field() -> None:
-    task = asked([stripes(24)], [directions(24, 24)], directions(31, 40, seed=1))
-    one, again, other = (made(task, seed=seed) for seed in (1, 1, 2))
+    task = flowing(31, 40, seed=1)
+    one, again, other = (synthesised(task, seed=seed) for seed in (1, 1, 2))
     for name in ("index", "place", "angle", "cost"):
         assert torch.equal(getattr(one, name), getattr(again, name))
     assert not torch.equal(one.index, other.index)
 
 
 def test_a_pass_makes_a_field_better() -> None:
-    task = asked([stripes(24)], [directions(24, 24)], directions(31, 40, seed=1))
-    space, rng = prepared(task, random()), random()
-    field = start(space, task.size, task.tile, RULES, rng)
+    (space, field), rng = begun(flowing(31, 40, seed=1)), generator()
     costs = []
     for _ in range(4):
-        field = turned.sweep(field, space, Prices(free(space), 2.5), rng)
+        field = sweep(field, space, Prices(free(space.described), 2.5), rng)
         costs.append(float(field.cost.mean()))
     assert costs[-1] < 0.8 * costs[0]
 
@@ -171,11 +168,13 @@ def test_along_what_does_not_change_copies_relax() -> None:
     """Shaken along stripes, where no window tells, pixels calm down towards where their neighbours continue to."""
     wave = 0.5 + 0.4 * torch.sin(torch.arange(30.0))
     level = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 30, 30)
-    space = prepared(asked([wave.expand(1, 3, 30, 30)], [level], level), random())
-    still = whole(space.atlas, 0, "none")
+    space = prepared(asked([wave.expand(1, 3, 30, 30)], [level], level), generator())
+    still = turned_plane(space.atlas, 0, "none")
     shake = 0.4 * (noise(30, 30, 2) - 0.5) * torch.tensor([1.0, 0.0])
     assert still.place is not None
-    calm = turned.sweep(replace(still, place=still.place + shake), space, Prices(free(space), 100), random()).place
+    calm = sweep(
+        replace(still, place=still.place + shake), space, Prices(free(space.described), 100), generator()
+    ).place
     assert calm is not None
     assert float((calm - still.place)[3:-3, 3:-3, 0].std()) < 0.25 * float(shake[..., 0].std())
 
@@ -204,10 +203,10 @@ def test_what_may_not_be_copied_never_is() -> None:
     image = torch.where(valid, image, torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1))
     task = asked([image], [directions(32, 32)], directions(40, 40, seed=1))
     task = replace(task, exemplars=(Exemplar("holed", image, valid),))
-    field = made(task, levels=1)
+    field = synthesised(task, levels=1)
     assert field.atlas.valid[field.index].all()
     assert float(field.image()[:, 1].max()) == 0
-    coarse = made(task.at(1), levels=1)
+    coarse = synthesised(task.at(1), levels=1)
     fine = double(coarse, field.atlas, task.size)
     assert field.atlas.valid[fine.index].all()
     assert float(fine.image()[:, 1].max()) == 0
@@ -216,20 +215,18 @@ def test_what_may_not_be_copied_never_is() -> None:
 def test_a_tiling_output_has_no_border() -> None:
     """Moved round, it is improved to the same, moved round."""
     slant = torch.tensor([0.6, 0.8]).view(1, 2, 1, 1).expand(1, 2, 24, 20)
-    task = asked([stripes(24)], [directions(24, 24)], slant, tile=(True, True))
-    space = prepared(task, random())
-    field = start(space, task.size, task.tile, RULES, random())
+    space, field = begun(asked([stripes(24)], [directions(24, 24)], slant, tile=(True, True)))
     shift = {name: getattr(field, name).roll((7, 9), (0, 1)) for name in ("index", "place", "angle", "cost")}
-    one, other = (turned.sweep(f, space, Prices(free(space), 2.5), random()) for f in (field, replace(field, **shift)))
+    one, other = (
+        sweep(f, space, Prices(free(space.described), 2.5), generator()) for f in (field, replace(field, **shift))
+    )
     assert torch.equal(other.index, one.index.roll((7, 9), (0, 1)))
     assert torch.allclose(other.image(), one.image().roll((7, 9), (2, 3)), atol=1e-5)
 
 
 def test_open_borders_do_not_wrap() -> None:
-    task = asked([stripes(24)], [directions(24, 24)], directions(24, 20))
-    space = prepared(task, random())
-    field = start(space, task.size, task.tile, RULES, random())
-    wide = turned.extend(field, 3)
+    _, field = begun(flowing(24, 20))
+    wide = extend(field, 3)
     assert wide.place.shape == (30, 26, 2)
     ahead = wide.place[:, 1:] - wide.place[:, :-1]
     step = rotated(-wide.angle, torch.tensor([0.0, 1.0]).expand_as(wide.place))
@@ -240,7 +237,7 @@ def test_a_remix_uses_every_exemplar() -> None:
     task = asked(
         [stripes(24), 0.3 * stripes(24, seed=5)], [directions(24, 24), directions(24, 24, seed=1)], directions(64, 64)
     )
-    field = made(task, levels=1)
+    field = synthesised(task, levels=1)
     share = float((field.atlas.split(field.index)[0] == 1).float().mean())
     assert 0.2 < share < 0.8
 
@@ -251,31 +248,29 @@ def test_other_guides_are_followed_too(passes: int) -> None:
     task = asked([stripes(24), stripes(24, seed=5)], [directions(24, 24), directions(24, 24)], directions(40, 40))
     side = (torch.arange(40) >= 20).float().expand(1, 1, 40, 40).contiguous()
     parts = Guide("part", (torch.zeros(1, 1, 24, 24), torch.ones(1, 1, 24, 24)), side, 10.0)
-    field = made(replace(task, guides=(*task.guides, parts)), passes=passes)
+    field = synthesised(replace(task, guides=(*task.guides, parts)), passes=passes)
     missed = float((field.atlas.split(field.index)[0] != side[0, 0]).float().mean())
     assert missed <= (0.2 if passes == 0 else 0.0)
 
 
 def test_a_guide_counts_by_its_strength() -> None:
     """Without any, only prices are left to choose by: of two alike exemplars the cheaper one."""
-    task = asked([stripes(24)] * 2, [directions(24, 24)] * 2, directions(30, 30))
-    space = prepared(task, random())
-    field = start(space, task.size, task.tile, RULES, random())
-    dear = free(space) + 0.5 * (space.atlas.split(torch.arange(len(space.table)))[0] == 0)
-    table = space.atlas.split(torch.arange(len(space.table)))[0].float()[:, None]
+    space, field = begun(asked([stripes(24)] * 2, [directions(24, 24)] * 2, directions(30, 30)))
+    plane = space.atlas.split(torch.arange(len(space.table)))[0]
+    dear, table = free(space.described) + 0.5 * (plane == 0), plane.float()[:, None]
     for strength, expected in ((0.0, 1.0), (5.0, 0.0)):
         guiding = Guiding(table, torch.zeros(30, 30, 1), torch.full((30, 30, 1), strength))
         after = field
         for _ in range(3):
-            after = turned.sweep(after, space, Prices(dear, 2.5, guiding), random())
+            after = sweep(after, space, Prices(dear, 2.5, guiding), generator())
         assert float(after.atlas.split(after.index)[0].float().mean()) == pytest.approx(expected, abs=0.1)
 
 
 def test_normals_turn_with_their_copies() -> None:
-    """Vectors along the source's direction arrive along the target's, whichever way each is known."""
+    """Vectors along the source's direction arrive along the target's, whichever sign each has."""
     source = directions(24, 24)
-    task = asked([stripes(24)], [source], directions(40, 40, seed=2))
-    field = made(task, levels=1)
+    task = flowing(40, 40, seed=2)
+    field = synthesised(task, levels=1)
     up = torch.cat([source[:, :1], -source[:, 1:], torch.zeros(1, 1, 24, 24)], 1)  # in a normal map y points up
     out = 2 * follow(field, [(up + 1) / 2], "normal") - 1
     target = task.guides[0].target
@@ -288,7 +283,7 @@ def test_a_whirl_does_not_break_anything() -> None:
     """Directions that have no value in the middle, in the source and in the output."""
     circle = orientation.built_in("circle", (33, 33))
     assert circle is not None
-    field = made(asked([noise(1, 3, 33, 33)], [circle], circle))
+    field = synthesised(asked([noise(1, 3, 33, 33)], [circle], circle))
     assert field.place is not None and field.angle is not None
     for values in (field.image(), field.cost, field.place, field.angle):
         assert torch.isfinite(values).all()
@@ -297,20 +292,17 @@ def test_a_whirl_does_not_break_anything() -> None:
 @pytest.mark.parametrize("size", [(5, 40), (3, 3), (64, 7)])
 def test_small_and_narrow_outputs_are_covered(size: tuple[int, int]) -> None:
     for tile in ((False, False), (True, True)):
-        task = asked([stripes(16)], [directions(16, 16)], directions(*size), tile=tile)
-        field = made(task, levels=1)
+        field = synthesised(flowing(*size, tile=tile), levels=1)
         assert field.size == size
         assert field.atlas.valid[field.index].all()
 
 
 def test_dear_parts_are_left() -> None:
     """A price on half of the source moves the output to the other half."""
-    task = asked([stripes(32)], [directions(32, 32)], directions(40, 40))
-    space, rng = prepared(task, random()), random()
-    field = start(space, task.size, task.tile, RULES, rng)
+    (space, field), rng = begun(asked([stripes(32)], [directions(32, 32)], directions(40, 40))), generator()
     left = space.atlas.split(torch.arange(len(space.table)))[2] < 16
     psi = torch.zeros(space.atlas.homes)
     price = potential.prices(space.atlas, field.index, psi, space.described, 0.0, 0.0) + 3.0 * left
     for _ in range(6):
-        field = turned.sweep(field, space, Prices(price, 2.5), rng)
+        field = sweep(field, space, Prices(price, 2.5), rng)
     assert float(left[field.index].float().mean()) < 0.1

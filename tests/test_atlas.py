@@ -10,9 +10,24 @@ import pytest
 import torch
 from torch import Tensor
 
+from fields import copying, field_of, grid, scattered, whole_plane
+from pictures import noise
 from texsynth.errors import UsageError
-from texsynth.field import atlas as sources
-from texsynth.field.atlas import COPIES, COPY_SETS, Atlas, Field, build_atlas
+from texsynth.field.atlas import (
+    COPIES,
+    COPY_SETS,
+    Atlas,
+    Field,
+    blur_homes,
+    build_atlas,
+    coordinates,
+    double,
+    enlarge,
+    follow,
+    settle,
+    turn,
+    usage,
+)
 from texsynth.field.geometry import rotated
 from texsynth.pyramid import halved
 from texsynth.task import Exemplar, Task
@@ -20,31 +35,13 @@ from texsynth.task import Exemplar, Task
 ALL = COPY_SETS["all"]
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
 def task(*sizes: tuple[int, int], size: tuple[int, int] = (24, 28), holes: float = 0.0) -> Task:
     """Exemplars of random pixels, a share `holes` of which may not be copied."""
-    made = []
+    exemplars = []
     for number, (h, w) in enumerate(sizes):
         valid = noise(1, 1, h, w, seed=100 + number) >= holes if holes else None
-        made.append(Exemplar(f"e{number}", noise(1, 3, h, w, seed=number), valid))
-    return Task(tuple(made), size)
-
-
-def scattered(atlas: Atlas, size: tuple[int, int], seed: int = 0) -> Field:
-    """A field of random pointers at what may be copied."""
-    usable = atlas.valid.nonzero()[:, 0]
-    index = usable[torch.randint(len(usable), size, generator=torch.Generator().manual_seed(seed))]
-    return Field(index, torch.zeros(size), atlas, (False, False))
-
-
-def whole_plane(atlas: Atlas, plane: int) -> Field:
-    """The field that copies one plane from corner to corner."""
-    h, w = atlas.shapes[plane]
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    return Field(atlas.join(torch.full_like(y, plane), y, x), torch.zeros(h, w), atlas, (False, False))
+        exemplars.append(Exemplar(f"e{number}", noise(1, 3, h, w, seed=number), valid))
+    return Task(tuple(exemplars), size)
 
 
 @pytest.fixture
@@ -60,11 +57,11 @@ def test_split_and_join_are_inverse(mixed: Atlas) -> None:
     assert torch.equal(mixed.join(plane, y, x), inside)
     assert (int(y.min()), int(x.min())) == (0, 0)
     for number, (h, w) in enumerate(mixed.shapes):
-        mine = plane == number
-        assert (int(y[mine].max()), int(x[mine].max())) == (h - 1, w - 1)
+        here = plane == number
+        assert (int(y[here].max()), int(x[here].max())) == (h - 1, w - 1)
 
 
-def test_join_clips_into_the_plane_it_is_given(mixed: Atlas) -> None:
+def test_join_clips_into_its_plane(mixed: Atlas) -> None:
     for plane, (h, w) in enumerate(mixed.shapes):
         p = torch.full((4,), plane)
         index = mixed.join(p, torch.tensor([-5, -1, h, 99]), torch.tensor([w, -3, 99, 2]))
@@ -106,7 +103,7 @@ def test_every_copy_holds_exactly_the_turned_exemplar(mixed: Atlas, name: str) -
     """Against a formula for every copy that shares nothing with the code."""
     for number, (h, w) in enumerate(mixed.exemplars):
         field = whole_plane(mixed, number * 8 + mixed.copies.index(name))
-        y, x = torch.meshgrid(*(torch.arange(n) for n in field.size), indexing="ij")
+        y, x = grid(*field.size)
         at = {
             "none": (y, x),
             "rotate-90": (x, w - 1 - y),
@@ -119,12 +116,12 @@ def test_every_copy_holds_exactly_the_turned_exemplar(mixed: Atlas, name: str) -
         }[name]
         exemplar = noise(1, 3, h, w, seed=number)
         assert torch.equal(field.image(), exemplar[:, :, at[0], at[1]])
-        assert torch.equal(sources.turn(exemplar, name), field.image())
+        assert torch.equal(turn(exemplar, name), field.image())
 
 
 def test_the_eight_copies_differ() -> None:
     image = noise(1, 3, 6, 6)
-    turned = [sources.turn(image, name) for name in COPIES]
+    turned = [turn(image, name) for name in COPIES]
     assert len({t.numpy().tobytes() for t in turned}) == 8
 
 
@@ -135,7 +132,7 @@ def test_validity_turns_with_its_copy() -> None:
     assert valid is not None
     for plane, name in enumerate(ALL):
         index = whole_plane(atlas, plane).index
-        assert torch.equal(atlas.valid[index], sources.turn(valid, name)[0, 0])
+        assert torch.equal(atlas.valid[index], turn(valid, name)[0, 0])
 
 
 @pytest.mark.parametrize("kind", ["float", "wide", "uint16"])
@@ -151,37 +148,37 @@ def test_follow_copies_every_bit(mixed: Atlas, kind: str) -> None:
             values = (values * 65535).round() / 65535
         layers.append(values)
     field = scattered(mixed, (20, 30))
-    out = sources.follow(field, layers, "data")
+    out = follow(field, layers, "data")
     assert out.shape == (1, 2, 20, 30)
-    at = sources.coordinates(field)
+    at = coordinates(field)
     for number, layer in enumerate(layers):
-        mine = at.exemplar == number
-        assert mine.any()
-        expected = layer[0][:, at.y[mine], at.x[mine]]
-        assert out[0][:, mine].numpy().tobytes() == expected.numpy().tobytes()
+        here = at.exemplar == number
+        assert here.any()
+        expected = layer[0][:, at.y[here], at.x[here]]
+        assert out[0][:, here].numpy().tobytes() == expected.numpy().tobytes()
 
 
 def test_coordinates_agree_with_what_is_copied(mixed: Atlas) -> None:
     """A picture of coordinates copied through the field, and the field's picture read at its coordinates."""
     layers = []
     for number, (h, w) in enumerate(mixed.exemplars):
-        y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        y, x = grid(h, w)
         layers.append(torch.stack([torch.full_like(y, number), y, x])[None].float())
     field = scattered(mixed, (31, 19))
-    at = sources.coordinates(field)
-    copied = sources.follow(field, layers, "data")[0].long()
+    at = coordinates(field)
+    copied = follow(field, layers, "data")[0].long()
     assert torch.equal(copied, torch.stack([at.exemplar, at.y, at.x]))
     plane, *_ = mixed.split(field.index)
     assert torch.equal(at.exemplar * 8 + at.copy, plane)
     for number, (h, w) in enumerate(mixed.exemplars):
-        mine = at.exemplar == number
+        here = at.exemplar == number
         exemplar = noise(1, 3, h, w, seed=number)[0]
-        assert torch.equal(field.image()[0][:, mine], exemplar[:, at.y[mine], at.x[mine]])
+        assert torch.equal(field.image()[0][:, here], exemplar[:, at.y[here], at.x[here]])
 
 
 def test_follow_refuses_a_layer_of_another_size(mixed: Atlas) -> None:
     with pytest.raises(UsageError, match="its exemplar"):
-        sources.follow(scattered(mixed, (4, 4)), [torch.zeros(1, 1, 12, 17), torch.zeros(1, 1, 9, 9)])
+        follow(scattered(mixed, (4, 4)), [torch.zeros(1, 1, 12, 17), torch.zeros(1, 1, 9, 9)])
 
 
 def normals(height: Tensor) -> Tensor:
@@ -197,16 +194,16 @@ def test_normals_turn_like_their_heights(name: str) -> None:
     height = 4 * noise(13, 18, seed=7)
     atlas = build_atlas(task((13, 18)), ALL, 2)
     field = whole_plane(atlas, ALL.index(name))
-    out = sources.follow(field, [normals(height)], "normal")
-    assert torch.allclose(out, normals(sources.turn(height, name)), atol=1e-6)
+    out = follow(field, [normals(height)], "normal")
+    assert torch.allclose(out, normals(turn(height, name)), atol=1e-6)
     if name != "none":
-        assert not torch.allclose(out, sources.follow(field, [normals(height)], "data"), atol=1e-2)
+        assert not torch.allclose(out, follow(field, [normals(height)], "data"), atol=1e-2)
 
 
 def test_normals_of_the_plain_copy_are_bit_exact() -> None:
     atlas = build_atlas(task((13, 18)), ("none",), 2)
     layer = normals(noise(13, 18))
-    assert torch.equal(sources.follow(whole_plane(atlas, 0), [layer], "normal"), layer)
+    assert torch.equal(follow(whole_plane(atlas, 0), [layer], "normal"), layer)
 
 
 @pytest.mark.parametrize("size", [(24, 20), (23, 19)])
@@ -216,9 +213,10 @@ def test_doubling_keeps_a_piece_in_one_piece(size: tuple[int, int]) -> None:
     coarse = build_atlas(asked.at(1), ALL, 3)
     for plane in (0, 1, 4):
         h, w = asked.at(1).size
-        y, x = torch.meshgrid(torch.arange(h) + 2, torch.arange(w) + 3, indexing="ij")
-        field = Field(coarse.join(torch.full_like(y, plane), y, x), torch.rand(h, w), coarse, (True, False))
-        fine = sources.double(field, build_atlas(asked, ALL, 3), size)
+        y, x = grid(h, w)
+        index = coarse.join(torch.full_like(y, plane), y + 2, x + 3)
+        field = Field(index, noise(h, w), coarse, (True, False))
+        fine = double(field, build_atlas(asked, ALL, 3), size)
         assert fine.size == size
         assert fine.tile == (True, False)
         at_plane, at_y, at_x = fine.atlas.split(fine.index)
@@ -234,7 +232,7 @@ def test_doubling_keeps_a_piece_in_one_piece(size: tuple[int, int]) -> None:
 def test_doubling_never_points_at_what_may_not_be_copied(holes: float, copies: str) -> None:
     asked = task((29, 36), (15, 22), size=(41, 50), holes=holes)
     coarse = build_atlas(asked.at(1), COPY_SETS[copies], 3)
-    field = sources.double(scattered(coarse, asked.at(1).size), build_atlas(asked, COPY_SETS[copies], 3), asked.size)
+    field = double(scattered(coarse, asked.at(1).size), build_atlas(asked, COPY_SETS[copies], 3), asked.size)
     assert field.atlas.valid[field.index].all()
 
 
@@ -242,9 +240,9 @@ def test_doubling_stays_inside_its_coarse_pixel_where_it_can() -> None:
     """Of a half valid coarse pixel the valid half is used, not any other place."""
     asked = task((32, 40), size=(30, 30), holes=0.5)
     coarse = build_atlas(asked.at(1), ("none",), 2)
-    start = scattered(coarse, (15, 15))
-    fine = sources.double(start, build_atlas(asked, ("none",), 2), (30, 30))
-    parents = [t.repeat_interleave(2, 0).repeat_interleave(2, 1) for t in coarse.split(start.index)]
+    field = scattered(coarse, (15, 15))
+    fine = double(field, build_atlas(asked, ("none",), 2), (30, 30))
+    parents = [t.repeat_interleave(2, 0).repeat_interleave(2, 1) for t in coarse.split(field.index)]
     _, y, x = fine.atlas.split(fine.index)
     assert torch.equal(y // 2, parents[1])
     assert torch.equal(x // 2, parents[2])
@@ -255,7 +253,7 @@ def test_enlarging_reaches_the_full_size(level: int) -> None:
     asked = task((64, 50), size=(75, 53), holes=0.3)
     coarse = asked.at(level)
     assert coarse.size == (halved(75, level), halved(53, level))
-    field = sources.enlarge(scattered(build_atlas(coarse, ("none", "flip-x"), 2), coarse.size), asked)
+    field = enlarge(scattered(build_atlas(coarse, ("none", "flip-x"), 2), coarse.size), asked)
     assert field.size == (75, 53)
     assert field.atlas.exemplars == ((64, 50),)
     assert field.atlas.valid[field.index].all()
@@ -264,7 +262,7 @@ def test_enlarging_reaches_the_full_size(level: int) -> None:
 def test_enlarging_keeps_a_copy_whole() -> None:
     """The whole exemplar at an eighth of its size becomes the exemplar."""
     asked = task((64, 48), size=(64, 48))
-    field = sources.enlarge(whole_plane(build_atlas(asked.at(3), ("none",), 2), 0), asked)
+    field = enlarge(whole_plane(build_atlas(asked.at(3), ("none",), 2), 0), asked)
     assert torch.equal(field.image(), asked.exemplars[0].image)
 
 
@@ -274,7 +272,7 @@ def test_use_is_relative_to_even_use(holes: float) -> None:
     atlas = build_atlas(task((12, 17), (9, 8), holes=holes), ALL, 2)
     usable = torch.zeros(atlas.homes, dtype=torch.bool)
     usable[atlas.home[atlas.valid]] = True
-    use = sources.usage(atlas, scattered(atlas, (40, 33)).index)
+    use = usage(atlas, scattered(atlas, (40, 33)).index)
     assert use.shape == (12 * 17 + 9 * 8,)
     assert float(use[usable].mean()) == pytest.approx(1, abs=1e-4)
     assert (use[~usable] == 0).all()
@@ -283,7 +281,7 @@ def test_use_is_relative_to_even_use(holes: float) -> None:
 def test_use_through_every_copy_is_use_of_one_place() -> None:
     atlas = build_atlas(task((12, 17)), ALL, 2)
     once_each = torch.cat([whole_plane(atlas, p).index.flatten() for p in range(8)])
-    assert torch.allclose(sources.usage(atlas, once_each), torch.ones(12 * 17))
+    assert torch.allclose(usage(atlas, once_each), torch.ones(12 * 17))
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 11, 41])
@@ -297,16 +295,16 @@ def test_blurring_the_sources_equals_a_loop(size: int) -> None:
         start += h * w
         for y, x in itertools.product(range(h), range(w)):
             out += [picture[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1].mean()]
-    assert torch.allclose(sources.blur_homes(atlas, values, size), torch.stack(out), atol=1e-5)
+    assert torch.allclose(blur_homes(atlas, values, size), torch.stack(out), atol=1e-5)
 
 
 def turned_field(atlas: Atlas, size: tuple[int, int], angle: float, spot: tuple[float, float]) -> Field:
     """One coherent copy of the first plane, turned by `angle`, that puts the place `spot` in the output's corner."""
-    grid = torch.stack(torch.meshgrid(*(torch.arange(float(n)) for n in size), indexing="ij"), -1)
+    offset = torch.stack(grid(*size), -1).float()
     turns = torch.full(size, angle)
     plane = torch.zeros(size, dtype=torch.long)
-    index, place = sources.settle(atlas, plane, torch.tensor(spot) + rotated(-turns, grid))
-    return Field(index, torch.zeros(size), atlas, (False, False), place, turns)
+    index, place = settle(atlas, plane, torch.tensor(spot) + rotated(-turns, offset))
+    return replace(field_of(atlas, index), place=place, angle=turns)
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.3, 2.0, -1.2])
@@ -314,9 +312,7 @@ def test_doubling_keeps_a_turned_copy_whole(angle: float) -> None:
     """Every step in the output is the same step, turned back, in the source; centres of pixels stay in line."""
     asked = task((60, 64), size=(24, 20))
     coarse = build_atlas(asked.at(1), ("none",), 4)
-    fine = sources.double(
-        turned_field(coarse, (12, 10), angle, (15.2, 16.4)), build_atlas(asked, ("none",), 4), (24, 20)
-    )
+    fine = double(turned_field(coarse, (12, 10), angle, (15.2, 16.4)), build_atlas(asked, ("none",), 4), (24, 20))
     middle = torch.tensor([2 * 15.2 + 0.5, 2 * 16.4 + 0.5])  # where the corner between four pixels comes from
     first = middle + rotated(torch.tensor(-angle), torch.tensor([-0.5, -0.5]))
     expected = turned_field(fine.atlas, (24, 20), angle, (float(first[0]), float(first[1])))
@@ -331,9 +327,9 @@ def test_a_copy_that_is_not_turned_doubles_like_pointers() -> None:
     coarse, fine = (build_atlas(t, ("none",), 4) for t in (asked.at(1), asked))
     plain = scattered(coarse, (15, 16))
     at = torch.stack(coarse.split(plain.index)[1:], -1).float()
-    placed = sources.double(replace(plain, place=at, angle=torch.zeros(15, 16)), fine, (30, 31))
-    assert torch.equal(placed.index, sources.double(plain, fine, (30, 31)).index)
-    assert torch.equal(placed.image(), sources.double(plain, fine, (30, 31)).image())
+    placed = double(replace(plain, place=at, angle=torch.zeros(15, 16)), fine, (30, 31))
+    assert torch.equal(placed.index, double(plain, fine, (30, 31)).index)
+    assert torch.equal(placed.image(), double(plain, fine, (30, 31)).image())
 
 
 @pytest.mark.parametrize("level", [1, 2])
@@ -342,7 +338,7 @@ def test_enlarging_a_turned_field(level: int, holes: float) -> None:
     asked = task((64, 50), size=(45, 53), holes=holes)
     coarse = asked.at(level)
     start = turned_field(build_atlas(coarse, ("none",), 4), coarse.size, 0.7, (3.3, 4.1))
-    field = sources.enlarge(start, asked)
+    field = enlarge(start, asked)
     assert field.size == (45, 53) and field.place is not None
     assert field.atlas.valid[field.index].all()
     _, y, x = field.atlas.split(field.index)
@@ -352,17 +348,17 @@ def test_enlarging_a_turned_field(level: int, holes: float) -> None:
 def test_between_pixels_a_slope_is_exact_and_nothing_rings() -> None:
     """What changes evenly is read exactly; no value leaves the range of the four pixels around it."""
     asked = task((20, 24), size=(9, 9))
-    y, x = torch.meshgrid(torch.arange(20.0), torch.arange(24.0), indexing="ij")
+    y, x = grid(20, 24)
     atlas = build_atlas(asked, ("none",), 4)
     field = turned_field(atlas, (9, 9), 0.4, (4.3, 6.7))
     assert field.place is not None
-    slope = sources.follow(field, [(0.3 * y - 0.2 * x)[None, None]])
+    slope = follow(field, [(0.3 * y - 0.2 * x)[None, None]])
     assert torch.allclose(slope[0, 0], 0.3 * field.place[..., 0] - 0.2 * field.place[..., 1], atol=1e-5)
     picture, whole = asked.exemplars[0].image[0], field.place.floor().long()
     near = torch.stack([picture[:, whole[..., 0] + dy, whole[..., 1] + dx] for dy in (0, 1) for dx in (0, 1)])
     image = field.image()[0]
     assert ((image <= near.amax(0) + 1e-6) & (image >= near.amin(0) - 1e-6)).all()
-    assert torch.equal(image[None], sources.follow(field, [asked.exemplars[0].image]))
+    assert torch.equal(image[None], follow(field, [asked.exemplars[0].image]))
 
 
 def test_between_pixels_only_colours_are_mixed() -> None:
@@ -372,11 +368,11 @@ def test_between_pixels_only_colours_are_mixed() -> None:
     field = turned_field(atlas, (9, 9), 0.4, (4.3, 6.7))
     layers = [noise(1, 1, 20, 24, seed=7), noise(1, 1, 9, 12, seed=8)]
     plain = replace(field, place=None, angle=None)
-    assert torch.equal(sources.follow(field, layers, "data"), sources.follow(plain, layers, "data"))
-    assert not torch.equal(sources.follow(field, layers), sources.follow(plain, layers))
+    assert torch.equal(follow(field, layers, "data"), follow(plain, layers, "data"))
+    assert not torch.equal(follow(field, layers), follow(plain, layers))
     _, y, x = atlas.split(field.index)
     exact = replace(field, place=torch.stack([y, x], -1).float())
-    assert torch.equal(sources.follow(exact, layers), sources.follow(plain, layers))
+    assert torch.equal(follow(exact, layers), follow(plain, layers))
 
 
 @pytest.mark.parametrize("name", ["rotate-90", "rotate-180", "rotate-270"])
@@ -384,10 +380,9 @@ def test_normals_turn_by_an_angle_as_by_quarter_turns(name: str) -> None:
     turns = COPIES[name][0]
     layer = noise(1, 3, 16, 16, seed=5)
     copies = build_atlas(task((16, 16)), ("none", name), 4)
-    expected = sources.follow(whole_plane(copies, 1), [layer], "normal")
-    _, _, y, x = vars(sources.coordinates(whole_plane(copies, 1))).values()
-    atlas = build_atlas(task((16, 16)), ("none",), 4)
-    index = atlas.join(torch.zeros_like(y), y, x)
+    expected = follow(whole_plane(copies, 1), [layer], "normal")
+    at = coordinates(whole_plane(copies, 1))
     angle = torch.full((16, 16), -turns * math.pi / 2)  # counter-clockwise on screen
-    field = Field(index, torch.zeros(16, 16), atlas, (False, False), torch.stack([y, x], -1).float(), angle)
-    assert torch.allclose(sources.follow(field, [layer], "normal"), expected, atol=1e-6)
+    plain = copying(build_atlas(task((16, 16)), ("none",), 4), at.y, at.x)
+    field = replace(plain, place=torch.stack([at.y, at.x], -1).float(), angle=angle)
+    assert torch.allclose(follow(field, [layer], "normal"), expected, atol=1e-6)
