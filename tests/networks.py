@@ -12,36 +12,40 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pictures import generator
-from texsynth.features import Extract, resnet50, vgg19
-from texsynth.weights import pretrained
+from texsynth.features import Extract, features, resnet50, vgg19
 from texsynth.weights.pretrained import Weights
 
 
 def tensors(layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:
     """He-normal weights and small biases of VGG-19 down to these layers, by torchvision's names."""
-    rng, made = generator(seed), {}
-    for key in vgg19.keys(layers):
-        shape = pretrained.NETWORKS["vgg19"].tensors[key].shape
+    rng, out = generator(seed), {}
+    for key, shape in vgg19.keys(layers).items():
         deviation = (2 / (9 * shape[1])) ** 0.5 if len(shape) == 4 else 0.05
-        made[key] = torch.randn(shape, generator=rng) * deviation
-    return made
+        out[key] = torch.randn(shape, generator=rng) * deviation
+    return out
+
+
+def normed(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str, Tensor]:
+    """Tensors of networks with norms: He-normal convolutions, norms that do something, and small residuals."""
+    rng, out = generator(seed), {}
+    for key, shape in shapes.items():
+        noise = torch.randn(tuple(shape), generator=rng)
+        if key.endswith("layer_scale"):
+            out[key] = noise.mul_(0.1).add_(0.3)
+        elif len(shape) > 1:
+            out[key] = noise.mul_((2 / math.prod(shape[1:])) ** 0.5)
+        elif key.endswith("running_var"):
+            out[key] = noise.mul_(0.2).exp_()
+        elif key.endswith("weight"):
+            out[key] = noise.mul_(0.1).add_(1).mul_(0.3 if "bn3" in key else 1)
+        else:
+            out[key] = noise.mul_(0.1)
+    return out
 
 
 def resnet50_tensors(layers: Sequence[str] = ("logits",), seed: int = 0) -> dict[str, Tensor]:
-    """ResNet-50 down to these layers: He-normal convolutions, batch norms that do something, and small residuals."""
-    rng, made = generator(seed), {}
-    for key in resnet50.keys(layers):
-        shape = pretrained.NETWORKS["resnet50"].tensors[key].shape
-        noise = torch.randn(shape, generator=rng)
-        if len(shape) > 1:
-            made[key] = noise.mul_((2 / math.prod(shape[1:])) ** 0.5)
-        elif key.endswith("running_var"):
-            made[key] = noise.mul_(0.2).exp_()
-        elif key.endswith("weight"):
-            made[key] = noise.mul_(0.1).add_(1).mul_(0.3 if "bn3" in key else 1)
-        else:
-            made[key] = noise.mul_(0.1)
-    return made
+    """ResNet-50 down to these layers."""
+    return normed(resnet50.keys(layers), seed)
 
 
 def random_vgg(
@@ -65,6 +69,9 @@ def random_resnet50(path: Path, layers: Sequence[str] = ("logits",), seed: int =
     return path
 
 
-def random_network(name: str, path: Path, layers: Sequence[str]) -> Path:
-    """A safetensors file of one of the networks."""
-    return {"vgg19": random_vgg, "resnet50": random_resnet50}[name](path, layers)
+def random_network(key: str, path: Path, layers: Sequence[str]) -> Path:
+    """A safetensors file of the network of some features, by their key."""
+    if key == "vgg19":
+        return random_vgg(path, layers)
+    save_file(normed(features(key).keys(layers)), path)
+    return path

@@ -169,7 +169,7 @@ def make(name: str, folder: Path, layers: tuple[str, ...], tile: tuple[bool, boo
     module = features.features(name)
     given = None
     if module.WEIGHTS is not None:
-        path = random_network(module.WEIGHTS, folder / "random.safetensors", layers)
+        path = random_network(name, folder / "random.safetensors", layers)
         given = pretrained.read(path, module.WEIGHTS, module.keys(layers))
     return module.build(module.Settings(), tile, given)
 
@@ -178,7 +178,7 @@ def make(name: str, folder: Path, layers: tuple[str, ...], tile: tuple[bool, boo
 def test_an_extractor_has_what_the_methods_use(name: str) -> None:
     module: Any = features.features(name)
     assert list(inspect.signature(module.build).parameters) == ["settings", "tile", "weights"]
-    assert module.WEIGHTS is None or module.WEIGHTS in pretrained.NETWORKS
+    assert module.WEIGHTS is None or pretrained.entry(module.WEIGHTS).name == module.WEIGHTS
     assert len(set(module.LAYERS)) == len(module.LAYERS) > 0
     assert_explained(module.Settings)
 

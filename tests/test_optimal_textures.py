@@ -73,7 +73,7 @@ def test_a_decoder_mirrors_the_encoder(layer: str) -> None:
     shape = Shape((layer,))
     net = untrained(shape).of(layer)
     shapes = [tuple(c.weight.shape[:2]) for c in net.convolutions if isinstance(c, torch.nn.Conv2d)]
-    encoder = [pretrained.NETWORKS["vgg19"].tensors[key].shape[:2] for key in vgg19.keys([layer]) if "weight" in key]
+    encoder = [shape[:2] for key, shape in vgg19.keys([layer]).items() if "weight" in key]
     assert shapes == [(into, out) for out, into in encoder[::-1]]
     made = net(noise(2, transport.CHANNELS[layer], 3, 2))
     assert made.shape == (2, 3, 3 * net.cell, 2 * net.cell)

@@ -202,8 +202,8 @@ def test_a_tiling_result_wraps() -> None:
 def test_two_objectives_on_one_network_run_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors", ("relu1_2",)), "vgg19", vgg19.keys(["relu1_2"]))
     calls = []
-    plain = vgg19._convolve
-    monkeypatch.setattr(vgg19, "_convolve", lambda *words: calls.append(1) or plain(*words))
+    plain = vgg19.convolve
+    monkeypatch.setattr(vgg19, "convolve", lambda *words: calls.append(1) or plain(*words))
     both = [
         {"loss": "gram", "features": "vgg19", "layers": ["relu1_1"]},
         {"loss": "sliced", "features": "vgg19", "layers": ["relu1_2"]},

@@ -24,7 +24,7 @@ from texsynth.learned.pseudo_optimizer import recipe
 from texsynth.patches.samples import tables
 from texsynth.task import Canvas, Exemplar, Task
 from texsynth.training.recipes import SAMPLE_SEED, Training
-from texsynth.weights.pretrained import NETWORKS, Weights
+from texsynth.weights.pretrained import Weights
 from texsynth.weights.trained import Model
 
 LAYERS = ("relu1_1", "pool1", "relu2_1")
@@ -116,8 +116,7 @@ def _counts() -> list[tuple[str, int]]:
     """The channels of every layer, by the published network: a pool has those of the rectifier before it."""
     out: list[tuple[str, int]] = []
     for name in vgg19.LAYERS:
-        keys = vgg19.PARTS.get(name)
-        out.append((name, NETWORKS["vgg19"].tensors[keys[0]].shape[0] if keys else out[-1][1]))
+        out.append((name, vgg19.CHANNELS[name] if name in vgg19.CHANNELS else out[-1][1]))
     return out
 
 
@@ -144,7 +143,7 @@ def test_second_derivatives_are_those_of_plain_torch() -> None:
     weight, bias = (WEIGHTS.tensors[f"features.0.{part}"].double() for part in ("weight", "bias"))
     found: list[Tensor] = []
     runs: tuple[Callable[[Tensor], Tensor], ...] = (
-        lambda x: vgg19._convolve(x, weight, bias, OFF, True),
+        lambda x: vgg19.convolve(x, weight, bias, OFF, True),
         lambda x: F.conv2d(x, weight, bias, padding=1).relu(),
     )
     for run in runs:

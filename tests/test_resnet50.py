@@ -1,4 +1,4 @@
-"""ResNet-50 as features: against torch's own modules, on a torus, what it leaves out, and its classes' names."""
+"""ResNet-50 as features: against torchvision's own modules, on a torus, what it leaves out, and its classes' names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision import models
 
 from networks import resnet50_tensors
 from pictures import noise, spots
@@ -27,61 +28,27 @@ TENSORS = resnet50_tensors()
 
 def extractor(*layers: str, tile: tuple[bool, bool] = OFF, double: bool = False) -> Extract:
     """With the weights of these layers only."""
-    made = {key: TENSORS[key].double() if double else TENSORS[key] for key in resnet50.keys(layers)}
-    return resnet50.build(resnet50.Settings(), tile, Weights("random", "", made, MEAN, STD))
-
-
-class Bottleneck(nn.Module):
-    """Narrow, look around, widen, and add what came in."""
-
-    def __init__(self, channels: int, width: int, stride: int, side: bool) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3, self.bn3 = nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width)
-        self.relu = nn.ReLU()
-        convolution = nn.Conv2d(channels, 4 * width, 1, stride, bias=False)
-        self.downsample = nn.Sequential(convolution, nn.BatchNorm2d(4 * width)) if side else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        beside = x if self.downsample is None else self.downsample(x)
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.relu(self.bn2(self.conv2(x)))
-        return self.relu(self.bn3(self.conv3(x)) + beside)
-
-
-class Plain(nn.Module):
-    """The network of modules, with batch norms of their own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        self.pool = nn.MaxPool2d(3, 2, 1)
-        channels = 64
-        for number, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), 1):
-            made = [Bottleneck(channels, width, 1 if number == 1 else 2, True)]
-            made += [Bottleneck(4 * width, width, 1, False) for _ in range(1, blocks)]
-            setattr(self, f"layer{number}", nn.Sequential(*made))
-            channels = 4 * width
-        self.fc = nn.Linear(channels, 1000)
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        out = {"stem": F.relu(self.bn1(self.conv1(x)))}
-        x = self.pool(out["stem"])
-        for name in ("layer1", "layer2", "layer3", "layer4"):
-            x = out[name] = getattr(self, name)(x)
-        return {**out, "logits": self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))[:, :, None, None]}
+    parts = {key: TENSORS[key].double() if double else TENSORS[key] for key in resnet50.keys(layers)}
+    return resnet50.build(resnet50.Settings(), tile, Weights("random", "", parts, MEAN, STD))
 
 
 @pytest.fixture(scope="module")
-def plain() -> Plain:
-    """Its names are those of the file, as torchvision's are, but for the counters of batch norms."""
-    made = Plain().eval().requires_grad_(False)
-    counters = {key for key in made.state_dict() if key.endswith("num_batches_tracked")}
-    assert set(made.state_dict()) - counters == set(TENSORS)
-    made.load_state_dict(TENSORS, strict=False)
-    return made
+def plain() -> nn.Module:
+    """Torchvision's module with the same weights, whose batch norms are not folded."""
+    with torch.device("meta"):
+        network = models.resnet50()
+    state = {key: torch.zeros(()) for key in network.state_dict() if key.endswith("num_batches_tracked")}
+    network.load_state_dict({**TENSORS, **state}, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def maps(network: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    """Every layer as torchvision's forward pass has it."""
+    out = {"stem": F.relu(network.bn1(network.conv1(x)))}
+    x = network.maxpool(out["stem"])
+    for name in ("layer1", "layer2", "layer3", "layer4"):
+        x = out[name] = getattr(network, name)(x)
+    return {**out, "logits": network.fc(network.avgpool(x).flatten(1))[:, :, None, None]}
 
 
 def normalised(image: Tensor) -> Tensor:
@@ -100,21 +67,21 @@ def test_layers_are_the_stem_the_stages_and_the_scores() -> None:
 
 def test_keys_are_those_of_a_published_file() -> None:
     """25,557,032 learned numbers, and two more for every channel of every batch norm."""
-    every = resnet50.keys(["logits"])
-    assert every[:5] == ("conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var")
-    assert every[-2:] == ("fc.weight", "fc.bias")
-    assert resnet50.keys(["stem"]) == every[:5]
-    assert resnet50.keys(["layer1", "stem"]) == every[: 5 + 10 * 5]
+    every = list(resnet50.keys(["logits"]))
+    assert every[:5] == ["conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var"]
+    assert every[-2:] == ["fc.weight", "fc.bias"]
+    assert list(resnet50.keys(["stem"])) == every[:5]
+    assert list(resnet50.keys(["layer1", "stem"])) == every[: 5 + 10 * 5]
     learned = [key for key in every if "running" not in key]
     assert sum(TENSORS[key].numel() for key in learned) == 25_557_032
     assert len(every) == 53 * 5 + 2
 
 
 @pytest.mark.parametrize("size", [(64, 32), (45, 51), (1, 7)])
-def test_it_is_the_plain_network(plain: Plain, size: tuple[int, int]) -> None:
+def test_it_is_the_plain_network(plain: nn.Module, size: tuple[int, int]) -> None:
     """Of the normalised picture: every layer's map and the picture's gradient, for odd and for tiny sizes too."""
     image = noise(1, 3, *size).requires_grad_()
-    seen, expected = extractor("logits")(image, resnet50.LAYERS), plain(normalised(image))
+    seen, expected = extractor("logits")(image, resnet50.LAYERS), maps(plain, normalised(image))
     assert list(seen) == list(resnet50.LAYERS)
     for name, wanted in expected.items():
         assert_near(seen[name], wanted)
@@ -167,7 +134,8 @@ def test_nothing_behind_the_deepest_layer_is_computed(
     layers: Sequence[str], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, counted = extractor("logits"), Mock(wraps=F.conv2d)
-    monkeypatch.setattr(resnet50.F, "conv2d", counted)
+    run(spots(32, 32), layers)  # the first time sizes are measured
+    monkeypatch.setattr(F, "conv2d", counted)
     assert sorted(run(spots(32, 32), layers)) == sorted(layers)
     assert counted.call_count == count
 

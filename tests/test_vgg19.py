@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import fields
 from unittest.mock import Mock
@@ -10,12 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision import models
 
 from networks import tensors
 from pictures import noise, spots
 from texsynth import settings
 from texsynth.errors import UsageError
 from texsynth.features import Extract, features, vgg19
+from texsynth.weights import pretrained
 from texsynth.weights.pretrained import Weights
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -23,8 +26,8 @@ OFF = (False, False)
 
 
 def network(*layers: str, double: bool = False) -> Weights:
-    made = {key: t.double() if double else t for key, t in tensors(layers).items()}
-    return Weights("random", "", made, MEAN, STD)
+    parts = {key: t.double() if double else t for key, t in tensors(layers).items()}
+    return Weights("random", "", parts, MEAN, STD)
 
 
 def extractor(*layers: str, tile: tuple[bool, bool] = OFF, double: bool = False, **values: str) -> Extract:
@@ -32,18 +35,13 @@ def extractor(*layers: str, tile: tuple[bool, bool] = OFF, double: bool = False,
 
 
 def plain(layer: str, pool: nn.Module) -> nn.Sequential:
-    """Torch's own modules down to a relu layer, numbered as torchvision numbers them."""
-    parts: list[nn.Module] = []
-    channels = 3
-    for name in vgg19.LAYERS[: vgg19.LAYERS.index(layer) + 1]:
-        if name.startswith("pool"):
-            parts.append(pool)
-            continue
-        width = 64 << min(int(name[4]) - 1, 3)
-        parts += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-        channels = width
-    stack = nn.Sequential(*parts)
-    stack.load_state_dict({key.removeprefix("features."): t for key, t in tensors([layer]).items()})
+    """Torchvision's own modules down to a relu layer, with this pool."""
+    with torch.device("meta"):
+        every = models.vgg19().features
+    depth = sum(1 if name.startswith("pool") else 2 for name in vgg19.LAYERS[: vgg19.LAYERS.index(layer)]) + 2
+    parts = [pool if isinstance(part, nn.MaxPool2d) else part for part in every[:depth]]
+    stack = nn.Sequential(*(nn.ReLU() if isinstance(part, nn.ReLU) else part for part in parts))
+    stack.load_state_dict({key.removeprefix("features."): t for key, t in tensors([layer]).items()}, assign=True)
     return stack
 
 
@@ -62,9 +60,42 @@ def test_keys_are_those_of_torchvision_down_to_the_deepest_layer() -> None:
     convolutions = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
     every = [f"features.{i}.{part}" for i in convolutions for part in ("weight", "bias")]
     assert list(vgg19.keys(vgg19.LAYERS)) == every
-    assert vgg19.keys(["relu2_1", "relu1_1"]) == vgg19.keys(["relu2_1"]) == tuple(every[:6])
-    assert vgg19.keys(["pool1"]) == tuple(every[:4])
-    assert vgg19.keys([]) == ()
+    assert vgg19.keys(["relu2_1", "relu1_1"]) == vgg19.keys(["relu2_1"])
+    assert list(vgg19.keys(["relu2_1"])) == every[:6]
+    assert list(vgg19.keys(["pool1"])) == every[:4]
+    assert vgg19.keys([]) == {}
+
+
+def test_shapes_are_those_of_torchvision() -> None:
+    with torch.device("meta"):
+        state = models.vgg19().features.state_dict(prefix="features.")
+    assert vgg19.keys(["relu5_4"]) == {key: tuple(tensor.shape) for key, tensor in state.items()}
+
+
+# of the file of Oxford's weights down to conv3_4, (tile, layer): mean, and the values of two cells
+PUBLISHED = {
+    (OFF, "relu1_1"): (31.007549, 57.18652, 0.0),
+    (OFF, "relu1_2"): (135.602524, 0.0, 7.030645),
+    (OFF, "pool1"): (135.602524, 3.801169, 3.029783),
+    (OFF, "relu2_1"): (160.98001, 99.501862, 4.213013),
+    (OFF, "relu3_1"): (180.571686, 0.0, 234.45784),
+    (OFF, "relu3_4"): (558.322205, 1124.923950, 1237.563232),
+    ((True, False), "relu1_2"): (136.670334, 0.0, 37.77108),
+    ((True, False), "relu3_4"): (551.053040, 843.299500, 1905.565430),
+}
+
+
+@pytest.mark.parametrize("tile", [OFF, (True, False)])
+def test_the_published_behaviour_keeps_its_numbers(tile: tuple[bool, bool]) -> None:
+    """Average pools, mirrored borders and the input that the file asks for."""
+    path = pretrained.find("vgg19") if os.environ.get("TEXSYNTH_WEIGHTS") else None
+    if path is None or "oxford" not in path.name:
+        pytest.skip("TEXSYNTH_WEIGHTS has no file of Oxford's VGG-19")
+    layers = [name for wraps, name in PUBLISHED if wraps == tile]
+    run = vgg19.build(vgg19.Settings(), tile, pretrained.read(path, "vgg19", vgg19.keys(layers)))
+    for name, layer in run(spots(40, 48), layers).items():
+        numbers = float(layer.mean()), float(layer[0, 7, 1, 2]), float(layer[0, -1, -1, 0])
+        assert numbers == pytest.approx(PUBLISHED[tile, name], rel=1e-4, abs=1e-2), name
 
 
 @pytest.mark.parametrize(("pooling", "pool"), [("max", nn.MaxPool2d(2, 2)), ("avg", nn.AvgPool2d(2, 2))])
@@ -121,8 +152,8 @@ def test_gradients_are_exact(tile: tuple[bool, bool], values: dict[str, str]) ->
 
 
 def test_the_gradient_reaches_the_picture_and_no_weight() -> None:
-    made = network("relu1_2")
-    learning = Weights("", "", {k: nn.Parameter(t) for k, t in made.tensors.items()}, MEAN, STD)
+    parts = network("relu1_2").tensors
+    learning = Weights("", "", {k: nn.Parameter(t) for k, t in parts.items()}, MEAN, STD)
     image = spots(8, 8).requires_grad_()
     vgg19.build(vgg19.Settings(), OFF, learning)(image, ["relu1_2"])["relu1_2"].sum().backward()
     assert image.grad is not None and image.grad.abs().sum() > 0

@@ -9,6 +9,8 @@ import os
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import types
 from collections import namedtuple
@@ -22,17 +24,18 @@ import torch
 from safetensors.torch import save_file
 
 from conftest import Texsynth
-from networks import random_resnet50, random_vgg, tensors
+from networks import random_network, random_resnet50, random_vgg, tensors
 from texsynth.cli import main
 from texsynth.errors import WeightsError
 from texsynth.features import resnet50, vgg19
 from texsynth.image import files
-from texsynth.weights import download, pretrained
+from texsynth.weights import download, header, pretrained, zoo
 from texsynth.weights.catalogue import VGG19
 
 NETWORKS = dict(pretrained.NETWORKS)
 LAYERS = ("relu1_2",)
-KEYS = vgg19.keys(LAYERS)
+SHAPES = vgg19.keys(LAYERS)
+KEYS = list(SHAPES)
 Refused = Callable[..., str]
 
 
@@ -211,7 +214,7 @@ def test_a_full_disk_is_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40))
-    monkeypatch.setattr(download, "_blocks", full)
+    monkeypatch.setattr(download, "blocks", full)
     fails("cannot be written: No space left on device")
 
 
@@ -237,7 +240,7 @@ def test_what_is_given_comes_before_the_environment_and_that_before_the_cache(
         assert pretrained.find("vgg19") == named
     other = random_vgg(tmp_path / "other.safetensors", LAYERS)
     assert pretrained.find("vgg19", other) == other
-    assert pretrained.load({"vgg19": KEYS}, other, silent)["vgg19"].name == "other.safetensors"
+    assert pretrained.load({"vgg19": SHAPES}, other, silent)["vgg19"].name == "other.safetensors"
 
 
 def test_a_place_without_weights_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +266,7 @@ def two(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     return made
 
 
-WANTED = {"vgg19": KEYS, "resnet50": resnet50.keys(["stem"])}
+WANTED = {"vgg19": SHAPES, "resnet50": resnet50.keys(["stem"])}
 
 
 @pytest.mark.parametrize("given", ["vgg19", "resnet50"])
@@ -315,8 +318,8 @@ def test_the_network_that_is_still_missing_is_told(two: dict[str, Path], monkeyp
 
 def test_a_deeper_network_of_the_family_is_refused(tmp_path: Path) -> None:
     """A ResNet-101 has all that a ResNet-50 has, and in its third layer more."""
-    made = {key: torch.zeros(1) for key in (*resnet50.keys(["logits"]), "layer3.6.conv1.weight")}
-    save_file(made, tmp_path / "resnet50.safetensors")
+    tensors_ = {key: torch.zeros(1) for key in (*resnet50.keys(["logits"]), "layer3.6.conv1.weight")}
+    save_file(tensors_, tmp_path / "resnet50.safetensors")
     assert pretrained.held(tmp_path / "resnet50.safetensors", "resnet50") == ()
     with pytest.raises(WeightsError, match=r"is no resnet50: it is deeper, with layer3\.6\.conv1\.weight"):
         pretrained.read(tmp_path / "resnet50.safetensors", "resnet50", WANTED["resnet50"])
@@ -345,32 +348,41 @@ def old() -> bytes:
 def test_a_torch_state_dict_is_read(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "vgg19.pth"
     path.write_bytes(content)
-    read = pretrained.read(path, "vgg19", KEYS)
+    read = pretrained.read(path, "vgg19", SHAPES)
     assert read.name == path.name
     assert read.sha256 == hashlib.sha256(content).hexdigest()
     assert (read.mean, read.std) == (VGG19.mean, VGG19.std)
-    assert list(read.tensors) == list(KEYS)
+    assert list(read.tensors) == KEYS
     assert all(torch.equal(read.tensors[key], tensor) for key, tensor in tensors(LAYERS).items())
+
+
+@pytest.mark.parametrize(
+    "content", [CONTENT, saved(_use_new_zipfile_serialization=False), old()], ids=["zip", "legacy", "2017"]
+)
+def test_keys_are_read_without_torch(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(content)
+    assert header.keys(tmp_path / "a.pth") == {*KEYS, "classifier.0.weight"}
+    assert header.keys(random_vgg(tmp_path / "a.safetensors", LAYERS)) == set(KEYS)
 
 
 def test_only_what_is_needed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
     path = random_vgg(tmp_path / "vgg19.safetensors", ("relu2_1",))
-    honest = pretrained._open
+    honest = pretrained.opened
 
     def watched(path: Path) -> object:
         file = honest(path)
         return replace(file, take=lambda key: [taken.append(key), file.take(key)][1])
 
-    monkeypatch.setattr(pretrained, "_open", watched)
-    read = pretrained.read(path, "vgg19", KEYS)
-    assert taken == list(read.tensors) == list(KEYS)
+    monkeypatch.setattr(pretrained, "opened", watched)
+    read = pretrained.read(path, "vgg19", SHAPES)
+    assert taken == list(read.tensors) == KEYS
 
 
 def test_half_precision_is_read_as_float32(tmp_path: Path) -> None:
     path = tmp_path / "vgg19.safetensors"
     save_file({key: tensor.half() for key, tensor in tensors(LAYERS).items()}, path)
-    read = pretrained.read(path, "vgg19", KEYS).tensors
+    read = pretrained.read(path, "vgg19", SHAPES).tensors
     assert all(torch.equal(read[key], tensor.half().float()) for key, tensor in tensors(LAYERS).items())
 
 
@@ -391,7 +403,7 @@ OXFORD = "RGB in [0,1], subtract mean [0.48502,0.457957,0.407604], no std divisi
 def test_the_file_says_what_goes_in(
     metadata: dict[str, str], mean: tuple[float, ...], std: tuple[float, ...], tmp_path: Path
 ) -> None:
-    read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors", LAYERS, metadata=metadata), "vgg19", KEYS)
+    read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors", LAYERS, metadata=metadata), "vgg19", SHAPES)
     assert (read.mean, read.std) == (mean, std)
 
 
@@ -411,7 +423,7 @@ def test_the_file_says_what_goes_in(
 def test_an_input_that_is_not_understood_is_refused(metadata: dict[str, str], tmp_path: Path) -> None:
     path = random_vgg(tmp_path / "vgg19.safetensors", LAYERS, metadata=metadata)
     with pytest.raises(WeightsError, match="does not tell what to do with the input"):
-        pretrained.read(path, "vgg19", KEYS)
+        pretrained.read(path, "vgg19", SHAPES)
 
 
 def test_a_missing_layer_is_named(tmp_path: Path) -> None:
@@ -488,16 +500,25 @@ def test_a_bad_file_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "vgg19.file"
     damaged(path, kind)
     with pytest.raises(WeightsError, match=DAMAGE[kind]) as caught:
-        pretrained.read(path, "vgg19", KEYS)
+        pretrained.read(path, "vgg19", SHAPES)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("kind", ["text", "empty", "code", "cut", "cut zip"])
+def test_the_keys_of_a_bad_file_are_refused(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    damaged(tmp_path / "vgg19.file", kind)
+    with pytest.raises(WeightsError, match=DAMAGE[kind]):
+        header.keys(tmp_path / "vgg19.file")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_loading_finds_fetches_and_reads(shelf: Shelf) -> None:
     said: list[str] = []
-    first = pretrained.load({"vgg19": KEYS}, None, said.append)["vgg19"]
-    again = pretrained.load({"vgg19": KEYS}, None, said.append)["vgg19"]
+    first = pretrained.load({"vgg19": SHAPES}, None, said.append)["vgg19"]
+    again = pretrained.load({"vgg19": SHAPES}, None, said.append)["vgg19"]
     assert len(said) == len(shelf.asked) == 1
     assert first.sha256 == again.sha256
     assert all(torch.equal(first.tensors[key], tensor) for key, tensor in tensors(LAYERS).items())
@@ -508,10 +529,10 @@ def test_the_registry_is_complete() -> None:
     for name, entry in pretrained.NETWORKS.items():
         assert entry.name == name
         assert entry.file.startswith(name) and entry.sha256 in entry.file
-        assert entry.layers(entry.tensors.keys()) == tuple(dict.fromkeys(s.layer for s in entry.tensors.values()))
-        assert entry.layers([]) == ()
-    assert len(VGG19.layers(VGG19.tensors.keys())) == 16
-    assert len(pretrained.NETWORKS["resnet50"].layers(resnet50.keys(["logits"]))) == 6
+        assert entry.held([key for keys in entry.layers.values() for key in keys]) == tuple(entry.layers)
+        assert entry.held([]) == ()
+    assert VGG19.held(vgg19.keys(["relu5_4"])) == tuple(name for name in vgg19.LAYERS if "relu" in name)
+    assert pretrained.NETWORKS["resnet50"].held(resnet50.keys(["logits"])) == resnet50.LAYERS
 
 
 def test_a_digest_is_the_sha256_of_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -555,6 +576,57 @@ def test_list_has_each_file_at_its_network(
     told = json.loads(texsynth("weights", "list", "--json").out)["networks"]
     assert {entry["name"]: entry["file"] for entry in told} == {"vgg19": str(two["vgg19"]), "resnet50": None}
     assert all(entry["problem"] is None for entry in told)
+
+
+def test_list_needs_neither_torch_nor_torchvision(tmp_path: Path) -> None:
+    """Even to tell the layers of files, of both kinds."""
+    random_resnet50(tmp_path / "resnet50.safetensors", ("stem",))
+    (tmp_path / "vgg19.pth").write_bytes(CONTENT)
+    code = (
+        "import sys\nsys.modules.update(torch=None, torchvision=None)\n"
+        "from texsynth.cli import main\nsys.exit(main(['weights', 'list', '--json']))"
+    )
+    env = {**os.environ, "TEXSYNTH_WEIGHTS": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)["networks"]
+    assert {row["name"]: row["layers"] for row in rows} == {"resnet50": ["stem"], "vgg19": ["relu1_1", "relu1_2"]}
+
+
+@pytest.mark.parametrize("chosen", [{"TORCH_HOME": "here"}, {"XDG_CACHE_HOME": "here"}, {}])
+def test_the_cache_is_where_torch_has_it(chosen: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    with_torch = pretrained.cache()
+    monkeypatch.delitem(sys.modules, "torch")
+    assert pretrained.cache() == with_torch
+
+
+def test_any_network_of_torchvision_is_fetched(
+    shelf: Shelf, texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What torchvision tells of its size is rounded; the server has the last word."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    true = zoo.entry("convnext_tiny")
+    entry = replace(true, url=shelf.url, sha256=digest[:8], size=len(CONTENT) + 500, tolerance=1000)
+    monkeypatch.setattr(zoo, "entry", lambda name: {"convnext_tiny": entry}[name])
+    shelf.cut = 70_000
+    assert f"stopped at 70 kB of {SIZE}" in texsynth("weights", "fetch", "convnext_tiny").err
+    shelf.cut = None
+    ran = texsynth("weights", "fetch", "convnext_tiny")
+    assert (ran.code, ran.out) == (0, f"{pretrained.cached('convnext_tiny')}\n")
+    assert ran.err.startswith("fetching convnext_tiny weights (") and f" from {shelf.url}, going on after" in ran.err
+    assert "as published" in texsynth("weights", "verify", "convnext_tiny").out
+
+
+def test_verify_reads_a_file_of_another_network(
+    texsynth: Texsynth, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = random_network("torchvision:squeezenet1_1", tmp_path / "squeezenet1_1.safetensors", ["classifier"])
+    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(tmp_path))
+    assert f"{path}: squeezenet1_1, all, finite" in texsynth("weights", "verify", "squeezenet1_1").out
+    assert "squeezenet1_0" in refused(5, "weights", "verify", "squeezenet1_0")
 
 
 def test_fetch_prints_where_it_is(shelf: Shelf, texsynth: Texsynth) -> None:
@@ -602,7 +674,7 @@ def test_verify_looks_at_the_networks_that_are_here(
     (line,) = texsynth("weights", "verify").out.splitlines()
     assert "vgg19, relu1_1 to relu1_2, finite" in line
     assert "`texsynth weights fetch resnet50`" in refused(5, "weights", "verify", "resnet50")
-    assert "resnet50, stem to stem, finite" in texsynth("weights", "verify", two["resnet50"]).out
+    assert "resnet50, stem, finite" in texsynth("weights", "verify", two["resnet50"]).out
 
 
 def test_verify_reads_any_other_file(

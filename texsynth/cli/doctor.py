@@ -12,7 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
-PACKAGES = ("texsynth", "torch", "numpy", "pillow", "tifffile", "imagecodecs", "pyyaml", "safetensors", "typer", "rich")
+from texsynth.errors import WeightsError
+
+PACKAGES = (
+    *("texsynth", "torch", "torchvision", "numpy", "pillow", "tifffile", "imagecodecs", "pyyaml", "safetensors"),
+    *("typer", "rich"),
+)
 
 
 def doctor(
@@ -39,13 +44,13 @@ def versions() -> dict[str, str]:
     """Python, the platform, and each package; "missing" where there is none."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version(), "system": platform.platform()}
+    installed = {"python": platform.python_version(), "system": platform.platform()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            installed[name] = "missing"
+    return installed
 
 
 def devices() -> dict[str, Any]:
@@ -71,17 +76,24 @@ def memory() -> dict[str, int | None]:
 
 
 def weights() -> dict[str, Any]:
-    """Weight files in TEXSYNTH_WEIGHTS (a file or a folder) and in torch's cache. The default needs none."""
-    from texsynth.weights import pretrained
+    """Weight files in TEXSYNTH_WEIGHTS (a file or a folder) and in torch's cache, and whether torchvision, which has
+    all networks but VGG-19, can be used. The default method needs none of them."""
+    from texsynth.weights import pretrained, zoo
 
-    given = os.environ.get("TEXSYNTH_WEIGHTS")
-    places = [Path(given)] if given else []
+    variable = os.environ.get("TEXSYNTH_WEIGHTS")
+    places = [Path(variable)] if variable else []
     places.append(pretrained.cache())
-    found = [file for place in places for file in (sorted(place.iterdir()) if place.is_dir() else [place])]
+    files = [file for place in places for file in (sorted(place.iterdir()) if place.is_dir() else [place])]
+    problem = None
+    try:
+        zoo.models()
+    except WeightsError as error:
+        problem = str(error)
     return {
         "needed_by_default": False,
-        "TEXSYNTH_WEIGHTS": given,
-        "files": [str(file) for file in found if file.suffix in pretrained.SUFFIXES and file.is_file()],
+        "TEXSYNTH_WEIGHTS": variable,
+        "files": [str(file) for file in files if file.suffix in pretrained.SUFFIXES and file.is_file()],
+        "problem": problem,
     }
 
 
@@ -137,6 +149,8 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield row("mps", "yes" if machine["mps"] else "none")
     yield row("memory", f"{gigabytes(report['memory']['total'])}, {gigabytes(report['memory']['free'])} free")
     yield row("weights", ", ".join(report["weights"]["files"]) or "none found; the default method needs none")
+    if report["weights"]["problem"]:
+        yield row("networks", report["weights"]["problem"])
     yield row("presets", ", ".join(report["presets"]) or "none found")
     test = report["self_test"]
     yield row("self test", f"{'passed' if test['ok'] else 'FAILED'} in {test['seconds']} s: {test['message']}")

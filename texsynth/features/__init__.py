@@ -2,12 +2,13 @@
 
 Each file has `LAYERS`, their names from shallow to deep; `WEIGHTS`, the name of the network whose pretrained weights
 it needs, or None; `Settings`, a frozen dataclass; `keys`, the tensors that some layers need of the weights; and
-`build(settings, tile, weights) -> Extract`.
+`build(settings, tile, weights) -> Extract`. A file that runs many networks, by the setting `network`, has
+`of(network)` in place of all but `Settings`; the key of such features ends with the network's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from torch import Tensor
@@ -20,22 +21,38 @@ Extract = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
 
 
 class FeatureModule(Protocol):
-    """A file in features/. tile: does the image wrap in (y, x)?"""
+    """A file in features/. keys: the shape of each tensor by its key. tile: does the image wrap in (y, x)?"""
 
-    LAYERS: tuple[str, ...]
-    WEIGHTS: str | None
+    @property
+    def LAYERS(self) -> tuple[str, ...]: ...  # noqa: N802
+
+    @property
+    def WEIGHTS(self) -> str | None: ...  # noqa: N802
+
     Settings: type
 
-    def keys(self, layers: Sequence[str]) -> Sequence[str]: ...
+    def keys(self, layers: Sequence[str]) -> Mapping[str, tuple[int, ...]]: ...
 
     def build(self, settings: Any, tile: tuple[bool, bool], weights: Weights | None) -> Extract: ...
 
 
 def names() -> list[str]:
-    """The keys of all features."""
+    """The names of all features, as presets use them."""
     return FEATURES.names()
 
 
-def features(name: str) -> FeatureModule:
-    """The feature module of that name; raises KeyError."""
-    return cast(FeatureModule, FEATURES.module(name))
+def key_of(name: str, settings: Any) -> str:
+    """The key of features with these settings: the name, and the network where the settings choose one."""
+    return f"{name}:{settings.network}" if hasattr(settings, "network") else name
+
+
+def name_of(key: str) -> str:
+    """The name of features in a preset, by their key."""
+    return key.partition(":")[0]
+
+
+def features(key: str) -> FeatureModule:
+    """The features of that key; raises KeyError. Without a network's name it is that of the default settings."""
+    name, _, network = key.partition(":")
+    module = FEATURES.module(name)
+    return cast(FeatureModule, module.of(network) if hasattr(module, "of") else module)

@@ -19,14 +19,11 @@ from torch.nn.grad import conv2d_input
 
 from texsynth.features import Extract
 from texsynth.settings import setting
-from texsynth.weights.pretrained import NETWORKS, Weights
+from texsynth.weights.pretrained import NETWORKS, Shapes, Weights
 
 WEIGHTS: str | None = "vgg19"
-# the keys of weight and bias behind each rectifier
-PARTS = {
-    layer: tuple(key for key, _ in slots)
-    for layer, slots in groupby(NETWORKS["vgg19"].tensors.items(), lambda item: item[1].layer)
-}
+PARTS = NETWORKS["vgg19"].layers  # the keys of weight and bias in front of each rectifier
+CHANNELS = dict(zip(PARTS, (64, 64, 128, 128, *(256,) * 4, *(512,) * 8), strict=True))
 
 
 def _layers() -> Iterator[str]:
@@ -43,18 +40,30 @@ LAYERS = tuple(_layers())
 class Settings:
     """How the network is run."""
 
-    pooling: str = setting("avg", "mean or maximum of 2 x 2 cells", choices=("avg", "max"))
-    padding: str = setting("reflect", "what is beyond a border that does not tile", choices=("reflect", "zero"))
+    pooling: str = setting("avg", "Cells of 2 x 2 are pooled to their mean or maximum.", choices=("avg", "max"))
+    padding: str = setting(
+        "reflect",
+        "What convolutions see beyond a border that does not tile: the mirrored map, or zeros.",
+        choices=("reflect", "zero"),
+    )
     precision: str = setting(
         "float32",
-        "bfloat16 is 1.7 times as fast where the processor has it; Gram matrices change by less than 1%",
+        "The numbers that are computed with; bfloat16 is 1.7 times as fast where the processor has it, and changes "
+        "Gram matrices by less than 1%.",
         choices=("float32", "bfloat16"),
     )
 
 
-def keys(layers: Sequence[str]) -> tuple[str, ...]:
-    """The tensors that these layers need, by torchvision's names, shallow to deep."""
-    return tuple(key for name in _down_to(layers) if name in PARTS for key in PARTS[name])
+def keys(layers: Sequence[str]) -> Shapes:
+    """The shapes of the tensors that these layers need, by torchvision's keys, shallow to deep."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    channels = 3
+    for name in _down_to(layers):
+        if name in PARTS:
+            weight, bias = PARTS[name]
+            shapes |= {weight: (CHANNELS[name], channels, 3, 3), bias: (CHANNELS[name],)}
+            channels = CHANNELS[name]
+    return shapes
 
 
 def build(settings: Settings, tile: tuple[bool, bool], weights: Weights | None) -> Extract:
@@ -76,7 +85,7 @@ def build(settings: Settings, tile: tuple[bool, bool], weights: Weights | None) 
         for name in _down_to(layers):
             if name in PARTS:
                 weight, bias = (tensors[key] for key in PARTS[name])
-                x = _convolve(x, weight, bias, tile, settings.padding == "zero")
+                x = convolve(x, weight, bias, tile, settings.padding == "zero")
             elif min(x.shape[2:]) >= 2:
                 x = pool(x)
             else:
@@ -93,7 +102,7 @@ def _down_to(layers: Sequence[str]) -> tuple[str, ...]:
     return LAYERS[: max((LAYERS.index(name) + 1 for name in layers), default=0)]
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor, tile: tuple[bool, bool], zero: bool) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, tile: tuple[bool, bool], zero: bool) -> Tensor:
     """3 x 3 convolution and rectifier; the map keeps its size."""
     for dim, wraps in zip((2, 3), tile, strict=True):
         if wraps or not zero:

@@ -6,17 +6,18 @@ settings of the loss and of the features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from texsynth import settings
 from texsynth.errors import UsageError
-from texsynth.features import features
+from texsynth.features import features, key_of, name_of
 from texsynth.features import names as feature_names
 from texsynth.losses import loss
 from texsynth.losses import names as loss_names
 
+LAYERS_LISTED = 24  # of networks that have hundreds, the first ones
 OBJECTIVE_KEYS = ("loss", "features", "layers", "weight")  # of an objective itself
 
 
@@ -25,7 +26,7 @@ class Objective:
     """A loss on some layers of some features.
 
     loss: the name of a file in losses/.
-    features: the name of a file in features/.
+    features: the key of its features, which ends with the network's name where they have several.
     layers: the names of the layers that are compared.
     weight: its share of the whole gradient at the start of a level.
     loss_settings: an instance of the loss's Settings.
@@ -48,17 +49,6 @@ class Objective:
             )
         name = _choice(plain, "loss", loss_names(), where)
         kind = _choice(plain, "features", feature_names(), where)
-        layers = plain.get("layers", [])
-        layers = tuple(layers.split(",") if isinstance(layers, str) else layers)
-        offered = features(kind).LAYERS
-        for layer in layers:
-            if layer not in offered:
-                raise UsageError(f"{where}: {kind} has no layer {layer!r}{settings.suggestion(str(layer), offered)}")
-        if not layers:
-            raise UsageError(f"{where}: {name} on {kind} names no layers; known are {', '.join(offered)}")
-        weight = plain.get("weight", 1)
-        if type(weight) not in (int, float) or not 0 < weight < 1e6:
-            raise UsageError(f"{where}: weight = {weight!r}, but it is a number above 0")
         for key in plain:
             if key not in cls.keys(plain):
                 raise UsageError(f"{where}: unknown setting {key!r}{settings.suggestion(key, cls.keys(plain))}")
@@ -66,6 +56,18 @@ class Objective:
             settings.make(each, {n: plain[n] for n in _names(each) if n in plain}, f"{where}, {name}")
             for each in (loss(name).Settings, features(kind).Settings)
         )
+        kind = key_of(kind, features_settings)
+        layers = plain.get("layers", [])
+        layers = tuple(layers.split(",") if isinstance(layers, str) else layers)
+        offered = features(kind).LAYERS
+        for layer in layers:
+            if layer not in offered:
+                raise UsageError(f"{where}: {kind} has no layer {layer!r}{settings.suggestion(str(layer), offered)}")
+        if not layers:
+            raise UsageError(f"{where}: {name} on {kind} names no layers; known are {_listed(offered)}")
+        weight = plain.get("weight", 1)
+        if type(weight) not in (int, float) or not 0 < weight < 1e6:
+            raise UsageError(f"{where}: weight = {weight!r}, but it is a number above 0")
         return cls(name, kind, layers, float(weight), loss_settings, features_settings)
 
     @classmethod
@@ -82,21 +84,21 @@ class Objective:
 
     def show(self) -> Iterator[dict[str, Any]]:
         """Rows as `settings.show` gives them for a method: the objective's, then those of its loss and features."""
-        layers = ", ".join(features(self.features).LAYERS)
+        layers = _listed(features(self.features).LAYERS)
         for name, allowed, text in (
             ("loss", "text", "The loss, a file of losses/."),
             ("features", "text", "The features that it compares, a file of features/."),
             ("layers", "a list", f"The layers of these features, among {layers}."),
             ("weight", "a number", "The objective's share of the gradient at the start of a level."),
         ):
-            value = getattr(self, name)
+            value = self.plain()[name]
             yield {"name": name, "value": value, "default": value, "allowed": allowed, "help": text}
         yield from settings.show(self.loss_settings)
         yield from settings.show(self.features_settings)
 
     def plain(self) -> dict[str, Any]:
         """The flat form, with every default written out."""
-        itself = {key: getattr(self, key) for key in OBJECTIVE_KEYS}
+        itself = {key: getattr(self, key) for key in OBJECTIVE_KEYS} | {"features": name_of(self.features)}
         return {**itself, **asdict(self.loss_settings), **asdict(self.features_settings)}
 
 
@@ -106,6 +108,10 @@ def _choice(plain: Mapping[str, Any], key: str, choices: list[str], where: str) 
     if name not in choices:
         raise UsageError(f"{where}: {key} = {name!r}{settings.suggestion(str(name), choices)}")
     return str(name)
+
+
+def _listed(layers: Sequence[str]) -> str:
+    return ", ".join((*layers[:LAYERS_LISTED], *(["..."] if len(layers) > LAYERS_LISTED else [])))
 
 
 def _names(settings_class: type) -> list[str]:

@@ -105,15 +105,17 @@ def pretrained(
 ) -> tuple[dict[str, Weights], tuple[Input, ...]]:
     """The weights of all layers that are needed, by the name of the features, on `device`; and what a record says of
     them. given: the file of `--weights`. Raises WeightsError."""
-    keys: dict[str, dict[str, None]] = {}
+    networks: dict[str, str] = {}
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, layers in ((name, layers) for each in needs for name, layers in each.items()):
         module = features(name)
         if module.WEIGHTS is not None:
-            keys.setdefault(module.WEIGHTS, {}).update(dict.fromkeys(module.keys(layers)))
-    loaded = weights.load({network: tuple(wanted) for network, wanted in keys.items()}, given, say) if keys else {}
+            networks[name] = module.WEIGHTS
+            shapes.setdefault(module.WEIGHTS, {}).update(module.keys(layers))
+    loaded = weights.load(shapes, given, say) if shapes else {}
     entries = tuple(Input(f"weights:{network}", read.name, read.sha256) for network, read in loaded.items())
     ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
-    return ready, entries
+    return {name: ready[network] for name, network in networks.items()}, entries
 
 
 def _modelled(job: Job, preset: Preset, trained: Path | None) -> Job:

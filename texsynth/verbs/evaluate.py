@@ -141,27 +141,27 @@ def _kept_back(name: str, request: Request) -> str | None:
         path = pretrained.find(network, request.weights)
         if path is None:
             return f"{network} weights are not here; `texsynth weights fetch {network}` gets them"
-        entry, held = pretrained.NETWORKS[network], pretrained.held(path, network)
-        lacking = [key for key in _keys(name, network) if entry.tensors[key].layer not in held]
-        if lacking:
-            return f"{path.name} lacks {entry.tensors[lacking[0]].layer}; give a whole file with --weights"
+        entry, held = pretrained.entry(network), pretrained.held(path, network)
+        needed = [entry.layer_of(key) for key in _shapes(name, network)]
+        if lacking := [layer for layer in needed if layer not in held]:
+            return f"{path.name} lacks {lacking[0]}; give a whole file with --weights"
     return None
 
 
-def _keys(name: str, network: str) -> list[str]:
-    """The tensors of a network that a metric needs."""
+def _shapes(name: str, network: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors of a network that a metric needs, by their keys."""
     modules = [(features(feature), layers) for feature, layers in metrics.metric(name).about.needs.items()]
-    return [key for module, layers in modules if network == module.WEIGHTS for key in module.keys(layers)]
+    wanted = (module.keys(layers) for module, layers in modules if network == module.WEIGHTS)
+    return {key: shape for shapes in wanted for key, shape in shapes.items()}
 
 
 def _tools(names: Sequence[str], request: Request, device: torch.device, say: Note) -> Tools:
     """Everything that these metrics need, the weights found or else fetched."""
-    wanted: dict[str, dict[str, None]] = {}
+    wanted: dict[str, dict[str, tuple[int, ...]]] = {}
     for name in names:
         for network in networks_of(name):
-            wanted.setdefault(network, {}).update(dict.fromkeys(_keys(name, network)))
-    keys_of = {network: tuple(keys) for network, keys in wanted.items()}
-    loaded = pretrained.load(keys_of, request.weights, say) if wanted else {}
+            wanted.setdefault(network, {}).update(_shapes(name, network))
+    loaded = pretrained.load(wanted, request.weights, say) if wanted else {}
     ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
     extracts = {}
     for feature in dict.fromkeys(feature for name in names for feature in metrics.metric(name).about.needs):

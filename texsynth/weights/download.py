@@ -20,11 +20,16 @@ TIMEOUT = 60  # seconds without a byte
 
 
 @dataclass(frozen=True)
-class Source:
+class RemoteFile:
     """A file on a server.
 
-    what: as messages call it. sha256: the first digits or all. size: in bytes. again: how to try once more.
+    what: the words for it in messages.
+    url: its address.
+    sha256: the first digits of its hash, or all.
+    size: its size in bytes.
+    again: how to try once more.
     elsewhere: what to do where fetching does not work.
+    tolerance: by how many bytes the true size may differ.
     """
 
     what: str
@@ -33,9 +38,10 @@ class Source:
     size: int
     again: str
     elsewhere: str
+    tolerance: int = 0
 
 
-def fetch(source: Source, target: Path, say: Callable[[str], None]) -> None:
+def fetch(source: RemoteFile, target: Path, say: Callable[[str], None]) -> None:
     """Download to `target`, going on from TARGET.part where an earlier try left one.
 
     Says once what is fetched, from where and how large it is. Raises WeightsError when TEXSYNTH_OFFLINE is set, when
@@ -46,22 +52,22 @@ def fetch(source: Source, target: Path, say: Callable[[str], None]) -> None:
     part = target.with_name(f"{target.name}.part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        have = part.stat().st_size if part.exists() else 0
-        if shutil.disk_usage(part.parent).free < source.size - have:
+        received = part.stat().st_size if part.exists() else 0
+        if shutil.disk_usage(part.parent).free < source.size - received:
             raise WeightsError(f"{part.parent} has no room for {amount(source.size)}; {source.elsewhere}")
-        going_on = f", going on after {amount(have)}" if have else ""
+        going_on = f", going on after {amount(received)}" if received else ""
         say(f"fetching {source.what} ({amount(source.size)}) from {source.url}{going_on}")
-        if have < source.size:
-            _receive(source, part, have)
-        _check(source, part)
+        whole = _receive(source, part, received) if received < source.size + source.tolerance else source.size
+        _check(source, part, whole)
         part.replace(target)
     except OSError as error:
         raise WeightsError(f"{part} cannot be written: {error.strerror or error}; {source.elsewhere}") from None
 
 
-def _receive(source: Source, part: Path, have: int) -> None:
-    """Bring `part`, which has that many bytes, as far as the connection lasts."""
-    request = Request(source.url, headers={"User-Agent": "texsynth", **({"Range": f"bytes={have}-"} if have else {})})
+def _receive(source: RemoteFile, part: Path, received: int) -> int:
+    """Bring `part`, which has that many bytes, as far as the connection lasts; gives the size of the whole file."""
+    resumed = {"Range": f"bytes={received}-"} if received else {}
+    request = Request(source.url, headers={"User-Agent": "texsynth", **resumed})
     try:
         answer = urlopen(request, timeout=TIMEOUT)
     except HTTPError as error:
@@ -74,31 +80,33 @@ def _receive(source: Source, part: Path, have: int) -> None:
         raise WeightsError(f"{source.what}: no answer from {source.url} ({reason}); {source.elsewhere}") from None
     with answer:
         goes_on = answer.status == 206  # a server may ignore the range and begin again
-        expected, length = source.size - (have if goes_on else 0), answer.headers.get("Content-Length")
-        if length is not None and int(length) != expected:  # a login page, perhaps; what is here stays
+        expected, stated = source.size - (received if goes_on else 0), answer.headers.get("Content-Length")
+        length = expected if stated is None else int(stated)
+        if abs(length - expected) > source.tolerance:  # a login page, perhaps; what is here stays
             raise WeightsError(f"{source.url}: the server sends {length} bytes, not {expected}; {source.elsewhere}")
         with part.open("ab" if goes_on else "wb") as file:
-            for block in _blocks(answer):
+            for block in blocks(answer):
                 file.write(block)
+    return length + (received if goes_on else 0)
 
 
-def _blocks(answer: Any) -> Iterator[bytes]:
+def blocks(answer: Any) -> Iterator[bytes]:
     """What arrives until the end or until the connection breaks; the file's size tells which it was."""
     with suppress(OSError, HTTPException):
         while block := answer.read1(BLOCK):
             yield block
 
 
-def _check(source: Source, part: Path) -> None:
+def _check(source: RemoteFile, part: Path, whole: int) -> None:
     """Raise WeightsError unless the file is whole and has the right hash; one with another hash is removed."""
     size = part.stat().st_size
-    if size < source.size:
-        reached = f"stopped at {amount(size)} of {amount(source.size)}"
+    if size < whole:
+        reached = f"stopped at {amount(size)} of {amount(whole)}"
         raise WeightsError(f"fetching {source.what} {reached}; {source.again} goes on there, or {source.elsewhere}")
-    found = digest(part)
-    if not found.startswith(source.sha256):
+    actual = digest(part)
+    if not actual.startswith(source.sha256):
         part.unlink()
-        wrong = f"its SHA-256 begins {found[:8]}, not {source.sha256[:8]}"
+        wrong = f"its SHA-256 begins {actual[:8]}, not {source.sha256[:8]}"
         raise WeightsError(f"{source.url} arrived damaged ({wrong}); {source.again} tries again, or {source.elsewhere}")
 
 

@@ -12,43 +12,45 @@ from pathlib import Path
 from texsynth.errors import UsageError
 
 FILE = Path(__file__).parent / "imagenet_classes.txt"
-SUGGESTED = 3  # names in a message
+SUGGESTED = 3  # names that a message suggests
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """Every name; its place is its number."""
+    """The name of every class; its place is its number."""
     return tuple(FILE.read_text("utf-8").splitlines())
 
 
-def number(given: str, where: str = "--class") -> int:
-    """The class that a number or a name stands for; case and underscores matter only between two names that differ in
-    nothing else. Raises UsageError, which gives the nearest names.
+def number(word: str, where: str = "--class") -> int:
+    """The number of a class, from 0 to 999, that a number or a name stands for.
 
-    where: what the user gave it with.
+    Case and underscores matter only between two names that differ in nothing else. Raises UsageError, which gives the
+    nearest names.
+
+    where: the flag or setting that the word was given with.
     """
-    if given in names():
-        return names().index(given)
-    if given.isdecimal():
-        if int(given) < len(names()):
-            return int(given)
-        raise UsageError(f"{where} {given}: classes are numbered from 0 to {len(names()) - 1}")
-    same = [n for n, name in enumerate(names()) if name.lower() == _plain(given)]
+    if word in names():
+        return names().index(word)
+    if word.isdecimal():
+        if int(word) < len(names()):
+            return int(word)
+        raise UsageError(f"{where} {word}: classes are numbered from 0 to {len(names()) - 1}")
+    same = [n for n, name in enumerate(names()) if name.lower() == _plain(word)]
     if len(same) == 1:
         return same[0]
-    near = [f"{names()[n]} ({n})" for n in same or _nearest(_plain(given))]
+    near = [f"{names()[n]} ({n})" for n in same or _nearest(_plain(word))]
     hint = f"did you mean {', '.join(near)}?" if near else "give one of its names, such as goldfish, or 0 to 999"
     raise UsageError(
-        f"{where} {given!r}: {'two classes are' if same else 'no class of ImageNet is'} called that; {hint}"
+        f"{where} {word!r}: {'two classes are' if same else 'no class of ImageNet is'} called that; {hint}"
     )
 
 
-def _plain(given: str) -> str:
-    return " ".join(given.replace("_", " ").lower().split())
+def _plain(word: str) -> str:
+    return " ".join(word.replace("_", " ").lower().split())
 
 
-def _nearest(given: str) -> list[int]:
-    """Numbers of the names that have the word given among theirs, else of those spelt most like it."""
+def _nearest(word: str) -> list[int]:
+    """The numbers of the names that have this word among theirs, else of those spelt most like it."""
     lower = [name.lower() for name in names()]
-    having = [n for n, name in enumerate(lower) if given in name.split()]
-    return having[:SUGGESTED] or [lower.index(name) for name in difflib.get_close_matches(given, lower, SUGGESTED)]
+    having = [n for n, name in enumerate(lower) if word in name.split()]
+    return having[:SUGGESTED] or [lower.index(name) for name in difflib.get_close_matches(word, lower, SUGGESTED)]

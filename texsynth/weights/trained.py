@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import WeightsError
 from texsynth.image.files import digest, whole
+from texsynth.weights.header import safetensors_header
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SUFFIX = ".safetensors"
 KEY = "texsynth"  # of the metadata
-LONGEST = 100 << 20  # bytes of a header that is believed
 
 
 @dataclass(frozen=True)
 class Model:
     """A trained network.
 
-    recipe: what trained it. settings: of the recipe, plain values. tensors: float32 on the CPU, by name. facts: what it
-    was trained on and how it did, JSON-able. name, sha256: of its file.
+    recipe: the name of the recipe that trained it.
+    settings: the settings of the recipe, as plain values.
+    tensors: float32 on the CPU, by name.
+    facts: what it was trained on and how it did, as plain values for JSON.
+    name: the name of its file.
+    sha256: the hash of its file.
     """
 
     recipe: str
@@ -40,10 +44,8 @@ def header(path: Path) -> dict[str, Any]:
     """What a model says about itself, {"recipe", "settings", "facts"}, without loading torch; raises WeightsError."""
     try:
         with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            stored = json.loads(file.read(length))["__metadata__"][KEY] if length < LONGEST else ""
-        found: Any = json.loads(stored)
-        recipe, values, facts = found["recipe"], found["settings"], found["facts"]
+            about: Any = json.loads(safetensors_header(file)["__metadata__"][KEY])
+        recipe, values, facts = about["recipe"], about["settings"], about["facts"]
     except FileNotFoundError:
         raise WeightsError(f"--model: {path} does not exist") from None
     except OSError as error:
@@ -60,7 +62,7 @@ def read(path: Path) -> Model:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    told = header(path)
+    about = header(path)
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError):
@@ -68,14 +70,14 @@ def read(path: Path) -> Model:
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise WeightsError(f"--model: {path}: {key} holds values that are not finite; train it again")
-    return Model(told["recipe"], told["settings"], tensors, told["facts"], path.name, digest(path))
+    return Model(about["recipe"], about["settings"], tensors, about["facts"], path.name, digest(path))
 
 
 def write(path: Path, recipe: str, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], facts: Any) -> None:
     """Write a model, whole or not at all; raises ResourceError and UsageError."""
     from safetensors.torch import save
 
-    told = json.dumps({"recipe": recipe, "settings": dict(settings), "facts": facts})
-    content = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, {KEY: told})
+    about = json.dumps({"recipe": recipe, "settings": dict(settings), "facts": facts})
+    content = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, {KEY: about})
     with whole(path) as part:
         part.write_bytes(content)

@@ -20,7 +20,6 @@ from texsynth.features import vgg19
 from texsynth.learned.shared.conv import OFF, Tile
 from texsynth.learned.shared.margins import extended
 from texsynth.settings import setting
-from texsynth.weights.pretrained import NETWORKS
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
@@ -73,7 +72,7 @@ class Decoder(nn.Module):
             if name not in vgg19.PARTS:  # a pool
                 doubles = True
                 continue
-            out, into = NETWORKS["vgg19"].tensors[vgg19.PARTS[name][0]].shape[:2]
+            out, into = vgg19.keys([name])[vgg19.PARTS[name][0]][:2]
             # Skip torch's own initialisation, which draws from the global generator.
             self.convolutions.append(nn.utils.skip_init(nn.Conv2d, out, into, 3))
             self.names.append(name)

@@ -1,0 +1,114 @@
+"""The keys of the tensors of a weights file, read without torch and without the tensors themselves."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from texsynth.errors import WeightsError
+
+LONGEST_HEADER = 100 << 20  # bytes of a safetensors header that is believed
+DAMAGE = (  # what parsers raise for files that are cut, or of another kind
+    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile, OSError, EOFError, RuntimeError),
+    *(LookupError, ValueError, AttributeError, TypeError, ArithmeticError),
+)
+PICKLES_BEFORE = 3  # in torch's older format: a magic number, a version, and facts of the machine
+
+
+def keys(path: Path) -> frozenset[str]:
+    """The keys of all tensors of a safetensors file or a torch state dict; raises WeightsError where it is neither."""
+    form = form_of(path)
+    try:
+        with path.open("rb") as file:
+            if form == "safetensors":
+                return frozenset(_entries(file, path.stat().st_size))
+            if form == "zip":
+                return _state_keys(_zipped(path))
+            for _ in range(PICKLES_BEFORE):
+                _Keys(file).load()
+            return _state_keys(_Keys(file).load())
+    except DAMAGE as error:
+        raise refusal(path, error) from None
+
+
+def form_of(path: Path) -> str:
+    """The form of a weights file by its first bytes: "safetensors", or "zip" or "pickle" of torch; raises WeightsError
+    for any other."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
+    if head[8:] == b"{":
+        return "safetensors"
+    if head[:2] == b"PK":
+        return "zip"
+    if head[:1] == b"\x80":
+        return "pickle"
+    raise WeightsError(f"{path} is no weights file; safetensors and torch state dicts (.pth) are")
+
+
+def refusal(path: Path, error: Exception) -> WeightsError:
+    """The error to raise for a file of weights that cannot be parsed."""
+    if isinstance(error, pickle.UnpicklingError):
+        return WeightsError(f"{path} holds pickled code, which is not run; save its state dict as safetensors")
+    return WeightsError(f"{path} is damaged, or no file of plain tensors; fetch or save it again")
+
+
+def safetensors_header(file: IO[bytes]) -> dict[str, Any]:
+    """The JSON header of a safetensors file; raises struct.error and ValueError for another file."""
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > LONGEST_HEADER:
+        raise ValueError
+    return dict(json.loads(file.read(length)))
+
+
+def _entries(file: IO[bytes], size: int) -> list[str]:
+    """The keys of a safetensors file of that size in bytes; raises ValueError where it is cut."""
+    header = safetensors_header(file)
+    header.pop("__metadata__", None)
+    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if file.tell() + end != size:
+        raise ValueError
+    return list(header)
+
+
+def _zipped(path: Path) -> Any:
+    """The content of a zip file of torch, without the tensors."""
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"]
+        with archive.open(name) as file:
+            return _Keys(file).load()
+
+
+def _state_keys(state: Any) -> frozenset[str]:
+    plain = state if isinstance(state, Mapping) else {}
+    return frozenset(key for key, value in plain.items() if isinstance(value, _Absent))
+
+
+class _Absent:
+    """It stands for any object of torch, whose place in the file is all that is asked for."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+class _Keys(pickle.Unpickler):
+    """Unpickles nested dictionaries; no code of a file is run, as every class but theirs is replaced or refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module.partition(".")[0] == "torch":
+            return _Absent
+        raise pickle.UnpicklingError
+
+    def persistent_load(self, pid: Any) -> _Absent:  # noqa: ARG002 (pickle's signature)
+        return _Absent()
