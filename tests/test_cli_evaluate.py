@@ -199,7 +199,7 @@ def test_globs_and_folders_stand_for_their_pictures(texsynth: Texsynth) -> None:
 def test_weights_that_score_are_told(texsynth: Texsynth) -> None:
     random_vgg(Path("vgg19.safetensors"), ("relu1_2",))
     found = told(texsynth, "a.png", "near.png", "--metric", "sifid", "--weights", "vgg19.safetensors")
-    read = pretrained.read(Path("vgg19.safetensors"), "vgg19", [])
+    read = pretrained.read(Path("vgg19.safetensors"), "vgg19", {})
     assert found["results"][0]["weights"] == {"vgg19": {"name": read.name, "sha256": read.sha256}}
     assert found["metrics"]["sifid"]["weights"] == [{"name": read.name, "sha256": read.sha256}]
     assert found["results"][0]["scores"]["sifid"] > 0
@@ -340,7 +340,7 @@ def test_the_page_needs_nothing_else_and_shows_everything(texsynth: Texsynth) ->
     assert "<th>seed</th><td>41</td>" in text and text.count("<svg") == 5, "a curve of losses, and no table of them"
     assert "<th>losses" not in text
     assert "nn_pixel ↓" in text and text.count("<strong>") >= 2
-    assert pretrained.read(Path("vgg19.safetensors"), "vgg19", []).sha256 in text
+    assert pretrained.read(Path("vgg19.safetensors"), "vgg19", {}).sha256 in text
     assert "seam: no score for 1 of 2 outputs" in text
 
 

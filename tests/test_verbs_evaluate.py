@@ -15,7 +15,7 @@ from networks import random_vgg
 from pictures import bytes_of, noise, spots
 from texsynth import metrics
 from texsynth.errors import InputError, UsageError, WeightsError
-from texsynth.features import Extract
+from texsynth.features import Extract, vgg19
 from texsynth.image import picture as image
 from texsynth.metrics import About, NotApplicable, Pair
 from texsynth.report import scores
@@ -260,7 +260,7 @@ def test_a_metric_that_looks_through_a_network_gets_no_more_than_it_needs(
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(tmp_path))
     exemplar, output = bytes_of(spots(24, 24)), bytes_of(spots(24, 32, seed=1))
     found = verb.evaluate(verb.Request((Group(exemplar, (output,)),), ["nn_conv1"], device="cpu"))
-    assert wanted == [{"vgg19": ("features.0.weight", "features.0.bias")}]
+    assert wanted == [{"vgg19": vgg19.keys(["relu1_1"])}]
     assert found.weights["vgg19"].name == file.name
     with pytest.raises(WeightsError, match=r"lacks relu"):
         verb.evaluate(verb.Request((Group(exemplar, (output,)),), ["gram_distance"], device="cpu"))
