@@ -1,4 +1,4 @@
-"""Blends of several exemplars by the optimising method: barycenters of what they are made of."""
+"""Blends of several exemplars by the optimising method: barycenters of their patches and features."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from builders import ignore, image_of, optimising, run
 from pictures import generator, noise, spots
-from texsynth import preset
 from texsynth.methods import optimise
 from texsynth.objective.values import balance, values
-from texsynth.runs import loop
-from texsynth.task import Exemplar, Level, Stage, Task
+from texsynth.task import Exemplar, Level, Task
 
 FLAT = {"loss": "semidual", "features": "windows", "layers": ["full"], "patch": 3, "ascents": 2, "sample": 50}
 LOSSES = {
@@ -24,11 +23,6 @@ LOSSES = {
     "contextual": {"patch": 3},
     "variation": {},
 }
-
-
-def stage(*objectives: Any, **words: Any) -> Stage:
-    plain = {"method": "optimise", "objectives": list(objectives), **words}
-    return preset.build("p", {"description": "", "stages": [plain]}).stages[0]
 
 
 def on_windows(name: str, **words: Any) -> dict[str, Any]:
@@ -47,15 +41,9 @@ def flat(*colours: tuple[float, float, float], size: tuple[int, int] = (16, 16))
     )
 
 
-def run(asked: Task, chosen: Stage, seed: int = 0) -> Tensor:
-    made = loop.synthesize(asked, (chosen,), generator(seed), lambda _: None, lambda _: None)
-    assert made.canvas is not None
-    return made.canvas.image
-
-
 def measured(asked: Task, words: dict[str, Any], image: Tensor, seed: int = 0, times: int = 1) -> float:
-    of = values(asked, stage(words).settings.objectives, "none", generator(seed))
-    return [float(of(image)[0].detach()) for _ in range(times)][-1]
+    evaluate = values(asked, optimising(words).settings.objectives, "none", generator(seed))
+    return [float(evaluate(image)[0].detach()) for _ in range(times)][-1]
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -90,9 +78,11 @@ def test_the_barycenter_of_flat_colours_is_their_mean(weights: tuple[float, ...]
     colours = ((0.9, 0.1, 0.4), (0.2, 0.6, 0.5), (0.3, 0.9, 0.0))[: len(weights)]
     asked = Task(flat(*colours), (16, 16), blend=blend(*weights, size=(16, 16)))
     rate, steps = (0.02, 120) if optimiser == "adam" else (1.0, 15)
-    made = run(asked, stage(FLAT, optimiser=optimiser, rate=rate, scales=(1.0,), steps=(steps,), start="mean"))
+    image = image_of(
+        run(asked, optimising(FLAT, optimiser=optimiser, rate=rate, scales=(1.0,), steps=(steps,), start="mean"))
+    )
     expected = sum(w * torch.tensor(c) for w, c in zip(weights, colours, strict=True))
-    assert float((made - torch.as_tensor(expected).view(1, 3, 1, 1)).abs().max()) < 0.03
+    assert float((image - torch.as_tensor(expected).view(1, 3, 1, 1)).abs().max()) < 0.03
 
 
 @pytest.mark.parametrize("name", ["semidual", "sliced"])
@@ -100,25 +90,25 @@ def test_a_blend_may_change_over_the_output(name: str) -> None:
     ramp = torch.linspace(0, 1, 32).expand(24, 32)
     asked = Task(flat((0.1, 0.2, 0.9), (0.9, 0.6, 0.1)), (24, 32), blend=blend(1 - ramp, ramp, size=(24, 32)))
     words = on_windows(name, layers=["full"], patch=1, **({"sample": 50} if name == "semidual" else {}))
-    made = run(asked, stage(words, rate=0.05, scales=(1.0,), steps=(80,), start="mean"))
+    image = image_of(run(asked, optimising(words, rate=0.05, scales=(1.0,), steps=(80,), start="mean")))
     expected = torch.stack([0.1 + 0.8 * ramp[0], 0.2 + 0.4 * ramp[0], 0.9 - 0.8 * ramp[0]])
-    assert float((made[0].mean(1) - expected).abs().mean()) < 0.03  # sliced draws places, so single ones are rough
+    assert float((image[0].mean(1) - expected).abs().mean()) < 0.03  # sliced draws places, so single ones are rough
 
 
 def test_a_map_keeps_exemplars_to_their_places() -> None:
     left = (torch.arange(24) < 12).float()
     asked = Task(flat((0.1, 0.2, 0.9), (0.9, 0.6, 0.1)), (24, 24), blend=blend(left, 1 - left, size=(24, 24)))
-    made = run(asked, stage(FLAT, rate=0.05, scales=(1.0,), steps=(60,)))
-    assert float((made[0, :, :, :9] - torch.tensor([0.1, 0.2, 0.9]).view(3, 1, 1)).abs().max()) < 0.05
-    assert float((made[0, :, :, 15:] - torch.tensor([0.9, 0.6, 0.1]).view(3, 1, 1)).abs().max()) < 0.05
+    image = image_of(run(asked, optimising(FLAT, rate=0.05, scales=(1.0,), steps=(60,))))
+    assert float((image[0, :, :, :9] - torch.tensor([0.1, 0.2, 0.9]).view(3, 1, 1)).abs().max()) < 0.05
+    assert float((image[0, :, :, 15:] - torch.tensor([0.9, 0.6, 0.1]).view(3, 1, 1)).abs().max()) < 0.05
 
 
 def test_a_start_of_colours_is_drawn_in_proportion() -> None:
     """From each exemplar as often as its share says, everywhere."""
     ramp = torch.linspace(0, 1, 64).expand(64, 64)
     asked = Task(flat((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), (64, 64), blend=blend(1 - ramp, ramp, size=(64, 64)))
-    none = stage(FLAT, scales=(1.0,), steps=(0,), start="colours").settings
-    image = optimise.begin(asked, None, Level(0, 0), none, generator(), lambda _: None)[0].image
+    none = optimising(FLAT, scales=(1.0,), steps=(0,), start="colours").settings
+    image = optimise.begin(asked, None, Level(0, 0), none, generator(), ignore)[0].image
     assert torch.equal(image[:, 0] + image[:, 1], torch.ones(1, 64, 64))
     assert float((image[0, 1].mean(0) - ramp[0]).abs().mean()) < 0.06
     assert not image[0, 1, :, 0].any() and image[0, 1, :, -1].all()
@@ -127,8 +117,8 @@ def test_a_start_of_colours_is_drawn_in_proportion() -> None:
 def test_a_start_of_the_mean_is_the_blended_mean() -> None:
     ramp = torch.linspace(0, 1, 32).expand(32, 32)
     asked = Task(flat((0.8, 0.2, 0.5), (0.2, 0.6, 0.5)), (32, 32), blend=blend(1 - ramp, ramp, size=(32, 32)))
-    none = stage(FLAT, scales=(1.0,), steps=(0,), start="mean").settings
-    image = optimise.begin(asked, None, Level(0, 0), none, generator(), lambda _: None)[0].image
+    none = optimising(FLAT, scales=(1.0,), steps=(0,), start="mean").settings
+    image = optimise.begin(asked, None, Level(0, 0), none, generator(), ignore)[0].image
     assert float((image[0, 0].mean(0) - (0.8 - 0.6 * ramp[0])).abs().max()) < 0.01
 
 
@@ -138,13 +128,13 @@ def test_objectives_stay_in_balance() -> None:
     sizes = []
     for factor in (1.0, 2.0):
         asked = Task(both, (24, 24), blend=factor * blend(0.5, 0.5, size=(24, 24)))
-        chosen = stage(on_windows("gram"), on_windows("semidual", ascents=0)).settings
+        chosen = optimising(on_windows("gram"), on_windows("semidual", ascents=0)).settings
         sizes.append(balance(values(asked, chosen.objectives, "none", generator()), noise(1, 3, 24, 24)))
     assert sizes[0] == pytest.approx([2 * size for size in sizes[1]], rel=1e-3)
 
 
 def test_every_exemplar_of_a_blend_is_estimated() -> None:
-    chosen = stage(on_windows("semidual")).settings
+    chosen = optimising(on_windows("semidual")).settings
     both = (Exemplar("a", spots(64, 64)), Exemplar("b", spots(64, 64, seed=1)))
     size = (512, 512)
     plain = optimise.estimate(Task(both, size), chosen)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import builders
+from builders import ignore
+from pictures import noise
 from texsynth import methods, preset
 from texsynth.field import atlas
-from texsynth.runs import loop
 from texsynth.runs.loop import Outcome
-from texsynth.task import Canvas, Estimate, Event, Exemplar, Level, Stage, Task
+from texsynth.task import Canvas, Estimate, Event, Exemplar, Level, Report, Stage, Task
 
 NAMES = methods.names()
 ALONE = [name for name in NAMES if not methods.method(name).RECIPES]  # the others need a model: tests/test_recipes.py
@@ -23,13 +24,12 @@ alone = pytest.mark.parametrize("name", ALONE)
 
 
 def task(size: tuple[int, int] = (32, 32), tile: tuple[bool, bool] = (False, False)) -> Task:
-    image = torch.rand(1, 3, 24, 28, generator=torch.Generator().manual_seed(0))
-    return Task((Exemplar("a", image),), size, tile)
+    return Task((Exemplar("a", noise(1, 3, 24, 28)),), size, tile)
 
 
-def run(name: str, asked: Task, stages: int = 1, seed: int = 0, report: Any = lambda _: None) -> Outcome:
+def run(name: str, asked: Task, stages: int = 1, seed: int = 0, report: Report = ignore) -> Outcome:
     stage = Stage(name, methods.method(name).Settings())
-    return loop.synthesize(asked, (stage,) * stages, torch.Generator().manual_seed(seed), report, lambda _: None)
+    return builders.run(asked, *(stage,) * stages, seed=seed, report=report)
 
 
 @every
@@ -44,14 +44,12 @@ def test_a_method_has_what_the_loop_uses(name: str) -> None:
 @every
 def test_settings_are_frozen_and_explained(name: str) -> None:
     """Defaults for all, each with words for the help; and a shipped preset uses the method."""
-    kind = methods.method(name).Settings
-    made = kind()
-    assert dataclasses.is_dataclass(kind)
-    for each in dataclasses.fields(kind):
+    settings = methods.method(name).Settings()
+    for each in dataclasses.fields(settings):
         assert each.metadata.get("help"), f"methods/{name}.py: {each.name} has no help"
         with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(made, each.name, getattr(made, each.name))
-    used = {stage["method"] for known in preset.names() for stage in preset.read(known)["stages"]}
+            setattr(settings, each.name, getattr(settings, each.name))
+    used = {stage["method"] for shipped in preset.names() for stage in preset.read(shipped)["stages"]}
     assert name in used
 
 
@@ -110,8 +108,7 @@ def test_it_goes_on_from_a_previous_stage(name: str, side: int) -> None:
 
     Measured on the field of a method that keeps one: it still takes from as much of the exemplar.
     """
-    image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    asked = Task((Exemplar("a", image),), (2 * side, 2 * side))
+    asked = Task((Exemplar("a", noise(1, 3, side, side)),), (2 * side, 2 * side))
     once, twice = (run(name, asked, stages).canvas for stages in (1, 2))
     assert_sound(once, asked.size)
     assert_sound(twice, asked.size)

@@ -10,12 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import pictures
 import texsynth
+from builders import run
+from conftest import palette
+from pictures import bytes_of, noise, places
 from texsynth import methods, preset
 from texsynth.errors import UsageError
 from texsynth.field import atlas
 from texsynth.field.atlas import COPY_SETS
-from texsynth.runs import loop
+from texsynth.image import to_array
 from texsynth.runs.loop import Outcome
 from texsynth.runs.run import Result
 from texsynth.task import Event, Exemplar, Level, Task
@@ -23,30 +27,9 @@ from texsynth.task import Event, Exemplar, Level, Task
 field = methods.method("field")
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def array(image: Tensor) -> np.ndarray:
-    """(1, C, H, W) in [0, 1] -> (H, W, C) of 8 bits."""
-    return (image[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-
-
 def spots(h: int, w: int, seed: int = 0) -> np.ndarray:
     """Smooth spots some six pixels across, (h, w, 3) of 8 bits."""
-    rough = F.pad(noise(1, 3, h, w, seed=seed), (4,) * 4, mode="reflect")
-    return array(((F.avg_pool2d(F.avg_pool2d(rough, 5, 1), 5, 1) - 0.5) * 6 + 0.5).clamp(0, 1))
-
-
-def places(h: int, w: int, start: int = 0) -> np.ndarray:
-    """A 16-bit map in which every pixel has its own value."""
-    return np.arange(start, start + h * w, dtype=np.uint16).reshape(h, w)
-
-
-def values(picture: Any) -> np.ndarray:
-    from texsynth.image import picture as image
-
-    return image.to_array(picture)
+    return bytes_of(pictures.spots(h, w, seed))
 
 
 QUICK = {"passes": [3, 2, 1], "tries": 12}
@@ -60,9 +43,8 @@ def looped(
     exemplars: list[Tensor], size: tuple[int, int], tile: tuple[bool, bool] = (False, False), **set_: Any
 ) -> Outcome:
     """Through the loop, which has no smallest size."""
-    chosen = preset.resolve(values={**QUICK, **set_})
     task = Task(tuple(Exemplar(str(n), image) for n, image in enumerate(exemplars)), size, tile)
-    return loop.synthesize(task, chosen.stages, torch.Generator().manual_seed(0), lambda _: None, lambda _: None)
+    return run(task, *preset.resolve(values={**QUICK, **set_}).stages)
 
 
 def halves(contrast: float) -> np.ndarray:
@@ -71,7 +53,7 @@ def halves(contrast: float) -> np.ndarray:
     side = torch.where(torch.arange(64) < 32, contrast, -contrast)
     image[..., 0] += side
     image[..., 2] -= side
-    return (image.clamp(0, 1).numpy() * 255).round().astype(np.uint8)
+    return bytes_of(image.clamp(0, 1).permute(2, 0, 1)[None])
 
 
 def share_of_left(exemplar: np.ndarray, seed: int, **set_: Any) -> float:
@@ -94,7 +76,7 @@ def test_a_higher_price_keeps_the_proportions_of_the_most_different_halves() -> 
 @pytest.mark.parametrize("tile", ["none", "xy"])
 def test_a_constant_gives_the_constant(grey: int, tile: str) -> None:
     result = quick(np.full((24, 30, 3), grey, np.uint8), "50x40", tile=tile)
-    assert (values(result.image) == grey).all()
+    assert (to_array(result.image) == grey).all()
 
 
 @pytest.mark.parametrize(
@@ -115,10 +97,10 @@ def test_pixels_are_copied_from_where_the_field_points(words: dict[str, Any]) ->
     exemplar = spots(36, 44)
     result = quick(exemplar, "70x61", maps={"places": places(36, 44)}, **words)
     assert result.field is not None
-    made, at = values(result.image), atlas.coordinates(result.field)
-    assert made.shape == (61, 70, 3)
-    assert np.array_equal(made, exemplar[at.y.numpy(), at.x.numpy()])
-    assert np.array_equal(values(result.maps["places"]), (at.y * 44 + at.x).numpy())
+    output, at = to_array(result.image), atlas.coordinates(result.field)
+    assert output.shape == (61, 70, 3)
+    assert np.array_equal(output, exemplar[at.y.numpy(), at.x.numpy()])
+    assert np.array_equal(to_array(result.maps["places"]), (at.y * 44 + at.x).numpy())
     name = words.get("settings", {}).get("copies", "none")
     assert result.field.copies == COPY_SETS[name]
     assert (len(at.copy.unique()) > 1) == (name != "none")
@@ -132,27 +114,27 @@ def test_normals_through_all_copies_stay_normals_of_the_relief() -> None:
     result = quick(spots(40, 40), 64, settings={"copies": "all"}, maps={"normal": normal})
     assert result.field is not None
     at = atlas.coordinates(result.field)
-    made = values(result.maps["normal"]) * 2 - 1
+    copied = to_array(result.maps["normal"]) * 2 - 1
     source = normal[at.y.numpy(), at.x.numpy()] * 2 - 1
-    assert np.allclose((made**2).sum(-1), 1, atol=1e-4)
-    assert np.array_equal(made[..., 2], source[..., 2])
+    assert np.allclose((copied**2).sum(-1), 1, atol=1e-4)
+    assert np.array_equal(copied[..., 2], source[..., 2])
     plain = (at.copy == 0).numpy()
     half_turn = (at.copy == COPY_SETS["all"].index("rotate-180")).numpy()
-    assert np.array_equal(made[plain], source[plain])
-    assert np.allclose(made[half_turn][:, :2], -source[half_turn][:, :2], atol=1e-6)
+    assert np.array_equal(copied[plain], source[plain])
+    assert np.allclose(copied[half_turn][:, :2], -source[half_turn][:, :2], atol=1e-6)
 
 
-def steps(made: Tensor, dim: int) -> tuple[float, float]:
+def steps(image: Tensor, dim: int) -> tuple[float, float]:
     """Mean step in colour between neighbours along a side: inside, and across its two ends."""
-    step = (made - made.roll(-1, dim)).abs().movedim(dim, 0)
+    step = (image - image.roll(-1, dim)).abs().movedim(dim, 0)
     return float(step[:-1].mean()), float(step[-1].mean())
 
 
-def misfit(made: Tensor, exemplar: np.ndarray) -> Tensor:
+def misfit(image: Tensor, exemplar: np.ndarray) -> Tensor:
     """Squared distance of every 5 x 5 window, wrapped, to the nearest in the exemplar, (h, w)."""
-    windows = F.unfold(F.pad(made, (2,) * 4, mode="circular"), 5)[0].T
+    windows = F.unfold(F.pad(image, (2,) * 4, mode="circular"), 5)[0].T
     there = F.unfold(torch.tensor(exemplar).permute(2, 0, 1)[None].float() / 255, 5)[0].T
-    return torch.cdist(windows, there).min(1).values.square().view(made.shape[2:])
+    return torch.cdist(windows, there).min(1).values.square().view(image.shape[2:])
 
 
 @pytest.mark.parametrize("tile", ["none", "x", "y", "xy"])
@@ -164,16 +146,16 @@ def test_tiling_is_seamless_and_none_is_not(tile: str) -> None:
     for seed in range(3):
         result = texsynth.synthesize(exemplar, "96x80", tile=tile, seed=seed)
         assert result.field is not None and result.field.tile == ("y" in tile, "x" in tile)
-        made = result.image.pixels
-        far = misfit(made, exemplar)
+        output = result.image.pixels
+        far = misfit(output, exemplar)
         inside = float(far[2:-2, 2:-2].mean())
         rows = torch.cat([far[:2], far[-2:]])[:, 2:-2]
         cols = torch.cat([far[:, :2], far[:, -2:]], 1)[2:-2]
         for name, dim, band in (("y", 2, rows), ("x", 3, cols)):
-            within, across = steps(made, dim)
+            within, across = steps(output, dim)
             ratios[name].append((across / within, float(band.mean()) / inside))
-    for name, found in ratios.items():
-        step, window = np.mean(found, 0)
+    for name, pairs in ratios.items():
+        step, window = np.mean(pairs, 0)
         if name in tile:
             assert step <= 1.3 and window <= 2, (name, step, window)
         else:
@@ -203,7 +185,7 @@ def test_what_is_masked_is_never_copied(kind: str) -> None:
     result = quick(
         spots(96, 70), "80x60", source_mask=white, maps={"places": places(96, 70)}, settings={"coarsest": 24}
     )
-    assert mask.flatten()[values(result.maps["places"])].all()
+    assert mask.flatten()[to_array(result.maps["places"])].all()
 
 
 def test_several_exemplars_are_all_used() -> None:
@@ -213,19 +195,19 @@ def test_several_exemplars_are_all_used() -> None:
     parts = [(spots(*s, seed=n) * 0.4 + tones[n]).astype(np.uint8) for n, s in enumerate(shapes)]
     maps = {"number": [np.full(s, 10 * n, np.uint8) for n, s in enumerate(shapes)]}
     result = texsynth.synthesize(parts, 96, maps=maps)
-    number, made = values(result.maps["number"]), values(result.image)
+    number, output = to_array(result.maps["number"]), to_array(result.image)
     for n, part in enumerate(parts):
-        mine = number == 10 * n
-        assert mine.mean() > 0.05
-        assert {tuple(c) for c in made[mine]} <= {tuple(c) for c in part.reshape(-1, 3)}
+        share = number == 10 * n
+        assert share.mean() > 0.05
+        assert palette(output[share]) <= palette(part)
 
 
 def test_an_init_picture_is_followed() -> None:
     """The output's blurred brightness correlates with the ramp it started from, and with its mirror image."""
     ramp = np.tile(np.linspace(0, 255, 96).astype(np.uint8)[None, :, None], (80, 1, 3))
     for init in (ramp, ramp[:, ::-1]):
-        made = quick(spots(48, 56), "96x80", init=np.ascontiguousarray(init)).image.pixels
-        coarse = F.avg_pool2d(made.mean(1, keepdim=True), 8).flatten()
+        output = quick(spots(48, 56), "96x80", init=np.ascontiguousarray(init)).image.pixels
+        coarse = F.avg_pool2d(output.mean(1, keepdim=True), 8).flatten()
         wanted = F.avg_pool2d(torch.tensor(init.copy()).float().mean(2)[None, None], 8).flatten()
         assert float(torch.corrcoef(torch.stack([coarse, wanted]))[0, 1]) > 0.8
 
@@ -248,11 +230,11 @@ def test_any_size_of_any_exemplar(exemplar: tuple[int, int], size: tuple[int, in
     outcome = looped([noise(1, 3, *exemplar)], size, tile)
     assert outcome.canvas is not None and outcome.canvas.field is not None
     assert outcome.canvas.image.shape == (1, 3, *size)
-    made = outcome.canvas.field
-    assert made.size == size
-    assert made.atlas.valid[made.index].all()
-    assert torch.equal(outcome.canvas.image, made.image())
-    assert made.cost.isfinite().all()
+    copied = outcome.canvas.field
+    assert copied.size == size
+    assert copied.atlas.valid[copied.index].all()
+    assert torch.equal(outcome.canvas.image, copied.image())
+    assert copied.cost.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -322,21 +304,21 @@ def test_settings_check_themselves() -> None:
 @pytest.mark.parametrize("stop", range(1, 8))
 def test_ctrl_c_leaves_a_picture_of_full_size(stop: int) -> None:
     """After any step of any level: all pixels still are the exemplar's own."""
-    exemplar, seen = spots(64, 50), []
+    exemplar, events = spots(64, 50), []
 
     def interrupt(event: Event) -> None:
-        seen.append(event)
-        if len(seen) == stop:
+        events.append(event)
+        if len(events) == stop:
             raise KeyboardInterrupt
 
     settings = {"coarsest": 8, "passes": [2, 1]}
     result = texsynth.synthesize(exemplar, "75x53", settings=settings, progress=interrupt, maps={"p": places(64, 50)})
     assert result.interrupted
     assert result.record["interrupted"] is True
-    assert len(seen) == stop
-    made = values(result.image)
-    assert made.shape == (53, 75, 3)
-    assert np.array_equal(made, exemplar.reshape(-1, 3)[values(result.maps["p"])])
+    assert len(events) == stop
+    output = to_array(result.image)
+    assert output.shape == (53, 75, 3)
+    assert np.array_equal(output, exemplar.reshape(-1, 3)[to_array(result.maps["p"])])
 
 
 def test_a_regular_exemplar_is_kept_in_step() -> None:
@@ -348,8 +330,7 @@ def test_a_regular_exemplar_is_kept_in_step() -> None:
     task = Task((Exemplar("a", torch.tensor(wall).permute(2, 0, 1)[None] / 255),), (100, 110))
     for switch in ("auto", "off"):
         said: list[str] = []
-        chosen = preset.resolve(values={**QUICK, "lattice": switch})
-        outcome = loop.synthesize(task, chosen.stages, torch.Generator().manual_seed(0), lambda _: None, said.append)
+        outcome = run(task, *preset.resolve(values={**QUICK, "lattice": switch}).stages, say=said.append)
         assert any("lattice: steps" in line for line in said) == (switch != "off")
         assert outcome.canvas is not None and outcome.canvas.field is not None
         if switch != "off":
@@ -362,17 +343,15 @@ def test_a_regular_exemplar_is_kept_in_step() -> None:
 
 def test_an_irregular_exemplar_has_no_lattice() -> None:
     said: list[str] = []
-    task = Task((Exemplar("a", noise(1, 3, 48, 48)),), (48, 48))
-    stages = preset.resolve(values=QUICK).stages
-    loop.synthesize(task, stages, torch.Generator().manual_seed(0), lambda _: None, said.append)
+    run(Task((Exemplar("a", noise(1, 3, 48, 48)),), (48, 48)), *preset.resolve(values=QUICK).stages, say=said.append)
     assert any(line.startswith("lattice: none") for line in said)
 
 
 def test_the_estimate_grows_with_the_work() -> None:
     def cost(exemplar: int, size: int, **set_: Any) -> tuple[float, float]:
         task = Task((Exemplar("a", torch.zeros(1, 3, exemplar, exemplar)),), (size, size))
-        made = field.estimate(task, field.Settings(**set_))
-        return made.memory, made.seconds
+        estimate = field.estimate(task, field.Settings(**set_))
+        return estimate.memory, estimate.seconds
 
     base = cost(64, 128)
     for bigger in (cost(64, 256), cost(128, 128), cost(64, 128, copies="all"), cost(64, 128, passes=(8, 8, 8))):

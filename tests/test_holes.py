@@ -29,13 +29,13 @@ def test_what_is_known_stays_and_bounds_the_guess(size: tuple[int, int], share: 
     image = torch.where(hole, 99.0, image)  # what hides in the hole
     hole[..., 0, 0] = False
     image[..., 0, 0] = 0.4
-    made = holes.smooth(image, hole)
-    known = ~hole.expand_as(image)
-    assert torch.equal(made[known], image[known])
+    guess = holes.smooth(image, hole)
+    outside = ~hole.expand_as(image)
+    assert torch.equal(guess[outside], image[outside])
     for channel in range(2):
-        seen = image[:, channel][~hole[:, 0]]
-        assert float(made[:, channel].min()) >= float(seen.min()) - 1e-5
-        assert float(made[:, channel].max()) <= float(seen.max()) + 1e-5
+        values = image[:, channel][~hole[:, 0]]
+        assert float(guess[:, channel].min()) >= float(values.min()) - 1e-5
+        assert float(guess[:, channel].max()) <= float(values.max()) + 1e-5
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -10,11 +10,8 @@ import torch
 from torch import Tensor
 
 import texsynth
+from pictures import noise
 from texsynth.image.light import flatten
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def texture(h: int, w: int) -> Tensor:
@@ -36,11 +33,11 @@ def corner_to_centre(image: Tensor) -> float:
     return float(torch.stack(corners).mean() / image[..., 3 * h : 5 * h, 3 * w : 5 * w].mean())
 
 
-def told(message: str) -> tuple[float, float]:
+def figures(message: str) -> tuple[float, float]:
     """The figures of a message: how much the light varied, and how many per cent were clipped."""
-    found = re.fullmatch(r"flatten: evened out light that varied by x([\d.]+); ([\d.]+)% of pixels clipped", message)
-    assert found is not None, message
-    return float(found[1]), float(found[2])
+    match = re.fullmatch(r"flatten: evened out light that varied by x([\d.]+); ([\d.]+)% of pixels clipped", message)
+    assert match is not None, message
+    return float(match[1]), float(match[2])
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 60), (300, 260)])
@@ -51,7 +48,7 @@ def test_a_vignette_is_evened_out(size: tuple[int, int]) -> None:
     out, message = flatten(image)
     assert before < 0.65
     assert 1 - (1 - before) / 2 < corner_to_centre(out) < 1.1
-    assert told(message)[0] > 1.05
+    assert figures(message)[0] > 1.05
     assert out.shape == image.shape
     assert float(out.min()) >= 0 and float(out.max()) <= 1
 
@@ -67,7 +64,7 @@ def test_hues_and_the_mean_brightness_are_kept() -> None:
     """One gain for all three channels, whose geometric mean is 1."""
     image = texture(64, 80) * vignette(64, 80, 0.6)
     out, message = flatten(image)
-    assert told(message)[1] == 0
+    assert figures(message)[1] == 0
     gain = out / image
     assert torch.allclose(gain, gain[:, :1].expand_as(gain), rtol=1e-4)
     assert float(gain.log().mean()) == pytest.approx(0, abs=1e-4)
@@ -78,14 +75,14 @@ def test_a_flat_picture_is_left_alone(grey: float) -> None:
     image = torch.full((1, 3, 40, 56), grey)
     out, message = flatten(image)
     assert torch.allclose(out, image, atol=1e-4)
-    assert told(message) == (1.0, 0.0)
+    assert figures(message) == (1.0, 0.0)
 
 
 def test_even_texture_is_almost_left_alone() -> None:
     image = texture(96, 96)
     out, message = flatten(image)
     assert float((out - image).abs().max()) < 0.03
-    assert told(message)[0] < 1.06
+    assert figures(message)[0] < 1.06
 
 
 def test_detail_is_kept() -> None:
@@ -100,7 +97,7 @@ def test_what_had_to_be_clipped_is_said() -> None:
     image = (texture(64, 64) * 2.2 * vignette(64, 64, 0.2)).clamp(0, 1)
     image[..., :4, :4] = 1.0
     out, message = flatten(image)
-    assert told(message)[1] > 0
+    assert figures(message)[1] > 0
     assert float(out.max()) <= 1
 
 

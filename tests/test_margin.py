@@ -1,4 +1,4 @@
-"""Margins of the optimising method: borders that do not wrap are made as the inside of a larger picture."""
+"""Margins of the optimising method: borders that do not wrap are optimised as the inside of a larger picture."""
 
 from __future__ import annotations
 
@@ -10,33 +10,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import builders
+from builders import ignore, image_of, optimising, task
 from pictures import generator, spots
-from texsynth import preset
 from texsynth.methods import optimise
 from texsynth.objective import margin as module
-from texsynth.runs import loop
 from texsynth.task import Canvas, Event, Exemplar, Guide, Stage, Task
 
 PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 4, "ascents": 3}
 
 
 def stage(margin: int, **words: Any) -> Stage:
-    plain = {"method": "optimise", "objectives": [PATCHES], "coarsest": 12, "steps": [3], "margin": margin, **words}
-    return preset.build("p", {"description": "", "stages": [plain]}).stages[0]
+    values = {"objectives": [PATCHES], "coarsest": 12, "steps": [3], "margin": margin, **words}
+    return optimising(*values.pop("objectives"), **values)
 
 
-def task(size: tuple[int, int] = (24, 24), **values: Any) -> Task:
-    return Task((Exemplar("a", spots(24, 24)),), size, **values)
-
-
-def run(asked: Task, *stages: Stage, shapes: set[tuple[int, ...]] | None = None) -> Tensor:
-    def seen(event: Event) -> None:
-        if shapes is not None:
-            shapes.add((event.level, *event.canvas.image.shape[2:]))
-
-    made = loop.synthesize(asked, stages, generator(), seen, lambda _: None).canvas
-    assert made is not None
-    return made.image
+def run(asked: Task, *stages: Stage) -> Tensor:
+    return image_of(builders.run(asked, *stages))
 
 
 def hole() -> Tensor:
@@ -52,8 +42,12 @@ def columns(*values: float) -> Tensor:
 @pytest.mark.parametrize("margin", [1, 5, 40])
 def test_the_picture_is_the_task_s_after_every_step(margin: int) -> None:
     """On every level, odd sizes and sides that the margin exceeds among them."""
-    shapes: set[tuple[int, ...]] = set()
-    run(task((21, 34)), stage(margin), stage(margin, scales=[0.7, 1.0], steps=[1]), shapes=shapes)
+    shapes: set[tuple[float, ...]] = set()
+
+    def report(event: Event) -> None:
+        shapes.add((event.level, *event.canvas.image.shape[2:]))
+
+    builders.run(task((21, 34)), stage(margin), stage(margin, scales=[0.7, 1.0], steps=[1]), report=report)
     whole = {(scale, *size) for scale, *size in shapes if scale in (0, 1)}
     assert whole == {(0, 21, 34), (1, 11, 17)}
     assert {tuple(size) for scale, *size in shapes if scale not in (0, 1)} == {(15, 24)}
@@ -97,21 +91,21 @@ def test_a_margin_can_be_added_and_cut_off(margin: int) -> None:
 
 
 def test_pictures_are_mirrored_there() -> None:
-    made = module.extended(columns(1, 2, 3), (0, 5))
-    assert made[0, 0, 0].tolist() == [2, 3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1, 2]
+    wider = module.extended(columns(1, 2, 3), (0, 5))
+    assert wider[0, 0, 0].tolist() == [2, 3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1, 2]
 
 
 @pytest.mark.parametrize(("side", "times"), [(16, 1), (16, 2), (17, 2), (32, 0.5)])
 def test_a_margin_goes_on_with_what_was_made_there(side: int, times: float) -> None:
     """A ramp over the coarser picture and its margin is one over the finer; beyond that it turns back."""
     wider = torch.linspace(0, 1, side + 12).expand(1, 1, side + 12, side + 12)
-    was = module.cropped(wider, (6, 6))
+    before = module.cropped(wider, (6, 6))
     size = round(side * times) - side % 2
-    image = F.interpolate(was, (size, size), mode="bilinear", antialias=times < 1)
-    made = module.extended(image, (6, 6), was, wider)[0, 0, 0]
-    known = made[5:-5] if times < 1 else made
-    steps = known.diff() * times * (side + 11)
-    assert made.shape == (size + 12,)
+    image = F.interpolate(before, (size, size), mode="bilinear", antialias=times < 1)
+    row = module.extended(image, (6, 6), before, wider)[0, 0, 0]
+    ramp = row[5:-5] if times < 1 else row
+    steps = ramp.diff() * times * (side + 11)
+    assert row.shape == (size + 12,)
     assert float(steps.min()) > 0 and float((steps[1:-1] - 1).abs().median()) < 0.1
 
 
@@ -120,40 +114,40 @@ def test_maps_keep_the_values_of_their_borders() -> None:
     ramp = torch.linspace(0, 1, 24).expand(1, 1, 24, 24)
     guide = Guide("a", (ramp,), ramp, strength=1 - ramp)
     start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij"))[None]
-    made = module.larger(task(guides=(guide,), start=start, blend=torch.cat([ramp, 1 - ramp], 1)), (3, 2))
-    assert made.size == (30, 28)
-    assert made.start is not None and made.blend is not None and made.guides[0].strength is not None
-    assert torch.allclose(made.blend.sum(1), torch.ones(1, 30, 28))
-    for found in (made.guides[0].target, 1 - made.guides[0].strength, made.blend[:, :1]):
-        assert torch.allclose(found, F.pad(ramp, (2, 2, 3, 3), mode="replicate"))
-    assert made.start[0, 0, :5, 0].tolist() == [2, 1, 0, 0, 1]
-    assert made.start[0, 1, 0, -4:].tolist() == [22, 23, 23, 22]
+    wider = module.larger(task(guides=(guide,), start=start, blend=torch.cat([ramp, 1 - ramp], 1)), (3, 2))
+    assert wider.size == (30, 28)
+    assert wider.start is not None and wider.blend is not None and wider.guides[0].strength is not None
+    assert torch.allclose(wider.blend.sum(1), torch.ones(1, 30, 28))
+    for values in (wider.guides[0].target, 1 - wider.guides[0].strength, wider.blend[:, :1]):
+        assert torch.allclose(values, F.pad(ramp, (2, 2, 3, 3), mode="replicate"))
+    assert wider.start[0, 0, :5, 0].tolist() == [2, 1, 0, 0, 1]
+    assert wider.start[0, 1, 0, -4:].tolist() == [22, 23, 23, 22]
 
 
 @pytest.mark.parametrize("first", ["init", "pointers", "another stage"])
 def test_what_is_given_to_start_from_is_still_the_start(first: str) -> None:
-    given, asked = spots(24, 24, seed=4), task()
-    canvas = Canvas(given) if first == "another stage" else None
+    picture, asked = spots(24, 24, seed=4), task()
+    canvas = Canvas(picture) if first == "another stage" else None
     if first == "init":
-        asked = replace(asked, init=given)
+        asked = replace(asked, init=picture)
     if first == "pointers":
-        given = asked.exemplars[0].image.flip(3)
+        picture = asked.exemplars[0].image.flip(3)
         start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(24.0).flip(0), indexing="ij"))[None]
         asked = replace(asked, start=start)
     chosen = stage(5, scales=[1.0]).settings
     (level,) = optimise.schedule(asked, chosen)
-    made, _ = optimise.begin(asked, canvas, level, chosen, generator(), lambda _: None)
-    assert torch.equal(made.image, given)
-    assert torch.equal(made.memory.whole, module.extended(given, (5, 5)))
+    start, _ = optimise.begin(asked, canvas, level, chosen, generator(), ignore)
+    assert torch.equal(start.image, picture)
+    assert torch.equal(start.memory.whole, module.extended(picture, (5, 5)))
 
 
 def test_a_level_starts_from_the_margin_of_the_one_before() -> None:
     chosen = stage(4, steps=[2]).settings
     coarse, fine = optimise.schedule(task(), chosen)
     rng, asked = generator(), task()
-    half, step = optimise.begin(asked.at(1), None, coarse, chosen, rng, lambda _: None)
+    half, step = optimise.begin(asked.at(1), None, coarse, chosen, rng, ignore)
     half, _ = step(half)
-    full, _ = optimise.begin(asked, half, fine, chosen, rng, lambda _: None)
+    full, _ = optimise.begin(asked, half, fine, chosen, rng, ignore)
     expected = F.interpolate(half.memory.whole, (40, 40), mode="bilinear")[:, :, 4:36, 4:36]
     ring = F.pad(torch.zeros(1, 3, 24, 24), (4, 4, 4, 4), value=1.0) == 1
     assert torch.equal(full.memory.whole[ring], expected[ring])

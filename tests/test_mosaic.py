@@ -28,16 +28,16 @@ def even(h: int, w: int, *shares: float) -> Tensor:
 @pytest.mark.parametrize("tile", [PLAIN, (True, True)])
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.1, 0.2, 0.7), (0.25, 0.0, 0.75), (0.003, 0.997)])
 def test_shares_are_met_to_a_pixel(shares: tuple[float, ...], tile: tuple[bool, bool]) -> None:
-    made = _mosaic.islands(even(37, 52, *shares), 4.0, tile, generator())
-    assert made.shape == (1, 1, 37, 52)
+    numbers = _mosaic.islands(even(37, 52, *shares), 4.0, tile, generator())
+    assert numbers.shape == (1, 1, 37, 52)
     for number, share in enumerate(shares):
-        assert abs(float((made == number).sum()) - share * 37 * 52) <= 1
+        assert abs(float((numbers == number).sum()) - share * 37 * 52) <= 1
 
 
 @pytest.mark.parametrize("which", range(3))
 def test_the_whole_share_is_all_of_it(which: int) -> None:
-    made = _mosaic.islands(even(20, 30, *(float(n == which) for n in range(3))), 3.0, PLAIN, generator())
-    assert (made == which).all()
+    numbers = _mosaic.islands(even(20, 30, *(float(n == which) for n in range(3))), 3.0, PLAIN, generator())
+    assert (numbers == which).all()
 
 
 @pytest.mark.parametrize("tile", [PLAIN, (True, False), (False, True), (True, True)])
@@ -45,9 +45,9 @@ def test_islands_wrap_where_the_output_does(tile: tuple[bool, bool]) -> None:
     """Seldom is a pixel unlike its neighbour; across a border that wraps no more often than inside."""
     shares = {0: [0.0, 0.0], 1: [0.0, 0.0]}
     for seed in range(4):
-        made = _mosaic.islands(even(64, 64, 0.5, 0.5), 5.0, tile, generator(seed))[0, 0]
+        numbers = _mosaic.islands(even(64, 64, 0.5, 0.5), 5.0, tile, generator(seed))[0, 0]
         for dim in (0, 1):
-            unlike = (made != made.roll(-1, dim)).float().movedim(dim, 0)
+            unlike = (numbers != numbers.roll(-1, dim)).float().movedim(dim, 0)
             shares[dim][0] += float(unlike[:-1].mean()) / 4
             shares[dim][1] += float(unlike[-1].mean()) / 4
     for dim, wraps in enumerate(tile):
@@ -58,16 +58,16 @@ def test_islands_wrap_where_the_output_does(tile: tuple[bool, bool]) -> None:
 
 def test_coarse_grain_makes_few_islands() -> None:
     def borders(grain: float) -> float:
-        made = _mosaic.islands(even(64, 64, 0.5, 0.5), grain, PLAIN, generator())
-        return float((made != made.roll(1, 3)).float().mean())
+        numbers = _mosaic.islands(even(64, 64, 0.5, 0.5), grain, PLAIN, generator())
+        return float((numbers != numbers.roll(1, 3)).float().mean())
 
     assert all(fine > 1.3 * coarse for fine, coarse in pairwise(map(borders, (1.0, 3.0, 9.0))))
 
 
 def test_islands_follow_shares_that_change() -> None:
     ramp = torch.linspace(0, 1, 90).expand(1, 1, 40, 90)
-    made = _mosaic.islands(torch.cat([1 - ramp, ramp], 1), 3.0, PLAIN, generator())
-    thirds = [float(third.mean()) for third in made.chunk(3, 3)]
+    numbers = _mosaic.islands(torch.cat([1 - ramp, ramp], 1), 3.0, PLAIN, generator())
+    thirds = [float(third.mean()) for third in numbers.chunk(3, 3)]
     assert thirds[0] < 0.3 < thirds[1] < 0.7 < thirds[2]
 
 

@@ -21,7 +21,7 @@ def stage(*objectives: Any, **values: Any) -> dict[str, Any]:
     return {"description": "", "stages": [{"method": "optimise", "objectives": list(objectives), **values}]}
 
 
-def made(*objectives: Any, **sets: Any) -> tuple[Objective, ...]:
+def built(*objectives: Any, **sets: Any) -> tuple[Objective, ...]:
     return preset.build("p", stage(*objectives), sets).stages[0].settings.objectives
 
 
@@ -58,10 +58,10 @@ def test_a_list_of_mappings_is_needed(objectives: Any) -> None:
 
 
 def test_set_reaches_the_objectives_that_have_the_key() -> None:
-    both = made(GRAM, TRANSPORT, ascents=3, patch=5)
+    both = built(GRAM, TRANSPORT, ascents=3, patch=5)
     assert both[1].loss_settings.ascents == 3
     assert [o.loss_settings.patch for o in both] == [5, 5]
-    one = made(GRAM, TRANSPORT, **{"gram.patch": 2, "semidual.layers": "half,quarter"})
+    one = built(GRAM, TRANSPORT, **{"gram.patch": 2, "semidual.layers": "half,quarter"})
     assert [o.loss_settings.patch for o in one] == [2, 3]
     assert [o.layers for o in one] == [("full", "half"), ("half", "quarter")]
 
@@ -74,7 +74,7 @@ def test_set_changes_default_objectives_too() -> None:
 @pytest.mark.parametrize(("key", "words"), [("gramm.patch", "did you mean gram"), ("gram.ascents", "unknown setting")])
 def test_set_of_nothing(key: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        made(GRAM, **{key: 1})
+        built(GRAM, **{key: 1})
 
 
 def test_the_recorded_form_builds_the_same_preset() -> None:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import builders
+from builders import ignore, optimising, task
 from networks import random_vgg
 from pictures import generator, noise, spots
-from texsynth import preset
 from texsynth.features import vgg19
 from texsynth.field.atlas import turn, turn_guide
 from texsynth.guidance import orientation
@@ -22,7 +23,6 @@ from texsynth.methods import optimise
 from texsynth.objective.copies import rotated, sources
 from texsynth.objective.values import Values, balance, values
 from texsynth.patches import cut as patches
-from texsynth.runs import loop
 from texsynth.task import Canvas, Exemplar, Guide, Level, Task
 from texsynth.weights import pretrained
 
@@ -31,14 +31,9 @@ PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"]
 
 
 def settings(*objectives: Any, **values: Any) -> optimise.Settings:
-    plain = {"method": "optimise", "objectives": list(objectives or [PATCHES]), **values}
-    made = preset.build("p", {"description": "", "stages": [plain]}).stages[0].settings
-    assert isinstance(made, optimise.Settings)
-    return made
-
-
-def task(size: tuple[int, int] = (24, 24), side: int = 24, **values: Any) -> Task:
-    return Task((Exemplar("a", spots(side, side)),), size, **values)
+    chosen = optimising(*(objectives or [PATCHES]), **values).settings
+    assert isinstance(chosen, optimise.Settings)
+    return chosen
 
 
 def objectives(asked: Task, chosen: optimise.Settings, seed: int = 0) -> Values:
@@ -50,12 +45,17 @@ def run(
 ) -> tuple[Tensor, list[float]]:
     rng, losses = generator(seed), []
     for level in optimise.schedule(asked, chosen):
-        canvas, step = optimise.begin(asked.at(level.scale, level.nearest), canvas, level, chosen, rng, lambda _: None)
+        canvas, step = optimise.begin(asked.at(level.scale, level.nearest), canvas, level, chosen, rng, ignore)
         for _ in range(level.steps):
             canvas, loss = step(canvas)
             losses.append(loss)
     assert canvas is not None
     return canvas.image, losses
+
+
+def colours(image: Tensor) -> set[tuple[float, ...]]:
+    """All colours of (1, 3, h, w)."""
+    return {tuple(colour.tolist()) for colour in image[0].flatten(1).T}
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def run(
     ],
 )
 def test_levels(values: dict[str, Any], scales: list[float], steps: list[int]) -> None:
-    levels = optimise.schedule(task(side=128), settings(**values))
+    levels = optimise.schedule(task(exemplar=(128, 128)), settings(**values))
     assert [level.scale for level in levels] == scales
     assert [level.steps for level in levels] == steps
 
 
 def test_a_scale_between_halvings_has_its_own_size() -> None:
-    asked = task((40, 60), 40).at(optimise.schedule(task(), settings(scales=(0.75,)))[0].scale)
+    asked = task((40, 60), (40, 40)).at(optimise.schedule(task(), settings(scales=(0.75,)))[0].scale)
     assert (asked.size, asked.exemplars[0].size) == ((30, 45), (30, 30))
 
 
@@ -103,15 +103,14 @@ def test_starts(start: str) -> None:
         return
     assert float((image.mean((2, 3)) - source.mean((2, 3))).abs().max()) < 0.02
     if start == "colours":
-        known = {tuple(c.tolist()) for c in source[0].flatten(1).T}
-        assert {tuple(c.tolist()) for c in image[0].flatten(1).T} <= known
+        assert colours(image) <= colours(source)
 
 
 def test_where_the_task_says_what_to_start_from_that_is_the_first_picture() -> None:
     """Unless another start is asked for, as published methods do, or a picture is given; a guess where it says none."""
     start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(30.0).flip(0), indexing="ij"))[None]
     start[:, :, 5:9, 5:9] = torch.nan
-    asked = task((24, 30), 30, start=start)
+    asked = task((24, 30), (30, 30), start=start)
     still: dict[str, Any] = {"scales": (1.0,), "steps": (0,)}
     image, _ = run(asked, settings(**still))
     mirrored = asked.exemplars[0].image[:, :, :24].flip(3)
@@ -120,8 +119,8 @@ def test_where_the_task_says_what_to_start_from_that_is_the_first_picture() -> N
     assert bool(image.isfinite().all()) and float((image - mirrored)[~kept].abs().mean()) < 0.3
     noisy, _ = run(asked, settings(start="noise", **still))
     assert torch.equal(noisy, run(replace(asked, start=None), settings(**still))[0])
-    given, _ = run(replace(asked, init=torch.full((1, 3, 24, 30), 0.5)), settings(**still))
-    assert float((given - 0.5).abs().max()) < 1e-6
+    from_picture, _ = run(replace(asked, init=torch.full((1, 3, 24, 30), 0.5)), settings(**still))
+    assert float((from_picture - 0.5).abs().max()) < 1e-6
 
 
 def test_a_start_in_a_hole_is_what_stands_there_first() -> None:
@@ -142,8 +141,8 @@ def test_weights_are_shares_of_the_gradient_or_factors_of_the_values(switch: str
     pair = ({**GRAM, "weight": 3.0}, {**GRAM, "patch": 2, "weight": 0.5})
     chosen = settings(*pair, balance=switch, scales=(1.0,), steps=(1,))
     _, (first,) = run(asked, chosen)
-    own = [float(value) for value in objectives(asked, chosen)(noise(1, 3, 24, 24))]
-    assert (first == pytest.approx(3.0 * own[0] + 0.5 * own[1], rel=1e-4)) == (switch == "off")
+    values = [float(value) for value in objectives(asked, chosen)(noise(1, 3, 24, 24))]
+    assert (first == pytest.approx(3.0 * values[0] + 0.5 * values[1], rel=1e-4)) == (switch == "off")
 
 
 def test_colours_come_from_where_it_is_allowed() -> None:
@@ -152,8 +151,7 @@ def test_colours_come_from_where_it_is_allowed() -> None:
     left[..., :2] = True
     masked = replace(asked, exemplars=(replace(asked.exemplars[0], valid=left),))
     image, _ = run(masked, settings(start="colours", scales=(1.0,), steps=(0,)))
-    known = {tuple(c.tolist()) for c in asked.exemplars[0].image[0, :, :, :2].flatten(1).T}
-    assert {tuple(c.tolist()) for c in image[0].flatten(1).T} <= known
+    assert colours(image) <= colours(asked.exemplars[0].image[..., :2])
 
 
 def test_an_init_picture_is_the_start() -> None:
@@ -173,24 +171,24 @@ def test_a_coarse_change_is_added_to_the_detail() -> None:
     before, asked = spots(32, 32, seed=3), task((32, 32))
     level = Level(1.0, 0)
     chosen = settings(scales=(0.5, 1.0), steps=(0, 0))
-    half, _ = optimise.begin(asked.at(1), Canvas(before), level, chosen, generator(), lambda _: None)
+    half, _ = optimise.begin(asked.at(1), Canvas(before), level, chosen, generator(), ignore)
     brighter = replace(half, image=half.image + 0.1)
-    full, _ = optimise.begin(asked, brighter, Level(0.0, 0), chosen, generator(), lambda _: None)
+    full, _ = optimise.begin(asked, brighter, Level(0.0, 0), chosen, generator(), ignore)
     assert torch.allclose(full.image, (before + 0.1).clamp(0, 1), atol=1e-5)
 
 
 def test_weights_are_shares_of_the_gradient() -> None:
     """Scaling a loss changes nothing: each is measured by its own gradient."""
     asked = task()
-    of = objectives(asked, settings(GRAM, dict(GRAM, patch=1)))
-    sizes = balance(of, noise(1, 3, 24, 24))
-    tenfold = balance(lambda image: [10 * value for value in of(image)], noise(1, 3, 24, 24))
+    evaluate = objectives(asked, settings(GRAM, dict(GRAM, patch=1)))
+    sizes = balance(evaluate, noise(1, 3, 24, 24))
+    tenfold = balance(lambda image: [10 * value for value in evaluate(image)], noise(1, 3, 24, 24))
     assert tenfold == pytest.approx([size / 10 for size in sizes], rel=1e-3)
 
 
 def test_a_tiling_result_wraps() -> None:
     """Windows across the border are as near to the exemplar's as others are."""
-    asked = task((32, 32), 32, tile=(True, True))
+    asked = task((32, 32), (32, 32), tile=(True, True))
     image, _ = run(asked, settings(coarsest=16, steps=(60, 30)))
     source = patches.cut(asked.exemplars[0].image, 4, 1)
     across = torch.roll(image, (16, 16), (2, 3))[:, :, 14:18]
@@ -208,16 +206,16 @@ def test_two_objectives_on_one_network_run_it_once(tmp_path: Path, monkeypatch: 
         {"loss": "gram", "features": "vgg19", "layers": ["relu1_1"]},
         {"loss": "sliced", "features": "vgg19", "layers": ["relu1_2"]},
     ]
-    of = objectives(task(weights={"vgg19": read}), settings(*both))
+    evaluate = objectives(task(weights={"vgg19": read}), settings(*both))
     calls.clear()
-    assert len(of(noise(1, 3, 16, 16))) == 2
+    assert len(evaluate(noise(1, 3, 16, 16))) == 2
     assert len(calls) == 2
     assert optimise.needs(settings(*both)) == {"vgg19": ("relu1_1", "relu1_2")}
 
 
 def test_a_layer_that_a_small_picture_lacks_counts_nothing() -> None:
     deep = dict(PATCHES, layers=["full", "sixteenth"])
-    image, losses = run(task((12, 12), 12), settings(deep, scales=(1.0,), steps=(2,)))
+    image, losses = run(task((12, 12), (12, 12)), settings(deep, scales=(1.0,), steps=(2,)))
     assert torch.tensor(losses).isfinite().all()
     assert image.shape == (1, 3, 12, 12)
 
@@ -243,23 +241,23 @@ def test_directions_turn_with_their_copy(copy: str) -> None:
     turned = turn(stripes, copy)
     vector = turn_guide(direction.view(1, 2, 1, 1).expand(1, 2, 33, 33), copy, "direction")[0, :, 16, 16]
     ends = torch.stack([vector, -vector]).view(1, 1, 2, 2) * 0.5
-    seen = F.grid_sample(turned, ends, align_corners=True)[0, 0, 0]
-    assert float((seen - turned[0, 0, 16, 16]).abs().max()) < 0.05
+    along = F.grid_sample(turned, ends, align_corners=True)[0, 0, 0]
+    assert float((along - turned[0, 0, 16, 16]).abs().max()) < 0.05
 
 
 def test_a_guide_without_strength_steers_nothing() -> None:
     """Where the weight map is black the guide adds nothing, where it is white all of it."""
     side = (torch.arange(24) >= 12).float().expand(1, 1, 24, 24)
     words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "patch": 3, "occurrence": 0}
-    seen = {}
+    values = {}
     for name, strength in (("none", torch.zeros(1, 1, 24, 24)), ("all", torch.ones(1, 1, 24, 24)), ("plain", None)):
         guide = Guide("progression", (side,), side.flip(3), 50.0, "l2", strength)
         (value,) = objectives(task(guides=(guide,)), settings(words))(spots(24, 24, seed=2))
-        seen[name] = float(value)
+        values[name] = float(value)
     (unguided,) = objectives(task(), settings(words))(spots(24, 24, seed=2))
-    assert seen["none"] == pytest.approx(float(unguided), rel=1e-5)
-    assert seen["all"] == pytest.approx(seen["plain"], rel=1e-5)
-    assert seen["plain"] != pytest.approx(seen["none"], rel=1e-2)
+    assert values["none"] == pytest.approx(float(unguided), rel=1e-5)
+    assert values["all"] == pytest.approx(values["plain"], rel=1e-5)
+    assert values["plain"] != pytest.approx(values["none"], rel=1e-2)
 
 
 @pytest.mark.parametrize("degrees", [45, 90, 135, 225])
@@ -270,8 +268,8 @@ def test_a_rotated_copy_has_its_stripes_along_its_directions(degrees: float) -> 
     angle = math.radians(degrees)
     image = rotated(stripes, angle)
     vectors = rotated(direction.view(1, 2, 1, 1).expand(1, 2, 48, 48), angle, "direction")
-    found, _ = orientation.structure(image)
-    assert orientation.angle_error(found, vectors) < 2
+    measured, _ = orientation.structure(image)
+    assert orientation.angle_error(measured, vectors) < 2
     clockwise = torch.tensor([math.cos(angle), math.sin(angle)])
     along = rotated(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 48, 48), angle, "direction")
     assert torch.allclose(along[0, :, 5, 5], clockwise, atol=1e-5)
@@ -281,10 +279,10 @@ def test_a_direction_brings_eight_rotations() -> None:
     east = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 24, 24)
     guide = Guide("orientation", (east,), east, 5.0, "direction")
     assert len(list(sources(task(), "none"))) == 1
-    made = list(sources(task(guides=(guide,)), "none"))
-    assert [s.image.shape[3] for s in made] == [24, 16, 24, 16, 24, 16, 24, 16]
-    assert all(s.guides[0].shape[2:] == s.image.shape[2:] for s in made)
-    middle = made[1].place
+    copies = list(sources(task(guides=(guide,)), "none"))
+    assert [s.image.shape[3] for s in copies] == [24, 16, 24, 16, 24, 16, 24, 16]
+    assert all(s.guides[0].shape[2:] == s.image.shape[2:] for s in copies)
+    middle = copies[1].place
     assert middle is not None
     assert middle[0, :, 7:9, 7:9].mean((1, 2)).tolist() == pytest.approx([0.5, 0.5], abs=0.01)
 
@@ -298,12 +296,12 @@ def test_guides_reach_the_loss() -> None:
     guide = Guide("progression", (side,), side.flip(3), 50.0, "l2")
     asked = Task((Exemplar("a", image.clamp(0, 1)),), (24, 24), guides=(guide,))
     words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "patch": 3, "distance": "squared"}
-    made, _ = run(asked, settings(words, scales=(1.0,), steps=(60,)))
-    assert float(made[..., :10].mean() - made[..., 14:].mean()) > 0.5
+    image, _ = run(asked, settings(words, scales=(1.0,), steps=(60,)))
+    assert float(image[..., :10].mean() - image[..., 14:].mean()) > 0.5
 
 
 def test_the_loop_reports_levels_between_halvings() -> None:
-    stage = preset.build("p", {"description": "", "stages": [{"method": "optimise", "scales": [0.75], "steps": [1]}]})
-    seen = []
-    loop.synthesize(task(), stage.stages, generator(), lambda event: seen.append(event.level), lambda _: None)
-    assert seen == pytest.approx([0.415], abs=1e-3)
+    levels: list[float] = []
+    stage = optimising(PATCHES, scales=[0.75], steps=[1])
+    builders.run(task(), stage, report=lambda event: levels.append(event.level))
+    assert levels == pytest.approx([0.415], abs=1e-3)

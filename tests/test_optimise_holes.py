@@ -1,4 +1,4 @@
-"""Holes in the optimising method: what is known stays, what is made fits, and only the neighbourhood is worked on."""
+"""Holes in the optimising method: all else stays, the filling fits, and only a window around the hole is worked on."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
+import builders
+from builders import ignore, image_of, optimising
 from networks import random_vgg
 from pictures import generator, noise, spots
-from texsynth import preset
 from texsynth.features import vgg19
 from texsynth.image import holes
 from texsynth.methods import optimise
 from texsynth.objective.copies import sources
 from texsynth.objective.values import values
 from texsynth.objective.window import WHOLE, window, within
-from texsynth.runs import loop
 from texsynth.task import Canvas, Exemplar, Guide, Level, Stage, Task
 from texsynth.weights import pretrained
 
@@ -35,8 +35,7 @@ LOSSES = {
 
 
 def stage(*objectives: Any, **words: Any) -> Stage:
-    plain = {"method": "optimise", "objectives": list(objectives or [PATCHES]), **words}
-    return preset.build("p", {"description": "", "stages": [plain]}).stages[0]
+    return optimising(*(objectives or [PATCHES]), **words)
 
 
 def holed(image: Tensor, top: int, left: int, height: int, width: int, **words: Any) -> Task:
@@ -48,9 +47,8 @@ def holed(image: Tensor, top: int, left: int, height: int, width: int, **words: 
 
 
 def run(asked: Task, chosen: Stage, seed: int = 0) -> tuple[Tensor, list[float]]:
-    made = loop.synthesize(asked, (chosen,), generator(seed), lambda _: None, lambda _: None)
-    assert made.canvas is not None
-    return made.canvas.image, [loss for *_, loss in made.losses]
+    outcome = builders.run(asked, chosen, seed=seed)
+    return image_of(outcome), [loss for *_, loss in outcome.losses]
 
 
 def stripes(side: int) -> Tensor:
@@ -63,28 +61,28 @@ def test_known_pixels_never_move(optimiser: str, tile: tuple[bool, bool]) -> Non
     image = spots(40, 36)
     asked = holed(image, 12, 20, 9, 8, tile=tile)
     rate = 0.05 if optimiser == "adam" else 1.0
-    made, _ = run(asked, stage(optimiser=optimiser, rate=rate, scales=(0.5, 1.0), steps=(5,)))
+    filled, _ = run(asked, stage(optimiser=optimiser, rate=rate, scales=(0.5, 1.0), steps=(5,)))
     assert asked.hole is not None
-    known = ~asked.hole.expand_as(image)
-    assert torch.equal(made[known], image[known])
-    assert float((made - asked.exemplars[0].image)[~known].abs().mean()) > 0.01
+    hole = asked.hole.expand_as(image)
+    assert torch.equal(filled[~hole], image[~hole])
+    assert float((filled - asked.exemplars[0].image)[hole].abs().mean()) > 0.01
 
 
 def test_known_pixels_are_those_of_each_level() -> None:
     asked = holed(spots(32, 32), 10, 10, 9, 9).at(1)
     chosen = stage(scales=(0.5,), steps=(2,)).settings
-    canvas, step = optimise.begin(asked, Canvas(noise(1, 3, 32, 32)), Level(1, 2), chosen, generator(), lambda _: None)
+    canvas, step = optimise.begin(asked, Canvas(noise(1, 3, 32, 32)), Level(1, 2), chosen, generator(), ignore)
     assert asked.hole is not None
-    known = ~asked.hole.expand_as(canvas.image)
+    outside = ~asked.hole.expand_as(canvas.image)
     for each in (canvas, step(canvas)[0]):
-        assert torch.equal(each.image[known], asked.exemplars[0].image[known])
+        assert torch.equal(each.image[outside], asked.exemplars[0].image[outside])
 
 
 def test_stripes_go_on_through_a_hole() -> None:
     image = stripes(48)
     asked = holed(image, 17, 15, 14, 16)
-    made, _ = run(asked, stage(coarsest=24, steps=(60, 40)))
-    before, after = ((x - image).square().mean().sqrt() for x in (asked.exemplars[0].image, made))
+    filled, _ = run(asked, stage(coarsest=24, steps=(60, 40)))
+    before, after = ((x - image).square().mean().sqrt() for x in (asked.exemplars[0].image, filled))
     assert float(after) < 0.3 * float(before)
 
 
@@ -95,12 +93,12 @@ def test_a_hole_starts_from_the_guess_or_what_was_there() -> None:
     white, black = torch.ones_like(image), torch.zeros_like(image)
 
     def first(task: Task, canvas: Canvas | None = None) -> Tensor:
-        return optimise.begin(task, canvas, Level(0, 0), none, generator(), lambda _: None)[0].image
+        return optimise.begin(task, canvas, Level(0, 0), none, generator(), ignore)[0].image
 
     assert torch.equal(first(asked), asked.exemplars[0].image)
-    for found in (first(replace(asked, init=white)), first(replace(asked, init=black), Canvas(white))):
+    for start in (first(replace(asked, init=white)), first(replace(asked, init=black), Canvas(white))):
         assert asked.hole is not None
-        assert torch.equal(found, torch.where(asked.hole, white, image))
+        assert torch.equal(start, torch.where(asked.hole, white, image))
 
 
 def test_a_level_without_a_hole_does_nothing() -> None:
@@ -109,12 +107,12 @@ def test_a_level_without_a_hole_does_nothing() -> None:
     specks[:, :, ::2, ::2] = True
     asked = Task((Exemplar("a", holes.smooth(image, specks), ~specks),), (24, 24), hole=specks)
     chosen = stage({**PATCHES, "layers": ["full"], "patch": 1}, scales=(0.5, 1.0), steps=(3,))
-    made, losses = run(asked, chosen)
+    filled, losses = run(asked, chosen)
     assert [loss == 0 for loss in losses] == [True] * 3 + [False] * 3
-    assert made.shape[2:] == (24, 24)
-    known, step = optimise.begin(asked.at(1), None, Level(1, 3), chosen.settings, generator(), lambda _: None)
-    assert step(known) == (known, 0.0)
-    assert torch.equal(known.image, asked.at(1).exemplars[0].image)
+    assert filled.shape[2:] == (24, 24)
+    canvas, step = optimise.begin(asked.at(1), None, Level(1, 3), chosen.settings, generator(), ignore)
+    assert step(canvas) == (canvas, 0.0)
+    assert torch.equal(canvas.image, asked.at(1).exemplars[0].image)
 
 
 def test_a_picture_that_may_not_be_a_source_is_none() -> None:
@@ -124,8 +122,8 @@ def test_a_picture_that_may_not_be_a_source_is_none() -> None:
     grey = Exemplar("b", torch.full((1, 3, 16, 20), 0.6))
     both = replace(asked, exemplars=(barred, grey))
     assert {s.exemplar for s in sources(both, "rotations")} == {1}
-    made, _ = run(both, stage({**PATCHES, "layers": ["full"]}, scales=(1.0,), steps=(60,), rate=0.05))
-    assert float((made[:, :, 10:14, 10:14] - 0.6).abs().max()) < 0.03
+    filled, _ = run(both, stage({**PATCHES, "layers": ["full"]}, scales=(1.0,), steps=(60,), rate=0.05))
+    assert float((filled[:, :, 10:14, 10:14] - 0.6).abs().max()) < 0.03
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -137,15 +135,15 @@ def test_the_neighbourhood_is_all_that_matters(name: str, reduction: str) -> Non
     asked = holed(spots(64, 72), 40, 36, 5, 7)
     where = window(asked, chosen.objectives)
     assert where[2].start > 0 and where[3].stop < 72
-    image, slopes, found = asked.exemplars[0].image, [], []
+    image, slopes, losses = asked.exemplars[0].image, [], []
     for area in (WHOLE, where):
         pixels = image[area].clone().requires_grad_()
         (value,) = values(within(asked, area), chosen.objectives, "none", generator())(pixels)
         value.backward()
         assert pixels.grad is not None and asked.hole is not None
         slopes.append(pixels.grad[asked.hole[area].expand_as(pixels)])
-        found.append(float(value.detach()))
-    assert found[0] == pytest.approx(found[1], rel=1e-4)
+        losses.append(float(value.detach()))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-3, atol=1e-6)
 
 
@@ -187,8 +185,8 @@ def test_guides_reach_into_a_hole() -> None:
     for wanted in (0.0, 1.0):
         guide = Guide("progression", (side,), torch.full((1, 1, 40, 40), wanted), 50.0)
         asked = holed(image, 16, 16, 8, 8, guides=(guide,))
-        made, _ = run(asked, stage(words, scales=(1.0,), steps=(60,), rate=0.05))
-        assert float((made[:, :, 18:22, 18:22] - 0.05 - 0.8 * wanted).abs().mean()) < 0.15
+        filled, _ = run(asked, stage(words, scales=(1.0,), steps=(60,), rate=0.05))
+        assert float((filled[:, :, 18:22, 18:22] - 0.05 - 0.8 * wanted).abs().mean()) < 0.15
 
 
 def test_a_small_hole_is_estimated_as_cheap() -> None:

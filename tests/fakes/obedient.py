@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fakes.outside import known
+from fakes.outside import hold
 from texsynth.field.atlas import Field, build_atlas
 from texsynth.task import Canvas, Estimate, Level
 
@@ -37,8 +37,8 @@ def begin(task, canvas, level, settings, rng, say):
     if task.blend is not None:  # from the exemplar of the largest share, whatever the guides
         plane = atlas.split(torch.arange(len(rank)))[0]
         total -= 1e6 * task.blend[0].flatten(1).T[:, plane]
-    made = Field(known(task, atlas, total.argmin(1).view(task.size)), torch.zeros(task.size), atlas, task.tile)
-    return Canvas(made.image(), made), lambda canvas: (canvas, 0.0)
+    field = Field(hold(task, atlas, total.argmin(1).view(task.size)), torch.zeros(task.size), atlas, task.tile)
+    return Canvas(field.image(), field), lambda canvas: (canvas, 0.0)
 
 
 def _distance(kind, target, source):

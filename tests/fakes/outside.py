@@ -1,12 +1,12 @@
-"""What the methods for tests that keep a field do about a hole."""
+"""How the methods for tests that keep a field treat a hole."""
 
 from __future__ import annotations
 
 import torch
 
 
-def known(task, atlas, index):
-    """A field whose pixels outside the hole are those of the first exemplar at the same place."""
+def hold(task, atlas, index):
+    """The pointers of a field whose pixels outside the hole are those of the first exemplar at the same place."""
     if task.hole is None:
         return index
     y, x = torch.meshgrid(*map(torch.arange, task.size), indexing="ij")

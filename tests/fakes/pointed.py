@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fakes.outside import known
+from fakes.outside import hold
 from texsynth.field.atlas import COPY_SETS, Field, build_atlas
 from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level
@@ -34,8 +34,8 @@ def begin(task, canvas, level, settings, rng, say):
     if task.start is not None:
         y, x = task.start[0].nan_to_num(0).round().long()
         index = torch.where(task.start[0, 0].isnan(), index, atlas.join(torch.zeros_like(y), y, x))
-    made = Field(known(task, atlas, index), torch.zeros(task.size), atlas, task.tile)
-    return Canvas(made.image(), made), lambda canvas: (canvas, 0.0)
+    field = Field(hold(task, atlas, index), torch.zeros(task.size), atlas, task.tile)
+    return Canvas(field.image(), field), lambda canvas: (canvas, 0.0)
 
 
 def refuses(task, settings):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fakes.outside import known
+from fakes.outside import hold
 from texsynth.field.atlas import Field, build_atlas
 from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level
@@ -44,7 +44,7 @@ def begin(task, canvas, level, settings, rng, say):
     atlas = build_atlas(task, ("none", "flip-x"), 1)
     usable = atlas.valid.nonzero()[:, 0]
     index = usable[torch.randint(len(usable), task.size, generator=rng)]
-    made = Field(known(task, atlas, index), torch.full(task.size, 0.25), atlas, task.tile)
+    field = Field(hold(task, atlas, index), torch.full(task.size, 0.25), atlas, task.tile)
     taken = 0
 
     def step(canvas):
@@ -55,7 +55,7 @@ def begin(task, canvas, level, settings, rng, say):
             _fail(settings.fail)
         return canvas, 0.25
 
-    return Canvas(made.image(), made), step
+    return Canvas(field.image(), field), step
 
 
 def _fail(how):
