@@ -172,7 +172,12 @@ class _Search:
         return y.clamp(0, self.size[0] - 1), x.clamp(0, self.size[1] - 1)
 
     def _improved(self, match: Match, candidates: Sequence[tuple[Tensor, Tensor]]) -> Match:
-        """The best of each pixel's match and candidates, by the distance and by how many neighbours continue it."""
+        """The best of each pixel's match and candidates, by the distance of descriptors and by how many of the four
+        neighbours continue it.
+
+        candidates: source pixels (y, x), (h, w) int64 each. Distances are float32, those of rows of `keys` and
+        `queries`.
+        """
         around = [self._flat(*self._continued(match, *near)) for near in CROSS]
         best, cost = self._flat(match.y, match.x).clone(), match.cost.view(-1).clone()
         price = SEAM_PRICE + self.coherence * float(cost.mean())

@@ -176,7 +176,7 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
         planes += [(turn(exemplar.image, c), turn(valid.to(task.device), c), turn(home, c)) for c in copies]
     rows = max(image.shape[2] for image, _, _ in planes) + 2 * margin
     row = max(image.shape[3] for image, _, _ in planes) + 2 * margin
-    colours = torch.cat([_lay(reflect(i.to(task.device), margin), rows, row, 0.0) for i, _, _ in planes])
+    colours = torch.cat([_lay(_reflect(i.to(task.device), margin), rows, row, 0.0) for i, _, _ in planes])
     valid = torch.cat([_lay(F.pad(v, (margin,) * 4), rows, row, False) for _, v, _ in planes])
     home = torch.cat([_lay(F.pad(h, (margin,) * 4, value=-1), rows, row, -1) for _, _, h in planes])
     return Atlas(
@@ -199,11 +199,11 @@ def spread(layers: Sequence[Tensor], atlas: Atlas, distance: str = "l2") -> Tens
     distance: that of a guide; for "direction" the vectors turn with their copies.
     """
     copies = [turn_guide(layer.to(atlas.home.device), c, distance) for layer in layers for c in atlas.copies]
-    planes = torch.cat([_lay(reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
+    planes = torch.cat([_lay(_reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
     return planes.permute(0, 2, 3, 1).reshape(len(atlas.home), -1)
 
 
-def reflect(image: Tensor, margin: int) -> Tensor:
+def _reflect(image: Tensor, margin: int) -> Tensor:
     """Mirror padding of any width, also for pictures smaller than the margin."""
     h, w = image.shape[-2:]
     return image[..., _mirror(h, margin, image.device), :][..., _mirror(w, margin, image.device)]

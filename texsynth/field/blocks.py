@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas
+from texsynth.field.space import draw
 
 LARGEST_TABLE = 8192  # blocks: of more a sample is taken, so that memory does not depend on the exemplar
 SMALLEST_SIDE = 4  # pixels
@@ -55,7 +56,7 @@ def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator
     while side >= SMALLEST_SIDE:
         corners = _corners(atlas, side)
         if len(corners) > 0:
-            return _cut_out(atlas, side, max(2, round(side * overlap)), _sample(corners, rng))
+            return _cut_out(atlas, side, max(2, round(side * overlap)), draw(corners, LARGEST_TABLE, rng))
         side //= 2
     return None
 
@@ -68,17 +69,10 @@ def _corners(atlas: Atlas, side: int) -> Tensor:
     return (plane * atlas.rows + y) * atlas.row + x
 
 
-def _sample(corners: Tensor, rng: torch.Generator) -> Tensor:
-    if len(corners) <= LARGEST_TABLE:
-        return corners
-    return corners[torch.randperm(len(corners), generator=rng)[:LARGEST_TABLE].sort().values.to(corners.device)]
-
-
 def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor) -> Blocks:
     span = torch.arange(side, device=corners.device)
     inner = (span[:, None] * atlas.row + span).flatten()
-    usable = atlas.colours[atlas.valid]
-    colours = atlas.colours / (usable.var(0, unbiased=False).sum().sqrt() + 1e-6)
+    colours = atlas.colours / atlas.deviation
     table = colours[corners[:, None] + inner].flatten(1)
     cell = max(2, round(min(min(size) for size in atlas.exemplars) / 16))
     cells, first = _cells(atlas, cell), min(cell, side) // 2

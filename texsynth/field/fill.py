@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from texsynth.field.atlas import Atlas
 from texsynth.field.blocks import Blocks
 from texsynth.field.quilt import Quilt, QuiltRules, cells_of, mismatch, prior_of
-from texsynth.field.quilting import JITTER
+from texsynth.field.quilting import shortlist
 from texsynth.image.holes import grow
 
 PIECES_AT_ONCE = 32  # pieces laid at once, as they do not touch
@@ -67,9 +67,8 @@ def fill(gap: Gap, atlas: Atlas, blocks: Blocks, rules: QuiltRules, rng: torch.G
         near = grow(unfilled.view(-1, 1, side, side), blocks.overlap).flatten(1)
         score = mismatch(blocks, canvas.index[cells], canvas.painted[cells] & near)
         score += prior_of(canvas, atlas, blocks, corners, rules)
-        score += JITTER * torch.rand(score.shape, generator=rng).to(corners.device)
         # Lay the best ones, where the canvas is empty.
-        best = blocks.corners[score.argmin(1)][:, None] + blocks.inner
+        best = blocks.corners[shortlist(score, 1, rng)] + blocks.inner
         filled = cells[unfilled]
         canvas.index[filled] = best[unfilled]
         canvas.painted[filled], empty[filled] = True, False

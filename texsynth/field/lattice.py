@@ -23,6 +23,7 @@ FREE_OFFSET = 0.35  # pixels that a piece in a hole may be out of step
 MOST_MULTIPLES = 4  # of each vector that together make a step along an axis
 LARGEST_SLANT = 0.03  # of its length, by which such a step may miss the axis
 LARGEST_MISFIT = 0.02  # of a step, by which a side may miss whole steps and still wrap well
+LAST_MULTIPLE = 8  # of a vector, along which its peak is followed to a fraction of a pixel
 PHASES = 16  # phases a side of a cell among which the balanced one is chosen
 CANVAS_SAMPLES = 96  # places a side of the canvas at which a phase is judged
 
@@ -199,21 +200,20 @@ def _sharpen(correlation: Tensor, vector: Tensor) -> Tensor:
     """The shift `vector` (2,) to a fraction of a pixel: its peak is followed out along its multiples, where an error
     has grown."""
     ry, rx = correlation.shape[0] // 2, correlation.shape[1] // 2
-    k = 1
-    while True:
+    for k in range(1, LAST_MULTIPLE + 1):
         at = (vector * k).round().long()
-        if at[0].abs() > ry - 3 or at[1].abs() > rx - 3 or k > 8:
-            return vector
+        if at[0].abs() > ry - 3 or at[1].abs() > rx - 3:
+            break
         y, x = int(at[0]) + ry, int(at[1]) + rx
         patch = correlation[y - 2 : y + 3, x - 2 : x + 3]
         best = int(patch.argmax())
         dy, dx = best // 5, best % 5
         if not (0 < dy < 4 and 0 < dx < 4):
-            return vector
+            break
         sy = _vertex(patch[dy - 1 : dy + 2, dx])
         sx = _vertex(patch[dy, dx - 1 : dx + 2])
         vector = torch.tensor([y - ry + dy - 2 + sy, x - rx + dx - 2 + sx]) / k
-        k += 1
+    return vector
 
 
 def _vertex(three: Tensor) -> float:

@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import colorsys
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from texsynth.field.atlas import coordinates
-
-if TYPE_CHECKING:
-    from texsynth.field.atlas import Field
+from texsynth.field.atlas import Field, coordinates
 
 # Dark blue over magenta to pale yellow: lightness rises all the way, so it reads in greyscale too.
 HEAT = ((0.05, 0.03, 0.20), (0.42, 0.08, 0.43), (0.80, 0.25, 0.33), (0.98, 0.60, 0.25), (0.99, 0.97, 0.75))
-GOLDEN = (math.sqrt(5) - 1) / 2
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 
 def coordinate_picture(field: Field) -> Tensor:
-    """Where each pixel comes from: red is x, green is y across the exemplar, blue tells the exemplars apart.
+    """A picture of where each pixel comes from: red is x and green is y across the exemplar, blue is the exemplar.
 
-    Smooth areas are whole pieces of the exemplar, edges are the jumps between them.
+    Smooth areas are whole pieces of the exemplar, edges are the seams between them.
     """
     where = coordinates(field)
     sizes = torch.tensor(field.atlas.exemplars)[where.exemplar]
@@ -36,27 +32,27 @@ def coordinate_picture(field: Field) -> Tensor:
 
 
 def plane_picture(field: Field) -> Tensor:
-    """Which exemplar, and which flipped or rotated copy of it, each pixel comes from: a colour per plane."""
+    """A picture of which exemplar, and which flipped or rotated copy of it, each pixel comes from: a colour a plane."""
     where = coordinates(field)
     plane = where.exemplar * len(field.copies) + where.copy
     return palette(len(field.atlas.exemplars) * len(field.copies))[plane].permute(2, 0, 1).unsqueeze(0)
 
 
 def cost_picture(field: Field) -> Tensor:
-    """How badly each pixel's surroundings fit where it comes from: dark fits, pale is the worst percent."""
+    """A picture of how badly each pixel's window fits its source: dark fits, pale is the worst percent."""
     cost = field.cost.float().cpu()
     top = torch.quantile(cost.flatten()[:: max(1, cost.numel() // 100_000)], 0.99)
     return heat(cost / top.clamp(min=1e-6))
 
 
 def palette(count: int) -> Tensor:
-    """`count` colours that are easy to tell apart, (count, 3); the same number is always the same colour."""
-    hues = [(0.58 + number * GOLDEN) % 1 for number in range(count)]
+    """So many colours that are easy to tell apart, (count, 3); the same number is always the same colour."""
+    hues = [(0.58 + number * GOLDEN_RATIO) % 1 for number in range(count)]
     return torch.tensor([colorsys.hls_to_rgb(hue, 0.55, 0.55) for hue in hues])
 
 
 def heat(values: Tensor) -> Tensor:
-    """(h, w), clipped to [0, 1] -> (1, 3, h, w) in the colours of HEAT."""
+    """Values (h, w), clipped to [0, 1], in the colours of HEAT, (1, 3, h, w)."""
     colours = torch.tensor(HEAT)
     place = values.clamp(0, 1) * (len(HEAT) - 1)
     below = place.long().clamp(max=len(HEAT) - 2)

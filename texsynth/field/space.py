@@ -35,6 +35,13 @@ class Space:
     jumps: Tensor
 
 
+def draw(pixels: Tensor, most: int, rng: torch.Generator) -> Tensor:
+    """Up to `most` of some flat indices (n,), at random but in the order in which they came."""
+    if len(pixels) <= most:
+        return pixels
+    return pixels[torch.randperm(len(pixels), generator=rng)[:most].sort().values.to(pixels.device)]
+
+
 def surroundings(atlas: Atlas, used: Tensor) -> Tensor:
     """The valid pixels within REACH of the flat indices `used`, (N,) bool.
 

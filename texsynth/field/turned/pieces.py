@@ -10,7 +10,8 @@ from torch import Tensor
 
 from texsynth.field.atlas import Atlas
 from texsynth.field.guide import Guiding, mean_prices
-from texsynth.field.turned.space import TurnedSpace, draw, walk
+from texsynth.field.space import draw
+from texsynth.field.turned.space import TurnedSpace, walk
 from texsynth.field.turned.sweep import TurnedCopy, locate
 
 MOST_PIECES = 8192  # in a table: of more, so many are drawn
@@ -60,7 +61,7 @@ def cut_out(
     side = max(2, min(round(block * min(min(s) for s in atlas.exemplars)), *size))
     ramp = (torch.arange(ACROSS, device=device) + 0.5) * side / ACROSS - side / 2
     grid = torch.cartesian_prod(ramp, ramp)
-    middles = draw(space.described, MOST_PIECES, rng)
+    middles = draw(space.described.nonzero()[:, 0], MOST_PIECES, rng)
     colours = atlas.colours / atlas.deviation
     smooth = _smooth(space, side)
     inner = (grid.abs() <= side / 4).all(1)

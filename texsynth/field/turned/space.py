@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas, spread
 from texsynth.field.geometry import rotated
+from texsynth.field.space import draw
 from texsynth.task import Guide
 
 WINDOWS_AT_ONCE = 1 << 14  # windows described at once: stays in the cache
@@ -115,7 +116,7 @@ def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: t
     ramp = torch.arange(patch, device=device) - float(patch // 2)
     grid = torch.stack(torch.meshgrid(ramp, ramp, indexing="ij"), -1).view(-1, 2)
     grid = grid[grid.norm(dim=1) <= patch // 2 + 0.75]
-    some = draw(atlas.valid, SAMPLED_WINDOWS, rng)
+    some = draw(atlas.valid.nonzero()[:, 0], SAMPLED_WINDOWS, rng)
     windows = sample(_stacked(atlas), _positions(atlas, some), frames.source[some], grid).transpose(0, 1)  # (n, 3, S)
     weight = torch.exp(-grid.square().sum(1) / (2 * (patch / 3) ** 2)).sqrt()
     mean = (windows.mean(0) + windows.mean(0).flip(-1)) / 2
@@ -140,7 +141,7 @@ def describe(atlas: Atlas, frames: Frames, basis: TurnedBasis, wanted: Tensor, r
     some = wanted.nonzero()[:, 0]
     table[some] = basis.describe(_stacked(atlas), _positions(atlas, some), frames.source[some])
     space = TurnedSpace(atlas, frames, basis, table, wanted, 0.0)
-    down, right = slopes(space, draw(wanted, SAMPLED_WINDOWS, rng))
+    down, right = slopes(space, draw(some, SAMPLED_WINDOWS, rng))
     steep = float((down.square() + right.square()).sum(1).mean())
     return TurnedSpace(atlas, frames, basis, table, wanted, max(0.1 * steep, 1e-8))
 
@@ -206,14 +207,6 @@ def sample(picture: Tensor, place: Tensor, angle: Tensor, grid: Tensor) -> Tenso
     at = place[:, None] + rotated(angle[:, None], grid[None])
     unit = 2 * at / (at.new_tensor(picture.shape[2:]) - 1) - 1
     return F.grid_sample(picture, unit.flip(-1)[None], padding_mode="border", align_corners=True)[0]
-
-
-def draw(allowed: Tensor, most: int, rng: torch.Generator) -> Tensor:
-    """Up to `most` of the `allowed` (N,) bool source pixels, at random but in order: flat indices (n,)."""
-    some = allowed.nonzero()[:, 0]
-    if len(some) <= most:
-        return some
-    return some[torch.randperm(len(some), generator=rng)[:most].sort().values.to(some.device)]
 
 
 def _stacked(atlas: Atlas) -> Tensor:

@@ -19,8 +19,9 @@ from torch import Tensor
 from texsynth.field.atlas import Atlas, Field, read_between, settle
 from texsynth.field.geometry import rotated
 from texsynth.field.guide import Prices
+from texsynth.field.space import draw
 from texsynth.field.sweep import NEIGHBOURS, beyond_border
-from texsynth.field.turned.space import WINDOWS_AT_ONCE, Frames, TurnedSpace, between, draw, half_turned, slopes
+from texsynth.field.turned.space import WINDOWS_AT_ONCE, Frames, TurnedSpace, between, half_turned, slopes
 
 SAME_COPY = 0.5  # pixels: continuations that agree this closely are one copy, and the longest slide
 SAME_PIECE = 1.0  # pixels: copies that agree this closely relax into one piece
@@ -93,7 +94,7 @@ def sweep(field: Field, space: TurnedSpace, prices: Prices, rng: torch.Generator
     reach = math.ceil(float(space.basis.grid.norm(dim=1).max())) + 1
     wide = extend(field, reach)
     picture = _colours(space.atlas, wide).permute(2, 0, 1)[None].contiguous()
-    allowed = space.described & prices.source.isfinite()
+    allowed = (space.described & prices.source.isfinite()).nonzero()[:, 0]
     keys = draw(allowed, min(RANDOM_CANDIDATES, RANDOM_COMPARISONS // (h * w) + 1), rng)
     # Find the best copies, strip after strip.
     rows = max(1, WINDOWS_AT_ONCE // w)
