@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from loss_builders import OFF, build, double, value
 from pictures import generator, noise
-from texsynth.losses import Loss, Reference, Setup, loss
 from texsynth.losses import gram as gram_loss
 from texsynth.task import Guide
-
-OFF = (False, False)
-
-
-def build(
-    name: str, *maps: Tensor, tile: tuple[bool, bool] = OFF, guides: Sequence[Guide] = (), seed: int = 0, **values: Any
-) -> Loss:
-    """The loss on one layer "a"; each map is a reference, with the k-th source of each guide."""
-    sources = [tuple(guide.sources[k] for guide in guides) for k in range(len(maps))]
-    references = [Reference({"a": m}, k, guides=s) for k, (m, s) in enumerate(zip(maps, sources, strict=True))]
-    module = loss(name)
-    return module.build(references, module.Settings(**values), Setup(generator(seed), tile, guides=tuple(guides)))
-
-
-def value(of: Loss, layer: Tensor) -> float:
-    return float(of({"a": layer.clone().requires_grad_()}).detach())
 
 
 def row(*numbers: float) -> Tensor:
     """One channel, one row of positions: (1, 1, 1, n)."""
     return torch.tensor(numbers, dtype=torch.float64).view(1, 1, 1, -1)
-
-
-def double(*shape: int, seed: int = 0) -> Tensor:
-    return noise(*shape, seed=seed).double()
 
 
 # ---- all of them ----

@@ -11,26 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from loss_builders import build, double, value
 from pictures import generator, noise
 from texsynth.errors import UsageError
-from texsynth.losses import Loss, Reference, Setup, loss
-
-OFF, BOTH = (False, False), (True, True)
-
-
-def build(name: str, *maps: Tensor, tile: tuple[bool, bool] = OFF, share: Tensor | None = None, **values: Any) -> Loss:
-    """The loss on one layer "a"; each map is a reference."""
-    module = loss(name)
-    references = [Reference({"a": m}, k) for k, m in enumerate(maps)]
-    return module.build(references, module.Settings(**values), Setup(generator(), tile, share=share))
-
-
-def value(of: Loss, layer: Tensor) -> float:
-    return float(of({"a": layer.clone().requires_grad_()}).detach())
-
-
-def double(*shape: int, seed: int = 0) -> Tensor:
-    return noise(*shape, seed=seed).double()
 
 
 def scores(*numbers: float) -> Tensor:

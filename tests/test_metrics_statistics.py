@@ -26,7 +26,6 @@ from texsynth.metrics import (
     sliced,
     style_distance,
 )
-from texsynth.patches import nearest
 from texsynth.patches.cut import cut
 
 
@@ -177,23 +176,6 @@ def test_diversity_needs_outputs_of_one_size() -> None:
 
 
 # ---- nearest vectors ----
-
-
-def test_nearest_is_the_search_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    queries, keys = noise(50, 7) + 5, noise(31, 7, seed=1) + 5
-    exact = torch.cdist(queries, keys, compute_mode="donot_use_mm_for_euclid_dist")
-    for entries in (1, 100, 1 << 20):  # the sizes of chunks do not matter
-        monkeypatch.setattr(nearest, "ENTRIES", entries)
-        distance, place = nearest.nearest(queries, keys)
-        assert torch.equal(place, exact.argmin(1))
-        assert torch.allclose(distance, exact.amin(1).square(), rtol=1e-4)
-
-
-@pytest.mark.parametrize(("h", "w"), [(1, 1), (8, 8), (9, 8), (100, 37), (5, 1000)])
-def test_a_regular_grid_holds_as_many_places_as_fit(h: int, w: int) -> None:
-    picked = nearest.sampled(noise(1, 2, h, w), 64)
-    assert picked.shape[1] == 2
-    assert min(h * w, 16) <= len(picked) <= 64
 
 
 @pytest.mark.parametrize("count", [4096, 100])

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from texsynth.losses import Loss, Reference, Setup
-from texsynth.losses.semidual import Settings, build
-from texsynth.patches.cut import cut, pick, put, seats
+from loss_builders import BOTH, assert_same, build, measured, normal, value
+from texsynth.losses import Reference
+from texsynth.losses.semidual import Settings
+from texsynth.patches.cut import cut
 
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def setup(seed: int = 0, **more: Any) -> Setup:
-    return Setup(torch.Generator().manual_seed(seed), **more)
-
-
-def measured(loss: Loss, layer: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and gradient."""
-    layer = layer.detach().clone().requires_grad_()
-    value = loss({"x": layer})
-    value.backward()
-    assert layer.grad is not None
-    return value.detach(), layer.grad
-
-
-def assert_same(got: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> None:
-    assert float(wanted[1].norm()) > 0
-    torch.testing.assert_close(got[0], wanted[0], rtol=1e-10, atol=1e-12)
-    torch.testing.assert_close(got[1], wanted[1], rtol=1e-10, atol=1e-12)
+transport = partial(build, "semidual")
 
 
 def costs(layer: Tensor, sources: Sequence[Tensor], patch: int, stride: int = 1) -> Tensor:
@@ -74,22 +55,22 @@ def plain(layer: Tensor, source: Tensor, settings: Settings, psi: Tensor) -> tup
 )
 def test_it_is_algorithm_1(settings: Settings, size: tuple[int, int, int], memory: int) -> None:
     """Kept or computed again in parts, value, gradient and psi are those of the dense form at every evaluation."""
-    source, psi = noise(1, *size), torch.zeros(len(cut(noise(1, *size), settings.patch, settings.stride))).double()
-    loss = build([Reference({"x": source})], settings, setup(memory=memory))
+    source, psi = normal(1, *size), torch.zeros(len(cut(normal(1, *size), settings.patch, settings.stride))).double()
+    loss = transport(source, memory=memory, **vars(settings))
     for seed in (1, 2, 3):
-        layer = noise(1, size[0], 10, 13, seed=seed)
-        value, gradient, psi = plain(layer, source, settings, psi)
-        assert_same(measured(loss, layer), (value, gradient))
+        layer = normal(1, size[0], 10, 13, seed=seed)
+        *wanted, psi = plain(layer, source, settings, psi)
+        assert_same(measured(loss, layer), wanted, 1e-10)
     assert float(psi.abs().max()) > 0
 
 
 def test_in_one_dimension_it_is_the_sorted_difference() -> None:
-    source, layer = noise(1, 1, 5, 8), 2 + 0.5 * noise(1, 1, 8, 5, seed=1)
+    source, layer = normal(1, 1, 5, 8), 2 + 0.5 * normal(1, 1, 8, 5, seed=1)
     exact = float(((source.flatten().sort().values - layer.flatten().sort().values) ** 2).mean())
-    loss = build([Reference({"x": source})], Settings(patch=1, sample=0, ascents=500, rate=0.5), setup())
-    found = [float(loss({"x": layer})) for _ in range(4)]
-    assert found == sorted(found)
-    assert 0.995 * exact < found[-1] <= exact + 1e-12
+    loss = transport(source, patch=1, sample=0, ascents=500, rate=0.5)
+    values = [value(loss, layer) for _ in range(4)]
+    assert values == sorted(values)
+    assert 0.995 * exact < values[-1] <= exact + 1e-12
 
 
 @pytest.mark.parametrize("more", [{}, {"ascent_sample": 24}])
@@ -97,121 +78,102 @@ def test_it_climbs_to_the_exact_cost_of_transport(more: dict[str, Any]) -> None:
     """Never above the optimum, and within a few per cent of it after enough steps, of all patches or of a few at a
     time."""
     ot = pytest.importorskip("ot")
-    source, layer = noise(1, 2, 8, 9), 0.5 + noise(1, 2, 11, 9, seed=1)
+    source, layer = normal(1, 2, 8, 9), 0.5 + normal(1, 2, 11, 9, seed=1)
     cost = costs(layer, [source], 3)
     uniform = [torch.full((n,), 1 / n, dtype=torch.float64).numpy() for n in cost.shape]
     exact = float(ot.emd2(*uniform, cost.numpy()))
-    settings = Settings(patch=3, sample=0, ascents=200, rate=5.0, **more)
-    loss = build([Reference({"x": source})], settings, setup())
-    found = [float(loss({"x": layer})) for _ in range(6)]
-    assert max(found) <= exact * (1 + 1e-9)
-    assert found[-1] > 0.97 * exact
+    loss = transport(source, patch=3, sample=0, ascents=200, rate=5.0, **more)
+    values = [value(loss, layer) for _ in range(6)]
+    assert max(values) <= exact * (1 + 1e-9)
+    assert values[-1] > 0.97 * exact
     assert float(cost.amin(1).mean()) < 0.9 * exact
 
 
 def test_without_steps_it_is_the_nearest_patch() -> None:
     """Over all references together."""
-    sources, layer = [noise(1, 3, 9, 8), 1 + noise(1, 3, 7, 10, seed=1)], noise(1, 3, 12, 9, seed=2)
-    references = [Reference({"x": s}, n) for n, s in enumerate(sources)]
-    loss = build(references, Settings(ascents=0), setup(memory=3000))
-    torch.testing.assert_close(loss({"x": layer}), costs(layer, sources, 4).amin(1).mean())
+    sources, layer = [normal(1, 3, 9, 8), 1 + normal(1, 3, 7, 10, seed=1)], normal(1, 3, 12, 9, seed=2)
+    loss = transport(*sources, ascents=0, memory=3000)
+    torch.testing.assert_close(loss({"a": layer}), costs(layer, sources, 4).amin(1).mean())
 
 
 @pytest.mark.parametrize("standardise", ["none", "rms"])
 def test_gradient_is_the_limit_of_differences(standardise: str) -> None:
-    settings = Settings(patch=2, ascents=0, standardise=standardise)
-    loss = build([Reference({"x": noise(1, 3, 6, 5)})], settings, setup(memory=600, tile=(False, True)))
-    layer = noise(1, 3, 4, 5, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: loss({"x": x}), (layer,))
+    loss = transport(normal(1, 3, 6, 5), memory=600, tile=(False, True), patch=2, ascents=0, standardise=standardise)
+    layer = normal(1, 3, 4, 5, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: loss({"a": x}), (layer,))
 
 
 def test_a_picture_is_at_no_distance_from_itself() -> None:
-    source = noise(1, 3, 12, 12)
-    value, gradient = measured(build([Reference({"x": source})], Settings(), setup()), source)
-    assert float(value) == pytest.approx(0, abs=1e-12)
+    source = normal(1, 3, 12, 12)
+    nothing, gradient = measured(transport(source), source)
+    assert float(nothing) == pytest.approx(0, abs=1e-12)
     assert float(gradient.abs().max()) < 1e-12
 
 
 def test_a_tile_is_seen_across_its_borders() -> None:
-    source, layer = noise(1, 3, 9, 8), noise(1, 3, 10, 11, seed=1)
-    values = [measured(build([Reference({"x": source})], Settings(), setup(tile=(True, True))), layer)]
-    values.append(measured(build([Reference({"x": source})], Settings(), setup(tile=(True, True))), layer.roll(4, 3)))
-    assert_same(values[1], (values[0][0], values[0][1].roll(4, 3)))
+    source, layer = normal(1, 3, 9, 8), normal(1, 3, 10, 11, seed=1)
+    (still, gradient), rolled = (measured(transport(source, tile=BOTH), x) for x in (layer, layer.roll(4, 3)))
+    assert_same(rolled, (still, gradient.roll(4, 3)))
     wide = torch.cat([layer, layer[:, :, :3]], 2)
     wide = torch.cat([wide, wide[:, :, :, :3]], 3)
-    torch.testing.assert_close(values[0][0], build([Reference({"x": source})], Settings(), setup())({"x": wide}))
+    torch.testing.assert_close(still, transport(source)({"a": wide}))
 
 
 def test_source_patches_are_drawn_once_from_the_generator() -> None:
-    sources, layer = [noise(1, 3, 14, 13), noise(1, 3, 9, 15, seed=1)], noise(1, 3, 9, 9, seed=2)
-    references, settings = [Reference({"x": s}) for s in sources], Settings(sample=20, ascents=0)
-    loss = build(references, settings, setup())
-    value = float(loss({"x": layer}))
-    assert float(loss({"x": layer})) == value == float(build(references, settings, setup())({"x": layer}))
-    assert float(build(references, settings, setup(seed=1))({"x": layer})) != value
-    assert value > float(costs(layer, sources, 4).amin(1).mean())
+    sources, layer = [normal(1, 3, 14, 13), normal(1, 3, 9, 15, seed=1)], normal(1, 3, 9, 9, seed=2)
+    drawn = partial(transport, *sources, sample=20, ascents=0)
+    loss = drawn()
+    first = value(loss, layer)
+    assert value(loss, layer) == first == value(drawn(), layer)
+    assert value(drawn(seed=1), layer) != first
+    assert first > float(costs(layer, sources, 4).amin(1).mean())
     # each drawn patch is one of the sources': at no distance from it, and 20 different ones are
-    found = sum(
-        float(loss({"x": s[:, :, y : y + 4, x : x + 4]})) < 1e-9
+    sources_drawn = sum(
+        float(loss({"a": s[:, :, y : y + 4, x : x + 4]})) < 1e-9
         for s in sources for y in range(s.shape[2] - 3) for x in range(s.shape[3] - 3)
     )  # fmt: skip
-    assert found == 20
+    assert sources_drawn == 20
 
 
 def test_output_patches_may_be_drawn_anew() -> None:
-    source, layer = noise(1, 3, 9, 9), noise(1, 3, 24, 24, seed=1)
-    reference = Reference({"x": source})
-    exact = float(build([reference], Settings(ascents=0), setup())({"x": layer}))
-    loss = build([reference], Settings(ascents=0, outputs=12), setup())
+    source, layer = normal(1, 3, 9, 9), normal(1, 3, 24, 24, seed=1)
+    exact = value(transport(source, ascents=0), layer)
+    loss = transport(source, ascents=0, outputs=12)
     draws = [measured(loss, layer) for _ in range(50)]
     assert len({float(value) for value, _ in draws}) == 50
     assert float(torch.stack([value for value, _ in draws]).mean()) == pytest.approx(exact, rel=0.03)
     assert all(16 <= int((gradient[0, 0] != 0).sum()) <= 12 * 16 for _, gradient in draws)
-    again = measured(build([reference], Settings(ascents=0, outputs=12), setup()), layer)
+    again = measured(transport(source, ascents=0, outputs=12), layer)
     assert torch.equal(again[1], draws[0][1])
-    everything = build([reference], Settings(ascents=0, outputs=21 * 21), setup())
-    assert float(everything({"x": layer})) == pytest.approx(exact)
+    assert value(transport(source, ascents=0, outputs=21 * 21), layer) == pytest.approx(exact)
 
 
 def test_invalid_pixels_are_not_learned_from() -> None:
-    source, layer = noise(1, 3, 12, 12), noise(1, 3, 9, 9, seed=1)
+    source, layer = normal(1, 3, 12, 12), normal(1, 3, 9, 9, seed=1)
     valid = torch.ones(1, 1, 24, 24, dtype=torch.bool)
     valid[:, :, 17:] = False
-    loss = build([Reference({"x": source}, valid=valid)], Settings(ascents=0), setup())
-    torch.testing.assert_close(loss({"x": layer}), costs(layer, [source[:, :, :8]], 4).amin(1).mean())
+    loss = transport(Reference({"a": source}, valid=valid), ascents=0)
+    torch.testing.assert_close(loss({"a": layer}), costs(layer, [source[:, :, :8]], 4).amin(1).mean())
 
 
 def test_rms_makes_the_scale_of_channels_meaningless() -> None:
-    source, layer = noise(1, 3, 12, 12), noise(1, 3, 9, 9, seed=1)
+    source, layer = normal(1, 3, 12, 12), normal(1, 3, 9, 9, seed=1)
     scale = torch.tensor([1.0, 50.0, 0.02], dtype=torch.float64)[None, :, None, None]
-    one = build([Reference({"x": source})], Settings(standardise="rms"), setup())({"x": layer})
-    other = build([Reference({"x": source * scale})], Settings(standardise="rms"), setup())({"x": layer * scale})
+    one = transport(source, standardise="rms")({"a": layer})
+    other = transport(source * scale, standardise="rms")({"a": layer * scale})
     torch.testing.assert_close(one, other)
-    silent = build([Reference({"x": source * (scale == 1)})], Settings(standardise="rms"), setup())
+    silent = transport(source * (scale == 1), standardise="rms")
     assert measured(silent, layer)[1].isfinite().all()
 
 
 def test_layers_are_averaged_and_small_ones_left_out() -> None:
-    source, layer = ({name: noise(1, 3, 9, 9, seed=s + n) for n, name in enumerate("xy")} for s in (0, 2))
-    each = [build([Reference({n: source[n]})], Settings(), setup())({n: layer[n]}) for n in "xy"]
-    torch.testing.assert_close(build([Reference(source)], Settings(), setup())(layer), sum(each) / 2)
-    for small in (source | {"y": noise(1, 3, 9, 3)}, source):
-        seen = layer if small is not source else layer | {"y": noise(1, 3, 3, 9)}
-        torch.testing.assert_close(build([Reference(small)], Settings(), setup())(seen), each[0])
-    value, gradient = measured(build([Reference({"x": noise(1, 3, 3, 3)})], Settings(), setup()), layer["x"])
-    assert float(value) == float(gradient.abs().sum()) == 0
-
-
-@pytest.mark.parametrize(("patch", "stride"), [(4, 1), (3, 2), (1, 1)])
-def test_patches_are_picked_as_they_are_cut(patch: int, stride: int) -> None:
-    layer, other = noise(1, 3, 9, 11), noise(1, 3, 9, 11, seed=1)
-    pixels, count = layer[0].flatten(1).T.contiguous(), len(cut(layer, patch, stride))
-    index = torch.randperm(count, generator=torch.Generator().manual_seed(0))[: count // 2 + 1]
-    places = seats(index, (9, 11), patch, stride)
-    rows = pick(pixels, places)
-    channels_first = rows.unflatten(1, (-1, 3)).transpose(1, 2).flatten(1)
-    assert torch.equal(channels_first, cut(layer, patch, stride)[index])
-    total = torch.zeros_like(pixels)
-    put(total, places, pick(other[0].flatten(1).T.contiguous(), places))
-    adjoint = (total * pixels).sum()  # <put(b), a> = <b, pick(a)>
-    torch.testing.assert_close(adjoint, (rows * pick(other[0].flatten(1).T.contiguous(), places)).sum())
+    source, layer = ({name: normal(1, 3, 9, 9, seed=s + n) for n, name in enumerate("ab")} for s in (0, 2))
+    each = [value(transport(Reference({n: source[n]})), {n: layer[n]}) for n in "ab"]
+    assert value(transport(Reference(source)), layer) == pytest.approx(sum(each) / 2)
+    for sources, layers in (
+        (source | {"b": normal(1, 3, 9, 3)}, layer),
+        (source, layer | {"b": normal(1, 3, 3, 9)}),
+    ):
+        assert value(transport(Reference(sources)), layers) == pytest.approx(each[0])
+    nothing, gradient = measured(transport(normal(1, 3, 3, 3)), layer["a"])
+    assert float(nothing) == float(gradient.abs().sum()) == 0

@@ -194,7 +194,7 @@ def test_a_resumed_run_is_the_uninterrupted_one() -> None:
 def test_a_loss_hands_out_what_it_changes() -> None:
     layer = {name: noise(1, 3, 12, 12) for name in ("a", "b")}
     kept: dict[str, Tensor] = {}
-    loss = semidual.build([Reference(layer)], semidual.Settings(), Setup(generator(), kept=kept))
+    loss = semidual.build([Reference(layer)], semidual.Settings(), Setup(generator(), state=kept))
     assert len(kept) == 2 and not any(psi.any() for psi in kept.values())
     loss({name: noise(1, 3, 12, 12, seed=1) for name in ("a", "b")})
     assert all(psi.any() for psi in kept.values())

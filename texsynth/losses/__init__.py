@@ -1,4 +1,4 @@
-"""Losses, one a file; the file's name is the key that presets use. They know only tensors.
+"""Losses, one a file; the file's name is the key that presets use. They take tensors only.
 
 Each file has `Settings`, a frozen dataclass (help and limits in field metadata), and
 `build(references, settings, setup) -> Loss`: what is fixed during a level is worked out once, and the loss maps the
@@ -14,6 +14,8 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from texsynth.patches.cut import grid, size_of, usable
+from texsynth.patches.samples import tables
 from texsynth.registry import LOSSES
 from texsynth.task import Guide
 
@@ -23,11 +25,13 @@ Loss = Callable[[Features], Tensor]
 
 @dataclass(frozen=True)
 class Reference:
-    """An exemplar, or a flipped or turned copy of it, as a loss sees it.
+    """An exemplar, or a flipped or turned copy of one, in the form that losses take.
 
-    features: of its layers. exemplar: which one it is or is a copy of. valid: (1, 1, H, W) bool in pixels, False where
-    nothing may be learned from, or None. guides: for each guide its map on this reference, (1, C, H, W). place:
-    (1, 2, H, W), for each pixel its (y, x) in the un-copied exemplar, in [0, 1]; None where that is the pixel's own.
+    features: its layers.
+    exemplar: the number of the exemplar that it is or is a copy of.
+    valid: (1, 1, H, W) bool in pixels, False where nothing may be learned from; None where everything may.
+    guides: its map of each guide, (1, C, H, W).
+    place: (1, 2, H, W), for each pixel its (y, x) in the exemplar before copying, in [0, 1]; None for the exemplar.
     """
 
     features: Features
@@ -41,18 +45,21 @@ class Reference:
 class Setup:
     """What all losses of a level share.
 
-    tile: does the output wrap in (y, x)? rng: the run's generator, on the CPU. memory: bytes that the largest matrix of
-    a chunk may take. guides: their targets, weights and distances (their maps on the sources are in each Reference).
-    share: (1, 1, h, w), how much each pixel of the output counts, 0 for not at all; None: all alike. kept: into it, by
-    a name of their own, losses put the tensors that they change in place, so that a run can be saved and gone on with.
+    rng: the run's generator, on the CPU.
+    tile: whether the output wraps in (y, x).
+    memory: the bytes that the largest matrix of a chunk may take.
+    guides: their targets, weights and distances; each Reference holds their maps on it.
+    pixel_weights: (1, 1, h, w), how much each pixel of the output counts, 0 for not at all; None where all count alike.
+    state: losses put the tensors that they change in place here, each under a unique name, so that a run can be saved
+        and continued.
     """
 
     rng: torch.Generator
     tile: tuple[bool, bool] = (False, False)
     memory: int = 256 << 20
     guides: tuple[Guide, ...] = field(default=())
-    share: Tensor | None = None
-    kept: dict[str, Tensor] = field(default_factory=dict)
+    pixel_weights: Tensor | None = None
+    state: dict[str, Tensor] = field(default_factory=dict)
 
 
 class LossModule(Protocol):
@@ -63,11 +70,6 @@ class LossModule(Protocol):
     def build(self, references: Sequence[Reference], settings: Any, setup: Setup) -> Loss: ...
 
 
-def all_layers(references: Sequence[Reference]) -> list[str]:
-    """The layers that any of the references has; a small one may lack some."""
-    return list(dict.fromkeys(name for reference in references for name in reference.features))
-
-
 def names() -> list[str]:
     """The keys of all losses."""
     return LOSSES.names()
@@ -76,3 +78,43 @@ def names() -> list[str]:
 def loss(name: str) -> LossModule:
     """The loss module of that name; raises KeyError."""
     return cast(LossModule, LOSSES.module(name))
+
+
+def layer_names(references: Sequence[Reference]) -> list[str]:
+    """The layers that any of the references has; a small one may lack some."""
+    return list(dict.fromkeys(name for reference in references for name in reference.features))
+
+
+def reference_tables(references: Sequence[Reference], patch: int, stride: int) -> dict[str, Tensor]:
+    """The usable patches of all references together, (N, D) by layer."""
+    each = [tables(r.features, patch, stride, valid=r.valid) for r in references]
+    every_name = dict.fromkeys(name for table in each for name in table)
+    return {name: torch.cat([table[name] for table in each if name in table]).detach() for name in every_name}
+
+
+def usable_sources(
+    name: str, references: Sequence[Reference], patch: int, stride: int
+) -> list[tuple[Reference, Tensor, Tensor]]:
+    """The references that have a usable patch on a layer.
+
+    With each come its map (1, C, h, w) and whether each of its patches is usable, (n,) bool.
+    """
+    out = []
+    for reference in references:
+        layer = reference.features.get(name)
+        if layer is None or min(size_of(layer)) < patch:
+            continue
+        rows, columns = grid(size_of(layer), patch, stride)
+        mask = torch.ones(rows * columns, dtype=torch.bool)
+        if reference.valid is not None:
+            mask = usable(reference.valid, size_of(layer), patch, stride)
+        if mask.any():
+            out.append((reference, layer, mask.to(layer.device)))
+    return out
+
+
+def total(terms: Sequence[Tensor], features: Features) -> Tensor:
+    """The sum of the layers' terms; where there is none, a zero whose gradient is zero too."""
+    if terms:
+        return torch.stack(list(terms)).sum()
+    return torch.stack([layer.sum() for layer in features.values()]).sum() * 0

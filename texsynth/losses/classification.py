@@ -1,4 +1,4 @@
-"""Cross-entropy with a class (Wang et al. 2021, IMAGINE): the output is something that a classifier takes for it.
+"""Cross-entropy with a class (Wang et al. 2021, IMAGINE): a classifier should recognise the output as that class.
 
 Zhou et al. 2023 edit single images with it: the class is the one that the exemplar itself shows, so that what was moved
 or reshaped stays whole. Layers are scores, (1, K, 1, 1); of a map with extent the mean over its positions counts.
@@ -16,22 +16,23 @@ import torch
 from torch import Tensor
 
 from texsynth.errors import UsageError
-from texsynth.losses import Features, Loss, Reference, Setup, all_layers
-from texsynth.patches.samples import total
+from texsynth.losses import Features, Loss, Reference, Setup, layer_names, total
 from texsynth.settings import setting
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Default: what the exemplar shows."""
+    """The settings of the classification loss; by default it takes the class that the exemplar shows."""
 
-    target: int = setting(-1, "number of the ImageNet class; -1: the exemplar's own", low=-1, high=999)
+    target: int = setting(-1, "The number of the ImageNet class; -1 takes the exemplar's own.", low=-1, high=999)
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
-    """Minus the logarithm of the class's probability, summed over layers: above 0. Raises UsageError where a layer has
-    no such class."""
-    classes = {name: _classes(name, references, settings.target) for name in all_layers(references)}
+    """Minus the logarithm of the probability of the class, summed over layers: above 0.
+
+    Raises UsageError where a layer has no such class.
+    """
+    classes = {name: _classes(name, references, settings.target) for name in layer_names(references)}
 
     def loss(features: Features) -> Tensor:
         scores = {name: _scores(layer) for name, layer in features.items() if name in classes}
@@ -41,7 +42,7 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
 
 
 def _classes(name: str, references: Sequence[Reference], target: int) -> Tensor:
-    """The classes of a layer that will do, (k,)."""
+    """The numbers of the classes of a layer that the output may show, (k,)."""
     scores = [_scores(reference.features[name]) for reference in references if name in reference.features]
     if target < 0:
         best: Tensor = torch.stack([each.argmax() for each in scores]).unique()
@@ -55,6 +56,6 @@ def _classes(name: str, references: Sequence[Reference], target: int) -> Tensor:
 
 
 def _scores(layer: Tensor) -> Tensor:
-    """(1, K, h, w) -> (K,)."""
+    """(1, K, h, w) -> (K,)"""
     scores: Tensor = layer.mean((2, 3))[0]
     return scores

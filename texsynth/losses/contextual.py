@@ -1,8 +1,8 @@
 """The contextual loss (Mechrez et al. 2018): every patch of the exemplar should be some output patch's clear choice.
 
-Kept to compare with: guided correspondence (Zhou et al. 2023) takes the best source for each output patch instead, and
-the logarithm before the mean. Dense; larger layers are sampled anew at each evaluation. Where output patches count
-unlike shares, those that may be chosen are drawn in proportion.
+It is here for comparison: guided correspondence (Zhou et al. 2023) takes the best source for each output patch instead,
+and the logarithm before the mean. The loss is dense; of larger layers a sample is drawn anew at each evaluation. Where
+some output patches count more than others, those that may be chosen are drawn in proportion.
 """
 
 from __future__ import annotations
@@ -13,45 +13,52 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.patches.samples import counts, draw, learned, tables, total
+from texsynth.losses import Features, Loss, Reference, Setup, reference_tables, total
+from texsynth.patches.samples import draw, table_weights, tables
 from texsynth.settings import setting
 
-EPSILON = 1e-5  # keeps the relative distance finite where a patch is met exactly
+DISTANCE_EPSILON = 1e-5  # the paper's; it keeps the relative distance finite where a patch is met exactly
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The paper's defaults."""
+    """The settings of the contextual loss; the defaults are the paper's."""
 
-    patch: int = setting(1, "side of the patches compared", low=1, high=31)
-    stride: int = setting(1, "step between patches", low=1, high=31)
-    h: float = setting(0.5, "bandwidth; small: only the nearest", low=0.01, high=10.0)
-    sample: int = setting(4096, "most patches compared on each side, 0: all", low=0, high=1000000)
+    patch: int = setting(1, "The side of the patches that are compared, in cells of the layer.", low=1, high=31)
+    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
+    h: float = setting(
+        0.5, "The bandwidth of the similarity; with a small one only the nearest patch counts.", low=0.01, high=10.0
+    )
+    sample: int = setting(
+        4096, "At most this many patches are compared on each side; 0 takes all of them.", low=0, high=1000000
+    )
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
-    """A sum over layers of -log of the mean contextual similarity; 0 for the exemplar itself, log N when blind."""
-    known = learned(references, settings.patch, settings.stride)
-    means = {name: vectors.mean(0) for name, vectors in known.items()}
+    """A sum over layers of -log of the mean contextual similarity.
+
+    It is 0 for the exemplar itself, and log N for an output that cannot tell N source patches apart.
+    """
+    sources = reference_tables(references, settings.patch, settings.stride)
+    means = {name: vectors.mean(0) for name, vectors in sources.items()}
 
     def loss(features: Features) -> Tensor:
         terms = []
-        shares = counts(setup.share, features, settings.patch, settings.stride, setup.tile)
+        weights = table_weights(setup.pixel_weights, features, settings.patch, settings.stride, setup.tile)
         for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
-            if name in known:
-                some = vectors[draw(vectors, settings.sample, setup.rng, shares[name])] - means[name]
-                if not len(some):
+            if name in sources:
+                targets = vectors[draw(vectors, settings.sample, setup.rng, weights[name])] - means[name]
+                if not len(targets):
                     continue
-                sources = known[name][draw(known[name], settings.sample, setup.rng)] - means[name]
-                terms.append(_dissimilarity(some, sources, settings.h))
+                drawn = sources[name][draw(sources[name], settings.sample, setup.rng)] - means[name]
+                terms.append(_dissimilarity(targets, drawn, settings.h))
         return total(terms, features)
 
     return loss
 
 
 def _dissimilarity(targets: Tensor, sources: Tensor, h: float) -> Tensor:
-    """-log of how surely each of the centred sources (M, D) is chosen by the target (N, D) that wants it most."""
+    """-log of the mean over centred sources (M, D) of how surely the target (N, D) that wants it most chooses each."""
     distance = (1 - F.normalize(targets) @ F.normalize(sources).T).clamp(min=0)
-    relative = distance / (distance.amin(1, keepdim=True) + EPSILON)
+    relative = distance / (distance.amin(1, keepdim=True) + DISTANCE_EPSILON)
     return -((1 - relative) / h).softmax(1).amax(0).mean().log()

@@ -11,61 +11,66 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.patches.samples import counts, learned, tables, total
+from texsynth.losses import Features, Loss, Reference, Setup, reference_tables, total
+from texsynth.patches.samples import table_weights, tables
 from texsynth.settings import setting
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults: the paper's matrices, with layers that weigh alike whatever the network's scale."""
+    """The settings of Gram matrices; by default all layers weigh alike, whatever the network's scale."""
 
-    patch: int = setting(1, "side of the patches that are the vectors; 1: channels alone", low=1, high=31)
-    stride: int = setting(1, "step between patches", low=1, high=31)
-    centred: bool = setting(False, "covariances: the mean is taken off first")
+    patch: int = setting(
+        1, "The side of the patches that are the vectors; with 1 they are the channels alone.", low=1, high=31
+    )
+    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
+    centred: bool = setting(False, "Whether the mean is taken off first, which compares covariances.")
     normalise: str = setting(
         "relative",
-        "divide by the exemplar's squared norm, or by 4 N^2 for N channels as the paper does",
+        "What differences are divided by: relative takes the squared norm of the exemplar's matrix, and gatys takes "
+        "4 N^2 for N channels, as the paper does.",
         choices=("relative", "gatys"),
     )
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
-    """A sum over layers of squared Gram distances; above 0, and 0 for the exemplar itself."""
-    known = learned(references, settings.patch, settings.stride)
-    targets = {name: gram(vectors, settings.centred) for name, vectors in known.items()}
+    """A sum over layers of squared Gram distances; at least 0, and 0 for the exemplar itself."""
+    sources = reference_tables(references, settings.patch, settings.stride)
+    targets = {name: gram(vectors, settings.centred) for name, vectors in sources.items()}
     units = {name: _unit(target, settings.normalise) for name, target in targets.items()}
 
     def loss(features: Features) -> Tensor:
-        found = tables(features, settings.patch, settings.stride, setup.tile)
-        shares = counts(setup.share, features, settings.patch, settings.stride, setup.tile)
+        weights = table_weights(setup.pixel_weights, features, settings.patch, settings.stride, setup.tile)
         terms = []
-        for name, vectors in found.items():
+        for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
             if name in targets:
-                rows, weights = _counted(vectors, shares[name])
+                rows, shares = _counting(vectors, weights[name])
                 if len(rows):
-                    apart = gram(rows, settings.centred, weights) - targets[name]
-                    terms.append((apart / units[name]).square().sum())
+                    difference = gram(rows, settings.centred, shares) - targets[name]
+                    terms.append((difference / units[name]).square().sum())
         return total(terms, features)
 
     return loss
 
 
-def _counted(vectors: Tensor, shares: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """The rows that count, and how much each does, (n, 1), adding up to 1; None where all count alike."""
-    if shares is None:
-        return vectors, None
-    rows = (shares > 0).nonzero()[:, 0]
-    return vectors[rows], (shares[rows] / shares.sum())[:, None]
-
-
-def gram(vectors: Tensor, centred: bool = False, weights: Tensor | None = None) -> Tensor:
-    """Mean outer product of the rows of (N, D), or their covariance: (D, D). weights: (N, 1), adding up to 1."""
-    if centred:
-        vectors = vectors - (vectors.mean(0) if weights is None else (vectors * weights).sum(0))
+def _counting(vectors: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """The rows that count, and their shares, (n, 1), which add up to 1; None where all count alike."""
     if weights is None:
+        return vectors, None
+    rows = (weights > 0).nonzero()[:, 0]
+    return vectors[rows], (weights[rows] / weights.sum())[:, None]
+
+
+def gram(vectors: Tensor, centred: bool = False, shares: Tensor | None = None) -> Tensor:
+    """The mean outer product of the rows of (N, D), or their covariance: (D, D).
+
+    shares: how much each row counts, (N, 1), adding up to 1; None where all count alike.
+    """
+    if centred:
+        vectors = vectors - (vectors.mean(0) if shares is None else (vectors * shares).sum(0))
+    if shares is None:
         return vectors.T @ vectors / len(vectors)
-    return vectors.T @ (vectors * weights)
+    return vectors.T @ (vectors * shares)
 
 
 def _unit(target: Tensor, normalise: str) -> float | Tensor:

@@ -12,38 +12,43 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.patches.samples import counts, learned, tables, total
+from texsynth.losses import Features, Loss, Reference, Setup, reference_tables, total
+from texsynth.patches.samples import table_weights, tables
 
-SCALE = 100  # theirs, beside weights that are stated for it
-LEAST = 1e-12  # variance: below it a channel counts as flat, and its deviation pulls at nothing
+PAPER_SCALE = 100  # the paper states the weights of its losses for this
+SMALLEST_VARIANCE = 1e-12  # below it a channel counts as flat, and its deviation has no gradient
 
 
 @dataclass(frozen=True)
 class Settings:
-    """None."""
+    """This loss has no settings."""
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
-    """100 times the mean squares, over channels, of the differences in mean and in (biased) deviation, summed over
-    layers; all references are one sample. At least 0, and 0 for the exemplar itself."""
-    targets = {name: moments(vectors) for name, vectors in learned(references, 1, 1).items()}
+    """100 times the mean squares, over channels, of the differences in mean and in (biased) deviation.
+
+    It is a sum over layers, and all references are one sample; at least 0, and 0 for the exemplar itself.
+    """
+    targets = {name: moments(vectors) for name, vectors in reference_tables(references, 1, 1).items()}
 
     def loss(features: Features) -> Tensor:
-        shares, terms = counts(setup.share, features, 1, 1, setup.tile), []
+        weights, terms = table_weights(setup.pixel_weights, features, 1, 1, setup.tile), []
         for name, vectors in tables(features, 1, 1, setup.tile).items():
-            share = shares[name]
-            if name in targets and (share is None or share.any()):
-                terms.append(SCALE * (moments(vectors, share) - targets[name]).square().mean(1).sum())
+            weight = weights[name]
+            if name in targets and (weight is None or weight.any()):
+                terms.append(PAPER_SCALE * (moments(vectors, weight) - targets[name]).square().mean(1).sum())
         return total(terms, features)
 
     return loss
 
 
-def moments(vectors: Tensor, share: Tensor | None = None) -> Tensor:
-    """Means and deviations of the columns of (N, C): (2, C). share: (N,), how much each row counts; None: alike."""
-    weights = vectors.new_ones(len(vectors)) if share is None else share
-    weights = (weights / weights.sum())[:, None]
-    mean = (weights * vectors).sum(0)
-    variance = (weights * (vectors - mean).square()).sum(0)
-    return torch.stack([mean, variance.clamp(min=LEAST).sqrt()])
+def moments(vectors: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Means and deviations of the columns of (N, C): (2, C).
+
+    weights: (N,), how much each row counts; None where all count alike.
+    """
+    weights = vectors.new_ones(len(vectors)) if weights is None else weights
+    shares = (weights / weights.sum())[:, None]
+    mean = (shares * vectors).sum(0)
+    variance = (shares * (vectors - mean).square()).sum(0)
+    return torch.stack([mean, variance.clamp(min=SMALLEST_VARIANCE).sqrt()])

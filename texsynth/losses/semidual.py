@@ -10,7 +10,6 @@ Differs from the paper in: nothing by default; `ascent_sample` and `outputs` tak
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,37 +17,58 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from texsynth.losses import Features, Loss, Reference, Setup, all_layers
-from texsynth.patches.chunks import height, nearest, scalar
-from texsynth.patches.cut import grid, pick, put, seats, usable, wanted, wrapped
+from texsynth.losses import Features, Loss, Reference, Setup, layer_names, total, usable_sources
+from texsynth.patches.chunks import rows_at_once, with_gradient
+from texsynth.patches.cut import gather, patch_weights, pixel_indices, scatter_add, size_of, usable, wrapped
+from texsynth.patches.nearest import row_minimum
+from texsynth.patches.samples import draw
 from texsynth.settings import setting
 
-TAIL = 2  # steps of an ascent before those that are averaged
+FIRST_STEPS = 2  # of an ascent, which its average leaves out
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults of the paper's code."""
+    """The settings of patch transport; the defaults are those of the paper's code."""
 
-    patch: int = setting(4, "side of the patches, in cells of the layer", low=1, high=31)
-    stride: int = setting(1, "step from patch to patch", low=1, high=31)
-    sample: int = setting(2000, "source patches at most, drawn once; 0 takes all", low=0, high=1_000_000)
-    outputs: int = setting(0, "output patches drawn anew each time; 0 takes all", low=0)
-    ascents: int = setting(10, "steps of the potential each time; 0: nearest patches", low=0, high=10_000)
-    ascent_sample: int = setting(0, "output patches drawn for each of these steps; 0 takes all", low=0)
-    rate: float = setting(1.0, "rate of these steps", low=0.0, high=1e6)
-    normalise_ascent: bool = setting(False, "steps of length 1, times the rate")
+    patch: int = setting(4, "The side of the patches that are transported, in cells of the layer.", low=1, high=31)
+    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
+    sample: int = setting(
+        2000, "At most this many source patches are drawn, once a level; 0 takes all of them.", low=0, high=1_000_000
+    )
+    outputs: int = setting(
+        0, "At most this many output patches are drawn anew at each evaluation; 0 takes all of them.", low=0
+    )
+    ascents: int = setting(
+        10,
+        "The steps that the potential climbs at each evaluation; with 0 every patch goes to its nearest source patch.",
+        low=0,
+        high=10_000,
+    )
+    ascent_sample: int = setting(
+        0, "At most this many output patches are drawn for each step of the potential; 0 takes all of them.", low=0
+    )
+    rate: float = setting(1.0, "The step size of the potential.", low=0.0, high=1e6)
+    normalise_ascent: bool = setting(
+        False, "Whether the gradient of the potential is scaled to length 1 before each step."
+    )
     standardise: str = setting(
         "none",
-        "rms divides every channel by its root mean square in the sources, for network features",
+        "How channels are scaled: rms divides each by its root mean square in the sources, for network features.",
         choices=("none", "rms"),
     )
 
 
 @dataclass(frozen=True)
-class Cloud:
-    """The source patches of a layer. scale, shift: (1, C, 1, 1), what its maps are divided by, and what is then
-    subtracted, which only helps precision. patches: (M, D). norms: (M,), |y|^2. psi: (M,), changed by every ascent."""
+class TransportSource:
+    """The source patches y of a layer.
+
+    scale: (1, C, 1, 1), what maps are divided by.
+    shift: (1, C, 1, 1), what is then subtracted from them, which only helps precision.
+    patches: (M, D).
+    norms: |y|^2, (M,).
+    psi: the potential, (M,), which every ascent changes in place.
+    """
 
     scale: Tensor
     shift: Tensor
@@ -57,70 +77,81 @@ class Cloud:
     psi: Tensor
 
 
+@dataclass(frozen=True)
+class OutputPatches:
+    """Some patches x of an output.
+
+    pixels: the whole output, (h * w, C).
+    indices: the pixels of each patch, (n, patch * patch).
+    weights: how much each patch counts, (n,).
+    costs: |y|^2 - 2 x . y, (n, M), where it is kept.
+    """
+
+    pixels: Tensor
+    indices: Tensor
+    weights: Tensor
+    costs: Tensor | None = None
+
+    def assigned(self, source: TransportSource, psi: Tensor) -> Tensor:
+        """argmin_y (|x - y|^2 - psi_y), the number of a source patch for each patch: (n,)."""
+        if self.costs is None:
+            return row_minimum(self.costs_less(source, source.norms - psi))[1]
+        return row_minimum(self.costs - psi)[1]
+
+    def costs_less(self, source: TransportSource, offset: Tensor) -> Tensor:
+        """offset_y - 2 x . y: (n, M)."""
+        return torch.addmm(offset, gather(self.pixels, self.indices), source.patches.T, alpha=-2)
+
+
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
     """The mean over the layers of `references`; layers smaller than a patch, or without a usable one, are left out."""
-    made = {name: _cloud(name, references, settings, setup) for name in all_layers(references)}
-    clouds = {name: cloud for name, cloud in made.items() if cloud is not None}
+    every = {name: _source(name, references, settings, setup) for name in layer_names(references)}
+    sources = {name: source for name, source in every.items() if source is not None}
 
     def loss(features: Features) -> Tensor:
-        fits = [n for n in clouds if n in features and min(features[n].shape[2:]) >= settings.patch]
-        if not fits:
-            return next(iter(features.values())).sum() * 0
-        return torch.stack([_transport(features[name], clouds[name], settings, setup) for name in fits]).mean()
+        large = [n for n in sources if n in features and min(size_of(features[n])) >= settings.patch]
+        if not large:
+            return total([], features)
+        return torch.stack([_transport(features[name], sources[name], settings, setup) for name in large]).mean()
 
     return loss
 
 
-def _cloud(name: str, references: Sequence[Reference], settings: Settings, setup: Setup) -> Cloud | None:
-    """The source patches of a layer, drawn from all references alike."""
+def _source(name: str, references: Sequence[Reference], settings: Settings, setup: Setup) -> TransportSource | None:
+    """The source patches of a layer, drawn from all references alike; None where there is no usable patch."""
     patch, stride = settings.patch, settings.stride
-    large = [r for r in references if name in r.features and min(r.features[name].shape[2:]) >= patch]
-    found = [(r, r.features[name], _numbers(r, r.features[name], patch, stride)) for r in large]
-    used = [each for each in found if len(each[2])]
-    if not used:
+    every = usable_sources(name, references, patch, stride)
+    if not every:
         return None
-    held, maps, numbers = zip(*used, strict=True)
-    count = sum(map(len, numbers))
-    every = torch.cat([_known(r, m) for r, m in zip(held, maps, strict=True)], 2)
-    scale = torch.ones_like(every[:, :, :1, None])
+    # Scale and shift the channels
+    cells = torch.cat([_usable_cells(reference, layer) for reference, layer, _ in every], 2)
+    scale = torch.ones_like(cells[:, :, :1, None])
     if settings.standardise == "rms":
-        scale = (every**2).mean(2)[:, :, None, None].sqrt()
+        scale = (cells**2).mean(2)[:, :, None, None].sqrt()
         scale = torch.where(scale > 0, scale, 1)
-    shift = every.mean(2)[:, :, None, None] / scale
-    some = torch.randperm(count, generator=setup.rng)[: settings.sample or count].to(every.device)
-    patches = [
-        _patches(m / scale - shift, n[part], patch, stride)
-        for m, n, part in zip(maps, numbers, _shared(some, numbers), strict=True)
-    ]
-    table = torch.cat(patches)
-    norms = (table**2).sum(1)
+    shift = cells.mean(2)[:, :, None, None] / scale
+    # Draw numbers of usable patches, counted over all references, and cut these patches out
+    count = sum(int(mask.sum()) for _, _, mask in every)
+    drawn = torch.randperm(count, generator=setup.rng)[: settings.sample or count].to(cells.device)
+    tables, start = [], 0
+    for _, layer, mask in every:
+        numbers = mask.nonzero()[:, 0]
+        chosen = numbers[drawn[(drawn >= start) & (drawn < start + len(numbers))] - start]
+        start += len(numbers)
+        tables.append(gather(_pixels(layer / scale - shift), pixel_indices(chosen, size_of(layer), patch, stride)))
+    patches = torch.cat(tables)
+    norms = (patches**2).sum(1)
     psi = torch.zeros_like(norms)
-    setup.kept[f"{len(setup.kept)}.semidual.{name}"] = psi
-    return Cloud(scale, shift, table, norms, psi)
+    setup.state[f"{len(setup.state)}.semidual.{name}"] = psi
+    return TransportSource(scale, shift, patches, norms, psi)
 
 
-def _numbers(reference: Reference, layer: Tensor, patch: int, stride: int) -> Tensor:
-    """Which patches of a reference's layer may be used, as numbers in raster order."""
-    size = layer.shape[2], layer.shape[3]
-    if reference.valid is None:
-        return torch.arange(math.prod(grid(size, patch, stride)), device=layer.device)
-    return usable(reference.valid, size, patch, stride).nonzero()[:, 0].to(layer.device)
-
-
-def _known(reference: Reference, layer: Tensor) -> Tensor:
+def _usable_cells(reference: Reference, layer: Tensor) -> Tensor:
     """The usable cells of a reference's layer: (1, C, n)."""
     cells = layer.flatten(2)
     if reference.valid is None:
         return cells
-    return cells[:, :, usable(reference.valid, (layer.shape[2], layer.shape[3]), 1, 1).to(layer.device)]
-
-
-def _shared(some: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
-    """Numbers into the parts one after the other -> numbers into each of them."""
-    starts = [sum(map(len, parts[:n])) for n in range(len(parts))]
-    return [
-        some[(some >= start) & (some < start + len(part))] - start for start, part in zip(starts, parts, strict=True)
-    ]
+    return cells[:, :, usable(reference.valid, size_of(layer), 1, 1).to(layer.device)]
 
 
 def _pixels(layer: Tensor) -> Tensor:
@@ -128,91 +159,69 @@ def _pixels(layer: Tensor) -> Tensor:
     return layer[0].flatten(1).T.contiguous()
 
 
-def _patches(layer: Tensor, numbers: Tensor, patch: int, stride: int) -> Tensor:
-    return pick(_pixels(layer), seats(numbers, (layer.shape[2], layer.shape[3]), patch, stride))
-
-
-def _transport(layer: Tensor, cloud: Cloud, settings: Settings, setup: Setup) -> Tensor:
+def _transport(layer: Tensor, source: TransportSource, settings: Settings, setup: Setup) -> Tensor:
     """F of one layer (1, C, h, w) of the output, after an ascent."""
-    weights = wanted(setup.share, layer, settings.patch, settings.stride, setup.tile).flatten()
-    work = partial(_evaluate, cloud=cloud, weights=weights, settings=settings, setup=setup)
-    return scalar(wrapped(layer / cloud.scale - cloud.shift, settings.patch, setup.tile), work)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some output patches: their seats (n, patch * patch), how much each counts, (n,), and |y|^2 - 2 x . y, (n, M),
-    where that is kept."""
-
-    places: Tensor
-    weights: Tensor
-    costs: Tensor | None = None
+    weights = patch_weights(setup.pixel_weights, layer, settings.patch, settings.stride, setup.tile).flatten()
+    evaluate = partial(_evaluate, source=source, weights=weights, settings=settings, setup=setup)
+    return with_gradient(wrapped(layer / source.scale - source.shift, settings.patch, setup.tile), evaluate)
 
 
 def _evaluate(
-    layer: Tensor, wants: bool, cloud: Cloud, weights: Tensor, settings: Settings, setup: Setup
+    layer: Tensor, needs_gradient: bool, source: TransportSource, weights: Tensor, settings: Settings, setup: Setup
 ) -> tuple[Tensor, Tensor | None]:
-    """F of a layer that is scaled, shifted and continued, and its gradient where wanted; changes psi. weights: (N,),
-    how much each of its patches counts; those of weight 0 are never looked at, and where no other is left F is 0."""
-    patch, stride, size = settings.patch, settings.stride, (layer.shape[2], layer.shape[3])
-    pixels, every = _pixels(layer), (weights > 0).nonzero()[:, 0].cpu()
-    if not len(every):
-        return layer.new_zeros(()), torch.zeros_like(layer) if wants else None
-    chosen = _draw(every, settings.outputs, setup.rng)
-    count, rows = len(chosen), height(max(cloud.patches.shape), layer, setup.memory)
+    """F of a layer that is scaled, shifted and continued, and its gradient where needed; changes psi.
 
-    def parts(numbers: Tensor) -> list[Part]:
-        return [Part(seats(n, size, patch, stride), weights[n]) for n in numbers.to(layer.device).split(rows)]
+    weights: (N,), how much each of its patches counts. Those of weight 0 are never looked at, and where there is no
+    other F is 0.
+    """
+    pixels, counting = _pixels(layer), (weights > 0).nonzero()[:, 0].cpu()
+    if not len(counting):
+        return layer.new_zeros(()), torch.zeros_like(layer) if needs_gradient else None
+    chosen = counting[draw(counting, settings.outputs, setup.rng)]
+    rows = rows_at_once(max(source.patches.shape), layer, setup.memory)
 
-    every_part, few = parts(chosen), 0 < settings.ascent_sample < count
-    if settings.ascents and not few and count * len(cloud.psi) * layer.element_size() <= setup.memory:
-        every_part = [replace(p, costs=_costs(pixels, p.places, cloud, cloud.norms)) for p in every_part]
+    def split(numbers: Tensor) -> list[OutputPatches]:
+        """Patches by their numbers, in parts of bounded size."""
+        return [
+            OutputPatches(pixels, pixel_indices(part, size_of(layer), settings.patch, settings.stride), weights[part])
+            for part in numbers.to(layer.device).split(rows)
+        ]
+
+    # Keep the costs for all steps of the ascent if they fit into memory
+    parts, sampled = split(chosen), 0 < settings.ascent_sample < len(chosen)
+    if settings.ascents and not sampled and len(chosen) * len(source.psi) * layer.element_size() <= setup.memory:
+        parts = [replace(part, costs=part.costs_less(source, source.norms)) for part in parts]
 
     def shares(psi: Tensor) -> Tensor:
-        """Which share of the output's patches goes to each source patch: (M,)."""
+        """The share of the output's patches that goes to each source patch: (M,)."""
         counts = torch.zeros_like(psi)
-        for part in parts(_draw(chosen, settings.ascent_sample, setup.rng)) if few else every_part:
-            index = _assign(pixels, part, cloud, psi)
-            counts.index_add_(0, index, part.weights)
+        for part in split(chosen[draw(chosen, settings.ascent_sample, setup.rng)]) if sampled else parts:
+            counts.index_add_(0, part.assigned(source, psi), part.weights)
         return counts / counts.sum()
 
+    # Climb with the potential (Algorithm 1, inner loop)
     if settings.ascents:
-        cloud.psi.copy_(_ascend(cloud.psi, shares, settings))
-    value, gradient, total = cloud.psi.mean(), torch.zeros_like(pixels), float(weights[chosen.to(weights.device)].sum())
-    for part in every_part:
-        index = _assign(pixels, part, cloud, cloud.psi)
-        apart = pick(pixels, part.places).sub_(cloud.patches[index])
-        value += (((apart**2).sum(1) - cloud.psi[index]) * part.weights).sum() / total
-        if wants:
-            put(gradient, part.places, apart.mul_((part.weights * (2 / total))[:, None]))
-    return value, gradient.T.reshape(layer.shape) if wants else None
-
-
-def _costs(pixels: Tensor, places: Tensor, cloud: Cloud, less: Tensor) -> Tensor:
-    """less_j - 2 x_i . y_j: (n, M)."""
-    return torch.addmm(less, pick(pixels, places), cloud.patches.T, alpha=-2)
-
-
-def _assign(pixels: Tensor, part: Part, cloud: Cloud, psi: Tensor) -> Tensor:
-    """The source patch nearest to each output patch, less its psi: (n,)."""
-    if part.costs is None:
-        return nearest(_costs(pixels, part.places, cloud, cloud.norms - psi))[1]
-    return nearest(part.costs - psi)[1]
-
-
-def _draw(numbers: Tensor, most: int, rng: torch.Generator) -> Tensor:
-    """At most so many of them, without repeats; 0: all."""
-    return numbers[torch.randperm(len(numbers), generator=rng)[:most]] if 0 < most < len(numbers) else numbers
+        source.psi.copy_(_ascend(source.psi, shares, settings))
+    # Sum F over the output's patches, and 2 (x - y) / n over the pixels of each
+    value, gradient = source.psi.mean(), torch.zeros_like(pixels)
+    weight = float(weights[chosen.to(weights.device)].sum())
+    for part in parts:
+        index = part.assigned(source, source.psi)
+        difference = gather(pixels, part.indices).sub_(source.patches[index])
+        value += (((difference**2).sum(1) - source.psi[index]) * part.weights).sum() / weight
+        if needs_gradient:
+            scatter_add(gradient, part.indices, difference.mul_((part.weights * (2 / weight))[:, None]))
+    return value, gradient.T.reshape(layer.shape) if needs_gradient else None
 
 
 def _ascend(psi: Tensor, shares: Callable[[Tensor], Tensor], settings: Settings) -> Tensor:
-    """Gradient ascent from psi (M,); the mean of its steps but the first ones."""
-    total = torch.zeros_like(psi)
+    """Gradient ascent from psi (M,): the mean of its steps without the first ones."""
+    mean = torch.zeros_like(psi)
     for step in range(settings.ascents):
         slope = 1 / len(psi) - shares(psi)
         if settings.normalise_ascent:
             slope = slope / slope.norm().clamp_min(torch.finfo(slope.dtype).tiny)
         psi = psi + settings.rate * slope
-        if step >= TAIL:
-            total += psi
-    return total / (settings.ascents - TAIL) if settings.ascents > TAIL else psi
+        if step >= FIRST_STEPS:
+            mean += psi
+    return mean / (settings.ascents - FIRST_STEPS) if settings.ascents > FIRST_STEPS else psi

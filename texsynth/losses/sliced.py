@@ -18,35 +18,48 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.patches.samples import counts, draw, learned, tables, total
+from texsynth.losses import Features, Loss, Reference, Setup, reference_tables, total
+from texsynth.patches.samples import draw, table_weights, tables
 from texsynth.settings import setting
 from texsynth.task import Guide
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults: the paper's slices, with layers that weigh alike whatever the network's scale."""
+    """The settings of sliced transport; by default all layers weigh alike, whatever the network's scale."""
 
-    patch: int = setting(1, "side of the patches that are the vectors; 1: channels alone", low=1, high=31)
-    stride: int = setting(1, "step between patches", low=1, high=31)
-    directions: int = setting(0, "random directions, 0: as many as dimensions", low=0, high=65536)
+    patch: int = setting(
+        1, "The side of the patches that are the vectors; with 1 they are the channels alone.", low=1, high=31
+    )
+    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
+    directions: int = setting(
+        0, "The number of random directions; 0 takes as many as the vectors have dimensions.", low=0, high=65536
+    )
     fixed: str = setting(
         "call",
-        "draw anew at each evaluation, or once a level so that lbfgs meets one function",
+        "When directions are drawn: call draws anew at each evaluation, and level draws once a level, so that lbfgs "
+        "meets one function.",
         choices=("call", "level"),
     )
-    sample: int = setting(16384, "most positions sorted on each side, 0: all", low=0, high=16777216)
+    sample: int = setting(
+        16384, "At most this many positions are sorted on each side; 0 takes all of them.", low=0, high=16777216
+    )
     normalise: str = setting(
         "relative",
-        "divide by the exemplar's mean variance, or take layers as they are, as the paper does",
+        "What squared differences are divided by: relative takes the exemplar's mean variance, and none takes layers "
+        "as they are, as the paper does.",
         choices=("relative", "none"),
     )
 
 
 @dataclass(frozen=True)
-class Cloud:
-    """The usable vectors (N, D) of all references on a layer, the region (N,) that each lies in, and its unit."""
+class SourceVectors:
+    """The usable vectors of all references on a layer.
+
+    vectors: (N, D).
+    regions: the number of the region that each lies in, (N,); None without regions.
+    unit: what squared differences are divided by.
+    """
 
     vectors: Tensor
     regions: Tensor | None
@@ -54,38 +67,44 @@ class Cloud:
 
 
 @dataclass(frozen=True)
-class Goal:
-    """What is compared with: unit directions (K, D) and along them the sorted exemplar (K, n) of each region."""
+class Quantiles:
+    """What the output is compared with.
+
+    directions: unit vectors, (K, D).
+    by_region: the sorted projections of the exemplar on them, (K, n), for each region.
+    """
 
     directions: Tensor
-    quantiles: Mapping[int, Tensor]
+    by_region: Mapping[int, Tensor]
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
     """A sum over layers of mean squared differences of sorted projections; 0 for the exemplar itself."""
-    sources, target = _regions(references, setup.guides)
-    clouds = _clouds(references, sources, settings)
-    wanted = [0] if target is None else target.unique().long().tolist()
-    once: dict[str, Goal] = {}
+    source_regions, target_regions = _regions(references, setup.guides)
+    sources = _sources(references, source_regions, settings)
+    wanted = [0] if target_regions is None else target_regions.unique().long().tolist()
+    fixed: dict[str, Quantiles] = {}
     seed = 0
     if settings.fixed == "level":
-        once = {name: _goal(cloud, wanted, settings, setup.rng) for name, cloud in clouds.items()}
+        fixed = {name: _quantiles(source, wanted, settings, setup.rng) for name, source in sources.items()}
         seed = int(torch.randint(1 << 62, (1,), generator=setup.rng))
 
     def loss(features: Features) -> Tensor:
-        rng = torch.Generator().manual_seed(seed) if once else setup.rng
+        rng = torch.Generator().manual_seed(seed) if fixed else setup.rng
         terms = []
-        shares = counts(setup.share, features, settings.patch, settings.stride, setup.tile)
+        weights = table_weights(setup.pixel_weights, features, settings.patch, settings.stride, setup.tile)
         for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
-            if name not in clouds:
+            if name not in sources:
                 continue
-            goal = once[name] if once else _goal(clouds[name], wanted, settings, rng)
-            places = None if target is None else _middles(target, features[name], settings, setup.tile)
-            pick = draw(vectors, settings.sample, rng, shares[name])
-            some = vectors[pick]
-            if len(some):
-                apart = _distance(some, None if places is None else places[pick], goal)
-                terms.append(apart / clouds[name].unit)
+            quantiles = fixed[name] if fixed else _quantiles(sources[name], wanted, settings, rng)
+            regions = None
+            if target_regions is not None:
+                regions = _patch_regions(target_regions, features[name], settings, setup.tile)
+            drawn = draw(vectors, settings.sample, rng, weights[name])
+            targets = vectors[drawn]
+            if len(targets):
+                distance = _distance(targets, None if regions is None else regions[drawn], quantiles)
+                terms.append(distance / sources[name].unit)
         return total(terms, features)
 
     return loss
@@ -105,19 +124,20 @@ def _regions(references: Sequence[Reference], guides: Sequence[Guide]) -> tuple[
     return sources, target
 
 
-def _clouds(references: Sequence[Reference], sources: Sequence[Tensor], settings: Settings) -> dict[str, Cloud]:
-    known = learned(references, settings.patch, settings.stride)
+def _sources(
+    references: Sequence[Reference], regions: Sequence[Tensor], settings: Settings
+) -> dict[str, SourceVectors]:
+    """The usable vectors of each layer, with the regions that the middles of their patches lie in."""
+    every = reference_tables(references, settings.patch, settings.stride)
     places: dict[str, Tensor] = {}
-    if sources:
-        like = [
-            replace(r, features={name: _resized(s, layer) for name, layer in r.features.items()})
-            for r, s in zip(references, sources, strict=True)
+    if regions:
+        numbered = [
+            replace(r, features={name: _resized(numbers, layer) for name, layer in r.features.items()})
+            for r, numbers in zip(references, regions, strict=True)
         ]
-        places = {
-            name: vectors[:, _middle(settings.patch)]
-            for name, vectors in learned(like, settings.patch, settings.stride).items()
-        }
-    return {name: Cloud(v, places.get(name), _unit(v, settings.normalise)) for name, v in known.items()}
+        number_tables = reference_tables(numbered, settings.patch, settings.stride)
+        places = {name: vectors[:, _middle(settings.patch)] for name, vectors in number_tables.items()}
+    return {name: SourceVectors(v, places.get(name), _unit(v, settings.normalise)) for name, v in every.items()}
 
 
 def _unit(vectors: Tensor, normalise: str) -> float | Tensor:
@@ -128,30 +148,29 @@ def _unit(vectors: Tensor, normalise: str) -> float | Tensor:
     return variance.where(variance > 0, 1)  # a flat exemplar is matched all the same
 
 
-def _goal(cloud: Cloud, wanted: Sequence[int], settings: Settings, rng: torch.Generator) -> Goal:
-    """Directions, and along them the sorted vectors that each wanted region takes from."""
-    dims = cloud.vectors.shape[1]
-    directions = F.normalize(torch.randn(settings.directions or dims, dims, generator=rng)).to(cloud.vectors)
-    quantiles = {}
+def _quantiles(source: SourceVectors, wanted: Sequence[int], settings: Settings, rng: torch.Generator) -> Quantiles:
+    """Random directions, and along them the sorted vectors that each wanted region takes from."""
+    dims = source.vectors.shape[1]
+    directions = F.normalize(torch.randn(settings.directions or dims, dims, generator=rng)).to(source.vectors)
+    by_region = {}
     for region in wanted:
-        vectors = cloud.vectors
-        if cloud.regions is not None and bool((cloud.regions == region).any()):
-            vectors = vectors[cloud.regions == region]
+        vectors = source.vectors
+        if source.regions is not None and bool((source.regions == region).any()):
+            vectors = vectors[source.regions == region]
         vectors = vectors[draw(vectors, settings.sample, rng)]
-        quantiles[region] = (directions @ vectors.T).sort(1).values
-    return Goal(directions, quantiles)
+        by_region[region] = (directions @ vectors.T).sort(1).values
+    return Quantiles(directions, by_region)
 
 
-def _distance(vectors: Tensor, places: Tensor | None, goal: Goal) -> Tensor:
-    """Mean squared difference of what some of the output's vectors (n, D) project to and what they should, region by
-    region."""
-    projected = goal.directions @ vectors.T  # (K, n)
-    if places is None:
-        return (projected - _ranked(projected.detach(), goal.quantiles[0])).square().mean()
+def _distance(vectors: Tensor, regions: Tensor | None, quantiles: Quantiles) -> Tensor:
+    """The mean squared difference of the projections of vectors (n, D) to the wanted ones, region by region."""
+    projected = quantiles.directions @ vectors.T  # (K, n)
+    if regions is None:
+        return (projected - _ranked(projected.detach(), quantiles.by_region[0])).square().mean()
     wanted = torch.empty_like(projected)
-    for region, quantiles in goal.quantiles.items():
-        inside = places == region
-        wanted[:, inside] = _ranked(projected.detach()[:, inside], quantiles)
+    for region, values in quantiles.by_region.items():
+        inside = regions == region
+        wanted[:, inside] = _ranked(projected.detach()[:, inside], values)
     return (projected - wanted).square().mean()
 
 
@@ -169,12 +188,12 @@ def _resized(numbers: Tensor, layer: Tensor) -> Tensor:
     return F.interpolate(numbers, layer.shape[2:], mode="nearest")
 
 
-def _middles(numbers: Tensor, layer: Tensor, settings: Settings, tile: tuple[bool, bool]) -> Tensor:
+def _patch_regions(numbers: Tensor, layer: Tensor, settings: Settings, tile: tuple[bool, bool]) -> Tensor:
     """The region number under the middle of each patch of a layer, (N,)."""
-    found = tables({"": _resized(numbers, layer)}, settings.patch, settings.stride, tile)
-    return found[""][:, _middle(settings.patch)]
+    patches = tables({"": _resized(numbers, layer)}, settings.patch, settings.stride, tile)[""]
+    return patches[:, _middle(settings.patch)]
 
 
 def _middle(patch: int) -> int:
-    """Which of the pixels of a patch, in raster order, is the middle one."""
+    """The number, in raster order, of the middle pixel of a patch."""
     return patch // 2 * patch + patch // 2

@@ -1,7 +1,7 @@
 """Total variation (Rudin, Osher and Fatemi 1992): how much neighbours differ, whatever the exemplar looks like.
 
-Used beside other losses, mostly on raw pixels, to quieten the grain that networks do not see. The editing recipe of
-Zhou et al. 2023 takes it over four directions, twice: the mean of absolute differences, and their Frobenius norm.
+It is used beside other losses, mostly on raw pixels, to quieten the grain that networks do not see. The editing recipe
+of Zhou et al. 2023 takes it over four directions, twice: the mean of absolute differences, and their Frobenius norm.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texsynth.losses import Features, Loss, Reference, Setup
-from texsynth.patches.cut import wanted
-from texsynth.patches.samples import total
+from texsynth.losses import Features, Loss, Reference, Setup, total
+from texsynth.patches.cut import patch_weights
 from texsynth.settings import setting
 
 STRAIGHT = ((0, 1), (1, 0))
@@ -23,12 +22,15 @@ DIAGONAL = ((1, 1), (1, -1))
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults: absolute differences to the right and down."""
+    """The settings of total variation; by default it takes absolute differences to the right and down."""
 
-    power: int = setting(1, "absolute or squared differences", choices=(1, 2))
-    diagonal: bool = setting(False, "count both diagonal neighbours too")
+    power: int = setting(1, "Whether differences are taken as absolute values (1) or squared (2).", choices=(1, 2))
+    diagonal: bool = setting(False, "Whether both diagonal neighbours count too.")
     measure: str = setting(
-        "mean", "mean of the powers, or norm: the root of their sum (Frobenius' for power 2)", choices=("mean", "norm")
+        "mean",
+        "How differences are put together: mean takes the mean of their powers, and norm takes the root of the sum of "
+        "these, which is Frobenius' norm for power 2.",
+        choices=("mean", "norm"),
     )
 
 
@@ -42,40 +44,43 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
             for step in steps:
                 pairs = _differences(layer, step, setup.tile)
                 if pairs.numel():
-                    terms.append(_size(pairs, _either(setup.share, layer, step, setup.tile), settings))
+                    terms.append(_size(pairs, _pair_weights(setup, layer, step), settings))
         return total(terms, features)
 
     return loss
 
 
-def _size(pairs: Tensor, shares: Tensor | None, settings: Settings) -> Tensor:
-    """Of all differences (1, C, h, w), weighted by (1, 1, h, w)."""
+def _size(pairs: Tensor, weights: Tensor | None, settings: Settings) -> Tensor:
+    """The mean or norm of all differences (1, C, h, w), weighted by (1, 1, h, w)."""
     if settings.measure == "norm":
-        counted = pairs if shares is None else pairs * shares.pow(1 / settings.power)
+        counted = pairs if weights is None else pairs * weights.pow(1 / settings.power)
         norm: Tensor = torch.linalg.vector_norm(counted, settings.power)
         return norm
     powers = pairs.abs().pow(settings.power)
-    if shares is None:
+    if weights is None:
         return powers.mean()
-    return (powers.mean(1, keepdim=True) * shares).sum() / shares.sum().clamp_min(torch.finfo(shares.dtype).tiny)
+    return (powers.mean(1, keepdim=True) * weights).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 
 def _differences(layer: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
-    """Of each position of (1, C, h, w) to the one `step` (down, right) away; across the border only where it tiles."""
+    """The differences of the positions of (1, C, h, w) to those one `step` (down, right) away.
+
+    Pairs lie across the border only where it wraps.
+    """
     return _inner(torch.roll(layer, (-step[0], -step[1]), (2, 3)) - layer, step, tile)
 
 
-def _either(share: Tensor | None, layer: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> Tensor | None:
-    """How much these pairs of a layer count: as the more wanted of the two does. None: all alike."""
-    if share is None:
+def _pair_weights(setup: Setup, layer: Tensor, step: tuple[int, int]) -> Tensor | None:
+    """How much these pairs of a layer count: as much as the one of the two that counts more. None: all count alike."""
+    if setup.pixel_weights is None:
         return None
-    share = wanted(share, layer, 1, 1)[None, None]
-    return _inner(torch.maximum(torch.roll(share, (-step[0], -step[1]), (2, 3)), share), step, tile)
+    weights = patch_weights(setup.pixel_weights, layer, 1, 1)[None, None]
+    return _inner(torch.maximum(torch.roll(weights, (-step[0], -step[1]), (2, 3)), weights), step, setup.tile)
 
 
-def _inner(there: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
-    """Without the pairs that lie across a border that does not tile."""
+def _inner(pairs: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
+    """The values of pairs (1, C, h, w), without those across a border that does not wrap."""
     for dim, moved, wraps in zip((2, 3), step, tile, strict=True):
         if moved and not wraps:
-            there = there.narrow(dim, 0 if moved > 0 else 1, there.shape[dim] - 1)
-    return there
+            pairs = pairs.narrow(dim, 0 if moved > 0 else 1, pairs.shape[dim] - 1)
+    return pairs

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from texsynth.guidance.filters import blur
 from texsynth.metrics import About, Pair
+from texsynth.patches.matches import working_level
 from texsynth.pyramid import shrink
 
-WORKING_SIDE = 256  # pixels of the exemplar's shorter side, which larger exemplars are halved towards
 SMALLEST_OFFSET = 1 / 8  # of the exemplar's shorter side
 SLOW = 1 / 16  # of the exemplar's shorter side: the deviation of the blur that leaves slow changes only
 SMALLEST_VARIANCE = 1e-6  # of values in [0, 1]; a picture with less is flat
@@ -27,7 +27,7 @@ ABOUT = About(
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
     """0 where the output repeats itself no more than the exemplar does."""
-    level = max(0, (min(pair.exemplar.shape[2:]) // WORKING_SIDE).bit_length() - 1)
+    level = working_level(pair.exemplar)
     images = [shrink(image, level) for image in (pair.exemplar, pair.output)]
     side = min(images[0].shape[2:])
     exemplar, output = (peak(image - blur(image, SLOW * side), round(SMALLEST_OFFSET * side)) for image in images)

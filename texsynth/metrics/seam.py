@@ -18,18 +18,18 @@ from torch.nn import functional as F
 from texsynth.features.windows import Basis, fit
 from texsynth.image import holes
 from texsynth.metrics import About, NotApplicable, Pair
+from texsynth.patches.matches import working_level
 from texsynth.pyramid import shrink
 
-WINDOW, COMPONENTS = 9, 24
-HALF = WINDOW // 2
-WORKING_SIDE = 256  # pixels of the shorter side, which larger pictures are halved towards
+PATCH, COMPONENTS = 9, 24
+HALF = PATCH // 2
 HALVINGS = (0, 1)  # below the working size, of each scale
 QUERIES, KEYS = 2048, 1 << 16  # windows of the picture on each side of the comparison, and windows of the sources
 QUERIES_AT_ONCE = 256
 FRAME_DISTANCE = 1_000_000  # pixels between the frames of sources: no window is in the neighbourhood of another's
 ABOUT = About(
     "distance of windows across borders that wrap to the exemplar's, over that of windows elsewhere",
-    smallest_side=4 * WINDOW,
+    smallest_side=4 * PATCH,
 )
 
 Sources = Sequence[tuple[Tensor, Tensor]]  # pictures (1, 3, H, W), and which of their pixels count, (1, 1, H, W) bool
@@ -88,7 +88,7 @@ def seam(image: Tensor, mask: Tensor, sources: Sources, tile: tuple[bool, bool])
     tile: whether the picture wraps in (y, x).
     """
     rng = torch.Generator().manual_seed(0)
-    base = max(0, (min(image.shape[2:]) // WORKING_SIDE).bit_length() - 1)
+    base = working_level(image)
     ratios = []
     for level in (base + halvings for halvings in HALVINGS):
         reduced = [(shrink(source, level), shrink(valid.float(), level) == 1) for source, valid in sources]
@@ -102,10 +102,10 @@ def _ratio(
     image: Tensor, mask: Tensor, sources: Sources, tile: tuple[bool, bool], rng: torch.Generator
 ) -> float | None:
     """The same at one scale."""
-    if min(*image.shape[2:], *(side for source, _ in sources for side in source.shape[2:])) < 2 * WINDOW:
+    if min(*image.shape[2:], *(side for source, _ in sources for side in source.shape[2:])) < 2 * PATCH:
         return None
     # Draw the windows that are compared with
-    basis = fit([source for source, _ in sources], WINDOW, COMPONENTS, rng)
+    basis = fit([source for source, _ in sources], PATCH, COMPONENTS, rng)
     keys = _keys(sources, basis)
     if len(keys.table) == 0:
         return None
@@ -151,7 +151,7 @@ def _nearest(queries: Windows, keys: Windows) -> Tensor:
     least = [torch.empty(0)]
     parts = zip(queries.table.split(QUERIES_AT_ONCE), queries.places.split(QUERIES_AT_ONCE), strict=True)
     for table, places in parts:
-        near = torch.cdist(places.float(), keys.places.float(), p=torch.inf) < WINDOW
+        near = torch.cdist(places.float(), keys.places.float(), p=torch.inf) < PATCH
         least.append(torch.cdist(table, keys.table).masked_fill_(near, torch.inf).amin(1))
     distances = torch.cat(least)
     return distances[distances.isfinite()]

@@ -49,7 +49,7 @@ def values(
     kept: is filled with the tensors that the losses change in place, by name.
     """
     kept = {} if kept is None else kept
-    setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides, kept=kept)
+    setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides, state=kept)
     # Build every extractor once, for the layers that any objective asks of it.
     extractors: dict[tuple[str, Any], tuple[Extract, list[str], list[Reference]]] = {}
     for key in dict.fromkeys(map(_key, objectives)):
@@ -93,7 +93,7 @@ def _shares(task: Task) -> list[Share]:
 
 def _loss(objective: Objective, references: Sequence[Reference], share: Share, setup: Setup) -> Loss:
     compared = [r for r in references if share.exemplar in (None, r.exemplar)]
-    return loss(objective.loss).build(compared, objective.loss_settings, replace(setup, share=share.where))
+    return loss(objective.loss).build(compared, objective.loss_settings, replace(setup, pixel_weights=share.where))
 
 
 def _sum(parts: Sequence[tuple[float, Loss]], layers: Mapping[str, Tensor]) -> Tensor:

@@ -1,4 +1,8 @@
-"""Matrices of output patches against source patches, a bounded part at a time: what several losses share."""
+"""Matrices of output patches against source patches, one bounded part at a time.
+
+A loss over such a matrix goes through it in parts (`tiles` of the output's grid, or `rows_at_once`), and works out its
+gradient on the way (`with_gradient`), so that no part has to be kept for a backward pass.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,19 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-CACHE = 8 << 20  # bytes of a matrix that a processor still passes over quickly
-FEWEST = 256  # rows below which matrix products slow down, whatever the cache holds
-VECTOR = 64  # numbers that a processor compares at a time, unrolled
+CACHED_BYTES = 8 << 20  # of a matrix that a processor still passes over quickly
+FEWEST_ROWS = 256  # below which matrix products slow down, whatever the cache holds
 
-# What a loss makes of a feature map: its value, and its gradient where one is wanted
-Work = Callable[[Tensor, bool], "tuple[Tensor, Tensor | None]"]
+# (feature map, whether a gradient is needed) -> the value of a loss, and its gradient where one is needed
+Evaluate = Callable[[Tensor, bool], "tuple[Tensor, Tensor | None]"]
 
 
-class _Ready(torch.autograd.Function):
+class _WithGradient(torch.autograd.Function):
     """A scalar whose gradient is worked out along with its value, so that nothing but the gradient is kept."""
 
     @staticmethod
-    def forward(ctx: Any, layer: Tensor, work: Work) -> Tensor:
-        value, gradient = work(layer, ctx.needs_input_grad[0])
+    def forward(ctx: Any, layer: Tensor, evaluate: Evaluate) -> Tensor:
+        value, gradient = evaluate(layer, ctx.needs_input_grad[0])
         if gradient is not None:
             ctx.save_for_backward(gradient)
         return value
@@ -35,15 +38,19 @@ class _Ready(torch.autograd.Function):
         return outer[0] * gradient, None
 
 
-def scalar(layer: Tensor, work: Work) -> Tensor:
-    """`work(layer)` as a scalar that gradients flow through, once: there are no second derivatives."""
-    value: Tensor = cast(Any, _Ready).apply(layer, work)  # torch types this differently from version to version
+def with_gradient(layer: Tensor, evaluate: Evaluate) -> Tensor:
+    """`evaluate(layer)` as a scalar that its gradient flows back through; there are no second derivatives."""
+    value: Tensor = cast(Any, _WithGradient).apply(layer, evaluate)  # typed differently by different versions of torch
     return value
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of a grid of patches: its corner and its size."""
+    """A rectangle of a grid of patches.
+
+    top, left: its first row and column.
+    rows, columns: its size.
+    """
 
     top: int
     left: int
@@ -52,6 +59,7 @@ class Tile:
 
     @property
     def count(self) -> int:
+        """The number of its patches."""
         return self.rows * self.columns
 
     def of(self, values: Tensor) -> Tensor:
@@ -59,11 +67,11 @@ class Tile:
         return values[self.top : self.top + self.rows, self.left : self.left + self.columns]
 
     def column(self, values: Tensor) -> Tensor:
-        """The same one below the other: (count, 1)."""
+        """Its part of a grid of values, as one column: (count, 1)."""
         return self.of(values).reshape(-1, 1)
 
     def pixels(self, layer: Tensor, patch: int, stride: int) -> Tensor:
-        """The part of a map (1, C, h, w) that its patches see, as a view."""
+        """The part of a map (1, C, h, w) that its patches cover, as a view."""
         height, width = ((n - 1) * stride + patch for n in (self.rows, self.columns))
         top, left = self.top * stride, self.left * stride
         return layer[:, :, top : top + height, left : left + width]
@@ -72,7 +80,8 @@ class Tile:
 def tiles(grid: tuple[int, int], most: int, margin: int = 0) -> list[Tile]:
     """Cut a grid into rectangles of at most `most` patches, counting a margin at their bottom and right.
 
-    Nearly square, so that margins cost little, and nearly equal. One patch at the least, whatever `most` is.
+    They are nearly square, so that margins cost little, and nearly equal; each has at least one patch, whatever `most`
+    is.
     """
     side = max(1, math.isqrt(most) - margin)
     rows = min(grid[0], side)
@@ -86,35 +95,14 @@ def tiles(grid: tuple[int, int], most: int, margin: int = 0) -> list[Tile]:
 
 
 def _spans(length: int, most: int) -> Iterator[tuple[int, int]]:
-    """Starts and lengths of nearly equal parts of at most `most`."""
+    """The starts and lengths of nearly equal parts of at most `most`."""
     parts = -(-length // most)
     edges = [length * part // parts for part in range(parts + 1)]
     return ((start, end - start) for start, end in pairwise(edges))
 
 
-def height(width: int, like: Tensor, memory: int) -> int:
+def rows_at_once(width: int, like: Tensor, memory: int) -> int:
     """How many rows of `width` numbers to treat at a time: within `memory` bytes and, on a processor, its cache."""
     row = width * like.element_size()
-    limit = min(memory, max(CACHE, FEWEST * row)) if like.device.type == "cpu" else memory
+    limit = min(memory, max(CACHED_BYTES, FEWEST_ROWS * row)) if like.device.type == "cpu" else memory
     return max(1, limit // row)
-
-
-def nearest(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The least number of each row of (n, m) and its column, several times faster than `min(1)` on a processor.
-
-    A row is folded into lanes of `span` columns, and the least of all lanes is taken first: a plain sweep over memory.
-    The search for the column and then the lane sees little of the row. Of equal numbers any may be named.
-    """
-    span = VECTOR * max(1, round(math.sqrt(matrix.shape[1]) / VECTOR))
-    lanes = matrix.shape[1] // span
-    if lanes < 4:
-        return torch.min(matrix, 1)
-    folded = matrix[:, : lanes * span].unflatten(1, (lanes, span))
-    column = folded.amin(1).argmin(1)
-    values, lane = folded[torch.arange(len(matrix), device=matrix.device), :, column].min(1)
-    index = lane * span + column
-    if lanes * span < matrix.shape[1]:
-        rest, place = matrix[:, lanes * span :].min(1)
-        index = torch.where(rest < values, place + lanes * span, index)
-        values = torch.minimum(rest, values)
-    return values, index

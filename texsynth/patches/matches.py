@@ -20,7 +20,7 @@ WINDOW = 15  # side in pixels
 COMPONENTS = 32  # principal directions of such windows that are compared
 FITTED_WINDOWS = 4096  # windows that the principal directions are fitted to
 OUTPUT_WINDOWS = 4096  # windows of the output, on a regular grid
-WORKING_SIDE = 256  # pixels of the shorter side, which larger pictures are halved towards
+WORKING_SIDE = 256  # pixels of the shorter side that suffice; larger pictures are halved
 SMALLEST_SIDE = WINDOW + 1
 
 
@@ -40,13 +40,19 @@ class Matches:
     number: Tensor
 
 
+def working_level(*images: Tensor) -> int:
+    """The halvings after which the shortest side of the pictures (1, C, H, W) is below twice WORKING_SIDE."""
+    shortest = min(side for image in images for side in image.shape[2:])
+    return max(0, (shortest // WORKING_SIDE).bit_length() - 1)
+
+
 def match(exemplar: Tensor, output: Tensor, rng: torch.Generator) -> Matches:
     """The most similar window of the exemplar for each of up to OUTPUT_WINDOWS windows inside the output.
 
     exemplar, output: (1, 3, H, W), each side at least SMALLEST_SIDE.
     """
     # Halve both and describe their windows by the exemplar's principal directions
-    level = max(0, (min(*exemplar.shape[2:], *output.shape[2:]) // WORKING_SIDE).bit_length() - 1)
+    level = working_level(exemplar, output)
     sources, targets = (shrink(image, level) for image in (exemplar, output))
     basis = fit([sources], WINDOW, COMPONENTS, rng, FITTED_WINDOWS)
     grid, target_grid = ((m.shape[2] - WINDOW + 1, m.shape[3] - WINDOW + 1) for m in (sources, targets))

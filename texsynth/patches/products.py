@@ -1,10 +1,10 @@
-"""Inner products of patches, and the sums of patches that their gradients need: two ways, one result.
+"""Inner products of patches, and the sums of patches that their gradients need, in two ways with one result.
 
-`Table` cuts all patches out and multiplies: best for few channels. `Diagonal` never cuts a patch. Patches overlap on
-the grid, so pairs of them share products of pixels: with stride s, pixel s i + a of one map meets pixel s j + a of the
-other in every pair of patches (i - u, j - u). Each phase a is multiplied once, pixels against pixels, and the patches
-sum these products along diagonals, across and then down. Windows of 7 at stride 3 take 9 products of pixels a pair
-in place of 49.
+`Table` cuts all patches out and multiplies them, which is best for few channels. `Diagonal` never cuts a patch. Patches
+overlap on the grid, so pairs of them share products of pixels: with stride s, pixel s i + a of one map meets pixel
+s j + a of the other in every pair of patches (i - u, j - u). Each phase a is multiplied once, pixels against pixels,
+and the patches sum these products along diagonals, across and then down. Windows of 7 at stride 3 take 9 products of
+pixels a pair in place of 49.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.patches.chunks import Tile
-from texsynth.patches.cut import cut, grid
+from texsynth.patches.cut import cut, grid, size_of
 
-FEW = 8  # channels up to which cutting patches out is the faster way
+TABLE_CHANNELS = 8  # up to which cutting patches out is the faster way
 
 
 class Products(Protocol):
-    """Source patches y_j, N of them over all source maps in raster order.
+    """The N source patches y_j of all source maps in raster order.
 
-    width: numbers in a row of the largest matrix. margin: by how many rows and columns a tile grows in that matrix.
+    width: the numbers in a row of the largest matrix.
+    margin: the rows and columns by which a tile grows in that matrix.
     """
 
     @property
@@ -37,22 +38,26 @@ class Products(Protocol):
     def margin(self) -> int: ...
 
     def inner(self, pixels: Tensor, tile: Tile) -> Tensor:
-        """x_i . y_j for the patches x_i of a tile that sees these pixels (1, C, h, w): (tile.count, N)."""
+        """x_i . y_j for the patches x_i of a tile, of which these are the pixels (1, C, h, w): (tile.count, N)."""
 
     def pull(self, weights: Tensor, tile: Tile) -> Tensor:
         """The patches sum_j w_ij y_j of a tile, summed where they overlap: (tile.count, N) -> (1, C, h, w)."""
 
 
 def products(maps: Sequence[Tensor], patch: int, stride: int) -> Products:
-    """The faster way for source maps (1, C, H, W), none of them smaller than a patch."""
-    if maps[0].shape[1] <= FEW:
+    """The patches of source maps (1, C, H, W), none of them smaller than a patch, in the faster of the two ways."""
+    if maps[0].shape[1] <= TABLE_CHANNELS:
         return Table(torch.cat([cut(m, patch, stride) for m in maps]), patch, stride)
-    return Diagonal(tuple(_split(m, patch, stride) for m in maps), patch, stride)
+    return Diagonal(tuple(_phased(m, patch, stride) for m in maps), patch, stride)
 
 
 @dataclass(frozen=True)
 class Table:
-    """All patches, one a row: (N, C * patch * patch)."""
+    """Patches that are cut out.
+
+    patches: one patch a row, (N, C * patch * patch).
+    patch, stride: how they were cut.
+    """
 
     patches: Tensor
     patch: int
@@ -75,9 +80,13 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Split:
-    """A map in phases. grid: of its patches. pitch: the grid with its margin. tables: for each pair of groups of
-    phases, down and across, the pixels: (pitch[0] * pitch[1], phases * C)."""
+class PhasedMap:
+    """A map split into phases.
+
+    grid: the number of its patches, down and across.
+    pitch: the grid with its margin.
+    tables: the pixels for each pair of groups of phases, down and across, (pitch[0] * pitch[1], phases * C).
+    """
 
     grid: tuple[int, int]
     pitch: tuple[int, int]
@@ -86,9 +95,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Diagonal:
-    """Source maps in phases."""
+    """Source maps that are split into phases.
 
-    sources: tuple[Split, ...]
+    sources: the maps.
+    patch, stride: how patches lie on them.
+    """
+
+    sources: tuple[PhasedMap, ...]
     patch: int
     stride: int
 
@@ -101,7 +114,7 @@ class Diagonal:
         return -(-self.patch // self.stride) - 1
 
     def inner(self, pixels: Tensor, tile: Tile) -> Tensor:
-        target = _split(pixels, self.patch, self.stride)
+        target = _phased(pixels, self.patch, self.stride)
         sums = (self._gathered(target, source)[: tile.rows, : tile.columns] for source in self.sources)
         parts = [part.reshape(tile.count, -1) for part in sums]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
@@ -113,15 +126,17 @@ class Diagonal:
         pixels = weights.new_zeros(pitch[0], self.stride, pitch[1], self.stride, channels)
         start = 0
         for source in self.sources:
-            some = weights[:, start : start + math.prod(source.grid)].view(tile.rows, tile.columns, *source.grid)
-            self._scatter(some, source, pixels)
-            start += math.prod(source.grid)
+            end = start + math.prod(source.grid)
+            self._scatter(weights[:, start:end].view(tile.rows, tile.columns, *source.grid), source, pixels)
+            start = end
         height, width = _extent((tile.rows, tile.columns), self.patch, self.stride)
         return pixels.flatten(2, 3).flatten(0, 1)[:height, :width].permute(2, 0, 1)[None]
 
-    def _gathered(self, target: Split, source: Split) -> Tensor:
-        """Inner products of the patches of two maps, as a view with rubbish beyond the target's grid: (rows, columns,
-        rows', columns')."""
+    def _gathered(self, target: PhasedMap, source: PhasedMap) -> Tensor:
+        """Inner products of the patches of two maps, (rows, columns, rows', columns').
+
+        This is a view; what lies beyond the target's grid has no meaning.
+        """
         groups, (down, across) = _groups(self.patch, self.stride), _steps(target.pitch, source.pitch)
         total: Tensor | None = None
         for group, xs, ys in zip(groups, target.tables, source.tables, strict=True):
@@ -133,9 +148,11 @@ class Diagonal:
         assert total is not None
         return total.view(*target.pitch, *source.pitch)[:, :, : source.grid[0], : source.grid[1]]
 
-    def _scatter(self, weights: Tensor, source: Split, pixels: Tensor) -> None:
-        """The adjoint of that: add sums of source pixels, weighted (rows, columns, rows', columns'), to pixels in
-        phases (rows, s, columns, s, C)."""
+    def _scatter(self, weights: Tensor, source: PhasedMap, pixels: Tensor) -> None:
+        """The adjoint of `_gathered`: add sums of source pixels to pixels in phases (rows, s, columns, s, C).
+
+        weights: (rows, columns, rows', columns').
+        """
         pitch = pixels.shape[0], pixels.shape[2]
         groups, (down, across) = _groups(self.patch, self.stride), _steps(pitch, source.pitch)
         whole = weights.new_zeros(*pitch, *source.pitch)
@@ -149,27 +166,35 @@ class Diagonal:
 
 
 @dataclass(frozen=True)
-class Group:
-    """Phases that take part in a patch equally often. shifts: how often."""
+class PhaseGroup:
+    """Phases that occur in a patch equally often, along one axis.
+
+    phases: these phases.
+    shifts: how often they occur.
+    """
 
     phases: slice
     shifts: int
 
 
-def _groups(patch: int, stride: int) -> list[Group]:
+def _groups(patch: int, stride: int) -> list[PhaseGroup]:
+    """The phases that occur once more in a patch than the others, then these, if there are any."""
     most = -(-patch // stride)
     full = patch - (most - 1) * stride
-    return [Group(slice(0, full), most)] + [Group(slice(full, stride), most - 1)] * (full < stride and most > 1)
+    groups = [PhaseGroup(slice(0, full), most)]
+    if full < stride and most > 1:
+        groups.append(PhaseGroup(slice(full, stride), most - 1))
+    return groups
 
 
 def _steps(target: tuple[int, int], source: tuple[int, int]) -> tuple[int, int]:
-    """How far apart in memory lie the products of a pair of pixels and of the pair one down, or one across."""
+    """The distance in memory between the products of a pair of pixels and of the pair one down, and one across."""
     width = math.prod(source)
     return target[1] * width + source[1], width + 1
 
 
 def _gather(total: Tensor | None, products: Tensor, shifts: int, step: int) -> Tensor:
-    """Add products[n], products[n + step] ... to total[n]. What runs past the end of a row lands beyond the grid."""
+    """Add products[n], products[n + step] ... to total[n]; sums that run past the end of a row lie beyond the grid."""
     if total is None:
         total = products.clone() if shifts > 1 else products
     else:
@@ -188,13 +213,13 @@ def _scatter(weights: Tensor, shifts: int, step: int) -> Tensor:
 
 
 def _extent(size: tuple[int, int], patch: int, stride: int) -> tuple[int, int]:
-    """How many pixels a grid of patches spans, down and across."""
+    """The pixels that a grid of patches spans, down and across."""
     return (size[0] - 1) * stride + patch, (size[1] - 1) * stride + patch
 
 
-def _split(layer: Tensor, patch: int, stride: int) -> Split:
-    """A map (1, C, h, w) in phases, continued by zeros where the last patches end."""
-    size = grid((layer.shape[2], layer.shape[3]), patch, stride)
+def _phased(layer: Tensor, patch: int, stride: int) -> PhasedMap:
+    """A map (1, C, h, w) split into phases, continued by zeros where the last patches end."""
+    size = grid(size_of(layer), patch, stride)
     margin = -(-patch // stride) - 1
     pitch = size[0] + margin, size[1] + margin
     height, width = _extent(size, patch, stride)
@@ -203,4 +228,4 @@ def _split(layer: Tensor, patch: int, stride: int) -> Split:
     pixels = padded.view(pitch[0], stride, pitch[1], stride, -1)
     slices = [group.phases for group in _groups(patch, stride)]
     tables = (tuple(pixels[:, a, :, b].transpose(1, 2).reshape(math.prod(pitch), -1) for b in slices) for a in slices)
-    return Split(size, pitch, tuple(tables))
+    return PhasedMap(size, pitch, tuple(tables))

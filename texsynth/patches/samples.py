@@ -1,79 +1,69 @@
-"""What losses that compare whole sets of patches share: the sets, draws from them, and the sum over layers.
+"""The patches of all layers as tables, how much each of them counts, and random draws of their rows.
 
-A layer that some picture is too small for, or of which nothing may be used, adds nothing (Zhou et al. 2023 meet such
-layers at their coarsest scale).
+A layer that is too small for a patch, or without a usable patch, has no table (Zhou et al. 2023 meet such layers at
+their coarsest scale).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from texsynth.losses import Features, Reference
-from texsynth.patches.cut import cut, grid, usable, wanted
+from texsynth.patches.cut import OPEN, cut, grid, patch_weights, size_of, usable
 
 
 def tables(
-    features: Features, patch: int, stride: int, tile: tuple[bool, bool] = (False, False), valid: Tensor | None = None
+    features: Mapping[str, Tensor], patch: int, stride: int, tile: tuple[bool, bool] = OPEN, valid: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """The patches (N, D) of every layer that has any; with `valid` (1, 1, H, W) in pixels only those all of whose
-    pixels are valid, and then nothing wraps."""
+    """The patches of every layer that has any, (N, D) by layer.
+
+    valid: (1, 1, H, W) bool in pixels. With it, only patches on valid pixels are taken, and nothing wraps.
+    """
     out = {}
     for name, layer in features.items():
-        size = layer.shape[2], layer.shape[3]
-        if 0 in grid(size, patch, stride):
+        if 0 in grid(size_of(layer), patch, stride):
             continue
         vectors = cut(layer, patch, stride, tile)
         if valid is not None:
-            vectors = vectors[usable(valid, size, patch, stride)]
+            vectors = vectors[usable(valid, size_of(layer), patch, stride)]
         if len(vectors):
             out[name] = vectors
     return out
 
 
-def learned(references: Sequence[Reference], patch: int, stride: int) -> dict[str, Tensor]:
-    """The usable patches of all references together, (N, D) by layer."""
-    found = [tables(r.features, patch, stride, valid=r.valid) for r in references]
-    names = dict.fromkeys(name for table in found for name in table)
-    return {name: torch.cat([table[name] for table in found if name in table]).detach() for name in names}
-
-
-def counts(
-    share: Tensor | None, features: Features, patch: int, stride: int, tile: tuple[bool, bool] = (False, False)
+def table_weights(
+    pixel_weights: Tensor | None,
+    features: Mapping[str, Tensor],
+    patch: int,
+    stride: int,
+    tile: tuple[bool, bool] = OPEN,
 ) -> dict[str, Tensor | None]:
-    """How much each patch of `tables` counts, (N,) by layer; None where nothing says that they differ."""
-    if share is None:
+    """How much each row of `tables` counts, (N,) by layer; None for every layer where all rows count alike."""
+    if pixel_weights is None:
         return dict.fromkeys(features)
-    fits = {name: m for name, m in features.items() if 0 not in grid((m.shape[2], m.shape[3]), patch, stride)}
-    return {name: wanted(share, layer, patch, stride, tile).flatten() for name, layer in fits.items()}
+    large = {name: layer for name, layer in features.items() if 0 not in grid(size_of(layer), patch, stride)}
+    return {name: patch_weights(pixel_weights, layer, patch, stride, tile).flatten() for name, layer in large.items()}
 
 
-def draw(vectors: Tensor, most: int, rng: torch.Generator, shares: Tensor | None = None) -> Tensor | slice:
-    """Which rows to look at: `most` at random without repeats, or all of them where there are no more or it is 0.
+def draw(vectors: Tensor, most: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor | slice:
+    """The numbers of some rows: `most` at random without repeats, or all where there are no more or `most` is 0.
 
-    shares: (N,), how much each row counts, those with 0 not at all. Where they differ, rows are drawn in proportion to
-    them, with repeats: as many as count, and at most `most`.
+    weights: (N,), how much each row counts; rows of weight 0 are never drawn. Where weights differ, as many rows as
+    have one, but at most `most`, are drawn in proportion to them, with repeats.
     """
-    if shares is None:
-        return _some(len(vectors), most, rng, vectors) if 0 < most < len(vectors) else slice(None)
-    rows = (shares > 0).nonzero()[:, 0]
-    some = shares[rows]
-    if not len(rows) or bool((some == some[0]).all()):
-        return rows[_some(len(rows), most, rng, rows)] if 0 < most < len(rows) else rows
+    if weights is None:
+        return _permuted(len(vectors), most, rng, vectors) if 0 < most < len(vectors) else slice(None)
+    rows = (weights > 0).nonzero()[:, 0]
+    positive = weights[rows]
+    if not len(rows) or bool((positive == positive[0]).all()):
+        return rows[_permuted(len(rows), most, rng, rows)] if 0 < most < len(rows) else rows
     number = min(most or len(rows), len(rows))
-    ends = some.cpu().double().cumsum(0)  # not multinomial, which knows 2^24 rows at most
+    ends = positive.cpu().double().cumsum(0)  # torch.multinomial takes at most 2^24 rows
     at = torch.rand(number, generator=rng, dtype=torch.float64) * ends[-1]
     return rows[torch.searchsorted(ends, at, right=True).clamp(max=len(rows) - 1).to(rows.device)]
 
 
-def _some(count: int, most: int, rng: torch.Generator, like: Tensor) -> Tensor:
+def _permuted(count: int, most: int, rng: torch.Generator, like: Tensor) -> Tensor:
     return torch.randperm(count, generator=rng)[:most].to(like.device)
-
-
-def total(terms: Sequence[Tensor], features: Features) -> Tensor:
-    """The sum of the layers' terms; where there is none, a zero whose gradient is zero too."""
-    if terms:
-        return torch.stack(list(terms)).sum()
-    return torch.stack([layer.sum() for layer in features.values()]).sum() * 0

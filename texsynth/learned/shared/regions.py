@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from texsynth.features import windows
 from texsynth.learned.shared.copies import ExemplarCopy
-from texsynth.patches.chunks import nearest
 from texsynth.patches.cut import cut, usable
+from texsynth.patches.nearest import row_minimum
 from texsynth.task import Guide
 
 LAYERS = ("full", "half", "quarter", "eighth")
@@ -169,9 +169,9 @@ def _assigned(patches: Tensor, held: RegionPatches) -> Tensor:
     """The exemplar patch that each of (n, D) is assigned to, after an ascent of the potentials."""
     costs = torch.addmm(held.patches.square().sum(1), patches, held.patches.T, alpha=-2)
     for _ in range(ASCENTS):
-        counts = torch.bincount(nearest(costs - held.potentials)[1], minlength=len(held.patches))
+        counts = torch.bincount(row_minimum(costs - held.potentials)[1], minlength=len(held.patches))
         held.potentials.add_(1 / len(held.patches) - counts / len(patches))
-    return held.patches[nearest(costs - held.potentials)[1]]
+    return held.patches[row_minimum(costs - held.potentials)[1]]
 
 
 def _moments(patches: Tensor, wanted: Tensor, smallest: float) -> Tensor:
