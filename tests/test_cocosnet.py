@@ -17,7 +17,7 @@ from texsynth.errors import InputError, UsageError
 from texsynth.learned.cocosnet import losses, method, network, pairs, recipe
 from texsynth.learned.cocosnet import places as place_finding
 from texsynth.learned.cocosnet.match import descriptors
-from texsynth.learned.cocosnet.network import CoCosNet, LabelledExemplar, Layout, Shape, Side, compared, gather, warped
+from texsynth.learned.cocosnet.network import CoCosNet, Shape, Side, WarpSource, WarpTarget, compared, gather, warped
 from texsynth.learned.cocosnet.places import KeyGrid, find_places, grid, taken
 from texsynth.learned.shared import loading
 from texsynth.learned.shared.conv import initialise
@@ -33,7 +33,7 @@ SMALL = {
     "discriminator_layers": 2, "steps": 8,
 }  # fmt: skip
 PALETTE = torch.tensor([[0.0, 0, 0], [1, 1, 1]])
-PAIR_RULES = pairs.PairRules(16, 0.5, 10, 0.2, False, False)
+PAIR_SETTINGS = pairs.PairSettings(crop=16, paired=0.5, bend=10, stretch=0.2)
 
 
 def chosen(**values: Any) -> recipe.Settings:
@@ -184,8 +184,8 @@ def test_from_coarse_to_fine_is_nearly_dense(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("size", [(96, 160), (30, 41), (5, 16)])
 def test_pictures_have_the_size_of_their_labels(size: tuple[int, int]) -> None:
     net, image = net_of(), spots(36, 42)
-    exemplar = LabelledExemplar(image, one_hot(halves(36, 42)))
-    warp = warped(net, Layout(one_hot(halves(*size))), exemplar, generator())
+    exemplar = WarpSource(image, one_hot(halves(36, 42)))
+    warp = warped(net, WarpTarget(one_hot(halves(*size))), exemplar, generator())
     assert warp.shape == (1, 5, *size)
     assert network.translated(net, warp, one_hot(halves(*size)), generator()).shape == (1, 3, *size)
 
@@ -194,12 +194,12 @@ def test_a_warp_is_made_of_whole_cells() -> None:
     """With the places of a start it is the exemplar again; every pixel of a sharp warp is one of the exemplar's."""
     net, image = net_of(place=0.9, temperature=1e-4), noise(1, 3, 32, 40)
     labels, start = one_hot(halves(32, 40)), cells(32, 40)
-    exemplar = LabelledExemplar(image, labels)
-    again = warped(net, Layout(labels, start), exemplar, generator())[:, :3]
+    exemplar = WarpSource(image, labels)
+    again = warped(net, WarpTarget(labels, start), exemplar, generator())[:, :3]
     assert float((again - image).abs().mean()) < 0.01
     unknown = torch.full_like(start, torch.nan)
-    free = warped(net, Layout(labels, unknown), exemplar, generator())
-    torch.testing.assert_close(free, warped(net, Layout(labels), exemplar, generator()))
+    free = warped(net, WarpTarget(labels, unknown), exemplar, generator())
+    torch.testing.assert_close(free, warped(net, WarpTarget(labels), exemplar, generator()))
 
 
 def test_a_warp_is_cut_along_the_labels() -> None:
@@ -233,10 +233,10 @@ def test_pairs_know_their_true_match(flips: bool) -> None:
     """Cells of the exemplar at the places of a pair show what the target does, labels too; elsewhere it is unknown."""
     smooth = F.interpolate(noise(1, 3, 5, 6), (64, 72), mode="bicubic").clamp(0, 1)
     sample = pairs.Sample(smooth, halves(64, 72))
-    how = replace(PAIR_RULES, crop=32, paired=1.0, flips=flips, turns=flips)
+    rules = replace(PAIR_SETTINGS, crop=32, paired=1.0, flips=flips, turns=flips)
     count = 0
     for number in range(10):
-        pair = pairs.draw([sample], how, generator(number))
+        pair = pairs.draw([sample], rules, generator(number))
         assert pair.places is not None
         inside = ~pair.places.isnan().any(1)[0]
         count += int(inside.sum())
@@ -250,7 +250,7 @@ def test_pairs_know_their_true_match(flips: bool) -> None:
 
 def test_unpaired_crops_are_apart_or_of_another_picture() -> None:
     samples = [pairs.Sample(torch.full((1, 3, 40, 40), n / 4), halves(40, 40)) for n in range(3)]
-    drawn = [pairs.draw(samples, replace(PAIR_RULES, paired=0.0), generator(n)) for n in range(40)]
+    drawn = [pairs.draw(samples, replace(PAIR_SETTINGS, paired=0.0), generator(n)) for n in range(40)]
     assert all(pair.places is None for pair in drawn)
     tones = {(float(p.target.image.mean()), float(p.exemplar.image.mean())) for p in drawn}
     assert len({a for a, _ in tones}) == 3 and {a == b for a, b in tones} == {True, False}
@@ -259,7 +259,9 @@ def test_unpaired_crops_are_apart_or_of_another_picture() -> None:
 def test_labels_stay_labels_when_bent() -> None:
     ids = (noise(1, 1, 40, 40) * 4).long().float()
     for number in range(10):
-        pair = pairs.draw([pairs.Sample(noise(1, 3, 40, 40), ids)], replace(PAIR_RULES, turns=True), generator(number))
+        pair = pairs.draw(
+            [pairs.Sample(noise(1, 3, 40, 40), ids)], replace(PAIR_SETTINGS, turns=True), generator(number)
+        )
         assert set(pair.exemplar.labels.unique().tolist()) <= {0.0, 1.0, 2.0, 3.0}
         assert pair.exemplar.image.shape == (1, 3, 16, 16)
 
@@ -325,7 +327,9 @@ def test_training_finds_the_labels() -> None:
     net = training.modules["net"]
     assert isinstance(net, CoCosNet)
     samples = [pairs.Sample(e.image, g) for e, g in zip(task().exemplars, task().guides[0].sources, strict=True)]
-    scenes = [recipe.scene_of(pairs.draw(samples, PAIR_RULES, generator(n)), 2, False, generator()) for n in range(12)]
+    scenes = [
+        recipe.scene_of(pairs.draw(samples, PAIR_SETTINGS, generator(n)), 2, False, generator()) for n in range(12)
+    ]
 
     def lost() -> float:
         labels = [recipe.render(net, scene, generator()).labels.detach() for scene in scenes]

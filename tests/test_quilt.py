@@ -30,9 +30,9 @@ def atlas_of(image: Tensor, valid: Tensor | None = None, copies: tuple[str, ...]
 
 
 def table(atlas: Atlas, side: int, overlap: float = 0.5) -> Blocks:
-    found = largest_blocks(atlas, side, overlap, generator())
-    assert found is not None
-    return found
+    blocks = largest_blocks(atlas, side, overlap, generator())
+    assert blocks is not None
+    return blocks
 
 
 def seams(atlas: Atlas, index: Tensor) -> float:
@@ -44,8 +44,8 @@ def seams(atlas: Atlas, index: Tensor) -> float:
     return float(torch.cat([down.flatten(), right.flatten()]).mean())
 
 
-def picture(made: Quilt, size: tuple[int, int]) -> Tensor:
-    return made.index.view(made.h, made.w)[: size[0], : size[1]]
+def picture(canvas: Quilt, size: tuple[int, int]) -> Tensor:
+    return canvas.index.view(canvas.h, canvas.w)[: size[0], : size[1]]
 
 
 @pytest.mark.parametrize(("rows", "cols"), [(1, 4), (4, 1), (5, 4), (4, 6)])
@@ -192,13 +192,13 @@ def test_a_quilt_covers_all_with_valid_pixels(size: tuple[int, int], tile: tuple
     valid[:, :, 12, 18] = False
     atlas = atlas_of(spots(32, 40), valid, ("none", "flip-x"))
     blocks = table(atlas, 12)
-    made = lay(atlas, blocks, size, tile, USUAL, generator(1))
-    assert made.painted.all()
-    assert atlas.valid[made.index].all()
-    for wraps, length, n in zip(tile, (made.h, made.w), size, strict=True):
+    canvas = lay(atlas, blocks, size, tile, USUAL, generator(1))
+    assert canvas.painted.all()
+    assert atlas.valid[canvas.index].all()
+    for wraps, length, n in zip(tile, (canvas.h, canvas.w), size, strict=True):
         assert length == n if wraps else length >= n
     index = quilt(atlas, blocks, size, tile, USUAL, generator(1))
-    assert torch.equal(index, picture(made, size))
+    assert torch.equal(index, picture(canvas, size))
 
 
 @pytest.mark.parametrize("tile", [(True, True), (True, False), (False, True)])
@@ -235,8 +235,8 @@ def test_the_best_of_several_quilts_is_kept() -> None:
     atlas = atlas_of(spots(48, 48))
     blocks, rng = table(atlas, 16), generator(5)
     several = [lay(atlas, blocks, (64, 64), (True, True), USUAL, rng) for _ in range(4)]
-    assert len({made.cost for made in several}) == 4
-    best = min(several, key=lambda made: made.cost)
+    assert len({canvas.cost for canvas in several}) == 4
+    best = min(several, key=lambda canvas: canvas.cost)
     kept = quilt(atlas, blocks, (64, 64), (True, True), replace(USUAL, starts=4), generator(5))
     assert torch.equal(kept, picture(best, (64, 64)))
 

@@ -12,7 +12,7 @@ from texsynth.field.atlas import Atlas
 from texsynth.field.space import draw
 
 LARGEST_TABLE = 8192  # blocks: of more a sample is taken, so that memory does not depend on the exemplar
-SMALLEST_SIDE = 4  # pixels
+SMALLEST_BLOCK = 4  # pixels
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Blocks:
 
 def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator) -> Blocks | None:
     """Blocks of `side` pixels that lie on valid pixels only; the side is halved until there are some, and below
-    SMALLEST_SIDE the result is None. overlap: a share of the side."""
-    while side >= SMALLEST_SIDE:
+    SMALLEST_BLOCK the result is None. overlap: a share of the side."""
+    while side >= SMALLEST_BLOCK:
         corners = _corners(atlas, side)
         if len(corners) > 0:
             return _cut_out(atlas, side, max(2, round(side * overlap)), draw(corners, LARGEST_TABLE, rng))

@@ -15,18 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from texsynth.field import quilting
 from texsynth.field.atlas import Atlas
 from texsynth.field.blocks import Blocks
 from texsynth.field.potential import ascend, excess, palette
-from texsynth.field.quilting import (
-    PRICE_OF_UNEVENNESS,
-    at_borders,
-    covered_length,
-    cut_candidates,
-    shortlist,
-    starts_along,
-    waves,
-)
 
 # (atlas index, canvas y, canvas x), broadcast together -> price of that pairing: how a lattice steers the start
 Steer = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -95,17 +87,17 @@ def lay(
 ) -> Quilt:
     """Cover a canvas of at least `size`, block after block, in raster order; the potential rises along the way."""
     device, steps = atlas.colours.device, (blocks.side, blocks.overlap)
-    h, w = (covered_length(length, wraps, *steps) for length, wraps in zip(size, tile, strict=True))
+    h, w = (quilting.covered_length(length, wraps, *steps) for length, wraps in zip(size, tile, strict=True))
     empty = torch.zeros(h * w, dtype=torch.long, device=device)
     canvas = Quilt(h, w, tile, empty, empty.bool(), torch.zeros(atlas.homes, device=device))
     colours = palette(atlas)
-    ys, xs = (starts_along(length, wraps, *steps) for length, wraps in zip((h, w), tile, strict=True))
-    for number, wave in enumerate(waves(ys, xs, lag=2, fewest=6)):
+    ys, xs = (quilting.starts_along(length, wraps, *steps) for length, wraps in zip((h, w), tile, strict=True))
+    for number, wave in enumerate(quilting.waves(ys, xs, lag=2, fewest=6)):
         if number > 0:
             canvas.psi = ascend(canvas.psi, atlas, canvas.index[canvas.painted], *colours)
         for top in torch.tensor(wave, device=device).split(BLOCKS_AT_ONCE):
             _place(canvas, atlas, blocks, top, rules, rng)
-    canvas.cost += PRICE_OF_UNEVENNESS * float(excess(atlas, canvas.index).abs().mean())
+    canvas.cost += quilting.PRICE_OF_UNEVENNESS * float(excess(atlas, canvas.index).abs().mean())
     return canvas
 
 
@@ -116,10 +108,11 @@ def _place(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Quil
     old, mask = canvas.index[cells], canvas.painted[cells]
     # Compare all blocks, and cut the best of them.
     prior = prior_of(canvas, atlas, blocks, top, rules)
-    best = shortlist(mismatch(blocks, old, mask) + prior, rules.tries, rng)  # (B, T)
+    best = quilting.shortlist(mismatch(blocks, old, mask) + prior, rules.tries, rng)  # (B, T)
     new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, side^2)
     gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)  # (B, T, side^2)
-    keep, cost = cut_candidates(gap, mask, at_borders(top, side, (canvas.h, canvas.w), canvas.wraps), blocks.overlap)
+    borders = quilting.at_borders(top, side, (canvas.h, canvas.w), canvas.wraps)
+    keep, cost = quilting.cut_candidates(gap, mask, borders, blocks.overlap)
     # Paint the cheapest.
     pick = torch.arange(len(top), device=top.device), (cost + prior.gather(1, best)).argmin(1)
     paint = ~keep[pick]

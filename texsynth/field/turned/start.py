@@ -23,7 +23,7 @@ from texsynth.field.turned.pieces import LACKING, Pieces, cut_out, few, frame_at
 from texsynth.field.turned.space import TurnedSpace, walk
 from texsynth.field.turned.sweep import TurnedCopy, extend, refresh
 
-PIXELS_AT_ONCE = 1 << 18  # of pieces that are compared: bounds the memory
+PIECE_PIXELS_AT_ONCE = 1 << 18  # of pieces that are compared: bounds the memory
 SMALLEST_SHARE = 0.05  # of a window that must be painted for its mean difference to count in full
 PRICE_OF_REMIX = 8.0  # of an exemplar that is used by its even share more than the others
 
@@ -88,7 +88,7 @@ def _lay(supply: Supply, size: tuple[int, int], tile: tuple[bool, bool], rng: to
     cloth = Cloth(field, zero.bool())
     sides = zip(size, tile, strict=True)
     ys, xs = (starts_along(length, wraps, pieces.side, pieces.overlap) for length, wraps in sides)
-    at_once = max(1, PIXELS_AT_ONCE // (supply.rules.tries * pieces.side**2))
+    at_once = max(1, PIECE_PIXELS_AT_ONCE // (supply.rules.tries * pieces.side**2))
     for wave in waves(ys, xs, lag=3, fewest=7):
         for top in torch.tensor(wave, device=zero.device).split(at_once):
             _place(cloth, supply, top, rng)

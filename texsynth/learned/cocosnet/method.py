@@ -15,17 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texsynth.learned.cocosnet.network import (
-    CELL,
-    DENSE_PAIRS,
-    CoCosNet,
-    LabelledExemplar,
-    Layout,
-    Shape,
-    label_count,
-    translated,
-    warped,
-)
+from texsynth.learned.cocosnet import network
+from texsynth.learned.cocosnet.network import CELL, CoCosNet, Shape, WarpSource, WarpTarget
 from texsynth.learned.shared import conditions, loading
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
 from texsynth.weights.trained import Model
@@ -52,7 +43,7 @@ def begin(
     """A grey canvas, whatever an earlier stage left; its steps show the warp, and then the picture."""
     assert task.model is not None
     model, guide, exemplar = task.model, task.guides[0], task.exemplars[0]
-    net = loading.loaded(CoCosNet(loading.shaped(Shape, model), label_count(model)), model, task.device)
+    net = loading.loaded(CoCosNet(loading.shaped(Shape, model), network.label_count(model)), model, task.device)
     side = model.settings.get("side", 0)
     if 0 < side < min(exemplar.size):
         say(f"the model knows its exemplar at {side} pixels of the shorter side; smaller pictures are more like it")
@@ -60,13 +51,13 @@ def begin(
         conditions.of_task(task.guides, [ids], model).to(task.device) for ids in (guide.target, guide.sources[0])
     )
     valid = None if exemplar.valid is None else exemplar.valid.to(task.device)
-    source = LabelledExemplar(exemplar.image.to(task.device), source_labels, valid)
+    source = WarpSource(exemplar.image.to(task.device), source_labels, valid)
 
     def warp() -> Tensor:
-        return warped(net, Layout(labels, task.start, task.tile), source, rng, _memory(task))
+        return network.warped(net, WarpTarget(labels, task.start, task.tile), source, rng, _memory(task))
 
     def translate(warp: Tensor) -> Tensor:
-        return translated(net, warp, labels, rng, task.tile)
+        return network.translated(net, warp, labels, rng, task.tile)
 
     return Canvas(torch.full((1, 3, *task.size), BLANK)), _steps(warp, translate)
 
@@ -124,6 +115,6 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     shape = Shape() if task.model is None else loading.shaped(Shape, task.model)
     sizes = [n[0] * n[1] for n in (task.size, task.exemplars[0].size)]
     wide = max(shape.width / 16, shape.hidden / 32, shape.adaptor / 16)
-    pairs = min(DENSE_PAIRS, sizes[0] * sizes[1] / CELL**4) * shape.descriptor * shape.window**2
+    pairs = min(network.DENSE_PAIRS, sizes[0] * sizes[1] / CELL**4) * shape.descriptor * shape.window**2
     memory = 500e6 + 900 * wide * sum(sizes) + min(_memory(task), 12 * pairs)
     return Estimate(int(memory), 1 + 6e-6 * wide * sum(sizes) + 3e-11 * pairs)

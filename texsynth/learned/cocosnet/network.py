@@ -95,8 +95,8 @@ class Side:
 
 
 @dataclass(frozen=True)
-class LabelledExemplar:
-    """An exemplar to warp.
+class WarpSource:
+    """An exemplar that is warped.
 
     image: (1, 3, H, W) in [0, 1].
     labels: (1, L, H, W), one-hot.
@@ -109,8 +109,8 @@ class LabelledExemplar:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A target to warp an exemplar to.
+class WarpTarget:
+    """What an exemplar is warped to.
 
     labels: (1, L, h, w), one-hot.
     start: (1, 2, h, w), the (y, x) in pixels of the exemplar that are wanted, NaN where blocks shall look for a place;
@@ -255,27 +255,25 @@ def gather(queries: Tensor, keys: Tensor, shape: Shape, rng: torch.Generator, me
     return lambda values: match_among(queries, keys, values, among, shape.temperature, memory)
 
 
-def warped(
-    net: CoCosNet, layout: Layout, exemplar: LabelledExemplar, rng: torch.Generator, memory: int = MEMORY
-) -> Tensor:
+def warped(net: CoCosNet, target: WarpTarget, source: WarpSource, rng: torch.Generator, memory: int = MEMORY) -> Tensor:
     """An exemplar and its labels in the layout of a target: (1, 3 + L, h, w). memory: bytes for the match."""
-    shape, labels, tile = net.matcher.shape, layout.labels, layout.tile
+    shape, labels, tile = net.matcher.shape, target.labels, target.tile
     # Describe both sides.
-    shown = exemplar.labels if shape.labelled else torch.zeros_like(exemplar.labels)
-    target, source = net.matcher.target(labels, tile), net.matcher.exemplar(exemplar.image, shown)
-    usable = None if exemplar.valid is None else cells(exemplar.valid.float()) == 1
+    shown = source.labels if shape.labelled else torch.zeros_like(source.labels)
+    layout, exemplar = net.matcher.target(labels, tile), net.matcher.exemplar(source.image, shown)
+    usable = None if source.valid is None else cells(source.valid.float()) == 1
     # Find a place for every cell of the target.
-    places = wished(target, source, exemplar.image, shape, rng, usable)
-    if layout.start is not None:
-        places = _started(places, layout.start)
+    places = wished(layout, exemplar, source.image, shape, rng, usable)
+    if target.start is not None:
+        places = _started(places, target.start)
     # Match the cells, and take those of the exemplar.
-    queries, keys = compared(target, source, places, shape, tile)
+    queries, keys = compared(layout, exemplar, places, shape, tile)
     keys = keys if usable is None else keys * usable
-    pixels = torch.cat([exemplar.image, exemplar.labels], 1)
+    pixels = torch.cat([source.image, source.labels], 1)
     warp = gather_patches(pixels, CELL, gather(queries, keys, shape, rng, memory))
     # Let them meet in one tone.
     if shape.place:
-        change = tone.correction(places, cells(exemplar.image), target.shares, tile)
+        change = tone.correction(places, cells(source.image), layout.shares, tile)
         warp[:, :3] += F.interpolate(change, warp.shape[2:], mode="nearest")
     return warp[:, :, : labels.shape[2], : labels.shape[3]]
 

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.learned.cocosnet.network import CELL
+from texsynth.learned.shared import adversarial
+from texsynth.settings import setting
 
 Box = tuple[int, int]  # (top, left) of a square
 
@@ -45,22 +47,12 @@ class ExemplarPair:
 
 
 @dataclass(frozen=True)
-class PairRules:
-    """How pairs are cut.
+class PairSettings(adversarial.Settings):
+    """The settings of how pairs are cut."""
 
-    crop: the side of the crops, in pixels.
-    paired: the share of pairs that show the same place.
-    bend: the degrees that exemplars are turned by, at most.
-    stretch: the share that their axes are enlarged by, at most.
-    flips, turns: whether a crop may be mirrored, or turned by right angles.
-    """
-
-    crop: int
-    paired: float
-    bend: float
-    stretch: float
-    flips: bool
-    turns: bool
+    paired: float = setting(0.3, "The share of pairs that show the same place.", low=0.0, high=1.0)
+    bend: float = setting(10.0, "The degrees that exemplars are turned by, at most.", low=0.0, high=45.0)
+    stretch: float = setting(0.15, "The share that the axes of exemplars are enlarged by, at most.", low=0.0, high=1.0)
 
 
 def room(size: tuple[int, int], crop: int) -> bool:
@@ -68,11 +60,11 @@ def room(size: tuple[int, int], crop: int) -> bool:
     return min(size) >= crop and max(size) >= 2 * crop
 
 
-def draw(samples: Sequence[Sample], rules: PairRules, rng: torch.Generator) -> ExemplarPair:
-    """A pair drawn from samples that all have room for two crops."""
+def draw(samples: Sequence[Sample], settings: PairSettings, rng: torch.Generator) -> ExemplarPair:
+    """A pair drawn from samples that all have room for two crops, which are of whole cells."""
     number = _number(len(samples), rng)
-    sample, crop = samples[number], rules.crop
-    paired = _share(rng) < rules.paired
+    sample, crop = samples[number], settings.crop // CELL * CELL
+    paired = _share(rng) < settings.paired
     other = sample
     if paired:
         box = (_number(sample.size[0] - crop + 1, rng), _number(sample.size[1] - crop + 1, rng))
@@ -83,7 +75,7 @@ def draw(samples: Sequence[Sample], rules: PairRules, rng: torch.Generator) -> E
         box, near = ((one[0], one[1]) for one in boxes)
     else:
         box, near = disjoint(sample.size, crop, rng)
-    straight, bent = _turned(rules, rng), _turned(rules, rng) @ _bent(rules, rng)
+    straight, bent = _turned(settings, rng), _turned(settings, rng) @ _bent(settings, rng)
     places = _places(box, straight, near, bent, crop).to(sample.image.device) if paired else None
     return ExemplarPair(_cut(sample, box, straight, crop), _cut(other, near, bent, crop), places)
 
@@ -133,19 +125,19 @@ def _places(box: Box, straight: Tensor, near: Box, bent: Tensor, crop: int) -> T
     return ((places.flip(-1) + 1) / 2 * count - 0.5).permute(2, 0, 1)[None]
 
 
-def _turned(rules: PairRules, rng: torch.Generator) -> Tensor:
+def _turned(settings: PairSettings, rng: torch.Generator) -> Tensor:
     """The matrix of a drawn quarter turn and mirroring, as far as they are allowed."""
-    turn, flip = _number(4, rng) * rules.turns, _share(rng) < 0.5 and rules.flips
+    turn, flip = _number(4, rng) * settings.turns, _share(rng) < 0.5 and settings.flips
     cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turn]
     return torch.tensor([[cos, -sin], [sin, cos]]).float() @ torch.diag(torch.tensor([-1.0 if flip else 1.0, 1.0]))
 
 
-def _bent(rules: PairRules, rng: torch.Generator) -> Tensor:
+def _bent(settings: PairSettings, rng: torch.Generator) -> Tensor:
     """The matrix of a mild distortion that stays inside the square."""
-    angle = math.radians(rules.bend) * (2 * _share(rng) - 1)
+    angle = math.radians(settings.bend) * (2 * _share(rng) - 1)
     cos, sin = math.cos(angle), math.sin(angle)
     inside = 1 / (cos + abs(sin))
-    across, down = (inside / (1 + rules.stretch * _share(rng)) for _ in range(2))
+    across, down = (inside / (1 + settings.stretch * _share(rng)) for _ in range(2))
     return torch.tensor([[cos * across, -sin * down], [sin * across, cos * down]])
 
 

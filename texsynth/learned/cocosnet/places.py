@@ -84,19 +84,6 @@ class Mosaic:
         return Mosaic(queries, places, colours, not self.turned)
 
 
-@dataclass(frozen=True)
-class PlacedBlock:
-    """A square block: its corner in the target, that of its place in the exemplar, and its side, in cells."""
-
-    corner: Size
-    source: Size
-    side: int
-
-    def transposed(self) -> PlacedBlock:
-        """The same with rows and columns exchanged."""
-        return PlacedBlock(self.corner[::-1], self.source[::-1], self.side)
-
-
 def code(places: Tensor, size: Size) -> Tensor:
     """Places (1, 2, h, w) in a grid of `size` as vectors (1, C, h, w) of mean 0 and length 1, whose product falls with
     distance."""
@@ -179,29 +166,30 @@ def _quilted(queries: Tensor, exemplar: KeyGrid, side: int, variety: float, rng:
         cells = (slice(None), slice(None), slice(top, top + side), slice(left, left + side))
         mosaic.places[cells] = inner + inner.new_tensor([y, x]).view(1, 2, 1, 1)
         mosaic.colours[cells] = exemplar.colours[:, :, y : y + side, x : x + side]
-        block = PlacedBlock((top, left), (y, x), side)
         if left and x:
-            _extend_left(mosaic, exemplar, block, min(edge, left, x), variety)
+            _extend_left(mosaic, exemplar, (top, left), (y, x), (side, min(edge, left, x)), variety)
         if top and y:
-            _extend_left(mosaic.transposed(), exemplar.transposed(), block.transposed(), min(edge, top, y), variety)
+            across, source = mosaic.transposed(), exemplar.transposed()
+            _extend_left(across, source, (left, top), (x, y), (side, min(edge, top, y)), variety)
     return mosaic.places[:, :, : queries.shape[2], : queries.shape[3]]
 
 
-def _extend_left(mosaic: Mosaic, exemplar: KeyGrid, block: PlacedBlock, reach: int, variety: float) -> None:
-    """Give a block the cells to its left, `reach` at most, up to the path where the meeting shows least.
+def _extend_left(mosaic: Mosaic, exemplar: KeyGrid, corner: Size, source: Size, reach: Size, variety: float) -> None:
+    """Give a block the cells to its left, up to the path where the meeting shows least.
 
-    Cells whose cosine would fall by more than `variety` stay as they are.
+    Cells whose cosine would fall by more than `variety` stay as they are. corner, source: the first (row, column) of
+    the block, and of its place in the exemplar. reach: how many cells it may take, (down, to the left).
     """
-    (top, left), (y, x) = block.corner, block.source
-    cells = (slice(None), slice(None), slice(top, top + block.side), slice(left - reach, left))
-    sources = (slice(None), slice(None), slice(y, y + block.side), slice(x - reach, x))
+    (top, left), (y, x), (height, width) = corner, source, reach
+    cells = (slice(None), slice(None), slice(top, top + height), slice(left - width, left))
+    sources = (slice(None), slice(None), slice(y, y + height), slice(x - width, x))
     new, old, places = exemplar.colours[sources], mosaic.colours[cells], mosaic.places[cells]
     start = path((new - old).square().sum(1))[0][0]
-    ramp = torch.arange(reach, device=places.device)
+    ramp = torch.arange(width, device=places.device)
     present = taken(exemplar.keys, places.flip(1) if mosaic.turned else places)
     loss = (mosaic.queries[cells] * (present - exemplar.keys[sources])).sum(1, keepdim=True)
     takes = (ramp >= start[:, None]) & (loss <= variety)
-    continued = grid((block.side, reach), places.device) + places.new_tensor([y, x - reach]).view(1, 2, 1, 1)
+    continued = grid(reach, places.device) + places.new_tensor([y, x - width]).view(1, 2, 1, 1)
     mosaic.places[cells] = torch.where(takes, continued.flip(1) if mosaic.turned else continued, places)
     mosaic.colours[cells] = torch.where(takes, new, old)
 

@@ -22,28 +22,28 @@ from texsynth.features import features
 from texsynth.learned.cocosnet import losses, network
 from texsynth.learned.cocosnet.losses import ScaledFeatures
 from texsynth.learned.cocosnet.match import match
-from texsynth.learned.cocosnet.network import CELL, CoCosNet, LabelledExemplar, Layout, Side
-from texsynth.learned.cocosnet.pairs import ExemplarPair, PairRules, Sample, draw, room
+from texsynth.learned.cocosnet.network import CELL, CoCosNet, Side, WarpSource, WarpTarget
+from texsynth.learned.cocosnet.pairs import ExemplarPair, PairSettings, Sample, draw, room
 from texsynth.learned.shared import adversarial
 from texsynth.learned.shared.conditions import encode
 from texsynth.learned.shared.conv import initialise
 from texsynth.learned.shared.patchgan import PatchGAN, feature_matching, hinge_generator
 from texsynth.metrics import metric
 from texsynth.settings import setting
-from texsynth.task import Estimate, Exemplar, Guide, Task
+from texsynth.task import Estimate, Exemplar, Task
 from texsynth.training import exemplars, recipes
 from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "cocosnet"
 GUIDES: tuple[str, ...] = ("labels",)
-SAMPLE_SIDE = 256  # pixels of the exemplar that are measured and shown, at most
+LARGEST_SAMPLE = 256  # pixels of the exemplar that are measured and shown, at most
 LABEL_NOISE = 0.01  # deviation of the noise that stands for an exemplar's labels
 # The losses, each of which has a weight of the same name in the settings, in the order of the log.
 TERMS = ("adversarial", "matching", "truth", "perceptual", "contextual", "domain", "mask", "cycle", "self_warp")
 
 
 @dataclass(frozen=True)
-class Settings(adversarial.Settings, network.Shape):
+class Settings(PairSettings, network.Shape):
     """Defaults: small networks for two cores, which need no weights. The weights of losses are the published ones."""
 
     features: str = setting(
@@ -76,9 +76,6 @@ class Settings(adversarial.Settings, network.Shape):
     )
     cycle: float = setting(0.1, "The weight of warping there and back; a larger one makes copies.", low=0.0, high=1e4)
     self_warp: float = setting(0.0, "The weight of the warp's difference from the truth.", low=0.0, high=1e4)
-    paired: float = setting(0.3, "The share of pairs that show the same place.", low=0.0, high=1.0)
-    bend: float = setting(10.0, "The degrees that exemplars are turned by, at most.", low=0.0, high=45.0)
-    stretch: float = setting(0.15, "The share that exemplars are enlarged by, at most.", low=0.0, high=1.0)
     epsilon: float = setting(1e-8, "The epsilon of Adam for the network.", low=1e-10, high=0.1)
     gain: float = setting(
         0.1, "The factor of the first values of the generator and of the discriminators.", low=1e-3, high=2.0
@@ -101,7 +98,6 @@ class TrainingParts:
     """All that a step needs.
 
     labels: the number of labels.
-    pair_rules: how pairs are cut from the samples.
     truth_features: the layers that are compared with the truth.
     context_features: the layers of the contextual loss.
     """
@@ -109,7 +105,6 @@ class TrainingParts:
     settings: Settings
     samples: Sequence[Sample]
     labels: int
-    pair_rules: PairRules
     net: CoCosNet
     discriminators: PatchGAN
     truth_features: ScaledFeatures
@@ -170,7 +165,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         adversarial.set_rates(optimisers, settings, number)
         net.train(), discriminators.train()
         unlabelled = 0 < settings.masked <= number
-        pairs = (draw(parts.samples, parts.pair_rules, rng) for _ in range(settings.batch))
+        pairs = (draw(parts.samples, settings, rng) for _ in range(settings.batch))
         return learn(parts, optimisers, [scene_of(pair, parts.labels, unlabelled, rng) for pair in pairs])
 
     def sample() -> list[Tensor]:
@@ -293,9 +288,9 @@ def losses_of(parts: TrainingParts, scene: Scene, rendering: Rendering) -> dict[
 
 
 def _parts(task: Task, settings: Settings, rng: torch.Generator) -> TrainingParts:
-    samples, labels = _samples(task, settings), _label_count(task.guides[0])
-    crop = settings.crop // CELL * CELL
-    pair_rules = PairRules(crop, settings.paired, settings.bend, settings.stretch, settings.flips, settings.turns)
+    palette = task.guides[0].palette
+    assert palette is not None
+    samples, labels = _samples(task, settings), len(palette)
     module = features(settings.features)
     extract = module.build(module.Settings(), (False, False), task.weights.get(settings.features))
     images = [sample.image for sample in samples]
@@ -307,9 +302,7 @@ def _parts(task: Task, settings: Settings, rng: torch.Generator) -> TrainingPart
     initialise(net.generator, rng, settings.gain)
     initialise(discriminators, rng, settings.gain)
     net, discriminators = net.to(task.device), discriminators.to(task.device)
-    return TrainingParts(
-        settings, samples, labels, pair_rules, net, discriminators, truth_features, context_features, rng
-    )
+    return TrainingParts(settings, samples, labels, net, discriminators, truth_features, context_features, rng)
 
 
 @torch.no_grad()
@@ -317,20 +310,15 @@ def _sample(parts: TrainingParts) -> tuple[Tensor, Tensor, Tensor]:
     """The labels of the first exemplar, mirrored, in grey, and the warp and the picture that they become, always with
     the same chance."""
     net, sample, labels = parts.net, parts.samples[0], parts.labels
-    height, width = (min(n, SAMPLE_SIDE) for n in sample.size)
+    height, width = (min(n, LARGEST_SAMPLE) for n in sample.size)
     ids = sample.labels[:, :, :height, :width].flip(3)
     target, exemplar = (encode(x, "l0", labels).to(sample.image) for x in (ids, sample.labels))
     rng, was_training = torch.Generator().manual_seed(SAMPLE_SEED), net.training
     net.eval()
-    warp = network.warped(net, Layout(target), LabelledExemplar(sample.image, exemplar), rng)
+    warp = network.warped(net, WarpTarget(target), WarpSource(sample.image, exemplar), rng)
     image = network.translated(net, warp, target, rng).clamp(0, 1)
     net.train(was_training)
     return (ids / max(1, labels - 1)).expand(-1, 3, -1, -1), warp[:, :3].clamp(0, 1), image
-
-
-def _label_count(guide: Guide) -> int:
-    assert guide.palette is not None
-    return len(guide.palette)
 
 
 def _samples(task: Task, settings: Settings) -> list[Sample]:
