@@ -10,23 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fields import atlas_of, grid
 from pictures import generator, noise, spots
 from texsynth.field import blocks as block_tables
 from texsynth.field import potential
-from texsynth.field.atlas import Atlas, build_atlas
+from texsynth.field.atlas import Atlas
 from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.cuts import cut_sides, meet, path
 from texsynth.field.quilt import Quilt, QuiltRules, lay, quilt
-from texsynth.task import Exemplar, Task
 
 FREE = QuiltRules(spread=0.0, proportion=0.0, tries=8)
 USUAL = QuiltRules(spread=0.1, proportion=0.1, tries=8)
 
 OPEN = torch.zeros(1, 4, dtype=torch.bool)  # no side lies on the border of the canvas
-
-
-def atlas_of(image: Tensor, valid: Tensor | None = None, copies: tuple[str, ...] = ("none",)) -> Atlas:
-    return build_atlas(Task((Exemplar("a", image, valid),), (8, 8)), copies, 4)
 
 
 def table(atlas: Atlas, side: int, overlap: float = 0.5) -> Blocks:
@@ -127,15 +123,15 @@ def test_nothing_painted_keeps_nothing() -> None:
     assert (cost == 0).all()
 
 
-@pytest.mark.parametrize("copies", [("none",), ("none", "rotate-90", "flip-x")])
-def test_blocks_are_all_the_squares_of_valid_pixels(copies: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("copies", ["none", "all"])
+def test_blocks_are_all_the_squares_of_valid_pixels(copies: str) -> None:
     valid = torch.ones(1, 1, 20, 27, dtype=torch.bool)
     valid[:, :, 9, 6] = valid[:, :, 3, 20] = False
-    atlas = atlas_of(noise(1, 3, 20, 27), valid, copies)
+    atlas = atlas_of(noise(1, 3, 20, 27), valid=valid, copies=copies)
     blocks = table(atlas, 6)
     assert atlas.valid[blocks.corners[:, None] + blocks.inner].all()
     expected = sum(bool(valid[0, 0, y : y + 6, x : x + 6].all()) for y in range(15) for x in range(22))
-    assert len(blocks.corners) == len(copies) * expected
+    assert len(blocks.corners) == len(atlas.copies) * expected
     assert len(set(blocks.corners.tolist())) == len(blocks.corners)
     assert blocks.side == 6 and blocks.overlap == 3
     flat = blocks.colours[blocks.corners[:, None] + blocks.inner].flatten(1)
@@ -146,7 +142,7 @@ def test_blocks_are_all_the_squares_of_valid_pixels(copies: tuple[str, ...]) -> 
 def test_blocks_are_halved_until_some_fit() -> None:
     valid = torch.zeros(1, 1, 40, 40, dtype=torch.bool)
     valid[:, :, 5:14, 20:29] = True  # nine pixels a side
-    atlas = atlas_of(noise(1, 3, 40, 40), valid)
+    atlas = atlas_of(noise(1, 3, 40, 40), valid=valid)
     blocks = table(atlas, 32)
     assert (blocks.side, blocks.overlap) == (8, 4)
     assert len(blocks.corners) == 4
@@ -156,7 +152,7 @@ def test_specks_make_no_blocks() -> None:
     valid = torch.zeros(1, 1, 40, 40, dtype=torch.bool)
     valid[:, :, ::4, ::4] = True
     valid[:, :, 10:13, 10:13] = True  # three pixels a side are too few
-    assert largest_blocks(atlas_of(noise(1, 3, 40, 40), valid), 32, 0.5, generator()) is None
+    assert largest_blocks(atlas_of(noise(1, 3, 40, 40), valid=valid), 32, 0.5, generator()) is None
     assert largest_blocks(atlas_of(noise(1, 3, 40, 40)), 3, 0.5, generator()) is None
 
 
@@ -172,8 +168,7 @@ def test_no_more_than_most_blocks() -> None:
 
 
 def test_cells_tell_places_and_exemplars_apart() -> None:
-    task = Task((Exemplar("a", noise(1, 3, 20, 30)), Exemplar("b", noise(1, 3, 33, 17))), (8, 8))
-    blocks = table(build_atlas(task, ("none", "flip-x"), 4), 8)
+    blocks = table(atlas_of(noise(1, 3, 20, 30), noise(1, 3, 33, 17), copies="flips"), 8)
     assert blocks.cells.shape == (20 * 30 + 33 * 17,)
     assert blocks.count == 10 * 15 + 17 * 9  # cells of two pixels
     assert torch.equal(blocks.cells.unique(), torch.arange(blocks.count))
@@ -190,7 +185,7 @@ def test_a_quilt_covers_all_with_valid_pixels(size: tuple[int, int], tile: tuple
     """Also where the canvas is smaller than a block."""
     valid = torch.ones(1, 1, 32, 40, dtype=torch.bool)
     valid[:, :, 12, 18] = False
-    atlas = atlas_of(spots(32, 40), valid, ("none", "flip-x"))
+    atlas = atlas_of(spots(32, 40), valid=valid, copies="flips")
     blocks = table(atlas, 12)
     canvas = lay(atlas, blocks, size, tile, USUAL, generator(1))
     assert canvas.painted.all()
@@ -282,7 +277,7 @@ def test_a_steer_decides_where_blocks_go() -> None:
 def split_atlas() -> tuple[Atlas, Tensor]:
     """An even grey exemplar, 32 x 32, and a field that only uses its left half."""
     atlas = atlas_of(0.5 + 0.01 * noise(1, 3, 32, 32))
-    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    y, x = grid(32, 32)
     return atlas, atlas.join(torch.zeros_like(y), y, x % 16)
 
 
@@ -298,7 +293,7 @@ def test_the_potential_rises_where_use_is_more_than_even() -> None:
 
 
 def test_even_use_changes_no_potential() -> None:
-    atlas = atlas_of(noise(1, 3, 24, 32), None, ("none", "flip-y"))
+    atlas = atlas_of(noise(1, 3, 24, 32), copies="flips")
     every = atlas.valid.nonzero()[:, 0]
     psi = potential.ascend(torch.zeros(atlas.homes), atlas, every, *potential.palette(atlas))
     assert float(psi.abs().max()) < 1e-3
@@ -306,7 +301,7 @@ def test_even_use_changes_no_potential() -> None:
 
 def test_the_potential_rises_for_a_colour_used_too_much() -> None:
     """Red and blue in a fine checkerboard, of which all places are used alike but only the red."""
-    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    y, x = grid(32, 32)
     red = (y + x) % 2 == 0
     image = torch.where(red, torch.tensor([0.9, 0.1, 0.1])[:, None, None], torch.tensor([0.1, 0.1, 0.9])[:, None, None])
     atlas = atlas_of(image[None])

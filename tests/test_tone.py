@@ -9,36 +9,34 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fields import OPEN, atlas_of, copying, field_of
+from fields import grid as pixels
 from pictures import box, generator, noise, spots
 from texsynth.field import tone
-from texsynth.field.atlas import Field, build_atlas
+from texsynth.field.atlas import Field
 from texsynth.image.tone import LARGEST_CHANGE, NODES
 from texsynth.learned.cocosnet import tone as warp_tone
 from texsynth.learned.cocosnet.places import grid, taken
-from texsynth.task import Exemplar, Task
 
 SIDE = 64
-PLAIN = (False, False)
 MIDDLE = (20, 46, 18, 44)
 # the middle, a corner, a strip from border to border, an odd pixel
 HOLES = {"middle": MIDDLE, "corner": (0, 20, 0, 26), "strip": (24, 36, 0, SIDE), "pixel": (30, 31, 11, 12)}
 holes = pytest.mark.parametrize("name", HOLES)
-tiles = pytest.mark.parametrize("tile", [PLAIN, (True, True)])
+tiles = pytest.mark.parametrize("tile", [OPEN, (True, True)])
 
 
 def mask(*sides: tuple[int, int, int, int]) -> Tensor:
     return torch.from_numpy(box(SIDE, SIDE, *sides))[None, None]
 
 
-def copied(first: Tensor, second: Tensor, hole: Tensor, tile: tuple[bool, bool] = PLAIN) -> Field:
+def copied(first: Tensor, second: Tensor, hole: Tensor, tile: tuple[bool, bool] = OPEN) -> Field:
     """The field that copies the hole from the same place of a second picture."""
-    atlas = build_atlas(Task((Exemplar("a", first), Exemplar("b", second)), (SIDE, SIDE), tile), ("none",), 4)
-    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
-    index = atlas.join(hole[0, 0].long(), y, x)
-    return Field(index, torch.zeros(SIDE, SIDE), atlas, tile)
+    atlas = atlas_of(first, second)
+    return field_of(atlas, atlas.join(hole[0, 0].long(), *pixels(SIDE, SIDE)), tile)
 
 
-def change_of(first: Tensor, hole: Tensor, tile: tuple[bool, bool] = PLAIN) -> Tensor:
+def change_of(first: Tensor, hole: Tensor, tile: tuple[bool, bool] = OPEN) -> Tensor:
     """The correction of a hole in a picture that is filled with the texture, (1, 3, SIDE, SIDE)."""
     return tone.correction(copied(first, texture(), hole, tile), hole, ~hole)
 
@@ -130,12 +128,10 @@ def test_a_long_picture_has_no_more_nodes(monkeypatch: pytest.MonkeyPatch, size:
     solve = torch.linalg.solve
     monkeypatch.setattr(torch.linalg, "solve", lambda a, b: counted.append(len(a)) or solve(a, b))
     h, w = size
-    first = torch.rand(1, 3, h, w, generator=generator()) * 0.1
-    atlas = build_atlas(Task((Exemplar("a", first),), size), ("none",), 1)
+    atlas = atlas_of(noise(1, 3, h, w) * 0.1)
     hole = torch.from_numpy(box(h, w, (2, h, 2, w)))[None, None]
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    index = atlas.join(torch.zeros_like(y), *(torch.where(hole[0, 0], 1 + at % 2, at) for at in (y, x)))
-    change = tone.correction(Field(index, torch.zeros(size), atlas, PLAIN), hole, ~hole)
+    field = copying(atlas, *(torch.where(hole[0, 0], 1 + at % 2, at) for at in pixels(h, w)))
+    change = tone.correction(field, hole, ~hole)
     assert change.isfinite().all()
     assert 0 < counted[0] <= 1.2 * NODES**2
 
