@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from scipy.cluster.hierarchy import linkage
 from torch import Tensor
 from torch.nn import functional as F
 
+from models import finished, model_of
 from networks import random_vgg
 from pictures import generator, noise, spots
 from texsynth import settings
@@ -26,6 +26,7 @@ from texsynth.task import Canvas, Exemplar, Guide, Task
 from texsynth.training.recipes import Training
 from texsynth.weights import pretrained
 from texsynth.weights.trained import Model
+from training import check_chance, check_resumed
 
 LOSSES = ("adversarial", "matching", "perceptual", "texture")
 SMALL = {"width": 4, "hidden": 4, "widest": 2, "levels": 2, "regions": 3, "channels": [4, 5, 6], "label_channels": 3}
@@ -35,9 +36,7 @@ EVEN = torch.ones(1, 1, 1, 1)
 
 
 def shape(**values: Any) -> Shape:
-    made = settings.make(Shape, {**SMALL, **values}, "test")
-    assert isinstance(made, Shape)
-    return made
+    return settings.make(Shape, {**SMALL, **values}, "test")
 
 
 def net_of(labels: int = 2, seed: int = 0, **values: Any) -> MscaNet:
@@ -54,9 +53,7 @@ def one_hot(labels: Tensor, count: int = 2) -> Tensor:
 
 
 def chosen(**values: Any) -> recipe.Settings:
-    made = settings.make(recipe.Settings, {**FAST, **values}, "test")
-    assert isinstance(made, recipe.Settings)
-    return made
+    return settings.make(recipe.Settings, {**FAST, **values}, "test")
 
 
 def task(*sizes: tuple[int, int], target: tuple[int, int] = (32, 40), **values: Any) -> Task:
@@ -73,26 +70,21 @@ def training(seed: int = 0, asked: Task | None = None, **values: Any) -> tuple[T
     return recipe.build(asked or task(), chosen(**values), rng), rng
 
 
-def model_of(made: Training, **values: Any) -> Model:
-    colours = (PALETTE * 255).int().tolist()
-    facts = {"guides": [{"name": "labels", "distance": "l0", "palette": colours}]}
-    tensors = {name: tensor.clone() for name, tensor in made.tensors().items()}
-    return Model("msca", settings.plain(chosen(**values)), tensors, facts, "m.safetensors", "0")
+def built(asked: Task | None = None, **values: Any) -> Training:
+    return training(asked=asked, **values)[0]
+
+
+def stored(run: Training, **values: Any) -> Model:
+    return model_of(run, "msca", chosen(**values), task().guides)
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return model_of(training()[0])
+    return stored(built())
 
 
 def used(asked: Task, seed: int = 0, **values: Any) -> Canvas:
-    """What the method makes."""
-    words = settings.make(method.Settings, values, "test")
-    (level,) = method.schedule(asked, words)
-    canvas, step = method.begin(asked, None, level, words, generator(seed), lambda _: None)
-    for _ in range(level.steps):
-        canvas, _ = step(canvas)
-    return canvas
+    return finished(method, asked, settings.make(method.Settings, values, "test"), seed)
 
 
 def styled(net: MscaNet, seed: int, size: tuple[int, int] = (16, 24)) -> list[msca.Pooled]:
@@ -114,14 +106,14 @@ def test_attention_adds_up() -> None:
 
 def test_the_order_of_regions_does_not_matter() -> None:
     net, order = net_of(), torch.tensor([2, 0, 1])
-    known = net.label_features(one_hot(ids(16, 20, 5)))
-    before = net.aligned([styled(net, 1)], known, EVEN)
+    labels = net.label_features(one_hot(ids(16, 20, 5)))
+    before = net.aligned([styled(net, 1)], labels, EVEN)
     for regions in net.regions:
         assert isinstance(regions, RegionAttention) and regions.mask is not None
         for conv in (regions.where, regions.wanted, regions.mask[2]):
             conv.weight.copy_(conv.weight[order])
             conv.bias.copy_(conv.bias[order])
-    after = net.aligned([styled(net, 1)], known, EVEN)
+    after = net.aligned([styled(net, 1)], labels, EVEN)
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(before, after, strict=True))
 
 
@@ -132,10 +124,10 @@ def test_one_region_of_even_attention_is_global_average_pooling() -> None:
         assert isinstance(regions, RegionAttention) and regions.where is not None and regions.mask is not None
         regions.where.weight.zero_()
         regions.mask[2].bias.fill_(100.0)
-    known = full.label_features(one_hot(ids(16, 20, 5)))
-    found = [net.aligned([styled(net, 1)], known, EVEN) for net in (full, gap)]
+    labels = full.label_features(one_hot(ids(16, 20, 5)))
+    aligned = [net.aligned([styled(net, 1)], labels, EVEN) for net in (full, gap)]
     means = [x.mean((2, 3), keepdim=True) for x in gap.look(gap.image_inputs(spots(16, 24, 1), None))]
-    for one, other, mean in zip(*found, means, strict=True):
+    for one, other, mean in zip(*aligned, means, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
         assert torch.allclose(other, mean.expand_as(other), atol=1e-5)
 
@@ -144,15 +136,15 @@ def test_spatial_interpolation_is_the_blend_of_both() -> None:
     """Exactly, of every scale; and so it may go beyond 0 and 1."""
     net = net_of()
     first, second = styled(net, 1), styled(net, 2, (20, 16))
-    known = net.label_features(one_hot(ids(16, 20, 5)))
-    alone = [net.aligned([style], known, EVEN) for style in (first, second)]
+    labels = net.label_features(one_hot(ids(16, 20, 5)))
+    alone = [net.aligned([style], labels, EVEN) for style in (first, second)]
     share = noise(1, 1, 16, 20) * 2 - 0.5
-    both = net.aligned([first, second], known, torch.cat([share, 1 - share], 1))
+    both = net.aligned([first, second], labels, torch.cat([share, 1 - share], 1))
     for mixed, one, other in zip(both, *alone, strict=True):
         g = F.adaptive_avg_pool2d(share, mixed.shape[2:])
         assert torch.allclose(mixed, g * one + (1 - g) * other, atol=1e-5)
     for number, share in enumerate((torch.ones(1, 1, 16, 20), torch.zeros(1, 1, 16, 20))):
-        got = net.aligned([first, second], known, torch.cat([share, 1 - share], 1))
+        got = net.aligned([first, second], labels, torch.cat([share, 1 - share], 1))
         assert all(torch.equal(a, b) for a, b in zip(got, alone[number], strict=True))
 
 
@@ -175,9 +167,9 @@ def test_global_interpolation_is_one_softmax_over_both(share: float) -> None:
 def test_global_shares_of_one_and_nothing_are_exact(interpolation: str) -> None:
     net = net_of()
     first, second = styled(net, 1), styled(net, 2, (20, 16))
-    known = net.label_features(one_hot(ids(16, 20, 5)))
-    ends = net.aligned([first, second], known, torch.tensor([1.0, 0.0]).view(1, 2, 1, 1), interpolation)
-    assert all(torch.allclose(a, b) for a, b in zip(ends, net.aligned([first], known, EVEN), strict=True))
+    labels = net.label_features(one_hot(ids(16, 20, 5)))
+    ends = net.aligned([first, second], labels, torch.tensor([1.0, 0.0]).view(1, 2, 1, 1), interpolation)
+    assert all(torch.allclose(a, b) for a, b in zip(ends, net.aligned([first], labels, EVEN), strict=True))
 
 
 def test_what_is_not_valid_does_not_count() -> None:
@@ -190,8 +182,8 @@ def test_what_is_not_valid_does_not_count() -> None:
     image[..., 14:] = 0  # beyond the reach of what looks at valid pixels
     after = net.style(image, labels, None, valid)
     assert all(torch.equal(a.vectors, b.vectors) for a, b in zip(before, after, strict=True))
-    found = net_of().exemplar_features(spots(15, 18), one_hot(ids(15, 18)), None, None)[2][-1]
-    assert found is not None and found.shape[2:] == (16, 20) and int(found.sum()) == 15 * 18
+    share = net_of().exemplar_features(spots(15, 18), one_hot(ids(15, 18)), None, None)[2][-1]
+    assert share is not None and share.shape[2:] == (16, 20) and int(share.sum()) == 15 * 18
 
 
 @pytest.mark.parametrize("size", [(32, 70), (70, 32), (64, 80), (32, 64)])
@@ -266,16 +258,16 @@ def test_the_pair_with_common_labels_is_taken() -> None:
 
 def test_every_parameter_counts() -> None:
     """Each gets a gradient: of the attention and the decoder in pretraining, of all but the decoder in training."""
-    made, _ = training(pretraining=0.5)
+    run = built(pretraining=0.5)
     for number, skipped in ((0, "generator."), (5, "nothing")):
-        losses = made.step(number)
+        losses = run.step(number)
         assert set(losses) == ({"pretraining"} if number == 0 else {"discriminator", *LOSSES})
         kinds = ("net", "helper") if number == 0 else ("net", "critic")
         for kind in kinds:
-            for name, parameter in made.modules[kind].named_parameters():
+            for name, parameter in run.modules[kind].named_parameters():
                 if not name.startswith(skipped):
                     assert parameter.grad is not None and float(parameter.grad.abs().max()) > 0, (number, kind, name)
-    assert not any(name.startswith("convs") for name in made.tensors())  # the decoder's are not kept
+    assert not any(name.startswith("convs") for name in run.tensors())  # the decoder's are not kept
 
 
 @pytest.mark.parametrize("attention_kind", ["full", "gap"])
@@ -289,53 +281,25 @@ def test_training_brings_each_label_its_colour(attention_kind: str) -> None:
     guide = Guide("labels", (halves,), halves, distance="l0", palette=PALETTE)
     asked = Task((Exemplar("halves", image),), (40, 44), guides=(guide,))
     words = {"steps": 40, "attention": attention_kind, "pretraining": 0.1, "rate": 0.01, "recolour": 0.0}
-    made, _ = training(asked=asked, **words)
-    before = made.measure()
+    run = built(asked=asked, **words)
+    before = run.measure()
     for number in range(40):
-        made.step(number)
-    assert made.measure() < 0.5 * before
+        run.step(number)
+    assert run.measure() < 0.5 * before
     target = halves.transpose(2, 3).contiguous()
-    steered = replace(asked, size=(44, 40), guides=(replace(guide, target=target),), model=model_of(made, **words))
+    steered = replace(asked, size=(44, 40), guides=(replace(guide, target=target),), model=stored(run, **words))
     out = used(steered).image
     assert float((out[:, 0] - out[:, 2])[:, :20].mean()) > 0.2 > -0.2 > float((out[:, 0] - out[:, 2])[:, 24:].mean())
 
 
 def test_chance_is_the_runs_own() -> None:
-    """The seed decides all; what torch draws elsewhere, and looking at samples, change nothing."""
-    results = []
-    for watched in (False, True):
-        torch.manual_seed(int(watched))
-        made, _ = training(flips=True, turns=True)
-        for number in range(8):
-            made.step(number)
-            if watched:
-                made.sample(), made.measure(), made.tensors()
-        results.append(made.modules["net"].state_dict())
-    assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+    check_chance(lambda: training(flips=True, turns=True))
 
 
-def test_a_resumed_run_is_the_uninterrupted_one() -> None:
-    """Modules, optimisers, potentials and chance are all there is."""
-    whole, rng = training(batch=2)
-    for number in range(3):
-        whole.step(number)
-    kept: dict[str, Any] = copy.deepcopy(
-        {
-            **{name: module.state_dict() for name, module in whole.modules.items()},
-            **{name: optimiser.state_dict() for name, optimiser in whole.optimisers.items()},
-            "rng": rng.get_state(),
-            "memory": dict(whole.memory),
-        }
-    )
-    again, other = training(batch=2)
-    for name, held in kept["memory"].items():
-        again.memory[name].copy_(held)
-    for part in (*again.modules.items(), *again.optimisers.items()):
-        part[1].load_state_dict(kept[part[0]])
-    other.set_state(kept["rng"])
-    assert [whole.step(n) for n in (3, 7)] == [again.step(n) for n in (3, 7)]
-    ends = whole.modules["net"].state_dict(), again.modules["net"].state_dict()
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+@pytest.mark.parametrize("steps", [3, 7])
+def test_a_resumed_run_is_the_uninterrupted_one(steps: int) -> None:
+    """Among crops at the exemplar's scale, and among larger ones."""
+    check_resumed(lambda: training(batch=2), steps)
 
 
 def test_estimates_grow_with_what_is_asked() -> None:
@@ -356,7 +320,7 @@ def test_any_size_comes_out(model: Model, size: tuple[int, int]) -> None:
 def test_pictures_that_tile_have_no_border() -> None:
     """A target moved round gives the picture moved round."""
     words = {"noise": 0}
-    asked = task(target=(24, 32), tile=(True, True), model=model_of(training(**words)[0], **words))
+    asked = task(target=(24, 32), tile=(True, True), model=stored(built(**words), **words))
     guide = asked.guides[0]
     rolled = replace(asked, guides=(replace(guide, target=guide.target.roll((4, 8), (2, 3))),))
     assert torch.allclose(used(asked).image.roll((4, 8), (2, 3)), used(rolled).image, atol=1e-5)
@@ -398,15 +362,15 @@ def test_a_blend_may_change_from_place_to_place(model: Model) -> None:
 
 def test_what_is_stored_makes_what_was_measured() -> None:
     """The model, used on the exemplar's own labels, makes the sample of the training."""
-    made, _ = training()
-    made.step(7)
+    run = built()
+    run.step(7)
     asked = task()
     guide = asked.guides[0]
-    own = replace(guide, target=guide.sources[0])
-    out = used(replace(asked, size=(40, 44), guides=(own,), model=model_of(made)), seed=2**40).image
-    (sheet,) = made.sample()
+    same = replace(guide, target=guide.sources[0])
+    out = used(replace(asked, size=(40, 44), guides=(same,), model=stored(run)), seed=2**40).image
+    (sheet,) = run.sample()
     assert torch.equal(sheet[..., :44], asked.exemplars[0].image) and torch.allclose(sheet[..., 88:], out, atol=1e-5)
-    assert torch.equal(sheet[:, 0, :, 44:88] == 1, own.target[0] == 0)  # red is the first label
+    assert torch.equal(sheet[:, 0, :, 44:88] == 1, same.target[0] == 0)  # red is the first label
 
 
 def test_only_labels_are_followed(model: Model) -> None:
@@ -464,8 +428,8 @@ def test_labels_are_told_apart_by_what_they_give_others() -> None:
 
 def test_most_frequent_labels_come_first() -> None:
     counted = one_hot(torch.tensor([[[[0.0, 2.0, 2.0, 2.0]]]]), 4)
-    seen = attention.AttentionMaps([counted], counted, [counted], counted)
-    assert attention.frequent(seen) == [2, 0]
+    maps = attention.AttentionMaps([counted], counted, [counted], counted)
+    assert attention.frequent(maps) == [2, 0]
 
 
 @pytest.mark.parametrize("count", [2, 3, 25])
@@ -482,12 +446,12 @@ def test_image_features_may_come_from_vgg(tmp_path: Path) -> None:
     layers = recipe.needs(chosen(**words))["vgg19"]
     read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors"), "vgg19", vgg19.keys(layers))
     asked = task(weights={"vgg19": read})
-    made, _ = training(asked=asked, pretraining=0.5, **words)
+    run = built(asked=asked, pretraining=0.5, **words)
     for number in (0, 7):
-        made.step(number)
-    assert all(p.grad is not None for p in made.modules["net"].parameters())
-    stored = model_of(made, **words)
-    assert float(stored.tensors["units"].min()) > 0 and not torch.equal(stored.tensors["units"], torch.ones(3))
-    assert method.needs(method.Settings(), stored) == {"vgg19": ("relu1_2", "relu2_2", "relu3_2")}
+        run.step(number)
+    assert all(p.grad is not None for p in run.modules["net"].parameters())
+    model = stored(run, **words)
+    assert float(model.tensors["units"].min()) > 0 and not torch.equal(model.tensors["units"], torch.ones(3))
+    assert method.needs(method.Settings(), model) == {"vgg19": ("relu1_2", "relu2_2", "relu3_2")}
     assert not method.needs(method.Settings(), None)
-    assert bool(used(replace(asked, model=stored)).image.isfinite().all())
+    assert bool(used(replace(asked, model=model)).image.isfinite().all())

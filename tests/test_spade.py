@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models import finished, model_of
 from networks import random_vgg
 from pictures import generator, noise, spots
 from texsynth import settings
@@ -33,6 +33,7 @@ from texsynth.training import preset
 from texsynth.training.recipes import Training
 from texsynth.weights import pretrained
 from texsynth.weights.trained import Model
+from training import check_chance, check_resumed
 
 OFF, BOTH = (False, False), (True, True)
 SMALL: dict[str, Any] = {"width": 4, "hidden": 6, "levels": 2, "noise": 2}
@@ -55,9 +56,8 @@ def values_of(kind: str, h: int = 40, w: int = 44) -> Tensor:
 
 
 def guide_of(kind: str, h: int = 40, w: int = 44) -> Guide:
-    found = values_of(kind, h, w)
-    palette = COLOURS if kind == "labels" else None
-    return Guide(kind, (found,), found, distance=DISTANCES[kind], palette=palette)
+    values = values_of(kind, h, w)
+    return Guide(kind, (values,), values, distance=DISTANCES[kind], palette=COLOURS if kind == "labels" else None)
 
 
 def task(*kinds: str, h: int = 40, w: int = 44, **values: Any) -> Task:
@@ -68,9 +68,7 @@ def task(*kinds: str, h: int = 40, w: int = 44, **values: Any) -> Task:
 def chosen(**values: Any) -> recipe.Settings:
     small = {**SMALL, "discriminator_width": 4, "crop": 24, "objectives": [QUICK]}
     plain = {**small, "steps": 4, "first": 0.5, **values}
-    out = settings.make(recipe.Settings, plain, "test")
-    assert isinstance(out, recipe.Settings)
-    return out
+    return settings.make(recipe.Settings, plain, "test")
 
 
 def training(*kinds: str, seed: int = 0, **values: Any) -> tuple[Training, torch.Generator]:
@@ -78,14 +76,16 @@ def training(*kinds: str, seed: int = 0, **values: Any) -> tuple[Training, torch
     return recipe.build(task(*kinds), chosen(**values), rng), rng
 
 
+def built(*kinds: str, **values: Any) -> Training:
+    return training(*kinds, **values)[0]
+
+
 def shape(**values: Any) -> guided.Shape:
-    made = settings.make(guided.Shape, {**SMALL, **values}, "test")
-    assert isinstance(made, guided.Shape)
-    return made
+    return settings.make(guided.Shape, {**SMALL, **values}, "test")
 
 
-def net_of(channels: int = 1, **values: Any) -> Generator:
-    return initialise(Generator(shape(**values), channels), generator(), 1.0).eval()
+def net_of(**values: Any) -> Generator:
+    return initialise(Generator(shape(**values), 1), generator(), 1.0).eval()
 
 
 def painted(net: Generator, condition: Tensor, window: Window | None = None, tile: Any = OFF, key: int = 7) -> Tensor:
@@ -99,9 +99,9 @@ def painted(net: Generator, condition: Tensor, window: Window | None = None, til
 
 @pytest.mark.parametrize("size", [(96, 160), (33, 50), (5, 7)])
 def test_pictures_have_the_size_of_their_maps(size: tuple[int, int]) -> None:
-    made = painted(net_of(), noise(1, 1, *size))
-    assert made.shape == (1, 3, *size)
-    assert float(made.min()) >= 0 and float(made.max()) <= 1
+    out = painted(net_of(), noise(1, 1, *size))
+    assert out.shape == (1, 3, *size)
+    assert float(out.min()) >= 0 and float(out.max()) <= 1
 
 
 @pytest.mark.parametrize("tile", [OFF, BOTH, (True, False)])
@@ -164,15 +164,15 @@ def test_targets_hold_what_maps_of_their_kind_may(seed: int) -> None:
 
 
 def test_a_tenth_is_perturbed_seven_tenths_stretched_and_two_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
+    drawn: list[str] = []
     for name in ("perturbed", "stretched", "pure"):
-        monkeypatch.setattr(targets, name, lambda *_, name=name: seen.append(name) or [torch.zeros(1)])
+        monkeypatch.setattr(targets, name, lambda *_, name=name: drawn.append(name) or [torch.zeros(1)])
     words = recipe.Settings()
-    told = TargetOptions(words.perturbed, words.stretched, words.perlin, words.factor, 24)
+    chances = TargetOptions(words.perturbed, words.stretched, words.perlin, words.factor, 24)
     rng = generator()
     for _ in range(1000):
-        targets.draw([values_of("progression")], ["l2"], told, rng)
-    shares = [seen.count(name) / 1000 for name in ("perturbed", "stretched", "pure")]
+        targets.draw([values_of("progression")], ["l2"], chances, rng)
+    shares = [drawn.count(name) / 1000 for name in ("perturbed", "stretched", "pure")]
     assert shares == pytest.approx([0.1, 0.7, 0.2], abs=0.04)
 
 
@@ -183,10 +183,10 @@ def test_directions_turn_with_their_map(seed: int) -> None:
     turn = torch.tensor(0.4)
     ramp = y * turn.cos() - x * turn.sin()  # the same along the direction
     field = torch.stack([turn.cos().expand_as(x), turn.sin().expand_as(x)])[None]
-    told, compared = options(factor=2.0, side=9), 0
+    strong, compared = options(factor=2.0, side=9), 0
     for number in range(20):
         maps = [torch.stack([x, y, ramp])[None], field]
-        places, vectors = targets.stretched(maps, ["l2", "direction"], told, generator(100 * seed + number))
+        places, vectors = targets.stretched(maps, ["l2", "direction"], strong, generator(100 * seed + number))
         down, across = places[0].diff(dim=1)[:, :, :-1], places[0].diff(dim=2)[:, :-1]
         area = across[0] * down[1] - across[1] * down[0]
         inside = (area > 0.2) & (area > area.max() - 1e-3)  # where the map was not mirrored
@@ -208,10 +208,10 @@ def test_noise_has_the_shares_of_labels_and_the_histogram_of_values() -> None:
 
 
 def test_perturbed_maps_are_like_crops_of_them() -> None:
-    told = options(stretched=0.0, noise=0.0, side=40)
+    perturbed = options(stretched=0.0, noise=0.0, side=40)
     for kind in KINDS:
         whole = values_of(kind, 40, 40)
-        (drawn,) = targets.draw([whole], [DISTANCES[kind]], told, generator(1))
+        (drawn,) = targets.draw([whole], [DISTANCES[kind]], perturbed, generator(1))
         apart = 1 - (drawn * whole).sum(1).abs() if kind == "orientation" else (drawn - whole).abs().clamp(max=1)
         assert 0.005 < float(apart.mean()) < 0.4
 
@@ -257,57 +257,29 @@ def test_guided_correspondence_follows_the_target() -> None:
 @pytest.mark.parametrize("kinds", [("labels",), ("progression",), ("orientation",), ("labels", "orientation")])
 def test_every_parameter_counts(kinds: tuple[str, ...]) -> None:
     """Each gets a gradient, in both stages."""
-    made, _ = training(*kinds, steps=2, mixed=0.0)
+    run = built(*kinds, steps=2, mixed=0.0)
     for number, words in enumerate(({"matching", "perceptual"}, {"correspondence"})):
-        losses = made.step(number)
+        losses = run.step(number)
         assert set(losses) == {"discriminator", "adversarial", "texture", *words}
-        for part, module in made.modules.items():
+        for part, module in run.modules.items():
             for name, parameter in module.named_parameters():
                 assert parameter.grad is not None and bool(parameter.grad.any()), (number, part, name)
 
 
 def test_later_steps_rebuild_some_crops_too() -> None:
-    made, _ = training(first=0.0, mixed=0.5)
-    kinds = ["matching" in made.step(number) for number in range(12)]
+    run = built(first=0.0, mixed=0.5)
+    kinds = ["matching" in run.step(number) for number in range(12)]
     assert 2 <= sum(kinds) <= 10
 
 
 @pytest.mark.parametrize("kinds", [("progression",), ("labels", "orientation")])
 def test_chance_is_the_runs_own(kinds: tuple[str, ...]) -> None:
-    """The seed decides all; what torch draws elsewhere, and looking at samples, change nothing."""
-    results = []
-    for watched in (False, True):
-        torch.manual_seed(int(watched))
-        made, _ = training(*kinds)
-        for number in range(3):
-            made.step(number)
-            if watched:
-                made.sample(), made.measure(), made.tensors()
-        results.append(made.modules["net"].state_dict())
-    assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
-
-
-def _parts(of: Training) -> list[Any]:
-    return [*of.modules.values(), *of.optimisers.values()]
+    check_chance(lambda: training(*kinds))
 
 
 @pytest.mark.parametrize("normalisation", ["positional", "batch"])
 def test_a_resumed_run_is_the_uninterrupted_one(normalisation: str) -> None:
-    words: dict[str, Any] = {"batch": 2, "normalisation": normalisation}
-    whole, rng = training(**words)
-    for number in range(2):
-        whole.step(number)
-    kept: list[Any] = [copy.deepcopy(part.state_dict()) for part in _parts(whole)]
-    state, memory = rng.get_state(), copy.deepcopy(whole.memory)
-    again, other = training(**words)
-    for part, known in zip(_parts(again), kept, strict=True):
-        part.load_state_dict(known)
-    for name, held in memory.items():
-        again.memory[name].copy_(held)
-    other.set_state(state)
-    assert whole.step(2) == again.step(2)
-    ends = whole.modules["net"].state_dict(), again.modules["net"].state_dict()
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    check_resumed(lambda: training(batch=2, normalisation=normalisation))
 
 
 def test_pictures_follow_their_maps() -> None:
@@ -317,12 +289,12 @@ def test_pictures_follow_their_maps() -> None:
     labels = Guide("labels", (ids,), ids, distance="l0", palette=COLOURS[:2])
     asked = Task((Exemplar("a", image),), (48, 48), guides=(labels,))
     words = chosen(steps=40, rate=0.004)
-    made = recipe.build(asked, words, generator())
-    before = made.measure()
+    run = recipe.build(asked, words, generator())
+    before = run.measure()
     for number in range(words.steps):
-        made.step(number)
-    assert made.measure() < 0.6 * before
-    net = made.modules["net"].eval()
+        run.step(number)
+    assert run.measure() < 0.6 * before
+    net = run.modules["net"].eval()
     assert isinstance(net, Generator)
     wanted = (noise(1, 1, 3, 4, seed=3) > 0.5).float()
     wanted = wanted.repeat_interleave(16, 2).repeat_interleave(16, 3)
@@ -332,23 +304,23 @@ def test_pictures_follow_their_maps() -> None:
 
 
 def test_sheets_show_exemplar_maps_and_pictures() -> None:
-    made, _ = training(*KINDS)
-    first, second = made.sample()
+    run = built(*KINDS)
+    first, second = run.sample()
     assert first.shape == (1, 3, 40, 5 * 44) and second.shape == (1, 3, 40, 4 * 44)
 
 
 def test_exemplars_are_reduced_with_their_maps() -> None:
-    made, _ = training("labels", side=32)
-    assert made.sample()[0].shape == (1, 3, 32, 3 * 36)
+    run = built("labels", side=32)
+    assert run.sample()[0].shape == (1, 3, 32, 3 * 36)
 
 
 def test_vgg19_may_look_on(tmp_path: Path) -> None:
     words = chosen(**VGG, steps=2, mixed=0.0, texture=0.0)
     needed = recipe.needs(words)["vgg19"]
     read = pretrained.read(random_vgg(tmp_path / "v.safetensors"), "vgg19", vgg19.keys(needed))
-    made = recipe.build(task(weights={"vgg19": read}), words, generator())
-    assert set(made.step(0)) == {"discriminator", "adversarial", "matching", "perceptual"}
-    assert set(made.step(1)) == {"discriminator", "adversarial", "correspondence"}
+    run = recipe.build(task(weights={"vgg19": read}), words, generator())
+    assert set(run.step(0)) == {"discriminator", "adversarial", "matching", "perceptual"}
+    assert set(run.step(1)) == {"discriminator", "adversarial", "correspondence"}
     assert recipe.needs(chosen()) == {}
 
 
@@ -356,8 +328,8 @@ def test_without_the_package_for_perlin_noise_it_says_so(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "noise", None)
     with pytest.raises(UsageError, match="perlin maps need the package noise; pip install"):
         training()
-    made, _ = training(perturbed=0.0, perlin=0.0, first=0.0, mixed=0.0)
-    assert "correspondence" in made.step(0)
+    run = built(perturbed=0.0, perlin=0.0, first=0.0, mixed=0.0)
+    assert "correspondence" in run.step(0)
 
 
 def test_too_small_an_exemplar_is_an_error() -> None:
@@ -384,30 +356,21 @@ def test_estimates_grow_with_what_is_asked() -> None:
 # Use
 
 
-def model(trained: Training, *kinds: str, **values: Any) -> Model:
-    facts = {"guides": []}
-    for guide in task(*kinds).guides:
-        palette = None if guide.palette is None else (guide.palette * 255).round().int().tolist()
-        facts["guides"].append({"name": guide.name, "distance": guide.distance, "palette": palette})
-    tensors = {name: tensor.clone() for name, tensor in trained.tensors().items()}
-    return Model("spade", settings.plain(chosen(**values)), tensors, facts, "m.safetensors", "0")
+def model(run: Training, *kinds: str) -> Model:
+    return model_of(run, "spade", chosen(), task(*kinds).guides)
 
 
 def synthesized(asked: Task, side: int = 4096, seed: int = 0) -> Tensor:
     words = feedforward.Settings(steered=side)
     assert feedforward.refuses(asked, words) is None
-    (level,) = feedforward.schedule(asked, words)
-    canvas, step = feedforward.begin(asked, None, level, words, generator(seed), lambda _: None)
-    for _ in range(level.steps):
-        canvas, _ = step(canvas)
-    return canvas.image
+    return finished(feedforward, asked, words, seed).image
 
 
 def asked_of(kinds: Sequence[str], size: tuple[int, int], **values: Any) -> Task:
     """Another target for the maps that a model knows."""
     plain = task(*kinds)
     guides = tuple(replace(guide, target=values_of(guide.name, *size)) for guide in plain.guides)
-    return replace(plain, guides=guides, size=size, model=model(training(*kinds)[0], *kinds), **values)
+    return replace(plain, guides=guides, size=size, model=model(built(*kinds), *kinds), **values)
 
 
 @pytest.mark.parametrize("kinds", [("labels",), ("progression",), ("labels", "orientation")])
@@ -428,13 +391,13 @@ def test_a_tiling_picture_does_not_depend_on_them_either() -> None:
 
 def test_what_is_stored_makes_what_was_shown() -> None:
     """And labels are known by their colours, whatever their ids."""
-    made, _ = training("labels")
-    made.step(0)
+    run = built("labels")
+    run.step(0)
     order = torch.tensor([2, 0, 1])
     guide = guide_of("labels")
     renamed = replace(guide, target=order.argsort()[guide.target.long()].float(), palette=COLOURS[order])
-    asked = replace(task("labels"), model=model(made, "labels"), guides=(renamed,))
-    net = made.modules["net"].eval()
+    asked = replace(task("labels"), model=model(run, "labels"), guides=(renamed,))
+    net = run.modules["net"].eval()
     assert isinstance(net, Generator)
     key = int(torch.randint(1 << 62, (), generator=generator()))
     one_hot = torch.nn.functional.one_hot(guide.target[0, 0].long(), 3).movedim(2, 0)[None].float()
@@ -442,7 +405,7 @@ def test_what_is_stored_makes_what_was_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("change", "words"),
     [
         ({"guides": ()}, "use `texsynth control` with --progression"),
         ({"guides": (guide_of("orientation"),)}, "was trained with: --progression, and nothing else"),
@@ -452,8 +415,8 @@ def test_what_is_stored_makes_what_was_shown() -> None:
         ({"tile": BOTH, "size": (41, 44)}, "tiles at multiples of 4 pixels with this model; give --size 44x40"),
     ],
 )
-def test_it_refuses_what_it_cannot_do(given: dict[str, Any], words: str) -> None:
-    asked = replace(asked_of(("progression",), (40, 44)), **given)
+def test_it_refuses_what_it_cannot_do(change: dict[str, Any], words: str) -> None:
+    asked = replace(asked_of(("progression",), (40, 44)), **change)
     said = feedforward.refuses(asked, feedforward.Settings())
     assert said is not None and words in said
 
@@ -473,11 +436,11 @@ def test_a_large_picture_takes_little_more_memory_than_itself() -> None:
     assert 0 < costs[0].seconds < costs[1].seconds
 
 
-def test_critics_need_not_be_heard_of_drawn_maps() -> None:
+def test_discriminators_need_not_count_for_drawn_maps() -> None:
     """With a factor of 0 their weight changes nothing where there is no true picture; with 1 it does."""
     ends = []
     for unpaired, adversarial in ((0.0, 1.0), (0.0, 50.0), (1.0, 1.0), (1.0, 50.0)):
-        made, _ = training(first=0.0, mixed=0.0, unpaired=unpaired, adversarial=adversarial)
-        made.step(0)
-        ends.append(torch.cat([p.flatten() for p in made.modules["net"].parameters()]))
+        run = built(first=0.0, mixed=0.0, unpaired=unpaired, adversarial=adversarial)
+        run.step(0)
+        ends.append(torch.cat([p.flatten() for p in run.modules["net"].parameters()]))
     assert torch.equal(ends[0], ends[1]) and not torch.equal(ends[2], ends[3])
