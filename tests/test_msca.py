@@ -210,7 +210,7 @@ def test_too_small_an_exemplar_is_an_error() -> None:
 def test_maps_move_with_their_crops() -> None:
     """Cut out, reduced, mirrored and turned alike; labels stay ids."""
     place = torch.stack(torch.meshgrid(torch.arange(40.0), torch.arange(50.0), indexing="ij"))[None] / 50
-    source = pairs.LabelledExemplar("a", torch.cat([place, place[:, :1]], 1), place[:, 1:], place[:, :1])
+    source = pairs.LabelledSource("a", torch.cat([place, place[:, :1]], 1), place[:, 1:], place[:, :1])
     pair = pairs.cut(source, [(3, 5), (10, 20)], 24, 24)
     for number in range(20):
         moved = pairs.moved(pair, True, True, generator(number))
@@ -228,7 +228,7 @@ def test_maps_move_with_their_crops() -> None:
 def test_labels_get_other_colours_in_both_crops_alike() -> None:
     """So that what a crop shall look like can be read off the other one, and off nothing else."""
     labels = ids(32, 32)
-    source = pairs.LabelledExemplar("a", spots(32, 32, 3) * 0.2 + 0.4, labels, torch.ones_like(labels))
+    source = pairs.LabelledSource("a", spots(32, 32, 3) * 0.2 + 0.4, labels, torch.ones_like(labels))
     pair = pairs.cut(source, [(2, 3), (2, 3)], 24, 24)
     one, other = pairs.recoloured(pair, generator(1)), pairs.recoloured(pair, generator(2))
     assert torch.equal(one.image[0], one.image[1]) and not torch.allclose(one.image, other.image, atol=0.05)

@@ -11,7 +11,7 @@ from torch import Tensor
 from pictures import generator, spots
 from texsynth.learned.msca.pairs import ColourChange
 from texsynth.learned.shared import regions as module
-from texsynth.learned.shared.copies import ExemplarCopy
+from texsynth.learned.shared.copies import MappedCopy
 from texsynth.learned.shared.regions import Bank, bank, regions, transport
 from texsynth.task import Guide
 
@@ -30,7 +30,7 @@ def picture() -> Tensor:
 
 
 def bank_of(image: Tensor, ids: Tensor, valid: Tensor | None = None) -> Bank:
-    return bank([ExemplarCopy(0, image, valid, (ids,))], LABELS, generator())
+    return bank([MappedCopy(0, image, valid, (ids,))], LABELS, generator())
 
 
 def apart(image: Tensor, ids: Tensor, known: Bank, steps: int = 1) -> float:

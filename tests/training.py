@@ -58,13 +58,13 @@ def check_resumed(build: Callable[[], tuple[Training, torch.Generator]], steps: 
     whole, rng = build()
     for number in range(steps):
         whole.step(number)
-    parts = {**whole.modules, **whole.optimisers}
-    stored = copy.deepcopy({name: part.state_dict() for name, part in parts.items()})
+    parts = [*whole.modules.values(), *whole.optimisers.values()]
+    states = copy.deepcopy([part.state_dict() for part in parts])
     memory, state = copy.deepcopy(dict(whole.memory)), rng.get_state()
     torch.manual_seed(5)
     again, other = build()
-    for name, part in {**again.modules, **again.optimisers}.items():
-        part.load_state_dict(stored[name])
+    for part, state_dict in zip([*again.modules.values(), *again.optimisers.values()], states, strict=True):
+        part.load_state_dict(state_dict)
     for name, tensor in memory.items():
         again.memory[name].copy_(tensor)
     again.sample(), again.measure(), again.tensors()
@@ -72,3 +72,17 @@ def check_resumed(build: Callable[[], tuple[Training, torch.Generator]], steps: 
     assert whole.step(steps) == again.step(steps)
     for name, module in whole.modules.items():
         assert same(dict(module.state_dict()), dict(again.modules[name].state_dict())), name
+
+
+def check_chance(build: Callable[[], tuple[Training, torch.Generator]]) -> None:
+    """Assert that steps draw from the generator of the run alone, that samples and measures are the same every time,
+    and that looking at them changes nothing."""
+    torch.manual_seed(3)
+    watched, blind = build()[0], build()[0]
+    before = torch.random.get_rng_state()
+    for number in range(3):
+        assert watched.measure() == watched.measure()
+        assert same(list(watched.sample()), list(watched.sample()))
+        assert watched.step(number) == blind.step(number)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert same(dict(watched.tensors()), dict(blind.tensors()))

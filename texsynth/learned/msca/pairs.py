@@ -18,7 +18,7 @@ SHIFT_RANGE = 0.6  # of the shifts of a label's colours, half of it each way
 
 
 @dataclass(frozen=True)
-class LabelledExemplar:
+class LabelledSource:
     """An exemplar to learn from.
 
     name: its name in messages.
@@ -37,9 +37,9 @@ class LabelledExemplar:
         """(height, width)."""
         return self.image.shape[2], self.image.shape[3]
 
-    def middle(self, side: int) -> LabelledExemplar:
+    def middle(self, side: int) -> LabelledSource:
         """Its middle, at most `side` pixels each way."""
-        return LabelledExemplar(self.name, *(middle(x, side) for x in (self.image, self.labels, self.valid)))
+        return LabelledSource(self.name, *(middle(x, side) for x in (self.image, self.labels, self.valid)))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class CropPair:
     changes: Mapping[int, ColourChange] = field(default_factory=dict)
 
 
-def check(exemplars: Sequence[LabelledExemplar], crop: int, smallest: int) -> None:
+def check(exemplars: Sequence[LabelledSource], crop: int, smallest: int) -> None:
     """Raise InputError where two separate crops do not fit into an exemplar. smallest: the smallest crop to offer."""
     for exemplar in exemplars:
         h, w = exemplar.size
@@ -104,7 +104,7 @@ def anywhere(size: tuple[int, int], crop: int, rng: torch.Generator) -> tuple[Pl
     return first, second
 
 
-def cut(exemplar: LabelledExemplar, places: Sequence[Place], side: int, crop: int) -> CropPair:
+def cut(exemplar: LabelledSource, places: Sequence[Place], side: int, crop: int) -> CropPair:
     """Crops of a side at these places, resized to `crop`: colours smoothly, labels by the nearest."""
     image, labels, valid = (
         torch.cat([x[:, :, y : y + side, x0 : x0 + side] for y, x0 in places])

@@ -25,10 +25,10 @@ from torch.nn import functional as F
 from texsynth.features import Extract
 from texsynth.learned.msca import pairs
 from texsynth.learned.msca.network import AuxiliaryDecoder, MscaNet, Shape, noise_maps
-from texsynth.learned.msca.pairs import CropPair, LabelledExemplar
+from texsynth.learned.msca.pairs import CropPair, LabelledSource
 from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import copies as steered
-from texsynth.learned.shared.adversarial import SMALLEST_CROP, Optimisers
+from texsynth.learned.shared.adversarial import SAMPLE_SIDE, SMALLEST_CROP, Optimisers
 from texsynth.learned.shared.conv import initialise
 from texsynth.learned.shared.generator import continued, resized
 from texsynth.learned.shared.perceptual import LAYER_WEIGHTS, ScaledVgg, perceptual, scaled_vgg
@@ -42,7 +42,6 @@ METHOD = "msca"
 GUIDES: tuple[str, ...] = ("labels",)
 INITIAL_GAIN = 1.0  # of first values: attention that begins near even would need most of a short run to find regions
 SAMPLES = 4  # exemplars that are sampled and measured, at most
-SAMPLE_SIDE = 256  # the most pixels of their sides
 CONTRAST_SCALE = 4.0  # by which contrasts are about as large as colours
 
 
@@ -86,7 +85,7 @@ class MscaContext:
     """
 
     settings: Settings
-    exemplars: Sequence[LabelledExemplar]
+    exemplars: Sequence[LabelledSource]
     labels: int
     net: MscaNet
     decoder: AuxiliaryDecoder
@@ -184,7 +183,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
 def _context(task: Task, settings: Settings, labels: int, rng: torch.Generator) -> MscaContext:
     """Build the networks, and prepare what their outputs are compared with."""
     exemplars = [
-        LabelledExemplar(
+        LabelledSource(
             e.name,
             e.image.to(task.device),
             ids.to(task.device),

@@ -18,6 +18,7 @@ from texsynth.settings import setting
 from texsynth.training import recipes
 
 SMALLEST_CROP = 16  # pixels of a side
+SAMPLE_SIDE = 256  # the most pixels of the sides of what is measured and shown
 BETAS = (0.0, 0.9)  # of Adam, as in SPADE
 
 

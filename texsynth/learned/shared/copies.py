@@ -32,10 +32,10 @@ MIRRORED_QUARTERS = ("flip-y", "transpose", "anti-transpose")
 
 
 @dataclass(frozen=True)
-class ExemplarCopy:
-    """An exemplar, or a mirrored or turned copy of it.
+class MappedCopy:
+    """An exemplar with its maps, or a mirrored or turned copy of both.
 
-    exemplar: its number.
+    exemplar: the number of the exemplar.
     image: (1, 3, H, W).
     valid: (1, 1, H, W) bool, False where nothing may be learned from; None where everything may.
     maps: a map (1, C, H, W) of each guide.
@@ -67,7 +67,7 @@ class SteeredObjectives:
     prepared: the objectives.
     """
 
-    copies: Sequence[ExemplarCopy]
+    copies: Sequence[MappedCopy]
     guides: Sequence[Guide]
     prepared: Sequence[PreparedObjective]
 
@@ -91,12 +91,12 @@ class SteeredObjectives:
         return values
 
 
-def copies(task: Task, flips: bool, turns: bool) -> list[ExemplarCopy]:
+def copies(task: Task, flips: bool, turns: bool) -> list[MappedCopy]:
     """All copies of the task's exemplars; the first copy of each exemplar is the exemplar itself."""
     return [copy for number in range(len(task.exemplars)) for copy in _copies_of(task, number, flips, turns)]
 
 
-def prepare(objectives: Sequence[Objective], task: Task, every: Sequence[ExemplarCopy]) -> SteeredObjectives:
+def prepare(objectives: Sequence[Objective], task: Task, every: Sequence[MappedCopy]) -> SteeredObjectives:
     """Compute the features of every copy for the objectives."""
     prepared = []
     for o in objectives:
@@ -106,7 +106,7 @@ def prepare(objectives: Sequence[Objective], task: Task, every: Sequence[Exempla
     return SteeredObjectives(every, task.guides, prepared)
 
 
-def draw(every: Sequence[ExemplarCopy], exemplar: int, rng: torch.Generator) -> list[int]:
+def draw(every: Sequence[MappedCopy], exemplar: int, rng: torch.Generator) -> list[int]:
     """Draw the copies to compare with, by their numbers: one copy of an exemplar and of some others; of turned
     exemplars enough copies for all directions."""
     others = [n for n in {copy.exemplar: None for copy in every} if n != exemplar]
@@ -128,7 +128,7 @@ def labels(objectives: Sequence[Objective]) -> list[str]:
     return [f"{n}-{losses[:i].count(n) + 1}" if losses.count(n) > 1 else n for i, n in enumerate(losses)]
 
 
-def _copies_of(task: Task, number: int, flips: bool, turns: bool) -> Iterator[ExemplarCopy]:
+def _copies_of(task: Task, number: int, flips: bool, turns: bool) -> Iterator[MappedCopy]:
     """The copies of one exemplar."""
     exemplar, guides, device = task.exemplars[number], task.guides, task.device
     image, maps = exemplar.image.to(device), [guide.sources[number].to(device) for guide in guides]
@@ -138,18 +138,18 @@ def _copies_of(task: Task, number: int, flips: bool, turns: bool) -> Iterator[Ex
     names += MIRRORED_QUARTERS if flips and turns and not directed else ()
     for name in names:
         turned = tuple(turn_guide(values, name, guide.distance) for values, guide in zip(maps, guides, strict=True))
-        copy = ExemplarCopy(number, turn(image, name), None if valid is None else turn(valid, name), turned)
+        copy = MappedCopy(number, turn(image, name), None if valid is None else turn(valid, name), turned)
         yield copy
         for angle in range(1, ANGLES) if directed else ():
             yield _turned(copy, angle, guides)
 
 
-def _turned(copy: ExemplarCopy, angle: int, guides: Sequence[Guide]) -> ExemplarCopy:
+def _turned(copy: MappedCopy, angle: int, guides: Sequence[Guide]) -> MappedCopy:
     """A copy turned by some of ANGLES, cut to the largest square inside."""
     radians = 2 * math.pi * angle / ANGLES
     maps = tuple(rotated(values, radians, guide.distance) for values, guide in zip(copy.maps, guides, strict=True))
     valid = None if copy.valid is None else rotated(copy.valid.float(), radians, "l2") > 0.99
-    return ExemplarCopy(copy.exemplar, rotated(copy.image, radians).clamp(0, 1), valid, maps, angle)
+    return MappedCopy(copy.exemplar, rotated(copy.image, radians).clamp(0, 1), valid, maps, angle)
 
 
 def _integer(bound: int, rng: torch.Generator) -> int:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.features import windows
-from texsynth.learned.shared.copies import ExemplarCopy
+from texsynth.learned.shared.copies import MappedCopy
 from texsynth.patches.cut import cut, usable
 from texsynth.patches.nearest import row_minimum
 from texsynth.task import Guide
@@ -33,7 +33,7 @@ PATCHES_OF_AN_OUTPUT = 1024  # the most patches of an output's layer that are tr
 ASCENTS = 4  # steps of the potentials for one output
 MOMENT_LAYERS = ("full", "half")  # layers of which means and covariances are compared
 MOMENT_WEIGHT = 2.0  # of the differences of means and covariances, against the transport
-SMALLEST_VARIANCE = 0.1  # of a region, as a share of the exemplars' variance
+SMALLEST_SPREAD = 0.1  # of a region, as a share of the exemplars' variance
 HALF_SURE = 500  # patches of an output's region from which means and covariances are half certain
 BINS = {"l2": 8, "direction": 8}  # regions of a guide, by its distance
 
@@ -99,7 +99,7 @@ def regions(maps: Sequence[Tensor], guides: Sequence[Guide]) -> Tensor:
 
 
 @torch.no_grad()
-def bank(copies: Sequence[ExemplarCopy], guides: Sequence[Guide], rng: torch.Generator) -> Bank:
+def bank(copies: Sequence[MappedCopy], guides: Sequence[Guide], rng: torch.Generator) -> Bank:
     """The patches of all copies of all exemplars together."""
     # Cut the patches of every copy, with the region of each.
     drawn: dict[str, list[tuple[Tensor, Tensor]]] = {}
@@ -159,7 +159,7 @@ def transport(image: Tensor, ids: Tensor, bank: Bank, rng: torch.Generator) -> T
                 distance = (some - _assigned(some.detach(), held)).square().mean() / bank.units[name]
                 total = total + distance * (len(some) / int(drawn.sum()))
             if name in MOMENT_LAYERS:
-                distance = _moments(vectors[inside], held.patches, SMALLEST_VARIANCE * bank.units[name])
+                distance = _moments(vectors[inside], held.patches, SMALLEST_SPREAD * bank.units[name])
                 total = total + MOMENT_WEIGHT * distance * float(inside.float().mean())
         terms.append(total)
     return torch.stack(terms).sum() if terms else image.sum() * 0

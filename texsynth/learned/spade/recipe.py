@@ -25,9 +25,10 @@ from texsynth.features import features
 from texsynth.guidance.procedural import perlin
 from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import copies as steered
+from texsynth.learned.shared.adversarial import SAMPLE_SIDE
 from texsynth.learned.shared.conditions import encode, encode_all
 from texsynth.learned.shared.conv import OFF, initialise
-from texsynth.learned.shared.copies import ExemplarCopy, SteeredObjectives
+from texsynth.learned.shared.copies import MappedCopy, SteeredObjectives
 from texsynth.learned.shared.generator import Generator
 from texsynth.learned.shared.perceptual import LAYER_WEIGHTS, ScaledVgg, perceptual, scaled_vgg
 from texsynth.learned.shared.regions import Bank, bank, regions, transport
@@ -45,7 +46,6 @@ from texsynth.training.recipes import SAMPLE_SEED, Training
 METHOD = "feed-forward"
 GUIDES: tuple[str, ...] = ("labels", "progression", "orientation")
 INITIAL_GAIN = 1.0  # of first values, as runs of some thousand steps need it
-SAMPLE_SIDE = 256  # of the exemplar's middle that is measured and shown, at most
 CROP_TRIES = 8  # crops drawn where not all of an exemplar may be used
 NO_PERIOD = (0, 0)  # noise that never repeats
 WINDOWS = {"features": "windows", "layers": ["full", "half", "quarter"]}
@@ -114,7 +114,7 @@ class SpadeContext:
 
     settings: Settings
     task: Task
-    copies: Sequence[ExemplarCopy]
+    copies: Sequence[MappedCopy]
     crop_sources: Sequence[int]
     net: Generator
     discriminators: patchgan.PatchGAN
@@ -246,7 +246,7 @@ def _lesson(context: SpadeContext, paired: bool) -> MapLesson:
     return MapLesson(drawn, copy.exemplar, image, image_maps, False)
 
 
-def _crop(copy: ExemplarCopy, side: int, rng: torch.Generator) -> list[Tensor]:
+def _crop(copy: MappedCopy, side: int, rng: torch.Generator) -> list[Tensor]:
     """A crop of a picture and of its maps; of several the one with most pixels that may be used."""
     if copy.valid is None:
         return targets.crop((copy.image, *copy.maps), side, rng)
