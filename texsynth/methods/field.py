@@ -55,55 +55,28 @@ class Settings:
 
     patch: int = setting(9, "The side of the windows that are compared, in pixels; it is odd.", low=3, high=31)
     components: int = setting(24, "The number of principal components that describe a window.", low=3, high=243)
-    passes: tuple[int, ...] = setting(
-        (8, 4, 2), "The passes of each level; the last number is for the finest level.", low=0, high=100
-    )
+    passes: tuple[int, ...] = setting((8, 4, 2), "The passes of each level, the finest last.", low=0, high=100)
     coarsest: int = setting(64, "The exemplar's shorter side at the first level, in pixels.", low=8, high=256)
-    finest: int = setting(
-        0, "The exemplar's shorter side at the last level, in pixels; 0 is full size.", low=0, high=4096
-    )
-    copies: str = setting(
-        "none", "The flipped and turned copies of the exemplar that serve as sources, too.", choices=tuple(COPY_SETS)
-    )
-    block: float = setting(
-        0.5, "The side of the first pieces, as a share of the exemplar's shorter side.", low=0.05, high=0.9
-    )
+    finest: int = setting(0, "The exemplar's shorter side at the last level, 0 for full size.", low=0, high=4096)
+    copies: str = setting("none", "The flipped and turned copies that are sources, too.", choices=tuple(COPY_SETS))
+    block: float = setting(0.5, "The side of the first pieces, in shorter sides of the exemplar.", low=0.05, high=0.9)
     overlap: float = setting(0.5, "The overlap of the first pieces, as a share of their side.", low=0.1, high=0.5)
-    tries: int = setting(
-        32, "The number of matching pieces whose cuts are compared before one is laid.", low=1, high=256
-    )
+    tries: int = setting(32, "The number of matches whose cuts are compared for a piece.", low=1, high=256)
     starts: int = setting(4, "The number of quilts that are laid at first; the best is kept.", low=1, high=100)
     spread: float = setting(0.1, "The price of repeats near by, in variances of the exemplar.", low=0.0, high=10.0)
-    proportion: float = setting(
-        0.1, "The price of colours that are more frequent than in the exemplar, in its variances.", low=0.0, high=10.0
-    )
-    occurrence: float = setting(
-        0.0, "The price of source pixels that are used more than evenly, in variances.", low=0.0, high=10.0
-    )
+    proportion: float = setting(0.1, "The price of other proportions of colours, in variances.", low=0.0, high=10.0)
+    occurrence: float = setting(0.0, "The price of an uneven use of source pixels, in variances.", low=0.0, high=10.0)
     similar: int = setting(3, "The number of look-alikes that are kept for each source pixel.", low=0, high=16)
-    kappa: float = setting(
-        2.5, "The factor on the distance of a jump to a look-alike; more keeps pieces whole.", low=1.0, high=100.0
-    )
-    mend: float = setting(1.5, "The factor kappa inside a hole.", low=1.0, high=100.0)
-    align: int = setting(8, "The rounds of sliding whole pieces at each level.", low=0, high=100)
-    lattice: str = setting(
-        "auto",
-        "Whether the period of a regular exemplar is kept; auto decides by its autocorrelation.",
-        choices=("auto", "on", "off"),
-    )
-    regular: float = setting(
-        0.25, "The autocorrelation from which lattice=auto takes an exemplar for regular.", low=0.0, high=1.0
-    )
+    kappa: float = setting(2.5, "The factor on the distance of jumps to look-alikes.", low=1.0, high=100.0)
+    mend: float = setting(1.5, "The factor on the distance of jumps to look-alikes, in a hole.", low=1.0, high=100.0)
+    align: int = setting(8, "The rounds of sliding whole pieces, at each level.", low=0, high=100)
+    lattice: str = setting("auto", "Whether a regular exemplar keeps its period.", choices=("auto", "on", "off"))
+    regular: float = setting(0.25, "The autocorrelation at which lattice=auto keeps the period.", low=0.0, high=1.0)
 
     layout: tuple[float, ...] = setting(
-        (1.0, 0.5, 0.2),
-        "The price of leaving the picture that the field starts from, per level; the last number is for the finest.",
-        low=0.0,
-        high=100.0,
+        (1.0, 0.5, 0.2), "The price of leaving the picture that is the start, per level.", low=0.0, high=100.0
     )
-    guided: float = setting(
-        0.25, "The side of the first pieces where guides steer, as a share of the shorter side.", low=0.05, high=0.9
-    )
+    guided: float = setting(0.25, "The side of the first pieces where guides steer, like block.", low=0.05, high=0.9)
 
     def __post_init__(self) -> None:
         if self.patch % 2 == 0:

@@ -45,35 +45,23 @@ class Settings:
 
     objectives: tuple[Objective, ...] = setting((PATCH_TRANSPORT,), "The objectives that are minimised together.")
     optimiser: str = setting("adam", "The optimiser that moves the pixels.", choices=("adam", "lbfgs"))
-    rate: float = setting(
-        0.02, "The learning rate: with adam the colour that a step changes, with lbfgs about 1.", low=1e-5, high=10.0
-    )
+    rate: float = setting(0.02, "The learning rate: colour per step for adam, about 1 for lbfgs.", low=1e-5, high=10.0)
     history: int = setting(20, "The number of earlier steps that lbfgs remembers.", low=1, high=200)
-    steps: tuple[int, ...] = setting(
-        (40, 20, 10), "The steps of each level; the last number is for the finest level.", low=0, high=100000
-    )
+    steps: tuple[int, ...] = setting((40, 20, 10), "The steps of each level, the finest last.", low=0, high=100000)
     coarsest: int = setting(64, "The exemplar's shorter side at the first level, in pixels.", low=8, high=4096)
-    finest: int = setting(
-        0, "The exemplar's shorter side at the last level, in pixels; 0 is full size.", low=0, high=4096
-    )
+    finest: int = setting(0, "The exemplar's shorter side at the last level, 0 for full size.", low=0, high=4096)
     scales: tuple[float, ...] = setting(
         (), "The levels as shares of full size; they replace coarsest and finest.", low=0.01, high=1.0
     )
     start: str = setting(
         "auto",
-        "The first picture; auto starts an edit from the object in its new place, all else from noise.",
+        "The first picture; auto is the object in its new place for edit, else noise.",
         choices=("auto", "noise", "colours", "mean"),
     )
     reduction: str = setting("mean", "How pictures are reduced for coarse levels.", choices=("mean", "nearest"))
-    copies: str = setting(
-        "none", "The flipped and turned copies of the exemplar that serve as sources, too.", choices=tuple(COPY_SETS)
-    )
-    balance: str = setting(
-        "on", "Whether weights are shares of the gradient (on) or factors of the values (off).", choices=("on", "off")
-    )
-    margin: int = setting(
-        0, "Pixels beyond every border that does not wrap, which are cut off at the end.", low=0, high=64
-    )
+    copies: str = setting("none", "The flipped and turned copies that are sources, too.", choices=tuple(COPY_SETS))
+    balance: str = setting("on", "Whether weights are shares of the gradient, not factors.", choices=("on", "off"))
+    margin: int = setting(0, "The margin beyond borders that do not wrap, cut off at the end.", low=0, high=64)
 
     def __post_init__(self) -> None:
         if not self.steps:

@@ -55,24 +55,16 @@ def sources(task: Task, copies: str) -> Iterator[ExemplarCopy]:
         image = exemplar.image.to(device)
         valid = None if exemplar.valid is None else exemplar.valid.to(device)
         for copy in COPY_SETS[copies]:
-            yield ExemplarCopy(
-                number,
-                turn(image, copy),
-                None if valid is None else turn(valid, copy),
-                tuple(turn_guide(values, copy, distance) for values, distance in guides),
-                None if copy == "none" else turn(place, copy),
-            )
+            turned = tuple(turn_guide(values, copy, distance) for values, distance in guides)
+            usable = None if valid is None else turn(valid, copy)
+            yield ExemplarCopy(number, turn(image, copy), usable, turned, None if copy == "none" else turn(place, copy))
         if directed and copies == "none":
-            usable = torch.ones_like(image[:, :1]) if valid is None else valid.float()
-            for step in range(1, ROTATIONS):
-                angle = 2 * math.pi * step / ROTATIONS
-                yield ExemplarCopy(
-                    number,
-                    rotated(image, angle).clamp(0, 1),
-                    rotated(usable, angle, "l2") > 0.99,
-                    tuple(rotated(values, angle, distance) for values, distance in guides),
-                    rotated(place, angle, "l2"),
-                )
+            share = torch.ones_like(image[:, :1]) if valid is None else valid.float()
+            for angle in (2 * math.pi * step / ROTATIONS for step in range(1, ROTATIONS)):
+                turned = tuple(rotated(values, angle, distance) for values, distance in guides)
+                usable = rotated(share, angle, "l2") > 0.99
+                there = rotated(place, angle, "l2")
+                yield ExemplarCopy(number, rotated(image, angle).clamp(0, 1), usable, turned, there)
 
 
 def rotated(values: Tensor, angle: float, kind: str = "colour") -> Tensor:
