@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fields import atlas_of, grid
+from fields import OPEN, atlas_of, grid
 from pictures import noise
 from texsynth.field import lattice
 from texsynth.field.atlas import Atlas
 from texsynth.field.lattice import InStep, Lattice
+from texsynth.field.quilt import Steer
 
 REGULAR = 0.25  # what the field solver asks of the weaker peak
 
@@ -123,19 +124,21 @@ def test_a_canvas_smaller_than_a_cell_bends_nothing() -> None:
     assert torch.equal(pattern.bent((10, 10), (True, True)), pattern.vectors)
 
 
-def stripes_of_cells(period: tuple[int, int], repeats: int) -> tuple[Tensor, Lattice]:
-    """A picture of whole cells, every pixel of a cell with its own colour, and its lattice."""
-    cell = noise(1, 3, *period, seed=3)
-    cell[:, :, : period[0] // 2, :] *= 0.3  # dark upper half: the phase matters
-    picture = cell.repeat(1, 1, repeats, repeats)
-    return picture, Lattice(torch.diag(torch.tensor([float(n) for n in period])), 1.0)
+CELLS = Lattice(16 * torch.eye(2), 1.0)  # the lattice of the picture below
+
+
+def cells() -> Tensor:
+    """A picture of 3 x 3 cells of 16 x 16 pixels, every pixel of a cell with its own colour."""
+    cell = noise(1, 3, 16, 16, seed=3)
+    cell[:, :, :8, :] *= 0.3  # dark upper half: the phase matters
+    return cell.repeat(1, 1, 3, 3)
 
 
 @pytest.mark.parametrize("size", [(24, 40), (40, 24), (23, 41)])
 def test_the_phase_chosen_has_nearly_the_exemplar_s_mean(size: tuple[int, int]) -> None:
     """Compared with all phases in whole pixels, by building each canvas."""
-    picture, pattern = stripes_of_cells((16, 16), 3)
-    phase = lattice.balance(picture, pattern, pattern.vectors, size)
+    picture = cells()
+    phase = lattice.balance(picture, CELLS, CELLS.vectors, size)
     y, x = grid(*size)
 
     def off(dy: int, dx: int) -> float:
@@ -148,18 +151,22 @@ def test_the_phase_chosen_has_nearly_the_exemplar_s_mean(size: tuple[int, int]) 
     assert every[len(every) // 2] > 3 * chosen
 
 
-def steered(size: tuple[int, int], tile: tuple[bool, bool], price: float = 0.5) -> tuple[Tensor, Atlas]:
-    """What it costs to put the source pixel (5, 9) at every place of a canvas, and the atlas it is in."""
-    picture, pattern = stripes_of_cells((16, 16), 3)
-    atlas = atlas_of(picture, margin=2)
-    charge = lattice.steer(pattern, picture, atlas, size, tile, InStep(price))
-    index = atlas.join(*(torch.tensor([n]) for n in (0, 5, 9)))
+def steered(size: tuple[int, int], tile: tuple[bool, bool] = OPEN) -> tuple[Steer, Atlas]:
+    """The price, at most 0.5, of leaving the step of the cells on a canvas, and the atlas of the cells."""
+    atlas = atlas_of(cells(), margin=2)
+    return lattice.steer(CELLS, cells(), atlas, size, tile, InStep(0.5)), atlas
+
+
+def everywhere(size: tuple[int, int], tile: tuple[bool, bool] = OPEN) -> Tensor:
+    """The price of putting the source pixel (5, 9) at every place of a canvas, (h, w)."""
+    charge, atlas = steered(size, tile)
     y, x = grid(*size)
-    return charge(index, y.flatten(), x.flatten()).view(size), atlas
+    index = atlas.join(*(torch.tensor([n]) for n in (0, 5, 9)))
+    return charge(index, y.flatten(), x.flatten()).view(size)
 
 
 def test_a_place_in_step_costs_nothing_and_half_a_cell_off_all() -> None:
-    cost, _ = steered((48, 56), (False, False))
+    cost = everywhere((48, 56))
     free = (cost < 1e-4).nonzero()
     assert len(free) >= 6
     y, x = (int(t) for t in free[0])
@@ -172,9 +179,7 @@ def test_a_place_in_step_costs_nothing_and_half_a_cell_off_all() -> None:
 
 def test_copying_on_in_step_stays_in_step() -> None:
     """A source pixel moves with its place: the price of a whole coherent piece is one price."""
-    picture, pattern = stripes_of_cells((16, 16), 3)
-    atlas = atlas_of(picture, margin=2)
-    charge = lattice.steer(pattern, picture, atlas, (48, 48), (False, False), InStep(1.0))
+    charge, atlas = steered((48, 48))
     y, x = (t.flatten() for t in grid(40, 40))
     for shift in range(8):
         cost = charge(atlas.join(torch.zeros_like(y), y + shift, x), y, x)
@@ -183,14 +188,11 @@ def test_copying_on_in_step_stays_in_step() -> None:
 
 def test_a_bent_canvas_stays_in_step_across_its_wrap() -> None:
     """On 50 pixels that hold three cells of 16, both ends agree."""
-    cost, _ = steered((50, 50), (True, True))
+    cost = everywhere((50, 50), (True, True))
     best = (cost == cost.min()).nonzero()[0]
-    picture, pattern = stripes_of_cells((16, 16), 3)
-    bent = pattern.bent((50, 50), (True, True))
-    assert torch.allclose(bent, torch.eye(2) * 50 / 3, atol=1e-4)
-    index = torch.tensor([2 * 52 + 2])
-    atlas = atlas_of(picture, margin=2)
-    charge = lattice.steer(pattern, picture, atlas, (50, 50), (True, True), InStep(0.5))
+    assert torch.allclose(CELLS.bent((50, 50), (True, True)), torch.eye(2) * 50 / 3, atol=1e-4)
+    charge, atlas = steered((50, 50), (True, True))
+    index = atlas.join(*torch.zeros(3, 1, dtype=torch.long))
     for y, x in ((0, 3), (7, 20), tuple(int(b) for b in best)):
         here, wrapped, below = (
             float(charge(index, torch.tensor([y + dy]), torch.tensor([x + dx])))

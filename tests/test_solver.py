@@ -25,15 +25,20 @@ PATCH = 5
 atlas_of = partial(fields.atlas_of, margin=PATCH // 2)
 
 
-def space_of(atlas: Atlas, similar: int = 3) -> Space:
-    basis = find_basis(atlas, PATCH, 24, generator())
-    table = described(atlas, basis)
-    return Space(atlas, basis, table, atlas.valid, jumps.compare(atlas, table, atlas.valid, similar, generator()))
-
-
 def described(atlas: Atlas, basis: Basis | None = None) -> Tensor:
     """The descriptors of all pixels that may be copied."""
     return describe(atlas, basis or find_basis(atlas, PATCH, 24, generator()), atlas.valid)
+
+
+def look_alikes(atlas: Atlas, count: int = 3) -> tuple[Tensor, Tensor]:
+    """The descriptors of all pixels that may be copied, and their look-alikes (N, count)."""
+    table = described(atlas)
+    return table, jumps.compare(atlas, table, atlas.valid, count, generator())
+
+
+def space_of(atlas: Atlas) -> Space:
+    table, similar = look_alikes(atlas)
+    return Space(atlas, find_basis(atlas, PATCH, 24, generator()), table, atlas.valid, similar)
 
 
 def exact_basis(atlas: Atlas) -> Basis:
@@ -134,8 +139,7 @@ def apart(atlas: Atlas, a: Tensor, b: Tensor) -> Tensor:
 def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
     valid = noise(1, 1, 30, 34, seed=5) > 0.2
     atlas = atlas_of(spots(30, 34), spots(30, 34, seed=1), valid=valid, copies=copies)
-    table = described(atlas)
-    picks = jumps.compare(atlas, table, atlas.valid, 3, generator()).long()
+    picks = look_alikes(atlas)[1].long()
     usable = atlas.valid.nonzero()[:, 0]
     assert atlas.valid[picks[usable]].all()
     for k in range(3):
@@ -149,8 +153,7 @@ def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
 def test_the_best_look_alike_comes_first() -> None:
     """Against all distances at once."""
     atlas = atlas_of(spots(24, 24))
-    table = described(atlas)
-    picks = jumps.compare(atlas, table, atlas.valid, 2, generator()).long()
+    table, picks = look_alikes(atlas, 2)
     usable = atlas.valid.nonzero()[:, 0]
     distance = torch.cdist(table[usable], table[usable])
     distance[apart(atlas, usable[:, None], usable[None]) < jumps.SHORTEST_JUMP] = torch.inf
@@ -163,8 +166,7 @@ def test_a_repeated_object_is_found() -> None:
     """A picture that stands there twice: the look-alike is the same place in the other one."""
     half = spots(24, 24)
     atlas = atlas_of(half, half)
-    table = described(atlas)
-    picks = jumps.compare(atlas, table, atlas.valid, 1, generator())[:, 0].long()
+    picks = look_alikes(atlas, 1)[1][:, 0].long()
     twin = atlas.rows * atlas.row
     usable = atlas.valid.nonzero()[:, 0]
     assert torch.equal(picks[usable], (usable + twin) % (2 * twin))
@@ -174,7 +176,7 @@ def refined(valid: Tensor, narrow: bool) -> tuple[Atlas, Tensor, Tensor, Tensor,
     """An atlas, its look-alikes, which pixels have one, the coarse look-alikes, and the coarse atlas."""
     task = Task((Exemplar("a", spots(40, 48), valid),), (16, 16))
     coarse, fine = (build_atlas(t, COPY_SETS["flips"], PATCH // 2) for t in (task.at(1), task))
-    parents = jumps.compare(coarse, described(coarse), coarse.valid, 3, generator())
+    parents = look_alikes(coarse)[1]
     used = fine.valid.nonzero()[:100, 0]
     wanted = surroundings(fine, used) if narrow else fine.valid
     table = describe(fine, find_basis(fine, PATCH, 24, generator()), wanted)

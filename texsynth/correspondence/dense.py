@@ -110,7 +110,8 @@ class _Search:
     @staticmethod
     def of(source: Tensor, target: Tensor, coherence: float) -> _Search:
         keys, queries = (layer[0].flatten(1).T.contiguous() for layer in (source, target))
-        return _Search(keys, queries, _extent(source), _extent(target), coherence)
+        (h, w), (height, width) = source.shape[2:], target.shape[2:]
+        return _Search(keys, queries, (h, w), (height, width), coherence)
 
     def start(self) -> Match:
         """Every pixel matched to its own place: pictures of one size may show one thing, others are stretched onto each
@@ -123,12 +124,8 @@ class _Search:
 
     def finer(self, match: Match) -> Match:
         """The matches of parents, plus each pixel's own parity; or a pixel's own place where that is better."""
-        h, w = self.shape
-        rows, columns = (torch.arange(n, device=self.keys.device) for n in (h, w))
-        up = rows[:, None] // 2, columns // 2
-        y = (2 * match.y[up] + rows[:, None] % 2).clamp_(max=self.size[0] - 1)
-        x = (2 * match.x[up] + columns % 2).clamp_(max=self.size[1] - 1)
-        inherited = self._measured(y, x)
+        parents = _multiplied(match, 2, self.shape, self.size)
+        inherited = self._measured(parents.y, parents.x)
         if self.shape != self.size:
             return inherited
         in_place = self.start()
@@ -217,11 +214,8 @@ def _share_apart(place: Tensor, around: Sequence[Tensor]) -> Tensor:
 
 
 def _pixels(size: tuple[int, int], level: int) -> int:
+    """How many pixels a picture of `size` has so many halvings down."""
     return halved(size[0], level) * halved(size[1], level)
-
-
-def _extent(layer: Tensor) -> tuple[int, int]:
-    return int(layer.shape[2]), int(layer.shape[3])
 
 
 def enlarge(match: Match, size: tuple[int, int], source: tuple[int, int]) -> Match:
@@ -229,6 +223,11 @@ def enlarge(match: Match, size: tuple[int, int], source: tuple[int, int]) -> Mat
     factor = 1
     while -(-size[0] // factor) > match.y.shape[0]:
         factor *= 2
+    return _multiplied(match, factor, size, source)
+
+
+def _multiplied(match: Match, factor: int, size: tuple[int, int], source: tuple[int, int]) -> Match:
+    """The correspondence of pictures `factor` times smaller, every pixel at its own place within its parent."""
     rows, columns = (torch.arange(n, device=match.y.device) for n in size)
     up = rows[:, None] // factor, columns // factor
     y = (match.y[up] * factor + rows[:, None] % factor).clamp_(max=source[0] - 1)

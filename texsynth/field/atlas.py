@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -289,11 +290,8 @@ def double(field: Field, atlas: Atlas, size: tuple[int, int]) -> Field:
 
 def enlarge(field: Field, task: Task) -> Field:
     """A coarse field raised to the full size of `task` by doubling: what a run that was stopped early leaves."""
-    level = 0
-    while (halved(task.size[0], level), halved(task.size[1], level)) != field.size:
-        level += 1
-    while level > 0:
-        level -= 1
+    reached = next(n for n in count() if (halved(task.size[0], n), halved(task.size[1], n)) == field.size)
+    for level in reversed(range(reached)):
         finer = task.at(level)
         field = double(field, build_atlas(finer, field.copies, field.atlas.margin), finer.size)
     return field
