@@ -21,6 +21,7 @@ from texsynth import preset, settings
 from texsynth.errors import BatchError, TexsynthError
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
+from texsynth.requests.synthesize import Request
 from texsynth.runs import run
 from texsynth.task import Preset
 from texsynth.verbs import synthesize
@@ -44,7 +45,7 @@ def make(path: Path, size: str, shorter: int | None, chosen: Preset, seed: int, 
     picture = image.read(path)
     if shorter is not None:
         picture = reduced(picture, shorter)
-    job = synthesize.build(synthesize.Request((picture,), size=size, device=device))
+    job = synthesize.build(Request(exemplars=[picture], size=size, device=device))
     result = run.run(job, chosen, seed)
     label = f"{path.stem}  {picture.width}x{picture.height} to {result.image.width}x{result.image.height}"
     return Pair(image.rgb(picture), image.rgb(result.image), f"{label}  {result.seconds:.1f} s")

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from texsynth.image import picture as image
 from texsynth.metrics import seam as metric
+from texsynth.requests.inpaint import Request
 from texsynth.task import Task
 from texsynth.verbs import inpaint
 
@@ -115,10 +116,10 @@ def held_out(path: Path, keep: Path) -> list[float]:
         keep / f"{path.stem}_tile.png",
     )
     seconds = timed(("inpaint", str(path), "--mask", masked(hole, mask)), filled)
-    task = inpaint.build(inpaint.Request((path,), mask=mask)).task
+    task = inpaint.build(Request(exemplars=[path], mask=mask)).task
     out = [seconds, seam(image.rgb(image.read(filled)), hole, task), seam(original, hole, task)]
     seconds = timed(("inpaint", str(path), "--make-tileable", "xy"), tiled)
-    task = inpaint.build(inpaint.Request((path,), make_tileable="xy")).task
+    task = inpaint.build(Request(exemplars=[path], make_tileable="xy")).task
     made, band = image.rgb(image.read(tiled)), task.hole
     assert band is not None
     return [*out, seconds, seam(made, band, task), seam(made, metric.borders(task.size, task.tile), task)]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from asking import job_of
 from pictures import box, bytes_of, noise, pattern, spots
 from texsynth.field import atlas as sources
 from texsynth.image.picture import Picture
@@ -19,7 +20,6 @@ from texsynth.metrics import seam as metric
 from texsynth.runs import check
 from texsynth.runs.run import Result
 from texsynth.task import Guide
-from texsynth.verbs import inpaint
 
 SIDE = 64
 PLAIN = (False, False)
@@ -114,7 +114,7 @@ def test_nothing_made_or_nothing_to_compare_with_is_none() -> None:
 def job(**words: Any) -> Job:
     """To fill the hole of a picture."""
     white = (HOLE[0, 0].numpy() * 255).astype(np.uint8)
-    return inpaint.build(inpaint.Request((bytes_of(spots(SIDE, SIDE)),), mask=white, **words))
+    return job_of("inpaint", bytes_of(spots(SIDE, SIDE)), mask=white, **words)
 
 
 def result(asked: Job, image: Picture | None = None, field: sources.Field | None = None) -> Result:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import Draw, Picture, Ran, Texsynth, array
-from texsynth.guidance import guides
+from texsynth.guidance import labels, orientation, progression
 from texsynth.image import picture as image
 
 Refused = Callable[..., str]
@@ -705,9 +705,9 @@ def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable
     shown = texsynth("control", "--help").out
     assert "─ Guides ─" in shown
     for name, weight in (
-        ("progression", guides.PROGRESSION),
-        ("orientation", guides.ORIENTATION),
-        ("labels", guides.LABELS),
+        ("progression", progression.WEIGHT),
+        ("orientation", orientation.WEIGHT),
+        ("labels", labels.WEIGHT),
     ):
         assert re.search(rf"--{name}-weight .*Default: {weight:g}\.", shown)
     assert {words[1] for words in commands} == {"guide", "control"}

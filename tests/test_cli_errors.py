@@ -27,7 +27,7 @@ Refused = Callable[..., str]
         (("synthesize", "a.png", "--seed", str(2**63)), "--seed"),
         (("synthesize", "a.png", "--seed"), "--seed"),
         (("synthesize", "a.png", "-n", "0"), "--variations"),
-        (("synthesize", "a.png", "--pick", "worst"), "--pick best"),
+        (("synthesize", "a.png", "--pick", "worst"), "--pick 'worst' is not one of best"),
         (("synthesize", "a.png", "--progress", "loud"), "auto, none, jsonl"),
         (("synthesize", "a.png", "--threads", "0"), "--threads"),
         (("synthesize", "a.png", "--tile", "z"), "none, x, y, xy"),

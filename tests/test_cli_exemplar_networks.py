@@ -14,7 +14,7 @@ import pytest
 from conftest import Draw, Ran, Texsynth, array
 from pictures import bytes_of, spots
 from texsynth import train
-from texsynth.api_propagate import propagate
+from texsynth.api import propagate
 from texsynth.image import picture as image
 from texsynth.learned.cocosnet import comparison as learned
 from texsynth.weights import trained as model

@@ -12,17 +12,17 @@ import pytest
 import torch
 
 import texsynth as api
+from asking import job_of
 from conftest import Texsynth
 from texsynth import methods
 from texsynth.errors import InputError, UsageError
-from texsynth.guidance import guides, orientation, progression
+from texsynth.guidance import labels, orientation, progression
 from texsynth.image import picture as image
 from texsynth.job import Job
 from texsynth.report import guides as drawings
-from texsynth.runs.record import GUIDES
+from texsynth.requests import control as requests
+from texsynth.requests.option import options
 from texsynth.task import Guide, Task
-from texsynth.verbs import control
-from texsynth.verbs.control import Request
 
 Array = np.ndarray
 RED, GREEN, BLUE = (255, 0, 0), (0, 128, 0), (0, 0, 255)
@@ -41,7 +41,8 @@ def halves(side: int = 16) -> Array:
 
 
 def build(*exemplars: Array, **words: Any) -> Job:
-    return control.build(Request(exemplars or (noise(),), device="cpu", **words))
+    named = exemplars or (() if "label_exemplars" in words else (noise(),))
+    return job_of("control", *named, **words)
 
 
 def only(job: Job) -> Guide:
@@ -130,8 +131,8 @@ def test_the_tools_of_progressions_are_applied() -> None:
         "refine": progression.refine(t, s, rng),
     }
     for name, values in wanted.items():
-        option = 7 if name == "refine" else True
-        assert torch.equal(only(build(progression=((source,), target), **{name: option})).target, values), name
+        job = build(progression=((source,), target), seed=7, **{name: True})
+        assert torch.equal(only(job).target, values), name
 
 
 def test_pixels_that_may_not_be_copied_have_no_say_in_the_range() -> None:
@@ -163,7 +164,8 @@ def test_stretched_labels_stay_labels() -> None:
 
 
 def test_one_label_for_each_exemplar() -> None:
-    job = build(plain(RED), noise(), noise(1), label_colours=("red", "0000FF", "#ff0000"), label_map=halves())
+    colours = zip(("red", "0000FF", "#ff0000"), (plain(RED), noise(), noise(1)), strict=True)
+    job = build(label_exemplars=list(colours), label_map=halves())
     first, second, third = only(job).sources
     assert (float(first.unique()), float(second.unique()), float(third.unique())) == (0, 1, 0)
     assert (only(job).target[..., :8] == 0).all()
@@ -172,7 +174,7 @@ def test_one_label_for_each_exemplar() -> None:
 
 @pytest.mark.parametrize("colour", ["red", "RED", "ff0000", "#FF0000"])
 def test_colours_have_many_names(colour: str) -> None:
-    assert guides.colour(colour) == RED
+    assert labels.colour(colour) == RED
 
 
 def test_strength_is_one_share_of_all_guides() -> None:
@@ -221,17 +223,17 @@ def test_strokes_of_a_large_field_are_drawn_reduced(monkeypatch: pytest.MonkeyPa
 def test_the_record_holds_what_from_reads() -> None:
     """Every value of its type, none beyond those that are known."""
     job = build(
-        noise(),
         progression=(("auto",), noise(2)),
-        refine=0,
+        refine=True,
         orientation="circle",
-        label_colours=("red",),
+        label_exemplars=[("red", noise())],
         label_map=plain(RED),
         progression_weight=2,
     )
     stored = json.loads(json.dumps(job.values["guides"]))
-    assert set(stored) == set(GUIDES) - {"blend"}  # which is for several exemplars
-    assert all(isinstance(value, GUIDES[name]) for name, value in stored.items())
+    kinds = {o.name: o.stored for o in options(requests.Request) if o.section == "guides"}
+    assert set(stored) == set(kinds) - {"blend"}  # which is for several exemplars
+    assert all(isinstance(value, kinds[name]) for name, value in stored.items())
     assert [entry.role for entry in job.inputs] == ["exemplar", "progression-target", "labels-target"]
 
 
@@ -286,7 +288,7 @@ def test_label_exemplars_by_the_api(steady: Path) -> None:
     [
         ({}, "control needs a guide"),
         ({"exemplars": (), "orientation": "circle"}, "at least one exemplar"),
-        ({"label_exemplars": {"red": plain(RED)}}, "leave exemplars out"),
+        ({"label_exemplars": {"red": plain(RED)}}, "leave EXEMPLAR out"),
         ({"label_map": halves()}, "--label-map needs --label-exemplar"),
         ({"progression": (noise(), noise()), "progression_weight": -1}, "from 0 up"),
         ({"progression": ([noise(), noise(1)], noise())}, "2 given for 1 exemplar"),

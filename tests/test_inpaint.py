@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 import texsynth
+from asking import job_of
 from pictures import box, bytes_of, noise, pattern, places, spots
 from texsynth.field import atlas
 from texsynth.image import holes
@@ -20,7 +21,6 @@ from texsynth.image import picture as image
 from texsynth.metrics import seam as metric
 from texsynth.runs import check
 from texsynth.runs.run import Result
-from texsynth.verbs import inpaint as verb
 
 SIDE = 56
 QUICK = {"passes": [2, 1], "starts": 1, "coarsest": 24}
@@ -179,7 +179,7 @@ def test_a_picture_is_made_tileable(axes: str) -> None:
     before, tile = grains(), ("y" in axes, "x" in axes)
     made = texsynth.inpaint(before, make_tileable=axes, maps={"places": places(*before.shape[:2])}, exact_copies=True)
     after, (y, x) = array(made), pointed(made)
-    hole = verb.build(verb.Request((before,), make_tileable=axes)).task.hole
+    hole = job_of("inpaint", before, make_tileable=axes).task.hole
     assert hole is not None
     kept = ~hole[0, 0].numpy()
     assert 0 < kept.mean() < 1
@@ -248,7 +248,7 @@ def test_a_real_texture_is_repaired_and_made_tileable(name: str) -> None:
     side = min(h, w) // 4
     hole = box(h, w, ((h - side) // 2, (h + side) // 2, (w - side) // 2, (w + side) // 2))
     for words in ({"mask": white(hole)}, {"make_tileable": "xy"}):
-        job = verb.build(verb.Request((before,), **words))
+        job = job_of("inpaint", before, **words)
         found = check.check(texsynth.inpaint(before, **words), job)
         assert found["unchanged"] is True
         assert found["seam"] < 1.15, found

@@ -16,11 +16,22 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Lowest first. A module may import modules of its own layer and of those below it, never of those above.
 LAYERS = (
-    ("errors", "registry", "settings", "task", "pyramid", "job", "image", "weights"),
+    (
+        "errors",
+        "registry",
+        "settings",
+        "requests.option",
+        "requests.guides",
+        "task",
+        "pyramid",
+        "job",
+        "image",
+        "weights",
+    ),
     ("patches", "features", "guidance", "field", "losses", "metrics", "objective", "correspondence"),
-    ("methods", "preset", "training", "learned", "runs.loop"),
+    ("methods", "preset", "requests", "training", "learned", "runs.loop"),
     ("runs", "report", "verbs"),
-    ("api", "api_evaluate", "api_propagate", "api_shared", "api_train", "cli", "__main__"),
+    ("api", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The package itself is the Python API: it may look at everything below the command line.

@@ -14,7 +14,7 @@ import texsynth as api
 from conftest import Draw, Ran, Texsynth, array
 from networks import random_vgg
 from pictures import bytes_of, noise, spots
-from texsynth.api_propagate import propagate
+from texsynth.api import propagate
 from texsynth.correspondence import dense
 from texsynth.errors import UsageError
 from texsynth.image import picture as image

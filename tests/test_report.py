@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from asking import job_of
 from texsynth import preset
 from texsynth.field import pictures
 from texsynth.field.atlas import coordinates
@@ -25,7 +26,6 @@ from texsynth.job import Job
 from texsynth.report import chart, html
 from texsynth.runs import run
 from texsynth.runs.run import Result
-from texsynth.verbs import synthesize
 
 VOID = {"img", "meta", "br", "path", "circle"}
 
@@ -38,9 +38,7 @@ def spots(seed: int, height: int = 32, width: int = 40) -> np.ndarray:
 def made() -> tuple[Result, Job]:
     """A small remix that wraps in x, with a 16-bit map."""
     height = [np.random.default_rng(n).integers(0, 65536, (32, 40), dtype=np.uint16) for n in (1, 2)]
-    job = synthesize.build(
-        synthesize.Request((spots(1), spots(2)), size="48x36", tile="x", maps={"height": height}, device="cpu")
-    )
+    job = job_of("synthesize", spots(1), spots(2), size="48x36", tile="x", maps={"height": height})
     return run.run(job, preset.resolve(quality="draft"), seed=1), job
 
 

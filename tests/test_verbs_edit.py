@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from asking import job_of
 from conftest import array
 from texsynth import api, edit
 from texsynth.errors import InputError, UsageError
 from texsynth.job import Job
 from texsynth.verbs import edit as verb
-from texsynth.verbs import inpaint
 from texsynth.verbs.warp import WARPS
 
 SIZE = (24, 32)
@@ -41,7 +41,7 @@ def painted(**areas: tuple[slice, slice]) -> np.ndarray:
 
 
 def job(was: np.ndarray = WAS, will: np.ndarray = WILL, **words: Any) -> Job:
-    return verb.build(verb.Request((PICTURE,), mask=was, target_mask=will, **words))
+    return job_of("edit", PICTURE, mask=was, target_mask=will, **words)
 
 
 def start(made: Job) -> Tensor:
@@ -232,7 +232,7 @@ def test_same_masks_or_a_full_hole_are_told() -> None:
 
 @pytest.mark.parametrize(("word", "size"), [("16x40", (40, 16)), ("2x", (48, 64)), (20, (20, 20)), ("0.5x", (12, 16))])
 def test_a_new_size_starts_from_the_proportional_place(word: str | int, size: tuple[int, int]) -> None:
-    made = verb.build(verb.Request((PICTURE,), retarget=word))
+    made = job_of("edit", PICTURE, retarget=word)
     assert (made.task.size, made.task.hole, made.task.guides) == (size, None, ())
     found, middles = start(made), torch.tensor(SIZE) / 2 - 0.5
     assert torch.allclose(found.mean((0, 1)), middles, atol=1e-3)
@@ -241,14 +241,14 @@ def test_a_new_size_starts_from_the_proportional_place(word: str | int, size: tu
 
 
 def test_a_reshuffle_starts_from_nothing() -> None:
-    made = verb.build(verb.Request((PICTURE,), reshuffle=True))
+    made = job_of("edit", PICTURE, reshuffle=True)
     assert (made.task.size, made.task.start, made.task.hole, made.task.guides) == (SIZE, None, None, ())
 
 
 @pytest.mark.parametrize("grow", [None, 0, 2])
 def test_removing_is_inpainting(grow: int | None) -> None:
-    gone = verb.build(verb.Request((PICTURE,), remove=WAS, grow=grow))
-    filled = inpaint.build(inpaint.Request((PICTURE,), mask=WAS, grow=grow or 0))
+    gone = job_of("edit", PICTURE, remove=WAS, grow=grow)
+    filled = job_of("inpaint", PICTURE, mask=WAS, grow=grow or 0)
     assert (gone.verb, gone.heal, [e.role for e in gone.inputs]) == ("edit", True, ["exemplar", "remove"])
     assert gone.task.hole is not None and filled.task.hole is not None
     assert torch.equal(gone.task.hole, filled.task.hole)
@@ -258,7 +258,7 @@ def test_removing_is_inpainting(grow: int | None) -> None:
 
 @pytest.mark.parametrize("words", [{"mask": WAS, "target_mask": WILL, "keep_background": True}, {"remove": WAS}])
 def test_exact_copies_follow_no_light(words: dict[str, Any]) -> None:
-    assert [verb.build(verb.Request((PICTURE,), **words, exact_copies=e)).heal for e in (False, True)] == [True, False]
+    assert [job_of("edit", PICTURE, **words, exact_copies=e).heal for e in (False, True)] == [True, False]
 
 
 @pytest.mark.usefixtures("texsynth")
@@ -276,7 +276,7 @@ def test_the_python_api_makes_what_the_command_line_makes(texsynth: Any, draw: A
 def test_the_python_api_names_classes_and_copies() -> None:
     shared: Any = {"preset": "edit-neural", "weights": "none.pth"}
     with pytest.raises(
-        UsageError, match="class_ 'goldfsh': no class of ImageNet is called that; did you mean goldfish"
+        UsageError, match="--class 'goldfsh': no class of ImageNet is called that; did you mean goldfish"
     ):
         api.edit(PICTURE, reshuffle=True, class_="goldfsh", **shared)
     with pytest.raises(UsageError, match="--class: preset steady uses no classifier; --preset edit-neural does"):

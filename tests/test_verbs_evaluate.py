@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import texsynth
+from asking import asked
 from networks import random_vgg
 from pictures import bytes_of, noise, spots
 from texsynth import metrics
@@ -39,6 +40,11 @@ def touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Touch:
             Path(name).touch()
 
     return make
+
+
+def scored(groups: Sequence[Group], **values: Any) -> Evaluation:
+    request = asked("evaluate", **{"exemplar": "", "outputs": [], **values})
+    return verb.evaluate(request, groups)
 
 
 def names(groups: tuple[Group, ...]) -> list[tuple[str, list[str]]]:
@@ -121,7 +127,7 @@ def test_metrics_see_the_pair_and_the_other_outputs(only: Callable[..., None]) -
     fake = Fake(lambda pair: float(pair.output.mean()))
     only(fake=fake)
     outputs = (grey(51), grey(102, 24), grey(153))
-    found = verb.evaluate(verb.Request((Group(grey(0), outputs),), tile="x", device="cpu"))
+    found = scored([Group(grey(0), outputs)], tile="x")
     assert [row.scores["fake"] for row in found.rows] == pytest.approx([0.2, 0.4, 0.6])
     assert [[round(float(o.mean()), 1) for o in pair.others] for pair in fake.pairs] == [
         [0.4, 0.6],
@@ -137,8 +143,7 @@ def test_metrics_see_the_pair_and_the_other_outputs(only: Callable[..., None]) -
 def test_chance_is_the_same_for_every_metric_and_output(only: Callable[..., None]) -> None:
     fakes = {name: Fake(lambda _: 0.0) for name in "ab"}
     only(**fakes)
-    request = verb.Request((Group(grey(0), (grey(1), grey(2))),), seed=5, device="cpu")
-    verb.evaluate(request)
+    scored([Group(grey(0), (grey(1), grey(2)))], seed=5)
     drawn = {draw for fake in fakes.values() for draw in fake.draws}
     assert drawn == {float(torch.rand(1, generator=torch.Generator().manual_seed(5)))}
 
@@ -149,10 +154,10 @@ def test_hidden_colours_and_kinds_of_picture_make_no_difference(only: Callable[.
     only(fake=fake)
     deep = (grey(51)[..., 0].astype(np.uint16)) * 257
     clear = np.dstack([grey(200), np.zeros((16, 16), np.uint8)])
-    found = verb.evaluate(verb.Request((Group(grey(51), (deep, clear)),), device="cpu"))
+    found = scored([Group(grey(51), (deep, clear))])
     assert [row.scores["fake"] for row in found.rows] == pytest.approx([0, 0.3], abs=1e-6)
     bright = np.full((16, 16, 3), 4, np.float32)
-    found = verb.evaluate(verb.Request((Group(bright / 2, (bright,)),), device="cpu"))
+    found = scored([Group(bright / 2, (bright,))])
     assert found.rows[0].scores["fake"] == pytest.approx(0.5)
 
 
@@ -161,14 +166,11 @@ def test_guides_have_the_sizes_of_the_pictures(only: Callable[..., None]) -> Non
     only(fake=fake)
     ramp = np.linspace(0, 255, 256).astype(np.uint8).reshape(16, 16)
     labels = np.where(np.arange(16)[:, None] < 8, 0, 255) * np.ones((1, 16), int)
-    steer = {
-        "progression": ((ramp,), ramp),
-        "orientation": "circle",
-        "labels": ((labels.astype(np.uint8),), labels.astype(np.uint8)),
-    }
+    exemplar, halves = bytes_of(spots(16, 16)), labels.astype(np.uint8)
+    steer = asked("control", exemplar, progression=([ramp], ramp), orientation="circle", labels=([halves], halves))
     small = grey(9, 5)
-    group = Group(bytes_of(spots(16, 16)), (grey(1, 24), grey(2, 40), small), steer)
-    found = verb.evaluate(verb.Request((group,), device="cpu"))
+    group = Group(exemplar, (grey(1, 24), grey(2, 40), small), steer)
+    found = scored([group])
     assert [row.scores["fake"] for row in found.rows] == [3, 3, 0], "none is laid out for a few pixels"
     for pair, side in zip(fake.pairs, (24, 40), strict=False):
         assert [guide.name for guide in pair.guides] == ["progression", "orientation", "labels"]
@@ -190,7 +192,7 @@ def fails_on(value: int) -> Fake:
 
 def test_a_metric_that_scores_some_outputs_is_told_of(only: Callable[..., None]) -> None:
     only(picky=fails_on(1), other=Fake(lambda _: 0.0))
-    found = verb.evaluate(verb.Request((Group(grey(0), (grey(1), grey(2))),), ["picky", "other"], device="cpu"))
+    found = scored([Group(grey(0), (grey(1), grey(2)))], metrics=["picky", "other"])
     assert found.notices == ("picky: no score for 1 of 2 outputs, first array: not this one; use another",)
     assert [dict(row.scores) for row in found.rows] == [{"other": 0.0}, {"picky": 1.0, "other": 0.0}]
     assert scores.as_json(found)["results"][0]["scores"] == {"picky": None, "other": 0.0}
@@ -201,10 +203,10 @@ def test_a_metric_that_scores_some_outputs_is_told_of(only: Callable[..., None])
 def test_a_metric_that_scores_none_is_left_out_or_refused_where_it_was_named(only: Callable[..., None]) -> None:
     only(picky=fails_on(1), other=Fake(lambda _: 0.0))
     groups = (Group(grey(0), (grey(1),)),)
-    found = verb.evaluate(verb.Request(groups, device="cpu"))
+    found = scored(groups)
     assert (found.names, found.left_out) == (("other",), {"picky": "not this one; use another"})
     with pytest.raises(InputError, match=r"^array: picky: not this one; use another$"):
-        verb.evaluate(verb.Request(groups, ["all", "picky"], device="cpu"))
+        scored(groups, metrics=["all", "picky"])
 
 
 def test_a_fault_in_a_metric_is_no_silence(only: Callable[..., None]) -> None:
@@ -213,7 +215,7 @@ def test_a_fault_in_a_metric_is_no_silence(only: Callable[..., None]) -> None:
 
     only(broken=Fake(broken))
     with pytest.raises(ZeroDivisionError):
-        verb.evaluate(verb.Request((Group(grey(0), (grey(1),)),), device="cpu"))
+        scored([Group(grey(0), (grey(1),))])
 
 
 # ---- lines ----
@@ -259,11 +261,11 @@ def test_a_metric_that_looks_through_a_network_gets_no_more_than_it_needs(
     file = random_vgg(tmp_path / "vgg19.safetensors", ("relu1_2",))
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(tmp_path))
     exemplar, output = bytes_of(spots(24, 24)), bytes_of(spots(24, 32, seed=1))
-    found = verb.evaluate(verb.Request((Group(exemplar, (output,)),), ["nn_conv1"], device="cpu"))
+    found = scored([Group(exemplar, (output,))], metrics=["nn_conv1"])
     assert wanted == [{"vgg19": vgg19.keys(["relu1_1"])}]
     assert found.weights["vgg19"].name == file.name
     with pytest.raises(WeightsError, match=r"lacks relu"):
-        verb.evaluate(verb.Request((Group(exemplar, (output,)),), ["gram_distance"], device="cpu"))
+        scored([Group(exemplar, (output,))], metrics=["gram_distance"])
 
 
 # ---- Python ----

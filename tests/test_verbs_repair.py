@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import texsynth
+from asking import asked, job_of
 from conftest import Texsynth
 from pictures import noise
 from texsynth import preset
@@ -19,6 +20,7 @@ from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
 from texsynth.job import Job
+from texsynth.requests.option import check
 from texsynth.verbs import barycenter, inpaint, parse
 
 H, W = 18, 26
@@ -34,7 +36,7 @@ def marked(*boxes: tuple[int, int, int, int]) -> np.ndarray:
 
 def job(**asked: Any) -> Job:
     picture = asked.pop("picture", Picture(noise(1, 3, H, W)))
-    return inpaint.build(inpaint.Request((picture,), **asked))
+    return job_of("inpaint", picture, **asked)
 
 
 def hole(**asked: Any) -> np.ndarray:
@@ -150,7 +152,7 @@ def test_extended_layers_keep_what_they_held() -> None:
 
 def blend(**asked: Any) -> torch.Tensor:
     pictures = [Picture(noise(1, 3, 9 + n, 12, seed=n)) for n in range(asked.pop("count", 2))]
-    made = barycenter.build(barycenter.Request(tuple(pictures), **asked)).task
+    made = job_of("barycenter", *pictures, **asked).task
     assert made.blend is not None
     assert made.blend.shape == (1, len(pictures), *made.size)
     return made.blend
@@ -200,9 +202,9 @@ def test_modes_share_their_task() -> None:
 
 @pytest.mark.parametrize(("mode", "name"), preset.BARYCENTER.items())
 def test_the_default_preset_of_a_mode_fits_it(mode: str, name: str) -> None:
-    barycenter.check_preset(mode, preset.load(name))
+    barycenter.check_preset(asked("barycenter", mode=mode), preset.load(name))
     with pytest.raises(UsageError, match="--mode 'x' is not one of"):
-        barycenter.check_preset("x", preset.load(name))
+        check(asked("barycenter", mode="x"))
 
 
 @pytest.fixture

@@ -18,10 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from texsynth.api import barycenter, control, edit, inpaint, synthesize
-from texsynth.api_evaluate import evaluate
-from texsynth.api_propagate import propagate
-from texsynth.api_train import train
+from texsynth.api import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
 
 __version__: str
 __all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "propagate", "synthesize", "train"]

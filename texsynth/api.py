@@ -1,35 +1,96 @@
-"""The Python API: the verbs as functions, in the words of the command line. Nothing heavy is imported before a call."""
+"""The Python API: the verbs as functions, in the words of the command line. Nothing heavy is imported before a call.
+
+Signatures are repeated here for editors and type checkers; what an option means, and what it may be, is written once,
+in the request of its verb (`texsynth.requests`), from which the documentation of the keywords is added below.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+import importlib
+import logging
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from texsynth.api_shared import Shared, chosen, maps, requested, run_job, several
-from texsynth.weights import imagenet
+from texsynth.requests.option import Option, check, is_given, made, options
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from texsynth.api_shared import Maps
     from texsynth.image.load import Source
+    from texsynth.report.scores import Evaluation
+    from texsynth.requests.shared import PictureOptions
     from texsynth.runs.run import Result
+    from texsynth.task import Report
+    from texsynth.training.loop import Progress
+    from texsynth.verbs.propagate import Result as Propagated
+    from texsynth.verbs.train import Trained
+
+    Maps = tuple[Source | Sequence[Source], Source]
+
+logger = logging.getLogger("texsynth")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def synthesize(exemplars: Source | Sequence[Source], size: str | int = "2x", **shared: Unpack[Shared]) -> Result:
-    """More of one exemplar, or a remix of several.
+class Shared(TypedDict, total=False):
+    """What every verb that makes pictures takes by keyword, with the defaults of the command line.
 
-    Pictures are paths, arrays (H, W) or (H, W, C) of uint8, uint16 or float, or `Picture`s. size is
-    "WxH", N or "2x". For all else see `texsynth.api_shared.Shared`. Ctrl-C gives the picture so far, `interrupted` set.
-    Raises `texsynth.errors.TexsynthError`s, each with a one-line message.
+    maps and source_mask hold one file, or one for each exemplar. weights: without it they are found, or fetched, which
+    the logger "texsynth" tells. model: without a preset or method it brings its own. progress is called with a
+    `texsynth.task.Event` after every step.
     """
-    from texsynth.verbs import synthesize as verb
 
-    request = verb.Request(exemplars=several(exemplars), size=size, **requested(shared))
-    return run_job(lambda: verb.build(request), shared)
+    preset: str | None
+    method: str | None
+    quality: str | None
+    settings: Mapping[str, Any] | None
+    seed: int
+    tile: str
+    maps: Mapping[str, Source | Sequence[Source]] | None
+    source_mask: Source | Sequence[Source] | None
+    crop: str | Sequence[int] | None
+    init: Source | None
+    flatten: bool
+    weights: str | Path | None
+    model: str | Path | None
+    device: str
+    threads: int | None
+    max_memory: str | int
+    progress: Report | None
 
 
+def _documented(function: Function) -> Function:
+    """Add what the request of a verb says of each keyword to the docstring of its function."""
+    kind = _request(function.__name__)
+    names = [*function.__annotations__, *Shared.__annotations__]
+    by_name = {o.name: o for o in options(kind)}
+    lines = [_line(by_name[name]) for name in dict.fromkeys(names) if name in by_name]
+    function.__doc__ = f"{textwrap.dedent(function.__doc__ or '').rstrip()}\n\nKeywords:\n\n" + "\n".join(lines)
+    return function
+
+
+def _line(o: Option) -> str:
+    choices = f" One of {', '.join(o.choices)}." if o.choices else ""
+    return textwrap.fill(f"{o.name}: {o.help}{choices}", 116, subsequent_indent="    ")
+
+
+def _request(verb: str) -> Any:
+    return importlib.import_module(f"texsynth.requests.{verb}").Request
+
+
+@_documented
+def synthesize(exemplars: Source | Sequence[Source], size: str | int = "2x", **shared: Unpack[Shared]) -> Result:
+    """Make more of one exemplar, or a remix of several.
+
+    Pictures are paths, arrays (H, W) or (H, W, C) of uint8, uint16 or float, or `texsynth.image.Picture`s. Ctrl-C gives
+    the picture so far, with `interrupted` set. Raises `texsynth.errors.TexsynthError`s, each with a one-line message.
+    """
+    return _run("synthesize", shared, exemplars=exemplars, size=size)
+
+
+@_documented
 def control(
     exemplars: Source | Sequence[Source] = (),
     size: str | int | None = None,
@@ -50,47 +111,19 @@ def control(
     label_map: Source | None = None,
     labels_weight: float | None = None,
     guide_weight_map: Source | None = None,
+    blend: str | Sequence[float] | None = None,
+    blend_map: Source | Sequence[Source] | None = None,
     **shared: Unpack[Shared],
 ) -> Result:
-    """More of a texture, steered by maps; at least one guide, and they combine.
+    """Make more of a texture, steered by maps; at least one guide is needed, and they combine.
 
-    progression and labels: (source, target), the source being one map for each exemplar; the source of a progression
-    may be "auto". orientation: "angle:DEG", "circle", "spiral", "s-curve", or a field: an array (2, H, W) of x and y,
-    a .npy or a picture; source_orientation likewise, by default extracted. label_exemplars: in place of exemplars,
-    those of each colour, with label_map as the target. size: by default that of the first target map. Weights: by
-    default 10, for orientation 5. guide_weight_map: white where guides hold. All else as in `synthesize`.
+    progression and labels are (source, target), the source being one map for each exemplar. A field of directions may
+    be an array (2, H, W) of x and y. label_exemplars takes the place of exemplars: those of each colour.
     """
-    from texsynth.verbs import control as verb
-
-    if label_exemplars and several(exemplars):
-        from texsynth.errors import UsageError
-
-        raise UsageError("label_exemplars names the exemplars; leave exemplars out")
-    pairs = [(colour, file) for colour, files in (label_exemplars or {}).items() for file in several(files)]
-    request = verb.Request(
-        exemplars=tuple(file for _, file in pairs) or several(exemplars),
-        size=size,
-        progression=maps(progression),
-        progression_weight=progression_weight,
-        reverse=reverse,
-        distance_transform=distance_transform,
-        refine=shared.get("seed", 0) if refine else None,
-        match_histogram=match_histogram,
-        match_range=match_range,
-        orientation=orientation,
-        source_orientation=() if source_orientation is None else several(source_orientation),
-        orientation_extractor=orientation_extractor,
-        orientation_weight=orientation_weight,
-        labels=maps(labels),
-        label_colours=tuple(colour for colour, _ in pairs),
-        label_map=label_map,
-        labels_weight=labels_weight,
-        guide_weight_map=guide_weight_map,
-        **requested(shared),
-    )
-    return run_job(lambda: verb.build(request), shared)
+    return _run("control", _given(locals()))
 
 
+@_documented
 def inpaint(
     image: Source,
     mask: Source | None = None,
@@ -104,32 +137,16 @@ def inpaint(
     exact_copies: bool = False,
     **shared: Unpack[Shared],
 ) -> Result:
-    """A picture repaired: its hole is filled, and all other pixels stay exactly as they are.
+    """Repair a picture: its hole is filled, and all other pixels stay exactly as they are.
 
-    The hole is the white of `mask` (its black with mask_invert), or without one what is not opaque; a band of `band`
-    pixels along the borders with make_tileable "x", "y" or "xy"; and what extend, "L,T,R,B" or four numbers, adds.
-    grow: pixels by which the hole of mask or alpha is larger than these say.
-    exemplars: pictures to copy from in place of the image; maps hold one for the image and one for each of these,
-    source_mask one for each of these. exact_copies: do not follow the light around the hole. flatten is refused. All
-    else as in `synthesize`.
+    exemplars are pictures to copy from in place of the image; maps then hold one for the image and one for each of
+    these, source_mask one for each of these.
     """
-    from texsynth.verbs import inpaint as verb
-
-    request = verb.Request(
-        exemplars=(image,),
-        mask=mask,
-        mask_invert=mask_invert,
-        others=several(exemplars),
-        make_tileable=make_tileable,
-        band=band,
-        extend=extend,
-        grow=grow,
-        exact_copies=exact_copies,
-        **requested(shared),
-    )
-    return run_job(lambda: verb.build(request), shared)
+    given = _given(locals())
+    return _run("inpaint", given, exemplars=given.pop("image"), others=given.pop("exemplars"))
 
 
+@_documented
 def barycenter(
     exemplars: Sequence[Source],
     size: str | int | None = None,
@@ -140,29 +157,11 @@ def barycenter(
     mode: str = "transport",
     **shared: Unpack[Shared],
 ) -> Result:
-    """A texture between two exemplars or more, or one that turns from one into another.
-
-    At most one of blend, a share for each (default: equal); blend_map, for two exemplars one map, black for the first
-    and white for the second, for more one map for each; and steps, so many panels of `size` side by side from the first
-    of two exemplars to the second. mode: "transport", every pixel mixes all, or "mosaic", every pixel is copied from
-    one. size: by default that of the first exemplar. All else as in `synthesize`.
-    """
-    from texsynth.preset import BARYCENTER
-    from texsynth.verbs import barycenter as verb
-
-    verb.check_mode(mode)
-    request = verb.Request(
-        exemplars=several(exemplars),
-        size=size,
-        blend=blend,
-        blend_map=() if blend_map is None else several(blend_map),
-        steps=steps,
-        mode=mode,
-        **requested(shared),
-    )
-    return run_job(lambda: verb.build(request), shared, BARYCENTER[mode], partial(verb.check_preset, mode))
+    """Make a texture between two exemplars or more, or one that turns from one into another."""
+    return _run("barycenter", _given(locals()))
 
 
+@_documented
 def edit(
     image: Source,
     mask: Source | None = None,
@@ -181,34 +180,174 @@ def edit(
     exact_copies: bool = False,
     **shared: Unpack[Shared],
 ) -> Result:
-    """Another layout of one picture. One of these: mask and target_mask, retarget, reshuffle, remove.
+    """Give one picture another layout, in one way: mask and target_mask, retarget, reshuffle or remove."""
+    given = _given(locals())
+    return _run("edit", given, exemplars=given.pop("image"))
 
-    mask, target_mask: the object, white in the one, takes the shape that is white in the other; masks of more colours
-    hold an object for each but black. warp: how it is first fitted, "affine", "similarity" or "thin-plate".
-    keep_background: only what changes and `margin` pixels round it are made again. retarget: the new size, "WxH", N or
-    "2x". reshuffle: another arrangement for each seed. remove: a mask of what goes, grown by `grow` pixels. copies:
-    "flips", "rotations" or "all". class_: what the object is, where a classifier looks. Else as in `synthesize`.
+
+@_documented
+def propagate(
+    source: Source,
+    layer: Source,
+    target: Source,
+    *,
+    blend: str = "normal",
+    strength: float = 1.0,
+    features: str | None = None,
+    coherence: float = 1.0,
+    light: str = "auto",
+    warp: bool = False,
+    weights: str | Path | None = None,
+    model: str | Path | None = None,
+    labels: tuple[Source, Source] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | None = None,
+    max_memory: str | int = "6G",
+) -> Propagated:
+    """Carry what was painted over a source to a target: `image`, and `layer`, the warped edit alone.
+
+    labels: the label maps of source and target. warp: also give the source in the target's layout, as `warp`.
     """
-    from texsynth.verbs import edit as verb
+    given = _given(locals(), target="targets", labels="labels")
+    del given["warp"]
+    request = _made("propagate", given)
+    from texsynth.verbs import propagate as verb
 
-    request = verb.Request(
-        exemplars=(image,),
-        mask=mask,
-        target_mask=target_mask,
-        warp=warp,
-        labels_weight=labels_weight,
-        keep_background=keep_background,
-        margin=margin,
-        retarget=retarget,
-        reshuffle=reshuffle,
-        remove=remove,
-        grow=grow,
-        exact_copies=exact_copies,
-        **requested(shared),
-    )
-    settings = {**(shared.get("settings") or {}), **({} if copies is None else {"copies": copies})}
-    if class_ is not None:
-        number = imagenet.number(str(class_), "class_")
-        verb.check_class(chosen({**shared, "settings": settings}))
-        settings["classification.target"] = number
-    return run_job(lambda: verb.build(request), {**shared, "settings": settings})
+    _use_threads(request)
+    first, second = (None, None) if labels is None else labels
+    edit = verb.prepare(request, first, logger.info)
+    work = verb.aim(edit, target, second)
+    for notice in (*edit.notices, *work.notices):
+        logger.warning("%s", notice)
+    return verb.execute(work, warp=warp)
+
+
+@_documented
+def train(
+    recipe: str,
+    exemplars: Source | Sequence[Source],
+    output: str | Path,
+    *,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+    labels: Sequence[Source] = (),
+    progression: Sequence[Source] = (),
+    orientation: Sequence[Source] = (),
+    seed: int | None = None,
+    crop: str | Sequence[int] | None = None,
+    flatten: bool | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    max_memory: str | int = "6G",
+    progress: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Trained:
+    """Train a network on exemplars and write it to `output`, a .safetensors file that `model=` of the verbs takes.
+
+    progress is called after every step; when `stop` then says so the training ends with a checkpoint, from which
+    `resume` goes on as if it had never ended. Raises `texsynth.errors.TexsynthError`s.
+    """
+    given = _given(locals())
+    del given["progress"], given["stop"]
+    request = _made("train", given)
+    from texsynth.verbs import train as verb
+
+    _use_threads(request)
+    lesson = verb.build(request, logger.info)
+    for notice in lesson.notices:
+        logger.info(notice)
+    return verb.execute(lesson, progress, stop)
+
+
+@_documented
+def evaluate(
+    exemplar: Source,
+    outputs: Source | Sequence[Source],
+    metrics: str | Sequence[str] = (),
+    *,
+    tile: str | None = None,
+    progression: tuple[Source, Source] | None = None,
+    orientation: Source | None = None,
+    source_orientation: Source | None = None,
+    labels: tuple[Source, Source] | None = None,
+    weights: str | Path | None = None,
+    details: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Evaluation:
+    """Score outputs against the exemplar that they were made from: `rows` with `scores` by metric, `mean`.
+
+    progression and labels are the (source, target) maps that outputs were to follow. Raises
+    `texsynth.errors.TexsynthError`s.
+    """
+    request = _made("evaluate", _given(locals()))
+    from texsynth.verbs import evaluate as verb
+
+    _use_threads(request)
+    groups, notices = verb.arranged(request)
+    evaluation = verb.evaluate(request, groups, logger.info)
+    return replace(evaluation, notices=(*notices, *evaluation.notices))
+
+
+def _given(arguments: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """The arguments of a call by the names of their options."""
+    shared = arguments.get("shared", {})
+    own = {names.get(name, name): value for name, value in arguments.items() if name != "shared"}
+    return {**own, **shared}
+
+
+def _made(verb: str, values: Mapping[str, Any]) -> Any:
+    """The checked request of a verb; TypeError for a keyword that is none of its options, UsageError for a value."""
+    kind = _request(verb)
+    by_name = {o.name: o for o in options(kind)}
+    if unknown := sorted(values.keys() - by_name.keys()):
+        raise TypeError(f"{unknown[0]!r} is not an argument; the shared ones are {', '.join(Shared.__annotations__)}")
+    given = {name: _value(by_name[name], value) for name, value in values.items() if is_given(value)}
+    request = made(kind, given)
+    check(request)
+    return request
+
+
+def _run(verb: str, given: Mapping[str, Any], **changes: Any) -> Result:
+    """Run a verb that makes pictures."""
+    values = {**given, **changes}
+    progress = values.pop("progress", None)
+    request: PictureOptions = _made(verb, values)
+    from texsynth.runs import run
+    from texsynth.verbs.verb import Verb, preset_of, ready
+
+    module: Verb = importlib.import_module(f"texsynth.verbs.{verb}").VERB
+    preset = preset_of(module, request)
+    _use_threads(request)
+    job = ready(module, request.of(request.inputs()), preset, logger.warning)
+    return run.run(job, preset, request.seed or 0, progress or run.silent)
+
+
+def _use_threads(request: Any) -> None:
+    from texsynth.runs import machine
+
+    machine.use_threads(request.threads)
+
+
+def _value(o: Option, value: Any) -> Any:
+    """The value of an option as a request holds it: one file may stand for a list, a str for a Path."""
+    if o.metavar == "SRC TGT":
+        return _several(value[0]), value[1]
+    if o.name == "label_exemplars":
+        return [(colour, file) for colour, files in value.items() for file in _several(files)]
+    if o.role.endswith(":"):
+        return {name: _several(files) for name, files in value.items()}
+    if o.is_list and not isinstance(value, Mapping):
+        return _several(value)
+    return Path(value) if o.stored is Path else value
+
+
+def _several(sources: Any) -> list[Any]:
+    """One source or a sequence of them."""
+    return list(sources) if isinstance(sources, Sequence) and not isinstance(sources, str) else [sources]

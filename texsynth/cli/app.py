@@ -14,21 +14,20 @@ from typing import Annotated
 
 import typer
 
-from texsynth.cli import (
-    barycenter,
-    control,
-    doctor,
-    edit,
-    evaluate,
-    failure,
-    guide,
-    inpaint,
-    presets,
-    propagate,
-    synthesize,
-    train,
-    weights,
-)
+from texsynth.cli import doctor, failure, guide, presets, weights
+from texsynth.cli.command import command
+from texsynth.requests import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
+
+VERBS = {
+    "synthesize": synthesize,
+    "control": control,
+    "inpaint": inpaint,
+    "barycenter": barycenter,
+    "edit": edit,
+    "propagate": propagate,
+    "train": train,
+    "evaluate": evaluate,
+}
 
 app = typer.Typer(
     name="texsynth",
@@ -38,14 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=synthesize.EXAMPLES)(synthesize.synthesize)
-app.command(epilog=control.EXAMPLES)(control.control)
-app.command(epilog=inpaint.EXAMPLES)(inpaint.inpaint)
-app.command(epilog=barycenter.EXAMPLES)(barycenter.barycenter)
-app.command(epilog=edit.EXAMPLES)(edit.edit)
-app.command(epilog=propagate.EXAMPLES)(propagate.propagate)
-app.command(epilog=train.EXAMPLES)(train.train)
-app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+for verb, module in VERBS.items():
+    app.command(epilog=module.EXAMPLES)(command(verb, module))
 app.add_typer(guide.app, name="guide")
 app.add_typer(presets.app, name="presets")
 app.add_typer(weights.app, name="weights")

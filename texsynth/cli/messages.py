@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from texsynth.cli.options import Common
 from texsynth.errors import one_line
+from texsynth.requests.shared import MessageOptions
 
 if TYPE_CHECKING:
     from texsynth.task import Event
@@ -43,19 +43,19 @@ class Talk:
     watch: Callable[[str], AbstractContextManager[Watch]]
 
 
-def talk(common: Common) -> Talk:
+def talk(options: MessageOptions) -> Talk:
     """How to speak, by the flags and by what stderr is."""
     line: Callable[[str], None]
     watch: Callable[[str], AbstractContextManager[Watch]]
-    if common.progress == "jsonl":
+    if options.progress == "jsonl":
         line, watch = _json_note, _json_lines
-    elif common.quiet or common.progress == "none":
+    elif options.quiet or options.progress == "none":
         line, watch = _line, _nothing
     elif sys.stderr.isatty():
         line, watch = _bars()
     else:
         line, watch = _line, _plain
-    return Talk(_mute if common.quiet else line, line if common.verbose else _mute, line, watch)
+    return Talk(_mute if options.quiet else line, line if options.verbose else _mute, line, watch)
 
 
 def checked(name: str, values: Mapping[str, Any]) -> list[str]:

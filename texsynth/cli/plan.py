@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from texsynth.errors import InputError, UsageError
 from texsynth.image import picture as image
+from texsynth.requests.guides import AUTO
+from texsynth.requests.option import Option, options, replaced
+from texsynth.requests.shared import PictureOptions
 
+Asked = TypeVar("Asked", bound=PictureOptions)
 KEPT = (".png", ".tif", ".tiff")  # formats that a batch keeps; all others become .png
 
 
@@ -82,19 +87,49 @@ def expand(argument: str) -> list[Path]:
     return found
 
 
-def paired(sources: Sequence[str], exemplars: Sequence[Path], flag: str) -> list[Path]:
-    """The maps or masks of one run; a folder stands for its picture of the exemplar's stem, or InputError."""
-    out = []
-    for number, source in enumerate(sources):
-        path = Path(source)
-        if path.is_dir():
-            stem = exemplars[min(number, len(exemplars) - 1)].stem
-            same = [p for p in image.list_pictures(path) if p.stem == stem]
-            if not same:
-                raise InputError(f"{flag} {source}: this folder holds no picture named {stem}")
-            path = same[0]
-        out.append(path)
-    return out
+def aligned(request: Asked, exemplars: Sequence[Path]) -> Asked:
+    """The request for a run with these exemplars; folders stand for their files of the exemplars' stems.
+
+    Raises InputError where a folder has no such file.
+    """
+    values: dict[Option, Any] = {}
+    for o in options(type(request)):
+        value = o.of(request)
+        if o.per and value is not None:
+            values[o] = _aligned(o, value, [Path(str(source)) for source in request.partners(o.name, exemplars)])
+    return replaced(request, values).of(list(exemplars))
+
+
+def _aligned(o: Option, value: Any, exemplars: Sequence[Path]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: paired(files, exemplars, f"{o.flag} {name}") for name, files in value.items()}
+    if isinstance(value, tuple):  # the maps of exemplars, and that of the output
+        sources, target = value
+        return paired(sources, exemplars, o.flag), paired([target], exemplars[:1], o.flag)[0]
+    if isinstance(value, list):
+        return paired(value, exemplars, o.flag)
+    return paired([value], exemplars[:1], o.flag)[0]
+
+
+def paired(sources: Sequence[Any], exemplars: Sequence[Path], flag: str) -> list[Any]:
+    """The maps or masks of one run. A folder stands for its file of the exemplar's stem, or InputError; one folder, and
+    the word for an estimate, stand for those of all exemplars."""
+    if len(sources) == 1 and (sources[0] == AUTO or Path(sources[0]).is_dir()):
+        sources = list(sources) * len(exemplars)
+    last = len(exemplars) - 1
+    return [_partner(source, exemplars[min(n, last)], flag) for n, source in enumerate(sources)]
+
+
+def _partner(source: Any, exemplar: Path, flag: str) -> Any:
+    if not Path(source).is_dir():
+        return source
+    array = Path(source) / f"{exemplar.stem}.npy"
+    if "orientation" in flag and array.is_file():
+        return array
+    same = [p for p in image.list_pictures(source) if p.stem == exemplar.stem]
+    if not same:
+        raise InputError(f"{flag} {source}: this folder holds no picture named {exemplar.stem}")
+    return same[0]
 
 
 def _batch(sources: Sequence[Path], folder: Path) -> Plan:

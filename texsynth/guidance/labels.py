@@ -7,13 +7,24 @@ Colours are (K, 3) in [0, 1]; id maps are (1, 1, H, W) float32 holding 0 .. K - 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from PIL import ImageColor
 from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
+from texsynth.guidance import maps
+from texsynth.guidance.maps import Cropped, Guided, Map
+from texsynth.image import load as inputs
+from texsynth.image.load import Input, Note, Source
+from texsynth.image.picture import Picture
+from texsynth.requests.guides import Labels
+from texsynth.settings import suggestion
+from texsynth.task import Guide
 
 MOST = 64  # labels
 SHARE = 0.002  # of the pixels, below which a colour is no label of an exemplar
@@ -27,6 +38,80 @@ REACH = 4  # pixels from a soft edge to the flat areas on both sides of it
 CHUNK = 1 << 14  # edge pixels looked at together
 
 Table = tuple[Tensor, Tensor]  # distinct colours (U, 3), and how many pixels have each (U,)
+
+
+WEIGHT = 10.0  # of the guide, by default
+
+
+def target(part: Labels) -> Map:
+    """The map of the output as it was given; raises InputError."""
+    source = part.target if part.maps is None else part.maps[1]
+    assert source is not None
+    return maps.read(source, "labels-target")
+
+
+def guide(part: Labels, draft: Cropped, wanted: Map | None, size: tuple[int, int], note: Note) -> Guided:
+    """Which label each pixel has: read from the exemplars' label pictures, or one for each whole exemplar.
+
+    part: the options. wanted: what `target` read. size: of the output, (height, width). Raises InputError, UsageError.
+    """
+    assert wanted is not None
+    drawn = maps.rgb(wanted.picture)
+    if part.maps is None:
+        values, colours = _uniform(part, draft, drawn, wanted.entry.name)
+        entries: list[Input] = []
+    else:
+        values, colours, entries = sources(part.maps[0], draft, note, (drawn, wanted.entry.name))
+    goal = inputs.stretched(Picture(ids(drawn, colours)), size, "labels", wanted.entry.name, note).pixels
+    check(maps.usable(values, draft), goal, colours)
+    weight = maps.weight_of(part.weight, WEIGHT)
+    resolved: dict[str, Any] = {"labels_weight": weight}
+    if part.colours:
+        resolved["label_colours"] = ["#{:02x}{:02x}{:02x}".format(*colour(text)) for text in part.colours]
+    steering = Guide("labels", tuple(values), goal, weight, "l0", palette=colours)
+    return Guided(steering, (*entries, wanted.entry), resolved)
+
+
+def sources(
+    given: Sequence[Source], draft: Cropped, note: Note, wanted: tuple[Tensor, str] | None = None
+) -> tuple[list[Tensor], Tensor, list[Input]]:
+    """The ids (1, 1, H, W) of each exemplar's label picture, and all colours (K, 3).
+
+    wanted: the target, a picture (1, 3, h, w), and its name; its colours are among those that are given back.
+    """
+    read = [maps.read(source, "labels-source") for source in given]
+    entries, drawn = [m.entry for m in read], [maps.rgb(m.picture) for m in read]
+    with maps.about(maps.names_of(entries)):
+        colours = palette(drawn)
+    if wanted is not None:
+        with maps.about(wanted[1]):
+            colours = shared(colours, wanted[0])
+    numbered = [Map(Picture(ids(d, colours)), e) for d, e in zip(drawn, entries, strict=True)]
+    values = [maps.on_exemplar(m, draft, number, note, "labels") for number, m in enumerate(numbered)]
+    if maps.is_flat(torch.cat(maps.usable(values, draft), 2).unsqueeze(2)):
+        raise maps.flat_error(entries)
+    return values, colours, entries
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """ "#rrggbb", "RRGGBB" or a CSS name -> red, green and blue, 0 to 255; raises UsageError."""
+    if re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
+        red, green, blue = bytes.fromhex(text.removeprefix("#"))
+        return red, green, blue
+    if text.lower() not in ImageColor.colormap:
+        near = suggestion(text.lower(), list(ImageColor.colormap))
+        raise UsageError(f"--label-exemplar: {text!r} is no colour; write RRGGBB or a CSS name such as red{near}")
+    return ImageColor.getrgb(text.lower())[:3]
+
+
+def _uniform(part: Labels, draft: Cropped, drawn: Tensor, name: str) -> tuple[list[Tensor], Tensor]:
+    """One id for each exemplar, that of its colour; and all colours. drawn: the target, called name."""
+    each = [colour(text) for text in part.colours]
+    unique = list(dict.fromkeys(each))
+    with maps.about(name):
+        colours = shared(torch.tensor(unique) / 255, drawn)
+    pairs = zip(draft.exemplars, each, strict=True)
+    return [torch.full((1, 1, *e.size), float(unique.index(triple))) for e, triple in pairs], colours
 
 
 def palette(pictures: Sequence[Tensor], share: float = SHARE) -> Tensor:

@@ -9,8 +9,12 @@ near the axes are up to 10 degrees off.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import math
 import re
+from collections.abc import Sequence
+from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -19,8 +23,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
+from texsynth.guidance import maps
 from texsynth.guidance.filters import blur, gaussian, separable
+from texsynth.guidance.maps import Cropped, Guided, Map
+from texsynth.image import load as inputs
+from texsynth.image import picture as image_tools
+from texsynth.image.files import digest
+from texsynth.image.load import Input, Note, Source
+from texsynth.image.picture import Picture
 from texsynth.pyramid import axis, tensor_of
+from texsynth.requests.guides import EXTRACTORS, Orientation
+from texsynth.task import Guide
 
 SHARE = 1 / 32  # of the shorter side: the deviation over which `structure` averages
 LEAST = 2.0  # pixels, below which one stripe would be taken for a direction
@@ -29,6 +42,81 @@ BUILT_IN = ("angle:DEG", "circle", "spiral", "s-curve")
 STEEPEST = 65.0  # degrees from the vertical that the lines of s-curve reach
 PITCH = 30.0  # degrees between a spiral and the circles that it crosses
 GREY = (0.299, 0.587, 0.114)
+WEIGHT = 5.0  # of the guide, by default
+
+
+def target(part: Orientation) -> Map | None:
+    """The field of the output as it was given, None for a built-in one; raises InputError and UsageError."""
+    assert part.target is not None
+    return None if word(part.target) else read(part.target, "orientation-target")
+
+
+def guide(part: Orientation, draft: Cropped, wanted: Map | None, size: tuple[int, int], note: Note) -> Guided:
+    """The direction of each pixel; that of an exemplar is extracted from it where no map is given.
+
+    part: the options. wanted: what `target` read. size: of the output, (height, width). Raises InputError, UsageError.
+    """
+    if wanted is not None:
+        goal = axis(inputs.stretched(wanted.picture, size, "data", wanted.entry.name, note).pixels)
+    else:
+        field = built_in(str(part.target), size)
+        assert field is not None
+        goal = field
+    values, entries = sources(part.sources or (), draft, note, part.extractor)
+    weight = maps.weight_of(part.weight, WEIGHT)
+    resolved: dict[str, Any] = {"orientation": None if wanted else part.target, "orientation_weight": weight}
+    if not part.sources:
+        resolved["orientation_extractor"] = part.extractor or EXTRACTORS[0]
+    steering = Guide("orientation", tuple(values), goal, weight, "direction")
+    return Guided(steering, (*entries, *([wanted.entry] if wanted else [])), resolved)
+
+
+def sources(
+    given: Sequence[Source], draft: Cropped, note: Note, extractor: str | None = None
+) -> tuple[list[Tensor], list[Input]]:
+    """The direction of each pixel of each exemplar, (1, 2, H, W); extracted from it where no maps are given."""
+    if given:
+        drawn = [read(source, "orientation-source") for source in given]
+        fields = [axis(maps.on_exemplar(m, draft, number, note)) for number, m in enumerate(drawn)]
+        return fields, [m.entry for m in drawn]
+    if extractor == "histogram":
+        return [histogram(exemplar.image) for exemplar in draft.exemplars], []
+    return [structure(exemplar.image)[0] for exemplar in draft.exemplars], []
+
+
+def word(source: Source) -> str | None:
+    """The built-in field that is meant, None for a map; an existing file wins over a word. Raises UsageError."""
+    if not isinstance(source, str) or Path(source).is_file() or built_in(source, (1, 1)) is None:
+        return None
+    return source
+
+
+def read(source: Source, role: str) -> Map:
+    """Read a direction field: .npy or an array (2, H, W), or a picture; raises InputError with its name."""
+    values: Any
+    if isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".npy":
+        path = Path(source)
+        values, entry = _array(path), Input(role, path.name, digest(path))
+    elif isinstance(source, np.ndarray) and (source.ndim != 3 or source.shape[2] not in (3, 4) or len(source) == 2):
+        content = str(source.shape).encode() + np.ascontiguousarray(source).tobytes()
+        values, entry = source, Input(role, "array", hashlib.sha256(content).hexdigest())
+    else:
+        picture, entry = inputs.load(source, role)
+        values = image_tools.rgb(picture)
+    with maps.about(entry.name):
+        return Map(Picture(tensor_of(decode(values)), depth="float32"), entry)
+
+
+def _array(path: Path) -> np.ndarray[Any, Any]:
+    """The array of a .npy file, never one that would run code; raises InputError."""
+    try:
+        return np.array(np.lib.format.open_memmap(path, mode="r"))
+    except FileNotFoundError:
+        raise InputError(f"{path.name}: no such file in {path.parent}; check the path") from None
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, OverflowError, SyntaxError, TokenError):
+        raise InputError(f"{path.name}: is no array as numpy.save writes it, or is damaged; save it again") from None
 
 
 def structure(image: Tensor, sigma: float | None = None) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ principal component of its local colour, spread and slope. Maps are (1, C, H, W)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -15,8 +16,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
+from texsynth.guidance import maps
 from texsynth.guidance.filters import blur
+from texsynth.guidance.maps import Cropped, Guided, Map
+from texsynth.image import load as inputs
+from texsynth.image.load import Input, Note, Source
 from texsynth.pyramid import shrink
+from texsynth.requests.guides import AUTO, Progression
+from texsynth.task import Guide
 
 LEVELS = 7  # of the pyramid that `refine` builds, where both maps are large enough
 COARSEST = 4  # pixels of the shorter side, below which a level has no histogram worth the name
@@ -26,6 +33,55 @@ SMOOTH = 1 / 32  # of the shorter side: what varies over less is texture
 FLAT = 1e-6  # variance of Lab / 100 at large scale, below which nothing changes
 WEAK = 0.1  # share of all variation in colour, below which large-scale change hardly shows
 STEP = 1 / 255  # values this near count as equal: half a step of 8 bits on either side
+
+
+WEIGHT = 10.0  # of the guide, by default
+COLOUR_RANGE = 0.02  # difference of the channels up to which a map counts as grey
+
+
+def target(part: Progression) -> Map:
+    """The map of the output as it was given; raises InputError."""
+    assert part.maps is not None
+    return maps.read(part.maps[1], "progression-target")
+
+
+def guide(part: Progression, draft: Cropped, wanted: Map | None, size: tuple[int, int], note: Note) -> Guided:
+    """How far along its change of appearance each pixel is, compared by value.
+
+    part: the options. wanted: what `target` read. size: of the output, (height, width). Raises InputError, UsageError.
+    """
+    assert part.maps is not None
+    assert wanted is not None
+    values, entries = sources(part.maps[0], draft, note)
+    goal = inputs.stretched(wanted.picture, size, "data", wanted.entry.name, note).pixels
+    *values, goal = _alike(_within([*values, goal]), bool(part.distance_transform))
+    usable = torch.cat(maps.usable(values, draft), 2).unsqueeze(2)  # (1, C, 1, N)
+    if maps.is_flat(usable):
+        raise maps.flat_error(entries)
+    with maps.about(wanted.entry.name):
+        goal = _shaped(goal, values[0], usable, part)
+    _warn(goal, usable, wanted.entry.name, note)
+    weight = maps.weight_of(part.weight, WEIGHT)
+    words = [AUTO if maps.is_auto(source) else None for source in part.maps[0]]
+    resolved = {"progression": words, "progression_weight": weight, "refine": part.refine_seed}
+    return Guided(Guide("progression", tuple(values), goal, weight), (*entries, wanted.entry), resolved)
+
+
+def sources(given: Sequence[Source], draft: Cropped, note: Note) -> tuple[list[Tensor], list[Input]]:
+    """How far along its change of appearance each pixel of each exemplar is, (1, C, H, W); AUTO estimates it."""
+    out: list[Tensor] = []
+    entries: list[Input] = []
+    for number, (source, exemplar) in enumerate(zip(given, draft.exemplars, strict=True)):
+        if maps.is_auto(source):
+            with maps.about(exemplar.name):
+                values, line = estimate(exemplar.image)
+            note(f"{exemplar.name}: {line}")
+        else:
+            drawn = maps.read(source, "progression-source")
+            entries.append(drawn.entry)
+            values = maps.on_exemplar(drawn, draft, number, note)
+        out.append(values)
+    return out, entries
 
 
 def reverse(values: Tensor) -> Tensor:
@@ -224,3 +280,42 @@ def _lower_envelope(heights: Tensor) -> Tensor:
     x = torch.arange(width, dtype=heights.dtype).expand(count, width).contiguous()
     lowest = vertex.gather(1, torch.searchsorted(start, x, right=True) - 1)
     return heights.gather(1, lowest) + (x - lowest) ** 2
+
+
+def _within(values: list[Tensor]) -> list[Tensor]:
+    """Maps of floats beyond [0, 1] brought into it together, others as they are."""
+    low, high = min(0.0, *(float(v.min()) for v in values)), max(1.0, *(float(v.max()) for v in values))
+    return values if (low, high) == (0, 1) else [(v - low) / (high - low) for v in values]
+
+
+def _alike(values: list[Tensor], grey: bool) -> list[Tensor]:
+    """All with three channels if any is colourful, unless one is needed; else the mean of each."""
+    if not grey and any(float((v.amax(1) - v.amin(1)).max()) > COLOUR_RANGE for v in values):
+        return [v.expand(-1, 3, -1, -1) for v in values]
+    return [v.mean(1, keepdim=True) for v in values]
+
+
+def _shaped(goal: Tensor, source: Tensor, usable: Tensor, part: Progression) -> Tensor:
+    """The target after the tools that were asked for. source: the map whose detail is taken."""
+    if part.distance_transform:
+        goal = distance_transform(goal)
+    if part.reverse:
+        goal = reverse(goal)
+    if part.match_range:
+        goal = stretch(goal, usable)
+    if part.match_histogram:
+        goal = match_histogram(goal, usable)
+    if part.refine:
+        goal = refine(goal, source, torch.Generator().manual_seed(part.refine_seed or 0))
+    return goal
+
+
+def _warn(goal: Tensor, usable: Tensor, name: str, note: Note) -> None:
+    """Say what of a target no exemplar can follow."""
+    if maps.is_flat(goal):
+        note(f"{name} is the same everywhere, so all of the output gets one value")
+    if share := outside(goal, usable):
+        held = f" ({float(usable.min()):.2f} to {float(usable.max()):.2f})" if usable.shape[1] == 1 else ""
+        note(
+            f"{name}: {100 * share:.3g} % of its pixels are outside the exemplar's range{held}; --match-range fits them"
+        )

@@ -5,7 +5,6 @@ Plain JSON without times or folders: the same run writes the same bytes, and tel
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -15,51 +14,12 @@ from typing import Any
 
 from texsynth.errors import InputError
 from texsynth.image import picture as image
+from texsynth.image.files import digest
 from texsynth.job import Input, Job
+from texsynth.requests.option import sound
 from texsynth.task import Preset
 
 NEEDED = {"verb": str, "preset": dict, "seed": int, "size": str, "tile": str, "inputs": list}
-GUIDES = {
-    "progression": list,
-    "progression_weight": float,
-    "reverse": bool,
-    "distance_transform": bool,
-    "refine": int,
-    "match_histogram": bool,
-    "match_range": bool,
-    "orientation": str,
-    "orientation_weight": float,
-    "orientation_extractor": str,
-    "labels_weight": float,
-    "label_colours": list,
-    "blend": list,
-}
-INPAINT = {
-    "mask_invert": bool,
-    "make_tileable": str,
-    "band": int,
-    "extend": str,
-    "grow": int,
-    "exact_copies": bool,
-}
-BARYCENTER = {"blend": list, "steps": int, "mode": str}
-EDIT = {
-    "warp": str,
-    "labels_weight": float,
-    "keep_background": bool,
-    "margin": int,
-    "retarget": str,
-    "reshuffle": bool,
-    "grow": int,
-    "exact_copies": bool,
-}
-# Where a verb stores the values of its own options, and of which types they are; any may be left out.
-OWN = {
-    "control": ("guides", GUIDES),
-    "inpaint": ("inpaint", INPAINT),
-    "barycenter": ("barycenter", BARYCENTER),
-    "edit": ("edit", EDIT),
-}
 POINTS = 100  # of the course of the loss
 INPUT_KEYS = {field.name for field in fields(Input)}
 
@@ -86,23 +46,21 @@ def course(losses: Sequence[tuple[str, float, int, float]]) -> list[list[Any]]:
     return [[*where, float(f"{loss:.4g}")] for *where, loss in losses[(len(losses) - 1) % every :: every]]
 
 
-def load(path: Path, verb: str) -> dict[str, Any]:
-    """The record stored with a picture; raises InputError when there is none, or it is of another verb."""
+def load(path: Path, verb: str, request: type) -> dict[str, Any]:
+    """The record stored with a picture of a verb, whose options `request` declares.
+
+    Raises InputError when there is none, it is damaged, or it is of another verb.
+    """
     if not path.is_file():
         raise InputError(f"--from {path}: there is no such file")
     record = image.read_metadata(path)
     if record is None:
         raise InputError(f"--from {path}: it carries no texsynth record; repeat needs a picture written with one")
-    if not _whole(record):
+    if not _whole(record) or (record["verb"] == verb and not sound(request, record)):
         raise InputError(f"--from {path}: its record is damaged or from another program")
     if record["verb"] != verb:
         raise InputError(f"--from {path}: it was made by `texsynth {record['verb']}`, not by `texsynth {verb}`")
     return record
-
-
-def map_names(record: Mapping[str, Any]) -> list[str]:
-    """Names of the maps that went with the run, once for each file."""
-    return [e["role"].partition(":")[2] for e in record["inputs"] if e["role"].startswith("map:")]
 
 
 def entries(record: Mapping[str, Any], role: str) -> list[dict[str, str]]:
@@ -123,7 +81,7 @@ def verify(record: Mapping[str, Any], role: str, paths: Sequence[Path]) -> None:
     for entry, path in zip(wanted, paths, strict=True):
         if not path.is_file():
             raise InputError(f"{path} does not exist")
-        if _hash(path) != entry["sha256"]:
+        if digest(path) != entry["sha256"]:
             raise InputError(f"{path} is not the {role} of the recorded run: its contents differ")
 
 
@@ -146,12 +104,8 @@ def _whole(record: Mapping[str, Any]) -> bool:
     if not all(isinstance(record.get(key), kind) for key, kind in NEEDED.items()):
         return False
     stages = record["preset"].get("stages")
-    key, kinds = OWN.get(record["verb"], ("", {}))
-    own = record.get(key) if kinds else {}
     return (
-        isinstance(own, dict)
-        and all(own.get(name) is None or isinstance(own[name], kind) for name, kind in kinds.items())
-        and all(isinstance(entry, dict) and entry.keys() == INPUT_KEYS for entry in record["inputs"])
+        all(isinstance(entry, dict) and entry.keys() == INPUT_KEYS for entry in record["inputs"])
         and isinstance(record["preset"].get("name"), str)
         and isinstance(stages, list)
         and all(isinstance(stage, dict) and isinstance(stage.get("method"), str) for stage in stages)
@@ -164,11 +118,7 @@ def _find(entry: Mapping[str, str], folders: Sequence[Path]) -> Path:
     there = [folder / name for folder in folders if (folder / name).is_file()]
     if not there:
         raise InputError(f"{name}, an input of the recorded run, is neither beside the picture nor in this folder")
-    same = [path for path in there if _hash(path) == entry["sha256"]]
+    same = [path for path in there if digest(path) == entry["sha256"]]
     if not same:
         raise InputError(f"{there[0]} has changed since the recorded run: its contents differ")
     return same[0]
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

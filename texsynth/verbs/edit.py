@@ -7,55 +7,31 @@ a start that is the object warped into its new shape.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from texsynth.errors import UsageError
-from texsynth.guidance.guides import LABELS
+from texsynth.guidance.labels import WEIGHT
 from texsynth.image import holes
-from texsynth.image.load import Note, Source
+from texsynth.image.load import Note
 from texsynth.job import Input, Job
+from texsynth.requests.edit import WAYS, Request
+from texsynth.requests.inpaint import Request as InpaintRequest
+from texsynth.requests.option import is_given, options, recorded
+from texsynth.requests.shared import PictureOptions
 from texsynth.task import Guide, Preset
 from texsynth.verbs import inpaint, objects, parse, synthesize
 from texsynth.verbs.synthesize import Draft
+from texsynth.verbs.verb import Verb
 from texsynth.verbs.warp import WARPS
+from texsynth.weights import imagenet
 
-# The four ways to edit, by the option that asks for them, and the options that belong to each.
-WAYS = {
-    "mask": ("mask", "target_mask", "warp", "labels_weight", "keep_background", "margin", "exact_copies"),
-    "retarget": ("retarget",),
-    "reshuffle": ("reshuffle",),
-    "remove": ("remove", "grow", "exact_copies"),
-}
 ASKED = "--mask SRC --target-mask TGT, --retarget WxH, --reshuffle or --remove MASK"
 BENT = 1.5  # change of aspect up to which a new size keeps most objects as they are
 CLASSIFIER = "edit-neural"  # a preset that takes --class
-
-
-@dataclass(frozen=True)
-class Request(synthesize.Request):
-    """What was asked for, in the words of the command line; exemplars holds the one picture to edit. One way of four:
-
-    mask and target_mask: where objects are and where they shall be, with warp (a name of `warp.WARPS`), labels_weight
-    and keep_background with its margin in pixels. retarget: the new size. reshuffle. remove: what goes, grown by `grow`
-    pixels. None: the default. exact_copies: what is made does not take on the light around it.
-    """
-
-    mask: Source | None = None
-    target_mask: Source | None = None
-    warp: str | None = None
-    labels_weight: float | None = None
-    keep_background: bool = False
-    margin: int | None = None
-    retarget: str | int | None = None
-    reshuffle: bool = False
-    remove: Source | None = None
-    grow: int | None = None
-    exact_copies: bool = False
 
 
 def build(request: Request) -> Job:
@@ -64,7 +40,7 @@ def build(request: Request) -> Job:
     if chosen == "remove":
         return _removal(request)
     notices: list[str] = []
-    draft = synthesize.read(request, notices.append)
+    draft = synthesize.read(request, synthesize.sources(request), notices.append)
     size = draft.exemplars[0].size
     if chosen == "retarget":
         made = _retargeted(request, size, notices.append)
@@ -77,23 +53,24 @@ def build(request: Request) -> Job:
         job,
         task=replace(job.task, hole=made.hole, start=made.start, guides=made.guides),
         inputs=(*job.inputs, *made.inputs),
-        values={**job.values, "edit": _own(request) | made.values},
+        values={**job.values, Request.SECTION: _own(request) | made.values},
         heal=not request.exact_copies,
     )
 
 
-def way(given: Mapping[str, Any]) -> str | None:
-    """The way that options, None or False where not given, ask for first; None where they ask for none."""
-    if given.get("target_mask") is not None:
-        return "mask"
-    return next((name for name in WAYS if given.get(name) is not None and given.get(name) is not False), None)
-
-
-def check_class(preset: Preset) -> None:
-    """Raise UsageError, naming a preset that can, when nothing in `preset` looks at classes."""
+def check_preset(request: Request, preset: Preset) -> None:
+    """Raise UsageError, naming a preset that can, when a class was named and nothing in `preset` looks at classes."""
     objectives = [o for stage in preset.stages for o in getattr(stage.settings, "objectives", ())]
-    if not any(o.loss == "classification" for o in objectives):
+    if request.class_ is not None and not any(o.loss == "classification" for o in objectives):
         raise UsageError(f"--class: preset {preset.name} uses no classifier; --preset {CLASSIFIER} does")
+
+
+def settings(request: Request) -> dict[str, Any]:
+    """The settings of the preset that options of their own set; raises UsageError for a class that is none."""
+    copies = {} if request.copies is None else {"copies": request.copies}
+    if request.class_ is None:
+        return copies
+    return {**copies, "classification.target": imagenet.number(str(request.class_))}
 
 
 def default_margin(size: tuple[int, int]) -> int:
@@ -116,21 +93,21 @@ class Made:
 
 def _check(request: Request) -> str:
     """The way that was asked for; refuses what contradicts itself, before anything is read."""
-    if len(request.exemplars) != 1:
-        raise UsageError(f"edit takes one IMAGE, and {len(request.exemplars)} were given; several with a folder as -o")
-    asked = [name for name in WAYS if way({name: getattr(request, name)})]
+    if (count := len(request.exemplars or ())) != 1:
+        raise UsageError(f"edit takes one IMAGE, and {count} were given; several with a folder as -o")
+    by_name = {o.name: o for o in options(Request)}
+    asked = [name for name in WAYS if is_given(by_name[name].of(request))]
     if request.target_mask is not None and request.mask is None:
         raise UsageError("--target-mask needs --mask SRC, which says where the objects are now")
     if not asked:
         raise UsageError(f"nothing says what to edit: give {ASKED}")
     if len(asked) > 1:
-        raise UsageError(f"{' and '.join(map(_flag, asked))} exclude each other; give one of them")
+        raise UsageError(f"{' and '.join(by_name[n].flag for n in asked)} exclude each other; give one of them")
     if request.mask is not None and request.target_mask is None:
         raise UsageError("--mask needs --target-mask TGT, which says where the objects go; --remove MASK removes them")
-    for name in (n for names in WAYS.values() for n in names if n not in WAYS[asked[0]]):
-        if (value := getattr(request, name)) is not None and value is not False:
-            needed = " or ".join(_flag(of) for of, names in WAYS.items() if name in names)
-            raise UsageError(f"{_flag(name)} needs {needed}; leave it out")
+    for o in by_name.values():
+        if o.ways and asked[0] not in o.ways and is_given(o.of(request)):
+            raise UsageError(f"{o.flag} needs {' or '.join(by_name[n].flag for n in o.ways)}; leave it out")
     _check_values(request)
     return asked[0]
 
@@ -151,30 +128,21 @@ def _check_values(request: Request) -> None:
         raise UsageError(f"--margin {request.margin}: a number of pixels from 0 up is needed")
 
 
-def _own(request: Request) -> dict[str, Any]:
+def _own(request: Request, **resolved: Any) -> dict[str, Any]:
     """What the record says of an edit; the masks are among its inputs."""
-    return {
-        "warp": request.warp,
-        "labels_weight": request.labels_weight,
-        "keep_background": request.keep_background,
-        "margin": request.margin,
-        "retarget": None if request.retarget is None else str(request.retarget),
-        "reshuffle": request.reshuffle,
-        "grow": request.grow,
-        "exact_copies": request.exact_copies,
-    }
+    size = None if request.retarget is None else str(request.retarget)
+    return recorded(request, Request.SECTION, retarget=size, **resolved)
 
 
 def _removal(request: Request) -> Job:
-    """The job of inpaint, told as an edit."""
-    shared = {name: getattr(request, name) for name in synthesize.Request.__dataclass_fields__}
-    job = inpaint.build(
-        inpaint.Request(**shared, mask=request.remove, grow=request.grow or 0, exact_copies=request.exact_copies)
-    )
-    plain = {name: value for name, value in job.values.items() if name != "inpaint"}
+    """The job of inpaint, as that of an edit."""
+    shared: dict[str, Any] = {f.name: getattr(request, f.name) for f in fields(PictureOptions)}
+    own: dict[str, Any] = {"mask": request.remove, "grow": request.grow}
+    job = inpaint.build(InpaintRequest(**shared, **own, exact_copies=request.exact_copies))
+    plain = {name: value for name, value in job.values.items() if name != InpaintRequest.SECTION}
     entries = tuple(replace(e, role="remove") if e.role == "mask" else e for e in job.inputs)
-    own = _own(request) | {"grow": request.grow or 0}
-    return replace(job, verb="edit", inputs=entries, values={**plain, "edit": own})
+    values = {**plain, Request.SECTION: _own(request, grow=request.grow or 0)}
+    return replace(job, verb="edit", inputs=entries, values=values)
 
 
 def _retargeted(request: Request, size: tuple[int, int], note: Note) -> Made:
@@ -194,7 +162,7 @@ def _moved(request: Request, draft: Draft, note: Note) -> Made:
     assert request.mask is not None and request.target_mask is not None
     masks = objects.read(request.mask, request.target_mask, draft, note)
     name = request.warp or next(iter(WARPS))
-    weight = LABELS if request.labels_weight is None else float(request.labels_weight)
+    weight = WEIGHT if request.labels_weight is None else float(request.labels_weight)
     size = draft.exemplars[0].size
     hole, margin = None, None
     if request.keep_background:
@@ -233,5 +201,4 @@ def _hole(masks: objects.Masks, margin: int, tile: tuple[bool, bool], note: Note
     return hole
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+VERB = Verb("edit", build, settings=settings, check_preset=check_preset)

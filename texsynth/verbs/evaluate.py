@@ -19,32 +19,17 @@ from texsynth.image.picture import Picture
 from texsynth.job import Input
 from texsynth.metrics import Pair
 from texsynth.report.scores import Evaluation, Row, networks_of
+from texsynth.requests import control as control_request
+from texsynth.requests import guides
+from texsynth.requests.evaluate import ALL, Request
 from texsynth.task import Guide
-from texsynth.verbs import control, parse
+from texsynth.verbs import control, pairing, parse
 from texsynth.verbs.pairing import Group, folder
 from texsynth.weights import pretrained
 
-ALL = "all"  # in place of a metric's name
 NAMES = {wraps: name for name, wraps in parse.TILES.items()}
 
 Show = Callable[[Pair], None]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, in the words of the command line.
-
-    metrics: names, and ALL for all that can run; none for all that need no weights. tile: None for what the record of
-    each output says. details: also the parts that scores are made of.
-    """
-
-    groups: tuple[Group, ...]
-    metrics: Sequence[str] = ()
-    tile: str | None = None
-    weights: Path | None = None
-    device: str = "auto"
-    seed: int = 0
-    details: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +63,7 @@ def _nobody(*_: Any) -> None:
     """An observer that looks away."""
 
 
-def evaluate(request: Request, note: Note = _nobody, show: Show = _nobody) -> Evaluation:
+def evaluate(request: Request, groups: Sequence[Group], note: Note = _nobody, show: Show = _nobody) -> Evaluation:
     """Score all outputs. note: told of downloads and of each output that is done; show: given the
     pictures of each.
 
@@ -89,15 +74,15 @@ def evaluate(request: Request, note: Note = _nobody, show: Show = _nobody) -> Ev
     if request.tile is not None:
         parse.tile(request.tile)
     choice = choose(request)
-    for group in request.groups:
-        if "source_orientation" in group.guides and "orientation" not in group.guides:
-            raise UsageError("--source-orientation needs --orientation; leave it out or give a guide")
+    if request.orientation.sources and not request.orientation.present:
+        raise UsageError("--source-orientation needs --orientation; leave it out or give a guide")
+    for group in groups:
         _there(group)
     notices: list[str] = []
     tools = _tools(choice.names, request, device, note)
     rows, failures = [], []
-    total = sum(len(group.outputs) for group in request.groups)
-    for group in request.groups:
+    total = sum(len(group.outputs) for group in groups)
+    for group in groups:
         for row, pair in _pairs(group, request, device, notices.append):
             scored, failed = _scored(row, pair, choice, tools, request)
             rows.append(scored)
@@ -108,18 +93,31 @@ def evaluate(request: Request, note: Note = _nobody, show: Show = _nobody) -> Ev
     reasons = _reasons(choice, failures, total, notices.append)
     names = tuple(name for name in choice.names if any(name in row.scores for row in rows))
     said = tuple(dict.fromkeys(notices))
-    return Evaluation(names, tuple(rows), reasons, tools.files, request.seed, str(device), said)
+    return Evaluation(names, tuple(rows), reasons, tools.files, request.seed or 0, str(device), said)
+
+
+def arranged(request: Request) -> tuple[tuple[Group, ...], tuple[str, ...]]:
+    """The groups of outputs with the maps that they were to follow, and what there is to say about the files."""
+    groups, notices = pairing.arrange(request.exemplar, request.outputs)
+    if not any(part.present for part in (request.progression, request.orientation, request.labels)):
+        return groups, notices
+    steering = control_request.Request(
+        progression=guides.Progression(maps=request.progression.maps),
+        orientation=guides.Orientation(target=request.orientation.target, sources=request.orientation.sources),
+        labels=guides.Labels(maps=request.labels.maps),
+    )
+    return tuple(replace(group, guides=steering.of([group.exemplar])) for group in groups), notices
 
 
 def choose(request: Request) -> Choice:
     """Which metrics to run; raises UsageError for one that is not known, or weights that none needs."""
     known = metrics.names()
-    for name in request.metrics:
+    for name in request.metrics or ():
         if name != ALL and name not in known:
             raise UsageError(f"--metric: there is no metric {name!r}{settings.suggestion(name, [*known, ALL])}")
-    asked = list(dict.fromkeys(name for name in request.metrics if name != ALL))
+    asked = list(dict.fromkeys(name for name in request.metrics or () if name != ALL))
     names, left_out = list(asked), {}
-    if not asked or ALL in request.metrics:
+    if not asked or ALL in (request.metrics or ()):
         names = []
         for name in known:
             reason = None if name in asked else _kept_back(name, request)
@@ -127,7 +125,11 @@ def choose(request: Request) -> Choice:
                 names.append(name)
             else:
                 left_out[name] = reason
-    if request.weights is not None and not any(networks_of(name) for name in names) and ALL not in request.metrics:
+    if (
+        request.weights is not None
+        and not any(networks_of(name) for name in names)
+        and ALL not in (request.metrics or ())
+    ):
         raise UsageError("--weights: none of these metrics needs any; name one that does, or give --metric all")
     return Choice(tuple(names), frozenset(asked), left_out)
 
@@ -135,7 +137,7 @@ def choose(request: Request) -> Choice:
 def _kept_back(name: str, request: Request) -> str | None:
     """Why a metric that was not named is not run, if so."""
     networks = networks_of(name)
-    if networks and ALL not in request.metrics:
+    if networks and ALL not in (request.metrics or ()):
         return f"needs {' and '.join(networks)} weights, and runs with --metric all or by its name"
     for network in networks:
         path = pretrained.find(network, request.weights)
@@ -216,10 +218,9 @@ def _tile(output: Output, given: str | None) -> tuple[bool, bool]:
 
 def _guides(group: Group, size: tuple[int, int], device: torch.device, note: Note) -> tuple[Guide, ...]:
     """What outputs of a size (height, width) were steered by, laid out as control does it."""
-    if not group.guides or min(size) < parse.SMALLEST:  # which no metric of guides takes
+    if group.guides is None or min(size) < parse.SMALLEST:  # which no metric of guides takes
         return ()
-    request = control.Request((group.exemplar,), f"{size[1]}x{size[0]}", device="cpu", **group.guides)
-    job = control.build(request)
+    job = control.build(replace(group.guides, size=f"{size[1]}x{size[0]}", device="cpu"))
     for notice in job.notices:
         note(notice)
     return tuple(
@@ -238,12 +239,12 @@ def _scored(
         extract = next((tools.extracts[feature] for feature in module.about.needs), None)
         try:
             # a generator for each: what a metric finds hangs on no other
-            found[name] = module.measure(pair, extract, torch.Generator().manual_seed(request.seed))
+            found[name] = module.measure(pair, extract, torch.Generator().manual_seed(request.seed or 0))
         except InputError as error:
             failed.append((name, row.output, str(error)))
             continue
         if request.details:
-            told = module.details(pair, extract, torch.Generator().manual_seed(request.seed))
+            told = module.details(pair, extract, torch.Generator().manual_seed(request.seed or 0))
             parts.update({name: told} if told else {})
     return replace(row, scores=found, details=parts), failed
 

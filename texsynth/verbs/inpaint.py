@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,13 +13,16 @@ from texsynth.errors import InputError, UsageError
 from texsynth.field import lattice
 from texsynth.image import holes
 from texsynth.image import load as inputs
-from texsynth.image.load import Note, Source, extent
+from texsynth.image.load import Note, extent
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
 from texsynth.pyramid import shrink
+from texsynth.requests.inpaint import Request
+from texsynth.requests.option import recorded
 from texsynth.task import Exemplar
 from texsynth.verbs import parse, synthesize
 from texsynth.verbs.synthesize import Draft
+from texsynth.verbs.verb import Verb
 
 THINNEST = 4  # pixels of a band that leave the solver something to do
 REGULAR = 0.25  # autocorrelation from which on a texture has a step
@@ -29,51 +31,25 @@ SOFT = 0.02  # share of a transparent hole that may be half transparent without 
 Margins = tuple[int, int, int, int]  # left, top, right, bottom
 
 
-@dataclass(frozen=True)
-class Request(synthesize.Request):
-    """What was asked for, in the words of the command line; exemplars holds the one picture to repair.
-
-    mask: at least 50 % white is made again; without one, what is not opaque. others: pictures to copy from in place of
-    the picture itself. make_tileable: "x", "y" or "xy", a band of `band` pixels across each border that wraps. extend:
-    "L,T,R,B" pixels to add. grow: pixels by which the hole of mask or alpha is larger than these say. exact_copies: the
-    light of the surroundings is not followed.
-    """
-
-    mask: Source | None = None
-    mask_invert: bool = False
-    others: Sequence[Source] = ()
-    make_tileable: str | None = None
-    band: int | None = None
-    extend: str | Sequence[int] | None = None
-    grow: int = 0
-    exact_copies: bool = False
-
-
 def build(request: Request) -> Job:
     """Read and check everything; raises UsageError, InputError or ResourceError."""
     _check(request)
     margins = (0, 0, 0, 0) if request.extend is None else parse.extend(request.extend)
     notices: list[str] = []
     note = notices.append
-    whole = replace(request, exemplars=(*request.exemplars, *request.others), source_mask=())
-    read = synthesize.read(whole, note)
+    sources = [*synthesize.sources(request), *(request.others or ())]
+    read = synthesize.read(replace(request, source_mask=None), sources, note)
     _warn_of_broken_steps(request, read, note)
     draft = _extended(request, read, margins)
     hole, band, entries = _hole(request, draft, margins, note)
     exemplars, mask_entries = _exemplars(request, draft, hole, margins, note)
     draft = replace(draft, exemplars=exemplars, inputs=(*_roles(draft), *entries, *mask_entries))
     job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices)
-    own = {
-        "mask_invert": request.mask_invert,
-        "make_tileable": request.make_tileable,
-        "band": band,
-        "extend": None if request.extend is None else ",".join(map(str, margins)),
-        "grow": request.grow,
-        "exact_copies": request.exact_copies,
-    }
+    extended = None if request.extend is None else ",".join(map(str, margins))
+    own = recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0)
     plain = {name: job.values[name] for name in ("size", "tile", "crop")}
     task = replace(job.task, hole=hole)
-    return replace(job, task=task, values={**plain, "inpaint": own}, heal=not request.exact_copies)
+    return replace(job, task=task, values={**plain, Request.SECTION: own}, heal=not request.exact_copies)
 
 
 def default_band(size: tuple[int, int]) -> int:
@@ -84,11 +60,13 @@ def default_band(size: tuple[int, int]) -> int:
 
 def _check(request: Request) -> None:
     """Refuse what contradicts itself, before anything is read."""
-    if len(request.exemplars) != 1:
+    if (count := len(request.exemplars or ())) != 1:
         raise UsageError(
-            f"inpaint takes one IMAGE, and {len(request.exemplars)} were given; pictures to copy from go with "
+            f"inpaint takes one IMAGE, and {count} were given; pictures to copy from go with "
             "--exemplar, several to repair with a folder as -o"
         )
+    if request.preview and request.make_tileable is None:
+        raise UsageError("--preview shows the seams of --make-tileable; give that too, or leave --preview out")
     if request.size is not None:
         raise UsageError(f"--size {request.size}: inpaint keeps the picture's size; --extend L,T,R,B adds to it")
     if request.flatten:
@@ -99,10 +77,10 @@ def _check(request: Request) -> None:
         raise UsageError("--mask-invert needs --mask, whose white and black it exchanges")
     if request.band is not None and request.make_tileable is None:
         raise UsageError("--band needs --make-tileable x, y or xy")
-    if request.grow < 0:
+    if request.grow is not None and request.grow < 0:
         raise UsageError(f"--grow {request.grow}: a number of pixels from 0 up is needed")
     if request.source_mask:
-        inputs.per_exemplar(request.source_mask, len(request.others) or 1, "--source-mask")
+        inputs.per_exemplar(request.source_mask, len(request.others or ()) or 1, "--source-mask")
 
 
 def _extended(request: Request, draft: Draft, margins: Margins) -> Draft:
@@ -154,12 +132,12 @@ def _marked(request: Request, draft: Draft, margins: Margins, note: Note) -> tup
         hole = ~inputs.opaque(draft.pictures[0])
         if not request.grow:
             _warn_of_soft_edges(draft, hole, note)
-        return holes.grow(hole, request.grow, draft.tile), []
+        return holes.grow(hole, request.grow or 0, draft.tile), []
     picture, entry = inputs.load(request.mask, "mask")
     whole = inputs.stretched(picture, draft.whole[0], "data", entry.name, note)
     white = inputs.usable(inputs.cropped(whole, draft.box, entry.name))
     marked = _framed(~white if request.mask_invert else white, margins)
-    return holes.grow(marked, request.grow, draft.tile), [entry]
+    return holes.grow(marked, request.grow or 0, draft.tile), [entry]
 
 
 def _warn_of_soft_edges(draft: Draft, hole: Tensor, note: Note) -> None:
@@ -236,7 +214,7 @@ def _exemplars(
 ) -> tuple[tuple[Exemplar, ...], list[Input]]:
     """What the solver sees, and what of it may be copied: opaque pixels of the others, or known ones of IMAGE."""
     sizes = draft.whole[1:] if request.others else draft.whole
-    masks, entries = synthesize.masks(request.source_mask, sizes, draft.box, note)
+    masks, entries = synthesize.masks(request.source_mask or (), sizes, draft.box, note)
     usable = [inputs.opaque(picture) for picture in draft.pictures]
     usable[0] &= False if request.others else ~hole
     for number, mask in enumerate(masks, 1 if request.others else 0):
@@ -255,3 +233,6 @@ def _roles(draft: Draft) -> tuple[Input, ...]:
     """What was read, the pictures to copy from told apart from the one to repair."""
     others = range(1, len(draft.exemplars))
     return tuple(replace(e, role="source") if n in others else e for n, e in enumerate(draft.inputs))
+
+
+VERB = Verb("inpaint", build)

@@ -11,7 +11,7 @@ from torch import Tensor
 from texsynth.errors import InputError
 from texsynth.guidance import labels as label_tools
 from texsynth.guidance import maps
-from texsynth.guidance.guides import COLOURFUL
+from texsynth.guidance.progression import COLOUR_RANGE
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image.load import Note, Source
@@ -121,7 +121,7 @@ def hex_of(colour: Tensor) -> str:
 
 def _many(drawn: Tensor) -> bool:
     """Is a mask (1, 3, h, w) a label map: colourful, or of more than two flat greys?"""
-    if float((drawn.amax(1) - drawn.amin(1)).max()) > COLOURFUL:
+    if float((drawn.amax(1) - drawn.amin(1)).max()) > COLOUR_RANGE:
         return True
     levels = (drawn.mean(1) * 255).round().long().flatten().bincount(minlength=256)
     common = (levels >= label_tools.SHARE * levels.sum()).nonzero()[:, 0]

@@ -5,25 +5,25 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from texsynth.errors import InputError, UsageError
 from texsynth.image import picture as image
 from texsynth.image.load import Source
+from texsynth.requests.control import Request
 
 
 @dataclass(frozen=True)
 class Group:
     """An exemplar and outputs of it, which count as each other's variations.
 
-    guides: what the outputs were steered by, as arguments of the Request of control; empty for nothing.
+    guides: the request of `control` for what the outputs were steered by, None for nothing.
     """
 
     exemplar: Source
     outputs: tuple[Source, ...]
-    guides: Mapping[str, Any] = field(default_factory=dict)
+    guides: Request | None = None
 
 
 def arrange(exemplar: Source, outputs: Sequence[Source]) -> tuple[tuple[Group, ...], tuple[str, ...]]:

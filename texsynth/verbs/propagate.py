@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +27,8 @@ from texsynth.image.picture import Picture
 from texsynth.job import Input
 from texsynth.learned.cocosnet import comparison as learned
 from texsynth.learned.cocosnet.comparison import LabelMap
+from texsynth.requests.option import recorded
+from texsynth.requests.propagate import Request
 from texsynth.runs import run
 from texsynth.task import Estimate
 from texsynth.verbs import parse
@@ -41,37 +42,10 @@ BLENDS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 NEUTRAL = {"multiply": (1.0, "white"), "screen": (0.0, "black")}  # what leaves a picture as it is
 LIGHTS = ("auto", "keep", "match")
-FEATURES = "windows"
-MODEL = "model"  # in place of features, where one is given
 FAINT = 0.5 / 255  # opacity below which nothing would be seen
 FILES = ("layer", "warp")
 
 Report = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, in the words of the command line. features: None is FEATURES, or what the model sees. labels:
-    the source's label map, for the model; targets have theirs."""
-
-    source: Source
-    layer: Source
-    blend: str = "normal"
-    strength: float = 1.0
-    features: str | None = None
-    coherence: float = dense.COHERENCE
-    light: str = "auto"
-    weights: Path | None = None
-    model: Path | None = None
-    labels: Source | None = None
-    seed: int = 0
-    device: str = "auto"
-    max_memory: str | int = "6G"
-
-    @property
-    def compares(self) -> str:
-        """What pixels are compared by, in one word."""
-        return self.features or (FEATURES if self.model is None else MODEL)
 
 
 @dataclass(frozen=True)
@@ -119,8 +93,11 @@ class Result:
     seconds: float
 
 
-def prepare(request: Request, say: Note = lambda _: None) -> Edit:
-    """Read and check source and layer, find the weights; raises UsageError, InputError, WeightsError, ResourceError."""
+def prepare(request: Request, labels_map: Source | None = None, say: Note = lambda _: None) -> Edit:
+    """Read and check source and layer, find the weights; raises UsageError, InputError, WeightsError, ResourceError.
+
+    labels_map: the source's, for a model.
+    """
     _check(request)
     device, limit = parse.device(request.device), parse.memory(request.max_memory)
     notices: list[str] = []
@@ -132,9 +109,7 @@ def prepare(request: Request, say: Note = lambda _: None) -> Edit:
     known, labels = None, None
     if request.model is not None:
         known, trained = learned.read(request.model, "propagate")
-        labels, drawn = learned.read_labels(
-            request.labels, "labels-source", inputs.extent(source), known, notices.append
-        )
+        labels, drawn = learned.read_labels(labels_map, "labels-source", inputs.extent(source), known, notices.append)
         entries = (*entries, trained, *drawn)
     return Edit(
         request, source, layer, extract, known, labels, device, limit, (first, second, *entries), tuple(notices)
@@ -245,7 +220,7 @@ def _network(request: Request, device: torch.device, say: Note) -> tuple[Extract
 def _match(work: Work, report: Report) -> tuple[Match, bool]:
     """The correspondence at the target's full size; and was the target's light evened out for it?"""
     edit, picture = work.edit, work.target
-    rng = torch.Generator().manual_seed(edit.request.seed)  # one for each target: none hangs on the others
+    rng = torch.Generator().manual_seed(edit.request.seed or 0)  # one for each target: none hangs on the others
     source, target = (colours.to(edit.device) for colours in inputs.matching((edit.source, picture)))
     relit = False
     if edit.request.light != "keep":
@@ -282,13 +257,12 @@ def _brought(match: Match, edit: Edit) -> Picture:
 
 def _record(edit: Edit, target: Picture, entries: tuple[Input, ...]) -> dict[str, Any]:
     request = edit.request
-    own = ("blend", "strength", "coherence", "light")
     return {
         "texsynth": version("texsynth"),
         "torch": version("torch"),
         "verb": "propagate",
-        "propagate": {"features": request.compares} | {name: getattr(request, name) for name in own},
-        "seed": request.seed,
+        "propagate": {"features": request.compares, **recorded(request, Request.SECTION)},
+        "seed": request.seed or 0,
         "size": f"{target.width}x{target.height}",
         "device": str(edit.device),
         "inputs": [asdict(each) for each in (*edit.inputs, *entries)],

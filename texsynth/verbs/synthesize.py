@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,37 +16,26 @@ from texsynth.image import picture as image
 from texsynth.image.load import Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
+from texsynth.requests import synthesize
+from texsynth.requests.option import recorded
+from texsynth.requests.shared import PictureOptions
 from texsynth.task import Exemplar, Task
 from texsynth.verbs import parse
+from texsynth.verbs.verb import Verb
 
 SIZE = "2x"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, in the words of the command line; maps and masks: one for each exemplar. size None: the
-    verb's own."""
-
-    exemplars: tuple[Source, ...]
-    size: str | int | None = None
-    tile: str = "none"
-    maps: Mapping[str, Sequence[Source]] = field(default_factory=dict)
-    source_mask: Sequence[Source] = ()
-    crop: str | Sequence[int] | None = None
-    init: Source | None = None
-    flatten: bool = False
-    device: str = "auto"
-    max_memory: str | int = "6G"
+NO_TILE = "none"
 
 
 @dataclass(frozen=True)
 class Draft:
     """All of a job but its size: read, checked, and the same for every verb that makes texture out of exemplars.
 
-    whole: the exemplars' (height, width) before the crop to `box`. tile: does the output wrap in (y, x)?
+    whole: the exemplars' (height, width) before the crop to `box`.
+    tile: does the output wrap in (y, x)?
     """
 
-    request: Request
+    request: PictureOptions
     exemplars: tuple[Exemplar, ...]
     pictures: tuple[Picture, ...]
     maps: Mapping[str, Layer]
@@ -57,33 +47,40 @@ class Draft:
     memory: int
 
 
-def build(request: Request) -> Job:
+def build(request: synthesize.Request) -> Job:
     """Read and check everything; raises UsageError, InputError or ResourceError."""
     notices: list[str] = []
-    draft = read(request, notices.append)
+    draft = read(request, sources(request), notices.append)
     return finish(draft, "synthesize", extent(draft, draft.exemplars[0].size), notices)
 
 
-def read(request: Request, note: Note) -> Draft:
+def sources(request: Any) -> tuple[Source, ...]:
+    """The exemplars of a request; raises UsageError where there are none."""
+    if not request.exemplars:
+        raise UsageError("at least one exemplar is needed")
+    return tuple(request.exemplars)
+
+
+def read(request: PictureOptions, exemplars: Sequence[Source], note: Note) -> Draft:
     """Everything that does not depend on the output's size; what the user should know is told through `note`."""
     device, memory = parse.device(request.device), parse.memory(request.max_memory)
-    wrap = parse.tile(request.tile)
+    wrap = parse.tile(request.tile or NO_TILE)
     box = None if request.crop is None else parse.crop(request.crop)
-    _check_counts(request)
+    _check_counts(request, len(exemplars))
 
-    loaded = [inputs.load(source, "exemplar") for source in request.exemplars]
+    loaded = [inputs.load(source, "exemplar") for source in exemplars]
     whole = tuple(inputs.extent(picture) for picture, _ in loaded)
     named = [(inputs.cropped(picture, box, entry.name), entry.name) for picture, entry in loaded]
     for picture, name in named:
         image.check_exemplar_size(picture, name)
-    pictures = inputs.alike([_lit(p, name, request.flatten, note) for p, name in named], "the exemplars", note)
-    masked, mask_inputs = masks(request.source_mask, whole, box, note)
+    pictures = inputs.alike([_lit(p, name, bool(request.flatten), note) for p, name in named], "the exemplars", note)
+    masked, mask_inputs = masks(request.source_mask or (), whole, box, note)
     maps, map_inputs = _maps(request, whole, box, note)
 
     names = [name for _, name in named]
-    exemplars = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), masked, strict=True))
+    matched = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), masked, strict=True))
     entries = (*(entry for _, entry in loaded), *mask_inputs, *map_inputs)
-    return Draft(request, exemplars, pictures, maps, entries, whole, box, wrap, device, memory)
+    return Draft(request, matched, pictures, maps, entries, whole, box, wrap, device, memory)
 
 
 def extent(draft: Draft, reference: tuple[int, int]) -> tuple[int, int]:
@@ -101,22 +98,24 @@ def finish(draft: Draft, verb: str, size: tuple[int, int], notices: list[str]) -
         image=Layer(draft.pictures),
         maps=draft.maps,
         inputs=(*draft.inputs, *init_inputs),
-        values={
-            "size": f"{size[1]}x{size[0]}",
-            "tile": request.tile,
-            "crop": None if draft.box is None else ",".join(map(str, draft.box)),
-            "flatten": request.flatten,
-        },
+        values=_values(draft, size),
         notices=tuple(notices),
     )
 
 
-def _check_counts(request: Request) -> None:
-    exemplars = len(request.exemplars)
-    if not exemplars:
-        raise UsageError("at least one exemplar is needed")
-    for name, sources in request.maps.items():
-        inputs.per_exemplar(sources, exemplars, f"--map {name}")
+def _values(draft: Draft, size: tuple[int, int]) -> dict[str, Any]:
+    """What the record says of the options that all verbs share, but of the seed, which is that of each run."""
+    resolved = {
+        "size": f"{size[1]}x{size[0]}",
+        "tile": draft.request.tile or NO_TILE,
+        "crop": None if draft.box is None else ",".join(map(str, draft.box)),
+    }
+    return {name: value for name, value in recorded(draft.request, "", **resolved).items() if name != "seed"}
+
+
+def _check_counts(request: PictureOptions, exemplars: int) -> None:
+    for name, files in (request.maps or {}).items():
+        inputs.per_exemplar(files, exemplars, f"--map {name}")
     if request.source_mask:
         inputs.per_exemplar(request.source_mask, exemplars, "--source-mask")
 
@@ -150,14 +149,14 @@ def masks(
 
 
 def _maps(
-    request: Request, sizes: Sequence[tuple[int, int]], box: Box | None, note: Note
+    request: PictureOptions, sizes: Sequence[tuple[int, int]], box: Box | None, note: Note
 ) -> tuple[dict[str, Layer], list[Input]]:
     """Every named map as a layer of the exemplars' sizes."""
     layers, entries = {}, []
-    for name, sources in request.maps.items():
+    for name, files in (request.maps or {}).items():
         role = inputs.role_of(name)
         pictures = []
-        for source, size in zip(sources, sizes, strict=True):
+        for source, size in zip(files, sizes, strict=True):
             picture, entry = inputs.load(source, f"map:{name}")
             whole = inputs.stretched(picture, size, role, entry.name, note)
             pictures.append(inputs.cropped(whole, box, entry.name))
@@ -166,9 +165,12 @@ def _maps(
     return layers, entries
 
 
-def _init(request: Request, size: tuple[int, int], note: Note) -> tuple[Tensor | None, list[Input]]:
+def _init(request: PictureOptions, size: tuple[int, int], note: Note) -> tuple[Tensor | None, list[Input]]:
     if request.init is None:
         return None, []
     picture, entry = inputs.load(request.init, "init")
     fitted = inputs.stretched(picture, size, "colour", entry.name, note)
     return inputs.matching((fitted,))[0], [entry]
+
+
+VERB = Verb("synthesize", build)

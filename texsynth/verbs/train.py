@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 import torch
 
 from texsynth.errors import InputError, ResourceError, UsageError
-from texsynth.guidance import maps
+from texsynth.guidance import labels, maps, orientation, progression
 from texsynth.image import load as inputs
-from texsynth.image.load import Note, Source
+from texsynth.image.load import Note
 from texsynth.job import Input
 from texsynth.report import training as report_of
+from texsynth.requests.shared import PictureOptions
+from texsynth.requests.train import Request
 from texsynth.runs import run
 from texsynth.runs.run import gigabytes
 from texsynth.task import Estimate, Guide, Say, Task
@@ -30,30 +32,6 @@ from texsynth.weights import trained as model
 
 CHECKPOINT = "checkpoint.pt"
 KINDS = ("labels", "progression", "orientation")  # of maps
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, in the words of the command line. None: not given. labels, progression, orientation: a map
-    for each exemplar, the last two also maps.AUTO."""
-
-    recipe: str
-    exemplars: tuple[Source, ...]
-    output: Path
-    preset: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
-    steps: int | None = None
-    resume: bool = False
-    force: bool = False
-    seed: int | None = None
-    crop: str | Sequence[int] | None = None
-    flatten: bool | None = None
-    labels: Sequence[Source] = ()
-    progression: Sequence[Source] = ()
-    orientation: Sequence[Source] = ()
-    weights: Path | None = None
-    device: str = "auto"
-    max_memory: str | int = "6G"
 
 
 @dataclass(frozen=True)
@@ -89,18 +67,16 @@ class Trained:
 def build(request: Request, say: Say) -> Lesson:
     """Read and check everything; raises TexsynthErrors. say: told what is fetched."""
     _check_output(request)
-    kept = checkpoint.load(_folder(request.output) / CHECKPOINT) if request.resume else None
+    kept = checkpoint.load(_folder(request.model_path) / CHECKPOINT) if request.resume else None
     preset = _preset(request, kept)
     _check_guides(request)
     values: dict[str, Any] = {"crop": request.crop, "flatten": request.flatten, "seed": request.seed}
     if kept is not None:
         values = {key: _same(key, value, kept.about[key]) for key, value in values.items()}
     seed = values.pop("seed") or 0
-    asked = synthesize.Request(
-        request.exemplars, device=request.device, max_memory=request.max_memory, **_given(values)
-    )
+    pictures = PictureOptions(device=request.device, max_memory=request.max_memory, **values)
     notices: list[str] = []
-    draft = synthesize.read(asked, notices.append)
+    draft = synthesize.read(pictures, synthesize.sources(request), notices.append)
     recipe = recipes.recipe(preset.recipe)
     found, entries = run.pretrained([recipe.needs(preset.settings)], draft.device, request.weights, say)
     if request.weights is not None and not found:
@@ -126,7 +102,7 @@ def build(request: Request, say: Say) -> Lesson:
     }
     if kept is not None:
         _check_inputs(kept, about)
-    return Lesson(request.output, preset, task, seed, about, cost, kept, tuple(notices))
+    return Lesson(request.model_path, preset, task, seed, about, cost, kept, tuple(notices))
 
 
 def execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[[], bool] = lambda: False) -> Trained:
@@ -176,7 +152,7 @@ def _make(folder: Path) -> None:
 
 
 def _check_output(request: Request) -> None:
-    output, folder = request.output, _folder(request.output)
+    output, folder = request.model_path, _folder(request.model_path)
     if output.suffix != model.SUFFIX:
         raise UsageError(f"-o {output}: a model is a {model.SUFFIX} file; call it {output.stem}{model.SUFFIX}")
     if not output.parent.is_dir():
@@ -192,13 +168,13 @@ def _preset(request: Request, kept: Checkpoint | None) -> presets.TrainingPreset
     """The preset that was asked for; of a run that goes on its own one, which must agree with what is asked for."""
     steps = {} if request.steps is None else {"steps": request.steps}
     if kept is None:
-        return presets.resolve(request.recipe, request.preset, {**request.values, **steps})
+        return presets.resolve(request.recipe, request.preset, {**(request.settings or {}), **steps})
     if kept.about["recipe"] != request.recipe:
         raise UsageError(f"--resume: the checkpoint is of recipe {kept.about['recipe']}, not of {request.recipe}")
     stored = kept.about["preset"]
     before = presets.build(stored["name"], "", request.recipe, stored["settings"], steps)
-    if request.preset is not None or request.values:
-        asked = presets.resolve(request.recipe, request.preset or stored["name"], request.values).values
+    if request.preset is not None or request.settings:
+        asked = presets.resolve(request.recipe, request.preset or stored["name"], request.settings or {}).values
         for key, value in asked.items():
             if key != "steps" and _listed(value) != _listed(before.values[key]):
                 raise UsageError(f"--resume: {key} is another one than the checkpoint's; leave -p and --set out")
@@ -223,17 +199,17 @@ def _guides(request: Request, draft: Draft, note: Note) -> tuple[tuple[Guide, ..
     made: list[Guide] = []
     entries: list[Input] = []
     if request.labels:
-        found, colours, read = maps.labels(request.labels, draft, note)
+        found, colours, read = labels.sources(request.labels, draft, note)
         made.append(Guide("labels", tuple(found), found[0], distance="l0", palette=colours))
         entries += read
     if request.progression:
-        found, read = maps.progression(request.progression, draft, note)
+        found, read = progression.sources(request.progression, draft, note)
         found = [values.mean(1, keepdim=True).clamp(0, 1) for values in found]
         made.append(Guide("progression", tuple(found), found[0]))
         entries += read
     if request.orientation:
         own = [] if maps.is_auto(request.orientation[0]) else request.orientation
-        found, read = maps.orientation(own, draft, note)
+        found, read = orientation.sources(own, draft, note)
         made.append(Guide("orientation", tuple(found), found[0], distance="direction"))
         entries += read
     return tuple(made), entries
@@ -256,10 +232,6 @@ def _check_guides(request: Request) -> None:
         inputs.per_exemplar(sources, len(request.exemplars), f"--{name}")
     if known and not given:
         raise UsageError(f"recipe {request.recipe} needs {' or '.join(f'--{name} MAP' for name in known)}")
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
 
 
 def _check_inputs(kept: Checkpoint, about: Mapping[str, Any]) -> None:

@@ -1,0 +1,304 @@
+"""The commands of the verbs that make pictures out of exemplars: synthesize, control, inpaint, barycenter and edit."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from texsynth.cli import existing, failure, messages, plan
+from texsynth.cli.messages import Talk
+from texsynth.cli.plan import Item, Plan
+from texsynth.cli.runner import Action, Command, Entry
+from texsynth.errors import UsageError
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
+from texsynth.job import Job
+from texsynth.methods import method
+from texsynth.report import guides
+from texsynth.requests import option
+from texsynth.requests.option import recalled
+from texsynth.requests.shared import PictureOptions
+from texsynth.runs import check, record, run, save
+from texsynth.runs.run import Result
+from texsynth.task import Preset
+from texsynth.verbs.verb import Verb, preset_of, ready
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all runs of one command share. stored: the record that they repeat."""
+
+    verb: Verb
+    request: Any
+    preset: Preset
+    plan: Plan
+    talk: Talk
+    stored: Mapping[str, Any] | None
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of the variations."""
+        first = self.request.seed or 0
+        return range(first, first + self.request.variations)
+
+    @property
+    def several(self) -> bool:
+        """Will there be more than one output?"""
+        return len(self.plan.items) > 1 or (self.request.variations > 1 and self.request.pick is None)
+
+
+def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
+    """See runner.Commands. Raises UsageError and InputError."""
+    _check(request)
+    module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
+    arguments, stored = [str(source) for source in request.inputs()], None
+    if request.repeat is not None:
+        folders = [request.repeat.parent, Path()]
+        stored = recorded_run = record.load(request.repeat, verb, type(request))
+
+        def files(role: str) -> list[str]:
+            return [str(path) for path in record.locate(recorded_run, role, folders)]
+
+        if arguments:
+            record.verify(stored, "exemplar", [Path(argument) for argument in arguments])
+        else:
+            arguments = files("exemplar")
+        request = recalled(request, stored, files)
+        option.check(request)
+    preset = preset_of(module, request, stored)
+    todo = _planned_runs(module, arguments, request)
+    session = Session(module, request, preset, todo, talk, stored)
+    return Command(
+        request,
+        todo,
+        outs=lambda item: plan.targets(item.out, request.variations, request.pick),
+        actions=lambda item: _actions(session, item),
+        tell=lambda entry: print(_words(entry), flush=True),
+        document=lambda document: document,
+        stopped=_stopped,
+    )
+
+
+def _check(request: PictureOptions) -> None:
+    """Refuse what contradicts itself in the options that all verbs share; UsageError."""
+    if request.seed is not None and request.seed + request.variations > 2**63:
+        raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
+
+
+def _planned_runs(verb: Verb, arguments: Sequence[str], request: PictureOptions) -> Plan:
+    if verb.joins:
+        if plan.is_folder(request.output):
+            several = f"a {verb.name} is one picture of several exemplars"
+            raise UsageError(f"-o {request.output}: {several}, so -o must be a file")
+        if folders := [name for name in arguments if Path(name).is_dir()]:
+            raise UsageError(f"{folders[0]} is a folder; name the pictures of one {verb.name}, or give a glob")
+    todo = plan.plan(arguments, request.output, verb.name)
+    if todo.batch and request.repeat is not None:
+        raise UsageError("--from repeats one run, so -o must be a file, not a folder")
+    return todo
+
+
+def _actions(session: Session, item: Item) -> Iterable[Action]:
+    """One for each picture of an item, whose job they share."""
+    talk, request = session.talk, plan.aligned(session.request, item.sources)
+    job = ready(session.verb, request, session.preset, talk.note)
+    if session.stored is not None:
+        record.verify_weights(session.stored, job.inputs)
+    for notice in job.notices:
+        talk.note(notice)
+    cost = run.estimate(job, session.preset)
+    talk.say(f"preset {session.preset.name} on {job.task.device}, about {_cost(cost.memory, cost.seconds)}")
+    outs = plan.targets(item.out, session.request.variations, session.request.pick)
+    for number, out in enumerate(outs):
+        output = Output(session, job, out, session.seeds if request.pick else session.seeds[number : number + 1])
+        yield Action(
+            out,
+            [*output.files, *output.drawings.values()],
+            output.planned,
+            output.run,
+            output.records,
+            output.check,
+            [] if output.page is None else [output.page],
+        )
+
+
+@dataclass(frozen=True)
+class Output:
+    """One picture of a command, made with the best of some seeds, and all that is written beside it."""
+
+    session: Session
+    job: Job
+    out: Path
+    seeds: range
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that belongs to the picture, but the report and drawings."""
+        request, maps = self.session.request, {n: layer.pictures[0] for n, layer in self.job.maps.items()}
+        preview = existing.flag(request, "preview")
+        return list(save.paths(self.out, maps, request.save_field, preview).values())
+
+    @property
+    def page(self) -> Path | None:
+        """The report; with several outputs each has its own."""
+        page: Path | None = self.session.request.report
+        several = page is not None and self.session.several
+        return page.with_name(f"{page.stem}_{self.out.stem}{page.suffix}") if page and several else page
+
+    @property
+    def prefix(self) -> str:
+        """What the names of drawings begin with, where several outputs draw into one folder."""
+        return f"{self.out.stem}_" if self.session.several else ""
+
+    @property
+    def drawings(self) -> dict[str, Path]:
+        """Where each drawing of the guides goes, by its name."""
+        folder: Path | None = getattr(self.session.request, "save_guides", None)
+        if folder is None:
+            return {}
+        copies = any(method(stage.method).COPIES for stage in self.session.preset.stages)
+        return {name: folder / f"{self.prefix}{name}.png" for name in guides.names(self.job, copies)}
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records that the picture may carry: one for each seed."""
+        describe = [record.describe(self.job, self.session.preset, seed) for seed in self.seeds]
+        return [_picked(each, len(self.seeds)) for each in describe] if self.session.request.pick else describe
+
+    def shown(self, result: Result) -> dict[Path, Picture]:
+        """What the method can show and was asked for, by where it goes."""
+        request = self.session.request
+        if existing.flag(request, "save_warp") and "warp" in result.shown:
+            return {self.warp: result.shown["warp"]}
+        folder: Path | None = getattr(request, "save_attention", None)
+        drawn = result.shown.items() if folder is not None else ()
+        return {cast(Path, folder) / f"{self.prefix}{name}.png": picture for name, picture in drawn}
+
+    @property
+    def warp(self) -> Path:
+        """Where the warped exemplar goes."""
+        return self.out.with_name(f"{self.out.stem}_warp.png")
+
+    def check(self) -> None:
+        """Refuse a format that cannot hold the result, and files in the way of what is written; UsageError."""
+        request, page = self.session.request, self.page
+        attention: Path | None = getattr(request, "save_attention", None)
+        if attention is not None and not request.force and attention.is_dir() and any(attention.iterdir()):
+            raise UsageError(f"--save-attention {attention}: this folder is not empty; --force writes into it")
+        if existing.flag(request, "save_warp") and not request.force and self.warp.exists():
+            raise UsageError(f"{self.warp} exists; --force overwrites it")
+        if self.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
+            image.check_writable(self.out, self.job.task.size)
+        existing.check_page("--report", page)
+        written = {path.resolve() for path in (*self.files, *([page] if page else []))}
+        if twice := written & {path.resolve() for path in self.drawings.values()}:
+            raise UsageError(f"{twice.pop().name} is the name of two files to write; give --save-guides another folder")
+
+    def planned(self) -> Entry:
+        """What a dry run says."""
+        cost = run.estimate(self.job, self.session.preset)
+        return {
+            "image": str(self.out),
+            "size": "{1}x{0}".format(*self.job.task.size),
+            "memory_bytes": cost.memory,
+            "seconds": round(cost.seconds * len(self.seeds), 2),
+            "record": self.records[0],
+        }
+
+    def run(self) -> Entry:
+        """Make the picture, write it with all that belongs to it, and describe it."""
+        if folder := getattr(self.session.request, "save_guides", None):
+            existing.make_folder(folder, "--save-guides")
+            for path in self.drawings.values():
+                image.check_writable(path)
+        if folder := getattr(self.session.request, "save_attention", None):
+            existing.make_folder(folder, "--save-attention")
+        if self.session.request.pick is None:
+            return self.saved(self.result(self.out.name, self.seeds[0]))
+        return self.saved(self.best())
+
+    def result(self, label: str, seed: int) -> Result:
+        """One run with one seed."""
+        talk = self.session.talk
+        with talk.watch(label) as watch:
+            observe = messages.of_synthesis
+            return run.run(self.job, self.session.preset, seed, lambda event: watch(observe(event)), talk.say)
+
+    def best(self) -> Result:
+        """The best of all variations; Ctrl-C ends the search with the best so far."""
+        best: Result | None = None
+        stopped = False
+        with suppress(KeyboardInterrupt):
+            for seed in self.seeds:
+                stopped = True  # until this seed is through
+                result = self.result(f"{self.out.name} seed {seed}", seed)
+                self.session.talk.say(f"seed {seed} scores {run.score(result):.4f}")
+                if best is None or (not result.interrupted and run.score(result) < run.score(best)):
+                    best = result
+                stopped = result.interrupted
+                if stopped:
+                    break
+        if best is None:
+            raise KeyboardInterrupt
+        unfinished = {"interrupted": True} if stopped else {}
+        return replace(best, record=_picked(best.record, len(self.seeds)) | unfinished, interrupted=stopped)
+
+    def saved(self, result: Result) -> Entry:
+        """Write a result and describe it."""
+        request, talk, page, where = self.session.request, self.session.talk, self.page, self.drawings
+        drawn = guides.drawings(self.job, result.field) if where else {}
+        shown = self.shown(result)
+        pictures = {where[name]: picture for name, picture in drawn.items()} | shown
+        preview = existing.flag(request, "preview")
+        files, notices = save.save(result, self.out, not request.no_metadata, request.save_field, pictures, preview)
+        files |= {f"guide:{name}": where[name] for name in drawn} | {path.stem: path for path in shown}
+        if page is not None:
+            from texsynth.report import html
+
+            html.write(page, result, self.job)
+        for notice in notices:
+            talk.note(notice)
+        talk.say(f"{self.out.name}: {result.seconds:.1f} s")
+        measured = check.check(result, self.job) if existing.flag(request, "check") else None
+        for line in messages.checked(self.out.name, measured or {}):
+            talk.note(line)
+        return {
+            "image": str(self.out),
+            "files": {name: str(path) for name, path in files.items()},
+            "report": None if page is None else str(page),
+            "seed": result.record["seed"],
+            "loss": result.losses[-1][3] if result.losses else None,
+            "score": run.score(result),
+            "check": measured,
+            "seconds": round(result.seconds, 3),
+            "interrupted": result.interrupted,
+            "record": dict(result.record),
+        }
+
+
+def _picked(stored: Mapping[str, Any], candidates: int) -> dict[str, Any]:
+    """The record of the best of some candidates."""
+    return {**stored, "picked_from": candidates}
+
+
+def _stopped(done: Sequence[Entry]) -> str:
+    unfinished = [entry["image"] for entry in done if entry.get("interrupted")]
+    return f"the picture so far is {unfinished[0]}" if unfinished else failure.NOTHING
+
+
+def _words(entry: Entry) -> str:
+    """What standard output says about a run: its path, or its plan."""
+    if entry["status"] == "done":
+        return str(entry["image"])
+    stored = entry["record"]
+    run_words = f"preset {stored['preset']['name']}, seed {stored['seed']}, device {stored['device']}"
+    cost = _cost(entry["memory_bytes"], entry["seconds"])
+    return f"{entry['image']}: {entry['size']}, {run_words}, about {cost}"
+
+
+def _cost(memory: int, seconds: float) -> str:
+    return f"{run.gigabytes(memory)} and {seconds:.1f} s"

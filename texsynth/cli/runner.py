@@ -1,0 +1,160 @@
+"""The one runner of all verbs: check, prepare, run, save, tell. A verb only says which outputs it makes, and how.
+
+A batch, --json, --dry-run, --force, --skip-existing, --update and --keep-going mean what they mean here, whatever the
+verb.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from texsynth.cli import existing, failure, messages
+from texsynth.cli.existing import flag
+from texsynth.cli.messages import Talk
+from texsynth.cli.plan import Item, Plan, make_folder
+from texsynth.errors import BatchError
+from texsynth.requests import option
+from texsynth.runs import machine
+
+Entry = dict[str, Any]  # one output, as --json tells it
+
+
+@dataclass(frozen=True)
+class Action:
+    """One output of a command.
+
+    out: what standard output names.
+    files: everything that belongs to it; none where the verb has rules of its own for what exists.
+    beside: what is written too, but may be missing where --update leaves `out` alone.
+    check: refuses, before work starts, what could not be written; UsageError.
+    records: those with which --update leaves `out` alone.
+    planned: what a dry run says of it.
+    run: makes and writes it, and says what was done.
+    """
+
+    out: Path
+    files: Sequence[Path]
+    planned: Callable[[], Entry]
+    run: Callable[[], Entry]
+    records: Sequence[Mapping[str, Any]] = ()
+    check: Callable[[], None] = lambda: None
+    beside: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, resolved.
+
+    request: with what a record gave back to it.
+    plan: which inputs make which outputs.
+    outs: the pictures that an item makes, as far as they are known before its inputs are read.
+    actions: the outputs of an item; reads and checks its inputs, and raises TexsynthErrors.
+    tell: what standard output says of an entry.
+    document: what --json prints; None for nothing.
+    stopped: what is said of the outputs when Ctrl-C has ended the command.
+    """
+
+    request: Any
+    plan: Plan
+    outs: Callable[[Item], Sequence[Path]]
+    actions: Callable[[Item], Iterable[Action]]
+    tell: Callable[[Entry], None]
+    document: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+    stopped: Callable[[Sequence[Entry]], str]
+
+
+class Commands(Protocol):
+    """A file of cli/ that prepares the commands of one or more verbs: everything that can be checked without reading
+    pictures is, and what a record gives back is filled in."""
+
+    def prepare(self, verb: str, request: Any, talk: Talk) -> Command: ...
+
+
+def execute(verb: str, request: Any) -> int:
+    """Run a verb to its exit code; raises TexsynthError."""
+    option.check(request)
+    machine.use_threads(request.threads)
+    machine.reuse_memory()
+    talk = messages.talk(request)
+    command = _commands(verb).prepare(verb, request, talk)
+    # Refuse, before anything is read, what would be lost.
+    inputs = existing.read_by(command.request, command.plan)
+    for item in command.plan.items:
+        existing.refuse(command.outs(item), inputs, command.request)
+    if command.plan.batch and not flag(request, "dry_run"):
+        make_folder(command.plan)
+    for notice in command.plan.notices:
+        talk.note(notice)
+    # Work through the plan, and tell what came of it.
+    done: list[Entry] = []
+    failed: list[Entry] = []
+    interrupted = _work(command, talk, inputs, (done, failed))
+    if request.json:
+        told = {"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}
+        if (document := command.document(told)) is not None:
+            print(json.dumps(document, indent=2))
+    if interrupted:
+        raise failure.InterruptError(command.stopped(done))
+    if failed:
+        raise BatchError(f"{len(failed)} of {len(command.plan.items)} inputs failed")
+    return 0
+
+
+def _commands(verb: str) -> Commands:
+    """The file that prepares a verb: its own, or that of all verbs that make pictures."""
+    own = verb if verb in ("propagate", "train", "evaluate") else "pictures"
+    return cast(Commands, importlib.import_module(f"texsynth.cli.{own}"))
+
+
+def _work(command: Command, talk: Talk, inputs: set[Path], results: tuple[list[Entry], list[Entry]]) -> bool:
+    """All items of a plan; with --keep-going a failure is told and noted. Was it ended by Ctrl-C?"""
+    request, (done, failed) = command.request, results
+    for item in command.plan.items:
+        try:
+            for entry in _entries(command, item, talk, inputs):
+                done.append(entry)
+                if not request.json and entry["status"] != "kept":
+                    command.tell(entry)
+                if entry.get("interrupted"):
+                    return True
+        except KeyboardInterrupt:
+            return True
+        except Exception as error:
+            if not (flag(request, "keep_going") and command.plan.batch):
+                raise
+            if request.debug:
+                traceback.print_exception(error)
+            text, _ = failure.explain(error)
+            talk.fail(text)
+            failed.append({"input": str(item.sources[0]), "error": text.removeprefix("error: ")})
+    return False
+
+
+def _entries(command: Command, item: Item, talk: Talk, inputs: set[Path]) -> Iterable[Entry]:
+    """What comes of one item, as it is finished."""
+    request, outs = command.request, command.outs(item)
+    if flag(request, "skip_existing") and outs and all(out.exists() for out in outs):
+        yield from (_kept(out, talk) for out in outs)
+        return
+    for action in command.actions(item):
+        there = flag(request, "skip_existing") and action.out.exists()
+        if there or (flag(request, "update") and existing.unchanged(action.files, action.out, action.records)):
+            yield _kept(action.out, talk)
+            continue
+        action.check()
+        existing.refuse([*action.files, *action.beside], inputs, request)
+        if flag(request, "dry_run"):
+            yield {"status": "planned", **action.planned()}
+        else:
+            yield {"status": "done", **action.run()}
+
+
+def _kept(out: Path, talk: Talk) -> Entry:
+    talk.note(f"{out} is kept")
+    return {"status": "kept", "image": str(out)}

@@ -1,0 +1,60 @@
+"""What `texsynth barycenter` may be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from texsynth import preset as presets
+from texsynth.requests.option import Numbers, Source, argument, option
+from texsynth.requests.shared import PictureOptions
+
+EXAMPLES = """Examples:
+
+texsynth barycenter samples/grass.png samples/pebbles.png -s 128 -o between.png
+
+texsynth barycenter samples/grass.png samples/pebbles.png --mode mosaic --steps 5 -s 128 -o strip.png
+
+texsynth guide radial -s 256 -o spot.png
+
+texsynth barycenter samples/grass.png samples/pebbles.png --mode mosaic --blend-map spot.png -o clearing.png"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(PictureOptions):
+    """Make a texture between several, or one that turns from one into another across the picture."""
+
+    PANEL = "Blend"
+    SECTION = "barycenter"
+
+    exemplars: list[Source] | None = argument("Two or more pictures of textures, of any sizes, or a glob.", "EXEMPLAR")
+    blend: Numbers | None = option(
+        None,
+        "The share of each exemplar. Default: equal.",
+        metavar="W0,W1,...",
+        recorded=True,
+        stored=list,
+        group="shares",
+    )
+    blend_map: list[Source] | None = option(
+        None,
+        "Shares at each pixel: for two exemplars one grey map, black for the first and white for the second; for more "
+        "one map for each, repeated in order.",
+        metavar="MAP",
+        role="blend-map",
+        group="shares",
+    )
+    steps: int | None = option(
+        None,
+        "A strip of N panels of --size each, from the first of two exemplars to the second.",
+        metavar="N",
+        recorded=True,
+        group="shares",
+    )
+    mode: str | None = option(
+        None,
+        "transport: every pixel mixes all exemplars, so that their statistics meet; mosaic: every pixel is copied from "
+        "one. Default: transport.",
+        choices=tuple(presets.BARYCENTER),
+        recorded=True,
+    )
+    check: bool = option(False, "Measure the result.")

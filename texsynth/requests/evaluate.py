@@ -1,0 +1,68 @@
+"""What `texsynth evaluate` may be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from texsynth import registry
+from texsynth.requests.guides import LabelMaps, OrientationMaps, ProgressionMaps
+from texsynth.requests.option import Source, argument, option
+from texsynth.requests.shared import (
+    DeviceOptions,
+    ForceOptions,
+    MessageOptions,
+    SeedOptions,
+    WeightsOptions,
+)
+
+EXAMPLES = """Examples:
+
+texsynth evaluate samples/brick.png wall-1.png wall-2.png --report wall.html
+
+texsynth evaluate photos/ results/ --csv scores.csv
+
+texsynth evaluate samples/rust.png rusty.png --progression samples/rust_progression.png spots.png
+
+texsynth evaluate samples/brick.png wall.png --metric all --weights vgg19.safetensors --json"""
+
+ALL = "all"  # in place of a metric's name
+METRICS = registry.METRICS.names()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(WeightsOptions, ForceOptions, SeedOptions, DeviceOptions, MessageOptions):
+    """Score outputs against the exemplar that they were made from, by the metrics of the field."""
+
+    PANEL = "Input"
+
+    exemplar: Source = argument(
+        "The picture that outputs were made from; or a folder, to whose pictures outputs belong by their names: "
+        "brick.png and brick-2.png to brick.jpg.",
+        "EXEMPLAR",
+        required=True,
+    )
+    outputs: list[Source] = argument(
+        "Pictures, folders or globs. Those of one folder count as variations of each other.", "OUTPUT", required=True
+    )
+    metrics: list[str] | None = option(
+        None,
+        f"Repeatable: {', '.join(METRICS)}, or all whose weights are here. Default: all that need no weights. Weights "
+        "are fetched only for a metric that is named.",
+        "--metric",
+        "NAME",
+        complete=(*METRICS, ALL),
+    )
+    tile: str | None = option(
+        None,
+        "Where outputs repeat without a seam. Default: as the record of their run says, else none.",
+        metavar="none|x|y|xy",
+    )
+    progression: ProgressionMaps = field(default_factory=ProgressionMaps)
+    orientation: OrientationMaps = field(default_factory=OrientationMaps)
+    labels: LabelMaps = field(default_factory=LabelMaps)
+    csv: Path | None = option(None, "Write the table.", metavar="FILE.csv", panel="Output")
+    report: Path | None = option(None, "Write a page with pictures and scores.", metavar="FILE.html", panel="Output")
+    details: bool = option(
+        False, "The parts of scores too, in --json and --report: by layer, crop and so on.", panel="Output"
+    )

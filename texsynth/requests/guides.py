@@ -1,0 +1,264 @@
+"""What each kind of guide may be asked for: a part of the requests of `control` and, without its tools, of `evaluate`.
+
+A part called NAME is made a guide of by texsynth/guidance/NAME.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from texsynth.errors import UsageError
+from texsynth.requests.option import Files, Part, Source, exactly, option, options
+
+AUTO = "auto"  # in place of a map of an exemplar: it is estimated
+EXTRACTORS = ("tensor", "histogram")
+
+
+def pair(flag: str, files: tuple[str, str]) -> tuple[list[str], str]:
+    """SRC and TGT of a guide; the parser takes the next option for a file that was forgotten, UsageError."""
+    for file in files:
+        if file.startswith("-"):
+            raise UsageError(f"{flag} takes two files, SRC and TGT, and got {file!r}; write ./{file} if it is one")
+    return [files[0]], files[1]
+
+
+def label_exemplars(texts: list[str]) -> list[tuple[str, str]]:
+    """ "green=grass.png" -> its colour and its file, for each; raises UsageError."""
+    pairs = []
+    for text in texts:
+        colour, equals, file = text.partition("=")
+        if not (colour and equals and file):
+            raise UsageError(f"--label-exemplar {text!r} is not COLOUR=FILE, for example green=grass.png")
+        pairs.append((colour, file))
+    return pairs
+
+
+class GuidePart(Part):
+    """Base of the options of one kind of guide."""
+
+    PANEL = "Guides"
+    SECTION = "guides"
+    NAME = ""
+
+    @property
+    def present(self) -> bool:
+        """Was a guide of this kind asked for?"""
+        raise NotImplementedError
+
+    def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Any:
+        """These options of a request with the values of a recorded run where none were given; raises InputError."""
+        raise NotImplementedError
+
+    def _filled(self, section: Mapping[str, Any], **values: Any) -> Any:
+        """With plain values of the record where none were given, and with these ones."""
+        plain = {
+            o.path[0]: section.get(o.name)
+            for o in options(type(self))
+            if o.section and not o.role and o.stored in (bool, float, str) and o.of(self) is None
+        }
+        return replace(self, **{**plain, **values})  # type: ignore[type-var]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressionMaps(GuidePart):
+    """The maps of a progression: one for each exemplar, or AUTO, and the target."""
+
+    NAME = "progression"
+
+    maps: tuple[list[Source], Source] | None = option(
+        None,
+        "How far along its change of appearance each pixel of the exemplar is (a grey or colour map, or `auto` to "
+        "estimate it), and how far the output shall be.",
+        "--progression",
+        "SRC TGT",
+        name="progression",
+        text=tuple[str, str] | None,
+        parse=partial(pair, "--progression"),
+        role="progression",
+        per="exemplar",
+        recorded=True,
+        stored=list,
+    )
+
+    @property
+    def present(self) -> bool:
+        """Were maps given?"""
+        return self.maps is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progression(ProgressionMaps):
+    """A guide by how far a texture has changed; refine_seed is that of a recorded refinement."""
+
+    weight: float | None = option(
+        None, "The weight of the progression. Default: 10.", name="progression_weight", metavar="X", recorded=True
+    )
+    reverse: bool | None = option(None, "Exchange the ends of the target.", recorded=True)
+    distance_transform: bool | None = option(None, "Make a target of the distance to the dark.", recorded=True)
+    refine: bool | None = option(
+        None, "Give the target the fine detail and the histogram of the exemplar's map.", recorded=True, stored=int
+    )
+    match_histogram: bool | None = option(None, "Give the target the exemplar's distribution.", recorded=True)
+    match_range: bool | None = option(None, "Stretch the target to the exemplar's range.", recorded=True)
+    refine_seed: int | None = None
+
+    def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Progression:
+        """See GuidePart."""
+        section, values = record["guides"], dict[str, Any]()
+        words = section.get("progression")
+        if self.refine is None and section.get("refine") is not None:
+            values = {"refine": True, "refine_seed": section["refine"] if request.seed is None else None}
+        if self.maps is None and words is not None:
+            paths = iter(exactly(words.count(None), files("progression-source")))
+            sources = [next(paths) if word is None else AUTO for word in words]
+            values["maps"] = (sources, exactly(1, files("progression-target"))[0])
+        filled: Progression = self._filled(section, **values)
+        return filled
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrientationMaps(GuidePart):
+    """The maps of an orientation: the target, and those of the exemplars, without which these are extracted."""
+
+    NAME = "orientation"
+
+    target: Source | None = option(
+        None,
+        "The direction to follow: angle:DEG (clockwise from the x axis), circle, spiral, s-curve, .npy (2,H,W), or a "
+        "picture whose red and green are x and y.",
+        "--orientation",
+        "TGT",
+        name="orientation",
+        role="orientation-target",
+        per="run",
+        recorded=True,
+    )
+    sources: list[Source] | None = option(
+        None,
+        "The exemplar's own directions. Default: extracted.",
+        "--source-orientation",
+        "SRC",
+        name="source_orientation",
+        text=str | None,
+        parse=lambda file: [file],
+        role="orientation-source",
+        per="exemplar",
+    )
+
+    @property
+    def present(self) -> bool:
+        """Was a target given?"""
+        return self.target is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orientation(OrientationMaps):
+    """A guide by direction."""
+
+    extractor: str | None = option(
+        None,
+        "How they are extracted. Default: tensor.",
+        name="orientation_extractor",
+        flags="--orientation-extractor",
+        metavar="|".join(EXTRACTORS),
+        recorded=True,
+    )
+    weight: float | None = option(
+        None,
+        "The weight of the orientation. Default: 5.",
+        "--orientation-weight",
+        "X",
+        name="orientation_weight",
+        recorded=True,
+    )
+
+    def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Orientation:
+        """See GuidePart. Directions that are given and a way to extract them rule each other out."""
+        section, values = record["guides"], dict[str, Any]()
+        if self.sources is not None:
+            values["extractor"] = self.extractor
+        elif self.extractor is None:
+            values["sources"] = list(files("orientation-source")) or None
+        if self.target is None and "orientation" in section:
+            values["target"] = section["orientation"] or exactly(1, files("orientation-target"))[0]
+        filled: Orientation = self._filled(section, **values)
+        return filled
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelMaps(GuidePart):
+    """The maps of labels: one for each exemplar, and the target."""
+
+    NAME = "labels"
+
+    maps: tuple[list[Source], Source] | None = option(
+        None,
+        "What is what, painted in flat colours of your own.",
+        "--labels",
+        "SRC TGT",
+        name="labels",
+        text=tuple[str, str] | None,
+        parse=partial(pair, "--labels"),
+        role="labels",
+        per="exemplar",
+    )
+
+    @property
+    def present(self) -> bool:
+        """Were maps given?"""
+        return self.maps is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels(LabelMaps):
+    """A guide by labels: maps of them, or one label for each whole exemplar and a map that says where each goes."""
+
+    exemplars: list[tuple[str, Source]] | None = option(
+        None,
+        "One label for a whole exemplar, in place of EXEMPLAR; COLOUR is RRGGBB or a name. Repeatable.",
+        "--label-exemplar",
+        "COLOUR=FILE",
+        name="label_exemplars",
+        text=list[str] | None,
+        parse=label_exemplars,
+    )
+    target: Source | None = option(
+        None,
+        "Where the labels of --label-exemplar go.",
+        "--label-map",
+        "TGT",
+        name="label_map",
+        role="label-map",
+        per="run",
+    )
+    weight: float | None = option(
+        None, "The weight of the labels. Default: 10.", "--labels-weight", "X", name="labels_weight", recorded=True
+    )
+    label_colours: list[str] | None = option(
+        None, "The colour of each exemplar's label, as a record keeps it.", recorded=True, hidden=True
+    )
+
+    @property
+    def present(self) -> bool:
+        """Were maps or a colour for each exemplar given?"""
+        return self.maps is not None or bool(self.colours)
+
+    @property
+    def colours(self) -> list[str]:
+        """The colour of each exemplar, where these have one for all of theirs."""
+        return self.label_colours or [colour for colour, _ in self.exemplars or ()]
+
+    def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Labels:
+        """See GuidePart. One way of giving labels rules out the other."""
+        section, values = record["guides"], dict[str, Any]()
+        if self.maps is None and "labels_weight" in section:
+            if section.get("label_colours"):
+                values["target"] = self.target or exactly(1, files("labels-target"))[0]
+                values["label_colours"] = self.colours or [str(colour) for colour in section["label_colours"]]
+            elif not self.colours:
+                values["maps"] = (list(files("labels-source")), exactly(1, files("labels-target"))[0])
+        filled: Labels = self._filled(section, **values)
+        return filled

@@ -1,0 +1,82 @@
+"""What `texsynth inpaint` may be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from texsynth.requests.option import Numbers, Source, argument, option
+from texsynth.requests.shared import PictureOptions
+
+EXAMPLES = """Examples:
+
+texsynth guide radial --hard -o spot.png
+
+texsynth inpaint samples/brick.png --mask spot.png -o mended.png
+
+texsynth inpaint samples/gravel.jpg --make-tileable xy --preview -o tile.png
+
+texsynth inpaint samples/brick.png --extend 0,0,128,0 -o wider.png"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(PictureOptions):
+    """Repair a picture: fill holes, grow it, or make it tileable. All other pixels stay exactly as they are."""
+
+    PANEL = "Hole"
+    SECTION = "inpaint"
+    FORGOTTEN = ("size",)
+
+    exemplars: list[Source] | None = argument(
+        "The picture to repair; with a folder as OUT several, each alone. Without --mask, what is not opaque is "
+        "filled.",
+        "IMAGE",
+    )
+    mask: Source | None = option(
+        None,
+        "White (at least 50 %) is filled; or a folder, paired by stem.",
+        metavar="MASK",
+        role="mask",
+        per="run",
+    )
+    mask_invert: bool | None = option(None, "Black is filled, in place of white.", recorded=True)
+    make_tileable: str | None = option(
+        None, "Fill a band along the borders so that the picture repeats.", metavar="x|y|xy", recorded=True
+    )
+    band: int | None = option(
+        None,
+        "Its width across each seam. Default: about a sixth of the shorter side.",
+        metavar="N",
+        recorded=True,
+    )
+    extend: Numbers | None = option(
+        None,
+        "Add so many pixels at the left, top, right and bottom.",
+        metavar="L,T,R,B",
+        recorded=True,
+    )
+    others: list[Source] | None = option(
+        None,
+        "Copy from this picture in place of IMAGE, which maps also need; repeatable.",
+        "--exemplar",
+        "OTHER",
+        role="source",
+    )
+    grow: int | None = option(
+        None,
+        "Fill so many pixels round mask or transparent parts too. Default: 0.",
+        metavar="N",
+        recorded=True,
+    )
+    exact_copies: bool | None = option(
+        None, "Copy colours exactly; do not follow the light around the hole.", recorded=True
+    )
+    check: bool = option(False, "Measure the seams, and that all else is unchanged.")
+    preview: bool = option(False, "Also write STEM_preview.png, the tileable result 2x2.")
+
+    def partners(self, name: str, exemplars: Sequence[Source]) -> Sequence[Source]:
+        """Masks of sources belong to the pictures to copy from, maps to IMAGE and to these."""
+        others = list(self.others or ())
+        if name == "source_mask":
+            return others or exemplars
+        return [*exemplars, *others] if name == "maps" else exemplars

@@ -1,0 +1,317 @@
+"""How a request declares an option, once: its type, default, help, limits and what a record keeps of it.
+
+From the fields of a request derive the command line (`cli/command.py`), the keywords of the Python API and their
+documentation (`api.py`), the record of a run and its replay (`recorded` and `recalled` here), and the reference pages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from texsynth.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from texsynth.image.load import Source as Source
+
+    Text = str | int
+    Numbers = str | Sequence[Any]
+else:  # what the command line gives for each of them
+    Source = Text = Numbers = str
+
+Kind = TypeVar("Kind")
+Files = Callable[[str], "list[str]"]  # the files of a recorded run, by their role among its inputs
+ARGUMENT = "argument"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a request.
+
+    name: the keyword in Python and the key in a record.
+    path: the attributes that lead to it from the request; two where it belongs to a part such as a guide.
+    flags: what the command line calls it; ARGUMENT alone for a positional argument, nothing for what only a record
+        knows.
+    help: a full sentence; panel: the heading above it in `--help`.
+    text: the type of what the command line gives; parse: makes the value out of that.
+    choices: the only words that are allowed; complete: words, or a function, for completion in the shell.
+    low: the least number.
+    section: the part of the record that keeps it, "" for the top level, None where it is not kept.
+    stored: the type of what the record keeps.
+    role: the role of its files among the inputs of a record.
+    per: "exemplar" where there is one file for each exemplar, "run" where there is one for each run; a folder then
+        stands for its files of the exemplars' stems.
+    group: options of one group exclude each other.
+    ways: the options of which one must be given for this one to mean anything, itself for one of these.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    default: Any
+    flags: tuple[str, ...]
+    help: str
+    metavar: str | None
+    panel: str
+    text: Any
+    parse: Callable[[Any], Any] | None
+    choices: tuple[str, ...]
+    complete: Sequence[str] | Callable[[str], list[str]]
+    low: int | None
+    section: str | None
+    stored: type
+    role: str
+    per: str
+    group: str
+    ways: tuple[str, ...]
+
+    @property
+    def flag(self) -> str:
+        """The long flag, as messages name the option."""
+        return self.flags[-1].partition("/")[0] if self.flags else self.name
+
+    @property
+    def is_list(self) -> bool:
+        """Does a request hold a list of words or files?"""
+        return _plain_type(self.text) is list or self.name == "source_orientation"
+
+    def of(self, request: Any) -> Any:
+        """The value that a request holds."""
+        for name in self.path:
+            request = getattr(request, name)
+        return request
+
+
+def option(
+    default: Any,
+    help: str,  # noqa: A002 (the word that a reader expects)
+    flags: str = "",
+    metavar: str | None = None,
+    **details: Any,
+) -> Any:
+    """A field of a request that is an option; `details` are further attributes of Option.
+
+    flags: separated by spaces; by default made of the field's name. name: by default the field's own.
+    recorded: is it kept in the record of a run? hidden: is it only there for the record?
+    """
+    metadata = {"help": help, "flags": flags, "metavar": metavar, **details}
+    return dataclasses.field(default=default, metadata={"option": metadata})
+
+
+def argument(help: str, metavar: str, required: bool = False, **details: Any) -> Any:  # noqa: A002
+    """A field of a request that is a positional argument."""
+    default: Any = dataclasses.MISSING if required else None
+    metadata = {"help": help, "flags": ARGUMENT, "metavar": metavar, **details}
+    return dataclasses.field(default=default, metadata={"option": metadata})
+
+
+class Part:
+    """Base of every dataclass that declares options.
+
+    PANEL: their heading in `--help`.
+    SECTION: the part of the record that keeps their values.
+    FORGOTTEN: names of options that a recorded run does not give back.
+    """
+
+    PANEL: ClassVar[str] = ""
+    SECTION: ClassVar[str] = ""
+    FORGOTTEN: ClassVar[tuple[str, ...]] = ()
+
+
+def options(kind: Any) -> tuple[Option, ...]:
+    """All options of a request: its own ones and those of its parts first, then the shared ones in their order."""
+    return _options(kind)
+
+
+@cache
+def _options(kind: Any) -> tuple[Option, ...]:
+    return tuple(_declared(kind, kind.__mro__))
+
+
+def _declared(kind: Any, owners: Sequence[type]) -> list[Option]:
+    """The options that these classes declare, in this order."""
+    hints: dict[str, Any] = get_type_hints(kind)
+    by_name = {f.name: f for f in fields(kind)}
+    out: list[Option] = []
+    for owner in owners:
+        for name in vars(owner).get("__annotations__", {}):
+            if name not in by_name:
+                continue
+            field, hint = by_name.pop(name), hints[name]
+            if is_dataclass(hint):
+                inner = _declared(hint, list(reversed(hint.mro())))  # type: ignore[union-attr]
+                out += [dataclasses.replace(o, path=(name, *o.path)) for o in inner]
+            elif "option" in field.metadata:
+                out.append(_option(field, hint, owner))
+    return out
+
+
+def _option(field: dataclasses.Field[Any], hint: Any, owner: Any) -> Option:
+    details = dict(field.metadata["option"])
+    name = details.pop("name", field.name)
+    flags = tuple(details.pop("flags").split()) or (f"--{name.replace('_', '-')}",)
+    flags = () if details.pop("hidden", False) else flags
+    recorded, choices = details.pop("recorded", False), tuple(details.get("choices", ()))
+    text = details.get("text", hint)
+    return Option(
+        name=name,
+        path=(field.name,),
+        default=field.default,
+        flags=flags,
+        help=details["help"],
+        metavar=details["metavar"] or "|".join(choices) or None,
+        panel=details.get("panel", owner.PANEL),
+        text=text,
+        parse=details.get("parse"),
+        choices=choices,
+        complete=details.get("complete", choices),
+        low=details.get("low"),
+        section=owner.SECTION if recorded else None,
+        stored=details.get("stored", _plain_type(text)),
+        role=details.get("role", ""),
+        per=details.get("per", ""),
+        group=details.get("group", ""),
+        ways=tuple(details.get("ways", ())),
+    )
+
+
+def _plain_type(hint: Any) -> type:
+    """bool for `bool | None`, list for `list[str] | None` and for `list[str]`."""
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(kind for kind in get_args(hint) if kind is not type(None))
+    plain: type = get_origin(hint) or hint
+    return plain
+
+
+def made(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    """A request from the values of its options by name; what is not among them has its default."""
+    return replaced(_empty(kind), {o: values[o.name] for o in options(kind) if o.name in values})
+
+
+def _empty(kind: type[Kind]) -> Kind:
+    """A request of nothing but defaults, None where an argument has none."""
+    required = {f.name: None for f in fields(kind) if f.default is f.default_factory is dataclasses.MISSING}  # type: ignore[arg-type]
+    return kind(**required)
+
+
+def replaced(request: Kind, values: Mapping[Option, Any]) -> Kind:
+    """A request with some other values."""
+    changes: dict[str, Any] = {}
+    for o, value in values.items():
+        if len(o.path) == 1:
+            changes[o.path[0]] = value
+        else:
+            part = changes.get(o.path[0], getattr(request, o.path[0]))
+            changes[o.path[0]] = dataclasses.replace(part, **{o.path[1]: value})
+    return dataclasses.replace(request, **changes)  # type: ignore[type-var]
+
+
+def is_given(value: Any) -> bool:
+    """Was an option given? A weight or a seed of 0 is."""
+    return value is not None and value is not False and not (isinstance(value, (list, tuple)) and not value)
+
+
+def check(request: Any) -> None:
+    """Refuse words that are none of the choices, and options that exclude each other; raises UsageError."""
+    groups: dict[str, list[str]] = {}
+    for o in options(type(request)):
+        value = o.of(request)
+        if not is_given(value):
+            continue
+        if o.choices and value not in o.choices:
+            raise UsageError(f"{o.flag} {value!r} is not one of {', '.join(o.choices)}")
+        if o.group:
+            groups.setdefault(o.group, []).append(o.flag)
+    for flags in groups.values():
+        if len(flags) > 1:
+            raise UsageError(f"{' and '.join(flags)} exclude each other; give one of them")
+
+
+def recorded(request: Any, section: str, **resolved: Any) -> dict[str, Any]:
+    """What one section of the record keeps of a request.
+
+    resolved: values that take the place of what was given, such as a default that depends on the picture.
+    """
+    kept = [o for o in options(type(request)) if o.section == section]
+    plain = {o.name: bool(o.of(request)) if o.stored is bool else o.of(request) for o in kept}
+    return {**plain, **resolved}
+
+
+def sound(kind: type, record: Mapping[str, Any]) -> bool:
+    """Are all values that a record keeps for a request of the types that its options have? Any may be missing."""
+    for o in options(kind):
+        if not o.section:
+            continue
+        section = record.get(o.section)
+        if not isinstance(section, dict):
+            return False
+        value = section.get(o.name)
+        if value is not None and not isinstance(value, o.stored):
+            return False
+    return True
+
+
+def recalled(request: Any, record: Mapping[str, Any], files: Files) -> Any:
+    """A request with the values of a recorded run where none were given.
+
+    An option that excludes others, or belongs to another way of the verb than was asked for, is left alone.
+    """
+    original, every = request, options(type(request))
+    settled = {o.group for o in every if o.group and is_given(o.of(request))}
+    ways = {o.ways[0] for o in every if len(o.ways) == 1 and is_given(o.of(request))}
+    values: dict[Option, Any] = {}
+    for o in every:
+        if o.of(request) is not None or o.group in settled or len(o.path) > 1 or o.name in type(request).FORGOTTEN:
+            continue
+        if ways and o.ways and not ways & set(o.ways):
+            continue
+        if o.role.endswith(":"):
+            roles = dict.fromkeys(entry["role"] for entry in record["inputs"] if entry["role"].startswith(o.role))
+            values[o] = {role.removeprefix(o.role): files(role) for role in roles} or None
+        elif o.role:
+            paths = files(o.role)
+            values[o] = (paths if o.stored is list else o.stored(paths[0])) if paths else None
+        elif o.section is not None:
+            values[o] = (record if o.section == "" else record[o.section]).get(o.name)
+    request = replaced(request, values)
+    for part in _parts(type(request)):
+        changed = getattr(original, part).recalled(record, files, original)
+        request = dataclasses.replace(request, **{part: changed})
+    return request
+
+
+def _parts(kind: type) -> Iterator[str]:
+    """The attributes of a request that hold options of their own."""
+    hints = get_type_hints(kind)
+    return (f.name for f in fields(kind) if is_dataclass(hints[f.name]))
+
+
+def exactly(count: int, files: Sequence[str]) -> Sequence[str]:
+    """The files that a role has in a record that is whole; raises InputError."""
+    if len(files) != count:
+        raise InputError(f"--from: the record names {len(files)} maps where its guides need {count}; it is damaged")
+    return files
+
+
+def reads(request: Any) -> list[Path | str]:
+    """Every file and folder that the options of a request name, and the words that may stand for one."""
+    out: list[Path | str] = []
+    for o in options(type(request)):
+        if o.role:
+            out += _named(o.of(request))
+    return out
+
+
+def _named(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        return [file for several in value.values() for file in several]
+    if isinstance(value, (list, tuple)):
+        return [file for item in value for file in _named(item)]
+    return [value]

@@ -1,0 +1,299 @@
+"""The options that several verbs share, in small groups; a verb's request inherits those that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from texsynth import preset as presets
+from texsynth import settings
+from texsynth.errors import UsageError
+from texsynth.requests.option import Numbers, Part, Source, Text, option
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+PROGRESS = ("auto", "none", "jsonl")
+TILES = ("none", "x", "y", "xy")
+
+
+def named_files(texts: list[str]) -> dict[str, list[str]]:
+    """ "height=a.png" -> {"height": ["a.png"]}, in order; raises UsageError."""
+    out: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not (equals and file and name.replace("-", "").replace("_", "").isalnum()):
+            raise UsageError(f"--map {text!r} is not NAME=FILE, for example normal=brick_normal.png")
+        out.setdefault(name, []).append(file)
+    return out
+
+
+def preset_names(incomplete: str) -> list[str]:
+    """The presets that begin so, for completion in the shell."""
+    return [name for name in presets.names() if name.startswith(incomplete)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapOptions(Part):
+    """What goes with the exemplars of a synthesis."""
+
+    PANEL = "Input"
+
+    maps: Mapping[str, list[Source]] | None = option(
+        None,
+        "An aligned map that follows the copy bit-exactly, written as STEM_NAME; repeat for more maps, and once for "
+        "each exemplar. FILE may be a folder, paired by stem.",
+        "--map",
+        "NAME=FILE",
+        text=list[str] | None,
+        parse=named_files,
+        role="map:",
+        per="exemplar",
+    )
+    source_mask: list[Source] | None = option(
+        None,
+        "White (at least 50 %) may be copied from; once for each exemplar, or a folder, paired by stem.",
+        metavar="MASK",
+        role="source-mask",
+        per="exemplar",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropOptions(Part):
+    """Which part of the exemplars is used, and how."""
+
+    PANEL = "Input"
+
+    crop: Numbers | None = option(
+        None, "Use only this part of the exemplar and its maps.", metavar="X,Y,W,H", recorded=True
+    )
+    flatten: bool | None = option(
+        None, "Even out slow changes of light in the exemplar first.", "--flatten/--no-flatten", recorded=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartOptions(Part):
+    """What a synthesis starts from."""
+
+    PANEL = "Input"
+
+    init: Source | None = option(
+        None, "A picture to start from, stretched to the output's size.", metavar="FILE", role="init"
+    )
+    repeat: Path | None = option(
+        None,
+        "Repeat the run stored in OUT.png; flags given beside it override. Inputs are found by name beside it or in "
+        "the working folder.",
+        "--from",
+        "OUT.png",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathOptions(Part):
+    """Where a picture goes."""
+
+    PANEL = "Output"
+
+    output: str | None = option(
+        None, "The picture to write, or a folder. Default: STEM_VERB.png here.", "-o --output", "OUT"
+    )
+    no_metadata: bool = option(False, "Store no record of the run.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariationOptions(Part):
+    """How many pictures are made, and what is written beside them."""
+
+    PANEL = "Output"
+
+    variations: int = option(1, "Make N, with seeds from --seed on: STEM-1, ...", "-n --variations", "N", low=1)
+    pick: str | None = option(None, "Write the best variation only, as OUT.", choices=("best",))
+    save_field: bool = option(False, "Write where each pixel was copied from: STEM_field.npz, pictures.")
+    report: Path | None = option(None, "Write a page about the run.", metavar="FILE.html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForceOptions(Part):
+    """What happens to files that exist."""
+
+    PANEL = "Output"
+
+    force: bool = option(False, "Overwrite what exists.", group="existing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions(ForceOptions):
+    """What happens to files that exist, and to failures, in a batch."""
+
+    PANEL = "Output"
+
+    skip_existing: bool = option(False, "Keep what exists.", group="existing")
+    update: bool = option(False, "Redo what exists only if its inputs or parameters changed.", group="existing")
+    keep_going: bool = option(False, "In a batch, go on after a failure (exit code 6 at the end).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextureOptions(Part):
+    """The size of the output, and how it repeats."""
+
+    PANEL = "Texture"
+
+    size: Text | None = option(
+        None,
+        "Pixels, N for a square, or a factor. Default: the verb's own.",
+        "-s --size",
+        "WxH|N|2x",
+        recorded=True,
+    )
+    tile: str | None = option(
+        None, "Where the output repeats without a seam. Default: none.", choices=TILES, recorded=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedOptions(Part):
+    """The source of all randomness."""
+
+    PANEL = "Texture"
+
+    seed: int | None = option(None, "Same seed, same picture. Default: 0.", metavar="N", low=0, recorded=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetOptions(Part):
+    """How a texture is made."""
+
+    PANEL = "Preset"
+
+    method: str | None = option(
+        None,
+        f"The method, by the preset of its name. Default: {presets.DEFAULT}, of barycenter its own.",
+        "-m --method",
+        "NAME",
+        complete=preset_names,
+    )
+    preset: str | None = option(
+        None,
+        "A preset (see `texsynth presets list`) or a file of your own.",
+        "-p --preset",
+        "NAME|FILE.yaml",
+        complete=preset_names,
+    )
+    quality: str | None = option(
+        None,
+        "The preset's variant of that quality.",
+        metavar="|".join(presets.QUALITIES),
+        complete=tuple(presets.QUALITIES),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingOptions(Part):
+    """Changes to a preset."""
+
+    PANEL = "Preset"
+
+    settings: Mapping[str, Any] | None = option(
+        None,
+        "Change a setting (see `texsynth presets show NAME`); repeatable.",
+        "--set",
+        "KEY=VALUE",
+        text=list[str] | None,
+        parse=settings.parse,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(Part):
+    """A trained network."""
+
+    PANEL = "Preset"
+
+    model: Path | None = option(None, "A trained network, for methods that use one.", metavar="FILE", role="model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsOptions(Part):
+    """Pretrained networks."""
+
+    PANEL = "Preset"
+
+    weights: Path | None = option(None, "Pretrained weights, for what uses them.", metavar="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceOptions(Part):
+    """Where a command computes."""
+
+    PANEL = "Machine"
+
+    device: str = option(
+        "auto",
+        "Where to compute. Default: auto, the fastest there is.",
+        metavar="auto|cpu|cuda[:i]|mps",
+        complete=("auto", "cpu", "cuda", "mps"),
+    )
+    threads: int | None = option(None, "CPU threads. Default: torch's choice.", metavar="N", low=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineOptions(DeviceOptions):
+    """What a command may use of its machine."""
+
+    PANEL = "Machine"
+
+    max_memory: Text = option("6G", "Refuse to start what needs more. Default: 6G.", metavar="6G")
+    dry_run: bool = option(False, "Say what would be done, its memory and time; write nothing.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageOptions(Part):
+    """What a command says."""
+
+    PANEL = "Messages"
+
+    json: bool = option(False, "One JSON object on stdout instead of paths.")
+    progress: str = option("auto", "How progress is shown on stderr. Default: auto.", choices=PROGRESS)
+    quiet: bool = option(False, "Errors only.", "-q --quiet", group="loudness")
+    verbose: bool = option(False, "Say what was found and chosen.", "-v --verbose", group="loudness")
+    debug: bool = option(False, "Show a traceback with an error.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions(
+    MapOptions,
+    CropOptions,
+    StartOptions,
+    PathOptions,
+    VariationOptions,
+    BatchOptions,
+    TextureOptions,
+    SeedOptions,
+    PresetOptions,
+    SettingOptions,
+    ModelOptions,
+    WeightsOptions,
+    MachineOptions,
+    MessageOptions,
+):
+    """The options of every verb that makes pictures out of exemplars."""
+
+    exemplars: list[Source] | None = None
+
+    def inputs(self) -> list[Source]:
+        """The exemplars, as they were given."""
+        return list(self.exemplars or ())
+
+    def of(self, exemplars: Sequence[Source]) -> Self:
+        """The request for one run out of several: that with these exemplars."""
+        return replace(self, exemplars=list(exemplars))
+
+    def partners(self, name: str, exemplars: Sequence[Source]) -> Sequence[Source]:
+        """The pictures whose files an option called `name` holds, one for each, in a run with these exemplars."""
+        del name
+        return exemplars

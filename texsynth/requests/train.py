@@ -1,0 +1,89 @@
+"""What `texsynth train` may be asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from texsynth import preset as presets
+from texsynth import registry
+from texsynth.requests.option import Source, argument, option
+from texsynth.requests.shared import (
+    CropOptions,
+    ForceOptions,
+    MachineOptions,
+    MessageOptions,
+    SeedOptions,
+    SettingOptions,
+    WeightsOptions,
+)
+
+EXAMPLES = """Examples:
+
+texsynth train texture-net samples/pebbles.png -o pebbles.safetensors
+
+texsynth train texture-net samples/pebbles.png -o pebbles.safetensors --resume --steps 6000
+
+texsynth train pseudo-optimizer photos/ -o photos.safetensors --weights vgg19.safetensors
+
+texsynth synthesize samples/pebbles.png --model pebbles.safetensors -s 2048 -o beach.png"""
+
+RECIPES = tuple(name.replace("_", "-") for name in registry.RECIPES.names())
+MAPS = "For recipes that take maps: once for each exemplar, or a folder, paired by stem."
+
+
+def preset_names(incomplete: str) -> list[str]:
+    """The presets of recipes that begin so, for completion in the shell."""
+    return [name for name in presets.trained() if name.startswith(incomplete)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(CropOptions, WeightsOptions, SettingOptions, SeedOptions, ForceOptions, MachineOptions, MessageOptions):
+    """Train a network on exemplars, for synthesis in one pass: use it with `--model`."""
+
+    PANEL = "Training"
+
+    recipe: str = argument(f"One of {', '.join(RECIPES)}.", "RECIPE", required=True, complete=RECIPES)
+    exemplars: list[Source] = argument(
+        "Pictures that one network learns from, folders or globs.", "EXEMPLAR", required=True
+    )
+    output: str | None = option(
+        None,
+        "The model to write, NAME.safetensors; its course, samples and checkpoint go to NAME_training/. Default: "
+        "STEM_RECIPE.safetensors here.",
+        "-o --output",
+        "MODEL",
+    )
+    preset: str | None = option(
+        None,
+        "A preset of the recipe (see `texsynth presets list`) or a file of your own. Default: RECIPE.",
+        "-p --preset",
+        "NAME|FILE.yaml",
+        complete=preset_names,
+    )
+    steps: int | None = option(None, "Updates of the network. Default: the preset's.", metavar="N", low=1)
+    labels: list[Source] | None = option(
+        None, f"Which label each pixel has. {MAPS}", metavar="MAP", role="labels", per="exemplar"
+    )
+    progression: list[Source] | None = option(
+        None,
+        f"How far its change of appearance is. {MAPS} Or auto.",
+        metavar="MAP|auto",
+        role="progression",
+        per="exemplar",
+    )
+    orientation: list[Source] | None = option(
+        None,
+        f"In which direction it runs. {MAPS} Or auto.",
+        metavar="MAP|auto",
+        role="orientation",
+        per="exemplar",
+    )
+    resume: bool = option(False, "Go on from the last checkpoint, as if it had never stopped.")
+
+    @property
+    def model_path(self) -> Path:
+        """The model to write."""
+        first = self.exemplars[0]
+        stem = Path(first).stem if isinstance(first, (str, Path)) else "array"
+        return Path(self.output or f"{stem}_{self.recipe}.safetensors")
