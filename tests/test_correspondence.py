@@ -16,7 +16,7 @@ from texsynth.losses import Reference
 from texsynth.losses.correspondence import Settings
 from texsynth.patches.chunks import Tile
 from texsynth.patches.cut import cut, grid
-from texsynth.patches.penalties import Layout, penalty
+from texsynth.patches.penalties import PatchLayout, penalty
 from texsynth.task import Guide
 
 guided = partial(build, "correspondence")
@@ -164,7 +164,7 @@ def test_context_limits_how_far_a_match_may_be(memory: int) -> None:
 @pytest.mark.parametrize("tile", [(False, False), (True, False)])
 @pytest.mark.parametrize("sizes", [[(10, 13)], [(7, 7), (40, 9)]])
 def test_any_context_leaves_something_to_match(tile: tuple[bool, bool], sizes: list[tuple[int, int]]) -> None:
-    allowed = penalty(Layout(tuple(sizes), (40, 37), 7, 3, tile), (), 1e-3, normal(1), 1 << 20)
+    allowed = penalty(PatchLayout(tuple(sizes), (40, 37), 7, 3, tile), (), 1e-3, normal(1), 1 << 20)
     assert allowed is not None
     near = allowed(Tile(0, 0, *grid((40, 37), 7, 3, tile))) == 0
     assert bool(near.any(1).all()) and float(near.double().mean()) < 0.7

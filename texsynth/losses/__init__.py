@@ -17,6 +17,7 @@ from torch import Tensor
 from texsynth.patches.cut import grid, size_of, usable
 from texsynth.patches.samples import tables
 from texsynth.registry import LOSSES
+from texsynth.settings import setting
 from texsynth.task import Guide
 
 Features = Mapping[str, Tensor]  # layer name -> (1, C, h, w), shallow to deep
@@ -60,6 +61,16 @@ class Setup:
     guides: tuple[Guide, ...] = field(default=())
     pixel_weights: Tensor | None = None
     state: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PatchSettings:
+    """The settings of a loss whose vectors are the patches of a layer."""
+
+    patch: int = setting(
+        1, "The side of the patches that are the vectors; with 1 they are the channels alone.", low=1, high=31
+    )
+    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
 
 
 class LossModule(Protocol):

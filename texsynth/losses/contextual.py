@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.losses import Features, Loss, Reference, Setup, reference_tables, total
+from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, reference_tables, total
 from texsynth.patches.samples import draw, table_weights, tables
 from texsynth.settings import setting
 
@@ -21,11 +21,9 @@ DISTANCE_EPSILON = 1e-5  # the paper's; it keeps the relative distance finite wh
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(PatchSettings):
     """The settings of the contextual loss; the defaults are the paper's."""
 
-    patch: int = setting(1, "The side of the patches that are compared, in cells of the layer.", low=1, high=31)
-    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
     h: float = setting(
         0.5, "The bandwidth of the similarity; with a small one only the nearest patch counts.", low=0.01, high=10.0
     )

@@ -26,7 +26,7 @@ from texsynth.patches.chunks import Tile, rows_at_once, tiles, with_gradient
 from texsynth.patches.cut import grid, patch_weights, size_of, wrapped
 from texsynth.patches.distances import CentredSources, DistanceGradient, centred_sources, centred_targets
 from texsynth.patches.nearest import row_minimum
-from texsynth.patches.penalties import FAR, Layout, Penalty, penalty
+from texsynth.patches.penalties import FAR, PatchLayout, Penalty, penalty
 from texsynth.settings import setting
 
 FEWEST_SQUARES = 8  # that a sample of output patches is drawn in
@@ -114,7 +114,7 @@ def _layer(
     def compare(layer: Tensor) -> Tensor:
         size = size_of(layer)
         if size not in penalties:
-            layout = Layout(sizes, size, patch, stride, setup.tile)
+            layout = PatchLayout(sizes, size, patch, stride, setup.tile)
             penalties[size] = penalty(layout, guides, settings.context, layer.detach(), setup.memory)
         weights = patch_weights(setup.pixel_weights, layer, patch, stride, setup.tile)
         squares = _draw(weights, matching)

@@ -11,19 +11,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from texsynth.losses import Features, Loss, Reference, Setup, reference_tables, total
+from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, reference_tables, total
 from texsynth.patches.samples import table_weights, tables
 from texsynth.settings import setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(PatchSettings):
     """The settings of Gram matrices; by default all layers weigh alike, whatever the network's scale."""
 
-    patch: int = setting(
-        1, "The side of the patches that are the vectors; with 1 they are the channels alone.", low=1, high=31
-    )
-    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
     centred: bool = setting(False, "Whether the mean is taken off first, which compares covariances.")
     normalise: str = setting(
         "relative",

@@ -18,20 +18,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.losses import Features, Loss, Reference, Setup, reference_tables, total
+from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, reference_tables, total
 from texsynth.patches.samples import draw, table_weights, tables
 from texsynth.settings import setting
 from texsynth.task import Guide
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(PatchSettings):
     """The settings of sliced transport; by default all layers weigh alike, whatever the network's scale."""
 
-    patch: int = setting(
-        1, "The side of the patches that are the vectors; with 1 they are the channels alone.", low=1, high=31
-    )
-    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
     directions: int = setting(
         0, "The number of random directions; 0 takes as many as the vectors have dimensions.", low=0, high=65536
     )

@@ -25,7 +25,7 @@ Penalty = Callable[[Tile], Tensor]  # what is added to the distances of a tile t
 
 
 @dataclass(frozen=True)
-class Layout:
+class PatchLayout:
     """How the maps of one layer are cut into patches.
 
     sources: the (height, width) of each source map.
@@ -52,7 +52,7 @@ class Layout:
 
 
 def penalty(
-    layout: Layout, guides: Sequence[tuple[Guide, Sequence[Tensor]]], context: float, like: Tensor, memory: int
+    layout: PatchLayout, guides: Sequence[tuple[Guide, Sequence[Tensor]]], context: float, like: Tensor, memory: int
 ) -> Penalty | None:
     """The sum of the terms of all guides and of the context; None where there is neither.
 
@@ -86,7 +86,7 @@ def _total(terms: Sequence[Penalty], tile: Tile) -> Tensor:
     return total
 
 
-def _guide(guide: Guide, sources: Sequence[Tensor], layout: Layout, like: Tensor) -> Penalty:
+def _guide(guide: Guide, sources: Sequence[Tensor], layout: PatchLayout, like: Tensor) -> Penalty:
     """The weighted distance of the guide's patches, which are cut where those of the layer are."""
     patch, stride = layout.patch, layout.stride
     # Bring all maps to the sizes of the layer and cut those of the sources
@@ -135,7 +135,7 @@ def _one_hot(maps: Sequence[Tensor]) -> list[Tensor]:
     return [part.T.reshape(1, -1, *m.shape[2:]) for part, m in zip(parts, maps, strict=True)]
 
 
-def _context(layout: Layout, context: float, like: Tensor) -> Penalty:
+def _context(layout: PatchLayout, context: float, like: Tensor) -> Penalty:
     """FAR for source patches whose relative place along an axis differs by more than the context.
 
     A difference of half the step of a coarse grid is always allowed, so that every output patch has something to match.
