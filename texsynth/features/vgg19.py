@@ -98,12 +98,15 @@ def build(settings: Settings, tile: tuple[bool, bool], weights: Weights | None) 
 
 
 def _down_to(layers: Sequence[str]) -> tuple[str, ...]:
-    """All layers down to the deepest of these."""
+    """All layers down to the deepest of these, shallow to deep."""
     return LAYERS[: max((LAYERS.index(name) + 1 for name in layers), default=0)]
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, tile: tuple[bool, bool], zero: bool) -> Tensor:
-    """3 x 3 convolution and rectifier; the map keeps its size."""
+    """A 3 x 3 convolution and its rectifier, (1, C, h, w) -> (1, D, h, w).
+
+    tile: does the map wrap in (y, x)? zero: are there zeros beyond other borders, or is the map mirrored?
+    """
     for dim, wraps in zip((2, 3), tile, strict=True):
         if wraps or not zero:
             x = _extend(x, dim, wraps)
@@ -114,7 +117,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, tile: tuple[bool, bool], z
 
 
 def _extend(x: Tensor, dim: int, wraps: bool) -> Tensor:
-    """One row or column more on each side: from the other side, or mirrored without its edge (1 pixel is repeated)."""
+    """One row or column more on each side along an axis: from the other side, or mirrored without repeating the edge
+    (a single pixel is repeated)."""
     last = x.shape[dim] - 1
     before, after = (last, 0) if wraps else (min(1, last), max(last - 1, 0))
     return torch.cat([x.narrow(dim, before, 1), x, x.narrow(dim, after, 1)], dim)
@@ -138,8 +142,8 @@ class _ConvolveRectified(torch.autograd.Function):
 
 
 def _mean_of_cells(x: Tensor) -> Tensor:
-    """Mean of 2 x 2 cells, (1, C, h, w) -> (1, C, h // 2, w // 2). Sums of slices take half of avg_pool2d's time, and
-    keep nothing for the gradient."""
+    """The mean of cells of 2 x 2, (1, C, h, w) -> (1, C, h // 2, w // 2). Sums of slices take half of the time of
+    avg_pool2d, and keep nothing for the gradient."""
     h, w = (n // 2 * 2 for n in x.shape[2:])
     x = x[:, :, 0:h:2] + x[:, :, 1:h:2]
     return (x[..., 0:w:2] + x[..., 1:w:2]) / 4

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from texsynth.features import Extract
 from texsynth.settings import setting
-from texsynth.weights.pretrained import Weights
+from texsynth.weights.pretrained import Shapes, Weights
 
 LAYERS = ("full", "half", "quarter", "eighth", "sixteenth")
 WEIGHTS: str | None = None
@@ -26,16 +26,21 @@ REDUCTIONS = ("box", "gaussian")
 class Settings:
     """How the picture is halved from layer to layer."""
 
-    reduction: str = setting("box", "mean of 2 x 2 pixels, or a 4 x 4 Gaussian of sigma 1", choices=REDUCTIONS)
+    reduction: str = setting(
+        "box",
+        "How the picture is halved: by the mean of 2 x 2 pixels, or by a 4 x 4 Gaussian of sigma 1.",
+        choices=REDUCTIONS,
+    )
 
 
-def keys(layers: Sequence[str]) -> tuple[str, ...]:
-    """No weights."""
-    return ()
+def keys(layers: Sequence[str]) -> Shapes:
+    """There are no weights, so no tensors."""
+    return {}
 
 
 def build(settings: Settings, tile: tuple[bool, bool], weights: Weights | None) -> Extract:
-    """The pixels themselves, at full size and halved again and again: the features that need no network."""
+    """The pixels themselves, at full size and halved again and again, as maps (1, 3, h, w); a layer of which a small
+    picture leaves nothing is left out."""
     kernel = _gaussian() if settings.reduction == "gaussian" else torch.full((2, 2), 0.25)
 
     def extract(image: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
@@ -65,7 +70,7 @@ def _halve(layer: Tensor, kernel: Tensor, tile: tuple[bool, bool]) -> Tensor:
 
 
 def _gaussian() -> Tensor:
-    """4 x 4, sigma 1, sum 1."""
+    """A kernel of 4 x 4 with sigma 1 and sum 1."""
     ramp = torch.exp(-((torch.arange(4) - 1.5) ** 2) / 2)
     kernel = ramp[:, None] * ramp
     return kernel / kernel.sum()
@@ -73,8 +78,12 @@ def _gaussian() -> Tensor:
 
 @dataclass(frozen=True)
 class Basis:
-    """kernel: (D, 3, k, k) principal directions; mean: (D,) projected mean; variance: total variance of the windows,
-    the unit in which all distances are given."""
+    """Principal directions of k x k windows.
+
+    kernel: the directions, (D, 3, k, k).
+    mean: the mean of the windows along each of them, (D,).
+    variance: the total variance of the windows, the unit in which all distances are given.
+    """
 
     kernel: Tensor
     mean: Tensor
@@ -82,11 +91,12 @@ class Basis:
 
     @property
     def patch(self) -> int:
-        """Side of the windows, odd."""
+        """The side k of the windows, in pixels; it is odd."""
         return int(self.kernel.shape[-1])
 
     def describe(self, padded: Tensor) -> Tensor:
-        """(1, 3, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm of an average window is 1."""
+        """The descriptor of every window, (1, 3, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm
+        of an average window is 1."""
         out = F.conv2d(padded, self.kernel)[0]
         scale = self.variance**-0.5
         table: Tensor = (out.flatten(1).T - self.mean) * scale
@@ -96,8 +106,10 @@ class Basis:
 def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator, samples: int = 8192) -> Basis:
     """Principal directions of up to `samples` random k x k windows drawn from `images`, each (1, 3, H, W), H, W >= k.
 
-    A Gaussian window weights the centre over the corners (sigma = patch / 3): corners far from the pixel that is
-    copied should not outvote its neighbours.
+    patch: the side k of the windows.
+    components: how many directions are kept, at most 3 * k * k.
+    A Gaussian (sigma = patch / 3) weights the centre over the corners: corners far from the pixel that is copied
+    should not outvote its neighbours.
     """
     per = samples // len(images) + 1
     windows = torch.cat([_draw(image, patch, per, rng) for image in images])
@@ -114,6 +126,7 @@ def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator,
 
 
 def _draw(image: Tensor, patch: int, count: int, rng: torch.Generator) -> Tensor:
+    """Windows at random places, (count, 3 * k * k)."""
     h, w = image.shape[2] - patch + 1, image.shape[3] - patch + 1
     at = torch.randint(h * w, (count,), generator=rng).to(image.device)
     span = torch.arange(patch, device=image.device)

@@ -50,7 +50,7 @@ def _classes(name: str, references: Sequence[Reference], target: int) -> Tensor:
     if target >= len(scores[0]):
         raise UsageError(
             f"classification: target = {target}, but layer {name} has {len(scores[0])} channels; "
-            "classes are scored by layer logits of resnet50"
+            "classes are scored by the last layer of a classifier, such as logits of resnet50"
         )
     return torch.tensor([target], device=scores[0].device)
 
