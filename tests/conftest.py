@@ -15,6 +15,8 @@ import torch
 
 import documents
 import fakes
+from shelf import shelf as shelf  # a fixture, as is the next
+from shelf import two as two
 from texsynth import preset, registry
 from texsynth.cli import main
 from texsynth.image import picture as image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,12 @@ def report(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
 
 def test_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
-    found = report(capsys)
-    assert found["self_test"]["ok"] is True
-    assert found["versions"]["torch"] != "missing"
-    assert "guided-correspondence" in found["presets"]
-    assert found["weights"]["needed_by_default"] is False
-    assert found["devices"]["threads"] >= 1
+    shown = report(capsys)
+    assert shown["self_test"]["ok"] is True
+    assert shown["versions"]["torch"] != "missing"
+    assert "guided-correspondence" in shown["presets"]
+    assert shown["weights"]["needed_by_default"] is False
+    assert shown["devices"]["threads"] >= 1
 
 
 def test_for_people_it_is_one_line_each_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,9 +45,9 @@ def test_a_wrong_result_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: 
     honest = atlas.follow
     monkeypatch.setattr(run.atlas, "follow", lambda *a: honest(*a) * 0.5 + torch.tensor(0.25))
     assert main(["doctor", "--json"]) == 1
-    found = report(capsys)
-    assert found["self_test"]["ok"] is False
-    assert "not in the exemplar" in str(found["self_test"]["message"])
+    shown = report(capsys)
+    assert shown["self_test"]["ok"] is False
+    assert "not in the exemplar" in str(shown["self_test"]["message"])
 
 
 def test_a_crash_in_the_trial_is_told_and_is_exit_code_1(
@@ -77,3 +78,14 @@ def test_weights_are_found_in_a_folder_or_as_a_file(tmp_path: Path, monkeypatch:
 def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package-here"))
     assert doctor.versions()["no-such-package-here"] == "missing"
+
+
+def test_a_torchvision_that_cannot_be_used_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no failure, as the default method needs none."""
+    assert doctor.weights()["problem"] is None
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    assert main(["doctor"]) == 0
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("networks"))
+    assert "torchvision is not installed" in row

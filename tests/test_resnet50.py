@@ -81,13 +81,13 @@ def test_keys_are_those_of_a_published_file() -> None:
 def test_it_is_the_plain_network(plain: nn.Module, size: tuple[int, int]) -> None:
     """Of the normalised picture: every layer's map and the picture's gradient, for odd and for tiny sizes too."""
     image = noise(1, 3, *size).requires_grad_()
-    seen, expected = extractor("logits")(image, resnet50.LAYERS), maps(plain, normalised(image))
-    assert list(seen) == list(resnet50.LAYERS)
+    outputs, expected = extractor("logits")(image, resnet50.LAYERS), maps(plain, normalised(image))
+    assert list(outputs) == list(resnet50.LAYERS)
     for name, wanted in expected.items():
-        assert_near(seen[name], wanted)
-    assert seen["logits"].shape == (1, 1000, 1, 1)
+        assert_near(outputs[name], wanted)
+    assert outputs["logits"].shape == (1, 1000, 1, 1)
     probe = noise(1, 1000, 1, 1, seed=1)
-    assert_near(*(torch.autograd.grad((x["logits"] * probe).sum(), image)[0] for x in (seen, expected)))
+    assert_near(*(torch.autograd.grad((x["logits"] * probe).sum(), image)[0] for x in (outputs, expected)))
 
 
 def test_gradients_are_exact() -> None:

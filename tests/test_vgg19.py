@@ -103,27 +103,27 @@ def test_the_published_behaviour_keeps_its_numbers(tile: tuple[bool, bool]) -> N
 def test_it_is_the_plain_stack(pooling: str, pool: nn.Module, size: tuple[int, int]) -> None:
     """Zero padding, of the normalised picture: every layer's map and the picture's gradient, for odd sizes too."""
     image = spots(*size).requires_grad_()
-    seen = extractor("relu3_2", padding="zero", pooling=pooling)(image, vgg19.LAYERS[:8])
+    maps = extractor("relu3_2", padding="zero", pooling=pooling)(image, vgg19.LAYERS[:8])
     x, expected = normalised(image), []
     for part in plain("relu3_2", pool):
         x = part(x)
         if not isinstance(part, nn.Conv2d):
             expected.append(x)
-    assert list(seen) == list(vgg19.LAYERS[:8])
-    for got, wanted in zip(seen.values(), expected, strict=True):
+    assert list(maps) == list(vgg19.LAYERS[:8])
+    for got, wanted in zip(maps.values(), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
-    ours, theirs = (torch.autograd.grad((x**2).sum(), image)[0] for x in (seen["relu3_2"], expected[-1]))
+    ours, theirs = (torch.autograd.grad((x**2).sum(), image)[0] for x in (maps["relu3_2"], expected[-1]))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
 def test_borders_that_do_not_tile_are_mirrored() -> None:
     image = spots(12, 9)
-    seen = extractor("relu1_2")(image, ["relu1_2"])["relu1_2"]
+    mirrored = extractor("relu1_2")(image, ["relu1_2"])["relu1_2"]
     parts, x = list(plain("relu1_2", nn.Identity())), normalised(image)
     for convolution in (parts[0], parts[2]):
         assert isinstance(convolution, nn.Conv2d)
         x = F.relu(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), convolution.weight, convolution.bias))
-    torch.testing.assert_close(seen, x, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(mirrored, x, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("padding", ["reflect", "zero"])
@@ -183,8 +183,8 @@ def test_a_gradient_keeps_a_quarter_of_the_maps() -> None:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        seen = run(image, ["relu1_1", "relu1_2", "relu2_1", "relu2_2"])
-    maps = sum(layer.nbytes for layer in seen.values())
+        outputs = run(image, ["relu1_1", "relu1_2", "relu2_1", "relu2_2"])
+    maps = sum(layer.nbytes for layer in outputs.values())
     assert 0 < sum(tensor.nbytes for tensor in kept.values()) <= maps / 4 + image.nbytes
 
 
@@ -192,10 +192,10 @@ def test_a_gradient_keeps_a_quarter_of_the_maps() -> None:
 @pytest.mark.parametrize("tile", [OFF, (True, True)])
 def test_a_small_picture_has_the_layers_that_fit(tile: tuple[bool, bool], values: dict[str, str]) -> None:
     """Three pixels are pooled to one, which no pool takes: what is behind is left out, and nothing fails."""
-    seen = extractor("relu3_1", tile=tile, **values)(
+    outputs = extractor("relu3_1", tile=tile, **values)(
         noise(1, 3, 5, 3), ["relu1_1", "pool1", "relu2_2", "pool2", "relu3_1"]
     )
-    assert {name: tuple(layer.shape[2:]) for name, layer in seen.items()} == {
+    assert {name: tuple(layer.shape[2:]) for name, layer in outputs.items()} == {
         "relu1_1": (5, 3),
         "pool1": (2, 1),
         "relu2_2": (2, 1),
