@@ -18,7 +18,6 @@ change is larger than LARGEST_CHANGE; and it fades, so that no colour bleeds far
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,7 +26,7 @@ LARGEST_CHANGE = 0.25  # of a colour in [0, 1]
 USUAL_STEP = 0.08  # of tone; larger differences are likelier faults of shape
 NODES = 48  # along a side of a square picture: that many in all, squared, however long a picture is
 HOLE_REACH = 16.0  # nodes from the brim of a hole at which its correction is down to about a third
-STEPS_OF_GRADIENTS = 200  # at most
+MOST_ITERATIONS = 200  # of conjugate gradients
 PRECISION = 1e-4  # share of the first residual that conjugate gradients may leave
 
 
@@ -48,11 +47,13 @@ def hole_correction(hole: Tensor, brim: Tensor, lack: Tensor, tile: tuple[bool, 
     change = torch.zeros(1, 3, *hole.shape, device=hole.device)
     if len(brim) == 0:
         return change
-    grid, pixels = _Nodes.of(hole, tile), hole.nonzero()
-    corners, weights = grid.around(pixels)
+    spacing = max(2.0, hole.numel() ** 0.5 / NODES)
+    counts = [max(1, round(n / spacing)) + (not wraps) for n, wraps in zip(hole.shape, tile, strict=True)]
+    pixels = hole.nonzero()
+    corners, weights = _nodes_around(pixels, hole.shape, counts, tile)
     used, slots = corners.unique(return_inverse=True)
-    brim_corners, brim_weights = grid.around(brim)
-    values = _solve_hole(torch.searchsorted(used, brim_corners), brim_weights, lack, used, grid)
+    brim_corners, brim_weights = _nodes_around(brim, hole.shape, counts, tile)
+    values = _solve_hole(torch.searchsorted(used, brim_corners), brim_weights, lack, used, counts, tile)
     inside = (values[slots] * weights[..., None]).sum(1).clamp(-LARGEST_CHANGE, LARGEST_CHANGE)
     change[0, :, pixels[:, 0], pixels[:, 1]] = inside.T
     return change
@@ -76,43 +77,29 @@ def seam_correction(steps: Sequence[tuple[Tensor, Tensor]], hold: Tensor) -> Ten
     return _conjugate_gradients(normal_equations, goal.to(hold)).clamp(-LARGEST_CHANGE, LARGEST_CHANGE)
 
 
-@dataclass(frozen=True)
-class _Nodes:
-    """A grid of nodes over a picture.
+def _nodes_around(
+    pixels: Tensor, size: Sequence[int], counts: Sequence[int], tile: tuple[bool, bool]
+) -> tuple[Tensor, Tensor]:
+    """The numbers of the four nodes round each pixel (n, 2) and their bilinear weights: (n, 4) each.
 
-    counts: the number of nodes down and across.
-    size: the picture's (height, width).
-    tile: whether the picture, and so the grid, wraps in (y, x).
+    size: the picture's (height, width). counts: the number of nodes down and across.
     """
-
-    counts: tuple[int, int]
-    size: tuple[int, int]
-    tile: tuple[bool, bool]
-
-    @classmethod
-    def of(cls, hole: Tensor, tile: tuple[bool, bool]) -> _Nodes:
-        """The grid of a picture whose hole is (h, w)."""
-        size = (hole.shape[0], hole.shape[1])
-        spacing = max(2.0, (size[0] * size[1]) ** 0.5 / NODES)
-        rows, columns = (max(1, round(n / spacing)) + (0 if wraps else 1) for n, wraps in zip(size, tile, strict=True))
-        return cls((rows, columns), size, tile)
-
-    def around(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The numbers of the four nodes round each pixel (n, 2) and their bilinear weights: (n, 4) each."""
-        numbers: Tensor = torch.zeros(len(pixels), 1, dtype=torch.long, device=pixels.device)
-        weights = torch.ones(len(pixels), 1, device=pixels.device)
-        for dim, (count, wraps) in enumerate(zip(self.counts, self.tile, strict=True)):
-            at = pixels[:, dim].float() * ((count if wraps else count - 1) / self.size[dim])
-            low = at.floor()
-            ends = torch.stack([low, low + 1], 1).long()
-            ends = ends % count if wraps else ends.clamp(max=count - 1)
-            part = torch.stack([1 - (at - low), at - low], 1)
-            numbers = (numbers[:, :, None] * count + ends[:, None, :]).flatten(1)
-            weights = (weights[:, :, None] * part[:, None, :]).flatten(1)
-        return numbers, weights
+    numbers: Tensor = torch.zeros(len(pixels), 1, dtype=torch.long, device=pixels.device)
+    weights = torch.ones(len(pixels), 1, device=pixels.device)
+    for dim, (count, wraps) in enumerate(zip(counts, tile, strict=True)):
+        at = pixels[:, dim].float() * ((count if wraps else count - 1) / size[dim])
+        low = at.floor()
+        ends = torch.stack([low, low + 1], 1).long()
+        ends = ends % count if wraps else ends.clamp(max=count - 1)
+        part = torch.stack([1 - (at - low), at - low], 1)
+        numbers = (numbers[:, :, None] * count + ends[:, None, :]).flatten(1)
+        weights = (weights[:, :, None] * part[:, None, :]).flatten(1)
+    return numbers, weights
 
 
-def _solve_hole(slots: Tensor, weights: Tensor, lack: Tensor, used: Tensor, grid: _Nodes) -> Tensor:
+def _solve_hole(
+    slots: Tensor, weights: Tensor, lack: Tensor, used: Tensor, counts: Sequence[int], tile: tuple[bool, bool]
+) -> Tensor:
     """The change at the nodes `used` (n,), (n, 3), by the normal equations of E as one full matrix.
 
     slots: (m, 4), which of the used nodes lie round the pixels of the brim. weights: (m, 4), their bilinear weights.
@@ -127,13 +114,13 @@ def _solve_hole(slots: Tensor, weights: Tensor, lack: Tensor, used: Tensor, grid
     goal = torch.zeros(count, 3, device=device)
     goal.index_add_(0, slots.flatten(), ((weights * trust[:, None])[..., None] * lack[:, None]).flatten(0, 1))
     # Add the neighbours, where both are used.
-    slot_of_node = torch.full((grid.counts[0] * grid.counts[1],), -1, device=device)
+    slot_of_node = torch.full((counts[0] * counts[1],), -1, device=device)
     slot_of_node[used] = torch.arange(count, device=device)
-    for dim, wraps in enumerate(grid.tile):
-        a = slot_of_node.view(grid.counts)
+    for dim, wraps in enumerate(tile):
+        a = slot_of_node.view(*counts)
         b = a.roll(-1, dim)
         if not wraps:
-            a, b = (t.narrow(dim, 0, grid.counts[dim] - 1) for t in (a, b))
+            a, b = (t.narrow(dim, 0, counts[dim] - 1) for t in (a, b))
         both = (a >= 0) & (b >= 0) & (a != b)
         a, b = a[both], b[both]
         one = torch.ones_like(a, dtype=system.dtype)
@@ -153,7 +140,7 @@ def _conjugate_gradients(apply: Callable[[Tensor], Tensor], goal: Tensor) -> Ten
     x, residual = torch.zeros_like(goal), goal
     way, size = residual, residual.square().sum((2, 3), keepdim=True)
     enough = PRECISION**2 * size.clamp_min(1e-12)
-    for _ in range(STEPS_OF_GRADIENTS):
+    for _ in range(MOST_ITERATIONS):
         if bool((size <= enough).all()):
             break
         moved = apply(way)

@@ -62,7 +62,13 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Supply:
-    """All that pieces are chosen from and by; guiding: that of the guides other than directions, if any."""
+    """What pieces are chosen from, and by.
+
+    space: the source pixels and their frames.
+    pieces: all pieces that may be laid.
+    rules: how they are laid.
+    guiding: the guides other than directions, if there are any.
+    """
 
     space: TurnedSpace
     pieces: Pieces
