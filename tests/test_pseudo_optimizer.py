@@ -1,8 +1,7 @@
-"""Pseudo Optimizer: slopes, second derivatives, the network, its training, and pictures in one pass."""
+"""Pseudo Optimizer: gradients, second derivatives, the network, its training, and pictures in one pass."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,33 +20,35 @@ from texsynth.learned.pseudo_optimizer import loss as texture
 from texsynth.learned.pseudo_optimizer import method as pseudo
 from texsynth.learned.pseudo_optimizer import network as po
 from texsynth.learned.pseudo_optimizer import recipe
+from texsynth.learned.shared.conv import OFF
 from texsynth.patches.samples import tables
 from texsynth.task import Canvas, Exemplar, Task
 from texsynth.training.recipes import SAMPLE_SEED, Training
 from texsynth.weights.pretrained import Weights
 from texsynth.weights.trained import Model
+from training import check_chance, check_gradients, check_resumed
 
 LAYERS = ("relu1_1", "pool1", "relu2_1")
-OFF, BOTH = (False, False), (True, True)
+BOTH, CPU = (True, True), torch.device("cpu")
 SMALL = {"layers": LAYERS, "width": 0.1}
 WEIGHTS = Weights("random", "", tensors(["relu3_4"]), (0.5, 0.5, 0.5), (0.3, 0.3, 0.3))
 
 
 def extractor(tile: tuple[bool, bool] = OFF, double: bool = False) -> Extract:
-    made = {key: t.double() if double else t for key, t in WEIGHTS.tensors.items()}
-    return vgg19.build(vgg19.Settings(), tile, replace(WEIGHTS, tensors=made))
+    weights = {key: t.double() if double else t for key, t in WEIGHTS.tensors.items()}
+    return vgg19.build(vgg19.Settings(), tile, replace(WEIGHTS, tensors=weights))
 
 
-def wanted(
+def target_of(
     *images: Tensor, shares: tuple[float, ...] = (1.0,), layers: tuple[str, ...] = LAYERS
 ) -> texture.TextureTarget:
     run = extractor(double=images[0].dtype == torch.float64)
     return texture.target_of([tables(run(image, layers), 1, 1) for image in images], shares)
 
 
-def net_of(seed: int = 0, **values: Any) -> po.PseudoOptimizer:
+def net_of(**values: Any) -> po.PseudoOptimizer:
     net = po.PseudoOptimizer(settings.make(po.Shape, {**SMALL, **values}, "test"))
-    po.initialise(net, generator(seed))
+    po.initialise(net, generator())
     with torch.no_grad():  # steps that show
         for name, parameter in net.named_parameters():
             parameter.mul_(2 if ".last." in name else 1)
@@ -55,9 +56,9 @@ def net_of(seed: int = 0, **values: Any) -> po.PseudoOptimizer:
 
 
 def chosen(**values: Any) -> recipe.Settings:
-    made = settings.make(recipe.Settings, {**SMALL, "crop": 32, "side": 0, "steps": 40, **values}, "test")
-    assert isinstance(made, recipe.Settings)
-    return made
+    out = settings.make(recipe.Settings, {**SMALL, "crop": 32, "side": 0, "steps": 40, **values}, "test")
+    assert isinstance(out, recipe.Settings)
+    return out
 
 
 def task(*images: Tensor, size: tuple[int, int] = (24, 28), **values: Any) -> Task:
@@ -77,10 +78,12 @@ def model(**values: Any) -> Model:
 
 
 def use(
-    asked: Task, seed: int = 0, canvas: Canvas | None = None, chosen: pseudo.Settings | None = None
+    asked: Task, seed: int = 0, canvas: Canvas | None = None, precision: str = "float32"
 ) -> tuple[Tensor, list[float]]:
-    (level,) = pseudo.schedule(asked, pseudo.Settings())
-    canvas, step = pseudo.begin(asked, canvas, level, chosen or pseudo.Settings(), generator(seed), lambda _: None)
+    """The picture that the task's model makes, and the losses after its stages."""
+    words = pseudo.Settings(precision)
+    (level,) = pseudo.schedule(asked, words)
+    canvas, step = pseudo.begin(asked, canvas, level, words, generator(seed), lambda _: None)
     losses = []
     for _ in range(level.steps):
         canvas, loss = step(canvas)
@@ -95,9 +98,9 @@ def use(
     ("stages", "counts"), [(0, [1, 2, 3]), (1, [3]), (2, [2, 3]), (3, [1, 2, 3]), (5, [1, 2, 2, 3, 3])]
 )
 def test_stages_see_more_and_more_layers(stages: int, counts: list[int]) -> None:
-    seen = po.Shape(layers=LAYERS, stages=stages).stage_layers
-    assert [len(layers) for layers in seen] == counts
-    assert all(layers == LAYERS[: len(layers)] for layers in seen)
+    layers_of_stages = po.Shape(layers=LAYERS, stages=stages).stage_layers
+    assert [len(layers) for layers in layers_of_stages] == counts
+    assert all(layers == LAYERS[: len(layers)] for layers in layers_of_stages)
 
 
 @pytest.mark.parametrize("layers", [[], ["pool1", "relu1_1"], ["pool1", "pool1"], ["pool9"]])
@@ -106,34 +109,26 @@ def test_layers_stand_in_order(layers: list[str]) -> None:
         settings.make(po.Shape, {"layers": layers}, "here")
 
 
-@pytest.mark.parametrize("name", vgg19.LAYERS)
-def test_channels_are_those_of_the_layer(name: str) -> None:
-    known = dict(_counts())
-    assert po.channels(name) == known[name]
+def test_channels_and_cells_are_those_of_the_layers() -> None:
+    end = vgg19.LAYERS.index("pool3") + 1
+    for name, layer in extractor()(noise(1, 3, 32, 32), vgg19.LAYERS[:end]).items():
+        assert (po.channels(name), po.cell(name)) == (layer.shape[1], 32 // layer.shape[2]), name
+    assert {po.channels(name) for name in vgg19.LAYERS[end:]} == {512}
 
 
-def _counts() -> list[tuple[str, int]]:
-    """The channels of every layer, by the published network: a pool has those of the rectifier before it."""
-    out: list[tuple[str, int]] = []
-    for name in vgg19.LAYERS:
-        out.append((name, vgg19.CHANNELS[name] if name in vgg19.CHANNELS else out[-1][1]))
-    return out
-
-
-# ---- slopes
+# ---- gradients
 
 
 @pytest.mark.parametrize("tile", [OFF, BOTH])
 def test_second_derivatives_of_the_features_are_exact(tile: tuple[bool, bool]) -> None:
-    """Against differences of slopes, in float64."""
-    run, target = extractor(tile, double=True), wanted(spots(8, 8).double(), layers=("relu1_1", "pool1"))
-    shape = ("relu1_1", "pool1")
+    """Against differences of gradients, in float64."""
+    layers = ("relu1_1", "pool1")
+    run, target = extractor(tile, double=True), target_of(spots(8, 8).double(), layers=layers)
     probes = {"relu1_1": noise(1, 64, 5, 6).double(), "pool1": noise(1, 64, 2, 3, seed=1).double()}
 
     def probed(z: Tensor) -> Tensor:
-        seen = texture.compare(run(z.sigmoid(), shape), target)
-        made = texture.gradients(seen, shape, "total", keep=True)
-        return torch.stack([(made[name] * probe).sum() for name, probe in probes.items()]).sum()
+        gradients = texture.gradients(texture.compare(run(z.sigmoid(), layers), target), layers, "total", keep=True)
+        return torch.stack([(gradients[name] * probe).sum() for name, probe in probes.items()]).sum()
 
     z = (noise(1, 3, 5, 6, seed=2).double() * 2 - 1).requires_grad_()
     assert torch.autograd.gradcheck(probed, z, eps=1e-7, atol=1e-5, rtol=1e-4)
@@ -141,38 +136,37 @@ def test_second_derivatives_of_the_features_are_exact(tile: tuple[bool, bool]) -
 
 def test_second_derivatives_are_those_of_plain_torch() -> None:
     weight, bias = (WEIGHTS.tensors[f"features.0.{part}"].double() for part in ("weight", "bias"))
-    found: list[Tensor] = []
+    derivatives: list[Tensor] = []
     runs: tuple[Callable[[Tensor], Tensor], ...] = (
         lambda x: vgg19.convolve(x, weight, bias, OFF, True),
         lambda x: F.conv2d(x, weight, bias, padding=1).relu(),
     )
     for run in runs:
         x = noise(1, 3, 6, 7).double().requires_grad_()
-        (slope,) = torch.autograd.grad(run(x).square().sum(), x, create_graph=True)
-        found.append(torch.autograd.grad(slope.square().sum(), x)[0])
-    assert torch.allclose(found[0], found[1]) and found[0].abs().sum() > 0
+        (gradient,) = torch.autograd.grad(run(x).square().sum(), x, create_graph=True)
+        derivatives.append(torch.autograd.grad(gradient.square().sum(), x)[0])
+    assert torch.allclose(*derivatives) and derivatives[0].abs().sum() > 0
 
 
-def test_slopes_are_those_of_the_loss() -> None:
+def test_gradients_are_those_of_the_loss() -> None:
     """Total ones are derivatives, times what all of a layer share; own ones are the same at the deepest layer, and
     elsewhere those of the layer's own term."""
-    target, z = wanted(spots(16, 16)), noise(1, 3, 16, 20).requires_grad_()
+    target, z = target_of(spots(16, 16)), noise(1, 3, 16, 20).requires_grad_()
     maps = extractor()(z, LAYERS)
-    seen = texture.compare(maps, target)
-    total = texture.gradients(seen, LAYERS, "total", keep=False)
-    own = texture.gradients(seen, LAYERS, "own", keep=False)
-    loss = texture.total(texture.terms(seen, LAYERS))
+    comparison = texture.compare(maps, target)
+    total, of_layer = (texture.gradients(comparison, LAYERS, how, keep=False) for how in ("total", "own"))
+    loss = texture.total(texture.terms(comparison, LAYERS))
     for name, derivative in zip(LAYERS, torch.autograd.grad(loss, list(maps.values()), retain_graph=True), strict=True):
         assert float(F.cosine_similarity(total[name].flatten(), derivative.flatten(), 0)) > 1 - 1e-5
     for name in LAYERS:
-        alone = texture.gradients(seen, (name,), "total", keep=False)[name]
-        assert torch.allclose(own[name], alone, rtol=1e-3, atol=1e-5 * float(alone.abs().max()))
-    assert not torch.allclose(own["relu1_1"], total["relu1_1"], rtol=0.1)
+        alone = texture.gradients(comparison, (name,), "total", keep=False)[name]
+        assert torch.allclose(of_layer[name], alone, rtol=1e-3, atol=1e-5 * float(alone.abs().max()))
+    assert not torch.allclose(of_layer["relu1_1"], total["relu1_1"], rtol=0.1)
 
 
 @pytest.mark.parametrize("how", ["total", "own"])
-def test_slopes_do_not_hang_on_the_size(how: str) -> None:
-    target, image = wanted(spots(16, 16)), noise(1, 3, 8, 8)
+def test_gradients_do_not_hang_on_the_size(how: str) -> None:
+    target, image = target_of(spots(16, 16)), noise(1, 3, 8, 8)
     small, large = (
         texture.gradients(texture.compare(extractor(BOTH)(x.requires_grad_(), LAYERS), target), LAYERS, how, keep=False)
         for x in (image, image.repeat(1, 1, 2, 3))
@@ -183,22 +177,22 @@ def test_slopes_do_not_hang_on_the_size(how: str) -> None:
 
 def test_an_exemplar_is_its_own_goal() -> None:
     image = spots(16, 16)
-    target = wanted(image)
-    seen = texture.compare(extractor()(image.clone().requires_grad_(), LAYERS), target)
-    assert float(texture.total(texture.terms(seen, LAYERS)).detach()) < 1e-4
+    target = target_of(image)
+    comparison = texture.compare(extractor()(image.clone().requires_grad_(), LAYERS), target)
+    assert float(texture.total(texture.terms(comparison, LAYERS)).detach()) < 1e-4
     others = texture.terms(texture.compare(extractor()(noise(1, 3, 16, 16), LAYERS), target), LAYERS)
     assert set(others) == set(LAYERS) and all(float(term) > 1 for term in others.values())
-    for name, slope in texture.gradients(seen, LAYERS, "total", keep=False).items():
-        assert float(slope.abs().max()) < 1e-3, name
+    for name, gradient in texture.gradients(comparison, LAYERS, "total", keep=False).items():
+        assert float(gradient.abs().max()) < 1e-3, name
 
 
 def test_shares_mix_gram_matrices() -> None:
-    first, second = wanted(spots(16, 16)), wanted(noise(1, 3, 16, 16))
-    alone = wanted(spots(16, 16), noise(1, 3, 16, 16), shares=(1.0, 0.0))
-    middle = wanted(spots(16, 16), noise(1, 3, 16, 16), shares=(0.5, 0.5))
+    images = spots(16, 16), noise(1, 3, 16, 16)
+    first, second = map(target_of, images)
+    alone, middle = (target_of(*images, shares=shares) for shares in ((1.0, 0.0), (0.5, 0.5)))
     for name in LAYERS:
         assert torch.allclose(alone.grams[name], first.grams[name])
-        raw = [w.grams[name] * w.units[name] ** 2 for w in (first, second, middle)]
+        raw = [target.grams[name] * target.units[name] ** 2 for target in (first, second, middle)]
         assert torch.allclose((raw[0] + raw[1]) / 2, raw[2], rtol=1e-4)
 
 
@@ -210,9 +204,7 @@ def test_shares_mix_gram_matrices() -> None:
 )
 @pytest.mark.parametrize("size", [(24, 28), (19, 33), (8, 8), (8, 40)])
 def test_any_size_is_made(values: dict[str, Any], size: tuple[int, int]) -> None:
-    layers = [*LAYERS, "pool3"]
-    asked = task(size=size, model=model(layers=layers, **values))
-    image, losses = use(asked)
+    image, losses = use(task(size=size, model=model(layers=[*LAYERS, "pool3"], **values)))
     assert image.shape == (1, 3, *size) and image.dtype == torch.float32
     assert 0 <= float(image.min()) < float(image.max()) <= 1
     assert len(losses) == (values.get("stages") or 4) and all(loss > 0 for loss in losses)
@@ -222,11 +214,11 @@ def test_any_size_is_made(values: dict[str, Any], size: tuple[int, int]) -> None
 @pytest.mark.parametrize("tile", [BOTH, (True, False), (False, True)])
 def test_what_tiles_has_no_seam(tile: tuple[bool, bool], padding: str) -> None:
     """Shifted noise makes a shifted picture, exactly along axes that wrap; elsewhere the border tells."""
-    net, target = net_of(padding=padding), wanted(spots(16, 16))
-    z = po.start((16, 24), generator(), torch.device("cpu"))
+    net, target = net_of(padding=padding), target_of(spots(16, 16))
+    z = po.start((16, 24), generator(), CPU)
     for dim, wraps in zip((2, 3), tile, strict=True):
         plain, moved = (
-            [made for made, _ in po.unrolled(net, start, target, extractor(tile), tile)][-1]
+            [after for after, _ in po.unrolled(net, start, target, extractor(tile), tile)][-1]
             for start in (z, z.roll(8, dim))
         )
         assert torch.allclose(plain.roll(8, dim), moved, atol=1e-3) == wraps
@@ -235,30 +227,30 @@ def test_what_tiles_has_no_seam(tile: tuple[bool, bool], padding: str) -> None:
 @pytest.mark.parametrize("how", ["total", "own"])
 @pytest.mark.parametrize("cut", [False, True])
 def test_gradients_cross_stages_unless_they_are_cut(how: str, cut: bool) -> None:
-    net, target = net_of(slopes=how), wanted(spots(16, 16))
-    z = po.start((16, 16), generator(), torch.device("cpu"))
-    *_, (_, seen) = po.unrolled(net, z, target, extractor(), cut=cut)
-    texture.total(texture.terms(seen, LAYERS)).backward()
+    net, target = net_of(slopes=how), target_of(spots(16, 16))
+    z = po.start((16, 16), generator(), CPU)
+    *_, (_, comparison) = po.unrolled(net, z, target, extractor(), cut=cut)
+    texture.total(texture.terms(comparison, LAYERS)).backward()
     reached = [all(p.grad is not None and bool(p.grad.any()) for p in s.parameters()) for s in net.stages]
     assert reached == ([False, False, True] if cut else [True, True, True])
 
 
 @pytest.mark.parametrize("how", ["total", "own"])
-def test_gradients_pass_through_slopes(how: str) -> None:
+def test_gradients_pass_through_gradients(how: str) -> None:
     """What the second stage's step owes to the first is more than the picture that it is added to."""
-    net, target = net_of(slopes=how), wanted(spots(16, 16))
-    z = po.start((16, 16), generator(), torch.device("cpu")).requires_grad_()
-    seen = net.compare(z, target, extractor(), net.shape.stage_layers[1])
-    moved = net(1, seen, z, OFF, keep=True) - z
-    (slope,) = torch.autograd.grad(moved.square().sum(), z, retain_graph=True)
-    assert slope.abs().sum() > 0
-    apart = net(1, seen, z.detach(), OFF, keep=False) - z.detach()
-    assert torch.allclose(apart, moved, atol=1e-5)
+    net, target = net_of(slopes=how), target_of(spots(16, 16))
+    z = po.start((16, 16), generator(), CPU).requires_grad_()
+    comparison = net.compare(z, target, extractor(), net.shape.stage_layers[1])
+    moved = net(1, comparison, z, OFF, keep=True) - z
+    (gradient,) = torch.autograd.grad(moved.square().sum(), z, retain_graph=True)
+    assert gradient.abs().sum() > 0
+    detached = net(1, comparison, z.detach(), OFF, keep=False) - z.detach()
+    assert torch.allclose(detached, moved, atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["instance", "scale"])
 def test_norms_keep_what_is_alike_everywhere_or_drop_it(norm: str) -> None:
-    """A slope that is the same at every place."""
+    """A gradient that is the same at every place."""
     kind = po.Norm(3, po.Shape(norm=norm))
     with torch.no_grad():
         kind.weight.fill_(2)
@@ -273,13 +265,7 @@ def test_norms_keep_what_is_alike_everywhere_or_drop_it(norm: str) -> None:
 
 @pytest.mark.parametrize("values", [{}, {"slopes": "own", "stop_grad": "on"}, {"stages": 1, "distance": "relative"}])
 def test_every_parameter_learns(values: dict[str, Any]) -> None:
-    made, _ = training(**values)
-    net = made.modules["net"]
-    before = copy.deepcopy(dict(net.named_parameters()))
-    losses = made.step(0)
-    for name, parameter in net.named_parameters():
-        assert parameter.grad is not None and bool(parameter.grad.any()), name
-        assert not torch.equal(parameter, before[name]), name
+    losses = check_gradients(training(**values)[0])
     stages = [value for name, value in losses.items() if name.startswith("stage")]
     assert len(stages) == (values.get("stages") or 3)
     assert losses["loss"] == pytest.approx(sum(stages), rel=1e-5)
@@ -290,88 +276,67 @@ def test_earlier_stages_may_count_less() -> None:
     assert losses["loss"] == pytest.approx(losses["stage 1"] / 4 + losses["stage 2"] / 2 + losses["stage 3"], rel=1e-5)
 
 
+def distance_of(kind: str, difference: Tensor, gram: Tensor) -> Tensor:
+    """The distance of one layer, whose Gram matrix is `gram` in the target, and that much more in the picture."""
+    comparison = texture.GramComparison({}, {"relu1_1": difference}, {})
+    target = texture.TextureTarget({"relu1_1": gram}, {})
+    return recipe.distances(comparison, LAYERS, target, chosen(distance=kind))["relu1_1"]
+
+
 def test_relative_distances_are_shares_of_the_exemplars() -> None:
     """1 where nothing is there, and the same for matrices that are both twice as large; squares are four times that.
-    Their slope stays finite at the goal."""
-    grams = {"relu1_1": 1 + noise(4, 4)}
-    apart = {1: grams, 2: {"relu1_1": 2 * grams["relu1_1"]}}
+    Their gradient stays finite at the goal."""
+    gram = 1 + noise(4, 4)
     values = {
-        (size, distance): float(
-            recipe.distances(
-                texture.GramComparison({}, {"relu1_1": -apart[size]["relu1_1"]}, {}),
-                LAYERS,
-                texture.TextureTarget(apart[size], {}),
-                chosen(distance=distance),
-            )["relu1_1"]
-        )
+        (size, kind): float(distance_of(kind, -size * gram, size * gram))
         for size in (1, 2)
-        for distance in ("relative", "squared")
+        for kind in ("relative", "squared")
     }
     assert values[1, "relative"] == pytest.approx(1) == values[2, "relative"]
     assert values[2, "squared"] == pytest.approx(4 * values[1, "squared"])
     still = torch.zeros(4, 4, requires_grad=True)
-    seen = texture.GramComparison({}, {"relu1_1": still}, {})
-    found = recipe.distances(seen, LAYERS, texture.TextureTarget(grams, {}), chosen(distance="relative"))
-    assert bool(torch.autograd.grad(found["relu1_1"], still)[0].isfinite().all())
+    (gradient,) = torch.autograd.grad(distance_of("relative", still, gram), still)
+    assert bool(gradient.isfinite().all())
 
 
 def test_training_lowers_the_loss_and_the_measure() -> None:
-    made, _ = training(rate=5e-3, layers=["relu1_1", "pool1"], metric="quality_po", asked=task(spots(32, 32)))
-    before = made.measure()
-    losses = [made.step(number)["loss"] for number in range(20)]
+    started, _ = training(rate=5e-3, layers=["relu1_1", "pool1"], metric="quality_po", asked=task(spots(32, 32)))
+    before = started.measure()
+    losses = [started.step(number)["loss"] for number in range(20)]
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
-    assert made.measure() < 0.8 * before
+    assert started.measure() < 0.8 * before
 
 
 def test_the_rate_falls_to_nothing_over_the_second_half() -> None:
     rates = [recipe.rate(chosen(rate=0.01), number) for number in (0, 19, 20, 30, 40)]
     assert rates == pytest.approx([0.01, 0.01, 0.01, 0.005, 0.0])
-    made, _ = training(rate=0.01)
-    made.step(30)
-    assert made.optimisers["adam"].param_groups[0]["lr"] == pytest.approx(0.005)
+    started, _ = training(rate=0.01)
+    started.step(30)
+    assert started.optimisers["adam"].param_groups[0]["lr"] == pytest.approx(0.005)
 
 
 def test_chance_comes_from_the_run_alone() -> None:
-    """And looking at the network changes neither it nor what follows."""
-    torch.manual_seed(3)
-    expected = torch.random.get_rng_state()
-    looked, blind = training()[0], training()[0]
-    for number in range(3):
-        looked.measure()
-        assert torch.equal(looked.sample()[0], looked.sample()[0])
-        assert looked.step(number) == blind.step(number)
-    assert torch.equal(torch.random.get_rng_state(), expected)
-    for name, tensor in looked.tensors().items():
-        assert torch.equal(tensor, blind.tensors()[name])
+    check_chance(training)
     assert training(seed=1)[0].step(0) != training()[0].step(0)
 
 
 def test_a_resumed_run_is_the_uninterrupted_one() -> None:
-    made, rng = training(batch=2)
-    made.step(0)
-    network = copy.deepcopy(made.modules["net"].state_dict())
-    moments, chance = copy.deepcopy(made.optimisers["adam"].state_dict()), rng.get_state()
-    made.step(1)
-    other, fresh = training(seed=5, batch=2)
-    other.modules["net"].load_state_dict(network)
-    other.optimisers["adam"].load_state_dict(moments)
-    fresh.set_state(chance)
-    other.step(1)
-    assert all(torch.equal(tensor, other.tensors()[name]) for name, tensor in made.tensors().items())
+    check_resumed(lambda: training(batch=2), 1)
 
 
 def test_samples_stand_beside_what_they_shall_look_like() -> None:
-    made, _ = training()
-    first = made.sample()[0]
+    first = training()[0].sample()[0]
     assert first.shape == (1, 3, 34, 72) and torch.equal(first[..., :36], spots(34, 36))
     assert len(training(asked=task(*[spots(32, 32)] * 6))[0].sample()) == 4
 
 
+def source_of(image: Tensor, valid: Tensor | None = None, **values: Any) -> recipe.CropSource:
+    return recipe.source_of(Exemplar("e.png", image, valid), chosen(**values), CPU)
+
+
 @pytest.mark.parametrize(("flips", "mirrored"), [("on", True), ("off", False)])
 def test_crops_are_mirrored_if_they_may_be(flips: str, mirrored: bool) -> None:
-    ramp = torch.linspace(0, 1, 34).expand(1, 3, 34, 34).contiguous()
-    source = recipe.source_of(Exemplar("ramp", ramp), chosen(flips=flips), torch.device("cpu"))
-    rng = generator()
+    source, rng = source_of(torch.linspace(0, 1, 34).expand(1, 3, 34, 34).contiguous()), generator()
     crops = [recipe.draw_crop([source], chosen(flips=flips), rng).image for _ in range(20)]
     assert all(crop.shape == (1, 3, 32, 32) for crop in crops)
     falling = [bool(crop[0, 0, 0, 0] > crop[0, 0, 0, -1]) for crop in crops]
@@ -379,18 +344,14 @@ def test_crops_are_mirrored_if_they_may_be(flips: str, mirrored: bool) -> None:
 
 
 def test_exemplars_are_reduced_and_never_enlarged() -> None:
-    sizes = [
-        recipe.source_of(Exemplar("e", spots(60, 40)), chosen(side=side), torch.device("cpu")).whole.image.shape[2:]
-        for side in (0, 36, 90)
-    ]
+    sizes = [source_of(spots(60, 40), side=side).whole.image.shape[2:] for side in (0, 36, 90)]
     assert sizes == [(60, 40), (54, 36), (60, 40)]
 
 
 def test_crops_keep_to_what_may_be_used() -> None:
     valid = torch.zeros(1, 1, 34, 60, dtype=torch.bool)
     valid[..., :24] = True
-    source = recipe.source_of(Exemplar("e", spots(34, 60), valid), chosen(), torch.device("cpu"))
-    rng = generator()
+    source, rng = source_of(spots(34, 60), valid), generator()
     crops = [recipe.draw_crop([source], chosen(), rng) for _ in range(20)]
     assert all(crop.valid is not None and float(crop.valid.float().mean()) >= 0.5 for crop in crops)
     assert torch.equal(source.corners[:, 1].unique(), torch.arange(9))
@@ -404,15 +365,12 @@ def test_crops_keep_to_what_may_be_used() -> None:
     ],
 )
 def test_exemplars_that_give_no_crop_are_refused(size: tuple[int, int], usable: bool, message: str) -> None:
-    valid = torch.full((1, 1, *size), usable)
-    asked = Task((Exemplar("e.png", spots(*size), valid),), size, weights={"vgg19": WEIGHTS})
     with pytest.raises(InputError, match=message):
-        recipe.build(asked, chosen(), generator())
+        source_of(spots(*size), torch.full((1, 1, *size), usable))
 
 
 def test_its_layers_and_the_metrics_are_asked_for() -> None:
-    found = recipe.needs(chosen(metric="quality_po"))["vgg19"]
-    assert set(found) == {*LAYERS, "pool2", "pool3"}
+    assert set(recipe.needs(chosen(metric="quality_po"))["vgg19"]) == {*LAYERS, "pool2", "pool3"}
     assert pseudo.needs(pseudo.Settings(), None) == {"vgg19": ()}
     assert pseudo.needs(pseudo.Settings(), model()) == {"vgg19": LAYERS}
 
@@ -430,17 +388,17 @@ def test_its_values_are_the_losses_of_what_it_made() -> None:
     """Of the last picture on all layers; so runs can be compared."""
     asked = task(spots(30, 34), model=model())
     image, losses = use(asked)
-    terms = texture.terms(texture.compare(extractor()(image, LAYERS), wanted(spots(30, 34))), LAYERS)
+    terms = texture.terms(texture.compare(extractor()(image, LAYERS), target_of(spots(30, 34))), LAYERS)
     assert losses[-1] == pytest.approx(float(texture.total(terms)), rel=1e-4)
 
 
 def test_the_network_in_training_is_the_network_at_use() -> None:
-    made, _ = training(asked=task(spots(32, 32)))
-    made.step(0)
-    stored = {key: tensor.clone() for key, tensor in made.tensors().items()}
+    started, _ = training(asked=task(spots(32, 32)))
+    started.step(0)
+    stored = {key: tensor.clone() for key, tensor in started.tensors().items()}
     trained = Model("pseudo-optimizer", settings.plain(chosen()), stored, {}, "m", "0")
     image, _ = use(task(spots(32, 32), size=(32, 32), model=trained), seed=SAMPLE_SEED)
-    assert torch.allclose(made.sample()[0][..., 32:], image, atol=1e-5)
+    assert torch.allclose(started.sample()[0][..., 32:], image, atol=1e-5)
 
 
 def test_shares_of_one_exemplar_alone_are_that_exemplar() -> None:
@@ -480,19 +438,18 @@ def test_it_goes_on_from_a_picture_of_any_size() -> None:
     ],
 )
 def test_what_it_cannot_do_is_refused(values: dict[str, Any], words: str | None) -> None:
-    found = pseudo.refuses(task(**values), pseudo.Settings())
-    assert (found is None) if words is None else (words in (found or ""))
+    reason = pseudo.refuses(task(**values), pseudo.Settings())
+    assert (reason is None) if words is None else (words in (reason or ""))
 
 
-@pytest.mark.parametrize("slopes", ["own", "total"])
-def test_bfloat16_makes_nearly_the_same_picture(slopes: str) -> None:
-    """Where no slope goes back through it."""
-    asked, quick = task(model=model(slopes=slopes)), pseudo.Settings(precision="bfloat16")
-    words = pseudo.refuses(asked, quick)
-    assert words is None if slopes == "own" else "precision = float32" in (words or "")
-    if words is None:
-        exact, rough = use(asked)[0], use(asked, chosen=quick)[0]
-        assert 0 < float((exact - rough).abs().mean()) < 0.02
+def test_bfloat16_makes_nearly_the_same_picture() -> None:
+    """Where no gradient goes back through it."""
+    quick = pseudo.Settings(precision="bfloat16")
+    assert "precision = float32" in (pseudo.refuses(task(model=model(slopes="total")), quick) or "")
+    asked = task(model=model(slopes="own"))
+    assert pseudo.refuses(asked, quick) is None
+    exact, rough = use(asked)[0], use(asked, precision="bfloat16")[0]
+    assert 0 < float((exact - rough).abs().mean()) < 0.02
 
 
 def test_the_costs_grow_with_the_work() -> None:

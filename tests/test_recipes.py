@@ -15,7 +15,7 @@ from pictures import spots
 from texsynth import preset
 from texsynth.image import picture as image
 from texsynth.weights import trained as model
-from training import kept, same, stop_after
+from training import same, stop_after, stored
 
 SHIPPED = sorted(path.stem for path in (preset.folder() / "train").glob("*.yaml"))
 BEYOND = ("cocosnet", "optimal-textures", "pseudo-optimizer", "spade", "texture-net-gram")
@@ -86,13 +86,13 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
 ) -> None:
     """Of real recipes too: network, optimiser, potentials, chance."""
     assert texsynth(*words(name), "--steps", 3).code == 0
-    whole, written = kept().parts, Path("m.safetensors").read_bytes()
+    whole, written = stored().parts, Path("m.safetensors").read_bytes()
     with monkeypatch.context() as patch:
         stop_after(2, patch)
         assert texsynth(*words(name), "--steps", 3, "--force").code == 130
-    assert kept().state.step == 2
+    assert stored().state.step == 2
     assert texsynth("train", name, "a.png", "-o", "m.safetensors", *MAPS.get(name, ()), "--resume", "-q").code == 0
-    assert same(kept().parts, whole)
+    assert same(stored().parts, whole)
     assert Path("m.safetensors").read_bytes() == written
 
 

@@ -19,7 +19,7 @@ from texsynth.cli import main
 from texsynth.errors import TexsynthError
 from texsynth.training import recipes
 from texsynth.weights import trained as model
-from training import FOLDER, kept, same, stop_after
+from training import FOLDER, same, stop_after, stored
 
 Refused = Callable[..., str]
 EASY = ("train", "easy", "a.png", "-o", "m.safetensors", "-q")
@@ -74,7 +74,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 ) -> None:
     picture("a.png")
     assert texsynth(*EASY).code == 0
-    whole, written = kept(), Path("m.safetensors").read_bytes()
+    whole, written = stored(), Path("m.safetensors").read_bytes()
     Path("m.safetensors").unlink()
 
     with monkeypatch.context() as patch:
@@ -82,10 +82,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
         ran = texsynth(*EASY, "--force")
     assert ran.code == 130
     assert f"step {at} of 6 is kept" in ran.err
-    assert kept().state.step == at
+    assert stored().state.step == at
     assert Path("m.safetensors").exists() == (at >= 2)
     assert texsynth(*EASY, "--resume").code == 0
-    assert same(kept().parts, whole.parts)
+    assert same(stored().parts, whole.parts)
     assert Path("m.safetensors").read_bytes() == written
 
 
@@ -108,16 +108,16 @@ def test_ctrl_c_ends_between_two_steps(texsynth: Texsynth, picture: Picture, mon
     assert ran.code == 130
     assert ran.err.splitlines()[-1].startswith("texsynth: interrupted: step 3 of 6 is kept")
     assert ran.out == "m.safetensors\n"  # of the check at step 2
-    assert kept().state.step == 3
+    assert stored().state.step == 3
 
 
 def test_more_steps_go_on_from_a_finished_run(texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     assert texsynth(*EASY).code == 0
     assert texsynth(*EASY, "--resume", "--steps", 9).code == 0
-    assert kept().state.step == 9
+    assert stored().state.step == 9
     assert texsynth(*EASY, "--resume").code == 0  # all is done
-    assert kept().state.step == 9
+    assert stored().state.step == 9
 
 
 def test_a_loss_that_is_lost_ends_the_run_and_leaves_the_checkpoint(
@@ -125,7 +125,7 @@ def test_a_loss_that_is_lost_ends_the_run_and_leaves_the_checkpoint(
 ) -> None:
     picture("a.png")
     assert "diverged at step 5; try a lower rate" in refused(1, *EASY, "--set", "fail=5")
-    assert kept().state.step == 4
+    assert stored().state.step == 4
     assert not Path("m.safetensors").exists()
     assert texsynth(*EASY, "--resume").code == 1
 

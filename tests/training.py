@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from texsynth.training.loop import Progress, State
 from texsynth.training.recipes import Training
 
 FOLDER = Path("m_training")
+Build = Callable[[], tuple[Training, torch.Generator]]  # a training, and the generator of its run
 
 
-def kept() -> Checkpoint:
+def stored() -> Checkpoint:
+    """The checkpoint that a command left."""
     return checkpoint.load(FOLDER / "checkpoint.pt")
 
 
@@ -37,19 +39,19 @@ def stop_after(step: int, patch: pytest.MonkeyPatch) -> None:
     """Let trainings end after a step, as Ctrl-C during it would have it."""
     original = loop.train
 
-    def train(training: Any, settings: Any, state: State, report: Any, keep: Any, _: Any) -> State:
-        seen = [0]
+    def train(training: Any, settings: Any, state: State, report: Any, save: Any, _: Any) -> State:
+        steps = [0]
 
-        def told(progress: Progress) -> None:
-            seen.append(progress.step)
+        def recorded(progress: Progress) -> None:
+            steps.append(progress.step)
             report(progress)
 
-        return original(training, settings, state, told, keep, lambda: seen[-1] >= step)
+        return original(training, settings, state, recorded, save, lambda: steps[-1] >= step)
 
     patch.setattr(loop, "train", train)
 
 
-def check_resumed(build: Callable[[], tuple[Training, torch.Generator]], steps: int = 2) -> None:
+def check_resumed(build: Build, steps: int = 2) -> None:
     """Assert that a training that is stopped after some steps and resumed goes on as if nothing had happened.
 
     Modules, optimisers, memory and the state of the generator must be all there is; samples, measures and torch's own
@@ -58,13 +60,13 @@ def check_resumed(build: Callable[[], tuple[Training, torch.Generator]], steps: 
     whole, rng = build()
     for number in range(steps):
         whole.step(number)
-    parts = [*whole.modules.values(), *whole.optimisers.values()]
-    states = copy.deepcopy([part.state_dict() for part in parts])
+    parts = {**whole.modules, **whole.optimisers}
+    stored = copy.deepcopy({name: part.state_dict() for name, part in parts.items()})
     memory, state = copy.deepcopy(dict(whole.memory)), rng.get_state()
     torch.manual_seed(5)
     again, other = build()
-    for part, state_dict in zip([*again.modules.values(), *again.optimisers.values()], states, strict=True):
-        part.load_state_dict(state_dict)
+    for name, part in {**again.modules, **again.optimisers}.items():
+        part.load_state_dict(stored[name])
     for name, tensor in memory.items():
         again.memory[name].copy_(tensor)
     again.sample(), again.measure(), again.tensors()
@@ -74,7 +76,7 @@ def check_resumed(build: Callable[[], tuple[Training, torch.Generator]], steps: 
         assert same(dict(module.state_dict()), dict(again.modules[name].state_dict())), name
 
 
-def check_chance(build: Callable[[], tuple[Training, torch.Generator]]) -> None:
+def check_chance(build: Build) -> None:
     """Assert that steps draw from the generator of the run alone, that samples and measures are the same every time,
     and that looking at them changes nothing."""
     torch.manual_seed(3)
@@ -86,3 +88,17 @@ def check_chance(build: Callable[[], tuple[Training, torch.Generator]]) -> None:
         assert watched.step(number) == blind.step(number)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert same(dict(watched.tensors()), dict(blind.tensors()))
+
+
+def check_gradients(training: Training, without: Collection[str] = ()) -> Mapping[str, float]:
+    """Assert that the first step gives every parameter of the network a gradient above rounding, except those named,
+    and moves it; returns the losses."""
+    parameters = dict(training.modules["net"].named_parameters())
+    before = copy.deepcopy(parameters)
+    losses = training.step(0)
+    for name, parameter in parameters.items():
+        assert parameter.grad is not None, name
+        if name not in without:
+            assert float(parameter.grad.abs().max()) > 1e-7, name
+            assert not torch.equal(parameter, before[name]), name
+    return losses
