@@ -67,16 +67,23 @@ class Settings:
     proportion: float = setting(0.1, "The price of other proportions of colours, in variances.", low=0.0, high=10.0)
     occurrence: float = setting(0.0, "The price of an uneven use of source pixels, in variances.", low=0.0, high=10.0)
     similar: int = setting(3, "The number of look-alikes that are kept for each source pixel.", low=0, high=16)
-    kappa: float = setting(2.5, "The factor on the distance of jumps to look-alikes.", low=1.0, high=100.0)
+    kappa: float = setting(
+        2.5, "The factor on the distance of jumps to look-alikes; more keeps pieces whole.", low=1.0, high=100.0
+    )
     mend: float = setting(1.5, "The factor on the distance of jumps to look-alikes, in a hole.", low=1.0, high=100.0)
     align: int = setting(8, "The rounds of sliding whole pieces, at each level.", low=0, high=100)
     lattice: str = setting("auto", "Whether a regular exemplar keeps its period.", choices=("auto", "on", "off"))
     regular: float = setting(0.25, "The autocorrelation at which lattice=auto keeps the period.", low=0.0, high=1.0)
 
     layout: tuple[float, ...] = setting(
-        (1.0, 0.5, 0.2), "The price of leaving the picture that is the start, per level.", low=0.0, high=100.0
+        (1.0, 0.5, 0.2),
+        "The price of leaving the picture that the field starts from, per level, the finest last.",
+        low=0.0,
+        high=100.0,
     )
-    guided: float = setting(0.25, "The side of the first pieces where guides steer, like block.", low=0.05, high=0.9)
+    guided: float = setting(
+        0.25, "The side of the first pieces where guides steer, in shorter sides of the exemplar.", low=0.05, high=0.9
+    )
 
     def __post_init__(self) -> None:
         if self.patch % 2 == 0:

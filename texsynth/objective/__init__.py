@@ -86,9 +86,9 @@ class Objective:
         """Rows as `settings.show` gives them for a method: the objective's, then those of its loss and features."""
         layers = _listed(features(self.features).LAYERS)
         for name, allowed, text in (
-            ("loss", "text", "The loss, a file of losses/."),
-            ("features", "text", "The features that it compares, a file of features/."),
-            ("layers", "a list", f"The layers of these features, among {layers}."),
+            ("loss", "text", "The loss that is minimised."),
+            ("features", "text", "The features that the loss compares."),
+            ("layers", "a list", f"The layers of these features that count, among {layers}."),
             ("weight", "a number", "The objective's share of the gradient at the start of a level."),
         ):
             value = self.plain()[name]

@@ -42,14 +42,14 @@ def values(
     objectives: Sequence[Objective],
     copies: str,
     rng: torch.Generator,
-    kept: dict[str, Tensor] | None = None,
+    state: dict[str, Tensor] | None = None,
 ) -> Values:
     """A function from a picture (1, 3, h, w) to the value of every objective. Features are computed once for all.
 
-    kept: is filled with the tensors that the losses change in place, by name.
+    state: is filled with the tensors that the losses change in place, by name.
     """
-    kept = {} if kept is None else kept
-    setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides, state=kept)
+    state = {} if state is None else state
+    setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides, state=state)
     # Build every extractor once, for the layers that any objective asks of it.
     extractors: dict[tuple[str, Any], tuple[Extract, list[str], list[Reference]]] = {}
     for key in dict.fromkeys(map(_key, objectives)):
@@ -57,7 +57,12 @@ def values(
         module, weights = features(name), task.weights.get(name)
         wanted = {layer for o in objectives if _key(o) == key for layer in o.layers}
         layers = [layer for layer in module.LAYERS if layer in wanted]
-        references = _references(task, copies, module.build(chosen, (False, False), weights), layers)
+        extract = module.build(chosen, (False, False), weights)
+        with torch.no_grad():
+            references = [
+                Reference(extract(copy.image, layers), copy.exemplar, copy.valid, copy.guides, copy.place)
+                for copy in sources(task, copies)
+            ]
         extractors[key] = module.build(chosen, task.tile, weights), layers, references
     # Build the loss of every objective, one for each of its parts.
     losses: list[tuple[Objective, list[tuple[float, Loss]]]] = []
@@ -98,14 +103,6 @@ def _loss(objective: Objective, references: Sequence[Reference], share: Share, s
 
 def _sum(parts: Sequence[tuple[float, Loss]], layers: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([weight * value(layers) for weight, value in parts]).sum()
-
-
-def _references(task: Task, copies: str, extract: Extract, layers: Sequence[str]) -> list[Reference]:
-    """The features of every copy of every exemplar, for the losses."""
-    with torch.no_grad():
-        return [
-            Reference(extract(s.image, layers), s.exemplar, s.valid, s.guides, s.place) for s in sources(task, copies)
-        ]
 
 
 def _select(extracted: Mapping[str, Tensor], layers: Sequence[str]) -> dict[str, Tensor]:
