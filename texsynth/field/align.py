@@ -27,6 +27,7 @@ def align(field: Field, rounds: int, rng: torch.Generator, fixed: Tensor | None 
 
 
 def _slide(field: Field, rng: torch.Generator, fixed: Tensor | None) -> Field:
+    """The field after one round."""
     atlas, index = field.atlas, field.index
     device = index.device
     # Label the pieces: a piece is what shares one displacement between canvas and atlas.

@@ -242,8 +242,8 @@ def read_between(atlas: Atlas, index: Tensor, place: Tensor, table: Tensor) -> T
 
 
 def settle(atlas: Atlas, plane: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-    """The pixels (...) nearest to places (..., 2) in planes (...), and the places themselves, both moved to the nearest
-    pixel that may be copied where the place is not one."""
+    """The pixels (...) nearest to places (..., 2) in planes (...), and the places themselves; both are moved to a pixel
+    that may be copied where the nearest one may not."""
     y, x = place.round().long().unbind(-1)
     index = atlas.join(plane, y, x)
     if not atlas.valid[index].all():

@@ -116,7 +116,7 @@ def _doubled(vectors: Tensor) -> Tensor:
     return torch.stack([x * x - y * y, 2 * x * y], -1)
 
 
-def along(picture: Tensor, atlas: Atlas, task: Task, weight: float, rng: torch.Generator) -> Guiding:
+def follow_layout(picture: Tensor, atlas: Atlas, task: Task, weight: float, rng: torch.Generator) -> Guiding:
     """The guide of a layout, a rough picture (1, 3, h, w) of the output of `task`.
 
     Its windows are compared with those of sources that are blurred until they are as rough as it is.

@@ -19,6 +19,9 @@ from texsynth.field.quilt import Steer
 SHORTEST_PERIOD = 0.03  # of the shorter side: below this a "period" is grain, not structure
 LONGEST_PERIOD = 0.5  # of each side: a picture must hold a period at least twice
 SMALLEST_OVERLAP = 0.02  # of the pixels, at a shift: where less overlaps, the shift counts for less
+LOWEST_PEAK = 0.1  # autocorrelation of a shift that counts as a peak
+STRONG_PEAK = 0.8  # of the highest peak: of the peaks above, the shortest shift is taken
+SMALLEST_SINE = 0.4  # of the angle between the two vectors
 FREE_OFFSET = 0.35  # pixels that a piece in a hole may be out of step
 MOST_MULTIPLES = 4  # of each vector that together make a step along an axis
 LARGEST_SLANT = 0.03  # of its length, by which such a step may miss the axis
@@ -85,7 +88,7 @@ def find(image: Tensor, valid: Tensor | None = None) -> Lattice | None:
         return None
     v = first[1:]
     cross = (peaks[:, 1] * v[1] - peaks[:, 2] * v[0]).abs() / (peaks[:, 1:].norm(dim=1) * v.norm())
-    second = _shortest(peaks[cross > 0.4])
+    second = _shortest(peaks[cross > SMALLEST_SINE])
     if second is None:
         return None
     vectors = torch.stack([_sharpen(correlation, first[1:]), _sharpen(correlation, second[1:])])
@@ -164,12 +167,11 @@ def autocorrelation(image: Tensor, valid: Tensor | None = None) -> Tensor:
     spectrum = torch.fft.rfft2(centred, s=(2 * h, 2 * w))
     raw = torch.fft.irfft2((spectrum * spectrum.conj()).sum(0), s=(2 * h, 2 * w))
     ones = torch.fft.rfft2(mask[0], s=(2 * h, 2 * w))
-    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w)).clamp(
-        min=max(1.0, SMALLEST_OVERLAP * float(mask.sum()))
-    )
-    whole = torch.fft.fftshift(raw / count)
+    least = max(1.0, SMALLEST_OVERLAP * float(mask.sum()))
+    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w)).clamp(min=least)
+    shifts = torch.fft.fftshift(raw / count)
     ry, rx = int(h * LONGEST_PERIOD), int(w * LONGEST_PERIOD)
-    part = whole[h - ry : h + ry + 1, w - rx : w + rx + 1]
+    part = shifts[h - ry : h + ry + 1, w - rx : w + rx + 1]
     normalised: Tensor = part / part[ry, rx].clamp(min=1e-9)
     return normalised
 
@@ -184,15 +186,15 @@ def _peaks(correlation: Tensor) -> Tensor:
     far = dy**2 + dx**2 >= max(3.0, 2 * SHORTEST_PERIOD * min(correlation.shape)) ** 2
     inside = (dy.abs() < ry) & (dx.abs() < rx)
     half = (dy > 0) | ((dy == 0) & (dx > 0))
-    chosen = far & inside & half & (height > 0.1)
+    chosen = far & inside & half & (height > LOWEST_PEAK)
     return torch.stack([height, dy.float(), dx.float()], 1)[chosen]
 
 
 def _shortest(peaks: Tensor) -> Tensor | None:
-    """The shortest shift among the peaks within 80% of the strongest."""
+    """The strong peak (3,) of the shortest shift; None without peaks."""
     if len(peaks) == 0:
         return None
-    strong = peaks[peaks[:, 0] >= 0.8 * peaks[:, 0].max()]
+    strong = peaks[peaks[:, 0] >= STRONG_PEAK * peaks[:, 0].max()]
     return strong[strong[:, 1:].norm(dim=1).argmin()]
 
 

@@ -25,7 +25,7 @@ from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.fill import Gap, fill, thickness
-from texsynth.field.guide import Guiding, Prices, along, encode, joined, steer
+from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.quilt import QuiltRules, Steer, quilt
 from texsynth.field.space import Space, describe, find_basis, nearest, surroundings
 from texsynth.field.sweep import sweep
@@ -172,7 +172,7 @@ def begin(
     fixed = None if placement is None else placement.fixed
     layout = coarser[1].layout if coarser else task.init if canvas is None else canvas.image
     rough = settings.layout[max(0, len(settings.layout) - 1 - int(level.scale))]
-    followed = along(layout, atlas, task, rough, rng) if layout is not None and rough else None
+    followed = follow_layout(layout, atlas, task, rough, rng) if layout is not None and rough else None
     guiding = joined([encode(task.guides, atlas), followed])
     # Bring the field to this level.
     if coarser is None:
