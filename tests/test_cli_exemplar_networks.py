@@ -23,7 +23,7 @@ Refused = Callable[..., str]
 BLACK, ORANGE, BLUE = (0, 0, 0), (220, 120, 0), (0, 0, 255)
 HEIGHT, WIDTH = 32, 40
 SMALL = {"checks": 1, "crop": 16, "width": 4, "hidden": 4, "discriminator_width": 4, "discriminator_layers": 2}
-OWN: dict[str, dict[str, Any]] = {
+RECIPES: dict[str, dict[str, Any]] = {
     "msca": {"channels": [4] * 5, "regions": 3, "draws": 1},
     "cocosnet": {"levels": 2, "adaptor": 4, "descriptor": 8, "context_sample": 16},
 }
@@ -48,11 +48,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model of each recipe after two steps, with labels black and orange."""
     folder = tmp_path_factory.mktemp("models")
     labels = painted(20)
-    made = {}
-    for recipe, own in OWN.items():
-        made[recipe] = folder / f"{recipe}.safetensors"
-        train(recipe, [textured(labels)], made[recipe], settings=SMALL | own, steps=2, labels=[labels])
-    return made
+    paths = {recipe: folder / f"{recipe}.safetensors" for recipe in RECIPES}
+    for recipe, path in paths.items():
+        train(recipe, [textured(labels)], path, settings=SMALL | RECIPES[recipe], steps=2, labels=[labels])
+    return paths
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +72,14 @@ def good(ran: Ran) -> Ran:
     return ran
 
 
-def told(texsynth: Texsynth, *words: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(good(texsynth(*words, "--json", "-q")).out)["runs"][0]
-    return found
+def entry_of(texsynth: Texsynth, *words: object) -> dict[str, Any]:
+    """The JSON entry of a run."""
+    return json.loads(good(texsynth(*words, "--json", "-q")).out)["runs"][0]
+
+
+def roles(entry: dict[str, Any]) -> list[str]:
+    """The roles of a run's inputs."""
+    return [read["role"] for read in entry["record"]["inputs"]]
 
 
 def control(recipe: str, models: dict[str, Path], *words: object) -> tuple[object, ...]:
@@ -115,10 +119,10 @@ def test_two_exemplars_are_blended(texsynth: Texsynth, draw: Draw, models: dict[
 
 
 def test_the_warp_is_written_beside_the_picture(texsynth: Texsynth, refused: Refused, models: dict[str, Path]) -> None:
-    entry = told(texsynth, *control("cocosnet", models), "--save-warp")
+    entry = entry_of(texsynth, *control("cocosnet", models), "--save-warp")
     assert array("o_warp.png").shape == array("o.png").shape == (24, 36, 3)
     assert not np.array_equal(array("o_warp.png"), array("o.png"))
-    (read,) = [given for given in entry["record"]["inputs"] if given["role"] == "model"]
+    (read,) = [read for read in entry["record"]["inputs"] if read["role"] == "model"]
     assert read == {"role": "model", "name": "cocosnet.safetensors", "sha256": model.read(models["cocosnet"]).sha256}
     line = refused(2, *control("cocosnet", models), "--force", "--save-attention", "seen")
     assert "preset cocosnet pays no attention; --method msca does" in line
@@ -131,11 +135,11 @@ def test_an_edit_by_two_label_maps(texsynth: Texsynth, models: dict[str, Path]) 
     """The object goes to where the target has it, and what is uncovered becomes what else there is."""
     words = ("edit", "a.png", "--mask", "l.png", "-m", "cocosnet", "--model", models["cocosnet"])
     good(texsynth(*words, "--target-mask", "l.png", "-o", "same.png", "-q"))
-    entry = told(texsynth, *words, "--target-mask", "lb.png", "-o", "o.png")
-    assert {"exemplar", "mask", "target-mask", "model"} == {given["role"] for given in entry["record"]["inputs"]}
-    same, made = (array(name).astype(float) for name in ("same.png", "o.png"))
-    assert same.shape == made.shape == (HEIGHT, WIDTH, 3)
-    darker = (same - made).mean((0, 2))  # column by column
+    entry = entry_of(texsynth, *words, "--target-mask", "lb.png", "-o", "o.png")
+    assert {"exemplar", "mask", "target-mask", "model"} == set(roles(entry))
+    same, edited = (array(name).astype(float) for name in ("same.png", "o.png"))
+    assert same.shape == edited.shape == (HEIGHT, WIDTH, 3)
+    darker = (same - edited).mean((0, 2))  # column by column
     assert darker[20:28].mean() > 10 + max(darker[:20].mean(), darker[28:].mean())
 
 
@@ -150,19 +154,18 @@ def carried(models: dict[str, Path], *words: object) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("labels", [(), ("--labels", "l.png", "--labels", "lb.png")], ids=["unknown", "known"])
 def test_paint_follows_what_a_model_sees(texsynth: Texsynth, models: dict[str, Path], labels: tuple[str, ...]) -> None:
-    entry = told(texsynth, *carried(models, *labels, "--save-layer"))
-    found, wanted = array("o_layer.png")[..., 3] > 127, painted(28).any(2)
-    assert (found == wanted).mean() > 0.9
+    entry = entry_of(texsynth, *carried(models, *labels, "--save-layer"))
+    carried_paint, wanted = array("o_layer.png")[..., 3] > 127, painted(28).any(2)
+    assert (carried_paint == wanted).mean() > 0.9
     assert entry["record"]["propagate"]["features"] == "model"
-    roles = [given["role"] for given in entry["record"]["inputs"]]
     drawn = ("labels-source", "labels-target") if labels else ()
-    assert sorted(roles) == sorted(["source", "layer", "model", "target", *drawn])
-    assert model.read(models["cocosnet"]).sha256 in {given["sha256"] for given in entry["record"]["inputs"]}
+    assert sorted(roles(entry)) == sorted(["source", "layer", "model", "target", *drawn])
+    assert model.read(models["cocosnet"]).sha256 in {read["sha256"] for read in entry["record"]["inputs"]}
 
 
 def test_what_a_model_sees_and_labels_both_count(texsynth: Texsynth, models: dict[str, Path]) -> None:
     distances = [
-        told(texsynth, *words, "--force")["distance"]
+        entry_of(texsynth, *words, "--force")["distance"]
         for words in (CARRY, carried(models), carried(models, "--labels", "l.png", "--labels", "lb.png"))
     ]
     assert len(set(distances)) == 3
@@ -170,7 +173,7 @@ def test_what_a_model_sees_and_labels_both_count(texsynth: Texsynth, models: dic
 
 def test_a_source_with_a_model_still_gives_its_layer_back(texsynth: Texsynth, models: dict[str, Path]) -> None:
     words = ("propagate", "a.png", "paint.png", "a.png", "-o", "o.png", "-q", "--save-warp", "--save-layer")
-    assert told(texsynth, *words, "--model", models["cocosnet"])["distance"] == 0
+    assert entry_of(texsynth, *words, "--model", models["cocosnet"])["distance"] == 0
     assert np.array_equal(array("o_warp.png"), array("a.png"))
     assert np.array_equal(array("o_layer.png"), array("paint.png"))
 
@@ -196,19 +199,19 @@ def test_the_api_takes_a_model_and_labels(texsynth: Texsynth, models: dict[str, 
 
 
 def test_large_sources_are_shown_to_the_model_at_the_size_of_its_training(models: dict[str, Path]) -> None:
-    known = model.read(models["cocosnet"])
-    assert known.settings["side"] == 256
-    assert [learned.scale(known, size) for size in ((32, 40), (256, 300), (512, 1024))] == [1, 1, 2]
-    assert learned.memory(known, (1024, 1024), 2) < learned.memory(known, (1024, 1024), 1)
+    stored = model.read(models["cocosnet"])
+    assert stored.settings["side"] == 256
+    assert [learned.scale(stored, size) for size in ((32, 40), (256, 300), (512, 1024))] == [1, 1, 2]
+    assert learned.memory(stored, (1024, 1024), 2) < learned.memory(stored, (1024, 1024), 1)
 
 
 # ---- training ----
 
 
-@pytest.mark.parametrize("recipe", OWN)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_pairs_are_drawn_again_where_a_batch_wants_more_than_there_are(texsynth: Texsynth, recipe: str) -> None:
     values = [
-        word for pair in (SMALL | OWN[recipe] | {"batch": 3}).items() for word in ("--set", "{}={}".format(*pair))
+        word for pair in (SMALL | RECIPES[recipe] | {"batch": 3}).items() for word in ("--set", "{}={}".format(*pair))
     ]
     values = [word.replace("[", "").replace("]", "") for word in values]
     words = ("train", recipe, "a.png", "--labels", "l.png", "-o", "m.safetensors", "--steps", 1, "-q", *values)
@@ -216,7 +219,7 @@ def test_pairs_are_drawn_again_where_a_batch_wants_more_than_there_are(texsynth:
     assert model.read(Path("m.safetensors")).settings["batch"] == 3
 
 
-@pytest.mark.parametrize("recipe", OWN)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_an_exemplar_without_room_for_two_crops_is_told(refused: Refused, recipe: str) -> None:
     words = ("train", recipe, "a.png", "--labels", "l.png", "-o", "m.safetensors", "--steps", 1, "--set", "crop=24")
     line = refused(3, *words, "-q")
@@ -241,25 +244,25 @@ def test_maps_that_do_not_fit_are_stretched_and_that_is_said(
         assert ran.code == 0 and ran.err.count(said) == 1, ran
 
 
-@pytest.mark.parametrize("recipe", OWN)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_label_that_the_model_never_saw(refused: Refused, draw: Draw, models: dict[str, Path], recipe: str) -> None:
     draw("blue.png", painted(20, colour=BLUE))
-    known = "knows the labels #000000, #dc7800, and not #0000ff; repaint the map"
-    assert known in refused(2, *control(recipe, models, "--labels", "blue.png", "blue.png"))
+    message = "knows the labels #000000, #dc7800, and not #0000ff; repaint the map"
+    assert message in refused(2, *control(recipe, models, "--labels", "blue.png", "blue.png"))
     line = refused(2, *control(recipe, models, "--labels", "l.png", "blue.png"))
     assert "the target's label #0000ff" in line and "is not in the exemplar" in line
     if recipe == "cocosnet":
         edit = ("edit", "a.png", "--mask", "blue.png", "--target-mask", "blue.png", "-m", recipe)
-        assert known in refused(2, *edit, "--model", models[recipe], "-o", "o.png")
+        assert message in refused(2, *edit, "--model", models[recipe], "-o", "o.png")
         for first, second in (("l.png", "blue.png"), ("blue.png", "lb.png")):
             line = refused(2, *carried(models, "--labels", first, "--labels", second))
-            assert f"blue.png: cocosnet.safetensors {known}" in line
+            assert f"blue.png: cocosnet.safetensors {message}" in line
 
 
 def test_models_of_other_recipes(refused: Refused, models: dict[str, Path]) -> None:
-    for wanted, given in (("msca", "cocosnet"), ("cocosnet", "msca")):
-        words = ("control", "a.png", *MAPS, "-m", wanted, "--model", models[given], "-o", "o.png")
-        said = f"--model: {given}.safetensors is of recipe {given}; preset {wanted} uses {wanted}"
+    for wanted, other in (("msca", "cocosnet"), ("cocosnet", "msca")):
+        words = ("control", "a.png", *MAPS, "-m", wanted, "--model", models[other], "-o", "o.png")
+        said = f"--model: {other}.safetensors is of recipe {other}; preset {wanted} uses {wanted}"
         assert said in refused(2, *words)
     said = "--model: msca.safetensors is of recipe msca; propagate uses cocosnet"
     assert said in refused(2, *CARRY, "--model", models["msca"])
@@ -302,10 +305,12 @@ def test_models_that_cannot_be_used(refused: Refused, models: dict[str, Path]) -
     )
     assert "none.safetensors does not exist" in refused(5, *CARRY, "--model", "none.safetensors")
     assert "a.png is no model" in refused(5, *CARRY, "--model", "a.png")
-    known = model.read(models["cocosnet"])
-    model.write(Path("blind.safetensors"), known.recipe, {**known.settings, "masked": 1}, known.tensors, known.facts)
+    stored = model.read(models["cocosnet"])
+    model.write(
+        Path("blind.safetensors"), stored.recipe, {**stored.settings, "masked": 1}, stored.tensors, stored.facts
+    )
     line = refused(2, *CARRY, "--model", "blind.safetensors", "--labels", "l.png", "--labels", "lb.png")
     assert "blind.safetensors was trained to do without those of pictures; leave them out" in line
-    less = {name: tensor for name, tensor in known.tensors.items() if not name.endswith("last_image.weight")}
-    model.write(Path("less.safetensors"), known.recipe, known.settings, less, known.facts)
+    less = {name: tensor for name, tensor in stored.tensors.items() if not name.endswith("last_image.weight")}
+    model.write(Path("less.safetensors"), stored.recipe, stored.settings, less, stored.facts)
     assert "its tensors do not fit its settings" in refused(5, *CARRY, "--model", "less.safetensors")

@@ -1,4 +1,4 @@
-"""The exemplar networks' generator, discriminators and first values."""
+"""The exemplar networks' generator, discriminators and first values, and how these are trained."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ SMALL = {"width": 4, "hidden": 6, "levels": 2}
 
 
 def shape(**values: Any) -> spade.Shape:
-    made = settings.make(spade.Shape, {**SMALL, **values}, "test")
-    assert isinstance(made, spade.Shape)
-    return made
+    return settings.make(spade.Shape, {**SMALL, **values}, "test")
 
 
 def generator_of(condition: int | Sequence[int] = 3, seed: int = 0, gain: float = 1.0, **values: Any) -> Generator:
@@ -35,8 +33,8 @@ def generator_of(condition: int | Sequence[int] = 3, seed: int = 0, gain: float 
 
 
 def critics(width: int = 4, layers: int = 3, condition: int = 3, seed: int = 0) -> PatchGAN:
-    made = patchgan.Shape(discriminator_width=width, discriminator_layers=layers)
-    return initialise(PatchGAN(made, condition), generator(seed), 1.0)
+    size = patchgan.Shape(discriminator_width=width, discriminator_layers=layers)
+    return initialise(PatchGAN(size, condition), generator(seed), 1.0)
 
 
 def count(net: nn.Module) -> int:
@@ -48,15 +46,15 @@ def count(net: nn.Module) -> int:
 )
 def test_the_published_generator_has_as_many_parameters(width: int, hidden: int, millions: float) -> None:
     with torch.device("meta"):
-        found = count(Generator(shape(width=width, widest=16, hidden=hidden, levels=5), 3))
-    assert found / 1e6 == pytest.approx(millions, rel=0.005)
+        parameters = count(Generator(shape(width=width, widest=16, hidden=hidden, levels=5), 3))
+    assert parameters / 1e6 == pytest.approx(millions, rel=0.005)
 
 
 @pytest.mark.parametrize(("width", "millions"), [(64, 2.8), (32, 0.7)])
 def test_the_published_discriminator_has_as_many_parameters(width: int, millions: float) -> None:
     with torch.device("meta"):
-        found = count(PatchGAN(patchgan.Shape(discriminator_width=width), 3).scales[0])
-    assert round(found / 1e6, 1) == millions
+        parameters = count(PatchGAN(patchgan.Shape(discriminator_width=width), 3).scales[0])
+    assert round(parameters / 1e6, 1) == millions
 
 
 def test_the_published_discriminator_scores_as_many_patches() -> None:
@@ -90,13 +88,13 @@ def test_a_condition_is_resized_by_choice(how: str) -> None:
 @pytest.mark.parametrize("more", [0, 2])
 @pytest.mark.parametrize("kind", NORMS)
 def test_every_parameter_gets_a_gradient(kind: str, more: int) -> None:
-    made = generator_of(normalisation=kind, noise=2, more=more).train()
+    net = generator_of(normalisation=kind, noise=2, more=more).train()
     judge, guide, real = critics(), noise(2, 3, 16, 24), noise(2, 3, 16, 24, seed=1)
-    grains = [noise(2, 2, *grid, seed=n) for n, grid in enumerate(made.shape.grids((16, 24)))]
-    fake = made(guide, grains)
+    grains = [noise(2, 2, *grid, seed=n) for n, grid in enumerate(net.shape.grids((16, 24)))]
+    fake = net(guide, grains)
     true, false = judge.pair((guide, guide), (real, fake))
     (patchgan.hinge_generator(false) + patchgan.feature_matching(true, false)).backward()
-    for name, parameter in made.named_parameters():
+    for name, parameter in net.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
     judge.zero_grad()
     true, false = judge.pair((guide, guide), (real, fake.detach()))
@@ -246,8 +244,8 @@ def test_first_values_replace_those_of_torch() -> None:
 def test_a_pair_in_one_pass_is_what_two_passes_are() -> None:
     judge, guide = critics().eval(), noise(2, 3, 20, 16)
     real, fake = noise(2, 3, 20, 16, seed=1), noise(2, 3, 20, 16, seed=2)
-    found = judge.pair((guide, guide.flip(3)), (real, fake))
-    for scales, alone in zip(found, (judge(guide, real), judge(guide.flip(3), fake)), strict=True):
+    sides = judge.pair((guide, guide.flip(3)), (real, fake))
+    for scales, alone in zip(sides, (judge(guide, real), judge(guide.flip(3), fake)), strict=True):
         for layers, others in zip(scales, alone, strict=True):
             for layer, other in zip(layers, others, strict=True):
                 torch.testing.assert_close(layer, other)

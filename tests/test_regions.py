@@ -33,10 +33,10 @@ def bank_of(image: Tensor, ids: Tensor, valid: Tensor | None = None) -> Bank:
     return bank([MappedCopy(0, image, valid, (ids,))], LABELS, generator())
 
 
-def apart(image: Tensor, ids: Tensor, known: Bank, steps: int = 1) -> float:
+def apart(image: Tensor, ids: Tensor, patches: Bank, steps: int = 1) -> float:
     """After some steps of the potentials."""
     rng = generator()
-    return [float(transport(image, ids, known, rng)) for _ in range(steps)][-1]
+    return [float(transport(image, ids, patches, rng)) for _ in range(steps)][-1]
 
 
 def test_a_picture_is_at_no_distance_from_itself_and_from_others_it_is() -> None:
@@ -53,42 +53,41 @@ def test_potentials_see_that_all_patches_are_wanted() -> None:
     """One window of a picture, over and over: its patches are all there, and the others are missed."""
     image, ids = spots(24, 24, seed=3), torch.zeros(1, 1, 24, 24)
     again = image[:, :, :12, :12].repeat(1, 1, 2, 2)
-    known = bank_of(image, ids)
-    first, last = apart(again, ids, known), apart(again, ids, known, 60)
+    patches = bank_of(image, ids)
+    first, last = apart(again, ids, patches), apart(again, ids, patches, 60)
     assert last > 1.1 * first
-    assert any(bool(held.any()) for held in known.memory.values())
+    assert any(bool(held.any()) for held in patches.memory.values())
 
 
 def test_a_gradient_makes_a_picture_more_like_the_exemplar() -> None:
     image, ids, rng = picture(), halves(), generator()
-    known, made = bank_of(image, ids), torch.full_like(image, 0.5).requires_grad_()
-    optimiser, values = torch.optim.Adam([made], 0.05), []
+    patches, output = bank_of(image, ids), torch.full_like(image, 0.5).requires_grad_()
+    optimiser, values = torch.optim.Adam([output], 0.05), []
     for _ in range(30):
         optimiser.zero_grad()
-        value = transport(made, ids, known, rng)
+        value = transport(output, ids, patches, rng)
         value.backward()
         optimiser.step()
         values.append(float(value.detach()))
     assert values[-1] < 0.5 * values[0]
-    left, right = made[..., :20].detach().mean(), made[..., 24:].detach().mean()
+    left, right = output[..., :20].detach().mean(), output[..., 24:].detach().mean()
     assert float(left) < 0.3 < float(right)
 
 
 def test_what_must_not_be_used_is_in_no_bank() -> None:
     image, valid = torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32, dtype=torch.bool)
     image[..., 16:], valid[..., :16] = 1.0, True
-    made = bank_of(image, torch.zeros(1, 1, 32, 32), valid)
-    assert made.layers
-    assert all(not cloud.patches.any() for layer in made.layers.values() for cloud in layer.values())
+    layers = bank_of(image, torch.zeros(1, 1, 32, 32), valid).layers
+    assert layers and not any(region.patches.any() for layer in layers.values() for region in layer.values())
 
 
 def test_a_bank_in_other_colours_is_that_of_a_picture_in_other_colours() -> None:
     """And keeps its potentials, so that they go on being learned."""
     image, ids = spots(40, 44), torch.zeros(1, 1, 40, 44)
-    change, known = ColourChange(0.5, torch.tensor([0.1, 0.0, -0.1])), bank_of(image, ids)
-    moved = known.changed({0: change})
-    assert apart(change(image), ids, moved) < 0.1 * apart(change(image), ids, known)
-    assert all(moved.memory[name] is held for name, held in known.memory.items())
+    change, patches = ColourChange(0.5, torch.tensor([0.1, 0.0, -0.1])), bank_of(image, ids)
+    moved = patches.changed({0: change})
+    assert apart(change(image), ids, moved) < 0.1 * apart(change(image), ids, patches)
+    assert all(moved.memory[name] is held for name, held in patches.memory.items())
 
 
 def test_every_combination_of_maps_is_a_region() -> None:

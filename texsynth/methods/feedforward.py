@@ -91,7 +91,7 @@ def refuses(task: Task, settings: Settings) -> str | None:
             return words
     if task.model is None:
         return None
-    return _refuses_maps(task.guides, task.model) or _refuses_size(task, task.model)
+    return _refuses_maps(task.guides, task.model) or conditions.uneven(task.size, task.tile, _cell(task.model))
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
@@ -134,17 +134,6 @@ def _refuses_maps(guides: tuple[Guide, ...], model: Model) -> str | None:
     if any(guide.strength is not None for guide in guides):
         return "follows its maps alike everywhere; leave --guide-weight-map out"
     return conditions.mismatch(guides, model)
-
-
-def _refuses_size(task: Task, model: Model) -> str | None:
-    """Why sides cannot wrap, or None."""
-    cell = _cell(model)
-    height, width = (
-        max(1, round(side / cell)) * cell if wraps else side for side, wraps in zip(task.size, task.tile, strict=True)
-    )
-    if (height, width) == task.size:
-        return None
-    return f"tiles at multiples of {cell} pixels with this model; give --size {width}x{height}"
 
 
 def _cell(model: Model) -> int:

@@ -104,10 +104,7 @@ def refuses(task: Task, settings: Settings) -> str | None:
     if task.model is None:
         return None
     cell = max(loading.shaped(Shape, task.model).cell, CELL)
-    whole = [max(1, round(n / cell)) * cell if wraps else n for n, wraps in zip(task.size, task.tile, strict=True)]
-    if tuple(whole) != task.size:
-        return f"tiles at multiples of {cell} pixels with this model; give --size {whole[1]}x{whole[0]}"
-    return conditions.mismatch(task.guides, task.model)
+    return conditions.uneven(task.size, task.tile, cell) or conditions.mismatch(task.guides, task.model)
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

@@ -18,15 +18,7 @@ from torch import Tensor
 from texsynth.features import Extract, vgg19
 from texsynth.learned.msca import attention
 from texsynth.learned.msca.attention import AttentionMaps
-from texsynth.learned.msca.network import (
-    INTERPOLATIONS,
-    MscaNet,
-    Pooled,
-    RegionAttention,
-    Shape,
-    noise_maps,
-    weights,
-)
+from texsynth.learned.msca.network import INTERPOLATIONS, MscaNet, Pooled, RegionAttention, Shape, noise_maps, weights
 from texsynth.learned.shared import conditions
 from texsynth.learned.shared.generator import continued
 from texsynth.learned.shared.loading import loaded, shaped
@@ -45,15 +37,10 @@ class Settings:
 
     interpolation: str = setting(
         "plain",
-        "Regions of several exemplars are mixed by their shares and by how much of each there is (plain), or by their "
-        "shares alone (normalised).",
+        "Exemplars are mixed by their shares and by how much each has of a region (plain), or by shares (normalised).",
         choices=INTERPOLATIONS,
     )
-    attention_maps: str = setting(
-        "off",
-        "The regions, the transfer of labels, and the tree of the labels are written as further pictures.",
-        choices=("off", "on"),
-    )
+    attention_maps: str = setting("off", "Pictures of the attention are made, too.", choices=("off", "on"))
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
@@ -79,13 +66,8 @@ def refuses(task: Task, settings: Settings) -> str | None:
             return words
     if task.model is None:
         return None
-    if why := conditions.mismatch(task.guides, task.model):
-        return why
-    cell = shaped(Shape, task.model).cell
-    whole = [max(1, round(n / cell)) * cell if wraps else n for n, wraps in zip(task.size, task.tile, strict=True)]
-    if tuple(whole) == task.size:
-        return None
-    return f"tiles at multiples of {cell} pixels with this model; give --size {whole[1]}x{whole[0]}"
+    size = conditions.uneven(task.size, task.tile, shaped(Shape, task.model).cell)
+    return conditions.mismatch(task.guides, task.model) or size
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

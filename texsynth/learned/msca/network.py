@@ -36,9 +36,7 @@ INTERPOLATIONS = ("plain", "normalised")
 class Shape(generator.Shape):
     """What shapes the network. The numbers of regions and channels of the published one are not known."""
 
-    widest: int = setting(
-        16, "The most channels, as a multiple of the width; they double with every halving.", low=1, high=64
-    )
+    widest: int = setting(16, "The multiple of the width up to which halvings double channels.", low=1, high=64)
     noise: int = setting(4, "The channels of noise beside the condition.", low=0, high=64)
     attention: str = setting(
         "full",
@@ -47,15 +45,10 @@ class Shape(generator.Shape):
     )
     regions: int = setting(16, "The regions of each scale.", low=1, high=256)
     image: str = setting(
-        "pixels",
-        "Image features come from a pyramid that is learned (pixels), or from VGG-19.",
-        choices=("pixels", "vgg19"),
+        "pixels", "Image features come from a learned pyramid (pixels), or from VGG-19.", choices=("pixels", "vgg19")
     )
     channels: tuple[int, ...] = setting(
-        (16, 32, 32, 64, 64),
-        "The channels of image features, fine to coarse; the last number goes on for coarser scales.",
-        low=1,
-        high=512,
+        (16, 32, 32, 64, 64), "The channels of image features, fine to coarse; the last repeats.", low=1, high=512
     )
     label_channels: int = setting(16, "The channels of label features.", low=1, high=512)
 

@@ -51,22 +51,14 @@ class Settings(adversarial.Settings, Shape):
 
     steps: int = setting(1500, "The number of updates of the network.", low=1, high=10_000_000)
     batch: int = setting(1, "The number of pairs in a step, each rebuilt both ways.", low=1, high=256)
-    draws: int = setting(
-        4, "The pairs drawn for each pair of a step; the one with most labels in common is taken.", low=1, high=64
-    )
-    pretraining: float = setting(
-        0.2, "The share of the steps, the first ones, with the auxiliary decoder.", low=0.0, high=1.0
-    )
-    second: float = setting(0.2, "The share of the steps, the last ones, with larger crops.", low=0.0, high=1.0)
+    draws: int = setting(4, "The pairs drawn for one; the one with most common labels is taken.", low=1, high=64)
+    pretraining: float = setting(0.2, "The first share of the steps, with the auxiliary decoder.", low=0.0, high=1.0)
+    second: float = setting(0.2, "The last share of the steps, with larger crops.", low=0.0, high=1.0)
     larger: float = setting(1.5, "The factor by which these crops are larger.", low=1.0, high=8.0)
-    whole: float = setting(
-        0.2, "The share of the steps with larger crops in which whole exemplars rebuild themselves.", low=0.0, high=1.0
-    )
-    recolour: float = setting(0.5, "The share of the pairs in which each label gets other colours.", low=0.0, high=1.0)
+    whole: float = setting(0.2, "The share of the steps with larger crops that rebuild wholes.", low=0.0, high=1.0)
+    recolour: float = setting(0.5, "The share of the pairs whose labels get other colours.", low=0.0, high=1.0)
     perceptual: float = setting(10.0, "The weight of what is compared place by place.", low=0.0, high=1e6)
-    texture: float = setting(
-        6.0, "The weight of the distance between distributions of patches, label by label.", low=0.0, high=1e6
-    )
+    texture: float = setting(6.0, "The weight of the distributions of patches, by label.", low=0.0, high=1e6)
 
 
 @dataclass(frozen=True)

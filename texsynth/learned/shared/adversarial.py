@@ -34,13 +34,9 @@ class Settings(recipes.Settings, patchgan.Shape):
     discriminator_rate: float = setting(
         4e-4, "The learning rate of Adam for the discriminators.", low=1e-7, high=1.0, was="critic_rate"
     )
-    decay: float = setting(
-        0.5, "The share of the steps, the last ones, over which both learning rates fall to 0.", low=0.0, high=1.0
-    )
-    adversarial: float = setting(1.0, "The weight of the hinge loss of the discriminators' scores.", low=0.0, high=1e6)
-    matching: float = setting(
-        10.0, "The weight of the differences between the discriminators' features.", low=0.0, high=1e6
-    )
+    decay: float = setting(0.5, "The last share of the steps, in which both rates fall to 0.", low=0.0, high=1.0)
+    adversarial: float = setting(1.0, "The weight of the hinge loss of the discriminators.", low=0.0, high=1e6)
+    matching: float = setting(10.0, "The weight of the discriminators' features.", low=0.0, high=1e6)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,14 @@ def mismatch(guides: Sequence[Guide], model: Model) -> str | None:
     return None
 
 
+def uneven(size: tuple[int, int], tile: tuple[bool, bool], cell: int) -> str | None:
+    """That sides that tile are no multiples of a network's cell, as the end of a sentence about its preset, or None."""
+    height, width = (max(1, round(n / cell)) * cell if wraps else n for n, wraps in zip(size, tile, strict=True))
+    if (height, width) == size:
+        return None
+    return f"tiles at multiples of {cell} pixels with this model; give --size {width}x{height}"
+
+
 def unknown(maps: Sequence[Tensor], palette: Tensor, colours: Sequence[Sequence[int]]) -> str | None:
     """That id maps of a palette (K, 3) use labels other than a model's colours, 0 to 255; the end of a sentence, or
     None."""

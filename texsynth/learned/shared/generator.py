@@ -33,9 +33,7 @@ class Shape:
     """
 
     width: int = setting(16, "The channels of the generator at full size.", low=2, high=256)
-    widest: int = setting(
-        4, "The most channels, as a multiple of the width; they double with every halving.", low=1, high=64
-    )
+    widest: int = setting(4, "The multiple of the width up to which halvings double channels.", low=1, high=64)
     hidden: int = setting(32, "The channels between a condition and what it scales and shifts.", low=1, high=512)
     levels: int = setting(4, "The halvings from full size to where the picture begins.", low=0, high=8)
     more: int = setting(1, "The residual blocks at the second scale, beyond the one of each scale.", low=0, high=8)
@@ -47,7 +45,7 @@ class Shape:
     )
     resize: str = setting(
         "bilinear",
-        "How a condition gets to the size of a scale; nearest keeps labels pure.",
+        "How a condition is resized for a scale; nearest keeps labels pure.",
         choices=("bilinear", "nearest"),
     )
     spectral: bool = setting(True, "The blocks' convolutions have spectral normalisation.")

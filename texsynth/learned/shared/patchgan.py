@@ -28,12 +28,8 @@ Features = Sequence[Sequence[Tensor]]  # of every scale, of every layer; the las
 class Shape:
     """What shapes the discriminators; a width of 64 is the published one."""
 
-    discriminator_width: int = setting(
-        16, "The channels of the discriminators' first layer; they double from layer to layer.", low=2, high=256
-    )
-    discriminator_layers: int = setting(
-        4, "The discriminators' convolutions before the scores; all but the last one halve the map.", low=2, high=6
-    )
+    discriminator_width: int = setting(16, "The channels of the discriminators' first layer.", low=2, high=256)
+    discriminator_layers: int = setting(4, "The convolutions before the discriminators' scores.", low=2, high=6)
 
 
 class PatchGAN(nn.Module):

@@ -59,41 +59,22 @@ class Settings(adversarial.Settings, guided.Shape):
     """The defaults take about ten minutes of one core, and need no weights."""
 
     steps: int = setting(2000, "The number of updates of the network.", low=1, high=10_000_000)
-    discriminator_layers: int = setting(
-        3, "The convolutions before the scores; all but the last one halve the map.", low=2, high=6
-    )
+    discriminator_layers: int = setting(3, "The convolutions before the discriminators' scores.", low=2, high=6)
     first: float = setting(0.4, "The share of the steps, the first ones, that rebuild crops.", low=0.0, high=1.0)
     mixed: float = setting(0.2, "The share of the later steps that rebuild crops, too.", low=0.0, high=1.0)
-    perturbed: float = setting(
-        0.1, "The share of drawn maps that are crops of the exemplars' maps, perturbed by noise.", low=0.0, high=1.0
-    )
-    stretched: float = setting(
-        0.7, "The share of drawn maps that are the exemplars' maps, stretched and turned.", low=0.001, high=1.0
-    )
-    perlin: float = setting(0.2, "The share of drawn maps that are Perlin noise.", low=0.0, high=1.0)
+    perturbed: float = setting(0.1, "How often drawn maps are crops of maps, perturbed by noise.", low=0.0, high=1.0)
+    stretched: float = setting(0.7, "How often drawn maps are maps, stretched and turned.", low=0.001, high=1.0)
+    perlin: float = setting(0.2, "How often drawn maps are Perlin noise.", low=0.0, high=1.0)
     factor: float = setting(1.5, "The largest factor by which maps are stretched or pressed.", low=1.0, high=8.0)
-    objectives: tuple[Objective, ...] = setting(
-        OBJECTIVES, "The losses that compare outputs for drawn maps with the exemplars."
-    )
+    objectives: tuple[Objective, ...] = setting(OBJECTIVES, "The losses of outputs for drawn maps.")
     features: str = setting(
         "windows", "The features that compare rebuilt crops place by place.", choices=("windows", "vgg19")
     )
     rate: float = setting(3e-3, "The learning rate of Adam for the network.", low=1e-7, high=1.0)
-    unpaired: float = setting(
-        0.2,
-        "The factor of the hinge loss for drawn maps, which discriminators tell from true ones.",
-        low=0.0,
-        high=1.0,
-    )
-    perceptual: float = setting(
-        10.0, "The weight of what is compared place by place in rebuilt crops.", low=0.0, high=1e6
-    )
-    texture: float = setting(
-        30.0, "The weight of the distance between distributions of patches, region by region.", low=0.0, high=1e6
-    )
-    side: int = setting(
-        256, "The shorter side in pixels to which exemplars are reduced; 0 keeps their size.", low=0, high=8192
-    )
+    unpaired: float = setting(0.2, "The factor of the hinge loss for drawn maps.", low=0.0, high=1.0)
+    perceptual: float = setting(10.0, "The weight of what is compared place by place.", low=0.0, high=1e6)
+    texture: float = setting(30.0, "The weight of the distributions of patches, by region.", low=0.0, high=1e6)
+    side: int = setting(256, "The shorter side that exemplars are reduced to; 0 keeps them.", low=0, high=8192)
 
 
 @dataclass(frozen=True)
