@@ -127,6 +127,23 @@ def _prose(text: str) -> str:
     return "`".join(parts)
 
 
+def _documented(value: Any) -> str:
+    """A docstring as Markdown, its lines of the form "name: meaning" as lists."""
+    paragraphs = _prose(inspect.getdoc(value) or "").split("\n\n")
+    return "\n\n".join(paragraph if paragraph.startswith(" ") else _listed(paragraph) for paragraph in paragraphs)
+
+
+def _listed(paragraph: str) -> str:
+    """A paragraph, as a list if it has one "name: meaning" a line, whose further lines are indented."""
+    lines = paragraph.splitlines()
+    entries = [re.fullmatch(r"(\w+(?:, \w+)*): (.*)", line) for line in lines]
+    if not all(entry or line.startswith(" ") for entry, line in zip(entries, lines, strict=True)):
+        return paragraph
+    return "\n".join(
+        f"- `{e[1]}`: {e[2]}" if e else f"  {line.strip()}" for e, line in zip(entries, lines, strict=True)
+    )
+
+
 # Presets and settings
 
 
@@ -238,11 +255,11 @@ def python() -> str:
     for name in texsynth.__all__:
         value = getattr(texsynth, name)
         if callable(value):
-            parts += [f"## {name}", f"```python\n{_signature(name, value)}\n```", _prose(inspect.getdoc(value) or "")]
+            parts += [f"## {name}", f"```python\n{_signature(name, value)}\n```", _documented(value)]
             shared |= _unpacked(value)
     for name, kind in shared.items():
         fields = "\n".join(f"{key}: {_annotation(hint)}" for key, hint in kind.__annotations__.items())
-        parts += [f"## {name}", f"```python\n{fields}\n```", _prose(inspect.getdoc(kind) or "")]
+        parts += [f"## {name}", f"```python\n{fields}\n```", _documented(kind)]
     return page("Python", *parts)
 
 
