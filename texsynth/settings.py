@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import difflib
+import inspect
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
@@ -17,23 +20,52 @@ from texsynth.registry import METHODS
 
 def setting(
     default: Any,
-    help: str,  # noqa: A002 (the word that a reader expects)
+    help: str = "",  # noqa: A002 (the word that a reader expects)
     *,
     low: float | None = None,
     high: float | None = None,
     choices: Sequence[Any] | None = None,
     was: str = "",
 ) -> Any:
-    """A field of a Settings dataclass: its default, what it means, and what it may be.
+    """A field of a Settings dataclass: its default, and what it may be. What it means stands in the class's docstring.
 
-    Help texts, `--set`, the checks of presets and the reference pages all come from it.
+    Help texts, `--set`, the checks of presets and the reference pages all come from these two.
 
-    help: a full sentence.
+    help: what it means, where that is no plain text.
     low, high: the least and the greatest value, None for no limit; of a list they limit each item.
     choices: the only values that are allowed, None for any.
     was: the key of an earlier version, which presets, models and checkpoints may still use.
     """
     return field(default=default, metadata={"help": help, "min": low, "max": high, "choices": choices, "was": was})
+
+
+def meanings(kind: type) -> Mapping[str, str]:
+    """What the docstring of a dataclass, and those of its bases, say of each field: lines "name: A sentence."."""
+    texts: dict[str, str] = {}
+    for owner in reversed(kind.__mro__):
+        texts |= _said_of_fields(owner)[1]
+    return texts
+
+
+def summary(kind: type) -> str:
+    """The docstring of a dataclass without what it says of fields."""
+    return _said_of_fields(kind)[0]
+
+
+@cache
+def _said_of_fields(owner: Any) -> tuple[str, Mapping[str, str]]:
+    """The docstring of one class: what comes before its fields, and the text of each of these."""
+    before: list[str] = []
+    texts: dict[str, str] = {}
+    for line in inspect.cleandoc(vars(owner).get("__doc__") or "").splitlines():
+        match = re.match(r"(\w+): (.*)", line)
+        if match and match[1] in vars(owner).get("__annotations__", {}):
+            texts[match[1]] = match[2]
+        elif texts and line.startswith("    "):
+            texts[next(reversed(texts))] += f" {line.strip()}"
+        elif not texts:
+            before.append(line)
+    return "\n".join(before).strip(), texts
 
 
 def make(kind: type, values: Mapping[str, Any], where: str) -> Any:
@@ -156,11 +188,14 @@ def show(made: Any) -> Iterator[dict[str, Any]]:
 
     Where the value is a list of mappings, "items" holds the rows of each.
     """
-    hints = get_type_hints(type(made))
+    hints, texts = get_type_hints(type(made)), meanings(type(made))
     for f in fields(made):
         value = getattr(made, f.name)
         row = {"name": f.name, "value": _plain(value), "default": _plain(f.default)}
-        row |= {"allowed": describe(f, hints[f.name]), "help": f.metadata.get("help", "")}
+        row |= {
+            "allowed": describe(f, hints[f.name]),
+            "help": f.metadata.get("help") or meanings(type(made)).get(f.name, ""),
+        }
         yield row | {"items": [list(item.show()) for item in value]} if _nested(hints[f.name]) else row
 
 

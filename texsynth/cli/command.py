@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from texsynth.requests.option import ARGUMENT, Option, made, options
+from texsynth.settings import summary
 
 
 def command(verb: str, module: ModuleType) -> Callable[..., int]:
@@ -24,7 +25,7 @@ def command(verb: str, module: ModuleType) -> Callable[..., int]:
 
     parameters = [_parameter(o) for o in options(kind) if o.flags]
     run.__name__ = verb
-    run.__doc__ = kind.__doc__
+    run.__doc__ = summary(kind)
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run

@@ -21,40 +21,24 @@ texsynth barycenter samples/grass.png samples/pebbles.png --mode mosaic --blend-
 
 @dataclass(frozen=True, kw_only=True)
 class Request(PictureOptions):
-    """Make a texture between several, or one that turns from one into another across the picture."""
+    """Make a texture between several, or one that turns from one into another across the picture.
+
+    exemplars: Two or more pictures of textures, of any sizes, or a glob.
+    blend: The share of each exemplar. Default: equal.
+    blend_map: Shares at each pixel: for two exemplars one grey map, black for the first and white for the second; for
+        more one map for each, repeated in order.
+    steps: A strip of N panels of --size each, from the first of two exemplars to the second.
+    mode: transport: every pixel mixes all exemplars, so that their statistics meet; mosaic: every pixel is copied from
+        one. Default: transport.
+    check: Measure the result.
+    """
 
     PANEL = "Blend"
     SECTION = "barycenter"
 
-    exemplars: list[Source] | None = argument("Two or more pictures of textures, of any sizes, or a glob.", "EXEMPLAR")
-    blend: Numbers | None = option(
-        None,
-        "The share of each exemplar. Default: equal.",
-        metavar="W0,W1,...",
-        recorded=True,
-        stored=list,
-        group="shares",
-    )
-    blend_map: list[Source] | None = option(
-        None,
-        "Shares at each pixel: for two exemplars one grey map, black for the first and white for the second; for more "
-        "one map for each, repeated in order.",
-        metavar="MAP",
-        role="blend-map",
-        group="shares",
-    )
-    steps: int | None = option(
-        None,
-        "A strip of N panels of --size each, from the first of two exemplars to the second.",
-        metavar="N",
-        recorded=True,
-        group="shares",
-    )
-    mode: str | None = option(
-        None,
-        "transport: every pixel mixes all exemplars, so that their statistics meet; mosaic: every pixel is copied from "
-        "one. Default: transport.",
-        choices=tuple(presets.BARYCENTER),
-        recorded=True,
-    )
-    check: bool = option(False, "Measure the result.")
+    exemplars: list[Source] | None = argument(metavar="EXEMPLAR")
+    blend: Numbers | None = option(None, metavar="W0,W1,...", recorded=True, stored=list, group="shares")
+    blend_map: list[Source] | None = option(None, metavar="MAP", role="blend-map", group="shares")
+    steps: int | None = option(None, metavar="N", recorded=True, group="shares")
+    mode: str | None = option(None, choices=tuple(presets.BARYCENTER), recorded=True)
+    check: bool = option(False)

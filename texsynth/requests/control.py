@@ -29,44 +29,31 @@ texsynth control --label-exemplar black=samples/grass.png --label-exemplar white
 
 @dataclass(frozen=True, kw_only=True)
 class Request(PictureOptions):
-    """Make more of a texture, steered by maps: how far along, in which direction, or which part goes where."""
+    """Make more of a texture, steered by maps: how far along, in which direction, or which part goes where.
+
+    exemplars: The picture of the texture; several with one OUT file are remixed, with a folder as OUT each is done
+        alone. Maps of several: a folder in place of the file, paired by stem.
+    guide_weight_map: Where guides hold: white in full, black not at all.
+    blend: The share of each of several exemplars, for methods that mix them.
+    blend_map: Their shares at each pixel: one map for two, black for the first; for more one map for each.
+    save_attention: Draw which regions fed which, for msca, into a folder.
+    save_warp: Also write the exemplar as it was warped, for cocosnet: STEM_warp.png.
+    save_guides: Draw what the solver used into a folder.
+    """
 
     PANEL = "Guides"
     SECTION = "guides"
 
-    exemplars: list[Source] | None = argument(
-        "The picture of the texture; several with one OUT file are remixed, with a folder as OUT each is done alone. "
-        "Maps of several: a folder in place of the file, paired by stem.",
-        "EXEMPLAR",
-    )
+    exemplars: list[Source] | None = argument(metavar="EXEMPLAR")
     progression: Progression = field(default_factory=Progression)
     orientation: Orientation = field(default_factory=Orientation)
     labels: Labels = field(default_factory=Labels)
-    guide_weight_map: Source | None = option(
-        None,
-        "Where guides hold: white in full, black not at all.",
-        metavar="MAP",
-        role="guide-weight-map",
-        per="run",
-    )
-    blend: Numbers | None = option(
-        None,
-        "The share of each of several exemplars, for methods that mix them.",
-        metavar="W0,W1,...",
-        recorded=True,
-        stored=list,
-        group="shares",
-    )
-    blend_map: list[Source] | None = option(
-        None,
-        "Their shares at each pixel: one map for two, black for the first; for more one map for each.",
-        metavar="MAP",
-        role="blend-map",
-        group="shares",
-    )
-    save_attention: Path | None = option(None, "Draw which regions fed which, for msca, into a folder.", metavar="DIR")
-    save_warp: bool = option(False, "Also write the exemplar as it was warped, for cocosnet: STEM_warp.png.")
-    save_guides: Path | None = option(None, "Draw what the solver used into a folder.", metavar="DIR")
+    guide_weight_map: Source | None = option(None, metavar="MAP", role="guide-weight-map", per="run")
+    blend: Numbers | None = option(None, metavar="W0,W1,...", recorded=True, stored=list, group="shares")
+    blend_map: list[Source] | None = option(None, metavar="MAP", role="blend-map", group="shares")
+    save_attention: Path | None = option(None, metavar="DIR")
+    save_warp: bool = option(False)
+    save_guides: Path | None = option(None, metavar="DIR")
 
     @property
     def guides(self) -> tuple[GuidePart, ...]:

@@ -27,97 +27,43 @@ HOW = "How"
 
 @dataclass(frozen=True, kw_only=True)
 class Request(PictureOptions):
-    """Change the layout of one picture: move, reshape, repeat or remove its objects, or give it another size."""
+    """Change the layout of one picture: move, reshape, repeat or remove its objects, or give it another size.
+
+    exemplars: The picture to edit; with a folder as OUT several, each alone.
+    mask: Where the object is: white (at least 50 %), or in a mask of more colours every colour but black (without
+        black: but the commonest). Or a folder, paired by stem.
+    target_mask: Where it shall be, in the same colours.
+    retarget: A new size by more or less of what is there.
+    reshuffle: Another arrangement of the same, for each seed.
+    remove: What is white goes, and its surroundings close up.
+    warp: How the object is first fitted into its new shape. Default: affine.
+    labels_weight: Weight of the masks. Default: 10.
+    keep_background: Leave everything but the objects that change, and a margin round them, exactly as it is.
+    margin: That margin, in pixels. Default: a sixteenth of the shorter side.
+    grow: Remove so many pixels round the mask too. Default: 0.
+    copies: Copy from mirrored or turned copies too. Default: none.
+    class_: What the object is, for presets with a classifier: an ImageNet class by name or number. Default: what it
+        sees.
+    exact_copies: Copy colours exactly; do not follow the light around what is made.
+    check: Measure the result.
+    """
 
     PANEL = "Edit (one of mask, retarget, reshuffle, remove)"
     SECTION = "edit"
     FORGOTTEN = ("size",)
 
-    exemplars: list[Source] | None = argument("The picture to edit; with a folder as OUT several, each alone.", "IMAGE")
-    mask: Source | None = option(
-        None,
-        "Where the object is: white (at least 50 %), or in a mask of more colours every colour but black (without "
-        "black: but the commonest). Or a folder, paired by stem.",
-        metavar="SRC",
-        role="mask",
-        per="run",
-        ways=("mask",),
-    )
-    target_mask: Source | None = option(
-        None,
-        "Where it shall be, in the same colours.",
-        metavar="TGT",
-        role="target-mask",
-        per="run",
-        ways=("mask",),
-    )
-    retarget: Text | None = option(
-        None, "A new size by more or less of what is there.", metavar="WxH|N|2x", recorded=True, ways=("retarget",)
-    )
-    reshuffle: bool | None = option(
-        None, "Another arrangement of the same, for each seed.", recorded=True, ways=("reshuffle",)
-    )
-    remove: Source | None = option(
-        None,
-        "What is white goes, and its surroundings close up.",
-        metavar="MASK",
-        role="remove",
-        per="run",
-        ways=("remove",),
-    )
-    warp: str | None = option(
-        None,
-        "How the object is first fitted into its new shape. Default: affine.",
-        metavar="affine|similarity|thin-plate",
-        panel=HOW,
-        recorded=True,
-        ways=("mask",),
-    )
-    labels_weight: float | None = option(
-        None, "Weight of the masks. Default: 10.", metavar="X", panel=HOW, recorded=True, ways=("mask",)
-    )
-    keep_background: bool | None = option(
-        None,
-        "Leave everything but the objects that change, and a margin round them, exactly as it is.",
-        panel=HOW,
-        recorded=True,
-        ways=("mask",),
-    )
-    margin: int | None = option(
-        None,
-        "That margin, in pixels. Default: a sixteenth of the shorter side.",
-        metavar="N",
-        panel=HOW,
-        recorded=True,
-        ways=("mask",),
-    )
-    grow: int | None = option(
-        None,
-        "Remove so many pixels round the mask too. Default: 0.",
-        metavar="N",
-        panel=HOW,
-        recorded=True,
-        ways=("remove",),
-    )
-    copies: str | None = option(
-        None,
-        "Copy from mirrored or turned copies too. Default: none.",
-        metavar="none|flips|rotations|all",
-        panel=HOW,
-    )
-    class_: Text | None = option(
-        None,
-        "What the object is, for presets with a classifier: an ImageNet class by name or number. Default: what it "
-        "sees.",
-        "--class",
-        "NAME|ID",
-        panel=HOW,
-    )
-    exact_copies: bool | None = option(
-        None,
-        "Copy colours exactly; do not follow the light around what is made.",
-        panel=HOW,
-        recorded=True,
-        ways=("mask", "remove"),
-    )
-    check: bool = option(False, "Measure the result.", panel=HOW)
+    exemplars: list[Source] | None = argument(metavar="IMAGE")
+    mask: Source | None = option(None, metavar="SRC", role="mask", per="run", ways=("mask",))
+    target_mask: Source | None = option(None, metavar="TGT", role="target-mask", per="run", ways=("mask",))
+    retarget: Text | None = option(None, metavar="WxH|N|2x", recorded=True, ways=("retarget",))
+    reshuffle: bool | None = option(None, recorded=True, ways=("reshuffle",))
+    remove: Source | None = option(None, metavar="MASK", role="remove", per="run", ways=("remove",))
+    warp: str | None = option(None, metavar="affine|similarity|thin-plate", panel=HOW, recorded=True, ways=("mask",))
+    labels_weight: float | None = option(None, metavar="X", panel=HOW, recorded=True, ways=("mask",))
+    keep_background: bool | None = option(None, panel=HOW, recorded=True, ways=("mask",))
+    margin: int | None = option(None, metavar="N", panel=HOW, recorded=True, ways=("mask",))
+    grow: int | None = option(None, metavar="N", panel=HOW, recorded=True, ways=("remove",))
+    copies: str | None = option(None, metavar="none|flips|rotations|all", panel=HOW)
+    class_: Text | None = option(None, flags="--class", metavar="NAME|ID", panel=HOW)
+    exact_copies: bool | None = option(None, panel=HOW, recorded=True, ways=("mask", "remove"))
+    check: bool = option(False, panel=HOW)

@@ -32,37 +32,33 @@ METRICS = registry.METRICS.names()
 
 @dataclass(frozen=True, kw_only=True)
 class Request(WeightsOptions, ForceOptions, SeedOptions, DeviceOptions, MessageOptions):
-    """Score outputs against the exemplar that they were made from, by the metrics of the field."""
+    """Score outputs against the exemplar that they were made from, by the metrics of the field.
+
+    exemplar: The picture that outputs were made from; or a folder, to whose pictures outputs belong by their names:
+        brick.png and brick-2.png to brick.jpg.
+    outputs: Pictures, folders or globs. Those of one folder count as variations of each other.
+    tile: Where outputs repeat without a seam. Default: as the record of their run says, else none.
+    csv: Write the table.
+    report: Write a page with pictures and scores.
+    details: The parts of scores too, in --json and --report: by layer, crop and so on.
+    """
 
     PANEL = "Input"
 
-    exemplar: Source = argument(
-        "The picture that outputs were made from; or a folder, to whose pictures outputs belong by their names: "
-        "brick.png and brick-2.png to brick.jpg.",
-        "EXEMPLAR",
-        required=True,
-    )
-    outputs: list[Source] = argument(
-        "Pictures, folders or globs. Those of one folder count as variations of each other.", "OUTPUT", required=True
-    )
+    exemplar: Source = argument(metavar="EXEMPLAR", required=True)
+    outputs: list[Source] = argument(metavar="OUTPUT", required=True)
     metrics: list[str] | None = option(
         None,
-        f"Repeatable: {', '.join(METRICS)}, or all whose weights are here. Default: all that need no weights. Weights "
+        help=f"Repeatable: {', '.join(METRICS)}, or all whose weights are here. Default: all that need no weights. Weights "
         "are fetched only for a metric that is named.",
-        "--metric",
-        "NAME",
+        flags="--metric",
+        metavar="NAME",
         complete=(*METRICS, ALL),
     )
-    tile: str | None = option(
-        None,
-        "Where outputs repeat without a seam. Default: as the record of their run says, else none.",
-        metavar="none|x|y|xy",
-    )
+    tile: str | None = option(None, metavar="none|x|y|xy")
     progression: ProgressionMaps = field(default_factory=ProgressionMaps)
     orientation: OrientationMaps = field(default_factory=OrientationMaps)
     labels: LabelMaps = field(default_factory=LabelMaps)
-    csv: Path | None = option(None, "Write the table.", metavar="FILE.csv", panel="Output")
-    report: Path | None = option(None, "Write a page with pictures and scores.", metavar="FILE.html", panel="Output")
-    details: bool = option(
-        False, "The parts of scores too, in --json and --report: by layer, crop and so on.", panel="Output"
-    )
+    csv: Path | None = option(None, metavar="FILE.csv", panel="Output")
+    report: Path | None = option(None, metavar="FILE.html", panel="Output")
+    details: bool = option(False, panel="Output")

@@ -64,16 +64,18 @@ class GuidePart(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressionMaps(GuidePart):
-    """The maps of a progression: one for each exemplar, or AUTO, and the target."""
+    """The maps of a progression: one for each exemplar, or AUTO, and the target.
+
+    maps: How far along its change of appearance each pixel of the exemplar is (a grey or colour map, or `auto` to
+        estimate it), and how far the output shall be.
+    """
 
     NAME = "progression"
 
     maps: tuple[list[Source], Source] | None = option(
         None,
-        "How far along its change of appearance each pixel of the exemplar is (a grey or colour map, or `auto` to "
-        "estimate it), and how far the output shall be.",
-        "--progression",
-        "SRC TGT",
+        flags="--progression",
+        metavar="SRC TGT",
         name="progression",
         text=tuple[str, str] | None,
         parse=partial(pair, "--progression"),
@@ -91,18 +93,22 @@ class ProgressionMaps(GuidePart):
 
 @dataclass(frozen=True, kw_only=True)
 class Progression(ProgressionMaps):
-    """A guide by how far a texture has changed; refine_seed is that of a recorded refinement."""
+    """A guide by how far a texture has changed; refine_seed is that of a recorded refinement.
 
-    weight: float | None = option(
-        None, "The weight of the progression. Default: 10.", name="progression_weight", metavar="X", recorded=True
-    )
-    reverse: bool | None = option(None, "Exchange the ends of the target.", recorded=True)
-    distance_transform: bool | None = option(None, "Make a target of the distance to the dark.", recorded=True)
-    refine: bool | None = option(
-        None, "Give the target the fine detail and the histogram of the exemplar's map.", recorded=True, stored=int
-    )
-    match_histogram: bool | None = option(None, "Give the target the exemplar's distribution.", recorded=True)
-    match_range: bool | None = option(None, "Stretch the target to the exemplar's range.", recorded=True)
+    weight: The weight of the progression. Default: 10.
+    reverse: Exchange the ends of the target.
+    distance_transform: Make a target of the distance to the dark.
+    refine: Give the target the fine detail and the histogram of the exemplar's map.
+    match_histogram: Give the target the exemplar's distribution.
+    match_range: Stretch the target to the exemplar's range.
+    """
+
+    weight: float | None = option(None, name="progression_weight", metavar="X", recorded=True)
+    reverse: bool | None = option(None, recorded=True)
+    distance_transform: bool | None = option(None, recorded=True)
+    refine: bool | None = option(None, recorded=True, stored=int)
+    match_histogram: bool | None = option(None, recorded=True)
+    match_range: bool | None = option(None, recorded=True)
     refine_seed: int | None = None
 
     def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Progression:
@@ -121,16 +127,19 @@ class Progression(ProgressionMaps):
 
 @dataclass(frozen=True, kw_only=True)
 class OrientationMaps(GuidePart):
-    """The maps of an orientation: the target, and those of the exemplars, without which these are extracted."""
+    """The maps of an orientation: the target, and those of the exemplars, without which these are extracted.
+
+    target: The direction to follow: angle:DEG (clockwise from the x axis), circle, spiral, s-curve, .npy (2,H,W), or a
+        picture whose red and green are x and y.
+    sources: The exemplar's own directions. Default: extracted.
+    """
 
     NAME = "orientation"
 
     target: Source | None = option(
         None,
-        "The direction to follow: angle:DEG (clockwise from the x axis), circle, spiral, s-curve, .npy (2,H,W), or a "
-        "picture whose red and green are x and y.",
-        "--orientation",
-        "TGT",
+        flags="--orientation",
+        metavar="TGT",
         name="orientation",
         role="orientation-target",
         per="run",
@@ -138,9 +147,8 @@ class OrientationMaps(GuidePart):
     )
     sources: list[Source] | None = option(
         None,
-        "The exemplar's own directions. Default: extracted.",
-        "--source-orientation",
-        "SRC",
+        flags="--source-orientation",
+        metavar="SRC",
         name="source_orientation",
         text=str | None,
         parse=lambda file: [file],
@@ -156,23 +164,17 @@ class OrientationMaps(GuidePart):
 
 @dataclass(frozen=True, kw_only=True)
 class Orientation(OrientationMaps):
-    """A guide by direction."""
+    """A guide by direction.
+
+    extractor: How they are extracted. Default: tensor.
+    weight: The weight of the orientation. Default: 5.
+    """
 
     extractor: str | None = option(
-        None,
-        "How they are extracted. Default: tensor.",
-        name="orientation_extractor",
-        flags="--orientation-extractor",
-        metavar="|".join(EXTRACTORS),
-        recorded=True,
+        None, name="orientation_extractor", flags="--orientation-extractor", metavar="|".join(EXTRACTORS), recorded=True
     )
     weight: float | None = option(
-        None,
-        "The weight of the orientation. Default: 5.",
-        "--orientation-weight",
-        "X",
-        name="orientation_weight",
-        recorded=True,
+        None, flags="--orientation-weight", metavar="X", name="orientation_weight", recorded=True
     )
 
     def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Orientation:
@@ -190,15 +192,17 @@ class Orientation(OrientationMaps):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelMaps(GuidePart):
-    """The maps of labels: one for each exemplar, and the target."""
+    """The maps of labels: one for each exemplar, and the target.
+
+    maps: What is what, painted in flat colours of your own.
+    """
 
     NAME = "labels"
 
     maps: tuple[list[Source], Source] | None = option(
         None,
-        "What is what, painted in flat colours of your own.",
-        "--labels",
-        "SRC TGT",
+        flags="--labels",
+        metavar="SRC TGT",
         name="labels",
         text=tuple[str, str] | None,
         parse=partial(pair, "--labels"),
@@ -214,32 +218,27 @@ class LabelMaps(GuidePart):
 
 @dataclass(frozen=True, kw_only=True)
 class Labels(LabelMaps):
-    """A guide by labels: maps of them, or one label for each whole exemplar and a map that says where each goes."""
+    """A guide by labels: maps of them, or one label for each whole exemplar and a map that says where each goes.
+
+    exemplars: One label for a whole exemplar, in place of EXEMPLAR; COLOUR is RRGGBB or a name. Repeatable.
+    target: Where the labels of --label-exemplar go.
+    weight: The weight of the labels. Default: 10.
+    label_colours: The colour of each exemplar's label, as a record keeps it.
+    """
 
     exemplars: list[tuple[str, Source]] | None = option(
         None,
-        "One label for a whole exemplar, in place of EXEMPLAR; COLOUR is RRGGBB or a name. Repeatable.",
-        "--label-exemplar",
-        "COLOUR=FILE",
+        flags="--label-exemplar",
+        metavar="COLOUR=FILE",
         name="label_exemplars",
         text=list[str] | None,
         parse=label_exemplars,
     )
     target: Source | None = option(
-        None,
-        "Where the labels of --label-exemplar go.",
-        "--label-map",
-        "TGT",
-        name="label_map",
-        role="label-map",
-        per="run",
+        None, flags="--label-map", metavar="TGT", name="label_map", role="label-map", per="run"
     )
-    weight: float | None = option(
-        None, "The weight of the labels. Default: 10.", "--labels-weight", "X", name="labels_weight", recorded=True
-    )
-    label_colours: list[str] | None = option(
-        None, "The colour of each exemplar's label, as a record keeps it.", recorded=True, hidden=True
-    )
+    weight: float | None = option(None, flags="--labels-weight", metavar="X", name="labels_weight", recorded=True)
+    label_colours: list[str] | None = option(None, recorded=True, hidden=True)
 
     @property
     def present(self) -> bool:

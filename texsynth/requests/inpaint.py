@@ -21,58 +21,37 @@ texsynth inpaint samples/brick.png --extend 0,0,128,0 -o wider.png"""
 
 @dataclass(frozen=True, kw_only=True)
 class Request(PictureOptions):
-    """Repair a picture: fill holes, grow it, or make it tileable. All other pixels stay exactly as they are."""
+    """Repair a picture: fill holes, grow it, or make it tileable. All other pixels stay exactly as they are.
+
+    exemplars: The picture to repair; with a folder as OUT several, each alone. Without --mask, what is not opaque is
+        filled.
+    mask: White (at least 50 %) is filled; or a folder, paired by stem.
+    mask_invert: Black is filled, in place of white.
+    make_tileable: Fill a band along the borders so that the picture repeats.
+    band: Its width across each seam. Default: about a sixth of the shorter side.
+    extend: Add so many pixels at the left, top, right and bottom.
+    others: Copy from this picture in place of IMAGE, which maps also need; repeatable.
+    grow: Fill so many pixels round mask or transparent parts too. Default: 0.
+    exact_copies: Copy colours exactly; do not follow the light around the hole.
+    check: Measure the seams, and that all else is unchanged.
+    preview: Also write STEM_preview.png, the tileable result 2x2.
+    """
 
     PANEL = "Hole"
     SECTION = "inpaint"
     FORGOTTEN = ("size",)
 
-    exemplars: list[Source] | None = argument(
-        "The picture to repair; with a folder as OUT several, each alone. Without --mask, what is not opaque is "
-        "filled.",
-        "IMAGE",
-    )
-    mask: Source | None = option(
-        None,
-        "White (at least 50 %) is filled; or a folder, paired by stem.",
-        metavar="MASK",
-        role="mask",
-        per="run",
-    )
-    mask_invert: bool | None = option(None, "Black is filled, in place of white.", recorded=True)
-    make_tileable: str | None = option(
-        None, "Fill a band along the borders so that the picture repeats.", metavar="x|y|xy", recorded=True
-    )
-    band: int | None = option(
-        None,
-        "Its width across each seam. Default: about a sixth of the shorter side.",
-        metavar="N",
-        recorded=True,
-    )
-    extend: Numbers | None = option(
-        None,
-        "Add so many pixels at the left, top, right and bottom.",
-        metavar="L,T,R,B",
-        recorded=True,
-    )
-    others: list[Source] | None = option(
-        None,
-        "Copy from this picture in place of IMAGE, which maps also need; repeatable.",
-        "--exemplar",
-        "OTHER",
-        role="source",
-    )
-    grow: int | None = option(
-        None,
-        "Fill so many pixels round mask or transparent parts too. Default: 0.",
-        metavar="N",
-        recorded=True,
-    )
-    exact_copies: bool | None = option(
-        None, "Copy colours exactly; do not follow the light around the hole.", recorded=True
-    )
-    check: bool = option(False, "Measure the seams, and that all else is unchanged.")
-    preview: bool = option(False, "Also write STEM_preview.png, the tileable result 2x2.")
+    exemplars: list[Source] | None = argument(metavar="IMAGE")
+    mask: Source | None = option(None, metavar="MASK", role="mask", per="run")
+    mask_invert: bool | None = option(None, recorded=True)
+    make_tileable: str | None = option(None, metavar="x|y|xy", recorded=True)
+    band: int | None = option(None, metavar="N", recorded=True)
+    extend: Numbers | None = option(None, metavar="L,T,R,B", recorded=True)
+    others: list[Source] | None = option(None, flags="--exemplar", metavar="OTHER", role="source")
+    grow: int | None = option(None, metavar="N", recorded=True)
+    exact_copies: bool | None = option(None, recorded=True)
+    check: bool = option(False)
+    preview: bool = option(False)
 
     def partners(self, name: str, exemplars: Sequence[Source]) -> Sequence[Source]:
         """Masks of sources belong to the pictures to copy from, maps to IMAGE and to these."""

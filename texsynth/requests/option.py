@@ -14,6 +14,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from texsynth.errors import InputError, UsageError
+from texsynth.settings import meanings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,13 +90,15 @@ class Option:
 
 def option(
     default: Any,
-    help: str,  # noqa: A002 (the word that a reader expects)
+    *,
     flags: str = "",
     metavar: str | None = None,
+    help: str = "",  # noqa: A002 (the word that a reader expects)
     **details: Any,
 ) -> Any:
     """A field of a request that is an option; `details` are further attributes of Option.
 
+    What it means stands in the docstring of its class, in `help` where that is no plain text.
     flags: separated by spaces; by default made of the field's name. name: by default the field's own.
     recorded: is it kept in the record of a run? hidden: is it only there for the record?
     """
@@ -103,7 +106,7 @@ def option(
     return dataclasses.field(default=default, metadata={"option": metadata})
 
 
-def argument(help: str, metavar: str, required: bool = False, **details: Any) -> Any:  # noqa: A002
+def argument(metavar: str, required: bool = False, help: str = "", **details: Any) -> Any:  # noqa: A002
     """A field of a request that is a positional argument."""
     default: Any = dataclasses.MISSING if required else None
     metadata = {"help": help, "flags": ARGUMENT, "metavar": metavar, **details}
@@ -163,7 +166,7 @@ def _option(field: dataclasses.Field[Any], hint: Any, owner: Any) -> Option:
         path=(field.name,),
         default=field.default,
         flags=flags,
-        help=details["help"],
+        help=details["help"] or meanings(owner)[field.name],
         metavar=details["metavar"] or "|".join(choices) or None,
         panel=details.get("panel", owner.PANEL),
         text=text,

@@ -31,60 +31,38 @@ class Request(ModelOptions, WeightsOptions, PathOptions, BatchOptions, SeedOptio
     """Carry an edit that was painted over one picture to others of its texture.
 
     Where targets are no copies of the source, a network of `texsynth train cocosnet` (--model) sees more than windows.
+
+    source: The picture that was painted over.
+    layer: The edit alone, aligned with the source: with alpha; or on white for multiply, on black for screen.
+    targets: Pictures of the same texture at the same scale, files, folders or globs; with several, OUT is a folder.
+    blend: How the layer lies on the target. Default: normal.
+    strength: Of the layer, 0 to 1. Default: 1.
+    features: What pixels are compared by: windows of colours, or maps of a network. Default: windows, or --model.
+    labels: What is what, as it was painted for --model: once for SOURCE and once for each TARGET, in order, or a
+        folder, paired by stem. Default: unknown.
+    coherence: More keeps larger pieces of the layer together, less follows the target's details. Default: 1.
+    light: Compare the target in the source's brightness and contrast: never, always, or where that brings it much
+        closer. Default: auto.
+    save_layer: Write the warped layer alone: STEM_layer.png.
+    save_warp: Write the source in the target's layout: STEM_warp.png shows what corresponds.
     """
 
     PANEL = "Propagation"
     SECTION = "propagate"
 
-    source: Source = argument("The picture that was painted over.", "SOURCE", required=True, role="source")
-    layer: Source = argument(
-        "The edit alone, aligned with the source: with alpha; or on white for multiply, on black for screen.",
-        "LAYER",
-        required=True,
-        role="layer",
-    )
-    targets: list[Source] = argument(
-        "Pictures of the same texture at the same scale, files, folders or globs; with several, OUT is a folder.",
-        "TARGET",
-        required=True,
-    )
+    source: Source = argument(metavar="SOURCE", required=True, role="source")
+    layer: Source = argument(metavar="LAYER", required=True, role="layer")
+    targets: list[Source] = argument(metavar="TARGET", required=True)
     blend: str = option(
-        "normal",
-        "How the layer lies on the target. Default: normal.",
-        metavar="normal|multiply|screen",
-        complete=("normal", "multiply", "screen"),
-        recorded=True,
+        "normal", metavar="normal|multiply|screen", complete=("normal", "multiply", "screen"), recorded=True
     )
-    strength: float = option(1.0, "Of the layer, 0 to 1. Default: 1.", metavar="X", recorded=True)
-    features: str | None = option(
-        None,
-        "What pixels are compared by: windows of colours, or maps of a network. Default: windows, or --model.",
-        metavar="windows|vgg19",
-        complete=("windows", "vgg19"),
-    )
-    labels: list[Source] | None = option(
-        None,
-        "What is what, as it was painted for --model: once for SOURCE and once for each TARGET, in order, or a folder, "
-        "paired by stem. Default: unknown.",
-        metavar="MAP",
-        role="labels",
-    )
-    coherence: float = option(
-        1.0,
-        "More keeps larger pieces of the layer together, less follows the target's details. Default: 1.",
-        metavar="X",
-        recorded=True,
-    )
-    light: str = option(
-        "auto",
-        "Compare the target in the source's brightness and contrast: never, always, or where that brings it much "
-        "closer. Default: auto.",
-        metavar="auto|keep|match",
-        complete=("auto", "keep", "match"),
-        recorded=True,
-    )
-    save_layer: bool = option(False, "Write the warped layer alone: STEM_layer.png.")
-    save_warp: bool = option(False, "Write the source in the target's layout: STEM_warp.png shows what corresponds.")
+    strength: float = option(1.0, metavar="X", recorded=True)
+    features: str | None = option(None, metavar="windows|vgg19", complete=("windows", "vgg19"))
+    labels: list[Source] | None = option(None, metavar="MAP", role="labels")
+    coherence: float = option(1.0, metavar="X", recorded=True)
+    light: str = option("auto", metavar="auto|keep|match", complete=("auto", "keep", "match"), recorded=True)
+    save_layer: bool = option(False)
+    save_warp: bool = option(False)
 
     @property
     def compares(self) -> str:

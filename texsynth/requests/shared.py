@@ -37,231 +37,241 @@ def preset_names(incomplete: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class MapOptions(Part):
-    """What goes with the exemplars of a synthesis."""
+    """What goes with the exemplars of a synthesis.
+
+    maps: An aligned map that follows the copy bit-exactly, written as STEM_NAME; repeat for more maps, and once for
+        each exemplar. FILE may be a folder, paired by stem.
+    source_mask: White (at least 50 %) may be copied from; once for each exemplar, or a folder, paired by stem.
+    """
 
     PANEL = "Input"
 
     maps: Mapping[str, list[Source]] | None = option(
-        None,
-        "An aligned map that follows the copy bit-exactly, written as STEM_NAME; repeat for more maps, and once for "
-        "each exemplar. FILE may be a folder, paired by stem.",
-        "--map",
-        "NAME=FILE",
-        text=list[str] | None,
-        parse=named_files,
-        role="map:",
-        per="exemplar",
+        None, flags="--map", metavar="NAME=FILE", text=list[str] | None, parse=named_files, role="map:", per="exemplar"
     )
-    source_mask: list[Source] | None = option(
-        None,
-        "White (at least 50 %) may be copied from; once for each exemplar, or a folder, paired by stem.",
-        metavar="MASK",
-        role="source-mask",
-        per="exemplar",
-    )
+    source_mask: list[Source] | None = option(None, metavar="MASK", role="source-mask", per="exemplar")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CropOptions(Part):
-    """Which part of the exemplars is used, and how."""
+    """Which part of the exemplars is used, and how.
+
+    crop: Use only this part of the exemplar and its maps.
+    flatten: Even out slow changes of light in the exemplar first.
+    """
 
     PANEL = "Input"
 
-    crop: Numbers | None = option(
-        None, "Use only this part of the exemplar and its maps.", metavar="X,Y,W,H", recorded=True
-    )
-    flatten: bool | None = option(
-        None, "Even out slow changes of light in the exemplar first.", "--flatten/--no-flatten", recorded=True
-    )
+    crop: Numbers | None = option(None, metavar="X,Y,W,H", recorded=True)
+    flatten: bool | None = option(None, flags="--flatten/--no-flatten", recorded=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartOptions(Part):
-    """What a synthesis starts from."""
+    """What a synthesis starts from.
+
+    init: A picture to start from, stretched to the output's size.
+    repeat: Repeat the run stored in OUT.png; flags given beside it override. Inputs are found by name beside it or in
+        the working folder.
+    """
 
     PANEL = "Input"
 
-    init: Source | None = option(
-        None, "A picture to start from, stretched to the output's size.", metavar="FILE", role="init"
-    )
-    repeat: Path | None = option(
-        None,
-        "Repeat the run stored in OUT.png; flags given beside it override. Inputs are found by name beside it or in "
-        "the working folder.",
-        "--from",
-        "OUT.png",
-    )
+    init: Source | None = option(None, metavar="FILE", role="init")
+    repeat: Path | None = option(None, flags="--from", metavar="OUT.png")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathOptions(Part):
-    """Where a picture goes."""
+    """Where a picture goes.
+
+    output: The picture to write, or a folder. Default: STEM_VERB.png here.
+    no_metadata: Store no record of the run.
+    """
 
     PANEL = "Output"
 
-    output: str | None = option(
-        None, "The picture to write, or a folder. Default: STEM_VERB.png here.", "-o --output", "OUT"
-    )
-    no_metadata: bool = option(False, "Store no record of the run.")
+    output: str | None = option(None, flags="-o --output", metavar="OUT")
+    no_metadata: bool = option(False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariationOptions(Part):
-    """How many pictures are made, and what is written beside them."""
+    """How many pictures are made, and what is written beside them.
+
+    variations: Make N, with seeds from --seed on: STEM-1, ...
+    pick: Write the best variation only, as OUT.
+    save_field: Write where each pixel was copied from: STEM_field.npz, pictures.
+    report: Write a page about the run.
+    """
 
     PANEL = "Output"
 
-    variations: int = option(1, "Make N, with seeds from --seed on: STEM-1, ...", "-n --variations", "N", low=1)
-    pick: str | None = option(None, "Write the best variation only, as OUT.", choices=("best",))
-    save_field: bool = option(False, "Write where each pixel was copied from: STEM_field.npz, pictures.")
-    report: Path | None = option(None, "Write a page about the run.", metavar="FILE.html")
+    variations: int = option(1, flags="-n --variations", metavar="N", low=1)
+    pick: str | None = option(None, choices=("best",))
+    save_field: bool = option(False)
+    report: Path | None = option(None, metavar="FILE.html")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForceOptions(Part):
-    """What happens to files that exist."""
+    """What happens to files that exist.
+
+    force: Overwrite what exists.
+    """
 
     PANEL = "Output"
 
-    force: bool = option(False, "Overwrite what exists.", group="existing")
+    force: bool = option(False, group="existing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions(ForceOptions):
-    """What happens to files that exist, and to failures, in a batch."""
+    """What happens to files that exist, and to failures, in a batch.
+
+    skip_existing: Keep what exists.
+    update: Redo what exists only if its inputs or parameters changed.
+    keep_going: In a batch, go on after a failure (exit code 6 at the end).
+    """
 
     PANEL = "Output"
 
-    skip_existing: bool = option(False, "Keep what exists.", group="existing")
-    update: bool = option(False, "Redo what exists only if its inputs or parameters changed.", group="existing")
-    keep_going: bool = option(False, "In a batch, go on after a failure (exit code 6 at the end).")
+    skip_existing: bool = option(False, group="existing")
+    update: bool = option(False, group="existing")
+    keep_going: bool = option(False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextureOptions(Part):
-    """The size of the output, and how it repeats."""
+    """The size of the output, and how it repeats.
+
+    size: Pixels, N for a square, or a factor. Default: the verb's own.
+    tile: Where the output repeats without a seam. Default: none.
+    """
 
     PANEL = "Texture"
 
-    size: Text | None = option(
-        None,
-        "Pixels, N for a square, or a factor. Default: the verb's own.",
-        "-s --size",
-        "WxH|N|2x",
-        recorded=True,
-    )
-    tile: str | None = option(
-        None, "Where the output repeats without a seam. Default: none.", choices=TILES, recorded=True
-    )
+    size: Text | None = option(None, flags="-s --size", metavar="WxH|N|2x", recorded=True)
+    tile: str | None = option(None, choices=TILES, recorded=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedOptions(Part):
-    """The source of all randomness."""
+    """The source of all randomness.
+
+    seed: Same seed, same picture. Default: 0.
+    """
 
     PANEL = "Texture"
 
-    seed: int | None = option(None, "Same seed, same picture. Default: 0.", metavar="N", low=0, recorded=True)
+    seed: int | None = option(None, metavar="N", low=0, recorded=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PresetOptions(Part):
-    """How a texture is made."""
+    """How a texture is made.
+
+    preset: A preset (see `texsynth presets list`) or a file of your own.
+    quality: The preset's variant of that quality.
+    """
 
     PANEL = "Preset"
 
     method: str | None = option(
         None,
-        f"The method, by the preset of its name. Default: {presets.DEFAULT}, of barycenter its own.",
-        "-m --method",
-        "NAME",
+        help=f"The method, by the preset of its name. Default: {presets.DEFAULT}, of barycenter its own.",
+        flags="-m --method",
+        metavar="NAME",
         complete=preset_names,
     )
-    preset: str | None = option(
-        None,
-        "A preset (see `texsynth presets list`) or a file of your own.",
-        "-p --preset",
-        "NAME|FILE.yaml",
-        complete=preset_names,
-    )
-    quality: str | None = option(
-        None,
-        "The preset's variant of that quality.",
-        metavar="|".join(presets.QUALITIES),
-        complete=tuple(presets.QUALITIES),
-    )
+    preset: str | None = option(None, flags="-p --preset", metavar="NAME|FILE.yaml", complete=preset_names)
+    quality: str | None = option(None, metavar="|".join(presets.QUALITIES), complete=tuple(presets.QUALITIES))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SettingOptions(Part):
-    """Changes to a preset."""
+    """Changes to a preset.
+
+    settings: Change a setting (see `texsynth presets show NAME`); repeatable.
+    """
 
     PANEL = "Preset"
 
     settings: Mapping[str, Any] | None = option(
-        None,
-        "Change a setting (see `texsynth presets show NAME`); repeatable.",
-        "--set",
-        "KEY=VALUE",
-        text=list[str] | None,
-        parse=settings.parse,
+        None, flags="--set", metavar="KEY=VALUE", text=list[str] | None, parse=settings.parse
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions(Part):
-    """A trained network."""
+    """A trained network.
+
+    model: A trained network, for methods that use one.
+    """
 
     PANEL = "Preset"
 
-    model: Path | None = option(None, "A trained network, for methods that use one.", metavar="FILE", role="model")
+    model: Path | None = option(None, metavar="FILE", role="model")
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsOptions(Part):
-    """Pretrained networks."""
+    """Pretrained networks.
+
+    weights: Pretrained weights, for what uses them.
+    """
 
     PANEL = "Preset"
 
-    weights: Path | None = option(None, "Pretrained weights, for what uses them.", metavar="FILE")
+    weights: Path | None = option(None, metavar="FILE")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceOptions(Part):
-    """Where a command computes."""
+    """Where a command computes.
+
+    device: Where to compute. Default: auto, the fastest there is.
+    threads: CPU threads. Default: torch's choice.
+    """
 
     PANEL = "Machine"
 
-    device: str = option(
-        "auto",
-        "Where to compute. Default: auto, the fastest there is.",
-        metavar="auto|cpu|cuda[:i]|mps",
-        complete=("auto", "cpu", "cuda", "mps"),
-    )
-    threads: int | None = option(None, "CPU threads. Default: torch's choice.", metavar="N", low=1)
+    device: str = option("auto", metavar="auto|cpu|cuda[:i]|mps", complete=("auto", "cpu", "cuda", "mps"))
+    threads: int | None = option(None, metavar="N", low=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachineOptions(DeviceOptions):
-    """What a command may use of its machine."""
+    """What a command may use of its machine.
+
+    max_memory: Refuse to start what needs more. Default: 6G.
+    dry_run: Say what would be done, its memory and time; write nothing.
+    """
 
     PANEL = "Machine"
 
-    max_memory: Text = option("6G", "Refuse to start what needs more. Default: 6G.", metavar="6G")
-    dry_run: bool = option(False, "Say what would be done, its memory and time; write nothing.")
+    max_memory: Text = option("6G", metavar="6G")
+    dry_run: bool = option(False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MessageOptions(Part):
-    """What a command says."""
+    """What a command says.
+
+    json: One JSON object on stdout instead of paths.
+    progress: How progress is shown on stderr. Default: auto.
+    quiet: Errors only.
+    verbose: Say what was found and chosen.
+    debug: Show a traceback with an error.
+    """
 
     PANEL = "Messages"
 
-    json: bool = option(False, "One JSON object on stdout instead of paths.")
-    progress: str = option("auto", "How progress is shown on stderr. Default: auto.", choices=PROGRESS)
-    quiet: bool = option(False, "Errors only.", "-q --quiet", group="loudness")
-    verbose: bool = option(False, "Say what was found and chosen.", "-v --verbose", group="loudness")
-    debug: bool = option(False, "Show a traceback with an error.")
+    json: bool = option(False)
+    progress: str = option("auto", choices=PROGRESS)
+    quiet: bool = option(False, flags="-q --quiet", group="loudness")
+    verbose: bool = option(False, flags="-v --verbose", group="loudness")
+    debug: bool = option(False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,10 @@ texsynth synthesize photos/ -o bigger/ --quality draft --keep-going"""
 
 @dataclass(frozen=True, kw_only=True)
 class Request(PictureOptions):
-    """Make more of a texture: a larger picture of the same material, tileable if asked."""
+    """Make more of a texture: a larger picture of the same material, tileable if asked.
 
-    exemplars: list[Source] | None = argument(
-        "Pictures of the texture, folders or globs. Several with one OUT file are remixed; with a folder as OUT each "
-        "is done alone.",
-        "EXEMPLAR",
-    )
+    exemplars: Pictures of the texture, folders or globs. Several with one OUT file are remixed; with a folder as OUT
+        each is done alone.
+    """
+
+    exemplars: list[Source] | None = argument(metavar="EXEMPLAR")

@@ -39,47 +39,41 @@ def preset_names(incomplete: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Request(CropOptions, WeightsOptions, SettingOptions, SeedOptions, ForceOptions, MachineOptions, MessageOptions):
-    """Train a network on exemplars, for synthesis in one pass: use it with `--model`."""
+    """Train a network on exemplars, for synthesis in one pass: use it with `--model`.
+
+    exemplars: Pictures that one network learns from, folders or globs.
+    output: The model to write, NAME.safetensors; its course, samples and checkpoint go to NAME_training/. Default:
+        STEM_RECIPE.safetensors here.
+    preset: A preset of the recipe (see `texsynth presets list`) or a file of your own. Default: RECIPE.
+    steps: Updates of the network. Default: the preset's.
+    resume: Go on from the last checkpoint, as if it had never stopped.
+    """
 
     PANEL = "Training"
 
-    recipe: str = argument(f"One of {', '.join(RECIPES)}.", "RECIPE", required=True, complete=RECIPES)
-    exemplars: list[Source] = argument(
-        "Pictures that one network learns from, folders or globs.", "EXEMPLAR", required=True
-    )
-    output: str | None = option(
-        None,
-        "The model to write, NAME.safetensors; its course, samples and checkpoint go to NAME_training/. Default: "
-        "STEM_RECIPE.safetensors here.",
-        "-o --output",
-        "MODEL",
-    )
-    preset: str | None = option(
-        None,
-        "A preset of the recipe (see `texsynth presets list`) or a file of your own. Default: RECIPE.",
-        "-p --preset",
-        "NAME|FILE.yaml",
-        complete=preset_names,
-    )
-    steps: int | None = option(None, "Updates of the network. Default: the preset's.", metavar="N", low=1)
+    recipe: str = argument(help=f"One of {', '.join(RECIPES)}.", metavar="RECIPE", required=True, complete=RECIPES)
+    exemplars: list[Source] = argument(metavar="EXEMPLAR", required=True)
+    output: str | None = option(None, flags="-o --output", metavar="MODEL")
+    preset: str | None = option(None, flags="-p --preset", metavar="NAME|FILE.yaml", complete=preset_names)
+    steps: int | None = option(None, metavar="N", low=1)
     labels: list[Source] | None = option(
-        None, f"Which label each pixel has. {MAPS}", metavar="MAP", role="labels", per="exemplar"
+        None, help=f"Which label each pixel has. {MAPS}", metavar="MAP", role="labels", per="exemplar"
     )
     progression: list[Source] | None = option(
         None,
-        f"How far its change of appearance is. {MAPS} Or auto.",
+        help=f"How far its change of appearance is. {MAPS} Or auto.",
         metavar="MAP|auto",
         role="progression",
         per="exemplar",
     )
     orientation: list[Source] | None = option(
         None,
-        f"In which direction it runs. {MAPS} Or auto.",
+        help=f"In which direction it runs. {MAPS} Or auto.",
         metavar="MAP|auto",
         role="orientation",
         per="exemplar",
     )
-    resume: bool = option(False, "Go on from the last checkpoint, as if it had never stopped.")
+    resume: bool = option(False)
 
     @property
     def model_path(self) -> Path:
