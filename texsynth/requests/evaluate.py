@@ -49,8 +49,8 @@ class Request(WeightsOptions, ForceOptions, SeedOptions, DeviceOptions, MessageO
     outputs: list[Source] = argument(metavar="OUTPUT", required=True)
     metrics: list[str] | None = option(
         None,
-        help=f"Repeatable: {', '.join(METRICS)}, or all whose weights are here. Default: all that need no weights. Weights "
-        "are fetched only for a metric that is named.",
+        help=f"Repeatable: {', '.join(METRICS)}, or all whose weights are here. Default: all that need no weights. "
+        "Weights are fetched only for a metric that is named.",
         flags="--metric",
         metavar="NAME",
         complete=(*METRICS, ALL),
