@@ -192,7 +192,7 @@ def show(made: Any) -> Iterator[dict[str, Any]]:
     for f in fields(made):
         value = getattr(made, f.name)
         row = {"name": f.name, "value": _plain(value), "default": _plain(f.default)}
-        row |= {"allowed": describe(f, hints[f.name]), "help": f.metadata["help"] or texts.get(f.name, "")}
+        row |= {"allowed": describe(f, hints[f.name]), "help": f.metadata.get("help") or texts.get(f.name, "")}
         yield row | {"items": [list(item.show()) for item in value]} if _nested(hints[f.name]) else row
 
 
