@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -408,31 +409,29 @@ def test_estimates_grow_with_what_is_asked() -> None:
 # use
 
 
-def made_by(asked: Task, seed: int = 0) -> Canvas:
-    out = loop.synthesize(
-        asked, (Stage("cocosnet", method.Settings()),), generator(seed), lambda _: None, lambda _: None
-    )
+def synthesised(asked: Task, seed: int = 0) -> Canvas:
+    stages = (Stage("cocosnet", method.Settings()),)
+    out = loop.synthesize(asked, stages, generator(seed), lambda _: None, lambda _: None)
     assert out.canvas is not None
     return out.canvas
 
 
 def single(size: tuple[int, int] = (36, 40), **values: Any) -> Task:
     asked = task(size, **values)
-    return replace(
-        asked, exemplars=asked.exemplars[:1], guides=(replace(asked.guides[0], sources=asked.guides[0].sources[:1]),)
-    )
+    guide = replace(asked.guides[0], sources=asked.guides[0].sources[:1])
+    return replace(asked, exemplars=asked.exemplars[:1], guides=(guide,))
 
 
 @pytest.mark.parametrize("tile", [(False, False), (True, True)])
 def test_it_makes_pictures_and_shows_the_warp(tile: tuple[bool, bool]) -> None:
     asked = single((24, 48), tile=tile, model=model())
     assert method.refuses(asked, method.Settings()) is None
-    canvas = made_by(asked)
+    canvas = synthesised(asked)
     for picture in (canvas.image, canvas.shown["warp"]):
         assert picture.shape == (1, 3, 24, 48)
         assert picture.isfinite().all() and float(picture.min()) >= 0 and float(picture.max()) <= 1
     assert not torch.equal(canvas.image, canvas.shown["warp"])
-    assert torch.equal(canvas.image, made_by(asked).image)
+    assert torch.equal(canvas.image, synthesised(asked).image)
 
 
 def test_labels_are_known_by_their_colours() -> None:
@@ -440,7 +439,7 @@ def test_labels_are_known_by_their_colours() -> None:
     asked = single(model=model())
     guide = asked.guides[0]
     swapped = replace(guide, sources=(1 - guide.sources[0],), target=1 - guide.target, palette=PALETTE.flip(0))
-    assert torch.equal(made_by(asked).image, made_by(replace(asked, guides=(swapped,))).image)
+    assert torch.equal(synthesised(asked).image, synthesised(replace(asked, guides=(swapped,))).image)
 
 
 def test_an_edit_of_nothing_is_the_picture() -> None:
@@ -448,7 +447,7 @@ def test_an_edit_of_nothing_is_the_picture() -> None:
     asked = single(model=model(place=0.9, temperature=1e-3))
     start = cells(*asked.size)
     guide = replace(asked.guides[0], target=asked.guides[0].sources[0])
-    warp = made_by(replace(asked, start=start, guides=(guide,))).shown["warp"]
+    warp = synthesised(replace(asked, start=start, guides=(guide,))).shown["warp"]
     assert float((warp - asked.exemplars[0].image).abs().mean()) < 0.01
 
 
@@ -456,7 +455,7 @@ def test_nothing_is_taken_from_where_it_may_not() -> None:
     asked = single(model=model())
     image, valid = asked.exemplars[0].image * 0.5, torch.ones(1, 1, 36, 40, dtype=torch.bool)
     image[..., 24:], valid[..., 24:] = 1, False
-    warp = made_by(replace(asked, exemplars=(Exemplar("a", image, valid),))).shown["warp"]
+    warp = synthesised(replace(asked, exemplars=(Exemplar("a", image, valid),))).shown["warp"]
     assert float((warp > 0.6).float().mean()) < 0.02
 
 
@@ -468,19 +467,11 @@ def test_nothing_is_taken_from_where_it_may_not() -> None:
         ({"blend": torch.ones(1, 1, 36, 40)}, "blends no exemplars"),
         ({"exemplars": task().exemplars}, "the look of one exemplar"),
         ({"tile": (True, False), "size": (38, 40)}, "multiples of 4 pixels.*--size 40x40"),
+        ({"guides": (replace(task().guides[0], palette=torch.tensor([[0.0, 0, 0], [1, 0, 0]])),)}, "not #ff0000"),
     ],
 )
 def test_what_it_cannot_do_it_refuses(change: dict[str, Any], words: str) -> None:
-    why = method.refuses(replace(single(model=model()), **change), method.Settings())
-    assert why is not None
-    with pytest.raises(AssertionError, match=words):
-        raise AssertionError(why)
-
-
-def test_labels_that_the_model_does_not_know_are_refused() -> None:
-    asked = single(model=model())
-    red = replace(asked.guides[0], palette=torch.tensor([[0.0, 0, 0], [1, 0, 0]]))
-    assert "#ff0000" in str(method.refuses(replace(asked, guides=(red,)), method.Settings()))
+    assert re.search(words, str(method.refuses(replace(single(model=model()), **change), method.Settings())))
 
 
 @pytest.mark.parametrize("labelled", [False, True])

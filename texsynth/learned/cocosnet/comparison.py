@@ -78,12 +78,9 @@ def read_labels(
 
 
 def describe(
-    trained: Model,
-    pictures: tuple[Tensor, Tensor],
-    labels: tuple[LabelMap | None, LabelMap | None],
-    levels: Sequence[int],
-    rng: torch.Generator,
-) -> tuple[list[Tensor], list[Tensor]]:
+    trained: Model, pictures: tuple[Tensor, Tensor], labels: tuple[LabelMap | None, LabelMap | None],
+    levels: Sequence[int], rng: torch.Generator,
+) -> tuple[list[Tensor], list[Tensor]]:  # fmt: skip
     """The descriptors of a source and a target (1, 3, H, W) in [0, 1] at these levels.
 
     Both are reduced by the factor that sources of that size were reduced by in training. Raises WeightsError for a

@@ -76,13 +76,9 @@ def gather_patches(image: Tensor, side: int, gather: Callable[[Tensor], Tensor])
 
 @torch.no_grad()
 def candidates(
-    queries: Sequence[Tensor],
-    keys: Sequence[Tensor],
-    count: int,
-    rng: torch.Generator,
-    rounds: int = 5,
+    queries: Sequence[Tensor], keys: Sequence[Tensor], count: int, rng: torch.Generator, rounds: int = 5,
     memory: int = MEMORY,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The positions among the keys that queries may best take from: (count, h, w), best first, in raster order.
 
     queries (1, D, h, w), keys (1, D, H, W): pyramids, coarse to fine, each grid half the next one, rounded up. On the
@@ -105,13 +101,9 @@ def candidates(
 
 
 def match_among(
-    queries: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    indices: Tensor,
-    temperature: float = TEMPERATURE,
+    queries: Tensor, keys: Tensor, values: Tensor, indices: Tensor, temperature: float = TEMPERATURE,
     memory: int = MEMORY,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """`match`, in which each position takes from its candidates only; gradients flow to queries, keys and values.
 
     indices: (count, h, w), as from `candidates`; one that is named twice counts once.
