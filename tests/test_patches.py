@@ -18,18 +18,20 @@ from texsynth.patches.samples import draw
 
 
 @pytest.mark.parametrize(("patch", "stride"), [(4, 1), (3, 2), (1, 1)])
-def test_patches_are_picked_as_they_are_cut(patch: int, stride: int) -> None:
+def test_patches_are_gathered_as_they_are_cut(patch: int, stride: int) -> None:
     layer, other = normal(1, 3, 9, 11), normal(1, 3, 9, 11, seed=1)
-    pixels, count = layer[0].flatten(1).T.contiguous(), len(cut(layer, patch, stride))
-    index = torch.randperm(count, generator=generator())[: count // 2 + 1]
-    places = pixel_indices(index, (9, 11), patch, stride)
-    rows = gather(pixels, places)
+    count = len(cut(layer, patch, stride))
+    numbers = torch.randperm(count, generator=generator())[: count // 2 + 1]
+    indices = pixel_indices(numbers, (9, 11), patch, stride)
+    pixels, other_pixels = (m[0].flatten(1).T.contiguous() for m in (layer, other))
+    rows, other_rows = gather(pixels, indices), gather(other_pixels, indices)
     channels_first = rows.unflatten(1, (-1, 3)).transpose(1, 2).flatten(1)
-    assert torch.equal(channels_first, cut(layer, patch, stride)[index])
+    assert torch.equal(channels_first, cut(layer, patch, stride)[numbers])
     total = torch.zeros_like(pixels)
-    scatter_add(total, places, gather(other[0].flatten(1).T.contiguous(), places))
-    adjoint = (total * pixels).sum()  # <scatter_add(b), a> = <b, gather(a)>
-    torch.testing.assert_close(adjoint, (rows * gather(other[0].flatten(1).T.contiguous(), places)).sum())
+    scatter_add(total, indices, other_rows)
+    torch.testing.assert_close(
+        (total * pixels).sum(), (rows * other_rows).sum()
+    )  # <scatter_add(b), a> = <b, gather(a)>
 
 
 @pytest.mark.parametrize("patch", [1, 3])

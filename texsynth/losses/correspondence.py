@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from texsynth.losses import Features, Loss, Reference, Setup, layer_names, total, usable_sources
 from texsynth.patches.chunks import Tile, rows_at_once, tiles, with_gradient
 from texsynth.patches.cut import grid, patch_weights, size_of, wrapped
-from texsynth.patches.distances import CentredSources, DistanceGradient, centred_sources, centred_targets
+from texsynth.patches.distances import DISTANCES, CentredSources, DistanceGradient, centred_sources, centred_targets
 from texsynth.patches.nearest import row_minimum
 from texsynth.patches.penalties import FAR, PatchLayout, Penalty, penalty
 from texsynth.settings import setting
@@ -48,7 +48,7 @@ class Settings:
         "cosine",
         "How two patches are compared: cosine takes the angle between patches less their mean, and squared takes the "
         "squared difference divided by the source's variance, which suits raw windows.",
-        choices=("cosine", "squared"),
+        choices=DISTANCES,
     )
     sample: int = setting(
         10_000, "At most this many output patches are drawn anew at each evaluation; 0 takes all of them.", low=0

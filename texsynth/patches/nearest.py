@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from texsynth.patches.cut import size_of
+
 DISTANCES_AT_ONCE = 1 << 23  # entries of the matrix of distances that is held at once
 LANE_WIDTH = 64  # numbers that a processor compares at a time, unrolled
 
@@ -53,5 +55,5 @@ def stride(size: tuple[int, int], most: int) -> int:
 
 def sampled(layer: Tensor, most: int) -> Tensor:
     """The vectors of (1, C, h, w) on a regular grid of at most `most` positions: (n, C)."""
-    step = stride((layer.shape[2], layer.shape[3]), most)
+    step = stride(size_of(layer), most)
     return layer[0, :, ::step, ::step].flatten(1).T
