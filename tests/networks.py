@@ -15,6 +15,13 @@ from pictures import generator
 from texsynth.features import Extract, features, resnet50, vgg19
 from texsynth.weights.pretrained import Weights
 
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)  # of the input of networks in tests
+
+
+def normalised(image: Tensor) -> Tensor:
+    """The input of a network whose weights ask for MEAN and STD."""
+    return (image - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+
 
 def tensors(layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:
     """He-normal weights and small biases of VGG-19 down to these layers, by torchvision's names."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
 
-from networks import resnet50_tensors
+from networks import MEAN, STD, normalised, resnet50_tensors
 from pictures import noise, spots
 from texsynth.errors import UsageError
 from texsynth.features import Extract, features, resnet50
@@ -21,7 +21,6 @@ from texsynth.image import picture as image
 from texsynth.weights import imagenet, pretrained
 from texsynth.weights.pretrained import Weights
 
-MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 OFF, BOTH = (False, False), (True, True)
 TENSORS = resnet50_tensors()
 
@@ -49,10 +48,6 @@ def maps(network: nn.Module, x: Tensor) -> dict[str, Tensor]:
     for name in ("layer1", "layer2", "layer3", "layer4"):
         x = out[name] = getattr(network, name)(x)
     return {**out, "logits": network.fc(network.avgpool(x).flatten(1))[:, :, None, None]}
-
-
-def normalised(image: Tensor) -> Tensor:
-    return (image - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
 
 
 def assert_near(got: Tensor, wanted: Tensor) -> None:

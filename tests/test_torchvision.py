@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision import models
 
 from conftest import Picture, Texsynth
-from networks import normed, random_network
+from networks import MEAN, STD, normalised, normed, random_network
 from pictures import noise, spots
 from texsynth.errors import UsageError
 from texsynth.features import Extract, features, torchvision
@@ -23,7 +23,6 @@ from texsynth.objective import Objective
 from texsynth.weights import zoo
 from texsynth.weights.pretrained import Weights
 
-MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 OFF = (False, False)
 GRAM = {"loss": "gram", "features": "torchvision", "network": "squeezenet1_1", "layers": ["features.3", "features.6"]}
 
@@ -39,10 +38,6 @@ def filled(network: str) -> nn.Module:
     module = zoo.module(network)
     module.load_state_dict(normed(zoo.shapes(module)), strict=False, assign=True)
     return module
-
-
-def normalised(image: Tensor) -> Tensor:
-    return (image - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
 
 
 def test_layers_are_nodes_and_parts_of_the_network() -> None:
@@ -171,7 +166,8 @@ def test_every_network_has_weights_with_a_hash() -> None:
     """Without building the modules, which takes long."""
     for name in zoo.names():
         published = models.get_model_weights(name).DEFAULT
-        assert published.url.startswith("https://download.pytorch.org/")
+        assert zoo.HASH.search(published.url) and published.meta["_file_size"] > 1
+        assert len(published.transforms().mean) == 3
     about = zoo.entry("convnext_tiny")
     assert (about.file, about.sha256) == ("convnext_tiny-983f1562.pth", "983f1562")
     assert abs(about.size - 114_414_741) <= about.tolerance

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision import models
 
-from networks import tensors
+from networks import MEAN, STD, normalised, tensors
 from pictures import noise, spots
 from texsynth import settings
 from texsynth.errors import UsageError
@@ -21,7 +21,6 @@ from texsynth.features import Extract, features, vgg19
 from texsynth.weights import pretrained
 from texsynth.weights.pretrained import Weights
 
-MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 OFF = (False, False)
 
 
@@ -43,10 +42,6 @@ def plain(layer: str, pool: nn.Module) -> nn.Sequential:
     stack = nn.Sequential(*(nn.ReLU() if isinstance(part, nn.ReLU) else part for part in parts))
     stack.load_state_dict({key.removeprefix("features."): t for key, t in tensors([layer]).items()}, assign=True)
     return stack
-
-
-def normalised(image: Tensor) -> Tensor:
-    return (image - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
 
 
 def test_layers_are_all_rectifiers_and_pools_in_order() -> None:

@@ -20,6 +20,7 @@ MEND = "`pip install --upgrade torch torchvision` installs a pair that fits"
 # the published weights of these two want another range of input than that of all others
 PUBLISHED_FORM = {name: {"transform_input": True, "init_weights": False} for name in ("googlenet", "inception_v3")}
 COUNTER = "num_batches_tracked"  # of batch norms; only training needs it
+HASH = re.compile(r"-([0-9a-f]{8,})\.pth$")  # its first digits, at the end of an address
 MEBIBYTE = 1 << 20  # the unit of torchvision's file sizes, which are rounded
 
 
@@ -62,7 +63,7 @@ def entry(name: str) -> Network:
         return NETWORKS[name]
     _check(name)
     published = models().get_model_weights(name).DEFAULT
-    (digits,) = re.findall(r"-([0-9a-f]{8,})\.pth$", published.url)
+    (digits,) = HASH.findall(published.url)
     size = round(published.meta["_file_size"] * MEBIBYTE)
     input_of = published.transforms()
     return Network(
