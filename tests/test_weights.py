@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from networks import random_vgg, tensors
+from networks import random_network, random_vgg, tensors
 from shelf import CONTENT, DAMAGE, KEYS, LAYERS, SHAPES, Shelf, damaged, old, saved, silent
 from texsynth.errors import WeightsError
-from texsynth.features import resnet50, vgg19
+from texsynth.features import features, resnet50, vgg19
 from texsynth.image import files
 from texsynth.weights import header, pretrained
 from texsynth.weights.catalogue import VGG19
@@ -68,6 +68,22 @@ def test_a_file_stands_for_the_network_that_it_holds(
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two[other]))
     loaded = pretrained.load(WANTED, two[network], silent)
     assert {name: read.name for name, read in loaded.items()} == {name: path.name for name, path in two.items()}
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_file_of_another_network_of_torchvision_is_passed_over(
+    place: str, two: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    file = random_network("torchvision:squeezenet1_1", folder / "squeezenet1_1.safetensors", ["classifier"])
+    monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two["vgg19"]))
+    wanted = {"vgg19": SHAPES, "squeezenet1_1": features("torchvision:squeezenet1_1").keys(["features.3"])}
+    loaded = pretrained.load(wanted, file if place == "file" else folder, silent)
+    assert {name: read.name for name, read in loaded.items()} == {
+        "vgg19": two["vgg19"].name,
+        "squeezenet1_1": file.name,
+    }
 
 
 def test_a_folder_has_a_file_of_each_network(two: dict[str, Path], tmp_path: Path) -> None:

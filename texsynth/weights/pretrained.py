@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ def load(wanted: Mapping[str, Shapes], named: Path | None, say: Say) -> dict[str
     named: the file or folder of `--weights`.
     Raises WeightsError, also where `named` is of none of these networks.
     """
-    paths = {network: find(network, named) for network in wanted}
+    paths = {network: find(network, named, tuple(wanted)) for network in wanted}
     if named is not None and not any(path and named in (path, path.parent) for path in paths.values()):
         raise WeightsError(f"--weights: {named} is of another network; {' or '.join(wanted)} is needed here")
     return {network: read(paths[network] or fetch(network, say), network, shapes) for network, shapes in wanted.items()}
@@ -84,27 +84,29 @@ def cache() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
-def find(network: str, named: Path | None = None) -> Path | None:
+def find(network: str, named: Path | None = None, others: Sequence[str] = ()) -> Path | None:
     """The file of a network: from `named`, else from what TEXSYNTH_WEIGHTS names, else torch's copy; None where there
     is none.
 
     A folder stands for the one file in it whose name begins with the network's. A file or folder that has another
     network in place of this one is passed over. Raises WeightsError where the place that was named is missing, no
     file of weights, or a folder without any.
+
+    others: networks of torchvision that a file may hold instead, beside those of the catalogue.
     """
     variable = os.environ.get("TEXSYNTH_WEIGHTS")
     places = {"--weights": named, "TEXSYNTH_WEIGHTS": Path(variable) if variable else None}
     for source, place in places.items():
-        path = None if place is None else _at(place, network, source)
+        path = None if place is None else _at(place, network, source, others)
         if path is not None:
             return path
     return cached(network) if cached(network).is_file() else None
 
 
-def _at(place: Path, network: str, source: str) -> Path | None:
+def _at(place: Path, network: str, source: str, others: Sequence[str]) -> Path | None:
     """The network's file at a place that was named; None where that is another network's."""
     if place.is_file():
-        return None if _of_another(place, network) else place
+        return None if _of_another(place, network, others) else place
     if not place.is_dir():
         raise WeightsError(f"{source}: {place} does not exist")
     present = sorted(f for f in place.iterdir() if f.suffix in SUFFIXES and f.is_file())
@@ -113,16 +115,16 @@ def _at(place: Path, network: str, source: str) -> Path | None:
         raise WeightsError(f"{source}: folder {place} has {files[0].name} and {files[1].name}; name one of these files")
     if files:
         return files[0]
-    if any(f.name.startswith(tuple(NETWORKS)) for f in present):
+    if any(f.name.startswith((*NETWORKS, *others)) for f in present):
         return None
     raise WeightsError(f"{source}: folder {place} has no {network}*.safetensors, .pth or .pt; name a file instead")
 
 
-def _of_another(path: Path, network: str) -> bool:
-    """Does a file hold a network of the catalogue, and nothing of this one? Raises WeightsError when it is no weights
-    file."""
+def _of_another(path: Path, network: str, others: Sequence[str]) -> bool:
+    """Does a file hold one of the others or of the catalogue, and nothing of this network? Raises WeightsError when it
+    is no weights file."""
     keys = header.keys(path)
-    return not entry(network).held(keys) and any(other.held(keys) for other in NETWORKS.values())
+    return not entry(network).held(keys) and any(entry(other).held(keys) for other in (*NETWORKS, *others))
 
 
 def fetch(network: str, say: Say) -> Path:
