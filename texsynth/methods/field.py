@@ -116,6 +116,8 @@ class FieldMemory:
 class Groundwork:
     """What the first field of a run is laid on.
 
+    task: the task at the coarsest level.
+    atlas: its source pixels.
     basis: describes windows by their principal components.
     guiding: the prices of guides and of a rough picture, or None.
     placement: the output pixels that have a source already, or None.
@@ -214,7 +216,7 @@ def begin(
 def _begin_oriented(
     task: Task, canvas: Canvas | None, settings: Settings, rng: torch.Generator, say: Say
 ) -> tuple[Canvas, Step]:
-    """The same where a guide of directions turns every window."""
+    """Do as `begin` does where a guide of directions turns every window."""
     coarser = _coarser(task, canvas)
     if coarser is None:
         unused = {"copies": settings.copies != "none", "init": task.init is not None, "the stage before": bool(canvas)}
@@ -324,17 +326,17 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
 
 
 def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str, ...]]:
-    """No pretrained network."""
+    """The field needs no pretrained network."""
     return {}
 
 
 def refuses(task: Task, settings: Settings) -> str | None:
-    """Nothing."""
+    """The field can do every task."""
     return None
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
-    """Fitted to whole runs on two cores (benchmarks/field.py): 256 to 4096 pixels in, 512 to 4096 pixels out."""
+    """The cost, fitted to whole runs on two cores (benchmarks/field.py): 256 to 4096 pixels in, 512 to 4096 out."""
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
     pixels = task.size[0] * task.size[1]
     memory = 450e6 + 300 * source + 160 * pixels

@@ -112,7 +112,7 @@ def begin(
     def canvas_of(whole: Tensor) -> Canvas:
         return Canvas(margin.cropped(whole, margins), field, OptimiserMemory(base, whole))
 
-    if task.hole is not None and not task.hole.any():  # a small one is lost on coarse levels
+    if task.hole is not None and not task.hole.any():  # a small hole may vanish on coarse levels
         return canvas_of(image), lambda canvas: (canvas, 0.0)
     # Set up the part of the picture that can move.
     whole_task = margin.larger(task, margins)
@@ -120,7 +120,7 @@ def begin(
     part = within(whole_task, where)
     pixels = image[where].clone().requires_grad_()
     free = None if part.hole is None else part.hole.to(image.device)
-    if free is not None:  # nor does an optimiser have any momentum where nothing may move
+    if free is not None:  # an optimiser must not gather momentum where nothing may move
         pixels.register_hook(lambda slope: slope * free)
     # Build what is minimised.
     evaluate = values(part, settings.objectives, settings.copies, rng)
@@ -207,14 +207,17 @@ def _first(task: Task, settings: Settings, rng: torch.Generator) -> Tensor:
         return task.exemplars[0].image.to(task.device)
     if settings.start in ("auto", "noise"):
         return torch.rand(1, 3, *task.size, generator=rng).to(task.device)
+    # Take all exemplars as one source, or each as one of a blend.
     colours = [_colours(exemplar) for exemplar in task.exemplars]
     if task.blend is None:
         colours = [torch.cat(colours, 1)]
     shares = torch.ones(1, 1, *task.size) if task.blend is None else task.blend.cpu()
+    # Mix their mean colours, with a little grain.
     if settings.start == "mean":
         grain = 0.01 * torch.randn(1, 3, *task.size, generator=rng)
         means = [some.mean(1).view(1, 3, 1, 1) * shares[:, k : k + 1] for k, some in enumerate(colours)]
         return (torch.stack(means).sum(0) + grain).clamp(0, 1).to(task.device)
+    # Draw a colour of every source, then the source of every pixel by its share.
     picks = [torch.randint(some.shape[1], task.size, generator=rng) for some in colours]
     drawn = torch.stack([some[:, pick] for some, pick in zip(colours, picks, strict=True)])  # (K, 3, h, w)
     if len(drawn) == 1:
@@ -253,12 +256,12 @@ def _optimiser(pixels: Tensor, settings: Settings) -> torch.optim.Optimizer:
 
 
 def refuses(task: Task, settings: Settings) -> str | None:
-    """Nothing."""
+    """This method can do every task."""
     return None
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
-    """Fitted to whole runs on two cores at 256 and 512 pixels (benchmarks/methods.py)."""
+    """The cost, fitted to whole runs on two cores at 256 and 512 pixels (benchmarks/methods.py)."""
     levels = schedule(task, settings)
     finest = 0.25 ** levels[-1].scale
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
