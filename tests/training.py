@@ -60,13 +60,13 @@ def check_resumed(build: Build, steps: int = 2) -> None:
     whole, rng = build()
     for number in range(steps):
         whole.step(number)
-    parts = {**whole.modules, **whole.optimisers}
-    stored = copy.deepcopy({name: part.state_dict() for name, part in parts.items()})
+    parts = [*whole.modules.values(), *whole.optimisers.values()]
+    states = copy.deepcopy([part.state_dict() for part in parts])
     memory, state = copy.deepcopy(dict(whole.memory)), rng.get_state()
     torch.manual_seed(5)
     again, other = build()
-    for name, part in {**again.modules, **again.optimisers}.items():
-        part.load_state_dict(stored[name])
+    for part, state_dict in zip([*again.modules.values(), *again.optimisers.values()], states, strict=True):
+        part.load_state_dict(state_dict)
     for name, tensor in memory.items():
         again.memory[name].copy_(tensor)
     again.sample(), again.measure(), again.tensors()
