@@ -64,8 +64,8 @@ def test_it_says_when_the_exemplar_is_larger_than_the_model_knows_it() -> None:
     said: list[str] = []
     words = feedforward.Settings()
     for side in (0, 36, 40):
-        known = replace(model(net_of()), settings={**settings.plain(SMALL), "side": side})
-        feedforward.begin(task(model=known), None, Level(0, 1), words, generator(), said.append)
+        reduced = replace(model(net_of()), settings={**settings.plain(SMALL), "side": side})
+        feedforward.begin(task(model=reduced), None, Level(0, 1), words, generator(), said.append)
     assert len(said) == 1 and "36 pixels" in said[0]
 
 

@@ -71,13 +71,13 @@ def test_symmetric_moves_rows_least() -> None:
 @pytest.mark.parametrize("count", [1, 37, 400])
 def test_cdf_reproduces_every_marginal(count: int) -> None:
     target, style = rows(400, 5), rows(count, 5, seed=1)
-    made = matching.cdf(target, style)
-    assert float(made.gather(0, target.argsort(0)).diff(dim=0).min()) >= -1e-5  # the order that rows had
+    matched = matching.cdf(target, style)
+    assert float(matched.gather(0, target.argsort(0)).diff(dim=0).min()) >= -1e-5  # the order that rows had
     ranks = ((torch.arange(400) + 0.5) * count / 400 - 0.5).clamp(0, count - 1)
     low, high = style.sort(0).values[ranks.floor().long()], style.sort(0).values[ranks.ceil().long()]
-    assert far(made.sort(0).values, low.lerp(high, (ranks % 1)[:, None])) < 1e-5
+    assert far(matched.sort(0).values, low.lerp(high, (ranks % 1)[:, None])) < 1e-5
     if count == 400:
-        assert torch.equal(made.sort(0).values, style.sort(0).values)
+        assert torch.equal(matched.sort(0).values, style.sort(0).values)
 
 
 def test_rotated_rounds_of_cdf_match_what_one_marginal_does_not_see() -> None:
@@ -107,17 +107,17 @@ def test_rotations_are_orthogonal_and_have_no_favourite_direction() -> None:
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
 def test_axes_hold_the_share_of_the_variance_and_no_more_than_needed(share: float) -> None:
     style = rows(800, 10) * torch.linspace(3, 0.1, 10) + 4
-    found = matching.principal_axes(style, share)
-    projected = found.project(style)
+    axes = matching.principal_axes(style, share)
+    projected = axes.project(style)
     total = float(style.var(0, correction=0).sum())
     kept = projected.var(0, correction=0)
     assert float(kept.sum()) >= share * total * 0.9999
     assert float(kept[:-1].sum()) < share * total
-    assert torch.allclose(found.axes.T @ found.axes, torch.eye(found.axes.shape[1]), atol=1e-5)
+    assert torch.allclose(axes.axes.T @ axes.axes, torch.eye(axes.axes.shape[1]), atol=1e-5)
 
 
 def test_all_axes_restore_rows() -> None:
     style, others = rows(800, 6), rows(50, 6, seed=1)
-    found = matching.principal_axes(style, 1.0)
-    assert far(found.restore(found.project(others)), others) < 1e-5
-    assert float(found.project(style).mean(0).abs().max()) < 1e-4
+    axes = matching.principal_axes(style, 1.0)
+    assert far(axes.restore(axes.project(others)), others) < 1e-5
+    assert float(axes.project(style).mean(0).abs().max()) < 1e-4

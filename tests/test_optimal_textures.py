@@ -14,8 +14,7 @@ from networks import random_vgg, tensors
 from pictures import generator, noise, spots
 from texsynth.errors import InputError, UsageError
 from texsynth.features import vgg19
-from texsynth.learned.optimal_textures import matching, recipe, styles
-from texsynth.learned.optimal_textures import method as transport
+from texsynth.learned.optimal_textures import matching, method, recipe, styles
 from texsynth.learned.optimal_textures.decoder import LAYERS, Decoders, Shape, initialise
 from texsynth.learned.shared import margins
 from texsynth.metrics.gram_distance import LAYERS as MEASURED
@@ -26,6 +25,7 @@ from texsynth.task import Canvas, Exemplar, Guide, Stage, Task
 from texsynth.training.recipes import Training
 from texsynth.weights import pretrained
 from texsynth.weights.trained import Model
+from training import check_chance, check_gradients, check_resumed
 
 SMALL: dict[str, Any] = {"layers": ("relu1_1", "relu2_1"), "crop": 16, "steps": 40, "metric": "gram_distance"}
 
@@ -42,7 +42,7 @@ def task(vgg: dict[str, pretrained.Weights], size: tuple[int, int] = (32, 32), s
 
 def untrained(shape: Shape, unit: float = 1.0) -> Decoders:
     """The mirror of a random encoder, for features of some size."""
-    seen = {layer: unit * noise(1, transport.CHANNELS[layer], 6, 6) for layer in shape.ordered()}
+    seen = {layer: unit * noise(1, method.CHANNELS[layer], 6, 6) for layer in shape.ordered()}
     return initialise(Decoders(shape), tensors(shape.ordered()), seen)
 
 
@@ -54,9 +54,7 @@ def model(*layers: str) -> Model:
 
 def run(asked: Task, seed: int = 0, known: Model | None = None, **values: Any) -> Outcome:
     asked = replace(asked, model=known or model())
-    stages = (
-        Stage("optimal_textures", transport.Settings(**{"passes": 2, "coarsest": 16, "iterations": 40, **values})),
-    )
+    stages = (Stage("optimal_textures", method.Settings(**{"passes": 2, "coarsest": 16, "iterations": 40, **values})),)
     return loop.synthesize(asked, stages, generator(seed), lambda _: None, lambda _: None)
 
 
@@ -75,8 +73,8 @@ def test_a_decoder_mirrors_the_encoder(layer: str) -> None:
     shapes = [tuple(c.weight.shape[:2]) for c in net.convolutions if isinstance(c, torch.nn.Conv2d)]
     encoder = [shape[:2] for key, shape in vgg19.keys([layer]).items() if "weight" in key]
     assert shapes == [(into, out) for out, into in encoder[::-1]]
-    made = net(noise(2, transport.CHANNELS[layer], 3, 2))
-    assert made.shape == (2, 3, 3 * net.cell, 2 * net.cell)
+    decoded = net(noise(2, method.CHANNELS[layer], 3, 2))
+    assert decoded.shape == (2, 3, 3 * net.cell, 2 * net.cell)
 
 
 @pytest.mark.parametrize("tile", [(True, False), (False, True), (True, True)])
@@ -94,52 +92,36 @@ def test_the_scale_of_features_does_not_matter() -> None:
     assert torch.allclose(nets[0](seen), nets[1](50 * seen), atol=1e-5)
 
 
-def trained(asked: Task, **values: Any) -> Training:
-    return recipe.build(asked, recipe.Settings(**{**SMALL, **values}), generator())
+def training(asked: Task, **values: Any) -> tuple[Training, torch.Generator]:
+    rng = generator()
+    return recipe.build(asked, recipe.Settings(**{**SMALL, **values}), rng), rng
 
 
 def test_every_parameter_gets_a_gradient(vgg: dict[str, pretrained.Weights]) -> None:
-    training = trained(task(vgg))
-    training.step(0)
-    for name, parameter in training.modules["net"].named_parameters():
-        assert parameter.grad is not None and float(parameter.grad.abs().sum()) > 0, name
+    check_gradients(training(task(vgg))[0])
 
 
 def test_errors_fall(vgg: dict[str, pretrained.Weights]) -> None:
-    training = trained(task(vgg), rate=3e-3)
-    course = [training.step(number) for number in range(40)]
+    started, _ = training(task(vgg), rate=3e-3)
+    errors = [started.step(number) for number in range(40)]
     for name in SMALL["layers"]:
-        first, last = (sum(row[name] for row in some) for some in (course[:5], course[-5:]))
+        first, last = (sum(row[name] for row in some) for some in (errors[:5], errors[-5:]))
         assert last < 0.7 * first, name
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(vgg: dict[str, pretrained.Weights]) -> None:
-    settings, rng = recipe.Settings(**SMALL), generator()
-    whole, first = trained(task(vgg)), recipe.build(task(vgg), settings, rng)
-    for number in range(2):
-        whole.step(number)
-    first.step(0)
-    first.measure()
-    first.sample()
-    again = generator(5)
-    resumed = recipe.build(task(vgg), settings, again)
-    resumed.modules["net"].load_state_dict(first.modules["net"].state_dict())
-    resumed.optimisers["adam"].load_state_dict(first.optimisers["adam"].state_dict())
-    again.set_state(rng.get_state())
-    torch.rand(3)  # chance from elsewhere
-    resumed.step(1)
-    for name, tensor in whole.tensors().items():
-        assert torch.equal(tensor, resumed.tensors()[name]), name
+    check_resumed(lambda: training(task(vgg)), 1)
 
 
-def test_checks_are_the_same_every_time_and_change_nothing(vgg: dict[str, pretrained.Weights]) -> None:
-    training = trained(task(vgg, side=48), crop=24)
-    before = {name: tensor.clone() for name, tensor in training.tensors().items()}
-    assert training.measure() == training.measure() > 0
-    source, made = training.sample()
-    assert source.shape == made.shape == (1, 3, 48, 48)
-    assert torch.equal(made, training.sample()[1])
-    assert all(torch.equal(tensor, before[name]) for name, tensor in training.tensors().items())
+def test_chance_is_the_runs_own(vgg: dict[str, pretrained.Weights]) -> None:
+    check_chance(lambda: training(task(vgg)))
+
+
+def test_samples_stand_beside_their_exemplar(vgg: dict[str, pretrained.Weights]) -> None:
+    started, _ = training(task(vgg, side=48), crop=24)
+    source, output = started.sample()
+    assert started.measure() > 0
+    assert torch.equal(source, spots(48, 48)) and output.shape == (1, 3, 48, 48)
 
 
 def test_the_rate_falls_to_nothing() -> None:
@@ -150,7 +132,7 @@ def test_the_rate_falls_to_nothing() -> None:
 
 def test_exemplars_too_small_are_refused(vgg: dict[str, pretrained.Weights]) -> None:
     with pytest.raises(InputError, match="a is 12x12, but at least 16x16"):
-        trained(task(vgg, side=12))
+        training(task(vgg, side=12))
 
 
 def test_no_layers_are_refused() -> None:
@@ -171,14 +153,14 @@ def test_no_layers_are_refused() -> None:
 def test_passes(
     vgg: dict[str, pretrained.Weights], values: dict[str, Any], scales: list[float], steps: list[int]
 ) -> None:
-    levels = transport.schedule(task(vgg, side=128, model=model()), transport.Settings(**values))
+    levels = method.schedule(task(vgg, side=128, model=model()), method.Settings(**values))
     assert [level.scale for level in levels] == scales
     assert [level.steps for level in levels] == steps
 
 
 def test_cdf_has_the_rotations_of_the_released_code() -> None:
     """500 for five passes over five layers, with the layer that they were meant for."""
-    table = [[transport.cdf_rounds(transport.Settings(), name, n) for name in LAYERS] for n in (0, 1, 4)]
+    table = [[method.cdf_rounds(method.Settings(), name, n) for name in LAYERS] for n in (0, 1, 4)]
     assert table == [[8, 13, 22, 40, 40], [8, 12, 20, 36, 36], [5, 8, 13, 24, 24]]
 
 
@@ -270,9 +252,9 @@ def test_regions_share_every_pixel(vgg: dict[str, pretrained.Weights], kinds: in
     target = (noise(1, 1, 20, 24) * kinds).floor()
     guide = Guide("labels", (target,), target, distance="l0", strength=noise(1, 1, 20, 24, seed=1))
     asked = Task((Exemplar("a", spots(20, 24)),), (20, 24), weights=vgg, guides=(guide,))
-    found = styles.regions(asked, 5)
-    assert len(found) == kinds + 1
-    assert torch.allclose(torch.stack([r.share for r in found]).sum(0), torch.ones(1, 1, 20, 24), atol=1e-5)
+    regions = styles.regions(asked, 5)
+    assert len(regions) == kinds + 1
+    assert torch.allclose(torch.stack([r.share for r in regions]).sum(0), torch.ones(1, 1, 20, 24), atol=1e-5)
 
 
 def test_many_shares_are_rounded_and_still_add_up(vgg: dict[str, pretrained.Weights]) -> None:
@@ -294,19 +276,19 @@ def test_what_is_not_valid_is_never_learned_from(vgg: dict[str, pretrained.Weigh
 @pytest.mark.parametrize("size", [(3, 17), (16, 9)])
 @pytest.mark.parametrize("tile", [(False, False), (True, False)])
 def test_whole_cells_and_back(size: tuple[int, int], tile: tuple[bool, bool]) -> None:
-    given = noise(1, 3, *size)
-    larger = margins.whole(given, 8, tile)
+    picture = noise(1, 3, *size)
+    larger = margins.whole(picture, 8, tile)
     assert all(n % 8 == 0 for n in larger.shape[2:])
     back = margins.part(larger, 8, size, tile)
-    assert back.shape == given.shape
+    assert back.shape == picture.shape
     if not tile[0]:
-        assert torch.equal(back, given)
+        assert torch.equal(back, picture)
 
 
 def test_stretching_keeps_what_wraps() -> None:
-    given = spots(8, 8)
-    wide = margins.stretched(given, (16, 8), (True, True))
-    assert torch.allclose(margins.stretched(given.roll(1, 2), (16, 8), (True, True)), wide.roll(2, 2), atol=1e-6)
+    picture = spots(8, 8)
+    wide = margins.stretched(picture, (16, 8), (True, True))
+    assert torch.allclose(margins.stretched(picture.roll(1, 2), (16, 8), (True, True)), wide.roll(2, 2), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -319,16 +301,16 @@ def test_stretching_keeps_what_wraps() -> None:
     ],
 )
 def test_what_it_cannot_do_is_refused(vgg: dict[str, pretrained.Weights], values: dict[str, Any], words: str) -> None:
-    told = transport.refuses(task(vgg, **values), transport.Settings())
-    assert told == words or (told is not None and words in told)
+    reason = method.refuses(task(vgg, **values), method.Settings())
+    assert reason == words or (reason is not None and words in reason)
 
 
 def test_it_goes_on_from_a_canvas_of_another_size(vgg: dict[str, pretrained.Weights]) -> None:
     asked = replace(task(vgg), model=model())
-    settings = transport.Settings(passes=2, coarsest=16)
-    level = transport.schedule(asked, settings)[0]
+    settings = method.Settings(passes=2, coarsest=16)
+    level = method.schedule(asked, settings)[0]
     before = Canvas(spots(50, 40))
-    canvas, step = transport.begin(asked.at(level.scale), before, level, settings, generator(), lambda _: None)
+    canvas, step = method.begin(asked.at(level.scale), before, level, settings, generator(), lambda _: None)
     assert canvas.image.shape == (1, 3, 16, 16)
     assert float((canvas.image.mean() - before.image.mean()).abs()) < 0.02
     assert step(canvas)[0].image.shape == (1, 3, 16, 16)

@@ -73,8 +73,8 @@ def test_it_trains_and_makes_pictures(texsynth: Texsynth, name: str) -> None:
     assert (ran.code, ran.err) == (0, "")
     read = model.read(Path("m.safetensors"))
     assert read.tensors and read.facts["value"] >= 0
-    made = texsynth(*uses(name))
-    assert (made.code, made.err) == (0, "")
+    used = texsynth(*uses(name))
+    assert (used.code, used.err) == (0, "")
     assert array("o.png").shape == (32, 64, 3)
     assert array("o.png").std() > 1
 
@@ -99,9 +99,9 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
 @pytest.mark.usefixtures("exemplar")
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name not in DEEP])
 def test_a_dry_run_says_what_it_takes(texsynth: Texsynth, name: str) -> None:
-    told = json.loads(texsynth(*words(name), "--dry-run", "--json").out)
-    assert told["status"] == "planned"
-    assert told["seconds"] > 0 and 100e6 < told["memory_bytes"] < 32e9
+    plan = json.loads(texsynth(*words(name), "--dry-run", "--json").out)
+    assert plan["status"] == "planned"
+    assert plan["seconds"] > 0 and 100e6 < plan["memory_bytes"] < 32e9
     assert not Path("m_training").exists()
 
 

@@ -25,11 +25,11 @@ Refused = Callable[..., str]
 EASY = ("train", "easy", "a.png", "-o", "m.safetensors", "-q")
 
 
-def course() -> list[dict[str, str]]:
+def history() -> list[dict[str, str]]:
     return list(csv.DictReader((FOLDER / "course.csv").read_text().splitlines()))
 
 
-def test_a_training_leaves_a_model_and_its_course(texsynth: Texsynth, picture: Picture) -> None:
+def test_a_training_leaves_a_model_and_its_history(texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     ran = texsynth(*EASY)
     assert (ran.code, ran.out, ran.err) == (0, "m.safetensors\n", "")
@@ -39,7 +39,7 @@ def test_a_training_leaves_a_model_and_its_course(texsynth: Texsynth, picture: P
     assert read.tensors.keys() == {"colour", "seen"}
     assert [entry["name"] for entry in read.facts["inputs"]] == ["a.png"]
     assert str(Path.cwd()) not in json.dumps(read.facts)
-    rows = course()
+    rows = history()
     assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert [bool(row["metric"]) for row in rows] == [False, True] * 3
     assert sorted(path.name for path in (FOLDER / "samples").iterdir()) == ["0000002.png", "0000004.png", "0000006.png"]
@@ -52,7 +52,7 @@ def test_the_best_network_is_kept_not_the_last(texsynth: Texsynth, picture: Pict
     """With a rate this high the colour swings past what it is to be."""
     picture("a.png")
     assert texsynth(*EASY, "--set", "rate=0.5", "--steps", 5, "--set", "checks=5").code == 0
-    metrics = [float(row["metric"]) for row in course()]
+    metrics = [float(row["metric"]) for row in history()]
     facts = model.read(Path("m.safetensors")).facts
     assert facts["value"] == min(metrics) < metrics[-1]
     assert facts["step"] == 1 + metrics.index(min(metrics))
@@ -134,9 +134,9 @@ def test_several_exemplars_presets_and_settings(texsynth: Texsynth, picture: Pic
     for seed, name in enumerate(("in/a.png", "in/b.png")):
         picture(name, seed=seed)
     ran = texsynth("train", "easy", "in", "-p", "easy-slow", "--steps", 2, "--set", "checks=1", "--json", "-q")
-    told = json.loads(ran.out)
-    assert (told["status"], told["model"], told["folder"]) == ("done", "a_easy.safetensors", "a_easy_training")
-    assert (told["preset"], told["steps"], told["best_step"], told["interrupted"]) == ("easy-slow", 2, 2, False)
+    result = json.loads(ran.out)
+    assert (result["status"], result["model"], result["folder"]) == ("done", "a_easy.safetensors", "a_easy_training")
+    assert (result["preset"], result["steps"], result["best_step"], result["interrupted"]) == ("easy-slow", 2, 2, False)
     read = model.read(Path("a_easy.safetensors"))
     assert read.settings["rate"] == 0.01
     assert [entry["name"] for entry in read.facts["inputs"]] == ["a.png", "b.png"]
@@ -145,10 +145,10 @@ def test_several_exemplars_presets_and_settings(texsynth: Texsynth, picture: Pic
 def test_progress_by_line_and_by_json(texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     lines = texsynth(*EASY[:-1], "--progress", "jsonl").err.splitlines()
-    steps = [told for told in map(json.loads, lines) if told["event"] == "step"]
-    assert [told["step"] for told in steps] == [1, 2, 3, 4, 5, 6]
+    steps = [event for event in map(json.loads, lines) if event["event"] == "step"]
+    assert [event["step"] for event in steps] == [1, 2, 3, 4, 5, 6]
     assert steps[-1]["done"] == 1
-    assert [("sliced" in told) for told in steps] == [False, True] * 3
+    assert [("sliced" in event) for event in steps] == [False, True] * 3
     plain = [line for line in texsynth(*EASY[:-1], "--force").err.splitlines() if "%" in line]
     assert [line.split(", loss")[0] for line in plain] == [
         f"texsynth: m.safetensors: {share}%, step {step}" for share, step in ((33, 2), (67, 4), (100, 6))
@@ -229,9 +229,9 @@ def test_a_model_is_all_that_synthesis_needs(texsynth: Texsynth, picture: Pictur
     exemplar = picture("a.png")
     assert texsynth(*EASY, "--set", "rate=0.05", "--steps", 60).code == 0
     assert texsynth("synthesize", "a.png", "--model", "m.safetensors", "-o", "o.png", "-s", 24, "-q").code == 0
-    made = array("o.png")
-    assert made.shape == (24, 24, 3)
-    assert abs(made.mean((0, 1)) - exemplar.mean((0, 1))).max() < 12
+    output = array("o.png")
+    assert output.shape == (24, 24, 3)
+    assert abs(output.mean((0, 1)) - exemplar.mean((0, 1))).max() < 12
     assert texsynth("synthesize", "a.png", "--from", "o.png", "-o", "again.png", "-q").code == 0  # finds the model
     assert Path("again.png").read_bytes() == Path("o.png").read_bytes()
 
@@ -293,7 +293,7 @@ def test_help_lists_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "facts"),
     [
         (("--labels", "l.png"), [{"name": "labels", "distance": "l0", "palette": [[255, 0, 0], [0, 0, 255]]}]),
         (("--progression", "p.png"), [{"name": "progression", "distance": "l2", "palette": None}]),
@@ -303,7 +303,12 @@ def test_help_lists_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_maps_come_with_the_exemplars(
-    texsynth: Texsynth, picture: Picture, draw: Draw, words: tuple[str, ...], told: Any, monkeypatch: pytest.MonkeyPatch
+    texsynth: Texsynth,
+    picture: Picture,
+    draw: Draw,
+    words: tuple[str, ...],
+    facts: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The model knows the colours of its labels; resuming asks for the same maps."""
     monkeypatch.setattr(recipes.recipe("easy"), "GUIDES", ("labels", "progression", "orientation"))
@@ -314,7 +319,7 @@ def test_maps_come_with_the_exemplars(
         draw(name, halves)
     draw("p.png", np.tile(np.arange(16, dtype=np.uint8) * 16, (16, 1)))
     assert texsynth(*EASY, *words).code == 0
-    assert model.read(Path("m.safetensors")).facts["guides"] == told
+    assert model.read(Path("m.safetensors")).facts["guides"] == facts
     assert texsynth(*EASY, *words, "--resume", "--steps", 8).code == 0
     assert texsynth(*EASY, "--progression", "a.png", "--resume").code in (2, 3)
 
@@ -349,6 +354,6 @@ def test_the_api_trains_as_the_command_line_does(texsynth: Texsynth, picture: Pi
     assert (stopped.model, stopped.state.step, stopped.interrupted) == (None, 1, True)
     more = api.train("easy", [exemplar], "n.safetensors", resume=True)
     assert (more.state.step, more.interrupted) == (6, False)
-    made = api.synthesize("a.png", 24, model="m.safetensors")
-    assert made.image.pixels.shape == (1, 3, 24, 24)
-    assert made.record["preset"]["name"] == "painted"
+    result = api.synthesize("a.png", 24, model="m.safetensors")
+    assert result.image.pixels.shape == (1, 3, 24, 24)
+    assert result.record["preset"]["name"] == "painted"

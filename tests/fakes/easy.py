@@ -30,21 +30,21 @@ def needs(settings):
 
 
 def build(task, settings, rng):
-    wanted = torch.stack([e.image.mean((0, 2, 3)) for e in task.exemplars]).mean(0)
+    goal = torch.stack([e.image.mean((0, 2, 3)) for e in task.exemplars]).mean(0)
     net = nn.Module()
     net.colour = nn.Parameter(torch.rand(3, generator=rng))
     optimiser = torch.optim.Adam([net.colour], lr=settings.rate)
-    seen = torch.zeros(())
+    updates = torch.zeros(())
 
-    def apart():
-        return (net.colour.detach() - wanted).abs().mean()
+    def distance():
+        return (net.colour.detach() - goal).abs().mean()
 
     def step(number):
         optimiser.zero_grad()
-        loss = (net.colour - wanted - 0.01 * torch.randn(3, generator=rng)).square().sum()
+        loss = (net.colour - goal - 0.01 * torch.randn(3, generator=rng)).square().sum()
         loss.backward()
         optimiser.step()
-        seen.add_(1)
+        updates.add_(1)
         return {"loss": float("nan") if number + 1 == settings.fail else float(loss.detach())}
 
     return Training(
@@ -52,9 +52,9 @@ def build(task, settings, rng):
         optimisers={"adam": optimiser},
         step=step,
         sample=lambda: [net.colour.detach().clamp(0, 1).view(1, 3, 1, 1).expand(1, 3, 8, 8)],
-        measure=lambda: float(apart()),
-        tensors=lambda: {"colour": net.colour, "seen": seen},
-        memory={"seen": seen},
+        measure=lambda: float(distance()),
+        tensors=lambda: {"colour": net.colour, "seen": updates},
+        memory={"seen": updates},
     )
 
 
