@@ -28,9 +28,7 @@ class Settings:
     """The settings that every recipe has."""
 
     steps: int = setting(1000, "The number of updates of the network.", low=1, high=10_000_000)
-    checks: int = setting(
-        20, "How often samples are drawn and measured, and a checkpoint is kept, in a run.", low=1, high=1000
-    )
+    checks: int = setting(20, "How often a run measures samples and keeps a checkpoint.", low=1, high=1000)
     metric: str = setting(
         "sliced",
         "The metric that decides which network is the best; gram_distance and quality_po need VGG-19.",

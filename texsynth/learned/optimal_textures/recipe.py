@@ -46,13 +46,9 @@ class Settings(recipes.Settings, Shape):
 
     crop: int = setting(64, "The side of the crops in pixels.", low=SMALLEST_EXEMPLAR, high=1024)
     batch: int = setting(1, "The number of crops of a step.", low=1, high=256)
-    halvings: float = setting(
-        2.0, "Crops are taken at full size, or at up to this many halvings below it.", low=0.0, high=6.0
-    )
+    halvings: float = setting(2.0, "The largest number of halvings at which crops are taken.", low=0.0, high=6.0)
     rate: float = setting(1e-3, "The learning rate of Adam at the first step.", low=1e-6, high=1.0)
-    feature: float = setting(
-        1.0, "The weight of the error of the features; that of the pixels is 1.", low=0.0, high=1000.0
-    )
+    feature: float = setting(1.0, "The weight of the features' error; the pixels' is 1.", low=0.0, high=1000.0)
 
 
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:

@@ -37,14 +37,9 @@ class Shape:
         choices=vgg19.LAYERS,
     )
     stages: int = setting(
-        0,
-        "The number of stages in a row, each of which sees more of the layers; 0 makes one for each layer.",
-        low=0,
-        high=16,
+        0, "The number of stages, each of which sees more of the layers; 0 makes one for each layer.", low=0, high=16
     )
-    width: float = setting(
-        1.0, "The width of the network, as a share of the channels of VGG-19's layers.", low=0.01, high=4.0
-    )
+    width: float = setting(1.0, "The network's channels, as a share of those of VGG-19.", low=0.01, high=4.0)
     slopes: str = setting(
         "total",
         "The gradients that the network takes in: own, of each layer's own Gram matrix, or total, which adds those of "

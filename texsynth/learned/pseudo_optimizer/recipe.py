@@ -36,20 +36,12 @@ class Settings(recipes.Settings, po.Shape):
     """The defaults are the published training of ProPO."""
 
     metric: str = setting(
-        "gram_distance",
-        "The metric that decides which network is the best.",
-        choices=("sliced", "gram_distance", "quality_po"),
+        "gram_distance", "The metric of the best network.", choices=("sliced", "gram_distance", "quality_po")
     )
     steps: int = setting(800_000, "The number of updates of the network.", low=1, high=10_000_000)
     crop: int = setting(224, "The side of the crops in pixels.", low=32, high=1024)
-    side: int = setting(
-        256, "Exemplars are reduced to this shorter side in pixels; 0 leaves them as they are.", low=0, high=8192
-    )
-    flips: str = setting(
-        "on",
-        "Half of the crops are mirrored; off keeps the handedness of the texture.",
-        choices=("on", "off"),
-    )
+    side: int = setting(256, "The shorter side to which exemplars are reduced; 0 keeps theirs.", low=0, high=8192)
+    flips: str = setting("on", "With on, half of the crops are mirrored.", choices=("on", "off"))
     batch: int = setting(1, "The number of crops of a step.", low=1, high=256)
     rate: float = setting(
         2e-4, "The learning rate of Adam over the first half of the steps; then it falls to 0.", low=1e-7, high=1.0
@@ -66,9 +58,7 @@ class Settings(recipes.Settings, po.Shape):
         choices=("squared", "relative"),
     )
     stop_grad: str = setting(
-        "off",
-        "With on, every stage learns by itself, which is quicker, takes less memory and gives worse results.",
-        choices=("on", "off"),
+        "off", "With on, every stage learns by itself, which is quicker but gives worse results.", choices=("on", "off")
     )
 
 

@@ -53,22 +53,13 @@ class Settings(recipes.Settings, Shape):
         "With on, weights are shares of the gradient at noise; with off, they are factors of the objectives' values.",
         choices=("on", "off"),
     )
-    crop: int = setting(
-        128,
-        "The side of the samples in pixels; it is at most the exemplar's shorter side.",
-        low=SMALLEST_EXEMPLAR,
-        high=4096,
-    )
+    crop: int = setting(128, "The side of the samples in pixels.", low=SMALLEST_EXEMPLAR, high=4096)
     batch: int = setting(1, "The number of samples of a step.", low=1, high=256)
     rate: float = setting(0.01, "The learning rate of Adam.", low=1e-6, high=1.0)
     constant: float = setting(0.0, "The share of the steps before the learning rate falls.", low=0.0, high=1.0)
     decay: float = setting(1.0, "The factor of the learning rate at the last step.", low=1e-4, high=1.0)
-    settle: float = setting(
-        0.3, "The share of the steps, the last ones, that train with fixed batch norms, as in use.", low=0.0, high=1.0
-    )
-    side: int = setting(
-        256, "Exemplars are reduced to this shorter side in pixels; 0 leaves them as they are.", low=0, high=8192
-    )
+    settle: float = setting(0.3, "The share of the steps, the last ones, with fixed batch norms.", low=0.0, high=1.0)
+    side: int = setting(256, "The shorter side to which exemplars are reduced; 0 keeps theirs.", low=0, high=8192)
 
 
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
