@@ -209,9 +209,9 @@ def propagate(
 
     labels: the label maps of source and target. warp: also give the source in the target's layout, as `warp`.
     """
-    given = _given(locals(), target="targets", labels="labels")
-    del given["warp"]
-    request = _made("propagate", given)
+    arguments = _given(locals(), target="targets", labels="labels")
+    del arguments["warp"]
+    request = _made("propagate", arguments)
     from texsynth.verbs import propagate as verb
 
     _use_threads(request)
@@ -252,9 +252,9 @@ def train(
     progress is called after every step; when `stop` then says so the training ends with a checkpoint, from which
     `resume` goes on as if it had never ended. Raises `texsynth.errors.TexsynthError`s.
     """
-    given = _given(locals())
-    del given["progress"], given["stop"]
-    request = _made("train", given)
+    arguments = _given(locals())
+    del arguments["progress"], arguments["stop"]
+    request = _made("train", arguments)
     from texsynth.verbs import train as verb
 
     _use_threads(request)
@@ -308,15 +308,15 @@ def _made(verb: str, values: Mapping[str, Any]) -> Any:
     by_name = {o.name: o for o in options(kind)}
     if unknown := sorted(values.keys() - by_name.keys()):
         raise TypeError(f"{unknown[0]!r} is not an argument; the shared ones are {', '.join(Shared.__annotations__)}")
-    given = {name: _value(by_name[name], value) for name, value in values.items() if is_given(value)}
-    request = made(kind, given)
+    converted = {name: _value(by_name[name], value) for name, value in values.items() if is_given(value)}
+    request = made(kind, converted)
     check(request)
     return request
 
 
-def _run(verb: str, given: Mapping[str, Any], **changes: Any) -> Result:
+def _run(verb: str, arguments: Mapping[str, Any], **changes: Any) -> Result:
     """Run a verb that makes pictures."""
-    values = {**given, **changes}
+    values = {**arguments, **changes}
     progress = values.pop("progress", None)
     request: PictureOptions = _made(verb, values)
     from texsynth.runs import run

@@ -39,12 +39,12 @@ def trained() -> list[str]:
 
 def find(name_or_file: str, training: bool = False) -> Path:
     """The YAML file of a preset, of `texsynth train` where training, given by name or as a file; raises UsageError."""
-    known = trained() if training else names()
-    if name_or_file in known:
+    allowed = trained() if training else names()
+    if name_or_file in allowed:
         return folder() / ("train" if training else "") / f"{name_or_file}.yaml"
     path = Path(name_or_file)
     if path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"there is no preset {name_or_file!r}{settings.suggestion(name_or_file, known)}")
+        raise UsageError(f"there is no preset {name_or_file!r}{settings.suggestion(name_or_file, allowed)}")
     if not path.is_file():
         raise UsageError(f"preset file {path} does not exist")
     return path
@@ -178,12 +178,12 @@ class _Loader(yaml.SafeLoader):
     """The safe loader, with a key that stands twice refused (PyYAML would keep the last one silently)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
+        keys: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 break  # the safe loader has its own words for that
-            if key in seen:
+            if key in keys:
                 raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", key_node.start_mark)
-            seen.add(key)
+            keys.add(key)
         return super().construct_mapping(node, deep=deep)

@@ -70,14 +70,14 @@ def _said_of_fields(owner: Any) -> tuple[str, Mapping[str, str]]:
 
 def make(kind: type, values: Mapping[str, Any], where: str) -> Any:
     """An instance of a Settings dataclass from plain values; raises UsageError naming what is allowed."""
-    known = {f.name: f for f in fields(kind)}
+    declared = {f.name: f for f in fields(kind)}
     hints = get_type_hints(kind)
     former = _former(kind)
     values = {former.get(key, key): value for key, value in values.items()}
     for key in values:
-        if key not in known:
-            raise UsageError(f"{where}: unknown setting {key!r}{suggestion(key, list(known))}")
-    return kind(**{key: check(known[key], hints[key], value, where) for key, value in values.items()})
+        if key not in declared:
+            raise UsageError(f"{where}: unknown setting {key!r}{suggestion(key, list(declared))}")
+    return kind(**{key: check(declared[key], hints[key], value, where) for key, value in values.items()})
 
 
 def plain(made: Any) -> dict[str, Any]:
@@ -116,8 +116,8 @@ def assign(
             raise UsageError(f"--set {name}: the preset has no {word!r}{suggestion(word, words)}")
         having = [place for place in named if place.former.get(key, key) in place.keys]
         if not having:
-            known = sorted({k for place in named for k in place.keys})
-            raise UsageError(f"--set {name}: unknown setting {key!r}{suggestion(key, known)}")
+            keys = sorted({k for place in named for k in place.keys})
+            raise UsageError(f"--set {name}: unknown setting {key!r}{suggestion(key, keys)}")
         for place in having:
             place.values[place.former.get(key, key)] = value
     return out
@@ -183,14 +183,14 @@ def describe(f: Field[Any], hint: Any) -> str:
     return f"a list, each {text}" if listed else text
 
 
-def show(made: Any) -> Iterator[dict[str, Any]]:
+def show(instance: Any) -> Iterator[dict[str, Any]]:
     """Every setting of an instance: name, value, default, what is allowed, help; plain values all of them.
 
     Where the value is a list of mappings, "items" holds the rows of each.
     """
-    hints, texts = get_type_hints(type(made)), meanings(type(made))
-    for f in fields(made):
-        value = getattr(made, f.name)
+    hints, texts = get_type_hints(type(instance)), meanings(type(instance))
+    for f in fields(instance):
+        value = getattr(instance, f.name)
         row = {"name": f.name, "value": _plain(value), "default": _plain(f.default)}
         row |= {"allowed": describe(f, hints[f.name]), "help": f.metadata.get("help") or texts.get(f.name, "")}
         yield row | {"items": [list(item.show()) for item in value]} if _nested(hints[f.name]) else row

@@ -20,8 +20,8 @@ def command(verb: str, module: ModuleType) -> Callable[..., int]:
     def run(**values: Any) -> int:
         from texsynth.cli import runner  # brings torch, which --help and completion do without
 
-        given = {o.name: _parsed(o, values[o.name]) for o in options(kind) if o.flags}
-        return runner.execute(verb, made(kind, given))
+        parsed = {o.name: _parsed(o, values[o.name]) for o in options(kind) if o.flags}
+        return runner.execute(verb, made(kind, parsed))
 
     parameters = [_parameter(o) for o in options(kind) if o.flags]
     run.__name__ = verb

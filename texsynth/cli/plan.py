@@ -81,10 +81,10 @@ def expand(argument: str) -> list[Path]:
         return image.list_pictures(path)
     if path.exists() or not glob.has_magic(argument):
         return [path]
-    found = sorted(Path(name) for name in glob.glob(argument, recursive=True))  # noqa: PTH207 (may be absolute)
-    if not found:
+    matches = sorted(Path(name) for name in glob.glob(argument, recursive=True))  # noqa: PTH207 (may be absolute)
+    if not matches:
         raise InputError(f"{argument} matches no file")
-    return found
+    return matches
 
 
 def aligned(request: Asked, exemplars: Sequence[Path]) -> Asked:

@@ -31,13 +31,13 @@ def options(context: typer.Context) -> None:
 @app.command("list")
 def list_(as_json: Json = False) -> int:
     """The presets that come with texsynth."""
-    found = [{"name": name, **_summary(name)} for name in preset.names()]
+    synthesis = [{"name": name, **_summary(name)} for name in preset.names()]
     training = [{"name": f"{TRAIN}{name}", **_recipe(name)} for name in preset.trained()]
     if as_json:
-        print(json.dumps({"presets": found, "training": training}, indent=2))
+        print(json.dumps({"presets": synthesis, "training": training}, indent=2))
         return 0
-    width = max(len(entry["name"]) for entry in found + training)
-    for entry in found:
+    width = max(len(entry["name"]) for entry in synthesis + training)
+    for entry in synthesis:
         print(f"{entry['name']:{width}}  {entry['description']}")
     print("\nFor texsynth train, there without train/ before them:")
     for entry in training:

@@ -96,8 +96,8 @@ def execute(verb: str, request: Any) -> int:
     failed: list[Entry] = []
     interrupted = _work(command, talk, inputs, (done, failed))
     if request.json:
-        told = {"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}
-        if (document := command.document(told)) is not None:
+        results = {"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}
+        if (document := command.document(results)) is not None:
             print(json.dumps(document, indent=2))
     if interrupted:
         raise failure.InterruptError(command.stopped(done))

@@ -73,13 +73,13 @@ def guide(part: Labels, draft: Cropped, wanted: Map | None, size: tuple[int, int
 
 
 def sources(
-    given: Sequence[Source], draft: Cropped, note: Note, wanted: tuple[Tensor, str] | None = None
+    pictures: Sequence[Source], draft: Cropped, note: Note, wanted: tuple[Tensor, str] | None = None
 ) -> tuple[list[Tensor], Tensor, list[Input]]:
     """The ids (1, 1, H, W) of each exemplar's label picture, and all colours (K, 3).
 
     wanted: the target, a picture (1, 3, h, w), and its name; its colours are among those that are given back.
     """
-    read = [maps.read(source, "labels-source") for source in given]
+    read = [maps.read(source, "labels-source") for source in pictures]
     entries, drawn = [m.entry for m in read], [maps.rgb(m.picture) for m in read]
     with maps.about(maps.names_of(entries)):
         colours = palette(drawn)
@@ -124,17 +124,17 @@ def palette(pictures: Sequence[Tensor], share: float = SHARE) -> Tensor:
     total = float(table[1].sum())
     least = max(1.0, share * total)
     exact = _exact(pictures, table, least)
-    found = exact
+    colours = exact
     if float(table[1][_near(table[0], exact, 0)].sum()) < CRISP * total:
         areas = torch.cat([p[0].permute(1, 2, 0)[_even(p)[0, 0]] for p in pictures])
-        found = _peaks(_table(areas), least, MINOR * total)
-        found = _with_lines(found, exact[~_near(exact, found, APART)][:MOST])
-    if not 0 < len(found) <= MOST:
-        count = len(found) or "no"
+        colours = _peaks(_table(areas), least, MINOR * total)
+        colours = _with_lines(colours, exact[~_near(exact, colours, APART)][:MOST])
+    if not 0 < len(colours) <= MOST:
+        count = len(colours) or "no"
         raise UsageError(
             f"a label picture has {count} flat colours, and 1 to {MOST} are allowed; paint areas in plain colours"
         )
-    return found
+    return colours
 
 
 def shared(colours: Tensor, target: Tensor) -> Tensor:
@@ -157,18 +157,18 @@ def ids(picture: Tensor, colours: Tensor) -> Tensor:
     """
     height, width = picture.shape[2:]
     pixels = picture[0].flatten(1).T  # (H * W, 3)
-    found, distance = _nearest(pixels, colours)
+    nearest, distance = _nearest(pixels, colours)
     if float(distance.max()) > SHARP:
         even = _even(picture)
         edge = (~even).flatten().nonzero()[:, 0]
-        areas = torch.where(even, found.view(1, 1, height, width), -1)
+        areas = torch.where(even, nearest.view(1, 1, height, width), -1)
         areas = F.pad(areas, (REACH,) * 4, value=-1)[0, 0]
         around = areas.unfold(0, 2 * REACH + 1, 1).unfold(1, 2 * REACH + 1, 1)
         for part in edge.split(CHUNK):
             beside = around[part // width, part % width].flatten(1)  # (N, 81) ids, -1 where no flat area is
-            found[part] = _sides(pixels[part], beside, found[part], colours)
-        found[edge] = _joined(found.view(height, width), edge)
-    return found.view(1, 1, height, width).to(picture.dtype)
+            nearest[part] = _sides(pixels[part], beside, nearest[part], colours)
+        nearest[edge] = _joined(nearest.view(height, width), edge)
+    return nearest.view(1, 1, height, width).to(picture.dtype)
 
 
 def check(sources: Sequence[Tensor], target: Tensor, colours: Tensor) -> None:
@@ -235,14 +235,14 @@ def _peaks(table: Table, least: float, major: float) -> Tensor:
     also those twice as far from a commoner one, which noise beside an edge may have made of it.
     """
     order = table[1].argsort(descending=True, stable=True)
-    colours, counts, found = table[0][order], table[1][order], table[0][:0]
+    colours, counts, peaks = table[0][order], table[1][order], table[0][:0]
     while len(colours) and float(counts.sum()) >= least:
         near = _near(colours, colours[:1], APART)
         mass = float(counts[near].sum())
-        if mass >= least and (mass >= major or not bool(_near(colours[:1], found, 2 * APART))):
-            found = torch.cat([found, colours[:1]])
+        if mass >= least and (mass >= major or not bool(_near(colours[:1], peaks, 2 * APART))):
+            peaks = torch.cat([peaks, colours[:1]])
         colours, counts = colours[~near], counts[~near]
-    return found
+    return peaks
 
 
 def _near(colours: Tensor, others: Tensor, distance: float) -> Tensor:
@@ -289,8 +289,8 @@ def _even(picture: Tensor) -> Tensor:
     return spread.amax(1, keepdim=True) <= EVEN
 
 
-def _sides(pixels: Tensor, beside: Tensor, own: Tensor, colours: Tensor) -> Tensor:
-    """Ids (N,) of edge pixels (N, 3); beside: ids (N, M) of the flat areas near by, or -1; own: (N,) the nearest."""
+def _sides(pixels: Tensor, beside: Tensor, nearest_ids: Tensor, colours: Tensor) -> Tensor:
+    """Ids (N,) of edge pixels (N, 3); beside: ids (N, M) of the flat areas near by, or -1; nearest_ids: (N,)."""
     distance = (pixels.unsqueeze(1) - colours[beside.clamp(min=0)]).norm(dim=2).masked_fill(beside < 0, torch.inf)
     nearest, place = distance.min(1)
     first = beside.gather(1, place[:, None])
@@ -299,18 +299,18 @@ def _sides(pixels: Tensor, beside: Tensor, own: Tensor, colours: Tensor) -> Tens
     first = first[:, 0]
     second = torch.where(second < 0, first, second)
     off = _off_mixture(pixels, colours[first.clamp(min=0)], colours[second.clamp(min=0)])
-    foreign = (pixels - colours[own]).norm(dim=1) > APART  # a mixture with a line, or a colour that is no label
-    return torch.where(nearest.isfinite() & (foreign | (off <= APART)), first, own)
+    foreign = (pixels - colours[nearest_ids]).norm(dim=1) > APART  # a mixture with a line, or a colour that is no label
+    return torch.where(nearest.isfinite() & (foreign | (off <= APART)), first, nearest_ids)
 
 
-def _joined(found: Tensor, where: Tensor) -> Tensor:
+def _joined(ids_map: Tensor, where: Tensor) -> Tensor:
     """Ids (N,) at flat places of a map (H, W), specks of one or two pixels given to what is most around them."""
-    height, width = found.shape
+    height, width = ids_map.shape
     row, column = where[:, None] // width, where[:, None] % width
     step = torch.arange(9, device=where.device)
-    near = found[(row + step // 3 - 1).clamp(0, height - 1), (column + step % 3 - 1).clamp(0, width - 1)]  # (N, 9)
-    own = near[:, 4]
-    return torch.where((near == own[:, None]).sum(1) > 2, own, near.mode(1).values)
+    near = ids_map[(row + step // 3 - 1).clamp(0, height - 1), (column + step % 3 - 1).clamp(0, width - 1)]  # (N, 9)
+    centre = near[:, 4]
+    return torch.where((near == centre[:, None]).sum(1) > 2, centre, near.mode(1).values)
 
 
 def _names(which: Tensor, counts: Tensor, colours: Tensor) -> str:

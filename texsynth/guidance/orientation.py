@@ -72,11 +72,11 @@ def guide(part: Orientation, draft: Cropped, wanted: Map | None, size: tuple[int
 
 
 def sources(
-    given: Sequence[Source], draft: Cropped, note: Note, extractor: str | None = None
+    pictures: Sequence[Source], draft: Cropped, note: Note, extractor: str | None = None
 ) -> tuple[list[Tensor], list[Input]]:
     """The direction of each pixel of each exemplar, (1, 2, H, W); extracted from it where no maps are given."""
-    if given:
-        drawn = [read(source, "orientation-source") for source in given]
+    if pictures:
+        drawn = [read(source, "orientation-source") for source in pictures]
         fields = [axis(maps.on_exemplar(m, draft, number, note)) for number, m in enumerate(drawn)]
         return fields, [m.entry for m in drawn]
     if extractor == "histogram":
@@ -210,10 +210,10 @@ def decode(values: Tensor | np.ndarray[Any, Any]) -> Tensor:
         raise InputError("direction picture is grey; red and green must hold x and y as (v + 1) / 2")
     vectors = values[:, :2] * 2 - 1 if picture else (values / values.abs().max().clamp(min=1e-30)).unsqueeze(0)
     length = vectors.norm(dim=1, keepdim=True)
-    known = length > 0.01 * (1.0 if picture else float(length.max()))
-    if not known.any():
+    certain = length > 0.01 * (1.0 if picture else float(length.max()))
+    if not certain.any():
         raise InputError("direction map holds no direction: every vector is zero; give it x and y along the flow")
-    return axis(_filled(tensor_of(vectors / length.clamp(min=1e-30)) * known, known.float()))
+    return axis(_filled(tensor_of(vectors / length.clamp(min=1e-30)) * certain, certain.float()))
 
 
 def encode(field: Tensor) -> Tensor:
@@ -309,15 +309,15 @@ def _degrees(text: str) -> float:
     return degrees
 
 
-def _filled(values: Tensor, known: Tensor) -> Tensor:
-    """Values (1, C, H, W) where known (1, 1, H, W) is 1; elsewhere the mean of the known around, from coarser grids."""
-    if bool(known.all()):
+def _filled(values: Tensor, certain: Tensor) -> Tensor:
+    """Values (1, C, H, W) where certain (1, 1, H, W) is 1; elsewhere the mean of those around, from coarser grids."""
+    if bool(certain.all()):
         return values
-    total = F.avg_pool2d(torch.cat([values * known, known], 1), 2, ceil_mode=True, count_include_pad=False)
+    total = F.avg_pool2d(torch.cat([values * certain, certain], 1), 2, ceil_mode=True, count_include_pad=False)
     share = total[:, -1:]
     coarse = _filled(total[:, :-1] / share.clamp(min=1e-12), (share > 0).float())
     around = F.interpolate(coarse, values.shape[2:], mode="bilinear")
-    return torch.where(known > 0, values, around)
+    return torch.where(certain > 0, values, around)
 
 
 def _hue(turns: Tensor) -> Tensor:

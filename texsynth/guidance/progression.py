@@ -67,11 +67,11 @@ def guide(part: Progression, draft: Cropped, wanted: Map | None, size: tuple[int
     return Guided(Guide("progression", tuple(values), goal, weight), (*entries, wanted.entry), resolved)
 
 
-def sources(given: Sequence[Source], draft: Cropped, note: Note) -> tuple[list[Tensor], list[Input]]:
+def sources(pictures: Sequence[Source], draft: Cropped, note: Note) -> tuple[list[Tensor], list[Input]]:
     """How far along its change of appearance each pixel of each exemplar is, (1, C, H, W); AUTO estimates it."""
     out: list[Tensor] = []
     entries: list[Input] = []
-    for number, (source, exemplar) in enumerate(zip(given, draft.exemplars, strict=True)):
+    for number, (source, exemplar) in enumerate(zip(pictures, draft.exemplars, strict=True)):
         if maps.is_auto(source):
             with maps.about(exemplar.name):
                 values, line = estimate(exemplar.image)

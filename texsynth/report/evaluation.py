@@ -113,14 +113,14 @@ def page(evaluation: Evaluation, shots: Sequence[Shot]) -> str:
     exemplars = list(dict.fromkeys(row.exemplar for row in rows))
     heading = f"evaluate: {exemplars[0] if len(exemplars) == 1 else f'{len(exemplars)} exemplars'}"
     weights = [f"{entry.name}, SHA-256 {entry.sha256}" for entry in evaluation.weights.values()]
-    told = [f"{name}: {metrics.metric(name).about.description}" for name in evaluation.names]
+    descriptions = [f"{name}: {metrics.metric(name).about.description}" for name in evaluation.names]
     left = [f"{name}: {reason}" for name, reason in evaluation.left_out.items()]
     hidden = [f"pictures of the first {len(shots)} outputs only"] if len(shots) < len(rows) else []
     parts = [
         f"<header><h1>{markup.escape(heading)}</h1><p>Outputs: {len(rows)}. ↓ less is better, ↑ more is.</p></header>",
         section("Scores", _table(evaluation)),
         *_sections(rows, shots),
-        section("Metrics", listing(told)),
+        section("Metrics", listing(descriptions)),
         section("Weights", listing(weights)) if weights else "",
         section("Left out", listing(left)) if left else "",
         section("Notes", listing([*hidden, *evaluation.notices])) if hidden or evaluation.notices else "",
@@ -142,8 +142,8 @@ def _row(line: Line) -> str:
 def _sections(rows: Sequence[Row], shots: Sequence[Shot]) -> Iterator[str]:
     """One for each exemplar: its picture, and those of its outputs."""
     shown = list(enumerate(zip(rows, shots, strict=False)))
-    for exemplar, found in groupby(shown, key=lambda item: item[1][0].exemplar):
-        members = list(found)
+    for exemplar, group in groupby(shown, key=lambda item: item[1][0].exemplar):
+        members = list(group)
         body = _image(members[0][1][1].exemplar, "Exemplar")
         body += "".join(_output(number, row, shot) for number, (row, shot) in members)
         yield section(markup.escape(exemplar), body)

@@ -37,10 +37,10 @@ def page(result: Result, job: Job) -> str:
     """The whole document."""
     names = [exemplar.name for exemplar in job.task.exemplars]
     title = f"{job.verb}: {', '.join(names)}"
-    made = f"{result.image.width} x {result.image.height} pixels in {result.seconds:.1f} s."
+    size = f"{result.image.width} x {result.image.height} pixels in {result.seconds:.1f} s."
     state = " Interrupted: this is the picture so far." if result.interrupted else ""
     parts = [
-        f"<header><h1>{html.escape(title)}</h1><p>{made}{state}</p></header>",
+        f"<header><h1>{html.escape(title)}</h1><p>{size}{state}</p></header>",
         section("Pictures", "".join(figures(result, job))),
         section("Where it comes from", "".join(field_figures(result))) if result.field is not None else "",
         section("Loss", chart.curve(result.losses)) if result.losses else "",

@@ -79,19 +79,19 @@ def lines(evaluation: Evaluation) -> list[Line]:
     """One for each output, and where there are several exemplars one for the mean of each folder of outputs."""
     rows, names = evaluation.rows, evaluation.names
     exemplars = list(dict.fromkeys(row.exemplar for row in rows))
-    found = []
+    out = []
     for exemplar in exemplars:
         same = [row for row in rows if row.exemplar == exemplar]
         marks = _best([row.scores for row in same], names)
-        found += [_line(exemplar, r.output, r.scores, names, m) for r, m in zip(same, marks, strict=True)]
+        out += [_line(exemplar, r.output, r.scores, names, m) for r, m in zip(same, marks, strict=True)]
     if len(exemplars) > 1:
         folders = by_folder(evaluation)
         marks = _best(list(folders.values()), names)
-        found += [
+        out += [
             _line("mean", folder if len(folders) > 1 else "", scores, names, mark)
             for (folder, scores), mark in zip(folders.items(), marks, strict=True)
         ]
-    return found
+    return out
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
