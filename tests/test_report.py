@@ -118,8 +118,8 @@ def test_a_run_without_a_field_has_a_page(made: tuple[Result, Job]) -> None:
 
 
 def test_large_pictures_are_embedded_reduced() -> None:
-    decoded = Image.open(io.BytesIO(html.png(Picture(torch.rand(1, 3, 40, 3 * html.LONGEST)))))
-    assert decoded.size == (html.LONGEST, round(40 / 3))
+    decoded = Image.open(io.BytesIO(html.png(Picture(torch.rand(1, 3, 40, 3 * html.LONGEST_PICTURE)))))
+    assert decoded.size == (html.LONGEST_PICTURE, round(40 / 3))
 
 
 def test_float_values_are_brought_into_range() -> None:

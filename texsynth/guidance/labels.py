@@ -26,16 +26,16 @@ from texsynth.requests.guides import Labels
 from texsynth.settings import suggestion
 from texsynth.task import Guide
 
-MOST = 64  # labels
-SHARE = 0.002  # of the pixels, below which a colour is no label of an exemplar
-MINOR = 0.01  # of the pixels, below which a colour alike another may come from noise alone
-TRACE = 0.0005  # the same for a target: what the exemplar lacks must not slip through
-APART = 40 / 255  # distance of colours that JPEG noise may bridge, so that labels must be further apart
-EVEN = 24 / 255  # range of each channel in 3 x 3 pixels, up to which they are one flat area
-SHARP = 2.5 / 255  # when every pixel is this near to its label's colour, there is no noise and no soft edge
-CRISP = 0.999  # share of the pixels that common exact colours cover in such a picture
-REACH = 4  # pixels from a soft edge to the flat areas on both sides of it
-CHUNK = 1 << 14  # edge pixels looked at together
+MOST_LABELS = 64  # labels
+SMALLEST_SHARE = 0.002  # of the pixels, below which a colour is no label of an exemplar
+MINOR_SHARE = 0.01  # of the pixels, below which a colour alike another may come from noise alone
+SMALLEST_TARGET_SHARE = 0.0005  # the same for a target: what the exemplar lacks must not slip through
+COLOUR_DISTANCE = 40 / 255  # distance of colours that JPEG noise may bridge, so that labels must be further apart
+RANGE_OF_A_FLAT_AREA = 24 / 255  # range of each channel in 3 x 3 pixels, up to which they are one flat area
+SHARP_DISTANCE = 2.5 / 255  # when every pixel is this near to its label's colour, there is no noise and no soft edge
+SHARP_SHARE = 0.999  # share of the pixels that common exact colours cover in such a picture
+EDGE_REACH = 4  # pixels from a soft edge to the flat areas on both sides of it
+PIXELS_OF_A_CHUNK = 1 << 14  # edge pixels looked at together
 
 Table = tuple[Tensor, Tensor]  # distinct colours (U, 3), and how many pixels have each (U,)
 
@@ -114,7 +114,7 @@ def _uniform(part: Labels, draft: Cropped, drawn: Tensor, name: str) -> tuple[li
     return [torch.full((1, 1, *e.size), float(unique.index(triple))) for e, triple in pairs], colours
 
 
-def palette(pictures: Sequence[Tensor], share: float = SHARE) -> Tensor:
+def palette(pictures: Sequence[Tensor], share: float = SMALLEST_SHARE) -> Tensor:
     """The flat colours that pictures (1, 3, H, W) are painted with, commonest first: (K, 3).
 
     A colour counts that covers `share` of the pixels. With noise or soft edges, colours nearer than 40 / 255 are one,
@@ -125,15 +125,14 @@ def palette(pictures: Sequence[Tensor], share: float = SHARE) -> Tensor:
     least = max(1.0, share * total)
     exact = _exact(pictures, table, least)
     colours = exact
-    if float(table[1][_near(table[0], exact, 0)].sum()) < CRISP * total:
+    if float(table[1][_near(table[0], exact, 0)].sum()) < SHARP_SHARE * total:
         areas = torch.cat([p[0].permute(1, 2, 0)[_even(p)[0, 0]] for p in pictures])
-        colours = _peaks(_table(areas), least, MINOR * total)
-        colours = _with_lines(colours, exact[~_near(exact, colours, APART)][:MOST])
-    if not 0 < len(colours) <= MOST:
+        colours = _peaks(_table(areas), least, MINOR_SHARE * total)
+        colours = _with_lines(colours, exact[~_near(exact, colours, COLOUR_DISTANCE)][:MOST_LABELS])
+    if not 0 < len(colours) <= MOST_LABELS:
         count = len(colours) or "no"
-        raise UsageError(
-            f"a label picture has {count} flat colours, and 1 to {MOST} are allowed; paint areas in plain colours"
-        )
+        allowed = f"1 to {MOST_LABELS} are allowed"
+        raise UsageError(f"a label picture has {count} flat colours, and {allowed}; paint areas in plain colours")
     return colours
 
 
@@ -142,10 +141,10 @@ def shared(colours: Tensor, target: Tensor) -> Tensor:
 
     Near is within 40 / 255, and within half the distance of the two most alike labels.
     """
-    tolerance = APART
+    tolerance = COLOUR_DISTANCE
     if len(colours) > 1:
-        tolerance = min(APART, float(F.pdist(colours).min()) / 2)
-    drawn = palette([target], TRACE)
+        tolerance = min(COLOUR_DISTANCE, float(F.pdist(colours).min()) / 2)
+    drawn = palette([target], SMALLEST_TARGET_SHARE)
     return torch.cat([colours, drawn[~_near(drawn, colours, tolerance)]])
 
 
@@ -158,13 +157,13 @@ def ids(picture: Tensor, colours: Tensor) -> Tensor:
     height, width = picture.shape[2:]
     pixels = picture[0].flatten(1).T  # (H * W, 3)
     nearest, distance = _nearest(pixels, colours)
-    if float(distance.max()) > SHARP:
+    if float(distance.max()) > SHARP_DISTANCE:
         even = _even(picture)
         edge = (~even).flatten().nonzero()[:, 0]
         areas = torch.where(even, nearest.view(1, 1, height, width), -1)
-        areas = F.pad(areas, (REACH,) * 4, value=-1)[0, 0]
-        around = areas.unfold(0, 2 * REACH + 1, 1).unfold(1, 2 * REACH + 1, 1)
-        for part in edge.split(CHUNK):
+        areas = F.pad(areas, (EDGE_REACH,) * 4, value=-1)[0, 0]
+        around = areas.unfold(0, 2 * EDGE_REACH + 1, 1).unfold(1, 2 * EDGE_REACH + 1, 1)
+        for part in edge.split(PIXELS_OF_A_CHUNK):
             beside = around[part // width, part % width].flatten(1)  # (N, 81) ids, -1 where no flat area is
             nearest[part] = _sides(pixels[part], beside, nearest[part], colours)
         nearest[edge] = _joined(nearest.view(height, width), edge)
@@ -215,7 +214,7 @@ def _exact(pictures: Sequence[Tensor], table: Table, least: float) -> Tensor:
     filling = solid[counts >= least / 4]
     order = table[1].argsort(descending=True, stable=True)[: int((table[1] >= least).sum())]
     common, areas = table[0][order], _near(table[0][order], filling, 0)
-    if int(areas.sum()) > MOST:  # too many either way
+    if int(areas.sum()) > MOST_LABELS:  # too many either way
         return common
     kept = _with_lines(common[areas], common[~areas])
     return common[_near(common, kept, 0)]
@@ -237,9 +236,9 @@ def _peaks(table: Table, least: float, major: float) -> Tensor:
     order = table[1].argsort(descending=True, stable=True)
     colours, counts, peaks = table[0][order], table[1][order], table[0][:0]
     while len(colours) and float(counts.sum()) >= least:
-        near = _near(colours, colours[:1], APART)
+        near = _near(colours, colours[:1], COLOUR_DISTANCE)
         mass = float(counts[near].sum())
-        if mass >= least and (mass >= major or not bool(_near(colours[:1], peaks, 2 * APART))):
+        if mass >= least and (mass >= major or not bool(_near(colours[:1], peaks, 2 * COLOUR_DISTANCE))):
             peaks = torch.cat([peaks, colours[:1]])
         colours, counts = colours[~near], counts[~near]
     return peaks
@@ -255,7 +254,7 @@ def _near(colours: Tensor, others: Tensor, distance: float) -> Tensor:
 def _nearest(colours: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """For each of (N, 3) the number of the nearest of (K, 3), and the distance: (N,) each."""
     exactly = "donot_use_mm_for_euclid_dist"  # products of matrices lose the small distances
-    parts = [torch.cdist(part, others, compute_mode=exactly).min(1) for part in colours.split(CHUNK)]
+    parts = [torch.cdist(part, others, compute_mode=exactly).min(1) for part in colours.split(PIXELS_OF_A_CHUNK)]
     return torch.cat([p.indices for p in parts]), torch.cat([p.values for p in parts])
 
 
@@ -264,7 +263,7 @@ def _between(colours: Tensor, bases: Tensor) -> Tensor:
     one, other = torch.combinations(torch.arange(len(bases), device=bases.device)).T
     if len(one) == 0:
         return torch.zeros(len(colours), dtype=torch.bool, device=colours.device)
-    return (_off_mixture(colours.unsqueeze(1), bases[one], bases[other]) <= APART).any(1)
+    return (_off_mixture(colours.unsqueeze(1), bases[one], bases[other]) <= COLOUR_DISTANCE).any(1)
 
 
 def _off_mixture(colours: Tensor, one: Tensor, other: Tensor) -> Tensor:
@@ -286,7 +285,7 @@ def _off_mixture(colours: Tensor, one: Tensor, other: Tensor) -> Tensor:
 def _even(picture: Tensor) -> Tensor:
     """Which pixels of (1, 3, H, W) are flat with their eight neighbours: (1, 1, H, W) bool."""
     spread = F.max_pool2d(picture, 3, 1, 1) + F.max_pool2d(-picture, 3, 1, 1)
-    return spread.amax(1, keepdim=True) <= EVEN
+    return spread.amax(1, keepdim=True) <= RANGE_OF_A_FLAT_AREA
 
 
 def _sides(pixels: Tensor, beside: Tensor, nearest_ids: Tensor, colours: Tensor) -> Tensor:
@@ -299,8 +298,9 @@ def _sides(pixels: Tensor, beside: Tensor, nearest_ids: Tensor, colours: Tensor)
     first = first[:, 0]
     second = torch.where(second < 0, first, second)
     off = _off_mixture(pixels, colours[first.clamp(min=0)], colours[second.clamp(min=0)])
-    foreign = (pixels - colours[nearest_ids]).norm(dim=1) > APART  # a mixture with a line, or a colour that is no label
-    return torch.where(nearest.isfinite() & (foreign | (off <= APART)), first, nearest_ids)
+    distance = (pixels - colours[nearest_ids]).norm(dim=1)
+    foreign = distance > COLOUR_DISTANCE  # mixed with a line, or no label
+    return torch.where(nearest.isfinite() & (foreign | (off <= COLOUR_DISTANCE)), first, nearest_ids)
 
 
 def _joined(ids_map: Tensor, where: Tensor) -> Tensor:

@@ -35,13 +35,13 @@ from texsynth.pyramid import axis, tensor_of
 from texsynth.requests.guides import EXTRACTORS, Orientation
 from texsynth.task import Guide
 
-SHARE = 1 / 32  # of the shorter side: the deviation over which `structure` averages
-LEAST = 2.0  # pixels, below which one stripe would be taken for a direction
-BINS = 9
+AVERAGING_SCALE = 1 / 32  # of the shorter side: the deviation over which `structure` averages
+SMALLEST_DEVIATION = 2.0  # pixels, below which one stripe would be taken for a direction
+ANGLE_BINS = 9
 BUILT_IN = ("angle:DEG", "circle", "spiral", "s-curve")
-STEEPEST = 65.0  # degrees from the vertical that the lines of s-curve reach
-PITCH = 30.0  # degrees between a spiral and the circles that it crosses
-GREY = (0.299, 0.587, 0.114)
+STEEPEST_CURVE = 65.0  # degrees from the vertical that the lines of s-curve reach
+SPIRAL_PITCH = 30.0  # degrees between a spiral and the circles that it crosses
+LUMA = (0.299, 0.587, 0.114)
 WEIGHT = 5.0  # of the guide, by default
 
 
@@ -126,7 +126,7 @@ def structure(image: Tensor, sigma: float | None = None) -> tuple[Tensor, Tensor
     field (1, 2, H, W) and its coherence (1, 1, H, W) in [0, 1]: 0 where no direction prevails, 1 for straight stripes.
     Raises UsageError for a sigma that is no positive number.
     """
-    sigma = max(LEAST, SHARE * min(image.shape[2:])) if sigma is None else sigma
+    sigma = max(SMALLEST_DEVIATION, AVERAGING_SCALE * min(image.shape[2:])) if sigma is None else sigma
     if not 0 < sigma < math.inf:
         raise UsageError(f"--sigma {sigma:g}: a finite number of pixels above 0 is needed")
     x, y, inside = _gradient(image)
@@ -140,22 +140,22 @@ def structure(image: Tensor, sigma: float | None = None) -> tuple[Tensor, Tensor
 
 def histogram(image: Tensor, cell: int = 16) -> Tensor:
     """Directions in (1, 3, H, W) by the paper's histogram of nine gradient directions per cell: (1, 2, H, W)."""
-    luma = (image * image.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    luma = (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
     padded = F.pad(luma, (1, 1, 1, 1), mode="replicate")
     x = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
     y = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
-    place = torch.atan2(y, x) % math.pi * BINS / math.pi - 0.5  # in bins from the middle of the first
-    number = torch.arange(BINS, device=image.device).view(1, BINS, 1, 1)
+    place = torch.atan2(y, x) % math.pi * ANGLE_BINS / math.pi - 0.5  # in bins from the middle of the first
+    number = torch.arange(ANGLE_BINS, device=image.device).view(1, ANGLE_BINS, 1, 1)
     apart = (place - number).abs()
-    votes = (1 - torch.minimum(apart, BINS - apart)).clamp(min=0) * (x * x + y * y).sqrt()
+    votes = (1 - torch.minimum(apart, ANGLE_BINS - apart)).clamp(min=0) * (x * x + y * y).sqrt()
     ramp = torch.arange(-cell, cell + 1, device=image.device, dtype=image.dtype)
     cone = 1 - (ramp**2 + ramp[:, None] ** 2).sqrt() / (cell * math.sqrt(2))
     height, width = image.shape[2:]
     far = (-(height - 1) % cell, -(width - 1) % cell)  # so that cells reach the last row and column
     votes = F.pad(votes, (cell, cell + far[1], cell, cell + far[0])).transpose(0, 1)
-    cells = F.conv2d(votes, cone[None, None], stride=cell).transpose(0, 1)  # (1, BINS, rows, columns)
-    centre = (number.to(image.dtype).view(1, 1, BINS, 1) + 0.5) * math.pi / BINS
-    along = tensor_of(torch.cat([centre.sin(), -centre.cos()], 1))[0, :, :, 0]  # (3, BINS)
+    cells = F.conv2d(votes, cone[None, None], stride=cell).transpose(0, 1)  # (1, ANGLE_BINS, rows, columns)
+    centre = (number.to(image.dtype).view(1, 1, ANGLE_BINS, 1) + 0.5) * math.pi / ANGLE_BINS
+    along = tensor_of(torch.cat([centre.sin(), -centre.cos()], 1))[0, :, :, 0]  # (3, ANGLE_BINS)
     tensors = torch.einsum("cb,bhw->chw", along, cells[0] ** 2).unsqueeze(0)
     size = [(n - 1) * cell + 1 for n in cells.shape[2:]]
     fine = F.interpolate(tensor_of(axis(tensors)), size, mode="bilinear", align_corners=True)
@@ -175,10 +175,10 @@ def built_in(text: str, size: tuple[int, int]) -> Tensor | None:
     if text.startswith("angle:"):
         angle = torch.full(size, math.radians(_degrees(text)))
     elif text in ("circle", "spiral"):
-        angle = torch.atan2(y, x) + math.radians(90 - (PITCH if text == "spiral" else 0))
+        angle = torch.atan2(y, x) + math.radians(90 - (SPIRAL_PITCH if text == "spiral" else 0))
     elif text == "s-curve":
         down = (y + height / 2) / height
-        angle = math.pi / 2 + math.radians(STEEPEST) * torch.cos(2 * math.pi * down)
+        angle = math.pi / 2 + math.radians(STEEPEST_CURVE) * torch.cos(2 * math.pi * down)
     elif re.fullmatch(r"[A-Za-z][\w-]*(:.*)?", text):
         near = difflib.get_close_matches(text.partition(":")[0], [name.partition(":")[0] for name in BUILT_IN], 1)
         hint = f"; did you mean {near[0]}?" if near else ""

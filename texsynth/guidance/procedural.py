@@ -16,7 +16,7 @@ from torch import Tensor
 from texsynth.errors import UsageError
 
 PAIR = tuple[bool, bool]
-SEEDS = 256  # patterns that the package tells apart
+DISTINCT_SEEDS = 256  # patterns that the package tells apart
 
 
 def perlin(
@@ -34,8 +34,8 @@ def perlin(
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed {seed}: seeds go from 0 to 2^63 - 1")
     rng = torch.Generator().manual_seed(seed)
-    start = (torch.rand(2, generator=rng) * SEEDS).tolist()
-    base = int(torch.randint(SEEDS, (1,), generator=rng))
+    start = (torch.rand(2, generator=rng) * DISTINCT_SEEDS).tolist()
+    base = int(torch.randint(DISTINCT_SEEDS, (1,), generator=rng))
     axes, repeats = [], []
     for n, wraps, offset in zip(size, tile, start, strict=True):
         cells = max(1, round(n / period)) if wraps else n / period

@@ -25,14 +25,17 @@ from texsynth.pyramid import shrink
 from texsynth.requests.guides import AUTO, Progression
 from texsynth.task import Guide
 
-LEVELS = 7  # of the pyramid that `refine` builds, where both maps are large enough
-COARSEST = 4  # pixels of the shorter side, below which a level has no histogram worth the name
-SMALL = 256  # pixels of the shorter side at which appearance is measured
-SCALES = (1 / 32, 1 / 16)  # of the shorter side: deviations of the windows whose colours and spreads are compared
-SMOOTH = 1 / 32  # of the shorter side: what varies over less is texture
-FLAT = 1e-6  # variance of Lab / 100 at large scale, below which nothing changes
-WEAK = 0.1  # share of all variation in colour, below which large-scale change hardly shows
-STEP = 1 / 255  # values this near count as equal: half a step of 8 bits on either side
+PYRAMID_LEVELS = 7  # of the pyramid that `refine` builds, where both maps are large enough
+COARSEST_SIDE = 4  # pixels of the shorter side, below which a level has no histogram worth the name
+MEASURED_SIDE = 256  # pixels of the shorter side at which appearance is measured
+WINDOW_SCALES = (
+    1 / 32,
+    1 / 16,
+)  # of the shorter side: deviations of the windows whose colours and spreads are compared
+TEXTURE_SCALE = 1 / 32  # of the shorter side: what varies over less is texture
+CONSTANT_VARIANCE = 1e-6  # variance of Lab / 100 at large scale, below which nothing changes
+WEAK_SHARE = 0.1  # share of all variation in colour, below which large-scale change hardly shows
+VALUE_STEP = 1 / 255  # values this near count as equal: half a step of 8 bits on either side
 
 
 WEIGHT = 10.0  # of the guide, by default
@@ -137,7 +140,7 @@ def stretch(target: Tensor, source: Tensor) -> Tensor:
 def outside(target: Tensor, source: Tensor) -> float:
     """Share of target pixels with a channel beyond the range of the source's by more than a step of 8 bits."""
     low, high = source.amin((2, 3), keepdim=True), source.amax((2, 3), keepdim=True)
-    return float(((target < low - STEP) | (target > high + STEP)).any(1).float().mean())
+    return float(((target < low - VALUE_STEP) | (target > high + VALUE_STEP)).any(1).float().mean())
 
 
 def refine(target: Tensor, source: Tensor, rng: torch.Generator) -> Tensor:
@@ -165,14 +168,14 @@ def estimate(image: Tensor) -> tuple[Tensor, str]:
     picture that is the same everywhere.
     """
     shorter = min(image.shape[2:])
-    size = [max(1, round(n * min(1, SMALL / shorter))) for n in image.shape[2:]]
+    size = [max(1, round(n * min(1, MEASURED_SIDE / shorter))) for n in image.shape[2:]]
     colours = _lab(F.interpolate(image, size, mode="bilinear", antialias=True))
     side = min(size)
-    statistics = torch.cat([_statistics(colours, scale * side) for scale in SCALES], 1)
-    slow = blur(statistics, SMOOTH * side)
+    statistics = torch.cat([_statistics(colours, scale * side) for scale in WINDOW_SCALES], 1)
+    slow = blur(statistics, TEXTURE_SCALE * side)
     centred = slow[0].flatten(1) - slow[0].flatten(1).mean(1, keepdim=True)
     values, vectors = torch.linalg.eigh((centred @ centred.T / centred.shape[1]).double())
-    if float(values[-1]) < FLAT:
+    if float(values[-1]) < CONSTANT_VARIANCE:
         raise InputError(
             "progression: the picture looks the same everywhere; give the exemplar's own map instead of auto"
         )
@@ -183,7 +186,7 @@ def estimate(image: Tensor) -> tuple[Tensor, str]:
     change = (change - change.min()) / (change.max() - change.min())
     fine = F.interpolate(change.view(1, 1, *size), image.shape[2:], mode="bilinear").clamp(0, 1)
     line = f"progression estimated from {_followed(direction)}: {100 * float(values[-1] / values.sum()):.0f} % of what"
-    weak = _variance(slow[:, :3]) < WEAK * _variance(colours)
+    weak = _variance(slow[:, :3]) < WEAK_SHARE * _variance(colours)
     return fine, f"{line} changes at large scale{', but that is little in this picture' if weak else ''}"
 
 
@@ -199,7 +202,7 @@ def _statistics(colours: Tensor, sigma: float) -> Tensor:
 
 def _followed(direction: Tensor) -> str:
     """What a direction in the space of statistics consists of, in words, largest first; small parts are left out."""
-    parts = (direction**2).view(len(SCALES), 7).sum(0)
+    parts = (direction**2).view(len(WINDOW_SCALES), 7).sum(0)
     shares = {"brightness": float(parts[0]), "colour": float(parts[1:3].sum()), "roughness": float(parts[3:].sum())}
     named = [f"{name} ({100 * s:.0f} %)" for name, s in sorted(shares.items(), key=lambda i: -i[1]) if s >= 0.1]
     return ", ".join(named)
@@ -224,7 +227,7 @@ def _laplacian(*maps: Tensor) -> list[list[Tensor]]:
     pyramids = []
     for values in maps:
         levels = [values]
-        while len(levels) < LEVELS and smallest >> len(levels) >= COARSEST:
+        while len(levels) < PYRAMID_LEVELS and smallest >> len(levels) >= COARSEST_SIDE:
             levels.append(shrink(levels[-1], 1))
         details = (fine - _enlarged(coarse, fine) for fine, coarse in pairwise(levels))
         pyramids.append([*details, levels[-1]])

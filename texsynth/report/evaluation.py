@@ -30,7 +30,7 @@ from texsynth.report.scores import Evaluation, Line, Row, lines
 
 PICTURED = 100  # outputs that are shown; further ones have their scores only
 PIXELS = 500_000  # of all pictures on a page: at most 3 bytes each as PNG, and 4 characters
-LONGEST = 512  # pixels of a picture's longer side
+LONGEST_SHOT = 512  # pixels of a picture's longer side
 POINTS = 120  # of a curve of losses
 PATCH, COMPONENTS = 9, 24  # pixels, and principal directions, of the windows whose sources are shown
 WORK = 1 << 30  # pairs of windows that are compared for one picture
@@ -77,7 +77,8 @@ def title(name: str) -> str:
 def longest(outputs: int, exemplars: int) -> int:
     """The longer side of the pictures of a page that shows so many."""
     shown = min(outputs, PICTURED)
-    return min(LONGEST, int(math.sqrt(PIXELS / (1.25 * shown + min(exemplars, shown)))))  # source maps have half a side
+    side = int(math.sqrt(PIXELS / (1.25 * shown + min(exemplars, shown))))
+    return min(LONGEST_SHOT, side)  # source maps have half a side
 
 
 def shot(pair: Pair, side: int, seed: int) -> Shot:
@@ -152,7 +153,7 @@ def _sections(rows: Sequence[Row], shots: Sequence[Shot]) -> Iterator[str]:
 def _output(number: int, row: Row, shot: Shot) -> str:
     """The pictures of one output, and how it was made."""
     height, width = shot.size
-    frame = f'<figure><svg role="img" style="width:min(100%,{LONGEST}px)" viewBox="0 0 '
+    frame = f'<figure><svg role="img" style="width:min(100%,{LONGEST_SHOT}px)" viewBox="0 0 '
     data = f"data:image/png;base64,{base64.b64encode(shot.output).decode()}"
     size = f'width="{width}" height="{height}" preserveAspectRatio="none"'
     copies = "".join(f'<use href="#output{number}" x="{x}" y="{y}"/>' for y in (0, height) for x in (0, width))

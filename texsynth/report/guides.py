@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from texsynth.task import Guide
 
 COPIES = "copies"
-LONGEST = 2048  # pixels of a drawing of strokes, which larger ones would not make clearer
+LONGEST_DRAWING = 2048  # pixels of a drawing of strokes, which larger ones would not make clearer
 Draw = Callable[[], Picture]
 
 
@@ -59,5 +59,5 @@ def _map(guide: Guide, values: Tensor) -> Picture:
 
 def _strokes(field: Tensor, under: Tensor | None) -> Picture:
     height, width = field.shape[2:]
-    share = min(1.0, LONGEST / max(height, width))
+    share = min(1.0, LONGEST_DRAWING / max(height, width))
     return Picture(orientation.strokes(field, (max(1, round(height * share)), max(1, round(width * share))), under))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from texsynth.job import Job
     from texsynth.runs.run import Result
 
-LONGEST = 1024  # pixels; larger pictures are embedded reduced, so that the page stays a few megabytes
+LONGEST_PICTURE = 1024  # pixels; larger pictures are embedded reduced, so that the page stays a few megabytes
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
@@ -94,14 +94,14 @@ def repeated(picture: Picture, tile: tuple[bool, bool]) -> Picture:
 
 def figure(picture: Picture, caption: str) -> str:
     """One picture with its caption and size."""
-    note = "" if max(picture.height, picture.width) <= LONGEST else ", shown reduced"
+    note = "" if max(picture.height, picture.width) <= LONGEST_PICTURE else ", shown reduced"
     source = f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
     text = f"{html.escape(caption)} <small>{picture.width} x {picture.height}{note}</small>"
     return f'<figure><img src="{source}" alt="{html.escape(caption)}"><figcaption>{text}</figcaption></figure>'
 
 
 def png(picture: Picture) -> bytes:
-    """An 8-bit PNG, reduced to LONGEST; float values beyond [0, 1] are brought into it by their range."""
+    """An 8-bit PNG, reduced to LONGEST_PICTURE; float values beyond [0, 1] are brought into it by their range."""
     pixels = picture.pixels
     if pixels.min() < 0 or pixels.max() > 1:
         pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min())
@@ -111,11 +111,11 @@ def png(picture: Picture) -> bytes:
 
 
 def reduced(values: Tensor) -> Tensor:
-    """(1, C, H, W) with its longer side at most LONGEST."""
+    """(1, C, H, W) with its longer side at most LONGEST_PICTURE."""
     longest = max(values.shape[2:])
-    if longest <= LONGEST:
+    if longest <= LONGEST_PICTURE:
         return values
-    size = [max(1, round(side * LONGEST / longest)) for side in values.shape[2:]]
+    size = [max(1, round(side * LONGEST_PICTURE / longest)) for side in values.shape[2:]]
     return F.interpolate(values, size, mode="bilinear", antialias=True)
 
 

@@ -63,7 +63,7 @@ def read(source: Source, target: Source, draft: Draft, note: Note) -> Masks:
         whole = inputs.stretched(Picture(each), draft.whole[0], "labels", entry.name, note)
         maps.append(inputs.cropped(whole, draft.box, entry.name).pixels)
     background = int(colours.norm(dim=1).argmin())
-    if float(colours[background].norm()) > label_tools.APART:
+    if float(colours[background].norm()) > label_tools.COLOUR_DISTANCE:
         background = int(maps[0].long().flatten().bincount().argmax())
         note(f"{entries[0].name} has no black, so its commonest colour, {hex_of(colours[background])}, is background")
     numbers = maps[0].unique().long().tolist()
@@ -124,7 +124,7 @@ def _many(drawn: Tensor) -> bool:
     if float((drawn.amax(1) - drawn.amin(1)).max()) > COLOUR_RANGE:
         return True
     levels = (drawn.mean(1) * 255).round().long().flatten().bincount(minlength=256)
-    common = (levels >= label_tools.SHARE * levels.sum()).nonzero()[:, 0]
+    common = (levels >= label_tools.SMALLEST_SHARE * levels.sum()).nonzero()[:, 0]
     breaks = ((common[1:] - common[:-1]) > GAP).nonzero()[:, 0] + 1
     runs = common.tensor_split(breaks)
     return len(runs) > 2 and all(int(run[-1] - run[0]) <= RAMP for run in runs)
