@@ -121,10 +121,12 @@ def _at(place: Path, network: str, source: str, others: Sequence[str]) -> Path |
 
 
 def _of_another(path: Path, network: str, others: Sequence[str]) -> bool:
-    """Does a file hold one of the others or of the catalogue, and nothing of this network? Raises WeightsError when it
-    is no weights file."""
+    """Does a file hold all of another network, and not all of this one; or a part of one of the catalogue, and nothing
+    of this one? Raises WeightsError when it is no weights file."""
     keys = header.keys(path)
-    return not entry(network).held(keys) and any(entry(other).held(keys) for other in (*NETWORKS, *others))
+    layers = {name: entry(name).held(keys) for name in (network, *NETWORKS, *others)}
+    whole = {name for name, held_layers in layers.items() if len(held_layers) == len(entry(name).layers)}
+    return network not in whole and bool(whole or (not layers[network] and any(layers.values())))
 
 
 def fetch(network: str, say: Say) -> Path:
