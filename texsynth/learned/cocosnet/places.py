@@ -112,9 +112,9 @@ def find_places(
 ) -> Tensor:
     """The (y, x) in the exemplar of every cell of a target, where blocks of its cells are most alike: (1, 2, h, w).
 
-    features: (1, D, h, w), those of the target. Of near-equals, whose mean cosine is up to `variety`
-    less, a block takes the one that goes on from the blocks above and to the left. Smaller blocks look for themselves
-    where they find something better. blocks: their sides in cells, large to small.
+    features: (1, D, h, w), those of the target. blocks: the sides of blocks in cells, large to small. Of near-equals,
+    whose mean cosine is up to `variety` less, a block takes the one that goes on from the blocks above and to the left.
+    Smaller blocks look for themselves where they find something better.
     """
     queries, size, full, level = descriptors(features), features.shape[2:], exemplar, 0
     # Reduce grids that are too large to compare all pairs.
