@@ -278,7 +278,7 @@ def test_a_batch_stops_or_goes_on_after_a_failure(texsynth: Texsynth, refused: R
 def test_ctrl_c_leaves_what_is_finished(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
     execute = verb.execute
 
-    def stop(work: verb.Work, *rest: Any) -> verb.Result:
+    def stop(work: verb.Work, *rest: Any) -> verb.Propagated:
         if work.record["inputs"][-1]["name"] == "b.png":
             raise KeyboardInterrupt
         return execute(work, *rest)

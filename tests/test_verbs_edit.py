@@ -249,7 +249,7 @@ def test_a_reshuffle_starts_from_nothing() -> None:
 def test_removing_is_inpainting(grow: int | None) -> None:
     gone = job_of("edit", PICTURE, remove=WAS, grow=grow)
     filled = job_of("inpaint", PICTURE, mask=WAS, grow=grow or 0)
-    assert (gone.verb, gone.heal, [e.role for e in gone.inputs]) == ("edit", True, ["exemplar", "remove"])
+    assert (gone.verb, gone.match_tone, [e.role for e in gone.inputs]) == ("edit", True, ["exemplar", "remove"])
     assert gone.task.hole is not None and filled.task.hole is not None
     assert torch.equal(gone.task.hole, filled.task.hole)
     assert torch.equal(gone.task.exemplars[0].image, filled.task.exemplars[0].image)
@@ -258,7 +258,7 @@ def test_removing_is_inpainting(grow: int | None) -> None:
 
 @pytest.mark.parametrize("words", [{"mask": WAS, "target_mask": WILL, "keep_background": True}, {"remove": WAS}])
 def test_exact_copies_follow_no_light(words: dict[str, Any]) -> None:
-    assert [job_of("edit", PICTURE, **words, exact_copies=e).heal for e in (False, True)] == [True, False]
+    assert [job_of("edit", PICTURE, **words, exact_copies=e).match_tone for e in (False, True)] == [True, False]
 
 
 @pytest.mark.usefixtures("texsynth")

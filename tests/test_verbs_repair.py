@@ -78,7 +78,7 @@ def test_a_band_is_as_wide_across_the_seam_as_asked_for(axes: str, band: int) ->
 def test_the_default_band_always_fits(size: tuple[int, int]) -> None:
     band = inpaint.default_band(size)
     assert band % 2 == 0
-    assert inpaint.THINNEST <= band <= min(size) // 2
+    assert inpaint.THINNEST_BAND <= band <= min(size) // 2
 
 
 @pytest.mark.parametrize("tile", ["none", "x", "y", "xy"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from texsynth.runs.run import Result
     from texsynth.task import Report
     from texsynth.training.loop import Progress
-    from texsynth.verbs.propagate import Result as Propagated
+    from texsynth.verbs.propagate import Propagated
     from texsynth.verbs.train import Trained
 
     Maps = tuple[Source | Sequence[Source], Source]

@@ -13,9 +13,9 @@ from texsynth.task import Task
 
 @dataclass(frozen=True)
 class Layer:
-    """Pictures aligned with the exemplars, one each, alike in channels and depth: what the field copies.
+    """Pictures that the field copies, one aligned with each exemplar, alike in channels and depth.
 
-    role is one of `task.ROLES`; it decides how values turn with their copy and how they are resized.
+    role: One of `task.ROLES`; it decides how values turn with their copy and how they are resized.
     """
 
     pictures: tuple[Picture, ...]
@@ -26,8 +26,9 @@ class Layer:
 class Job:
     """A checked task, the layers its result copies at full depth, and what the record says about both.
 
-    values: the resolved flags, plain and JSON-able. notices: what the user should know, one line each. heal: may what
-    is copied into a hole take on the light of its place?
+    values: The resolved flags, plain and JSON-able.
+    notices: What the user should know, one line each.
+    match_tone: May what is copied into a hole take the tone of its place?
     """
 
     verb: str
@@ -37,4 +38,4 @@ class Job:
     inputs: tuple[Input, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
-    heal: bool = False
+    match_tone: bool = False

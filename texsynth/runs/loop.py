@@ -14,9 +14,9 @@ from texsynth.task import Canvas, Event, Report, Say, Stage, Task
 class Outcome:
     """The end of a synthesis.
 
-    canvas: the last canvas; None where there is none yet.
-    losses: the loss of every step, as (stage, level, step, loss).
-    interrupted: whether Ctrl-C ended it early.
+    canvas: The last canvas; None where there is none yet.
+    losses: The loss of every step, as (stage, level, step, loss).
+    interrupted: Did Ctrl-C end it early?
     """
 
     canvas: Canvas | None

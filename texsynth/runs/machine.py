@@ -14,10 +14,11 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 def use_threads(count: int | None) -> None:
     """Let torch use that many CPU threads; None leaves it as it is. Raises UsageError below 1."""
-    if count is not None and count < 1:
+    if count is None:
+        return
+    if count < 1:
         raise UsageError(f"--threads {count}: at least 1 is needed")
-    if count is not None:
-        torch.set_num_threads(count)
+    torch.set_num_threads(count)
 
 
 def reuse_memory() -> None:

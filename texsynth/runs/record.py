@@ -20,15 +20,19 @@ from texsynth.requests.option import sound
 from texsynth.task import Preset
 
 NEEDED = {"verb": str, "preset": dict, "seed": int, "size": str, "tile": str, "inputs": list}
-POINTS = 100  # of the course of the loss
+POINTS = 100  # that the course of the loss keeps
 INPUT_KEYS = {field.name for field in fields(Input)}
+
+
+def versions() -> dict[str, str]:
+    """What a record says of the programs that made it."""
+    return {name: version(name) for name in ("texsynth", "torch")}
 
 
 def describe(job: Job, preset: Preset, seed: int) -> dict[str, Any]:
     """The resolved run as plain JSON values."""
     record = {
-        "texsynth": version("texsynth"),
-        "torch": version("torch"),
+        **versions(),
         "verb": job.verb,
         "preset": dict(preset.values),
         "seed": seed,
@@ -47,10 +51,8 @@ def course(losses: Sequence[tuple[str, float, int, float]]) -> list[list[Any]]:
 
 
 def load(path: Path, verb: str, request: type) -> dict[str, Any]:
-    """The record stored with a picture of a verb, whose options `request` declares.
-
-    Raises InputError when there is none, it is damaged, or it is of another verb.
-    """
+    """The record stored with a picture of a verb, whose options `request` declares; raises InputError when there is
+    none, it is damaged, or it is of another verb."""
     if not path.is_file():
         raise InputError(f"--from {path}: there is no such file")
     record = image.read_metadata(path)
@@ -74,7 +76,7 @@ def locate(record: Mapping[str, Any], role: str, folders: Sequence[Path]) -> lis
 
 
 def verify(record: Mapping[str, Any], role: str, paths: Sequence[Path]) -> None:
-    """Check given files against the recorded inputs of one role; raises InputError on any difference."""
+    """Check files against the recorded inputs of one role; raises InputError on any difference."""
     wanted = entries(record, role)
     if len(wanted) != len(paths):
         raise InputError(f"the record has {len(wanted)} inputs as {role}, and {len(paths)} were given")
@@ -86,8 +88,7 @@ def verify(record: Mapping[str, Any], role: str, paths: Sequence[Path]) -> None:
 
 
 def verify_weights(record: Mapping[str, Any], inputs: Sequence[Input]) -> None:
-    """Check the weights that a run found, and its model, against those of the recorded one; raises InputError on any
-    difference."""
+    """Check the weights and the model of a run against the recorded ones; raises InputError on any difference."""
     stored = {e["role"]: e for e in record["inputs"] if e["role"] == "model" or e["role"].startswith("weights:")}
     for entry in inputs:
         before = stored.get(entry.role)
@@ -108,8 +109,8 @@ def _whole(record: Mapping[str, Any]) -> bool:
         all(isinstance(entry, dict) and entry.keys() == INPUT_KEYS for entry in record["inputs"])
         and isinstance(record["preset"].get("name"), str)
         and isinstance(stages, list)
-        and all(isinstance(stage, dict) and isinstance(stage.get("method"), str) for stage in stages)
         and bool(stages)
+        and all(isinstance(stage, dict) and isinstance(stage.get("method"), str) for stage in stages)
     )
 
 

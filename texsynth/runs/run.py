@@ -23,10 +23,9 @@ from texsynth.job import Input, Job, Layer
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
 from texsynth.runs import loop, record
-from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Task
+from texsynth.task import Canvas, Estimate, Preset, Report, Say
 from texsynth.verbs.parse import SMALLEST
-from texsynth.weights import pretrained as weights
-from texsynth.weights import trained as model
+from texsynth.weights import pretrained, trained
 from texsynth.weights.pretrained import Weights
 
 
@@ -34,10 +33,14 @@ from texsynth.weights.pretrained import Weights
 class Result:
     """What a run made.
 
-    image: the picture, in the exemplar's depth. maps: every aligned map, copied with it. field: where each
-    pixel comes from, for methods that keep one. record: the resolved run, JSON-able. losses: (method, level,
-    step, loss) after every step. interrupted: Ctrl-C ended it early. seconds: how long it took. shown: what the method
-    found out on the way, by name.
+    image: The picture, in the exemplar's depth.
+    maps: The aligned maps, copied with it.
+    field: Where each pixel was copied from, for methods that keep a field.
+    record: The resolved run, JSON-able.
+    losses: (method, level, step, loss) after every step.
+    interrupted: Did Ctrl-C end the run early?
+    seconds: How long it took.
+    shown: Further pictures that the method can show, by name.
     """
 
     image: Picture
@@ -50,7 +53,7 @@ class Result:
     shown: Mapping[str, Picture] = dataclasses.field(default_factory=dict)
 
 
-def silent(_: Event | str) -> None:
+def silent(_: object) -> None:
     """An observer that looks away."""
 
 
@@ -70,41 +73,40 @@ def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: S
     return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds, shown)
 
 
-def fit(job: Job, preset: Preset, given: Path | None = None, say: Say = silent, trained: Path | None = None) -> Job:
-    """The job made ready for its preset: with its trained network, and the pretrained weights that this needs, found or
-    fetched.
+def fit(job: Job, preset: Preset, weights_file: Path | None, say: Say, model_file: Path | None) -> Job:
+    """The job with the networks that its preset uses: the trained one of `--model`, and pretrained weights.
 
-    given: the file of `--weights`. trained: that of `--model`. Raises WeightsError, and UsageError when the preset uses
-    no weights or no model, cannot do this job, or the job has maps and no stage copies.
+    Raises WeightsError, and UsageError when the preset uses no weights or no model, cannot do this job, or the job has
+    maps and no stage copies.
     """
     copying = [method(stage.method).COPIES for stage in preset.stages]
     if job.maps and not any(copying):
         names = ", ".join(job.maps)
         raise UsageError(f"--map {names}: preset {preset.name} copies nothing, so no map can follow; {DEFAULT} can")
-    if any(copying) and not copying[-1] and job.maps:
+    if job.maps and not copying[-1]:
         say(f"preset {preset.name} moves the colours of what its field copied; the maps follow the field")
-    job = _modelled(job, preset, trained)
+    job = _with_model(job, preset, model_file)
     for stage in preset.stages:
         if (why := method(stage.method).refuses(job.task, stage.settings)) is not None:
             raise UsageError(f"preset {preset.name} (method {stage.method}) {why}")
     needs = [method(stage.method).needs(stage.settings, job.task.model) for stage in preset.stages]
-    found, entries = pretrained(needs, job.task.device, given, say)
-    if not found and given is not None:
+    loaded, entries = pretrained_weights(needs, job.task.device, weights_file, say)
+    if not loaded and weights_file is not None:
         raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
-    known = {} if job.task.model is None else job.task.model.facts.get("weights", {})
-    for name, read in found.items():
-        if known.get(name, read.sha256) != read.sha256:
+    expected = {} if job.task.model is None else job.task.model.facts.get("weights", {})
+    for name, read in loaded.items():
+        if expected.get(name, read.sha256) != read.sha256:
             raise WeightsError(
                 f"{read.name} is not what --model was trained with, whose contents differ; give that file"
             )
-    return replace(job, task=replace(job.task, weights=found), inputs=(*job.inputs, *entries))
+    return replace(job, task=replace(job.task, weights=loaded), inputs=(*job.inputs, *entries))
 
 
-def pretrained(
-    needs: Sequence[Mapping[str, Sequence[str]]], device: torch.device, given: Path | None, say: Say
+def pretrained_weights(
+    needs: Sequence[Mapping[str, Sequence[str]]], device: torch.device, weights_file: Path | None, say: Say
 ) -> tuple[dict[str, Weights], tuple[Input, ...]]:
-    """The weights of all layers that are needed, by the name of the features, on `device`; and what a record says of
-    them. given: the file of `--weights`. Raises WeightsError."""
+    """The weights of all layers that are needed, by the name of the features, on `device`; and their entries in the
+    record. `weights_file` is that of `--weights`; without it they are looked for or fetched. Raises WeightsError."""
     networks: dict[str, str] = {}
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, layers in ((name, layers) for each in needs for name, layers in each.items()):
@@ -112,37 +114,38 @@ def pretrained(
         if module.WEIGHTS is not None:
             networks[name] = module.WEIGHTS
             shapes.setdefault(module.WEIGHTS, {}).update(module.keys(layers))
-    loaded = weights.load(shapes, given, say) if shapes else {}
+    loaded = pretrained.load(shapes, weights_file, say) if shapes else {}
     entries = tuple(Input(f"weights:{network}", read.name, read.sha256) for network, read in loaded.items())
     ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
     return {name: ready[network] for name, network in networks.items()}, entries
 
 
-def _modelled(job: Job, preset: Preset, trained: Path | None) -> Job:
+def _with_model(job: Job, preset: Preset, model_file: Path | None) -> Job:
     """The job with the trained network that its preset uses; raises WeightsError and UsageError."""
     recipes = [name for stage in preset.stages for name in method(stage.method).RECIPES]
     if not recipes:
-        if trained is not None:
+        if model_file is not None:
             raise UsageError(f"--model: preset {preset.name} uses none; leave the flag out")
         return job
-    if trained is None:
-        train = f"texsynth train {recipes[0]} EXEMPLAR -o NAME{model.SUFFIX}"
+    if model_file is None:
+        train = f"texsynth train {recipes[0]} EXEMPLAR -o NAME{trained.SUFFIX}"
         raise WeightsError(
             f"preset {preset.name} needs a trained network: make one with `{train}`, give it with --model"
         )
-    read = model.read(trained)
-    if read.recipe not in recipes:
-        raise UsageError(f"--model: {read.name} is of recipe {read.recipe}; preset {preset.name} uses {recipes[0]}")
-    entry = Input("model", read.name, read.sha256)
-    return replace(job, task=replace(job.task, model=read), inputs=(*job.inputs, entry))
+    model = trained.read(model_file)
+    if model.recipe not in recipes:
+        raise UsageError(f"--model: {model.name} is of recipe {model.recipe}; preset {preset.name} uses {recipes[0]}")
+    entry = Input("model", model.name, model.sha256)
+    return replace(job, task=replace(job.task, model=model), inputs=(*job.inputs, entry))
 
 
 def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> Estimate:
     """Peak bytes and seconds of a run, at the job's size or at another one."""
     task = job.task if size is None else replace(job.task, size=size)
     costs = [method(stage.method).estimate(task, stage.settings) for stage in preset.stages]
-    layers = [job.image, *job.maps.values()]
-    final = sum(_planes(layer) for layer in layers) * task.size[0] * task.size[1] * 4
+    layers = [layer.pictures[0] for layer in (job.image, *job.maps.values())]
+    planes = sum(first.channels + (first.alpha is not None) for first in layers)
+    final = planes * task.size[0] * task.size[1] * 4
     return Estimate(max(cost.memory for cost in costs) + final, sum(cost.seconds for cost in costs))
 
 
@@ -155,22 +158,24 @@ def check_memory(job: Job, preset: Preset) -> Estimate:
     needs = f"{width}x{height} needs about {gigabytes(cost.memory)}, above the limit of {gigabytes(limit)}"
     if job.task.hole is not None or job.task.start is not None:  # the size is the picture's own
         raise ResourceError(f"{needs}; --crop a part of the picture, or raise --max-memory")
+
+    def scaled(share: float) -> tuple[int, int]:
+        return max(1, int(height * share)), max(1, int(width * share))
+
     low, high = 0.0, 1.0  # the largest share of the size that fits, by halving
     for _ in range(24):
         middle = (low + high) / 2
-        fits = estimate(job, preset, _scaled(job.task, middle)).memory <= limit
+        fits = estimate(job, preset, scaled(middle)).memory <= limit
         low, high = (middle, high) if fits else (low, middle)
-    h, w = _scaled(job.task, low)
+    h, w = scaled(low)
     if min(h, w) < SMALLEST:
         raise ResourceError(f"{needs}, and so does any smaller size; raise --max-memory or --crop the exemplar")
     raise ResourceError(f"{needs}; --size {w}x{h} fits, or raise --max-memory")
 
 
 def score(result: Result) -> float:
-    """How good a result is, lower is better: the mean cost of its field plus the unevenness of use.
-
-    Unevenness is the total variation, in [0, 1], between even use and the use of 8 x 8 cells an exemplar.
-    """
+    """How good a result is, lower is better: the mean cost of its field plus the total variation, in [0, 1], between
+    even use of the exemplars and its own, in 8 x 8 cells of each."""
     if result.field is None:
         return result.losses[-1][3] if result.losses else 0.0
     use = atlas.usage(result.field.atlas, result.field.index)
@@ -186,52 +191,42 @@ def gigabytes(amount: int) -> str:
     return f"{amount / (1 << 30):.1f} GB" if amount >= 1 << 30 else f"{amount / (1 << 20):.0f} MB"
 
 
-def _scaled(task: Task, share: float) -> tuple[int, int]:
-    return max(1, int(task.size[0] * share)), max(1, int(task.size[1] * share))
-
-
-def _planes(layer: Layer) -> int:
-    first = layer.pictures[0]
-    return first.pixels.shape[1] + (first.alpha is not None)
-
-
 def _finish(canvas: Canvas, job: Job) -> tuple[Picture, dict[str, Picture], Field | None]:
     """The canvas at full size: what its field copies at full depth; its own colours where it has no field, or where a
-    later stage has moved them. Outside a hole everything is as it was given."""
-    field = atlas.enlarge(canvas.field, job.task) if isinstance(canvas.field, Field) else None
-    maps = {} if field is None else {name: _copied(field, layer, job.task.hole) for name, layer in job.maps.items()}
-    first = job.image.pictures[0]
-    if field is None:
-        image = _coloured(canvas.image, job, replace(first, alpha=None))
-        return _filled(image, first, job.task.hole), maps, None
-    copied = _copied(field, job.image, job.task.hole)
-    if canvas.field is not None and not torch.equal(canvas.image, canvas.field.image()):
-        return _filled(_coloured(canvas.image, job, copied), first, job.task.hole), maps, field
-    return _healed(copied, field, job), maps, field
+    later stage has moved them. Outside a hole everything stays as it was."""
+    hole, first = job.task.hole, job.image.pictures[0]
+    if not isinstance(canvas.field, Field):
+        return _kept(_coloured(canvas.image, job, replace(first, alpha=None)), first, hole), {}, None
+    field = atlas.enlarge(canvas.field, job.task)
+    maps = {name: _copied(field, layer, hole) for name, layer in job.maps.items()}
+    copied = _copied(field, job.image, hole)
+    if not torch.equal(canvas.image, canvas.field.image()):
+        return _kept(_coloured(canvas.image, job, copied), first, hole), maps, field
+    return _toned(copied, field, job), maps, field
 
 
-def _filled(image: Picture, known: Picture, hole: Tensor | None) -> Picture:
-    """A picture with what was known of it, bit for bit; what was filled is opaque."""
+def _kept(image: Picture, before: Picture, hole: Tensor | None) -> Picture:
+    """A picture with the pixels of `before` outside the hole, bit for bit; inside it is opaque."""
     if hole is None:
         return image
     alpha = image.alpha
-    if known.alpha is not None:
-        alpha = torch.where(hole, torch.ones_like(known.alpha) if alpha is None else alpha, known.alpha)
-    return replace(image, pixels=torch.where(hole, image.pixels, known.pixels), alpha=alpha)
+    if before.alpha is not None:
+        alpha = torch.where(hole, torch.ones_like(before.alpha) if alpha is None else alpha, before.alpha)
+    return replace(image, pixels=torch.where(hole, image.pixels, before.pixels), alpha=alpha)
 
 
-def _healed(copied: Picture, field: Field, job: Job) -> Picture:
-    """What was copied into a hole, in the light of its place where the job allows that."""
+def _toned(copied: Picture, field: Field, job: Job) -> Picture:
+    """The picture, where the job allows it with what was copied into a hole in the tone of its place."""
     hole, start = job.task.hole, job.task.start
-    known = None if hole is None else ~hole
-    if start is not None:  # what was moved has a light of its own
+    fixed = None if hole is None else ~hole
+    if start is not None:  # what was moved has a tone of its own
         hole = start.isnan().any(1, keepdim=True)
         places = torch.meshgrid(*(torch.arange(n) for n in start.shape[2:]), indexing="ij")
-        known = (start == torch.stack(places)).all(1, keepdim=True)
-    if hole is None or known is None or not job.heal or not hole.any():
+        fixed = (start == torch.stack(places)).all(1, keepdim=True)
+    if hole is None or fixed is None or not job.match_tone or not hole.any():
         return copied
-    change = tone.correction(field, hole, known).cpu() * top(job.image.pictures)
-    if copied.pixels.shape[1] == 1:
+    change = tone.correction(field, hole, fixed).cpu() * top(job.image.pictures)
+    if copied.channels == 1:
         change = change.mean(1, keepdim=True)
     lowest, highest = float(copied.pixels.min()), float(copied.pixels.max())  # no tone that the picture lacks
     return replace(copied, pixels=torch.where(hole, (copied.pixels + change).clamp(lowest, highest), copied.pixels))
@@ -242,7 +237,7 @@ def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
     pixels = image.cpu().clamp(0, 1)
     if tuple(pixels.shape[2:]) != job.task.size:
         pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
-    if like.pixels.shape[1] == 1:
+    if like.channels == 1:
         pixels = pixels.mean(1, keepdim=True)
     return replace(like, pixels=pixels * top(job.image.pictures))
 
@@ -252,5 +247,5 @@ def _copied(field: Field, layer: Layer, hole: Tensor | None) -> Picture:
     first = layer.pictures[0]
     pixels = atlas.follow(field, [p.pixels for p in layer.pictures], layer.role)
     alphas = [p.alpha for p in layer.pictures if p.alpha is not None]  # all of them, or none
-    made = replace(first, pixels=pixels, alpha=atlas.follow(field, alphas, "data") if alphas else None)
-    return _filled(made, first, hole)
+    alpha = atlas.follow(field, alphas, "data") if alphas else None
+    return _kept(replace(first, pixels=pixels, alpha=alpha), first, hole)

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from texsynth.errors import UsageError
-from texsynth.field import pictures
+from texsynth.field import pictures as drawing
 from texsynth.field.atlas import Field, coordinates
 from texsynth.image import picture as image
 from texsynth.image.files import whole
@@ -30,10 +28,10 @@ def paths(out: Path, maps: Mapping[str, Picture], save_field: bool, preview: boo
     A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or a TIFF for floats.
     """
     suffixes = {name: _suffix(out.suffix.lower(), picture.depth) for name, picture in maps.items()}
-    for flag, given, files in (("--save-field", save_field, FIELD_FILES), ("--preview", preview, PREVIEW_FILES)):
-        if given and (taken := sorted(suffixes.keys() & files.keys())):
+    for flag, wanted, files in (("--save-field", save_field, FIELD_FILES), ("--preview", preview, PREVIEW_FILES)):
+        if wanted and (taken := sorted(suffixes.keys() & files.keys())):
             raise UsageError(f"--map {taken[0]}: {flag} writes a file of that name; call the map something else")
-        suffixes |= files if given else {}
+        suffixes |= files if wanted else {}
     named = {name: out.with_name(f"{out.stem}_{name}{suffix}") for name, suffix in suffixes.items()}
     return {**named, "image": out}
 
@@ -46,9 +44,9 @@ def save(
     drawings: Mapping[Path, Picture] | None = None,
     preview: bool = False,
 ) -> tuple[dict[str, Path], list[str]]:
-    """Write a result, each file whole or not at all; give the files by name, and notices.
+    """Write a result, each file whole or not at all; return the files by name, and notices.
 
-    drawings: further pictures and where they go. preview: also the result repeated 2 x 2. Raises UsageError for a
+    `drawings` are further pictures by where they go; `preview` adds the result repeated 2 x 2. Raises UsageError for a
     format that cannot be written, ResourceError for a full disk.
     """
     files = paths(out, result.maps, save_field and result.field is not None, preview)
@@ -57,14 +55,16 @@ def save(
         notices += image.write(path, picture)
     if save_field and result.field is None:
         notices.append("this method copies nothing, so there is no field to save")
-    for name, picture in result.maps.items():
-        notices += image.write(files[name], picture)
+    pictures = dict(result.maps)
     if save_field and result.field is not None:
-        for name, tensor in _field_pictures(result.field).items():
-            notices += image.write(files[name], Picture(tensor))
+        pictures["coordinates"] = Picture(drawing.coordinate_picture(result.field))
+        pictures["plane"] = Picture(drawing.plane_picture(result.field))
+        pictures["cost"] = Picture(drawing.cost_picture(result.field))
         write_field(files["field"], result.field)
     if preview:
-        notices += image.write(files["preview"], repeated(result.image))
+        pictures["preview"] = repeated(result.image)
+    for name, picture in pictures.items():
+        notices += image.write(files[name], picture)
     notices += image.write(out, result.image, metadata=dict(result.record) if metadata else None)
     return files, notices
 
@@ -77,26 +77,14 @@ def repeated(picture: Picture) -> Picture:
 
 
 def write_field(path: Path, field: Field) -> None:
-    """The field as .npz: exemplar, copy, y, x (h, w) in the smallest unsigned integers, cost float32, and
-    copies, the names that `copy` counts."""
+    """The field as .npz: exemplar, copy, y, x (h, w) in the smallest unsigned integers, cost float32, and copies, the
+    names that `copy` counts."""
     where = coordinates(field)
-    arrays: dict[str, Any] = {n: _smallest(getattr(where, n)) for n in ("exemplar", "copy", "y", "x")}
+    indices: dict[str, Any] = {name: getattr(where, name).numpy() for name in ("exemplar", "copy", "y", "x")}
+    arrays = {name: values.astype(np.min_scalar_type(int(values.max()))) for name, values in indices.items()}
     arrays |= {"cost": field.cost.float().cpu().numpy(), "copies": np.array(field.copies)}
     with whole(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
-
-
-def _field_pictures(field: Field) -> dict[str, Tensor]:
-    return {
-        "coordinates": pictures.coordinate_picture(field),
-        "plane": pictures.plane_picture(field),
-        "cost": pictures.cost_picture(field),
-    }
-
-
-def _smallest(values: Tensor) -> np.ndarray:
-    array: np.ndarray = values.numpy()
-    return array.astype(np.min_scalar_type(int(torch.max(values))))
 
 
 def _suffix(wanted: str, depth: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from texsynth.errors import UsageError
-from texsynth.image.load import Note
 from texsynth.job import Input, Job
 from texsynth.methods import method
 from texsynth.preset import BARYCENTER
@@ -28,20 +28,23 @@ def build(request: Request) -> Job:
     panel = parse.size(SIZE if request.size is None else request.size, draft.exemplars[0].size)
     size = panel[0], panel[1] * (request.steps or 1)
     parse.room(size, 2 * len(draft.exemplars), draft.memory)
-    panels = _shares(request, notices.append)
     entries: list[Input] = []
+    values: dict[str, Any] = {"blend": None, "mode": mode(request)}
     if request.blend_map:
-        blend, entries = shares.mapped(request.blend_map or (), size, notices.append)
+        blend, entries = shares.mapped(request.blend_map, size, notices.append)
+    elif request.steps is not None:
+        ends = [number / (request.steps - 1) for number in range(request.steps)]
+        blend = shares.panels([(1 - second, second) for second in ends], panel)
     else:
-        blend = shares.panels(panels, panel)
+        constant = shares.constant(request.blend, len(draft.exemplars), notices.append)
+        blend, values["blend"] = shares.panels([constant], panel), list(constant)
     job = synthesize.finish(draft, "barycenter", size, notices)
-    shared = None if request.blend_map or request.steps else list(panels[0])
-    own = recorded(request, Request.SECTION, blend=shared, mode=mode(request))
+    record = {"size": f"{panel[1]}x{panel[0]}", Request.SECTION: recorded(request, Request.SECTION, **values)}
     return replace(
         job,
         task=replace(job.task, blend=blend),
         inputs=(*job.inputs, *entries),
-        values={**job.values, "size": f"{panel[1]}x{panel[0]}", Request.SECTION: own},
+        values={**job.values, **record},
     )
 
 
@@ -75,14 +78,6 @@ def _check(request: Request) -> None:
     if request.steps is not None and request.steps < 2:
         raise UsageError(f"--steps {request.steps}: at least 2 are needed, the first exemplar and the second")
     shares.check(request.blend_map or (), count)
-
-
-def _shares(request: Request, note: Note) -> list[tuple[float, ...]]:
-    """The shares of the exemplars in each panel, adding up to 1; one panel unless there are steps."""
-    if request.steps is not None:
-        ends = [number / (request.steps - 1) for number in range(request.steps)]
-        return [(1 - second, second) for second in ends]
-    return [shares.constant(request.blend, len(synthesize.sources(request)), note)]
 
 
 VERB = Verb(

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from texsynth.errors import UsageError
-from texsynth.image import load as inputs
 from texsynth.image.load import Note, Source
 from texsynth.job import Input
-from texsynth.verbs import parse
+from texsynth.verbs import parse, synthesize
 
 ROUNDING = 1e-6  # by how much shares that add up to 1 may miss it
 
@@ -28,12 +27,14 @@ def constant(blend: str | Sequence[float] | None, count: int, note: Note) -> tup
     """The share of each exemplar, adding up to 1; equal where none are given. Raises UsageError."""
     if blend is None:
         return (1 / count,) * count
-    given = parse.shares(blend, count)
-    if abs(sum(given) - 1) <= ROUNDING:
-        return given
-    shares = tuple(weight / sum(given) for weight in given)
-    told = ",".join(f"{share:.4g}" for share in shares)
-    note(f"--blend {','.join(f'{weight:g}' for weight in given)} adds up to {sum(given):g}, not 1; taken as {told}")
+    weights = parse.shares(blend, count)
+    if abs(sum(weights) - 1) <= ROUNDING:
+        return weights
+    shares = tuple(weight / sum(weights) for weight in weights)
+    words = ",".join(f"{share:.4g}" for share in shares)
+    note(
+        f"--blend {','.join(f'{weight:g}' for weight in weights)} adds up to {sum(weights):g}, not 1; taken as {words}"
+    )
     return shares
 
 
@@ -43,15 +44,11 @@ def panels(shares: Sequence[tuple[float, ...]], panel: tuple[int, int]) -> Tenso
 
 
 def mapped(maps: Sequence[Source], size: tuple[int, int], note: Note) -> tuple[Tensor, list[Input]]:
-    """The shares that maps give each pixel, (1, K, *size), and what was read; InputError."""
-    found, entries = [], []
-    for source in maps:
-        picture, entry = inputs.load(source, "blend-map")
-        whole = inputs.stretched(picture, size, "data", entry.name, note)
-        found.append(whole.pixels.mean(1, keepdim=True).clamp(0, 1))
-        entries.append(entry)
-    if len(found) == 1:
-        return torch.cat([1 - found[0], found[0]], 1), entries
-    weights = torch.cat(found, 1)
+    """The shares that maps give each pixel, (1, K, *size), and the maps' entries in the record; InputError."""
+    read = [synthesize.fitted(source, "blend-map", "data", size, None, note) for source in maps]
+    weights = torch.cat([picture.pixels.mean(1, keepdim=True).clamp(0, 1) for picture, _ in read], 1)
+    entries = [entry for _, entry in read]
+    if len(maps) == 1:
+        return torch.cat([1 - weights, weights], 1), entries
     total = weights.sum(1, keepdim=True)
-    return torch.where(total > 0, weights / total.clamp(min=1e-12), 1 / len(found)), entries
+    return torch.where(total > 0, weights / total.clamp(min=1e-12), 1 / len(maps)), entries

@@ -23,14 +23,15 @@ from texsynth.verbs import parse, synthesize
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.verb import Verb
 
+# what a preset without the method lacks, by the option that shows it
 SHOWS = {"save_attention": ("pays no attention", "msca"), "save_warp": ("warps nothing", "cocosnet")}
 
 
 class Kind(Protocol):
-    """A file of guidance/ that makes a guide out of a part of the request that is called as it is.
+    """A file of guidance/ that makes a guide out of the part of the request with its name.
 
-    target: the map of the output as it was given, None where the part names no map.
-    guide: the guide on all exemplars, and on an output of a size, (height, width).
+    target: Reads the map of the output; None where the part names no map.
+    guide: Makes the guide on all exemplars, and on an output of `size`, (height, width).
     """
 
     def target(self, part: Any) -> Map | None: ...
@@ -40,12 +41,15 @@ class Kind(Protocol):
 
 def build(request: Request) -> Job:
     """Read and check everything; raises UsageError, InputError or ResourceError."""
-    request = _seeded(request)
+    progression = request.progression
+    if progression.refine and progression.refine_seed is None:  # unless a record says otherwise, that of the run
+        request = replace(request, progression=replace(progression, refine_seed=request.seed or 0))
     sources = request.inputs()
     _check(request, len(sources))
     notices: list[str] = []
     note = notices.append
     draft = synthesize.read(request, sources, note)
+    # Make the guides.
     parts = [part for part in request.guides if part.present]
     targets = [kind(part).target(part) for part in parts]
     size = _extent(draft, [target for target in targets if target is not None])
@@ -56,34 +60,29 @@ def build(request: Request) -> Job:
         share, entry = maps.strength(request.guide_weight_map, size, note)
         guides = [replace(guide, strength=share) for guide in guides]
         entries.append(entry)
-    own = _values(parts, guided)
+    # Note in the record what they were made with, and blend the exemplars.
+    values: dict[str, Any] = {}
+    for part, one in zip(parts, guided, strict=True):
+        values |= recorded(part, Request.SECTION, **one.record)
     blend = None
     if request.blend_map:
         blend, read = shares.mapped(request.blend_map, size, note)
         entries += read
     elif request.blend is not None:
-        own["blend"] = list(shares.constant(request.blend, len(draft.exemplars), note))
-        blend = shares.panels([tuple(own["blend"])], size)
+        values["blend"] = list(shares.constant(request.blend, len(draft.exemplars), note))
+        blend = shares.panels([tuple(values["blend"])], size)
     job = synthesize.finish(draft, "control", size, notices)
     return replace(
         job,
         task=replace(job.task, guides=tuple(guides), blend=blend),
         inputs=(*job.inputs, *entries),
-        values={**job.values, Request.SECTION: own},
+        values={**job.values, Request.SECTION: values},
     )
 
 
 def kind(part: GuidePart) -> Kind:
     """The file of guidance/ that makes a guide of a part."""
     return cast(Kind, importlib.import_module(f"texsynth.guidance.{part.NAME}"))
-
-
-def _seeded(request: Request) -> Request:
-    """The request with the seed of its refinement, which is that of the run unless a record says otherwise."""
-    part = request.progression
-    if not part.refine or part.refine_seed is not None:
-        return request
-    return replace(request, progression=replace(part, refine_seed=request.seed or 0))
 
 
 def _check(request: Request, exemplars: int) -> None:
@@ -106,21 +105,21 @@ def _check(request: Request, exemplars: int) -> None:
 
 
 def _check_labels(request: Request) -> None:
-    """Labels come with a map for each exemplar, or with a colour for each."""
+    """Refuse labels that come neither with a map for each exemplar nor with a colour for each."""
     part = request.labels
-    apart = bool(part.colours) or part.target is not None
-    if apart and part.maps is not None:
+    coloured = bool(part.colours) or part.target is not None
+    if coloured and part.maps is not None:
         raise UsageError("--labels and --label-exemplar with --label-map exclude each other; give one of them")
-    if apart and part.target is None:
+    if coloured and part.target is None:
         raise UsageError("--label-exemplar needs --label-map TGT, which says where each label goes")
-    if apart and not part.colours:
+    if coloured and not part.colours:
         raise UsageError("--label-map needs --label-exemplar COLOUR=FILE; with a map of the exemplar use --labels")
     for text in part.colours:
         colour(text)
 
 
 def _check_counts(request: Request, exemplars: int) -> None:
-    """One source map for each exemplar."""
+    """Refuse other numbers of source maps than one for each exemplar."""
     if not exemplars:
         raise UsageError("at least one exemplar is needed")
     each: dict[str, Sequence[Any] | None] = {
@@ -152,14 +151,6 @@ def _extent(draft: Draft, targets: Sequence[Map]) -> tuple[int, int]:
             f"{targets[0].entry.name} is {width}x{height}, too small for an output of its size; give --size"
         )
     return height, width
-
-
-def _values(parts: Sequence[GuidePart], guided: Sequence[Guided]) -> dict[str, Any]:
-    """What the record says of the guides; the maps themselves are among its inputs."""
-    values: dict[str, Any] = {}
-    for part, one in zip(parts, guided, strict=True):
-        values |= recorded(part, Request.SECTION, **one.record)
-    return values
 
 
 def check_preset(request: Request, preset: Preset) -> None:

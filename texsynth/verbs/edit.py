@@ -30,31 +30,30 @@ from texsynth.verbs.warp import WARPS
 from texsynth.weights import imagenet
 
 ASKED = "--mask SRC --target-mask TGT, --retarget WxH, --reshuffle or --remove MASK"
-BENT = 1.5  # change of aspect up to which a new size keeps most objects as they are
+NOTICED_STRETCH = 1.5  # the change of aspect up to which a new size keeps most objects as they are
 CLASSIFIER = "edit-neural"  # a preset that takes --class
 
 
 def build(request: Request) -> Job:
     """Read and check everything; raises UsageError, InputError or ResourceError."""
-    chosen = _check(request)
-    if chosen == "remove":
+    way = _check(request)
+    if way == "remove":
         return _removal(request)
     notices: list[str] = []
     draft = synthesize.read(request, synthesize.sources(request), notices.append)
     size = draft.exemplars[0].size
-    if chosen == "retarget":
-        made = _retargeted(request, size, notices.append)
-    elif chosen == "reshuffle":
-        made = Made(size)
-    else:
-        made = _moved(request, draft, notices.append)
-    job = synthesize.finish(draft, "edit", made.size, notices)
+    changes = Changes(size)
+    if way == "retarget":
+        changes = _retargeted(request, size, notices.append)
+    elif way == "mask":
+        changes = _moved(request, draft, notices.append)
+    job = synthesize.finish(draft, "edit", changes.size, notices)
     return replace(
         job,
-        task=replace(job.task, hole=made.hole, start=made.start, guides=made.guides),
-        inputs=(*job.inputs, *made.inputs),
-        values={**job.values, Request.SECTION: _own(request) | made.values},
-        heal=not request.exact_copies,
+        task=replace(job.task, hole=changes.hole, start=changes.start, guides=changes.guides),
+        inputs=(*job.inputs, *changes.inputs),
+        values={**job.values, Request.SECTION: _recorded(request) | changes.values},
+        match_tone=not request.exact_copies,
     )
 
 
@@ -74,14 +73,13 @@ def settings(request: Request) -> dict[str, Any]:
 
 
 def default_margin(size: tuple[int, int]) -> int:
-    """How many pixels round the objects of a picture of (height, width) are made again: a sixteenth of the shorter
-    side."""
+    """The margin of --keep-background for a picture of (height, width): a sixteenth of the shorter side, in pixels."""
     return max(4, round(min(size) / 16))
 
 
 @dataclass(frozen=True)
-class Made:
-    """What an edit adds to a task of `size` (height, width), what was read for it, and its values in the record."""
+class Changes:
+    """What an edit adds to a task of `size` (height, width), the inputs read for it, and its values in the record."""
 
     size: tuple[int, int]
     start: Tensor | None = None
@@ -119,16 +117,15 @@ def _check_values(request: Request) -> None:
         raise UsageError("--flatten: pixels outside the edit stay as they are; leave the flag out")
     if request.warp not in (None, *WARPS):
         raise UsageError(f"--warp {request.warp!r} is not one of {', '.join(WARPS)}")
-    weight = request.labels_weight
-    if weight is not None and not 0 <= weight < math.inf:
-        raise UsageError(f"--labels-weight {weight}: a number from 0 up is needed")
+    if request.labels_weight is not None and not 0 <= request.labels_weight < math.inf:
+        raise UsageError(f"--labels-weight {request.labels_weight}: a number from 0 up is needed")
     if request.margin is not None and not request.keep_background:
         raise UsageError("--margin needs --keep-background, whose edge it moves")
     if request.margin is not None and request.margin < 0:
         raise UsageError(f"--margin {request.margin}: a number of pixels from 0 up is needed")
 
 
-def _own(request: Request, **resolved: Any) -> dict[str, Any]:
+def _recorded(request: Request, **resolved: Any) -> dict[str, Any]:
     """What the record says of an edit; the masks are among its inputs."""
     size = None if request.retarget is None else str(request.retarget)
     return recorded(request, Request.SECTION, retarget=size, **resolved)
@@ -137,28 +134,28 @@ def _own(request: Request, **resolved: Any) -> dict[str, Any]:
 def _removal(request: Request) -> Job:
     """The job of inpaint, as that of an edit."""
     shared: dict[str, Any] = {f.name: getattr(request, f.name) for f in fields(PictureOptions)}
-    own: dict[str, Any] = {"mask": request.remove, "grow": request.grow}
-    job = inpaint.build(InpaintRequest(**shared, **own, exact_copies=request.exact_copies))
+    repair = InpaintRequest(**shared, mask=request.remove, grow=request.grow, exact_copies=request.exact_copies)
+    job = inpaint.build(repair)
     plain = {name: value for name, value in job.values.items() if name != InpaintRequest.SECTION}
     entries = tuple(replace(e, role="remove") if e.role == "mask" else e for e in job.inputs)
-    values = {**plain, Request.SECTION: _own(request, grow=request.grow or 0)}
+    values = {**plain, Request.SECTION: _recorded(request, grow=request.grow or 0)}
     return replace(job, verb="edit", inputs=entries, values=values)
 
 
-def _retargeted(request: Request, size: tuple[int, int], note: Note) -> Made:
-    """Every pixel starts from the place that is proportionally its own."""
+def _retargeted(request: Request, size: tuple[int, int], note: Note) -> Changes:
+    """A task in which every pixel starts from the proportional place."""
     assert request.retarget is not None
     wanted = parse.size(request.retarget, size, "--retarget")
     parse.room(wanted, 8, parse.memory(request.max_memory))
-    bent = (wanted[1] / wanted[0]) / (size[1] / size[0])
-    if (change := max(bent, 1 / bent)) > BENT:
+    stretch = (wanted[1] / wanted[0]) / (size[1] / size[0])
+    if (change := max(stretch, 1 / stretch)) > NOTICED_STRETCH:
         note(f"--retarget {request.retarget}: the aspect changes {change:.1f} times, and objects change with it")
     axes = [((torch.arange(n) + 0.5) * (old / n) - 0.5).clamp(0, old - 1) for n, old in zip(wanted, size, strict=True)]
-    return Made(wanted, torch.stack(torch.meshgrid(*axes, indexing="ij"))[None])
+    return Changes(wanted, torch.stack(torch.meshgrid(*axes, indexing="ij"))[None])
 
 
-def _moved(request: Request, draft: Draft, note: Note) -> Made:
-    """The objects of SRC in the shapes of TGT."""
+def _moved(request: Request, draft: Draft, note: Note) -> Changes:
+    """A task with the objects of SRC in the shapes of TGT."""
     assert request.mask is not None and request.target_mask is not None
     masks = objects.read(request.mask, request.target_mask, draft, note)
     name = request.warp or next(iter(WARPS))
@@ -171,7 +168,7 @@ def _moved(request: Request, draft: Draft, note: Note) -> Made:
     start = objects.start(masks, WARPS[name], draft.exemplars[0].valid, note)
     if hole is not None:
         start = torch.where(hole, start, objects.places(size))  # what is kept needs no start, and has one
-    return Made(
+    return Changes(
         size,
         start=start,
         hole=hole,
@@ -182,8 +179,8 @@ def _moved(request: Request, draft: Draft, note: Note) -> Made:
 
 
 def _hole(masks: objects.Masks, margin: int, tile: tuple[bool, bool], note: Note) -> Tensor | None:
-    """What is not kept: the objects that change and `margin` pixels round them, but no object that stays; None when
-    that is everything."""
+    """The pixels to synthesise: the objects that change and `margin` pixels round them, but no object that stays; None
+    when that is everything."""
     changed = torch.zeros_like(masks.source, dtype=torch.bool)
     still = torch.zeros_like(changed)
     for number in masks.objects:

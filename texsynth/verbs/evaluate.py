@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -22,6 +21,7 @@ from texsynth.report.scores import Evaluation, Row, networks_of
 from texsynth.requests import control as control_request
 from texsynth.requests import guides
 from texsynth.requests.evaluate import ALL, Request
+from texsynth.runs.run import pretrained_weights, silent
 from texsynth.task import Guide
 from texsynth.verbs import control, pairing, parse
 from texsynth.verbs.pairing import Group, folder
@@ -30,45 +30,30 @@ from texsynth.weights import pretrained
 NAMES = {wraps: name for name, wraps in parse.TILES.items()}
 
 Show = Callable[[Pair], None]
+Failure = tuple[str, str, str]  # metric, output and reason
+Extracts = Mapping[str, Extract]  # by the name of the features
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The metrics to run, those of them that were named, and why others are left out."""
+    """Which metrics are run.
+
+    names: The metrics to run.
+    asked: Those of them that the user named.
+    left_out: Why each of the others is not run.
+    """
 
     names: tuple[str, ...]
     asked: frozenset[str]
     left_out: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Tools:
-    """What metrics look through: extractors by the name of the features; and the files of their weights, by network."""
+def evaluate(request: Request, groups: Sequence[Group], note: Note = silent, show: Show = silent) -> Evaluation:
+    """Score all outputs.
 
-    extracts: Mapping[str, Extract] = field(default_factory=dict)
-    files: Mapping[str, Input] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Output:
-    """A picture as it was read: by its name, in its folder, with the record that it carries."""
-
-    source: Source
-    name: str
-    picture: Picture
-    record: Mapping[str, Any] | None
-
-
-def _nobody(*_: Any) -> None:
-    """An observer that looks away."""
-
-
-def evaluate(request: Request, groups: Sequence[Group], note: Note = _nobody, show: Show = _nobody) -> Evaluation:
-    """Score all outputs. note: told of downloads and of each output that is done; show: given the
-    pictures of each.
-
-    Raises UsageError, InputError where a picture cannot be read or a metric that was named scores no output,
-    WeightsError and ResourceError.
+    `note` is called with a line for each download and each finished output, `show` with the pictures of each. Raises
+    UsageError, InputError where a picture cannot be read or a metric that was named scores no output, WeightsError and
+    ResourceError.
     """
     device = parse.device(request.device)
     if request.tile is not None:
@@ -76,15 +61,19 @@ def evaluate(request: Request, groups: Sequence[Group], note: Note = _nobody, sh
     choice = choose(request)
     if request.orientation.sources and not request.orientation.present:
         raise UsageError("--source-orientation needs --orientation; leave it out or give a guide")
-    for group in groups:
-        _there(group)
+    # Refuse names of no file before anything is fetched or computed.
+    for source in (source for group in groups for source in (group.exemplar, *group.outputs)):
+        if isinstance(source, (str, Path)) and not Path(source).is_file():
+            image.read(source)  # says what is wrong with it
+    extracts, files = _extracts(choice.names, request, device, note)
+    # Score output by output.
     notices: list[str] = []
-    tools = _tools(choice.names, request, device, note)
-    rows, failures = [], []
+    rows: list[Row] = []
+    failures: list[Failure] = []
     total = sum(len(group.outputs) for group in groups)
     for group in groups:
         for row, pair in _pairs(group, request, device, notices.append):
-            scored, failed = _scored(row, pair, choice, tools, request)
+            scored, failed = _scored(row, pair, choice, extracts, request)
             rows.append(scored)
             failures += failed
             show(pair)
@@ -92,12 +81,12 @@ def evaluate(request: Request, groups: Sequence[Group], note: Note = _nobody, sh
                 note(f"{len(rows)} of {total}: {row.output}")
     reasons = _reasons(choice, failures, total, notices.append)
     names = tuple(name for name in choice.names if any(name in row.scores for row in rows))
-    said = tuple(dict.fromkeys(notices))
-    return Evaluation(names, tuple(rows), reasons, tools.files, request.seed or 0, str(device), said)
+    lines = tuple(dict.fromkeys(notices))
+    return Evaluation(names, tuple(rows), reasons, files, request.seed or 0, str(device), lines)
 
 
 def arranged(request: Request) -> tuple[tuple[Group, ...], tuple[str, ...]]:
-    """The groups of outputs with the maps that they were to follow, and what there is to say about the files."""
+    """The groups of outputs with the maps that they were to follow, and notices about the files."""
     groups, notices = pairing.arrange(request.exemplar, request.outputs)
     if not any(part.present for part in (request.progression, request.orientation, request.labels)):
         return groups, notices
@@ -110,28 +99,20 @@ def arranged(request: Request) -> tuple[tuple[Group, ...], tuple[str, ...]]:
 
 
 def choose(request: Request) -> Choice:
-    """Which metrics to run; raises UsageError for one that is not known, or weights that none needs."""
-    known = metrics.names()
-    for name in request.metrics or ():
-        if name != ALL and name not in known:
-            raise UsageError(f"--metric: there is no metric {name!r}{settings.suggestion(name, [*known, ALL])}")
-    asked = list(dict.fromkeys(name for name in request.metrics or () if name != ALL))
-    names, left_out = list(asked), {}
-    if not asked or ALL in (request.metrics or ()):
-        names = []
-        for name in known:
-            reason = None if name in asked else _kept_back(name, request)
-            if reason is None:
-                names.append(name)
-            else:
-                left_out[name] = reason
-    if (
-        request.weights is not None
-        and not any(networks_of(name) for name in names)
-        and ALL not in (request.metrics or ())
-    ):
+    """Which metrics to run; raises UsageError for one that does not exist, or weights that none needs."""
+    every, words = metrics.names(), request.metrics or ()
+    asked = tuple(dict.fromkeys(name for name in words if name != ALL))
+    for name in asked:
+        if name not in every:
+            raise UsageError(f"--metric: there is no metric {name!r}{settings.suggestion(name, [*every, ALL])}")
+    names, left_out = asked, {}
+    if not asked or ALL in words:
+        reasons = {name: None if name in asked else _kept_back(name, request) for name in every}
+        names = tuple(name for name, reason in reasons.items() if reason is None)
+        left_out = {name: reason for name, reason in reasons.items() if reason is not None}
+    if request.weights is not None and ALL not in words and not any(map(networks_of, names)):
         raise UsageError("--weights: none of these metrics needs any; name one that does, or give --metric all")
-    return Choice(tuple(names), frozenset(asked), left_out)
+    return Choice(names, frozenset(asked), left_out)
 
 
 def _kept_back(name: str, request: Request) -> str | None:
@@ -144,76 +125,52 @@ def _kept_back(name: str, request: Request) -> str | None:
         if path is None:
             return f"{network} weights are not here; `texsynth weights fetch {network}` gets them"
         entry, held = pretrained.entry(network), pretrained.held(path, network)
-        needed = [entry.layer_of(key) for key in _shapes(name, network)]
-        if lacking := [layer for layer in needed if layer not in held]:
+        needs = [(features(feature), layers) for feature, layers in metrics.metric(name).about.needs.items()]
+        keys = [key for module, layers in needs if network == module.WEIGHTS for key in module.keys(layers)]
+        if lacking := [layer for layer in map(entry.layer_of, keys) if layer not in held]:
             return f"{path.name} lacks {lacking[0]}; give a whole file with --weights"
     return None
 
 
-def _shapes(name: str, network: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of the tensors of a network that a metric needs, by their keys."""
-    modules = [(features(feature), layers) for feature, layers in metrics.metric(name).about.needs.items()]
-    wanted = (module.keys(layers) for module, layers in modules if network == module.WEIGHTS)
-    return {key: shape for shapes in wanted for key, shape in shapes.items()}
-
-
-def _tools(names: Sequence[str], request: Request, device: torch.device, say: Note) -> Tools:
-    """Everything that these metrics need, the weights found or else fetched."""
-    wanted: dict[str, dict[str, tuple[int, ...]]] = {}
-    for name in names:
-        for network in networks_of(name):
-            wanted.setdefault(network, {}).update(_shapes(name, network))
-    loaded = pretrained.load(wanted, request.weights, say) if wanted else {}
-    ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
+def _extracts(
+    names: Sequence[str], request: Request, device: torch.device, note: Note
+) -> tuple[Extracts, dict[str, Input]]:
+    """The extractors that metrics look through, and the files of their weights by the name of the network."""
+    needs = [metrics.metric(name).about.needs for name in names]
+    weights, entries = pretrained_weights(needs, device, request.weights, note)
     extracts = {}
-    for feature in dict.fromkeys(feature for name in names for feature in metrics.metric(name).about.needs):
+    for feature in dict.fromkeys(feature for each in needs for feature in each):
         module = features(feature)
-        given = None if module.WEIGHTS is None else ready[module.WEIGHTS]
-        extracts[feature] = module.build(module.Settings(), (False, False), given)
-    return Tools(extracts, {n: Input(f"weights:{n}", read.name, read.sha256) for n, read in loaded.items()})
-
-
-def _there(group: Group) -> None:
-    """Refuse names of no file before anything is fetched or computed; InputError."""
-    for source in (group.exemplar, *group.outputs):
-        if isinstance(source, (str, Path)) and not Path(source).is_file():
-            image.read(source)  # says what is wrong with it
+        extracts[feature] = module.build(module.Settings(), (False, False), weights.get(feature))
+    return extracts, {entry.role.removeprefix("weights:"): entry for entry in entries}
 
 
 def _pairs(group: Group, request: Request, device: torch.device, note: Note) -> Iterator[tuple[Row, Pair]]:
-    """Every output of a group, without scores, and what is compared."""
+    """Every output of a group as a row without scores, and the pictures that are compared."""
     exemplar, entry = inputs.load(group.exemplar, "exemplar")
-    made = [_output(source) for source in group.outputs]
-    pictures = tuple(output.picture for output in made)
+    rows, pictures = zip(*(_read(source, request.tile) for source in group.outputs), strict=True)
     source, *images = (picture.to(device) for picture in inputs.matching((exemplar, *pictures)))
-    steering: dict[tuple[int, int], tuple[Guide, ...]] = {}
-    for number, (output, picture) in enumerate(zip(made, images, strict=True)):
+    steering: dict[tuple[int, int], tuple[Guide, ...]] = {}  # laid out once for each size of outputs
+    for number, (row, picture) in enumerate(zip(rows, images, strict=True)):
         size = picture.shape[2], picture.shape[3]
         if size not in steering:
             steering[size] = _guides(group, size, device, note)
         others = tuple(images[:number] + images[number + 1 :])
-        wraps = _tile(output, request.tile)
-        pair = Pair(source, picture, others, wraps, steering[size])
         name = str(group.exemplar) if isinstance(group.exemplar, (str, Path)) else entry.name
-        yield Row(name, output.name, folder(output.source), NAMES[wraps], {}, {}, output.record), pair
+        yield replace(row, exemplar=name), Pair(source, picture, others, parse.TILES[row.tile], steering[size])
 
 
-def _output(source: Source) -> Output:
+def _read(source: Source, tile: str | None) -> tuple[Row, Picture]:
+    """An output and the row that names it. It wraps as `tile` says, or else as its record does."""
     picture, entry = inputs.load(source, "output")
-    if not isinstance(source, (str, Path)):
-        return Output(source, entry.name, picture, None)
-    return Output(source, str(source), picture, image.read_metadata(source))
-
-
-def _tile(output: Output, given: str | None) -> tuple[bool, bool]:
-    """Does an output wrap in (y, x)? As it is told, else as its record says."""
-    if given is not None:
-        return parse.tile(given)
-    record = output.record or {}
-    inpaint = record.get("inpaint")
-    told = (record.get("tile"), inpaint.get("make_tileable") if isinstance(inpaint, dict) else None)
-    wraps = [parse.TILES[name] for name in told if isinstance(name, str) and name in parse.TILES]
-    return any(y for y, _ in wraps), any(x for _, x in wraps)
+    is_file = isinstance(source, (str, Path))
+    record = image.read_metadata(source) if isinstance(source, (str, Path)) else None
+    if tile is None:
+        inpainting = (record or {}).get("inpaint")
+        words = ((record or {}).get("tile"), inpainting.get("make_tileable") if isinstance(inpainting, dict) else None)
+        wraps = [parse.TILES[word] for word in words if isinstance(word, str) and word in parse.TILES]
+        tile = NAMES[any(y for y, _ in wraps), any(x for _, x in wraps)]
+    return Row("", str(source) if is_file else entry.name, folder(source), tile, {}, {}, record), picture
 
 
 def _guides(group: Group, size: tuple[int, int], device: torch.device, note: Note) -> tuple[Guide, ...]:
@@ -229,28 +186,28 @@ def _guides(group: Group, size: tuple[int, int], device: torch.device, note: Not
     )
 
 
-def _scored(
-    row: Row, pair: Pair, choice: Choice, tools: Tools, request: Request
-) -> tuple[Row, list[tuple[str, str, str]]]:
-    """The row with its scores; and (metric, output, reason) where there is none."""
-    found, parts, failed = {}, {}, []
+def _scored(row: Row, pair: Pair, choice: Choice, extracts: Extracts, request: Request) -> tuple[Row, list[Failure]]:
+    """The row with its scores, and why there is none of other metrics."""
+
+    def rng() -> torch.Generator:  # one for each value, so that no metric depends on another
+        return torch.Generator().manual_seed(request.seed or 0)
+
+    scores, details, failed = {}, {}, []
     for name in choice.names:
         module = metrics.metric(name)
-        extract = next((tools.extracts[feature] for feature in module.about.needs), None)
+        extract = next((extracts[feature] for feature in module.about.needs), None)
         try:
-            # a generator for each: what a metric finds hangs on no other
-            found[name] = module.measure(pair, extract, torch.Generator().manual_seed(request.seed or 0))
+            scores[name] = module.measure(pair, extract, rng())
         except InputError as error:
             failed.append((name, row.output, str(error)))
             continue
-        if request.details:
-            told = module.details(pair, extract, torch.Generator().manual_seed(request.seed or 0))
-            parts.update({name: told} if told else {})
-    return replace(row, scores=found, details=parts), failed
+        if request.details and (parts := module.details(pair, extract, rng())):
+            details[name] = parts
+    return replace(row, scores=scores, details=details), failed
 
 
-def _reasons(choice: Choice, failures: Sequence[tuple[str, str, str]], total: int, note: Note) -> dict[str, str]:
-    """Why metrics scored no output; those that scored some are told of. Raises InputError where one was named."""
+def _reasons(choice: Choice, failures: Sequence[Failure], total: int, note: Note) -> dict[str, str]:
+    """Why metrics scored no output; a note says which scored only some. Raises InputError where one was named."""
     reasons = dict(choice.left_out)
     for name in choice.names:
         mine = [(output, reason) for metric, output, reason in failures if metric == name]

@@ -1,4 +1,4 @@
-"""inpaint: the damaged, missing or new pixels of one picture made again; all others stay as they are."""
+"""inpaint: the damaged, missing or new pixels of one picture are synthesised; all others stay as they are."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from texsynth.verbs import parse, synthesize
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.verb import Verb
 
-THINNEST = 4  # pixels of a band that leave the solver something to do
-REGULAR = 0.25  # autocorrelation from which on a texture has a step
-SEEN = 256  # pixels of the shorter side, at most, that the step is looked for in
-SOFT = 0.02  # share of a transparent hole that may be half transparent without a word
+THINNEST_BAND = 4  # pixels that leave the solver something to do
+REGULAR = 0.25  # the autocorrelation from which on a texture is regular
+LATTICE_SIDE = 256  # the shorter side, at most, of the picture in which a lattice is looked for
+SOFT_SHARE = 0.02  # of a transparent hole, up to which half transparent pixels are not mentioned
 Margins = tuple[int, int, int, int]  # left, top, right, bottom
 
 
@@ -43,19 +43,22 @@ def build(request: Request) -> Job:
     draft = _extended(request, read, margins)
     hole, band, entries = _hole(request, draft, margins, note)
     exemplars, mask_entries = _exemplars(request, draft, hole, margins, note)
-    draft = replace(draft, exemplars=exemplars, inputs=(*_roles(draft), *entries, *mask_entries))
+    others = range(1, len(exemplars))  # the pictures to copy from
+    pictures = (replace(e, role="source") if n in others else e for n, e in enumerate(draft.inputs))
+    draft = replace(draft, exemplars=exemplars, inputs=(*pictures, *entries, *mask_entries))
     job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices)
     extended = None if request.extend is None else ",".join(map(str, margins))
-    own = recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0)
-    plain = {name: job.values[name] for name in ("size", "tile", "crop")}
-    task = replace(job.task, hole=hole)
-    return replace(job, task=task, values={**plain, Request.SECTION: own}, heal=not request.exact_copies)
+    values = {
+        **{name: job.values[name] for name in ("size", "tile", "crop")},
+        Request.SECTION: recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0),
+    }
+    return replace(job, task=replace(job.task, hole=hole), values=values, match_tone=not request.exact_copies)
 
 
 def default_band(size: tuple[int, int]) -> int:
-    """How many pixels across a border of a picture of (height, width) are made again to let it wrap: an even number,
+    """The width of the band across a border of a picture of (height, width) that shall wrap: an even number of pixels,
     about a sixth of the shorter side."""
-    return max(THINNEST, 2 * round(min(size) / 12))
+    return max(THINNEST_BAND, 2 * round(min(size) / 12))
 
 
 def _check(request: Request) -> None:
@@ -84,29 +87,28 @@ def _check(request: Request) -> None:
 
 
 def _extended(request: Request, draft: Draft, margins: Margins) -> Draft:
-    """The draft at the size that the result will have, with the new border round IMAGE and its maps."""
+    """The draft at the size of the result, with the new border round IMAGE and its maps."""
     height, width = draft.exemplars[0].size
     left, top, right, bottom = margins
-    size = height + top + bottom, width + left + right
     first = (draft.pictures[0], *(layer.pictures[0] for layer in draft.maps.values()))
+    size = height + top + bottom, width + left + right
     parse.room(size, 4 + sum(picture.channels for picture in first), draft.memory)
 
-    def grown(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
+    def framed(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
         return inputs.extended(pictures[0], margins), *pictures[1:]
 
-    y, x = (tiled or made for tiled, made in zip(draft.tile, _wraps(request), strict=True))
-    maps = {name: Layer(grown(layer.pictures), layer.role) for name, layer in draft.maps.items()}
-    return replace(draft, pictures=grown(draft.pictures), maps=maps, tile=(y, x))
+    y, x = (tiled or wrapped for tiled, wrapped in zip(draft.tile, _wraps(request), strict=True))
+    maps = {name: Layer(framed(layer.pictures), layer.role) for name, layer in draft.maps.items()}
+    return replace(draft, pictures=framed(draft.pictures), maps=maps, tile=(y, x))
 
 
 def _wraps(request: Request) -> tuple[bool, bool]:
     """Along which of (y, x) IMAGE is to be made to wrap."""
-    made = request.make_tileable
-    return (False, False) if made is None else parse.wrap(made, "--make-tileable")
+    return (False, False) if request.make_tileable is None else parse.wrap(request.make_tileable, "--make-tileable")
 
 
 def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, int | None, list[Input]]:
-    """What is to be made of the extended picture, (1, 1, h, w) bool; the width of the band; and what was read."""
+    """The hole of the extended picture, (1, 1, h, w) bool; the width of the band; the mask's entry in the record."""
     first, name = draft.pictures[0], draft.exemplars[0].name
     band = _band(request, extent(first))
     if request.mask is None and first.alpha is None and band is None and request.extend is None:
@@ -115,7 +117,9 @@ def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple
             "a picture with transparent parts"
         )
     marked, entries = _marked(request, draft, margins, note)
-    hole = marked | _border(extent(first), margins) | _strips(extent(first), _wraps(request), band or 0)
+    hole = holes.grow(marked, request.grow or 0, draft.tile) | _edges(
+        extent(first), margins, _wraps(request), band or 0
+    )
     if hole.all():
         raise InputError(
             f"{name}: all of it is to be filled, so nothing known is left; leave some of it out of the hole"
@@ -127,27 +131,19 @@ def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple
 
 
 def _marked(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, list[Input]]:
-    """What the mask says is to be filled, or without one all that is not opaque, grown, (1, 1, h, w) bool."""
-    if request.mask is None:
-        hole = ~inputs.opaque(draft.pictures[0])
-        if not request.grow:
-            _warn_of_soft_edges(draft, hole, note)
-        return holes.grow(hole, request.grow or 0, draft.tile), []
-    picture, entry = inputs.load(request.mask, "mask")
-    whole = inputs.stretched(picture, draft.whole[0], "data", entry.name, note)
-    white = inputs.usable(inputs.cropped(whole, draft.box, entry.name))
-    marked = _framed(~white if request.mask_invert else white, margins)
-    return holes.grow(marked, request.grow or 0, draft.tile), [entry]
-
-
-def _warn_of_soft_edges(draft: Draft, hole: Tensor, note: Note) -> None:
-    """Say when many pixels at the edge of a transparent hole are half of it: their colours are often a fringe."""
-    alpha = draft.pictures[0].alpha
-    if alpha is not None and float((alpha[hole] > 0).float().mean()) > SOFT:  # no hole at all is no number above
+    """The pixels that the mask marks, or without one all that are not opaque, (1, 1, h, w) bool."""
+    if request.mask is not None:
+        picture, entry = synthesize.fitted(request.mask, "mask", "data", draft.whole[0], draft.box, note)
+        white = inputs.usable(picture)
+        return _framed(~white if request.mask_invert else white, margins), [entry]
+    hole, alpha = ~inputs.opaque(draft.pictures[0]), draft.pictures[0].alpha
+    # Half transparent colours at the edge of a hole are often a fringe. (The mean over no hole is no number above.)
+    if not request.grow and alpha is not None and float((alpha[hole] > 0).float().mean()) > SOFT_SHARE:
         note(
             f"{draft.exemplars[0].name}: its transparent parts have a soft edge, whose colours may show round what is "
             "filled; --grow 2 leaves its fringe out"
         )
+    return hole, []
 
 
 def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
@@ -155,17 +151,17 @@ def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
     image, wraps = draft.exemplars[0].image, _wraps(request)
     if not any(wraps) or request.extend is not None:
         return
-    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / SEEN)))
-    found = lattice.find(shrink(image, level))
-    if found is None or found.height < REGULAR:
+    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / LATTICE_SIDE)))
+    coarse = lattice.find(shrink(image, level))
+    if coarse is None or coarse.height < REGULAR:
         return
-    found, size = found.times(2**level), extent(draft.pictures[0])
-    better = lattice.whole(found, size, wraps)
+    fine = coarse.times(2**level)
+    better = lattice.whole(fine, extent(draft.pictures[0]), wraps)
     if better is None or min(better) < parse.SMALLEST:
         return
     down, along = (
         f"{round(step, 1):g}" if step and wrapped else None
-        for step, wrapped in zip(lattice.steps(found), wraps, strict=True)
+        for step, wrapped in zip(lattice.steps(fine), wraps, strict=True)
     )
     period = f"{along}x{down} px" if along and down else f"{along} px along x" if along else f"{down} px along y"
     x, y = (0, 0) if draft.box is None else draft.box[:2]
@@ -180,22 +176,16 @@ def _band(request: Request, size: tuple[int, int]) -> int | None:
         return None
     width = default_band(size) if request.band is None else request.band
     most = min(side for side, wrapped in zip(size, wraps, strict=True) if wrapped) // 2
-    if not THINNEST <= width <= most:
-        raise UsageError(f"--band {width}: {THINNEST} to {most} pixels are possible, half of the side at most")
+    if not THINNEST_BAND <= width <= most:
+        raise UsageError(f"--band {width}: {THINNEST_BAND} to {most} pixels are possible, half of the side at most")
     return width
 
 
-def _border(size: tuple[int, int], margins: Margins) -> Tensor:
-    """What --extend adds, (1, 1, *size) bool."""
+def _edges(size: tuple[int, int], margins: Margins, wraps: tuple[bool, bool], band: int) -> Tensor:
+    """What --extend adds, and half of the band at each side of a border that wraps, (1, 1, *size) bool."""
     left, top, right, bottom = margins
     hole = torch.ones(1, 1, *size, dtype=torch.bool)
     hole[:, :, top : size[0] - bottom, left : size[1] - right] = False
-    return hole
-
-
-def _strips(size: tuple[int, int], wraps: tuple[bool, bool], band: int) -> Tensor:
-    """The band across each border that wraps, half of it at each side, (1, 1, *size) bool."""
-    hole = torch.zeros(1, 1, *size, dtype=torch.bool)
     for dim, wrapped in enumerate(wraps, 2):
         if wrapped:
             hole.narrow(dim, 0, band // 2).fill_(True)
@@ -212,7 +202,8 @@ def _framed(mask: Tensor, margins: Margins) -> Tensor:
 def _exemplars(
     request: Request, draft: Draft, hole: Tensor, margins: Margins, note: Note
 ) -> tuple[tuple[Exemplar, ...], list[Input]]:
-    """What the solver sees, and what of it may be copied: opaque pixels of the others, or known ones of IMAGE."""
+    """The exemplars with the pixels that may be copied, opaque ones of the others or of IMAGE outside the hole; and the
+    entries of the source masks in the record."""
     sizes = draft.whole[1:] if request.others else draft.whole
     masks, entries = synthesize.masks(request.source_mask or (), sizes, draft.box, note)
     usable = [inputs.opaque(picture) for picture in draft.pictures]
@@ -227,12 +218,6 @@ def _exemplars(
     images[0] = holes.smooth(images[0], hole)
     valid = usable if hole.any() else [None] * len(usable)  # an empty hole asks for nothing
     return tuple(map(Exemplar, (e.name for e in draft.exemplars), images, valid)), entries
-
-
-def _roles(draft: Draft) -> tuple[Input, ...]:
-    """What was read, the pictures to copy from told apart from the one to repair."""
-    others = range(1, len(draft.exemplars))
-    return tuple(replace(e, role="source") if n in others else e for n, e in enumerate(draft.inputs))
 
 
 VERB = Verb("inpaint", build)

@@ -11,9 +11,9 @@ from torch import Tensor
 from texsynth.errors import InputError
 from texsynth.guidance import labels as label_tools
 from texsynth.guidance import maps
+from texsynth.guidance.maps import Map
 from texsynth.guidance.progression import COLOUR_RANGE
 from texsynth.image import load as inputs
-from texsynth.image import picture as image
 from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input
@@ -21,17 +21,19 @@ from texsynth.verbs import warp
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.warp import Warp
 
-GROWN = 4  # times its area, from which on an object is said to grow
-RAMP, GAP = 24, 8  # levels of 255: a longer run of common greys is a soft edge, and flat greys are further apart
+MOST_GROWTH = 4  # the factor of its area up to which an object is enlarged without a notice
+LONGEST_RAMP, LEAST_GAP = 24, 8  # of 255 levels: longer runs of common greys are soft edges; flat greys lie apart
 HINT = "white (at least 50 %) is the object, or each colour but black in a mask of more"
 
 
 @dataclass(frozen=True)
 class Masks:
-    """What is what now, and what it shall be: ids (1, 1, h, w) of `colours` (K, 3); and the masks as inputs.
+    """The masks of what is where before and after the edit.
 
-    background: the id of black, or of the commonest colour where there is no black. objects: the ids of all objects
-    that are there now.
+    source, target: The ids before and after, (1, 1, h, w).
+    colours: The colour of each id, (K, 3).
+    background: The id of black, or of the commonest colour where there is no black.
+    objects: The ids of all objects before the edit.
     """
 
     source: Tensor
@@ -43,36 +45,37 @@ class Masks:
 
     def name(self, number: int) -> str:
         """An object in words."""
-        if len(self.colours) == 2:
-            return "the object"
-        return f"the object {hex_of(self.colours[number])}"
+        return "the object" if len(self.colours) == 2 else f"the object {hex_of(self.colours[number])}"
 
 
 def read(source: Source, target: Source, draft: Draft, note: Note) -> Masks:
     """Both masks on the pixels of the draft's first exemplar; raises InputError when they show no object to edit."""
-    found = [inputs.load(source, "mask"), inputs.load(target, "target-mask")]
-    pictures, entries = [p for p, _ in found], (found[0][1], found[1][1])
-    drawn = [image.rgb(picture).clamp(0, 1) for picture in pictures]
-    if any(map(_many, drawn)):
-        ids, colours = _painted(drawn, entries)
+    loaded = [inputs.load(source, "mask"), inputs.load(target, "target-mask")]
+    pictures, entries = [p for p, _ in loaded], (loaded[0][1], loaded[1][1])
+    # Number the colours of label maps, or the black and white of masks.
+    drawn = [maps.rgb(picture) for picture in pictures]
+    if any(map(_is_label_map, drawn)):
+        with maps.about(entries[0].name):
+            palette = label_tools.palette(drawn[:1])
+        with maps.about(entries[1].name):
+            colours = label_tools.shared(palette, drawn[1])
+        ids = [label_tools.ids(each, colours) for each in drawn]
     else:
         ids = [inputs.usable(picture).float() for picture in pictures]
         colours = torch.tensor([[0.0] * 3, [1.0] * 3])
-    maps = []
-    for each, entry in zip(ids, entries, strict=True):
-        whole = inputs.stretched(Picture(each), draft.whole[0], "labels", entry.name, note)
-        maps.append(inputs.cropped(whole, draft.box, entry.name).pixels)
+    layers = [Map(Picture(each), entry) for each, entry in zip(ids, entries, strict=True)]
+    before, after = (maps.on_exemplar(layer, draft, 0, note, "labels") for layer in layers)
     background = int(colours.norm(dim=1).argmin())
     if float(colours[background].norm()) > label_tools.COLOUR_DISTANCE:
-        background = int(maps[0].long().flatten().bincount().argmax())
+        background = int(before.long().flatten().bincount().argmax())
         note(f"{entries[0].name} has no black, so its commonest colour, {hex_of(colours[background])}, is background")
-    numbers = maps[0].unique().long().tolist()
-    made = Masks(maps[0], maps[1], colours, background, tuple(n for n in numbers if n != background), entries)
-    _check(made, colours, where=" inside the crop" if draft.box else "")
-    for number in made.objects:
-        if not (made.target == number).any():
-            note(f"{entries[1].name} has no {hex_of(colours[number])}: {made.name(number)} of {entries[0].name} goes")
-    return made
+    numbers = before.unique().long().tolist()
+    masks = Masks(before, after, colours, background, tuple(n for n in numbers if n != background), entries)
+    _check(masks, where=" inside the crop" if draft.box else "")
+    for number in masks.objects:
+        if not (after == number).any():
+            note(f"{entries[1].name} has no {hex_of(colours[number])}: {masks.name(number)} of {entries[0].name} goes")
+    return masks
 
 
 def start(masks: Masks, kind: Callable[[Tensor, Tensor], Warp], valid: Tensor | None, note: Note) -> Tensor:
@@ -80,10 +83,10 @@ def start(masks: Masks, kind: Callable[[Tensor, Tensor], Warp], valid: Tensor | 
     itself, and NaN where an object was and is no more. Nothing starts from pixels that are not valid."""
     size = (masks.source.shape[2], masks.source.shape[3])
     was, is_now = (m != masks.background for m in (masks.source, masks.target))
-    found = places(size)
-    found[(was & ~is_now).expand_as(found)] = torch.nan
+    origins = places(size)
+    origins[(was & ~is_now).expand_as(origins)] = torch.nan
     if valid is not None:
-        found[(~valid).expand_as(found)] = torch.nan
+        origins[(~valid).expand_as(origins)] = torch.nan
     for number in masks.objects:
         region, goal = masks.source == number, masks.target == number
         if not goal.any():
@@ -98,14 +101,14 @@ def start(masks: Masks, kind: Callable[[Tensor, Tensor], Warp], valid: Tensor | 
         for origin, part in pairs:
             points = part[0, 0].nonzero()
             moved = warp.snapped(kind(origin, part)(points.double()), origin)
-            found[0, :, points[:, 0], points[:, 1]] = moved.T.to(found)
+            origins[0, :, points[:, 0], points[:, 1]] = moved.T.to(origins)
         growth = max(float(part.sum()) / float(origin.sum()) for origin, part in pairs)
-        if growth > GROWN:
+        if growth > MOST_GROWTH:
             note(
                 f"{masks.name(number)} grows to {growth:.1f} times its area, and what it is made of repeats; "
-                f"up to {GROWN} times looks best"
+                f"up to {MOST_GROWTH} times looks best"
             )
-    return found
+    return origins
 
 
 def places(size: tuple[int, int]) -> Tensor:
@@ -119,27 +122,18 @@ def hex_of(colour: Tensor) -> str:
     return f"#{bytes((colour * 255).round().long().tolist()).hex()}"
 
 
-def _many(drawn: Tensor) -> bool:
-    """Is a mask (1, 3, h, w) a label map: colourful, or of more than two flat greys?"""
+def _is_label_map(drawn: Tensor) -> bool:
+    """Is a mask (1, 3, h, w) colourful, or of more than two flat greys?"""
     if float((drawn.amax(1) - drawn.amin(1)).max()) > COLOUR_RANGE:
         return True
     levels = (drawn.mean(1) * 255).round().long().flatten().bincount(minlength=256)
     common = (levels >= label_tools.SMALLEST_SHARE * levels.sum()).nonzero()[:, 0]
-    breaks = ((common[1:] - common[:-1]) > GAP).nonzero()[:, 0] + 1
+    breaks = ((common[1:] - common[:-1]) > LEAST_GAP).nonzero()[:, 0] + 1
     runs = common.tensor_split(breaks)
-    return len(runs) > 2 and all(int(run[-1] - run[0]) <= RAMP for run in runs)
+    return len(runs) > 2 and all(int(run[-1] - run[0]) <= LONGEST_RAMP for run in runs)
 
 
-def _painted(drawn: list[Tensor], entries: tuple[Input, Input]) -> tuple[list[Tensor], Tensor]:
-    """Label maps as ids, and all colours in them."""
-    with maps.about(entries[0].name):
-        own = label_tools.palette(drawn[:1])
-    with maps.about(entries[1].name):
-        colours = label_tools.shared(own, drawn[1])
-    return [label_tools.ids(each, colours) for each in drawn], colours
-
-
-def _check(masks: Masks, colours: Tensor, where: str) -> None:
+def _check(masks: Masks, where: str) -> None:
     """Raise InputError for masks without objects, without background, or with new objects."""
     before, after = (entry.name for entry in masks.inputs)
     if not masks.objects:
@@ -149,6 +143,6 @@ def _check(masks: Masks, colours: Tensor, where: str) -> None:
         raise InputError(f"{after}: the mask is empty{where}; to take the object away use --remove {before}")
     if not (masks.source == masks.background).any():
         raise InputError(f"{before}: the mask covers all of the picture{where}, so there is no background; {HINT}")
-    if new := [hex_of(colours[n]) for n in wanted if n not in (*masks.objects, masks.background)]:
-        there = ", ".join(hex_of(colours[n]) for n in masks.objects)
+    if new := [hex_of(masks.colours[n]) for n in wanted if n not in (*masks.objects, masks.background)]:
+        there = ", ".join(hex_of(masks.colours[n]) for n in masks.objects)
         raise InputError(f"{after}: {', '.join(new)} is not in {before}, whose objects are {there}; repaint it in one")

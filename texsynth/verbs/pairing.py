@@ -1,10 +1,10 @@
-"""Which output was made from which exemplar: as given, or in folders by the names that texsynth gives outputs."""
+"""Which output was made from which exemplar: as the user says, or in folders by the names that texsynth gives."""
 
 from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from texsynth.requests.control import Request
 class Group:
     """An exemplar and outputs of it, which count as each other's variations.
 
-    guides: the request of `control` for what the outputs were steered by, None for nothing.
+    guides: The request of `control` that names the maps which the outputs were steered by, if any.
     """
 
     exemplar: Source
@@ -27,7 +27,7 @@ class Group:
 
 
 def arrange(exemplar: Source, outputs: Sequence[Source]) -> tuple[tuple[Group, ...], tuple[str, ...]]:
-    """The groups, outputs of different folders apart, and what there is to say about files that have no partner.
+    """The groups, outputs of different folders apart, and notices about files that have no partner.
 
     An exemplar that is a folder is paired by stem: brick.png or brick-2.png was made from brick.jpg. An output that is
     a folder or a glob stands for its pictures, but for the exemplar itself. Raises UsageError for no outputs, and
@@ -36,15 +36,15 @@ def arrange(exemplar: Source, outputs: Sequence[Source]) -> tuple[tuple[Group, .
     if not outputs:
         raise UsageError("`texsynth evaluate` needs an exemplar and at least one output of it")
     if isinstance(exemplar, (str, Path)) and Path(exemplar).is_dir():
-        return _folders(Path(exemplar), [path for output in outputs for path in _expanded(output, None)])
-    found = [path for output in outputs for path in _expanded(output, exemplar)]
-    if not found:
+        return _by_stem(Path(exemplar), [path for output in outputs for path in _expanded(output, None)])
+    pictures = [path for output in outputs for path in _expanded(output, exemplar)]
+    if not pictures:
         raise InputError(f"{exemplar}: no other picture is in the folders of outputs; name one")
-    return _grouped([(Path(exemplar) if isinstance(exemplar, str) else exemplar, found)]), ()
+    return _grouped([(Path(exemplar) if isinstance(exemplar, str) else exemplar, pictures)]), ()
 
 
 def folder(source: Source) -> str:
-    """Where a picture lies; "" for an array."""
+    """The folder of a picture; "" for an array."""
     return str(Path(source).parent) if isinstance(source, (str, Path)) else ""
 
 
@@ -54,8 +54,8 @@ def _expanded(output: Source, exemplar: Source | None) -> list[Source]:
         return [output]
     path = Path(output)
     if path.is_dir():
-        own = Path(exemplar).resolve() if isinstance(exemplar, (str, Path)) else None
-        return [found for found in image.list_pictures(path) if found.resolve() != own]
+        itself = Path(exemplar).resolve() if isinstance(exemplar, (str, Path)) else None
+        return [picture for picture in image.list_pictures(path) if picture.resolve() != itself]
     if path.exists() or not glob.has_magic(str(output)):
         return [path]
     there = sorted(glob.glob(str(output), recursive=True))  # noqa: PTH207 (may be absolute)
@@ -64,33 +64,29 @@ def _expanded(output: Source, exemplar: Source | None) -> list[Source]:
     return [Path(name) for name in there]
 
 
-def _folders(folder: Path, outputs: Sequence[Source]) -> tuple[tuple[Group, ...], tuple[str, ...]]:
-    """Pairs by stem, of the exemplars of a folder."""
+def _by_stem(folder: Path, outputs: Sequence[Source]) -> tuple[tuple[Group, ...], tuple[str, ...]]:
+    """The groups of the exemplars in a folder, and notices. An output's stem is its exemplar's, or that and the number
+    of a variation."""
     exemplars: dict[str, Path] = {}
     for path in image.list_pictures(folder):
         if path.stem in exemplars:
             raise InputError(f"{folder}: {exemplars[path.stem].name} and {path.name} have one stem; rename one of them")
         exemplars[path.stem] = path
-    made: dict[Path, list[Source]] = {path: [] for path in exemplars.values()}
+    partners: dict[Path, list[Source]] = {path: [] for path in exemplars.values()}
     strangers = []
     for output in outputs:
-        partner = exemplars.get(_stem(output, exemplars))
+        stem = Path(output).stem if isinstance(output, (str, Path)) else ""
+        partner = exemplars.get(stem) or exemplars.get(re.sub(r"-\d+$", "", stem))
         if partner is None:
             strangers.append(str(output) if isinstance(output, (str, Path)) else "an array")
         elif not isinstance(output, Path) or output.resolve() != partner.resolve():
-            made[partner].append(output)
-    alone = [str(path) for path, found in made.items() if not found]
-    pairs = [(path, found) for path, found in made.items() if found]
+            partners[partner].append(output)
+    alone = [str(path) for path, pictures in partners.items() if not pictures]
+    pairs = [(path, pictures) for path, pictures in partners.items() if pictures]
     if not pairs:
         raise InputError(f"{folder}: no output has the stem of an exemplar, as brick-1.png has that of brick.jpg")
-    said = (("no exemplar has the stem of", strangers), ("no output was found of", alone))
-    return _grouped(pairs), tuple(f"{text} {_some(names)}" for text, names in said if names)
-
-
-def _stem(output: Source, known: Mapping[str, Path]) -> str:
-    """The stem of the exemplar that an output's name tells: its own, or without the number of a variation."""
-    own = Path(output).stem if isinstance(output, (str, Path)) else ""
-    return own if own in known else re.sub(r"-\d+$", "", own)
+    notices = (("no exemplar has the stem of", strangers), ("no output was found of", alone))
+    return _grouped(pairs), tuple(f"{text} {_some(names)}" for text, names in notices if names)
 
 
 def _grouped(pairs: Sequence[tuple[Source, Sequence[Source]]]) -> tuple[Group, ...]:

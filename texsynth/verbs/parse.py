@@ -34,11 +34,7 @@ def size(value: str | int, reference: tuple[int, int], flag: str = "--size") -> 
 
 def crop(value: str | Sequence[int]) -> tuple[int, int, int, int]:
     """ "X,Y,W,H" -> (x, y, width, height) in pixels."""
-    parts = value.split(",") if isinstance(value, str) else [str(v) for v in value]
-    try:
-        x, y, width, height = (int(part) for part in parts)
-    except ValueError:
-        raise UsageError(f"--crop {value!r} is not X,Y,W,H in whole pixels, for example 0,0,128,128") from None
+    x, y, width, height = _four(value, "--crop", "X,Y,W,H", "0,0,128,128")
     if min(width, height) < SMALLEST or min(x, y) < 0:
         raise UsageError(f"--crop {value!r}: X and Y start at 0, and W and H need at least {SMALLEST} pixels each")
     return x, y, width, height
@@ -46,15 +42,19 @@ def crop(value: str | Sequence[int]) -> tuple[int, int, int, int]:
 
 def extend(value: str | Sequence[int]) -> tuple[int, int, int, int]:
     """ "L,T,R,B" -> pixels to add at the (left, top, right, bottom)."""
-    parts = value.split(",") if isinstance(value, str) else [str(v) for v in value]
-    try:
-        left, top, right, bottom = (int(part) for part in parts)
-    except ValueError:
-        raise UsageError(f"--extend {value!r} is not L,T,R,B in whole pixels, for example 0,0,128,0") from None
-    margins = left, top, right, bottom
+    margins = _four(value, "--extend", "L,T,R,B", "0,0,128,0")
     if min(margins) < 0 or not any(margins):
         raise UsageError(f"--extend {value!r}: numbers from 0 up are needed, and one above 0; --crop makes smaller")
     return margins
+
+
+def _four(value: str | Sequence[int], flag: str, form: str, example: str) -> tuple[int, int, int, int]:
+    parts = value.split(",") if isinstance(value, str) else [str(v) for v in value]
+    try:
+        first, second, third, fourth = map(int, parts)
+    except ValueError:
+        raise UsageError(f"{flag} {value!r} is not {form} in whole pixels, for example {example}") from None
+    return first, second, third, fourth
 
 
 def shares(value: str | Sequence[float], count: int) -> tuple[float, ...]:
@@ -62,14 +62,14 @@ def shares(value: str | Sequence[float], count: int) -> tuple[float, ...]:
     parts = value.split(",") if isinstance(value, str) else list(value)
     shown = value if isinstance(value, str) else ",".join(map(str, value))
     try:
-        found = tuple(float(part) for part in parts)
+        weights = tuple(float(part) for part in parts)
     except (TypeError, ValueError):
         raise UsageError(f"--blend {shown!r} is not W0,W1,..., for example 0.5,0.5") from None
-    if len(found) != count:
-        raise UsageError(f"--blend {shown}: {len(found)} given for {count} exemplars; give one weight for each")
-    if not all(0 <= weight < math.inf for weight in found) or not 0 < sum(found) < math.inf:
+    if len(weights) != count:
+        raise UsageError(f"--blend {shown}: {len(weights)} given for {count} exemplars; give one weight for each")
+    if not all(0 <= weight < math.inf for weight in weights) or not 0 < sum(weights) < math.inf:
         raise UsageError(f"--blend {shown}: numbers from 0 up are needed, and one above 0")
-    return found
+    return weights
 
 
 def tile(name: str) -> tuple[bool, bool]:
@@ -87,14 +87,12 @@ def wrap(name: str, flag: str) -> tuple[bool, bool]:
 
 
 def room(size: tuple[int, int], planes: int, limit: int) -> None:
-    """Check, before they are made, that so many planes of floats of `size` (height, width) stay below `limit` bytes;
-    raises ResourceError."""
+    """Raise ResourceError where so many planes of floats of `size` (height, width) take more than `limit` bytes; for
+    use before they are made."""
     need = 4 * planes * size[0] * size[1]
     if need > limit:
-        allowed = f"above the limit of {limit >> 20} MB"
-        raise ResourceError(
-            f"{size[1]}x{size[0]} needs more than {need >> 20} MB, {allowed}; make it smaller or raise --max-memory"
-        )
+        needs = f"{size[1]}x{size[0]} needs more than {need >> 20} MB, above the limit of {limit >> 20} MB"
+        raise ResourceError(f"{needs}; make it smaller or raise --max-memory")
 
 
 def memory(value: str | int) -> int:
@@ -108,14 +106,14 @@ def memory(value: str | int) -> int:
 
 def device(name: str) -> torch.device:
     """ "auto", "cpu", "cuda", "cuda:1" or "mps" -> a device of this machine; ResourceError without it."""
-    found = available()
+    devices = available()
     if name == "auto":
-        return torch.device(found[-1])
+        return torch.device(devices[-1])
     if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", name):
         raise UsageError(f"--device {name!r} is not one of auto, cpu, cuda, cuda:N, mps")
     wanted = "cuda:0" if name == "cuda" else name
-    if wanted not in found:
-        raise ResourceError(f"--device {name}: this machine has no such device; it has {', '.join(found)}")
+    if wanted not in devices:
+        raise ResourceError(f"--device {name}: this machine has no such device; it has {', '.join(devices)}")
     return torch.device(wanted)
 
 

@@ -1,7 +1,7 @@
 """propagate: an edit painted over one picture goes to others, along the correspondence of their textures.
 
-Zhang et al. 2020 (CoCosNet) warp a layer so with learned descriptors; here any of `solver.descriptors` gives them, and
-a model of theirs helps where one is given.
+Zhang et al. 2020 (CoCosNet) warp a layer so with learned descriptors; here any of `correspondence.descriptors` gives
+them, or a model of `train cocosnet`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -29,35 +28,40 @@ from texsynth.learned.cocosnet import comparison as learned
 from texsynth.learned.cocosnet.comparison import LabelMap
 from texsynth.requests.option import recorded
 from texsynth.requests.propagate import Request
-from texsynth.runs import run
+from texsynth.runs import record, run
 from texsynth.task import Estimate
 from texsynth.verbs import parse
 from texsynth.weights.trained import Model
 
-# (target, layer's colour, its opacity) -> colour; all but the last two (1, C, h, w)
+# (the target's colours, the layer's, the layer's opacity (1, 1, h, w)) -> colours
 BLENDS: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "normal": lambda below, above, share: below + share * (above - below),
     "multiply": lambda below, above, share: below * (1 - share + share * above),
     "screen": lambda below, above, share: below + share * above * (1 - below).clamp(min=0),
 }
-NEUTRAL = {"multiply": (1.0, "white"), "screen": (0.0, "black")}  # what leaves a picture as it is
+NEUTRAL = {"multiply": (1.0, "white"), "screen": (0.0, "black")}  # the value and colour that change no picture
 LIGHTS = ("auto", "keep", "match")
-FAINT = 0.5 / 255  # opacity below which nothing would be seen
-FILES = ("layer", "warp")
+LEAST_OPACITY = 0.5 / 255  # below which no difference is visible
 
 Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Edit:
-    """An edit that is read and checked. layer: of the source's size, its colours times its alpha. extract: the network
-    of the features, if they have one. known: the trained network, and labels of the source for it, if there are any."""
+    """An edit that is read and checked.
+
+    layer: Of the source's size, its colours times its alpha.
+    extract: The network of the features, if they have one.
+    model: The trained network, if there is one.
+    labels: The source's label map for that network.
+    limit: The bytes that a run may take.
+    """
 
     request: Request
     source: Picture
     layer: Picture
     extract: Extract | None
-    known: Model | None
+    model: Model | None
     labels: LabelMap | None
     device: torch.device
     limit: int
@@ -67,7 +71,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Work:
-    """An edit and a target for it, with its labels. record: the resolved run, JSON-able."""
+    """An edit and a target for it, with its label map. record: The resolved run, JSON-able."""
 
     edit: Edit
     target: Picture
@@ -78,10 +82,16 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Result:
-    """image: the target with the edit. layer: the edit alone as it lies on the target, with alpha. warp: the source
-    brought to the target's layout, if asked for. covered: share of pixels that changed. distance: mean, of matched
-    descriptors, whose variance in the source is 1. relit: were they compared in the source's light?"""
+class Propagated:
+    """The outcome for one target.
+
+    image: The target with the edit.
+    layer: The edit alone as it lies on the target, with alpha.
+    warp: The source brought to the target's layout, if asked for.
+    covered: The share of pixels that changed.
+    distance: The mean distance of matched descriptors, whose variance in the source is 1.
+    relit: Were the pictures compared in the source's light?
+    """
 
     image: Picture
     layer: Picture
@@ -93,37 +103,38 @@ class Result:
     seconds: float
 
 
-def prepare(request: Request, labels_map: Source | None = None, say: Note = lambda _: None) -> Edit:
-    """Read and check source and layer, find the weights; raises UsageError, InputError, WeightsError, ResourceError.
-
-    labels_map: the source's, for a model.
-    """
+def prepare(request: Request, labels_map: Source | None = None, say: Note = run.silent) -> Edit:
+    """Read and check source and layer, and find the weights; raises UsageError, InputError, WeightsError and
+    ResourceError. `labels_map` is the source's, for a model."""
     _check(request)
     device, limit = parse.device(request.device), parse.memory(request.max_memory)
     notices: list[str] = []
-    source, first = inputs.load(request.source, "source")
-    image.check_exemplar_size(source, first.name)
-    layer, second = inputs.load(request.layer, "layer")
-    layer = _layer(layer, second.name, source, request.blend, notices.append)
-    extract, entries = _network(request, device, say)
-    known, labels = None, None
+    source, source_entry = inputs.load(request.source, "source")
+    image.check_exemplar_size(source, source_entry.name)
+    layer, layer_entry = inputs.load(request.layer, "layer")
+    layer = _layer(layer, layer_entry.name, source, request.blend, notices.append)
+    entries = [source_entry, layer_entry]
+    extract = model = labels = None
     if request.model is not None:
-        known, trained = learned.read(request.model, "propagate")
-        labels, drawn = learned.read_labels(labels_map, "labels-source", inputs.extent(source), known, notices.append)
-        entries = (*entries, trained, *drawn)
-    return Edit(
-        request, source, layer, extract, known, labels, device, limit, (first, second, *entries), tuple(notices)
-    )
+        model, model_entry = learned.read(request.model, "propagate")
+        labels, drawn = learned.read_labels(labels_map, "labels-source", inputs.extent(source), model, notices.append)
+        entries += [model_entry, *drawn]
+    elif (module := features(request.compares)).WEIGHTS is not None:
+        layers = [name for (name, _), _ in descriptors.LAYERS]
+        weights, read = run.pretrained_weights([{request.compares: layers}], device, request.weights, say)
+        extract = module.build(module.Settings(), (False, False), weights[request.compares])
+        entries += read
+    return Edit(request, source, layer, extract, model, labels, device, limit, tuple(entries), tuple(notices))
 
 
-def aim(edit: Edit, target: Source, labels: Source | None = None) -> Work:
-    """Read and check one target, and its label map where the source has one; raises UsageError, InputError,
+def aim(edit: Edit, target: Source, labels_map: Source | None = None) -> Work:
+    """Read and check one target, and its label map where the source has one; raises UsageError, InputError and
     ResourceError."""
     picture, entry = inputs.load(target, "target")
     image.check_exemplar_size(picture, entry.name)
     notices: list[str] = []
     layer, size = edit.layer, inputs.extent(picture)
-    own, drawn = learned.read_labels(labels, "labels-target", size, edit.known, notices.append, edit.labels)
+    labels, drawn = learned.read_labels(labels_map, "labels-target", size, edit.model, notices.append, edit.labels)
     if picture.channels == 1 and layer.channels == 3:
         if torch.equal(layer.pixels, layer.pixels[:, :1].expand_as(layer.pixels)):
             layer = replace(layer, pixels=layer.pixels[:, :1])
@@ -134,22 +145,35 @@ def aim(edit: Edit, target: Source, labels: Source | None = None) -> Work:
     if cost.memory > edit.limit:
         needs = f"about {run.gigabytes(cost.memory)}, above the limit of {run.gigabytes(edit.limit)}"
         raise ResourceError(f"{entry.name} needs {needs}; make it or the source smaller, or raise --max-memory")
-    return Work(replace(edit, layer=layer), picture, own, cost, _record(edit, picture, (entry, *drawn)), tuple(notices))
+    request = edit.request
+    stored = {
+        **record.versions(),
+        "verb": "propagate",
+        "propagate": {"features": request.compares, **recorded(request, Request.SECTION)},
+        "seed": request.seed or 0,
+        "size": f"{picture.width}x{picture.height}",
+        "device": str(edit.device),
+        "inputs": [asdict(each) for each in (*edit.inputs, entry, *drawn)],
+    }
+    return Work(replace(edit, layer=layer), picture, labels, cost, stored, tuple(notices))
 
 
-def execute(work: Work, report: Report = lambda *_: None, warp: bool = False) -> Result:
-    """Find the correspondence, warp the layer along it and blend it on the target. warp: the source too."""
+def execute(work: Work, report: Report = lambda *_: None, warp: bool = False) -> Propagated:
+    """Find the correspondence, warp the layer along it, and with `warp` the source too, and blend it on the target."""
     start = time.perf_counter()
     edit, request = work.edit, work.edit.request
     match, relit = _match(work, report)
-    layer = _warped(match, edit)
+    layer, brought = _warped(match, edit), None
+    if warp:
+        pixels = dense.warp(match, edit.source.pixels.to(edit.device)).cpu()
+        brought = replace(edit.source, pixels=pixels, alpha=None)
     assert layer.alpha is not None
     share = layer.alpha * request.strength
     blended = BLENDS[request.blend](work.target.pixels, layer.pixels, share)
-    return Result(
+    return Propagated(
         replace(work.target, pixels=torch.where(share > 0, blended, work.target.pixels)),
         layer,
-        _brought(match, edit) if warp else None,
+        brought,
         float((share > 0).float().mean()),
         float(match.cost.mean()),
         relit,
@@ -165,17 +189,17 @@ def estimate(edit: Edit, target: Picture) -> Estimate:
     pixels = sum(h * w for h, w in sizes)
     compared = pixels >> (2 * finest)
     network = 4 * 64 * 3 * max(h * w for h, w in sizes) if edit.extract is not None else 0
-    if edit.known is not None:
-        network = sum(learned.memory(edit.known, size, learned.scale(edit.known, sizes[0])) for size in sizes)
+    if edit.model is not None:
+        network = sum(learned.memory(edit.model, size, learned.scale(edit.model, sizes[0])) for size in sizes)
     width = descriptors.WIDTH[edit.request.compares]
-    seconds = 1 + 1.2e-5 * compared + (5e-6 if edit.known is None else 8e-6) * pixels  # on two cores
+    seconds = 1 + 1.2e-5 * compared + (5e-6 if edit.model is None else 8e-6) * pixels  # on two cores
     return Estimate(100 * pixels + 4 * (2 * width + 60) * compared + network + (64 << 20), seconds)
 
 
 def _check(request: Request) -> None:
     """Words and numbers; UsageError."""
-    known = {"blend": BLENDS, "features": descriptors.DESCRIBERS, "light": LIGHTS}
-    for flag, allowed in known.items():
+    words = {"blend": BLENDS, "features": descriptors.DESCRIBERS, "light": LIGHTS}
+    for flag, allowed in words.items():
         word = getattr(request, flag)
         if word is not None and word not in allowed:
             raise UsageError(f"--{flag}: there is no {word!r}{settings.suggestion(word, list(allowed))}")
@@ -203,18 +227,8 @@ def _layer(layer: Picture, name: str, source: Picture, blend: str, note: Note) -
         alpha, nothing = (pixels != neutral).any(1, keepdim=True).float(), f"is {colour} everywhere"
     if not alpha.any():
         raise InputError(f"{name} {nothing}, so there is nothing to propagate; paint the edit on it")
-    return inputs.stretched(
-        replace(layer, pixels=pixels * alpha, alpha=alpha), inputs.extent(source), "colour", name, note
-    )
-
-
-def _network(request: Request, device: torch.device, say: Note) -> tuple[Extract | None, tuple[Input, ...]]:
-    """The extractor of the features with its weights, if they have any; WeightsError."""
-    if request.model is not None or (module := features(request.compares)).WEIGHTS is None:
-        return None, ()
-    layers = [name for (name, _), _ in descriptors.LAYERS]
-    found, entries = run.pretrained([{request.compares: layers}], device, request.weights, say)
-    return module.build(module.Settings(), (False, False), found[module.WEIGHTS]), entries
+    weighted = replace(layer, pixels=pixels * alpha, alpha=alpha)
+    return inputs.stretched(weighted, inputs.extent(source), "colour", name, note)
 
 
 def _match(work: Work, report: Report) -> tuple[Match, bool]:
@@ -229,47 +243,28 @@ def _match(work: Work, report: Report) -> tuple[Match, bool]:
         target = evened if relit else target
     sizes = inputs.extent(edit.source), inputs.extent(picture)
     levels = dense.levels(*sizes)
-    if edit.known is not None:
-        seen = learned.describe(edit.known, (source, target), (edit.labels, work.labels), levels, rng)
+    if edit.model is not None:
+        described = learned.describe(edit.model, (source, target), (edit.labels, work.labels), levels, rng)
     else:
         describe = descriptors.DESCRIBERS[edit.request.compares](source, edit.extract, rng)
-        seen = describe(source, levels), describe(target, levels)
-    match = dense.correspond(*seen, rng, edit.request.coherence, report)
+        described = describe(source, levels), describe(target, levels)
+    match = dense.correspond(*described, rng, edit.request.coherence, report)
     return dense.enlarge(match, sizes[1], sizes[0]), relit
 
 
 def _warped(match: Match, edit: Edit) -> Picture:
-    """The layer on the target, with straight alpha; what would not be seen is left out."""
+    """The layer on the target, with straight alpha, and clear where no difference would be visible."""
     layer = edit.layer
     assert layer.alpha is not None
     whole = dense.warp(match, torch.cat([layer.pixels, layer.alpha], 1).to(edit.device)).cpu()
     alpha = whole[:, -1:].clamp(0, 1)
-    alpha = torch.where(alpha < FAINT, 0, alpha)
-    colours = torch.where(alpha > 0, whole[:, :-1] / alpha.clamp(min=FAINT), 0)
+    alpha = torch.where(alpha < LEAST_OPACITY, 0, alpha)
+    colours = torch.where(alpha > 0, whole[:, :-1] / alpha.clamp(min=LEAST_OPACITY), 0)
     highest = max(1.0, float(layer.pixels.max()))
     return replace(layer, pixels=colours.clamp(0, highest), alpha=alpha)
 
 
-def _brought(match: Match, edit: Edit) -> Picture:
-    """The source in the target's layout."""
-    return replace(edit.source, pixels=dense.warp(match, edit.source.pixels.to(edit.device)).cpu(), alpha=None)
-
-
-def _record(edit: Edit, target: Picture, entries: tuple[Input, ...]) -> dict[str, Any]:
-    request = edit.request
-    return {
-        "texsynth": version("texsynth"),
-        "torch": version("torch"),
-        "verb": "propagate",
-        "propagate": {"features": request.compares, **recorded(request, Request.SECTION)},
-        "seed": request.seed or 0,
-        "size": f"{target.width}x{target.height}",
-        "device": str(edit.device),
-        "inputs": [asdict(each) for each in (*edit.inputs, *entries)],
-    }
-
-
-def storable(result: Result, name: str) -> Picture:
-    """One of FILES of a result as PNG holds it: floats become 16 bits."""
+def storable(result: Propagated, name: str) -> Picture:
+    """The "layer" or "warp" of a result as PNG holds it: floats become 16 bits."""
     picture: Picture = getattr(result, name)
     return replace(picture, depth="uint16") if picture.depth.startswith("float") else picture

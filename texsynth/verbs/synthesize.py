@@ -31,8 +31,8 @@ NO_TILE = "none"
 class Draft:
     """All of a job but its size: read, checked, and the same for every verb that makes texture out of exemplars.
 
-    whole: the exemplars' (height, width) before the crop to `box`.
-    tile: does the output wrap in (y, x)?
+    whole: The exemplars' (height, width) before the crop to `box`.
+    tile: Does the output wrap in (y, x)?
     """
 
     request: PictureOptions
@@ -45,6 +45,11 @@ class Draft:
     tile: tuple[bool, bool]
     device: torch.device
     memory: int
+
+    @property
+    def crop(self) -> str | None:
+        """The box as the record keeps it."""
+        return None if self.box is None else ",".join(map(str, self.box))
 
 
 def build(request: synthesize.Request) -> Job:
@@ -62,18 +67,22 @@ def sources(request: Any) -> tuple[Source, ...]:
 
 
 def read(request: PictureOptions, exemplars: Sequence[Source], note: Note) -> Draft:
-    """Everything that does not depend on the output's size; what the user should know is told through `note`."""
+    """Read and check everything that does not depend on the output's size; raises UsageError and InputError."""
     device, memory = parse.device(request.device), parse.memory(request.max_memory)
     wrap = parse.tile(request.tile or NO_TILE)
     box = None if request.crop is None else parse.crop(request.crop)
-    _check_counts(request, len(exemplars))
+    for name, files in (request.maps or {}).items():
+        inputs.per_exemplar(files, len(exemplars), f"--map {name}")
+    if request.source_mask:
+        inputs.per_exemplar(request.source_mask, len(exemplars), "--source-mask")
 
     loaded = [inputs.load(source, "exemplar") for source in exemplars]
     whole = tuple(inputs.extent(picture) for picture, _ in loaded)
     named = [(inputs.cropped(picture, box, entry.name), entry.name) for picture, entry in loaded]
     for picture, name in named:
         image.check_exemplar_size(picture, name)
-    pictures = inputs.alike([_lit(p, name, bool(request.flatten), note) for p, name in named], "the exemplars", note)
+    lit = [_flattened(p, name, note) if request.flatten else p for p, name in named]
+    pictures = inputs.alike(lit, "the exemplars", note)
     masked, mask_inputs = masks(request.source_mask or (), whole, box, note)
     maps, map_inputs = _maps(request, whole, box, note)
 
@@ -89,44 +98,43 @@ def extent(draft: Draft, reference: tuple[int, int]) -> tuple[int, int]:
 
 
 def finish(draft: Draft, verb: str, size: tuple[int, int], notices: list[str]) -> Job:
-    """The job of a draft at its size (height, width), with a start picture if one was given; adds to `notices`."""
-    request = draft.request
-    init, init_inputs = _init(request, size, notices.append)
+    """The job of a draft at its size (height, width), with a start picture if one was given; adds to `notices`.
+
+    Its values are those that the record keeps of the options that all verbs share, but the seed, which each run has.
+    """
+    request, init, entries = draft.request, None, draft.inputs
+    if request.init is not None:
+        picture, entry = fitted(request.init, "init", "colour", size, None, notices.append)
+        init, entries = inputs.matching((picture,))[0], (*entries, entry)
+    values = recorded(request, "", size=f"{size[1]}x{size[0]}", tile=request.tile or NO_TILE, crop=draft.crop)
     return Job(
         verb=verb,
         task=Task(draft.exemplars, size, draft.tile, init, draft.device, draft.memory),
         image=Layer(draft.pictures),
         maps=draft.maps,
-        inputs=(*draft.inputs, *init_inputs),
-        values=_values(draft, size),
+        inputs=entries,
+        values={name: value for name, value in values.items() if name != "seed"},
         notices=tuple(notices),
     )
 
 
-def _values(draft: Draft, size: tuple[int, int]) -> dict[str, Any]:
-    """What the record says of the options that all verbs share, but of the seed, which is that of each run."""
-    resolved = {
-        "size": f"{size[1]}x{size[0]}",
-        "tile": draft.request.tile or NO_TILE,
-        "crop": None if draft.box is None else ",".join(map(str, draft.box)),
-    }
-    return {name: value for name, value in recorded(draft.request, "", **resolved).items() if name != "seed"}
+def fitted(
+    source: Source, role: str, kind: str, size: tuple[int, int], box: Box | None, note: Note
+) -> tuple[Picture, Input]:
+    """A picture stretched to `size` (height, width) and cropped to `box`, and its entry in the record.
+
+    `role` is its role in the record, `kind` that of its values: "colour", "data", "normal" or "labels".
+    """
+    picture, entry = inputs.load(source, role)
+    whole = inputs.stretched(picture, size, kind, entry.name, note)
+    return inputs.cropped(whole, box, entry.name), entry
 
 
-def _check_counts(request: PictureOptions, exemplars: int) -> None:
-    for name, files in (request.maps or {}).items():
-        inputs.per_exemplar(files, exemplars, f"--map {name}")
-    if request.source_mask:
-        inputs.per_exemplar(request.source_mask, exemplars, "--source-mask")
-
-
-def _lit(picture: Picture, name: str, flatten: bool, note: Note) -> Picture:
-    """The exemplar with its slow illumination evened out, when asked."""
-    if not flatten:
-        return picture
+def _flattened(picture: Picture, name: str, note: Note) -> Picture:
+    """An exemplar with its slow illumination evened out."""
     even, message = light.flatten(picture.pixels[:, :3].expand(-1, 3, -1, -1))
     note(f"{name}: {message}")
-    return replace(picture, pixels=even[:, : picture.pixels.shape[1]])
+    return replace(picture, pixels=even[:, : picture.channels])
 
 
 def masks(
@@ -134,18 +142,17 @@ def masks(
 ) -> tuple[list[Tensor | None], list[Input]]:
     """What may be copied, (1, 1, H, W) bool for each exemplar, by one source each, or None of all where there is none;
     InputError when a mask leaves nothing."""
-    found: list[Tensor | None] = []
+    usable: list[Tensor | None] = []
     entries = []
     for source, size in zip(sources, sizes, strict=False):
-        picture, entry = inputs.load(source, "source-mask")
-        whole = inputs.stretched(picture, size, "data", entry.name, note)
-        mask = inputs.usable(inputs.cropped(whole, box, entry.name))
+        picture, entry = fitted(source, "source-mask", "data", size, box, note)
+        mask = inputs.usable(picture)
         if not mask.any():
             where = "" if box is None else " inside the crop"
             raise InputError(f"{entry.name}: the mask leaves nothing to copy from{where}; white means usable")
-        found.append(mask)
+        usable.append(mask)
         entries.append(entry)
-    return found or [None] * len(sizes), entries
+    return usable or [None] * len(sizes), entries
 
 
 def _maps(
@@ -155,22 +162,10 @@ def _maps(
     layers, entries = {}, []
     for name, files in (request.maps or {}).items():
         role = inputs.role_of(name)
-        pictures = []
-        for source, size in zip(files, sizes, strict=True):
-            picture, entry = inputs.load(source, f"map:{name}")
-            whole = inputs.stretched(picture, size, role, entry.name, note)
-            pictures.append(inputs.cropped(whole, box, entry.name))
-            entries.append(entry)
-        layers[name] = Layer(inputs.alike(pictures, f"the maps {name}", note), role)
+        read = [fitted(f, f"map:{name}", role, size, box, note) for f, size in zip(files, sizes, strict=True)]
+        layers[name] = Layer(inputs.alike([picture for picture, _ in read], f"the maps {name}", note), role)
+        entries += [entry for _, entry in read]
     return layers, entries
-
-
-def _init(request: PictureOptions, size: tuple[int, int], note: Note) -> tuple[Tensor | None, list[Input]]:
-    if request.init is None:
-        return None, []
-    picture, entry = inputs.load(request.init, "init")
-    fitted = inputs.stretched(picture, size, "colour", entry.name, note)
-    return inputs.matching((fitted,))[0], [entry]
 
 
 VERB = Verb("synthesize", build)

@@ -1,11 +1,10 @@
-"""train: a network that makes a texture in one pass, from exemplars. All is read and checked before work starts."""
+"""train: a network that makes a texture in one pass. Everything is read and checked before work starts."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from texsynth.job import Input
 from texsynth.report import training as report_of
 from texsynth.requests.shared import PictureOptions
 from texsynth.requests.train import Request
-from texsynth.runs import run
+from texsynth.runs import record, run
 from texsynth.runs.run import gigabytes
 from texsynth.task import Estimate, Guide, Say, Task
 from texsynth.training import checkpoint, loop, recipes
@@ -31,12 +30,16 @@ from texsynth.verbs.synthesize import Draft
 from texsynth.weights import trained as model
 
 CHECKPOINT = "checkpoint.pt"
-KINDS = ("labels", "progression", "orientation")  # of maps
+MAPS = ("labels", "progression", "orientation")  # the options that name maps
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A training, read and checked. about: what model, checkpoint and page say of it. kept: where it goes on from."""
+    """A training, read and checked.
+
+    about: What model, checkpoint and page say of it.
+    kept: The checkpoint that it goes on from.
+    """
 
     output: Path
     preset: presets.TrainingPreset
@@ -55,7 +58,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Trained:
-    """How a training ended. model: the file, None where it was interrupted before the first check."""
+    """How a training ended. model: The file, None where it was interrupted before the first check."""
 
     model: Path | None
     folder: Path
@@ -65,7 +68,7 @@ class Trained:
 
 
 def build(request: Request, say: Say) -> Lesson:
-    """Read and check everything; raises TexsynthErrors. say: told what is fetched."""
+    """Read and check everything; raises TexsynthErrors. `say` is called with a line for every file that is fetched."""
     _check_output(request)
     kept = checkpoint.load(_folder(request.model_path) / CHECKPOINT) if request.resume else None
     preset = _preset(request, kept)
@@ -74,81 +77,72 @@ def build(request: Request, say: Say) -> Lesson:
     if kept is not None:
         values = {key: _same(key, value, kept.about[key]) for key, value in values.items()}
     seed = values.pop("seed") or 0
+    # Read exemplars, maps and weights.
     pictures = PictureOptions(device=request.device, max_memory=request.max_memory, **values)
     notices: list[str] = []
     draft = synthesize.read(pictures, synthesize.sources(request), notices.append)
     recipe = recipes.recipe(preset.recipe)
-    found, entries = run.pretrained([recipe.needs(preset.settings)], draft.device, request.weights, say)
-    if request.weights is not None and not found:
+    needs = [recipe.needs(preset.settings)]
+    weights, entries = run.pretrained_weights(needs, draft.device, request.weights, say)
+    if request.weights is not None and not weights:
         raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
     guides, drawn = _guides(request, draft, notices.append)
-    size = draft.exemplars[0].size
-    task = Task(draft.exemplars, size, device=draft.device, max_memory=draft.memory, weights=found, guides=guides)
+    size, memory = draft.exemplars[0].size, draft.memory
+    task = Task(draft.exemplars, size, device=draft.device, max_memory=memory, weights=weights, guides=tuple(guides))
+    # Check the cost, and that a run that goes on has the inputs it began with.
     cost = recipe.estimate(task, preset.settings)
-    if cost.memory > draft.memory:
-        limit = f"above the limit of {gigabytes(draft.memory)}; --crop the exemplar, or raise --max-memory"
+    if cost.memory > memory:
+        limit = f"above the limit of {gigabytes(memory)}; --crop the exemplar, or raise --max-memory"
         raise ResourceError(f"training {preset.name} needs about {gigabytes(cost.memory)}, {limit}")
-    about = {
-        **_versions(),
+    about: dict[str, Any] = {
+        **record.versions(),
         "recipe": preset.recipe,
         "preset": {"name": preset.name, "settings": dict(preset.values)},
         "seed": seed,
-        "crop": None if draft.box is None else ",".join(map(str, draft.box)),
+        "crop": draft.crop,
         "flatten": bool(values["flatten"]),
         "device": str(draft.device),
         "inputs": [asdict(entry) for entry in (*draft.inputs, *drawn, *entries)],
-        "guides": [_told(guide) for guide in guides],
-        "weights": {name: read.sha256 for name, read in found.items()},
+        "guides": [_guide_facts(guide) for guide in guides],
+        "weights": {name: read.sha256 for name, read in weights.items()},
     }
-    if kept is not None:
-        _check_inputs(kept, about)
+    before: Mapping[str, Any] = about if kept is None else kept.about
+    if [entry["sha256"] for entry in before["inputs"]] != [entry["sha256"] for entry in about["inputs"]]:
+        names = ", ".join(entry["name"] for entry in before["inputs"])
+        raise InputError(f"--resume: the checkpoint was trained on other inputs ({names}); give these, in their order")
     return Lesson(request.model_path, preset, task, seed, about, cost, kept, tuple(notices))
 
 
 def execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[[], bool] = lambda: False) -> Trained:
-    """Train, and write the best network found. `stop` is asked between steps; when it says so the run ends with a
-    checkpoint from which it can go on."""
+    """Train, and write the best network. Where `stop`, asked between steps, says so, the run ends with a checkpoint
+    from which it can go on."""
     start = time.perf_counter()
     rng = torch.Generator().manual_seed(lesson.seed)
-    made = recipes.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
+    training = recipes.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
     state = State()
     if lesson.kept is not None:
-        checkpoint.restore(lesson.kept, made, rng)
+        checkpoint.restore(lesson.kept, training, rng)
         state = lesson.kept.state
-    _make(lesson.folder)
+    try:
+        lesson.folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{lesson.folder}: this folder cannot be made ({error.strerror})") from None
 
     def keep(state: State, samples: Sequence[torch.Tensor]) -> None:
-        checkpoint.save(lesson.folder / CHECKPOINT, lesson.about, state, made, rng)
+        checkpoint.save(lesson.folder / CHECKPOINT, lesson.about, state, training, rng)
         report_of.keep(lesson.folder, lesson.about, state, samples)
 
-    state = loop.train(made, lesson.preset.settings, state, report, keep, stop)
-    written = lesson.output if state.tensors else None
-    if written is not None:
-        _write(lesson, state)
-    ended = state.step < lesson.preset.settings.steps
+    state = loop.train(training, lesson.preset.settings, state, report, keep, stop)
+    if state.tensors:  # write the model, with how the network did
+        measured = {"metric": lesson.preset.values["metric"], "value": state.best, "step": state.best_step}
+        facts = {key: value for key, value in lesson.about.items() if key not in ("recipe", "preset")} | measured
+        model.write(lesson.output, lesson.preset.recipe, lesson.preset.values, state.tensors, facts)
+    written, ended = lesson.output if state.tensors else None, state.step < lesson.preset.settings.steps
     return Trained(written, lesson.folder, state, ended, time.perf_counter() - start)
-
-
-def _write(lesson: Lesson, state: State) -> None:
-    """The model file, with how the network did."""
-    measured = {"metric": lesson.preset.values["metric"], "value": state.best, "step": state.best_step}
-    facts = {key: value for key, value in lesson.about.items() if key not in ("recipe", "preset")} | measured
-    model.write(lesson.output, lesson.preset.recipe, lesson.preset.values, state.tensors, facts)
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("texsynth", "torch")}
 
 
 def _folder(output: Path) -> Path:
     return output.with_name(f"{output.stem}_training")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: this folder cannot be made ({error.strerror})") from None
 
 
 def _check_output(request: Request) -> None:
@@ -188,54 +182,47 @@ def _listed(value: Any) -> Any:
     return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _same(key: str, given: Any, stored: Any) -> Any:
-    if given is not None and given != stored:
+def _same(key: str, asked: Any, stored: Any) -> Any:
+    if asked is not None and asked != stored:
         raise UsageError(f"--resume: --{key} is {stored} in the checkpoint; leave the flag out")
     return stored
 
 
-def _guides(request: Request, draft: Draft, note: Note) -> tuple[tuple[Guide, ...], list[Input]]:
-    """The exemplars' maps as guides whose target is the first of them, and what was read; raises TexsynthErrors."""
-    made: list[Guide] = []
+def _guides(request: Request, draft: Draft, note: Note) -> tuple[list[Guide], list[Input]]:
+    """The exemplars' maps as guides whose target is the first of them, and their entries; raises TexsynthErrors."""
+    guides: list[Guide] = []
     entries: list[Input] = []
     if request.labels:
-        found, colours, read = labels.sources(request.labels, draft, note)
-        made.append(Guide("labels", tuple(found), found[0], distance="l0", palette=colours))
+        ids, colours, read = labels.sources(request.labels, draft, note)
+        guides.append(Guide("labels", tuple(ids), ids[0], distance="l0", palette=colours))
         entries += read
     if request.progression:
-        found, read = progression.sources(request.progression, draft, note)
-        found = [values.mean(1, keepdim=True).clamp(0, 1) for values in found]
-        made.append(Guide("progression", tuple(found), found[0]))
+        values, read = progression.sources(request.progression, draft, note)
+        values = [each.mean(1, keepdim=True).clamp(0, 1) for each in values]
+        guides.append(Guide("progression", tuple(values), values[0]))
         entries += read
     if request.orientation:
-        own = [] if maps.is_auto(request.orientation[0]) else request.orientation
-        found, read = orientation.sources(own, draft, note)
-        made.append(Guide("orientation", tuple(found), found[0], distance="direction"))
+        sources = [] if maps.is_auto(request.orientation[0]) else request.orientation
+        fields, read = orientation.sources(sources, draft, note)
+        guides.append(Guide("orientation", tuple(fields), fields[0], distance="direction"))
         entries += read
-    return tuple(made), entries
+    return guides, entries
 
 
-def _told(guide: Guide) -> dict[str, Any]:
-    """What a model knows of a kind of map that it was trained with: colours are those of its ids, in order."""
+def _guide_facts(guide: Guide) -> dict[str, Any]:
+    """What a model keeps of a kind of map that it was trained with; colours are those of the ids, in their order."""
     palette = None if guide.palette is None else (guide.palette * 255).round().int().tolist()
     return {"name": guide.name, "distance": guide.distance, "palette": palette}
 
 
 def _check_guides(request: Request) -> None:
     """Refuse maps that the recipe does not take, and none where it needs one; UsageError."""
-    known = recipes.recipe(request.recipe).GUIDES
-    given = {name: getattr(request, name) for name in KINDS if getattr(request, name)}
-    for name, sources in given.items():
-        if name not in known:
-            takes = f"takes {' and '.join(f'--{n}' for n in known)}" if known else "takes no maps"
+    allowed = recipes.recipe(request.recipe).GUIDES
+    asked = {name: getattr(request, name) for name in MAPS if getattr(request, name)}
+    for name, sources in asked.items():
+        if name not in allowed:
+            takes = f"takes {' and '.join(f'--{n}' for n in allowed)}" if allowed else "takes no maps"
             raise UsageError(f"--{name}: recipe {request.recipe} {takes}; leave the flag out")
         inputs.per_exemplar(sources, len(request.exemplars), f"--{name}")
-    if known and not given:
-        raise UsageError(f"recipe {request.recipe} needs {' or '.join(f'--{name} MAP' for name in known)}")
-
-
-def _check_inputs(kept: Checkpoint, about: Mapping[str, Any]) -> None:
-    before, now = ([entry["sha256"] for entry in each["inputs"]] for each in (kept.about, about))
-    if before != now:
-        names = ", ".join(entry["name"] for entry in kept.about["inputs"])
-        raise InputError(f"--resume: the checkpoint was trained on other inputs ({names}); give these, in their order")
+    if allowed and not asked:
+        raise UsageError(f"recipe {request.recipe} needs {' or '.join(f'--{name} MAP' for name in allowed)}")

@@ -18,13 +18,13 @@ from texsynth.training.preset import user_of
 class Verb:
     """A verb, as the command line and the Python API use it.
 
-    name: the word for it.
-    build: reads and checks everything; raises UsageError, InputError or ResourceError.
-    default_preset: the preset where none is named.
-    settings: those settings of the preset that have an option of their own.
-    check_preset: raises UsageError, naming one that fits, for a preset that cannot serve.
-    joins: is there one picture of all exemplars, and no batch?
-    repeats_preset: does the preset of a recorded run still fit the request that repeats it?
+    name: The word that the user types.
+    build: Reads and checks all inputs; raises UsageError, InputError or ResourceError.
+    default_preset: The preset that runs where the user names none.
+    settings: The settings of the preset that have an option of their own.
+    check_preset: Raises UsageError, naming a better preset, where a preset cannot serve the request.
+    joins: Is one picture made of all exemplars, so that there is no batch?
+    repeats_preset: Does the preset of a recorded run still fit the request that repeats it?
     """
 
     name: str
@@ -38,27 +38,25 @@ class Verb:
 
 def preset_of(verb: Verb, request: PictureOptions, record: Mapping[str, Any] | None = None) -> Preset:
     """The preset that a request asks for, or else that of the recorded run that it repeats; raises UsageError."""
-    own = verb.settings(request)
-    verb.check_preset(request, _resolved(verb, request, record, {}))
-    return _resolved(verb, request, record, own)
+
+    def resolved(options: Mapping[str, Any]) -> Preset:
+        values = {**(request.settings or {}), **options}
+        named = request.method or request.preset or request.quality
+        if not named and record is not None and verb.repeats_preset(request, record):
+            return presets.build(record["preset"]["name"], record["preset"], values)
+        default = verb.default_preset(request) if named or request.model is None else user_of(request.model)
+        return presets.resolve(request.method, request.preset, request.quality, values, default)
+
+    settings = verb.settings(request)
+    verb.check_preset(request, resolved({}))
+    return resolved(settings)
 
 
 def ready(verb: Verb, request: PictureOptions, preset: Preset, say: Say) -> Job:
-    """The job of a request, complete and checked against its preset and the memory limit; raises TexsynthErrors.
+    """The job of a request, checked against its preset and the memory limit; raises TexsynthErrors.
 
-    say: told what is fetched.
+    `say` is called with a line for every file that is fetched.
     """
     job = run.fit(verb.build(request), preset, request.weights, say, request.model)
     run.check_memory(job, preset)
     return job
-
-
-def _resolved(verb: Verb, request: PictureOptions, record: Mapping[str, Any] | None, own: Mapping[str, Any]) -> Preset:
-    values = {**(request.settings or {}), **own}
-    if request.method or request.preset or request.quality:
-        default = verb.default_preset(request)
-    elif record is not None and verb.repeats_preset(request, record):
-        return presets.build(record["preset"]["name"], record["preset"], values)
-    else:
-        default = verb.default_preset(request) if request.model is None else user_of(request.model)
-    return presets.resolve(request.method, request.preset, request.quality, values, default)

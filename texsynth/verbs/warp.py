@@ -17,14 +17,14 @@ from torch.nn import functional as F
 Warp = Callable[[Tensor], Tensor]
 
 SPOKES = 12  # directions in which a thin plate matches the boundaries
-COARSE = 128  # pixels of the longer side at which parts are told apart
-SPECK = 0.02  # of the largest part's area, below which a part is none of its own
-PIXEL = 1 / 12  # second moment of a pixel about its own middle, so that no region is ever flat
+PARTS_SIDE = 128  # pixels of the longer side at which parts are told apart
+SPECK_SHARE = 0.02  # of the largest part's area, below which a part is a speck
+PIXEL_MOMENT = 1 / 12  # second moment of a pixel about its middle, so that no region is ever flat
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Of a region: its area in pixels, its centroid (2,) and its covariance (2, 2)."""
+    """A region's area in pixels, centroid (2,) and covariance (2, 2)."""
 
     area: float
     centroid: Tensor
@@ -33,32 +33,27 @@ class Moments:
 
 def moments(region: Tensor) -> Moments:
     """Area, centroid and covariance of the pixels of a region as unit squares."""
-    points = _points(region)
+    points = region[0, 0].nonzero().double()
     centroid = points.mean(0)
     off = points - centroid
-    return Moments(len(points), centroid, off.T @ off / len(points) + PIXEL * torch.eye(2, dtype=torch.float64))
+    return Moments(len(points), centroid, off.T @ off / len(points) + PIXEL_MOMENT * torch.eye(2, dtype=torch.float64))
 
 
 def similarity(source: Tensor, target: Tensor) -> Warp:
     """Centroid to centroid and area to area, neither turned nor bent."""
-    own, wanted = moments(source), moments(target)
-    scale = (own.area / wanted.area) ** 0.5
-    return lambda points: own.centroid + scale * (points - wanted.centroid)
+    here, there = moments(source), moments(target)
+    scale = (here.area / there.area) ** 0.5
+    return lambda points: here.centroid + scale * (points - there.centroid)
 
 
 def affine(source: Tensor, target: Tensor) -> Warp:
     """Centroid and covariance to those of the source, with the least movement: a symmetric, positive map (transport of
     one normal distribution to another), which neither mirrors nor turns."""
-    own, wanted = moments(source), moments(target)
-    root = _root(wanted.covariance)
+    here, there = moments(source), moments(target)
+    root = _root(there.covariance)
     inverse = torch.linalg.inv(root)
-    matrix = inverse @ _root(root @ own.covariance @ root) @ inverse
-
-    def warp(points: Tensor) -> Tensor:
-        moved: Tensor = own.centroid + (points - wanted.centroid) @ matrix
-        return moved
-
-    return warp
+    matrix = inverse @ _root(root @ here.covariance @ root) @ inverse
+    return lambda points: here.centroid + (points - there.centroid) @ matrix
 
 
 def thin_plate(source: Tensor, target: Tensor) -> Warp:
@@ -82,11 +77,7 @@ def thin_plate(source: Tensor, target: Tensor) -> Warp:
     return warp
 
 
-WARPS: dict[str, Callable[[Tensor, Tensor], Warp]] = {
-    "affine": affine,
-    "similarity": similarity,
-    "thin-plate": thin_plate,
-}
+WARPS = {"affine": affine, "similarity": similarity, "thin-plate": thin_plate}
 
 
 def spokes(region: Tensor, other: Tensor) -> Tensor:
@@ -95,10 +86,9 @@ def spokes(region: Tensor, other: Tensor) -> Tensor:
     Where it or `other` has none there, a point close to the centroid stands in, as far off as the root of the area
     says, so that the similarity of the two takes one stand-in to the other.
     """
-    own, others = _reach(region), _reach(other)
-    here = moments(region)
+    reach, here = _reach(region), moments(region)
     stand_in = 0.01 * here.area**0.5
-    radius = torch.where((own > 0) & (others > 0), own, stand_in)
+    radius = torch.where((reach > 0) & (_reach(other) > 0), reach, stand_in)
     return here.centroid + radius[:, None] * _directions()
 
 
@@ -115,7 +105,7 @@ def snapped(points: Tensor, region: Tensor) -> Tensor:
 
 def parts(region: Tensor) -> list[Tensor]:
     """The connected parts of a region, largest first; gaps of a pixel are bridged, and specks go with the nearest."""
-    factor = max(1, -(-max(region.shape[2:]) // COARSE))
+    factor = max(1, -(-max(region.shape[2:]) // PARTS_SIDE))
     coarse = F.max_pool2d(region.float(), factor, ceil_mode=True) > 0
     number = torch.arange(1.0, coarse.numel() + 1).view(coarse.shape) * coarse
     while not torch.equal(number, spread := F.max_pool2d(number, 3, 1, 1) * coarse):
@@ -124,7 +114,7 @@ def parts(region: Tensor) -> list[Tensor]:
     fine = number.repeat_interleave(factor, 2).repeat_interleave(factor, 3)[:, :, :height, :width]
     apart = [region & (fine == value) for value in number.unique().tolist() if value > 0]
     apart.sort(key=lambda part: -int(part.sum()))
-    whole = [part for part in apart if int(part.sum()) >= SPECK * int(apart[0].sum())]
+    whole = [part for part in apart if int(part.sum()) >= SPECK_SHARE * int(apart[0].sum())]
     centres = torch.stack([moments(part).centroid for part in whole])
     for speck in apart[len(whole) :]:
         nearest = int((centres - moments(speck).centroid).norm(dim=1).argmin())
@@ -133,28 +123,23 @@ def parts(region: Tensor) -> list[Tensor]:
 
 
 def paired(sources: list[Tensor], targets: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """The parts that an object has and those that it shall have -> which is made of which.
+    """Pairs of a source part and the target part that it is warped into.
 
-    As many: each of the one that moves least, all of them used. Otherwise a single one is repeated, several become a
-    single one together, and any other number is each made of the nearest.
+    For as many targets as sources the pairs with the least movement, all of them used. Otherwise a single source is
+    repeated, several become a single target together, and of other numbers each target is made of the nearest.
     """
     if len(targets) == 1:
         return [(torch.stack(sources).any(0), targets[0])]
-    own, wanted = (torch.stack([moments(part).centroid for part in some]) for some in (sources, targets))
-    apart = torch.cdist(wanted, own)
+    here, there = (torch.stack([moments(part).centroid for part in some]) for some in (sources, targets))
+    apart = torch.cdist(there, here)
     if len(sources) != len(targets):
         return [(sources[nearest], target) for nearest, target in zip(apart.argmin(1).tolist(), targets, strict=True)]
-    found: dict[int, int] = {}
+    origins: dict[int, int] = {}
     for flat in apart.flatten().argsort(stable=True).tolist():
         goal, origin = divmod(flat, len(sources))
-        if goal not in found and origin not in found.values():
-            found[goal] = origin
-    return [(sources[found[goal]], target) for goal, target in enumerate(targets)]
-
-
-def _points(region: Tensor) -> Tensor:
-    """(n, 2) float64."""
-    return region[0, 0].nonzero().double()
+        if goal not in origins and origin not in origins.values():
+            origins[goal] = origin
+    return [(sources[origins[goal]], target) for goal, target in enumerate(targets)]
 
 
 def _whole(points: Tensor) -> Tensor:
@@ -169,7 +154,7 @@ def _nearest(points: Tensor, region: Tensor) -> Tensor:
     """
     height, width = region.shape[2:]
     rows, far = _rows(region[0, 0]), height + width + int(points.abs().max()) if len(points) else 0
-    found, best = points.clone(), torch.full((len(points),), far * far)
+    nearest, best = points.clone(), torch.full((len(points),), far * far)
     left, reach = torch.arange(len(points)), 0
     while len(left):
         y, x = points[left].T
@@ -179,20 +164,20 @@ def _nearest(points: Tensor, region: Tensor) -> Tensor:
             away = torch.where((at >= 0) & (at < width) & (row >= 0), (row - y) ** 2 + reach**2, far * far)
             nearer = away < best[left]
             best[left[nearer]] = away[nearer]
-            found[left[nearer]] = torch.stack([row[nearer], at[nearer]], 1)
+            nearest[left[nearer]] = torch.stack([row[nearer], at[nearer]], 1)
         reach += 1
         left = left[best[left] > reach**2]
-    return found
+    return nearest
 
 
 def _rows(region: Tensor) -> Tensor:
     """For every pixel of a region (H, W) bool the row of the region's nearest pixel in its column, -1 where it has none
     there: (H, W)."""
     height = len(region)
-    own = torch.arange(height)[:, None].expand(region.shape)
-    above = torch.where(region, own, -3 * height).cummax(0).values
-    below = torch.where(region, own, 3 * height).flip(0).cummin(0).values.flip(0)
-    nearest = torch.where(own - above <= below - own, above, below)
+    row = torch.arange(height)[:, None].expand(region.shape)
+    above = torch.where(region, row, -3 * height).cummax(0).values
+    below = torch.where(region, row, 3 * height).flip(0).cummin(0).values.flip(0)
+    nearest = torch.where(row - above <= below - row, above, below)
     return torch.where((nearest >= 0) & (nearest < height), nearest, -1)
 
 
