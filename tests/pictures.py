@@ -48,6 +48,14 @@ def box(h: int, w: int, *sides: tuple[int, int, int, int]) -> np.ndarray:
     return mask
 
 
+def white(size: tuple[int, int], *parts: tuple[slice, slice]) -> np.ndarray:
+    """A mask (h, w) of 8 bits, white in these parts."""
+    mask = np.zeros(size, np.uint8)
+    for part in parts:
+        mask[part] = 255
+    return mask
+
+
 def places(h: int, w: int) -> np.ndarray:
     """A 16-bit map in which every pixel has its own value: y * w + x."""
     return np.arange(h * w, dtype=np.uint16).reshape(h, w)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import QUICK, Draw, Picture, Texsynth, array, palette
-from texsynth.image import picture as image
+from asking import entry_of, record_of, same_bytes
+from conftest import Draw, Picture, Texsynth, array, palette
 from texsynth.runs import check
 
 Refused = Callable[..., str]
@@ -35,10 +34,7 @@ def mixed(*shares: float) -> np.ndarray:
 
 
 def run(texsynth: Texsynth, *words: object) -> dict[str, Any]:
-    ran = texsynth("barycenter", *words, "--json")
-    assert ran.code == 0, ran
-    entry: dict[str, Any] = json.loads(ran.out)["runs"][0]
-    return entry
+    return entry_of(texsynth, "barycenter", *words)
 
 
 def close(made: np.ndarray, wanted: np.ndarray) -> bool:
@@ -60,7 +56,7 @@ def test_a_blend_mixes_by_its_proportions(texsynth: Texsynth, shares: tuple[floa
     ran = texsynth("barycenter", *names, "--blend", text, "-o", "o.png", "-p", "mixture")
     assert close(array("o.png"), mixed(*shares))
     assert ("not 1; taken as" in ran.err) == (abs(sum(shares) - 1) > 1e-6)
-    assert sum((image.read_metadata("o.png") or {})["barycenter"]["blend"]) == pytest.approx(1)
+    assert sum(record_of("o.png")["barycenter"]["blend"]) == pytest.approx(1)
 
 
 def test_a_normalised_blend_is_told_and_kept(texsynth: Texsynth) -> None:
@@ -68,7 +64,7 @@ def test_a_normalised_blend_is_told_and_kept(texsynth: Texsynth) -> None:
     assert "--blend 1,3 adds up to 4, not 1; taken as 0.25,0.75" in ran.err
     ran = texsynth("barycenter", "--from", "o.png", "-o", "p.png")
     assert "adds up" not in ran.err
-    assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
+    assert same_bytes("p.png", "o.png")
 
 
 def test_a_map_blends_two_pixel_by_pixel(texsynth: Texsynth, draw: Draw) -> None:
@@ -95,7 +91,7 @@ def test_maps_blend_more_than_two_by_their_proportions(texsynth: Texsynth, draw:
     assert close(array("o.png"), wanted)
     assert [e["name"] for e in entry["record"]["inputs"] if e["role"] == "blend-map"] == ["x.png", "y.png", "z.png"]
     run(texsynth, "--from", "o.png", "-o", "p.png")
-    assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
+    assert same_bytes("p.png", "o.png")
 
 
 @pytest.mark.parametrize("steps", [2, 3, 6])
@@ -108,7 +104,7 @@ def test_steps_stand_side_by_side_from_the_first_to_the_second(texsynth: Texsynt
         assert close(made[:, 10 * number : 10 * number + 10], mixed(1 - second, second))
     assert (entry["record"]["size"], entry["record"]["barycenter"]["steps"]) == ("10x12", steps)
     run(texsynth, "--from", "o.png", "-o", "p.png")
-    assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
+    assert same_bytes("p.png", "o.png")
     ran = texsynth("barycenter", "--from", "o.png", "-o", "q.png", "--dry-run")
     assert ran.out.startswith(f"q.png: {10 * steps}x12, preset mixture")
 
@@ -127,18 +123,9 @@ def test_a_mosaic_copies_every_pixel_of_picture_and_maps(texsynth: Texsynth, pic
 
 
 def test_the_mode_chooses_the_default_preset(texsynth: Texsynth) -> None:
-    words = ("a.png", "b.png", "-q")
-    names = [
-        run(texsynth, *words, "-o", f"{number}.png", "--dry-run", *flags)["record"]["preset"]["name"]
-        for number, flags in enumerate(
-            [
-                (),
-                ("--mode", "transport", "--quality", "draft"),
-                ("--mode", "mosaic"),
-                ("--mode", "mosaic", "--quality", "draft"),
-            ]
-        )
-    ]
+    choices = ("", "--mode transport --quality draft", "--mode mosaic", "--mode mosaic --quality draft")
+    words = ("a.png", "b.png", "-q", "-o", "o.png", "--dry-run")
+    names = [run(texsynth, *words, *flags.split())["record"]["preset"]["name"] for flags in choices]
     assert names == ["barycenter", "barycenter-draft", "guided-correspondence", "guided-correspondence-draft"]
 
 
@@ -170,29 +157,7 @@ def test_one_way_to_give_shares_replaces_the_recorded_one(texsynth: Texsynth, dr
     assert array("steps.png").shape == (16, 32, 3)
     assert close(array("blend.png"), mixed(0, 1))
     assert array("blend.png").shape == (16, 16, 3)
-    assert not [e for e in (image.read_metadata("steps.png") or {})["inputs"] if e["role"] == "blend-map"]
-
-
-@pytest.mark.parametrize(
-    ("held", "code", "said"),
-    [
-        (None, 3, "damaged"),
-        ([], 3, "damaged"),
-        ({"blend": "0.5,0.5"}, 3, "damaged"),
-        ({"steps": "3"}, 3, "damaged"),
-        ({"mode": 3}, 3, "damaged"),
-        ({"mode": "x"}, 2, "--mode 'x' is not one of transport, mosaic"),
-        ({"blend": ["x", 1]}, 2, "--blend 'x,1' is not W0,W1"),
-        ({"blend": [None, 1]}, 2, "--blend 'None,1' is not W0,W1"),
-        ({"blend": [1]}, 2, "1 given for 2 exemplars"),
-        ({"blend": [1, 1], "steps": 3}, 2, "--blend and --steps exclude each other"),
-    ],
-)
-def test_a_damaged_record(texsynth: Texsynth, refused: Refused, held: object, code: int, said: str) -> None:
-    run(texsynth, "a.png", "b.png", "-o", "o.png", *MIX)
-    stored = {**(image.read_metadata("o.png") or {}), "barycenter": held}
-    image.write("o.png", image.read("o.png"), metadata=stored)
-    assert said in refused(code, "barycenter", "--from", "o.png", "-o", "p.png")
+    assert not [e for e in record_of("steps.png")["inputs"] if e["role"] == "blend-map"]
 
 
 def test_check_stands_in_json(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,67 +172,3 @@ def test_the_shared_options_reach_the_job(texsynth: Texsynth, picture: Picture) 
     assert array("o.png").shape == (10, 12, 3)
     assert (record["verb"], record["tile"], record["crop"]) == ("barycenter", "xy", "2,2,12,10")
     assert texsynth("barycenter", "?.png", *MIX).out == "a_barycenter.png\n"
-
-
-AB = ("a.png", "b.png")
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ((), "needs an input picture, or --from"),
-        (("a.png",), "barycenter needs two exemplars or more, and 1 given"),
-        ((*AB, "--blend", "0.5"), "--blend 0.5: 1 given for 2 exemplars"),
-        ((*AB, "--blend", "1,1,1"), "--blend 1,1,1: 3 given for 2 exemplars"),
-        ((*AB, "--blend", "1,-0.5"), "--blend 1,-0.5: numbers from 0 up are needed"),
-        ((*AB, "--blend", "-1,2"), "--blend -1,2: numbers from 0 up are needed"),
-        ((*AB, "--blend", "nan,1"), "numbers from 0 up"),
-        ((*AB, "--blend", "inf,1"), "numbers from 0 up"),
-        ((*AB, "--blend", "1e308,1e308"), "numbers from 0 up"),
-        ((*AB, "--blend", "0,0"), "and one above 0"),
-        ((*AB, "--blend", "a,b"), "--blend 'a,b' is not W0,W1,..., for example 0.5,0.5"),
-        ((*AB, "--blend", ""), "--blend '' is not W0,W1"),
-        ((*AB, "--blend", "1,1", "--blend-map", "a.png"), "--blend and --blend-map exclude each other"),
-        ((*AB, "--blend", "1,1", "--steps", "3"), "--blend and --steps exclude each other"),
-        ((*AB, "--blend-map", "a.png", "--steps", "3"), "--blend-map and --steps exclude each other"),
-        ((*AB, "c.png", "--steps", "3"), "--steps goes from one exemplar to another, and 3 were given"),
-        ((*AB, "--steps", "1"), "--steps 1: at least 2 are needed"),
-        ((*AB, "--steps", "x"), "--steps"),
-        ((*AB, "--blend-map", "a.png", "--blend-map", "b.png"), "2 given for 2 exemplars; give it once, black for"),
-        ((*AB, "c.png", "--blend-map", "a.png"), "1 given for 3 exemplars; give it once for each, in order"),
-        ((*AB, "--mode", "mosiac"), "--mode 'mosiac' is not one of transport, mosaic"),
-        ((*AB, "-s", "4"), "--size 4"),
-        ((*AB, "-o", "out/"), "-o out/: a barycenter is one picture of several exemplars"),
-        ((*AB, "-o", "."), "-o .: a barycenter is one picture"),
-        ((".", "-o", "o.png"), ". is a folder; name the pictures of one barycenter"),
-        ((*AB, "--source-mask", "a.png"), "--source-mask: 1 given for 2"),
-        ((*AB, "--blend-map", "a.png", "-o", "a.png", "--force"), "a.png is an input of this command"),
-    ],
-)
-def test_usage(refused: Refused, words: tuple[str, ...], said: str) -> None:
-    before = sorted(Path().rglob("*"))
-    assert said in refused(2, "barycenter", *words)
-    assert sorted(Path().rglob("*")) == before
-
-
-@pytest.mark.parametrize("kind", ["missing", "text"])
-@pytest.mark.parametrize("words", [("a.png", "bad.png"), ("a.png", "b.png", "--blend-map", "bad.png")])
-def test_inputs(refused: Refused, words: tuple[str, ...], kind: str) -> None:
-    if kind == "text":
-        Path("bad.png").write_text("no picture")
-    assert "bad.png: " in refused(3, "barycenter", *words, "-o", "o.png")
-
-
-@pytest.mark.parametrize("flags", [("-s", "99999999"), ("--steps", "99999999999")])
-def test_too_large_a_canvas_is_refused_before_it_is_made(refused: Refused, flags: tuple[str, ...]) -> None:
-    assert "above the limit of 6144 MB" in refused(4, "barycenter", "a.png", "b.png", "-o", "o.png", *flags)
-
-
-def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable[[str], list[list[str]]]) -> None:
-    commands = examples("barycenter")
-    assert {words[1] for words in commands} == {"guide", "barycenter"}
-    assert sum(words[1] == "barycenter" for words in commands) == 3
-    for words in commands:
-        quick = ("-s", "64") if words[1] == "guide" else QUICK if "mosaic" in words else ("-q",)
-        ran = texsynth(*words[1:], *quick)
-        assert (ran.code, ran.err) == (0, ""), ran

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from asking import entry_of, record_of, same_bytes
 from conftest import QUICK, Draw, Picture, Texsynth, array, palette
 from networks import random_resnet50
-from texsynth.image import picture as image
+from pictures import white
 
 Refused = Callable[..., str]
 SIZE = (20, 24)
 WAS, WILL = np.s_[3:9, 2:9], np.s_[9:18, 10:22]
 
 
-def blot(*where: tuple[slice, slice], size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A mask, white there."""
-    made = np.zeros(size, np.uint8)
-    for part in where:
-        made[part] = 255
-    return made
+blot = partial(white, SIZE)
 
 
 @pytest.fixture
@@ -42,11 +38,7 @@ EXACT = "--exact-copies"
 
 
 def run(texsynth: Texsynth, *words: object) -> dict[str, Any]:
-    """What --json says of the only run."""
-    ran = texsynth("edit", *words, "--json", "-q", *([] if "-p" in words or "--from" in words else ["-p", "steady"]))
-    assert ran.code == 0, ran.err
-    entry: dict[str, Any] = json.loads(ran.out)["runs"][0]
-    return entry
+    return entry_of(texsynth, "edit", *words, "-q", *([] if "-p" in words or "--from" in words else ["-p", "steady"]))
 
 
 def sources(made: np.ndarray, before: np.ndarray) -> np.ndarray:
@@ -229,21 +221,14 @@ def edited(texsynth: Texsynth, scene: np.ndarray, picture: Picture) -> Path:  # 
 
 def test_the_same_run_writes_the_same_bytes(texsynth: Texsynth, edited: Path) -> None:
     run(texsynth, "--from", edited, "-o", "p.png")
-    assert Path("p.png").read_bytes() == edited.read_bytes()
-    assert Path("p_h.png").read_bytes() == Path("in/o_h.png").read_bytes()
+    assert same_bytes("p.png", edited) and same_bytes("p_h.png", "in/o_h.png")
 
 
 def test_flags_override_what_is_repeated(texsynth: Texsynth, edited: Path, draw: Draw) -> None:
     """A new target keeps the old source."""
-    before = (image.read_metadata(edited) or {})["edit"]
-    assert {k: v for k, v in before.items() if v is not None} == {
-        "warp": "affine",
-        "labels_weight": 4,
-        "keep_background": True,
-        "margin": 3,
-        "reshuffle": False,
-        "exact_copies": True,
-    }
+    before = record_of(edited)["edit"]
+    wanted = {"warp": "affine", "labels_weight": 4, "keep_background": True, "margin": 3, "exact_copies": True}
+    assert {k: v for k, v in before.items() if v is not None} == {**wanted, "reshuffle": False}
     draw("in/n.png", blot(np.s_[:5, 12:20]))
     after = run(texsynth, "--from", edited, "-o", "p.png", "--target-mask", "in/n.png", "--margin", 2)["record"]
     assert after["edit"] == {**before, "margin": 2}
@@ -263,28 +248,7 @@ def test_another_way_leaves_the_options_of_the_first_behind(texsynth: Texsynth, 
 def test_every_way_is_repeated(texsynth: Texsynth, words: list[str]) -> None:
     run(texsynth, "a.png", *words, "-o", "o.png")
     run(texsynth, "--from", "o.png", "-o", "p.png")
-    assert Path("o.png").read_bytes() == Path("p.png").read_bytes()
-
-
-@pytest.mark.usefixtures("scene")
-@pytest.mark.parametrize(
-    ("held", "code", "said"),
-    [
-        (None, 3, "damaged"),
-        ("x", 3, "damaged"),
-        ({"margin": "x"}, 3, "damaged"),
-        ({"warp": 3}, 3, "damaged"),
-        ({"reshuffle": "yes"}, 3, "damaged"),
-        ({}, 2, "nothing says what to edit"),
-        ({"retarget": "q"}, 2, "--retarget 'q' is not a size"),
-        ({"reshuffle": True, "warp": "affine"}, 2, "--warp needs --mask"),
-    ],
-)
-def test_a_damaged_record(texsynth: Texsynth, refused: Refused, held: object, code: int, said: str) -> None:
-    run(texsynth, "a.png", "--reshuffle", "-o", "o.png")
-    stored = {**(image.read_metadata("o.png") or {}), "edit": held}
-    image.write("o.png", image.read("o.png"), metadata=stored)
-    assert said in refused(code, "edit", "--from", "o.png", "-o", "p.png")
+    assert same_bytes("o.png", "p.png")
 
 
 @pytest.mark.usefixtures("scene")
@@ -293,73 +257,6 @@ def test_check_stands_in_json(texsynth: Texsynth) -> None:
     assert entry["check"]["unchanged"] is True
     assert 0 < entry["check"]["changed"] < 1
     assert run(texsynth, *MOVE, "-o", "p.png")["check"] is None
-
-
-@pytest.mark.usefixtures("scene")
-def test_a_dry_run_writes_nothing(texsynth: Texsynth) -> None:
-    before = sorted(Path().rglob("*"))
-    ran = texsynth("edit", "a.png", "--retarget", "30x10", "-o", "o.png", "--dry-run", *QUICK)
-    assert ran.out.startswith("o.png: 30x10, preset steady, seed 0")
-    assert sorted(Path().rglob("*")) == before
-
-
-@pytest.mark.usefixtures("scene")
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ((), "needs an input picture, or --from"),
-        (("a.png",), "nothing says what to edit: give --mask SRC --target-mask TGT, --retarget WxH, --reshuffle or"),
-        (("a.png", "a.png", "--reshuffle"), "edit takes one IMAGE, and 2 were given"),
-        ((*MOVE, "--reshuffle"), "--mask and --reshuffle exclude each other"),
-        ((*MOVE, "--remove", "m.png"), "--mask and --remove exclude each other"),
-        (("a.png", "--retarget", "2x", "--reshuffle"), "--retarget and --reshuffle exclude each other"),
-        (("a.png", "--mask", "m.png"), "--mask needs --target-mask TGT"),
-        (("a.png", "--target-mask", "t.png"), "--target-mask needs --mask SRC"),
-        ((*MOVE, "--grow", "2"), "--grow needs --remove; leave it out"),
-        (("a.png", "--reshuffle", "--warp", "affine"), "--warp needs --mask; leave it out"),
-        (("a.png", "--reshuffle", "--exact-copies"), "--exact-copies needs --mask or --remove; leave it out"),
-        (("a.png", "--remove", "m.png", "--keep-background"), "--keep-background needs --mask; leave it out"),
-        (("a.png", "--retarget", "2x", "--labels-weight", "0"), "--labels-weight needs --mask"),
-        ((*MOVE, "--margin", "4"), "--margin needs --keep-background"),
-        ((*MOVE, "--keep-background", "--margin=-1"), "--margin -1: a number of pixels from 0 up is needed"),
-        (("a.png", "--remove", "m.png", "--grow=-1"), "--grow -1: a number of pixels from 0 up is needed"),
-        ((*MOVE, "--labels-weight=-1"), "--labels-weight -1.0: a number from 0 up is needed"),
-        ((*MOVE, "--labels-weight", "nan"), "--labels-weight nan: a number from 0 up is needed"),
-        ((*MOVE, "--warp", "bend"), "--warp 'bend' is not one of affine, similarity, thin-plate"),
-        (("a.png", "--retarget", "wide"), "--retarget 'wide' is not a size; write WxH"),
-        (("a.png", "--retarget", "4x4"), "--retarget 4x4 makes 4x4; each side needs at least 8 pixels"),
-        ((*MOVE, "-s", "64"), "--size 64: edit keeps the picture's size; --retarget WxH changes it"),
-        ((*MOVE, "--keep-background", "--flatten"), "--flatten: pixels outside the edit stay as they are"),
-        (("a.png", "--remove", "m.png", "--flatten"), "--flatten: pixels outside the edit stay as they are"),
-        ((*MOVE, "--copies", "some", *POINTED), "copies = 'some', but it is one of none, flips, rotations, all"),
-        ((*MOVE, "--copies", "flips"), "unknown setting 'copies'"),
-        ((*MOVE, "--class", "goldfish"), "--class: preset steady uses no classifier; --preset edit-neural does"),
-        (
-            (*MOVE, "--class", "goldfsh"),
-            "--class 'goldfsh': no class of ImageNet is called that; did you mean goldfish",
-        ),
-        ((*MOVE, "--class", "1000"), "--class 1000: classes are numbered from 0 to 999"),
-        ((*MOVE, "--map", "h=m.png", "-p", "afloat"), "copies nothing"),
-        ((*MOVE, "--targetmask", "m.png"), "did you mean --target-mask?"),
-        ((*MOVE, "-o", "t.png", "--force"), "t.png is an input of this command"),
-        (("a.png", "--remove", "m.png", "-o", "m.png", "--force"), "m.png is an input of this command"),
-    ],
-)
-def test_usage(refused: Refused, words: tuple[str, ...], said: str) -> None:
-    before = sorted(Path().rglob("*"))
-    assert said in refused(2, "edit", *words, *([] if "-p" in words else ["-p", "steady"]))
-    assert sorted(Path().rglob("*")) == before
-
-
-@pytest.mark.usefixtures("scene")
-@pytest.mark.parametrize("flag", ["--mask", "--target-mask", "--remove"])
-@pytest.mark.parametrize("kind", ["missing", "text"])
-def test_inputs(refused: Refused, flag: str, kind: str) -> None:
-    if kind == "text":
-        Path("bad.png").write_text("no picture")
-    other = {"--mask": ("--target-mask", "t.png"), "--target-mask": ("--mask", "m.png")}.get(flag, ())
-    assert "bad.png: " in refused(3, "edit", "a.png", *other, flag, "bad.png", "-o", "o.png", *QUICK)
-    assert not Path("o.png").exists()
 
 
 @pytest.mark.usefixtures("scene")
@@ -380,16 +277,7 @@ def test_masks_without_an_edit(refused: Refused, draw: Draw, was: np.ndarray, wi
 @pytest.mark.usefixtures("scene")
 def test_an_object_that_grows_a_lot_and_a_bent_mask_are_told(texsynth: Texsynth, draw: Draw) -> None:
     draw("m.png", blot(np.s_[2:6, 2:6]))
-    draw("t.png", blot(np.s_[10:40, 10:30], size=(40, 40)))
+    draw("t.png", white((40, 40), np.s_[10:40, 10:30]))
     ran = texsynth("edit", *MOVE, "-o", "o.png", "-p", "steady")
     assert "t.png is 40x40, stretched to 24x20: the aspect differs by 17 %" in ran.err
     assert "the object grows to 11.2 times its area" in ran.err
-
-
-def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable[[str], list[list[str]]]) -> None:
-    commands = examples("edit")
-    assert {words[1] for words in commands} == {"guide", "edit"}
-    assert sum(words[1] == "edit" for words in commands) == 4
-    for words in commands:
-        ran = texsynth(*words[1:], *(QUICK if words[1] == "edit" else ()))
-        assert (ran.code, ran.err) == (0, ""), ran

@@ -8,23 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from asking import entry_of, record_of, same_bytes
 from conftest import QUICK, Picture, Texsynth
 from texsynth.image import picture as image
 
-FLAGS = (
-    "-s",
-    "40x24",
-    "--tile",
-    "x",
-    "--seed",
-    7,
-    "--crop",
-    "2,2,14,12",
-    "--set",
-    "patch=7",
-    "--set",
-    "passes=1,2",
-)
+FLAGS = ("-s", "40x24", "--tile", "x", "--seed", 7, "--crop", "2,2,14,12", "--set", "patch=7", "--set", "passes=1,2")
 
 
 @pytest.fixture
@@ -44,8 +32,8 @@ def made(texsynth: Texsynth, picture: Picture) -> Path:
 def test_the_same_run_writes_the_same_bytes(texsynth: Texsynth, made: Path) -> None:
     ran = texsynth("synthesize", "--from", made, "-o", "p.png", "-q")
     assert ran.out == "p.png\n"
-    assert Path("p.png").read_bytes() == made.read_bytes()
-    assert Path("p_h.png").read_bytes() == Path("in/o_h.png").read_bytes()
+    assert same_bytes("p.png", made)
+    assert same_bytes("p_h.png", "in/o_h.png")
 
 
 def test_inputs_may_lie_in_the_working_folder(texsynth: Texsynth, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +42,7 @@ def test_inputs_may_lie_in_the_working_folder(texsynth: Texsynth, made: Path, mo
     made.rename(target)
     monkeypatch.chdir("in")
     assert texsynth("synthesize", "--from", target, "-o", "p.png", "-q").code == 0
-    assert Path("p.png").read_bytes() == target.read_bytes()
+    assert same_bytes("p.png", target)
 
 
 def test_the_right_one_of_two_files_of_a_name_is_taken(texsynth: Texsynth, made: Path, picture: Picture) -> None:
@@ -64,33 +52,16 @@ def test_the_right_one_of_two_files_of_a_name_is_taken(texsynth: Texsynth, made:
 
 
 def test_flags_override(texsynth: Texsynth, made: Path) -> None:
-    flags = (
-        "--seed",
-        8,
-        "-s",
-        16,
-        "--tile",
-        "none",
-        "--set",
-        "patch=9",
-        "--map",
-        "k=in/ha.png",
-        "--map",
-        "k=in/hb.png",
-    )
-    told = json.loads(texsynth("synthesize", "--from", made, "-o", "p.png", "--json", "-q", *flags).out)
-    record, before = told["runs"][0]["record"], image.read_metadata(made) or {}
-    assert (record["seed"], record["size"], record["tile"], record["crop"]) == (
-        8,
-        "16x16",
-        "none",
-        before["crop"],
-    )
+    flags = ("--seed", 8, "-s", 16, "--tile", "none", "--set", "patch=9")
+    maps = ("--map", "k=in/ha.png", "--map", "k=in/hb.png")
+    record = entry_of(texsynth, "synthesize", "--from", made, "-o", "p.png", "-q", *flags, *maps)["record"]
+    crop = record_of(made)["crop"]
+    assert [record[key] for key in ("seed", "size", "tile", "crop")] == [8, "16x16", "none", crop]
     stage = record["preset"]["stages"][0]
     assert (stage["patch"], stage["passes"]) == (9, [1, 2])
     assert {entry["role"] for entry in record["inputs"]} == {"exemplar", "map:k", "source-mask", "init"}
-    told = json.loads(texsynth("synthesize", "--from", made, "-o", "q.png", "--json", "-q", "-p", "steady").out)
-    assert told["runs"][0]["record"]["preset"]["stages"][0]["patch"] == 5
+    record = entry_of(texsynth, "synthesize", "--from", made, "-o", "q.png", "-q", "-p", "steady")["record"]
+    assert record["preset"]["stages"][0]["patch"] == 5
 
 
 def test_a_preset_file_need_not_be_there_any_more(texsynth: Texsynth, picture: Picture) -> None:
@@ -99,7 +70,7 @@ def test_a_preset_file_need_not_be_there_any_more(texsynth: Texsynth, picture: P
     texsynth("synthesize", "a.png", "-o", "o.png", "-p", "mine.yaml", "-q")
     Path("mine.yaml").unlink()
     assert texsynth("synthesize", "--from", "o.png", "-o", "p.png", "-q").code == 0
-    assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
+    assert same_bytes("p.png", "o.png")
 
 
 def test_a_sidecar_serves_other_formats(texsynth: Texsynth, picture: Picture) -> None:
@@ -107,11 +78,11 @@ def test_a_sidecar_serves_other_formats(texsynth: Texsynth, picture: Picture) ->
     texsynth("synthesize", "a.png", "-o", "o.webp", "--seed", 3, *QUICK)
     assert json.loads(Path("o.json").read_text())["texsynth"]["seed"] == 3
     assert texsynth("synthesize", "--from", "o.webp", "-o", "p.webp", "-q").code == 0
-    assert Path("p.json").read_bytes() == Path("o.json").read_bytes()
+    assert same_bytes("p.json", "o.json")
 
 
 def test_no_folder_of_this_machine_is_told(made: Path, tmp_path: Path) -> None:
-    stored = json.dumps(image.read_metadata(made))
+    stored = json.dumps(record_of(made))
     assert str(tmp_path) not in stored
     assert "in/" not in stored
     assert all(set(entry) == {"role", "name", "sha256"} for entry in json.loads(stored)["inputs"])
@@ -135,11 +106,7 @@ def test_missing_inputs(refused: Callable[..., str], made: Path) -> None:
 def test_nothing_to_repeat(refused: Callable[..., str], picture: Picture) -> None:
     picture("plain.png")
     Path("text.png").write_text("no picture")
-    for name, words in (
-        ("plain.png", "no texsynth record"),
-        ("gone.png", "no such file"),
-        ("text.png", "text.png"),
-    ):
+    for name, words in {"plain.png": "no texsynth record", "gone.png": "no such file", "text.png": "text.png"}.items():
         assert words in refused(3, "synthesize", "--from", name, "-o", "p.png")
 
 
@@ -159,7 +126,7 @@ def test_a_damaged_record(
 ) -> None:
     picture("a.png")
     texsynth("synthesize", "a.png", "-o", "o.png", *QUICK)
-    stored = {**(image.read_metadata("o.png") or {}), **change}
+    stored = {**record_of("o.png"), **change}
     image.write("o.png", image.read("o.png"), metadata=stored)
     assert words in refused(3, "synthesize", "--from", "o.png", "-o", "p.png")
 
@@ -167,7 +134,7 @@ def test_a_damaged_record(
 def test_a_name_in_a_record_is_never_a_path(refused: Callable[..., str], texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     texsynth("synthesize", "a.png", "-o", "o.png", *QUICK)
-    stored = image.read_metadata("o.png") or {}
+    stored = record_of("o.png")
     stored["inputs"][0]["name"] = "../../etc/passwd"
     image.write("o.png", image.read("o.png"), metadata=stored)
     assert "passwd, an input" in refused(3, "synthesize", "--from", "o.png", "-o", "p.png")

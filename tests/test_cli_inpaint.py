@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from asking import entry_of, record_of, same_bytes
 from conftest import QUICK, Draw, Picture, Texsynth, array, palette
+from pictures import white
 from texsynth.image import picture as image
 from texsynth.runs import check
 
@@ -20,23 +23,12 @@ SIDE = 20
 COPIES = (*QUICK, "--exact-copies")  # so that what is filled can be found in the picture
 
 
-def blot(*where: tuple[slice, slice], size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
-    """A mask, white there."""
-    mask = np.zeros(size, np.uint8)
-    for part in where:
-        mask[part] = 255
-    return mask
-
-
+blot = partial(white, (SIDE, SIDE))
 HOLE = blot(np.s_[6:12, 5:9], np.s_[15:16, 15:16])
 
 
 def run(texsynth: Texsynth, *words: object) -> dict[str, Any]:
-    """What --json says of the only run."""
-    ran = texsynth("inpaint", *words, "--json", *COPIES)
-    assert ran.code == 0, ran
-    entry: dict[str, Any] = json.loads(ran.out)["runs"][0]
-    return entry
+    return entry_of(texsynth, "inpaint", *words, *COPIES)
 
 
 def assert_filled(made: np.ndarray, before: np.ndarray, hole: np.ndarray) -> None:
@@ -83,24 +75,18 @@ def test_maps_of_every_role_follow_in_their_own_depth(texsynth: Texsynth, pictur
             assert all(after[yx] == values[where[tuple(made[yx])]] for yx in np.ndindex(SIDE, SIDE))
 
 
-def test_half_white_is_filled(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+@pytest.mark.parametrize(("mask", "flags"), [(np.where(HOLE > 0, 128, 127), ()), (255 - HOLE, ("--mask-invert",))])
+def test_half_white_is_filled_and_black_where_the_mask_is_inverted(
+    texsynth: Texsynth, picture: Picture, draw: Draw, mask: np.ndarray, flags: tuple[str, ...]
+) -> None:
     before = picture("a.png", (SIDE, SIDE))
-    draw("m.png", np.where(HOLE > 0, 128, 127).astype(np.uint8))
-    run(texsynth, "a.png", "--mask", "m.png", "-o", "o.png")
+    draw("m.png", mask.astype(np.uint8))
+    run(texsynth, "a.png", "--mask", "m.png", *flags, "-o", "o.png")
     assert_filled(array("o.png"), before, HOLE > 0)
 
 
-def test_an_inverted_mask_is_the_mask_of_the_rest(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
-    picture("a.png", (SIDE, SIDE))
-    draw("m.png", HOLE)
-    draw("i.png", 255 - HOLE)
-    run(texsynth, "a.png", "--mask", "m.png", "-o", "o.png")
-    run(texsynth, "a.png", "--mask", "i.png", "--mask-invert", "-o", "p.png")
-    assert (array("o.png") == array("p.png")).all()
-
-
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_what_is_not_opaque_is_filled_and_becomes_opaque(
+def test_what_is_not_opaque_is_filled_becomes_opaque_and_is_repeated(
     texsynth: Texsynth, picture: Picture, draw: Draw, dtype: str
 ) -> None:
     before = picture("a.png", (SIDE, SIDE), 4, dtype)
@@ -110,6 +96,8 @@ def test_what_is_not_opaque_is_filled_and_becomes_opaque(
     run(texsynth, "a.png", "-o", "o.png")
     assert_filled(array("o.png"), before, HOLE > 0)
     assert (array("o.png")[..., 3] == top).all()
+    run(texsynth, "--from", "o.png", "-o", "p.png")
+    assert same_bytes("p.png", "o.png")
 
 
 def test_a_mask_is_taken_at_its_word_whatever_the_alpha(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
@@ -184,7 +172,7 @@ def test_a_regular_texture_that_does_not_fit_is_told_a_crop_that_does(
     along = (x + 8 * (y // 8 % 2)) % 16
     bricks = np.where((y % 8 < 2) | (along < 3), 210, 90) + np.random.default_rng(0).integers(-9, 9, (59, 70))
     draw("a.png", bricks.astype(np.uint8))
-    draw("m.png", blot(np.s_[6:12, 5:9], size=(59, 70)))
+    draw("m.png", white((59, 70), np.s_[6:12, 5:9]))
     ran = texsynth("inpaint", "a.png", *words, "-o", "o.png", "-p", "steady")
     assert ran.code == 0
     assert ("the texture repeats" in ran.err) == (told is not None)
@@ -250,12 +238,12 @@ def test_source_mask_and_crop_hold_for_the_picture(texsynth: Texsynth, picture: 
     """The mask, stretched, and all else are cropped with it."""
     before = picture("a.png", (SIDE, 24))
     height = picture("h.png", (SIDE, 24), 1, "uint16")
-    draw("m.png", np.kron(blot(np.s_[8:12, 10:14], size=(SIDE, 24)), np.ones((2, 2), np.uint8)))
-    draw("s.png", blot(np.s_[:, :8], size=(SIDE, 24)))
+    draw("m.png", np.kron(white((SIDE, 24), np.s_[8:12, 10:14]), np.ones((2, 2), np.uint8)))
+    draw("s.png", white((SIDE, 24), np.s_[:, :8]))
     words = ("--mask", "m.png", "--source-mask", "s.png", "--crop", "4,2,16,14", "--map", "h=h.png")
     entry = run(texsynth, "a.png", "-o", "o.png", *words)
     made, inside = array("o.png"), before[2:16, 4:20]
-    hole = blot(np.s_[6:10, 6:10], size=(14, 16)) > 0
+    hole = white((14, 16), np.s_[6:10, 6:10]) > 0
     assert_filled(made, inside, hole)
     assert palette(made[hole]) <= palette(inside[:, :4])
     assert (array("o_h.png")[~hole] == height.squeeze()[2:16, 4:20][~hole]).all()
@@ -281,8 +269,8 @@ def test_other_pictures_are_copied_from_in_place_of_it(texsynth: Texsynth, pictu
     assert set(array("o_h.png")[big > 0]) <= set(array("hb.png").flatten()) | set(array("hc.png").flatten())
     roles = [(e["role"], e["name"]) for e in entry["record"]["inputs"]]
     assert roles[:3] == [("exemplar", "a.png"), ("source", "b.png"), ("source", "c.png")]
-    draw("sb.png", blot(np.s_[:, :5], size=(24, 16)))
-    draw("sc.png", blot(np.s_[:3, :], size=(12, 12)))
+    draw("sb.png", white((24, 16), np.s_[:, :5]))
+    draw("sc.png", white((12, 12), np.s_[:3, :]))
     run(texsynth, *words, "--source-mask", "sb.png", "--source-mask", "sc.png", "-o", "p.png")
     assert palette(array("p.png")[big > 0]) <= palette(others[0][:, :5]) | palette(others[1][:3])
 
@@ -293,7 +281,7 @@ def test_folders_of_masks_and_maps_pair_with_the_other_pictures(
     picture("a.png", (SIDE, SIDE))
     other = picture("b.png", (24, 16), seed=1)
     for name, size in (("a", (SIDE, SIDE)), ("b", (24, 16))):
-        draw(f"masks/{name}.png", blot(np.s_[:, :5], size=size))
+        draw(f"masks/{name}.png", white(size, np.s_[:, :5]))
         draw(f"maps/{name}.png", np.full(size, ord(name), np.uint8))
     words = ("--mask", "masks", "--exemplar", "b.png", "--source-mask", "masks", "--map", "h=maps", "--map", "h=maps")
     run(texsynth, "a.png", *words, "-o", "o.png")
@@ -382,7 +370,7 @@ def repaired(texsynth: Texsynth, picture: Picture, draw: Draw) -> Path:
         picture(f"in/{name}.png", size, seed=seed)
         picture(f"in/h{name}.png", size, 1, seed=seed + 5)
     draw("in/m.png", 255 - HOLE)
-    draw("in/s.png", blot(np.s_[:, :5], size=(24, 16)))
+    draw("in/s.png", white((24, 16), np.s_[:, :5]))
     words = ("--mask", "in/m.png", "--mask-invert", "--make-tileable", "x", "--band", 6, "--extend", "2,0,0,3")
     words += ("--exemplar", "in/b.png", "--source-mask", "in/s.png", "--seed", 4, "--grow", 1)
     words += ("--map", "h=in/ha.png", "--map", "h=in/hb.png", "--init", "in/b.png")
@@ -392,27 +380,19 @@ def repaired(texsynth: Texsynth, picture: Picture, draw: Draw) -> Path:
 
 def test_the_same_run_writes_the_same_bytes(texsynth: Texsynth, repaired: Path) -> None:
     run(texsynth, "--from", repaired, "-o", "p.png")
-    assert Path("p.png").read_bytes() == repaired.read_bytes()
-    assert Path("p_h.png").read_bytes() == Path("in/o_h.png").read_bytes()
     run(texsynth, "in/a.png", "--from", repaired, "-o", "q.png", "--preview")
-    assert Path("q.png").read_bytes() == repaired.read_bytes()
+    assert same_bytes("p.png", "q.png", repaired) and same_bytes("p_h.png", "in/o_h.png")
     assert Path("q_preview.png").exists()
 
 
 def test_flags_override_what_is_repeated(texsynth: Texsynth, repaired: Path, draw: Draw) -> None:
-    before = (image.read_metadata(repaired) or {})["inpaint"]
+    before = record_of(repaired)["inpaint"]
     draw("in/n.png", HOLE[::-1])
     after = run(texsynth, "--from", repaired, "-o", "p.png", "--mask", "in/n.png", "--band", 8)["record"]
     assert after["inpaint"] == {**before, "band": 8}
     assert [e["name"] for e in after["inputs"] if e["role"] == "mask"] == ["n.png"]
-    assert before == {
-        "mask_invert": True,
-        "make_tileable": "x",
-        "band": 6,
-        "extend": "2,0,0,3",
-        "grow": 1,
-        "exact_copies": True,
-    }
+    wanted = {"mask_invert": True, "make_tileable": "x", "band": 6, "extend": "2,0,0,3", "grow": 1}
+    assert before == {**wanted, "exact_copies": True}
 
 
 def test_alpha_is_repeated_too(texsynth: Texsynth, picture: Picture) -> None:
@@ -422,30 +402,6 @@ def test_alpha_is_repeated_too(texsynth: Texsynth, picture: Picture) -> None:
     run(texsynth, "a.png", "-o", "o.png")
     run(texsynth, "--from", "o.png", "-o", "p.png")
     assert Path("p.png").read_bytes() == Path("o.png").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("held", "code", "said"),
-    [
-        (None, 3, "damaged"),
-        ("x", 3, "damaged"),
-        ({"band": "x"}, 3, "damaged"),
-        ({"extend": 3}, 3, "damaged"),
-        ({"grow": "x"}, 3, "damaged"),
-        ({"mask_invert": "yes"}, 3, "damaged"),
-        ({"make_tileable": ["x"]}, 3, "damaged"),
-        ({"make_tileable": "q"}, 2, "--make-tileable 'q'"),
-        ({"extend": "q"}, 2, "--extend 'q'"),
-    ],
-)
-def test_a_damaged_record(
-    texsynth: Texsynth, refused: Refused, picture: Picture, held: object, code: int, said: str
-) -> None:
-    picture("a.png", (SIDE, SIDE))
-    run(texsynth, "a.png", "--make-tileable", "x", "-o", "o.png")
-    stored = {**(image.read_metadata("o.png") or {}), "inpaint": held}
-    image.write("o.png", image.read("o.png"), metadata=stored)
-    assert said in refused(code, "inpaint", "--from", "o.png", "-o", "p.png")
 
 
 def test_check_is_told_and_stands_in_json(
@@ -492,88 +448,11 @@ def test_a_method_that_copies_nothing_leaves_known_pixels_too(
     assert len(palette(made[HOLE > 0])) == 1
 
 
-def test_a_dry_run_writes_nothing(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png", (SIDE, 24))
-    before = sorted(Path().rglob("*"))
-    ran = texsynth("inpaint", "a.png", "--extend", "0,0,6,0", "-o", "o.png", "--dry-run", *QUICK)
-    assert ran.out.startswith(f"o.png: 30x{SIDE}, preset steady, seed 0")
-    assert sorted(Path().rglob("*")) == before
-
-
-M = ("a.png", "--mask", "m.png")
-T = ("a.png", "--make-tileable", "x")
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ((), "needs an input picture, or --from"),
-        (("a.png",), "nothing says what of a.png to fill: give --mask MASK, --make-tileable x, y or xy, --extend"),
-        ((*M, "-s", "32"), "--size 32: inpaint keeps the picture's size; --extend"),
-        ((*M, "--flatten"), "--flatten: inpaint leaves known pixels as they are"),
-        ((*M, "--crop", "0,0,8,8", "--exemplar", "a.png"), "--crop and --exemplar exclude each other"),
-        ((*T, "--mask-invert"), "--mask-invert needs --mask"),
-        ((*M, "--band", "6"), "--band needs --make-tileable"),
-        (("a.png", "--make-tileable", "none"), "--make-tileable 'none' is not one of x, y, xy"),
-        (("a.png", "--make-tileable", "z"), "--make-tileable 'z' is not one of x, y, xy"),
-        ((*T, "--band", "3"), "--band 3: 4 to 8 pixels are possible"),
-        ((*T, "--band", "9"), "--band 9: 4 to 8 pixels are possible"),
-        (("a.png", "--extend", "1,2,3"), "--extend '1,2,3' is not L,T,R,B"),
-        (("a.png", "--extend", "1,2,3,x"), "--extend '1,2,3,x' is not L,T,R,B"),
-        (("a.png", "--extend", "1,2,3,1.5"), "is not L,T,R,B in whole pixels"),
-        (("a.png", "--extend", "0,0,0,0"), "numbers from 0 up are needed, and one above 0"),
-        (("a.png", "--extend=-1,0,0,9"), "numbers from 0 up are needed"),
-        ((*M, "--source-mask", "m.png", "--source-mask", "m.png"), "--source-mask: 2 given for 1"),
-        ((*M, "--exemplar", "a.png", "--map", "h=m.png"), "--map h: 1 given for 2"),
-        ((*M, "--grow=-1"), "--grow -1: a number of pixels from 0 up is needed"),
-        ((*M, "--preview"), "--preview shows the seams of --make-tileable"),
-        ((*M, "--tile", "z"), "--tile 'z'"),
-        ((*M, "--map", "h=m.png", "-p", "afloat"), "copies nothing"),
-        ((*M, "--masc", "m.png"), "did you mean --mask?"),
-        ((*M, "-o", "a.png"), "a.png is an input of this command"),
-        ((*M, "-o", "m.png", "--force"), "m.png is an input of this command"),
-    ],
-)
-def test_usage(refused: Refused, picture: Picture, draw: Draw, words: tuple[str, ...], said: str) -> None:
-    picture("a.png")
-    draw("m.png", blot(np.s_[:4, :4], size=(16, 16)))
-    before = sorted(Path().rglob("*"))
-    assert said in refused(2, "inpaint", *words, *([] if "-p" in words else ["-p", "steady"]))
-    assert sorted(Path().rglob("*")) == before
-
-
-@pytest.mark.parametrize("flag", ["--mask", "--exemplar", "--source-mask", "--init"])
-@pytest.mark.parametrize("kind", ["missing", "text"])
-def test_inputs(refused: Refused, picture: Picture, flag: str, kind: str) -> None:
-    picture("a.png")
-    if kind == "text":
-        Path("bad.png").write_text("no picture")
-    words = ("inpaint", "a.png", "--make-tileable", "x", flag, "bad.png", "-o", "o.png", "-p", "steady")
-    assert "bad.png: " in refused(3, *words)
-    assert not Path("o.png").exists()
-
-
-def test_too_large_an_extension_is_refused_before_it_is_made(refused: Refused, picture: Picture) -> None:
-    picture("a.png")
-    line = refused(4, "inpaint", "a.png", "--extend", "0,0,0,99999999999", "-o", "o.png", "-p", "steady")
-    assert "above the limit of 6144 MB" in line
-
-
 def test_a_bent_mask_is_told(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
     picture("a.png", (SIDE, SIDE))
-    draw("m.png", blot(np.s_[5:15, 5:15], size=(40, 60)))
+    draw("m.png", white((40, 60), np.s_[5:15, 5:15]))
     ran = texsynth("inpaint", "a.png", "--mask", "m.png", "-o", "o.png", "-p", "steady")
     assert "m.png is 60x40, stretched to 20x20: the aspect differs by 50 %" in ran.err
-
-
-def test_help_ends_with_examples_that_run(texsynth: Texsynth, examples: Callable[[str], list[list[str]]]) -> None:
-    commands = examples("inpaint")
-    assert {words[1] for words in commands} == {"guide", "inpaint"}
-    assert sum(words[1] == "inpaint" for words in commands) == 3
-    for words in commands:
-        quick = QUICK if words[1] == "inpaint" else ("-s", "64")
-        ran = texsynth(*words[1:], *quick)
-        assert (ran.code, ran.err) == (0, ""), ran
 
 
 def test_too_large_for_memory_suggests_what_can_be_done(refused: Refused, draw: Draw) -> None:

@@ -15,7 +15,6 @@ from conftest import Draw, Ran, Texsynth, array
 from networks import random_vgg
 from pictures import bytes_of, noise, spots
 from texsynth.api import propagate
-from texsynth.correspondence import dense
 from texsynth.errors import UsageError
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
@@ -363,17 +362,6 @@ def test_pictures_that_cannot_be_used(texsynth: Texsynth, refused: Refused, draw
 
 
 # ---- help, Python ----
-
-
-def test_help_ends_with_examples_that_run(
-    texsynth: Texsynth, examples: Callable[[str], list[list[str]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commands = examples("propagate")
-    assert [words[1] for words in commands] == ["synthesize", "propagate", "propagate"]
-    monkeypatch.setattr(dense, "MOST_PIXELS", 1 << 12)  # quicker
-    for words in commands:
-        quick = ("-p", "steady", "-s", "64", "-q") if words[1] == "synthesize" else ("-q",)
-        good(texsynth(*words[1:], *quick))
 
 
 def test_the_api_speaks_the_same_words(texsynth: Texsynth) -> None:
