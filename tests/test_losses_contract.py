@@ -17,6 +17,7 @@ from networks import random_network
 from pictures import spots
 from texsynth import features, losses
 from texsynth.losses import Reference
+from texsynth.settings import meanings
 from texsynth.weights import pretrained
 
 WITHOUT_EXEMPLAR = dict.fromkeys(("norm", "variation"), "it looks at the output alone")
@@ -30,7 +31,7 @@ def assert_explained(kind: type) -> None:
     defaults = kind()
     assert dataclasses.is_dataclass(kind)
     for each in dataclasses.fields(kind):
-        assert each.metadata.get("help"), f"{each.name} has no help"
+        assert each.metadata.get("help") or meanings(kind).get(each.name), f"{each.name} has no help"
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(defaults, each.name, getattr(defaults, each.name))
 

@@ -1,20 +1,19 @@
 """Losses, one a file; the file's name is the key that presets use. They take tensors only.
 
-Each file has `Settings`, a frozen dataclass (help and limits in field metadata), and
-`build(references, settings, setup) -> Loss`: what is fixed during a level is worked out once, and the loss maps the
-features of the output to a scalar whose gradient flows back into them.
+Each file has `Settings`, a frozen dataclass, and `build(references, settings, setup) -> Loss`: what is fixed during a
+level is worked out once, and the loss maps the features of the output to a scalar whose gradient flows back into them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from texsynth.patches.cut import grid, size_of, usable
+from texsynth.patches.cut import grid, patch_weights, size_of, usable
 from texsynth.patches.samples import tables
 from texsynth.registry import LOSSES
 from texsynth.settings import setting
@@ -28,7 +27,6 @@ Loss = Callable[[Features], Tensor]
 class Reference:
     """An exemplar, or a flipped or turned copy of one, in the form that losses take.
 
-    features: its layers.
     exemplar: the number of the exemplar that it is or is a copy of.
     valid: (1, 1, H, W) bool in pixels, False where nothing may be learned from; None where everything may.
     guides: its map of each guide, (1, C, H, W).
@@ -51,8 +49,7 @@ class Setup:
     memory: the bytes that the largest matrix of a chunk may take.
     guides: their targets, weights and distances; each Reference holds their maps on it.
     pixel_weights: (1, 1, h, w), how much each pixel of the output counts, 0 for not at all; None where all count alike.
-    state: losses put the tensors that they change in place here, each under a unique name, so that a run can be saved
-        and continued.
+    state: the tensors that losses change in place, each under a unique name, so that a run can be saved and continued.
     """
 
     rng: torch.Generator
@@ -64,21 +61,20 @@ class Setup:
 
 
 @dataclass(frozen=True)
+class NoSettings:
+    """This loss has no settings."""
+
+
+@dataclass(frozen=True)
 class PatchSettings:
-    """The settings of a loss whose vectors are the patches of a layer."""
+    """The settings of a loss whose vectors are the patches of a layer.
 
-    patch: int = setting(
-        1, "The side of the patches that are the vectors; with 1 they are the channels alone.", low=1, high=31
-    )
-    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
+    patch: The side of the patches that are the vectors; with 1 they are the channels alone.
+    stride: The step from one patch to the next, in cells of the layer.
+    """
 
-
-class LossModule(Protocol):
-    """A file in losses/."""
-
-    Settings: type
-
-    def build(self, references: Sequence[Reference], settings: Any, setup: Setup) -> Loss: ...
+    patch: int = setting(1, low=1, high=31)
+    stride: int = setting(1, low=1, high=31)
 
 
 def names() -> list[str]:
@@ -86,9 +82,9 @@ def names() -> list[str]:
     return LOSSES.names()
 
 
-def loss(name: str) -> LossModule:
+def loss(name: str) -> Any:
     """The loss module of that name; raises KeyError."""
-    return cast(LossModule, LOSSES.module(name))
+    return LOSSES.module(name)
 
 
 def layer_names(references: Sequence[Reference]) -> list[str]:
@@ -96,11 +92,27 @@ def layer_names(references: Sequence[Reference]) -> list[str]:
     return list(dict.fromkeys(name for reference in references for name in reference.features))
 
 
-def reference_tables(references: Sequence[Reference], patch: int, stride: int) -> dict[str, Tensor]:
+def reference_tables(references: Sequence[Reference], settings: PatchSettings) -> dict[str, Tensor]:
     """The usable patches of all references together, (N, D) by layer."""
-    each = [tables(r.features, patch, stride, valid=r.valid) for r in references]
+    each = [tables(r.features, settings.patch, settings.stride, valid=r.valid) for r in references]
     every_name = dict.fromkeys(name for table in each for name in table)
     return {name: torch.cat([table[name] for table in each if name in table]).detach() for name in every_name}
+
+
+def counted_tables(
+    features: Features, layers: Collection[str], settings: PatchSettings, setup: Setup
+) -> Iterator[tuple[str, Tensor, Tensor | None]]:
+    """The patches of each of these layers of the output, (N, D), where any of them counts.
+
+    With each come its name and how much each patch counts, (N,); None where all count alike.
+    """
+    for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
+        weights = None
+        if setup.pixel_weights is not None:
+            cut = settings.patch, settings.stride, setup.tile
+            weights = patch_weights(setup.pixel_weights, features[name], *cut).flatten()
+        if name in layers and (weights is None or weights.any()):
+            yield name, vectors, weights
 
 
 def usable_sources(
@@ -115,8 +127,7 @@ def usable_sources(
         layer = reference.features.get(name)
         if layer is None or min(size_of(layer)) < patch:
             continue
-        rows, columns = grid(size_of(layer), patch, stride)
-        mask = torch.ones(rows * columns, dtype=torch.bool)
+        mask = torch.ones(grid(size_of(layer), patch, stride), dtype=torch.bool).flatten()
         if reference.valid is not None:
             mask = usable(reference.valid, size_of(layer), patch, stride)
         if mask.any():

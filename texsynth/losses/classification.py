@@ -22,16 +22,16 @@ from texsynth.settings import setting
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of the classification loss; by default it takes the class that the exemplar shows."""
+    """The settings of the classification loss; by default it takes the class that the exemplar shows.
 
-    target: int = setting(-1, "The number of the ImageNet class; -1 takes the exemplar's own.", low=-1, high=999)
+    target: The number of the ImageNet class; -1 takes the exemplar's own.
+    """
+
+    target: int = setting(-1, low=-1, high=999)
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
-    """Minus the logarithm of the probability of the class, summed over layers: above 0.
-
-    Raises UsageError where a layer has no such class.
-    """
+    """Minus the logarithm of the class's probability, summed over layers; UsageError where a layer lacks the class."""
     classes = {name: _classes(name, references, settings.target) for name in layer_names(references)}
 
     def loss(features: Features) -> Tensor:
@@ -45,8 +45,7 @@ def _classes(name: str, references: Sequence[Reference], target: int) -> Tensor:
     """The numbers of the classes of a layer that the output may show, (k,)."""
     scores = [_scores(reference.features[name]) for reference in references if name in reference.features]
     if target < 0:
-        best: Tensor = torch.stack([each.argmax() for each in scores]).unique()
-        return best
+        return torch.tensor(sorted({int(each.argmax()) for each in scores}), device=scores[0].device)
     if target >= len(scores[0]):
         raise UsageError(
             f"classification: target = {target}, but layer {name} has {len(scores[0])} channels; "

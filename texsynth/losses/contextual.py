@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, reference_tables, total
-from texsynth.patches.samples import draw, table_weights, tables
+from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, counted_tables, reference_tables, total
+from texsynth.patches.samples import draw
 from texsynth.settings import setting
 
 DISTANCE_EPSILON = 1e-5  # the paper's; it keeps the relative distance finite where a patch is met exactly
@@ -22,14 +22,14 @@ DISTANCE_EPSILON = 1e-5  # the paper's; it keeps the relative distance finite wh
 
 @dataclass(frozen=True)
 class Settings(PatchSettings):
-    """The settings of the contextual loss; the defaults are the paper's."""
+    """The settings of the contextual loss; the defaults are the paper's.
 
-    h: float = setting(
-        0.5, "The bandwidth of the similarity; with a small one only the nearest patch counts.", low=0.01, high=10.0
-    )
-    sample: int = setting(
-        4096, "At most this many patches are compared on each side; 0 takes all of them.", low=0, high=1000000
-    )
+    h: The bandwidth of the similarity; with a small one only the nearest patch counts.
+    sample: At most this many patches are compared on each side; 0 takes all of them.
+    """
+
+    h: float = setting(0.5, low=0.01, high=10.0)
+    sample: int = setting(4096, low=0, high=1000000)
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
@@ -37,19 +37,15 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
 
     It is 0 for the exemplar itself, and log N for an output that cannot tell N source patches apart.
     """
-    sources = reference_tables(references, settings.patch, settings.stride)
+    sources = reference_tables(references, settings)
     means = {name: vectors.mean(0) for name, vectors in sources.items()}
 
     def loss(features: Features) -> Tensor:
         terms = []
-        weights = table_weights(setup.pixel_weights, features, settings.patch, settings.stride, setup.tile)
-        for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
-            if name in sources:
-                targets = vectors[draw(vectors, settings.sample, setup.rng, weights[name])] - means[name]
-                if not len(targets):
-                    continue
-                drawn = sources[name][draw(sources[name], settings.sample, setup.rng)] - means[name]
-                terms.append(_dissimilarity(targets, drawn, settings.h))
+        for name, vectors, weights in counted_tables(features, sources, settings, setup):
+            targets = vectors[draw(vectors, settings.sample, setup.rng, weights)] - means[name]
+            drawn = sources[name][draw(sources[name], settings.sample, setup.rng)] - means[name]
+            terms.append(_dissimilarity(targets, drawn, settings.h))
         return total(terms, features)
 
     return loss

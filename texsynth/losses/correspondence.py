@@ -34,43 +34,36 @@ FEWEST_SQUARES = 8  # that a sample of output patches is drawn in
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of guided correspondence; the defaults are the paper's."""
+    """The settings of guided correspondence; the defaults are the paper's.
 
-    patch: int = setting(7, "The side of the patches that are compared, in cells of the layer.", low=1, high=31)
-    stride: int = setting(3, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
-    h: float = setting(
-        0.5, "The bandwidth of the similarity; with a smaller one only the nearest patch counts.", low=1e-3, high=100.0
-    )
-    occurrence: float = setting(
-        0.05, "The price of a source patch that is used as often as the average.", low=0.0, high=10.0
-    )
-    distance: str = setting(
-        "cosine",
-        "How two patches are compared: cosine takes the angle between patches less their mean, and squared takes the "
-        "squared difference divided by the source's variance, which suits raw windows.",
-        choices=DISTANCES,
-    )
-    sample: int = setting(
-        10_000, "At most this many output patches are drawn anew at each evaluation; 0 takes all of them.", low=0
-    )
-    context: float = setting(
-        0.0,
-        "A patch may match only within this share of the sides from its own relative place; 0 allows any place.",
-        low=0.0,
-        high=1.0,
-    )
-    eps: float = setting(1e-8, "A small number that is added to the least distance.", low=1e-16, high=1.0)
+    patch: The side of the patches that are compared, in cells of the layer.
+    stride: The step from one patch to the next, in cells of the layer.
+    h: The bandwidth of the similarity; with a smaller one only the nearest patch counts.
+    occurrence: The price of a source patch that is used as often as the average.
+    distance: How two patches are compared: cosine takes the angle between patches less their mean, and squared takes
+        the squared difference divided by the source's variance, which suits raw windows.
+    sample: At most this many output patches are drawn anew at each evaluation; 0 takes all of them.
+    context: A patch may match only within this share of the sides from its own relative place; 0 allows any place.
+    eps: A small number that is added to the least distance.
+    """
+
+    patch: int = setting(7, low=1, high=31)
+    stride: int = setting(3, low=1, high=31)
+    h: float = setting(0.5, low=1e-3, high=100.0)
+    occurrence: float = setting(0.05, low=0.0, high=10.0)
+    distance: str = setting("cosine", choices=DISTANCES)
+    sample: int = setting(10_000, low=0)
+    context: float = setting(0.0, low=0.0, high=1.0)
+    eps: float = setting(1e-8, low=1e-16, high=1.0)
 
 
 @dataclass(frozen=True)
 class SourceMatching:
-    """The source patches of a layer, N in all, and how output patches are compared with them.
+    """The N source patches of a layer, and how output patches are compared with them.
 
-    sources: the patches.
     barred: (N,), FAR for source patches that must not be used, 0 for others.
     cells: (N,), the number of the place in the exemplars that each patch shows.
     used_places: the number of different places among the patches that may be used.
-    settings, setup: those of the loss.
     """
 
     sources: CentredSources
@@ -103,7 +96,7 @@ def _layer(
     if sum(int(mask.sum()) for mask in masks) < 2:
         return None
     owners, maps, mask = [r for r, _, _ in usable], [m for _, m, _ in usable], torch.cat(masks)
-    sizes = tuple(size_of(m) for m in maps)
+    sizes = tuple(map(size_of, maps))
     sources = centred_sources(maps, masks, settings.distance, patch, stride)
     barred = (~mask).to(sources.offset).mul_(FAR)
     cells = _cells(owners, [grid(size, patch, stride) for size in sizes]).to(barred.device)
@@ -141,27 +134,21 @@ def _cells(references: Sequence[Reference], grids: Sequence[tuple[int, int]]) ->
     for exemplar, size in exemplar_grids.items():
         starts[exemplar] = start
         start += math.prod(size)
-    return torch.cat([
-        starts[r.exemplar] + _cells_of(r.place, size, exemplar_grids[r.exemplar])
-        for r, size in zip(references, grids, strict=True)
-    ])  # fmt: skip
-
-
-def _cells_of(place: Tensor | None, size: tuple[int, int], exemplar_grid: tuple[int, int]) -> Tensor:
-    """The places that one reference's patches, a grid of `size`, show on the grid of its exemplar: (n,)."""
-    if place is None:
-        return torch.arange(math.prod(size))
-    at = F.interpolate(place.float().cpu(), size, mode="bilinear", align_corners=True)[0]
-    y, x = ((axis * (n - 1)).round().long().clamp(0, n - 1) for axis, n in zip(at, exemplar_grid, strict=True))
-    cells: Tensor = (y * exemplar_grid[1] + x).flatten()
-    return cells
+    # Read the places that copies show, and number those of plain exemplars in order
+    cells = []
+    for reference, size in zip(references, grids, strict=True):
+        numbers = torch.arange(math.prod(size))
+        if reference.place is not None:
+            whole = exemplar_grids[reference.exemplar]
+            at = F.interpolate(reference.place.float().cpu(), size, mode="bilinear", align_corners=True)[0]
+            y, x = ((axis * (n - 1)).round().long().clamp(0, n - 1) for axis, n in zip(at, whole, strict=True))
+            numbers = (y * whole[1] + x).flatten()
+        cells.append(starts[reference.exemplar] + numbers)
+    return torch.cat(cells)
 
 
 def _draw(weights: Tensor, matching: SourceMatching) -> list[Tile]:
-    """The parts of the output's grid that are compared this time; none where no patch counts.
-
-    weights: (rows, columns), how much each patch counts.
-    """
+    """The parts of the output's grid, of which each patch counts so much, that are compared; none where none counts."""
     products, sample, rng = matching.sources.products, matching.settings.sample, matching.setup.rng
     most = rows_at_once(products.width, weights, matching.setup.memory)
     if not 0 < sample < int((weights > 0).sum()):
@@ -189,8 +176,7 @@ def _evaluate(
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """The loss of one layer, and its gradient where needed.
 
-    layer: (1, C, h, w), less the shift and continued where it wraps.
-    weights: (rows, columns), how much each output patch counts.
+    layer: (1, C, h, w), less the shift and continued where it wraps. weights: (rows, columns), of the output patches.
     """
     settings, cells = matching.settings, matching.cells
     count = sum(tile.count for tile in squares)
@@ -235,10 +221,9 @@ def _priced(plain: Tensor, price: Tensor, added: Penalty | None, tile: Tile) -> 
 def _contrast(distances: Tensor, h: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Minus the logarithm of the best softmax over each row of (n, N), which is overwritten.
 
-    Gives the values, (n,), their derivatives by the distances, (n, N), and the sums of these, (n, 1).
-
-    With d the least distance and t_j = (d - d_j) / (d + eps) / h it is log sum_j exp(t_j). The best j counts 1 in the
-    sum and is left out of it, so nothing is lost where the rest is small.
+    Gives the values, (n,), their derivatives by the distances, (n, N), and the sums of these, (n, 1). With d the least
+    distance and t_j = (d - d_j) / (d + eps) / h the value is log sum_j exp(t_j). The best j counts 1 in the sum and is
+    left out of it, so nothing is lost where the rest is small.
     """
     least, best = (x[:, None] for x in row_minimum(distances))
     slope = 1 / (least + eps) / h

@@ -11,50 +11,40 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, reference_tables, total
-from texsynth.patches.samples import table_weights, tables
+from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, counted_tables, reference_tables, total
 from texsynth.settings import setting
 
 
 @dataclass(frozen=True)
 class Settings(PatchSettings):
-    """The settings of Gram matrices; by default all layers weigh alike, whatever the network's scale."""
+    """The settings of Gram matrices; by default all layers weigh alike, whatever the network's scale.
 
-    centred: bool = setting(False, "Whether the mean is taken off first, which compares covariances.")
-    normalise: str = setting(
-        "relative",
-        "What differences are divided by: relative takes the squared norm of the exemplar's matrix, and gatys takes "
-        "4 N^2 for N channels, as the paper does.",
-        choices=("relative", "gatys"),
-    )
+    centred: Whether the mean is taken off first, which compares covariances.
+    normalise: What differences are divided by: relative takes the squared norm of the exemplar's matrix, and gatys
+        takes 4 N^2 for N channels, as the paper does.
+    """
+
+    centred: bool = setting(False)
+    normalise: str = setting("relative", choices=("relative", "gatys"))
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
     """A sum over layers of squared Gram distances; at least 0, and 0 for the exemplar itself."""
-    sources = reference_tables(references, settings.patch, settings.stride)
-    targets = {name: gram(vectors, settings.centred) for name, vectors in sources.items()}
+    targets = {name: gram(rows, settings.centred) for name, rows in reference_tables(references, settings).items()}
     units = {name: _unit(target, settings.normalise) for name, target in targets.items()}
 
     def loss(features: Features) -> Tensor:
-        weights = table_weights(setup.pixel_weights, features, settings.patch, settings.stride, setup.tile)
         terms = []
-        for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
-            if name in targets:
-                rows, shares = _counting(vectors, weights[name])
-                if len(rows):
-                    difference = gram(rows, settings.centred, shares) - targets[name]
-                    terms.append((difference / units[name]).square().sum())
+        for name, vectors, weights in counted_tables(features, targets, settings, setup):
+            shares = None
+            if weights is not None:
+                rows = (weights > 0).nonzero()[:, 0]
+                vectors, shares = vectors[rows], (weights[rows] / weights.sum())[:, None]
+            difference = gram(vectors, settings.centred, shares) - targets[name]
+            terms.append((difference / units[name]).square().sum())
         return total(terms, features)
 
     return loss
-
-
-def _counting(vectors: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """The rows that count, and their shares, (n, 1), which add up to 1; None where all count alike."""
-    if weights is None:
-        return vectors, None
-    rows = (weights > 0).nonzero()[:, 0]
-    return vectors[rows], (weights[rows] / weights.sum())[:, None]
 
 
 def gram(vectors: Tensor, centred: bool = False, shares: Tensor | None = None) -> Tensor:
@@ -64,9 +54,7 @@ def gram(vectors: Tensor, centred: bool = False, shares: Tensor | None = None) -
     """
     if centred:
         vectors = vectors - (vectors.mean(0) if shares is None else (vectors * shares).sum(0))
-    if shares is None:
-        return vectors.T @ vectors / len(vectors)
-    return vectors.T @ (vectors * shares)
+    return vectors.T @ vectors / len(vectors) if shares is None else vectors.T @ (vectors * shares)
 
 
 def _unit(target: Tensor, normalise: str) -> float | Tensor:

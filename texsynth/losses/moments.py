@@ -7,21 +7,16 @@ the image editing of Zhou et al. 2023, to those of the one exemplar. It is blind
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from texsynth.losses import Features, Loss, Reference, Setup, reference_tables, total
-from texsynth.patches.samples import table_weights, tables
+from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, counted_tables, reference_tables, total
+from texsynth.losses import NoSettings as Settings
 
 PAPER_SCALE = 100  # the paper states the weights of its losses for this
 SMALLEST_VARIANCE = 1e-12  # below it a channel counts as flat, and its deviation has no gradient
-
-
-@dataclass(frozen=True)
-class Settings:
-    """This loss has no settings."""
+CHANNELS = PatchSettings()  # the vectors are the channels alone
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
@@ -29,24 +24,18 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
 
     It is a sum over layers, and all references are one sample; at least 0, and 0 for the exemplar itself.
     """
-    targets = {name: moments(vectors) for name, vectors in reference_tables(references, 1, 1).items()}
+    targets = {name: moments(vectors) for name, vectors in reference_tables(references, CHANNELS).items()}
 
     def loss(features: Features) -> Tensor:
-        weights, terms = table_weights(setup.pixel_weights, features, 1, 1, setup.tile), []
-        for name, vectors in tables(features, 1, 1, setup.tile).items():
-            weight = weights[name]
-            if name in targets and (weight is None or weight.any()):
-                terms.append(PAPER_SCALE * (moments(vectors, weight) - targets[name]).square().mean(1).sum())
-        return total(terms, features)
+        layers = counted_tables(features, targets, CHANNELS, setup)
+        differences = (moments(vectors, weights) - targets[name] for name, vectors, weights in layers)
+        return total([PAPER_SCALE * difference.square().mean(1).sum() for difference in differences], features)
 
     return loss
 
 
 def moments(vectors: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Means and deviations of the columns of (N, C): (2, C).
-
-    weights: (N,), how much each row counts; None where all count alike.
-    """
+    """Means and deviations of the columns of (N, C): (2, C). weights: (N,), how much each row counts."""
     weights = vectors.new_ones(len(vectors)) if weights is None else weights
     shares = (weights / weights.sum())[:, None]
     mean = (shares * vectors).sum(0)

@@ -29,43 +29,37 @@ FIRST_STEPS = 2  # of an ascent, which its average leaves out
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of patch transport; the defaults are those of the paper's code."""
+    """The settings of patch transport; the defaults are those of the paper's code.
 
-    patch: int = setting(4, "The side of the patches that are transported, in cells of the layer.", low=1, high=31)
-    stride: int = setting(1, "The step from one patch to the next, in cells of the layer.", low=1, high=31)
-    sample: int = setting(
-        2000, "At most this many source patches are drawn, once a level; 0 takes all of them.", low=0, high=1_000_000
-    )
-    outputs: int = setting(
-        0, "At most this many output patches are drawn anew at each evaluation; 0 takes all of them.", low=0
-    )
-    ascents: int = setting(
-        10,
-        "The steps that the potential climbs at each evaluation; with 0 every patch goes to its nearest source patch.",
-        low=0,
-        high=10_000,
-    )
-    ascent_sample: int = setting(
-        0, "At most this many output patches are drawn for each step of the potential; 0 takes all of them.", low=0
-    )
-    rate: float = setting(1.0, "The step size of the potential.", low=0.0, high=1e6)
-    normalise_ascent: bool = setting(
-        False, "Whether the gradient of the potential is scaled to length 1 before each step."
-    )
-    standardise: str = setting(
-        "none",
-        "How channels are scaled: rms divides each by its root mean square in the sources, for network features.",
-        choices=("none", "rms"),
-    )
+    patch: The side of the patches that are transported, in cells of the layer.
+    stride: The step from one patch to the next, in cells of the layer.
+    sample: At most this many source patches are drawn, once a level; 0 takes all of them.
+    outputs: At most this many output patches are drawn anew at each evaluation; 0 takes all of them.
+    ascents: The steps that the potential climbs at each evaluation; with 0 every patch goes to its nearest source
+        patch.
+    ascent_sample: At most this many output patches are drawn for each step of the potential; 0 takes all of them.
+    rate: The step size of the potential.
+    normalise_ascent: Whether the gradient of the potential is scaled to length 1 before each step.
+    standardise: How channels are scaled: rms divides each by its root mean square in the sources, for network features.
+    """
+
+    patch: int = setting(4, low=1, high=31)
+    stride: int = setting(1, low=1, high=31)
+    sample: int = setting(2000, low=0, high=1_000_000)
+    outputs: int = setting(0, low=0)
+    ascents: int = setting(10, low=0, high=10_000)
+    ascent_sample: int = setting(0, low=0)
+    rate: float = setting(1.0, low=0.0, high=1e6)
+    normalise_ascent: bool = setting(False)
+    standardise: str = setting("none", choices=("none", "rms"))
 
 
 @dataclass(frozen=True)
 class TransportSource:
-    """The source patches y of a layer.
+    """The source patches y of a layer, (M, D).
 
     scale: (1, C, 1, 1), what maps are divided by.
     shift: (1, C, 1, 1), what is then subtracted from them, which only helps precision.
-    patches: (M, D).
     norms: |y|^2, (M,).
     psi: the potential, (M,), which every ascent changes in place.
     """
@@ -108,11 +102,16 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
     every = {name: _source(name, references, settings, setup) for name in layer_names(references)}
     sources = {name: source for name, source in every.items() if source is not None}
 
+    def transport(layer: Tensor, source: TransportSource) -> Tensor:
+        weights = patch_weights(setup.pixel_weights, layer, settings.patch, settings.stride, setup.tile).flatten()
+        evaluate = partial(_evaluate, source=source, weights=weights, settings=settings, setup=setup)
+        return with_gradient(wrapped(layer / source.scale - source.shift, settings.patch, setup.tile), evaluate)
+
     def loss(features: Features) -> Tensor:
         large = [n for n in sources if n in features and min(size_of(features[n])) >= settings.patch]
         if not large:
             return total([], features)
-        return torch.stack([_transport(features[name], sources[name], settings, setup) for name in large]).mean()
+        return torch.stack([transport(features[name], sources[name]) for name in large]).mean()
 
     return loss
 
@@ -124,7 +123,9 @@ def _source(name: str, references: Sequence[Reference], settings: Settings, setu
     if not every:
         return None
     # Scale and shift the channels
-    cells = torch.cat([_usable_cells(reference, layer) for reference, layer, _ in every], 2)
+    masks = [None if r.valid is None else usable(r.valid, size_of(m), 1, 1).to(m.device) for r, m, _ in every]
+    flat = [layer.flatten(2) for _, layer, _ in every]
+    cells = torch.cat([c if mask is None else c[:, :, mask] for c, mask in zip(flat, masks, strict=True)], 2)
     scale = torch.ones_like(cells[:, :, :1, None])
     if settings.standardise == "rms":
         scale = (cells**2).mean(2)[:, :, None, None].sqrt()
@@ -146,24 +147,9 @@ def _source(name: str, references: Sequence[Reference], settings: Settings, setu
     return TransportSource(scale, shift, patches, norms, psi)
 
 
-def _usable_cells(reference: Reference, layer: Tensor) -> Tensor:
-    """The usable cells of a reference's layer: (1, C, n)."""
-    cells = layer.flatten(2)
-    if reference.valid is None:
-        return cells
-    return cells[:, :, usable(reference.valid, size_of(layer), 1, 1).to(layer.device)]
-
-
 def _pixels(layer: Tensor) -> Tensor:
     """(1, C, h, w) -> (h * w, C)"""
     return layer[0].flatten(1).T.contiguous()
-
-
-def _transport(layer: Tensor, source: TransportSource, settings: Settings, setup: Setup) -> Tensor:
-    """F of one layer (1, C, h, w) of the output, after an ascent."""
-    weights = patch_weights(setup.pixel_weights, layer, settings.patch, settings.stride, setup.tile).flatten()
-    evaluate = partial(_evaluate, source=source, weights=weights, settings=settings, setup=setup)
-    return with_gradient(wrapped(layer / source.scale - source.shift, settings.patch, setup.tile), evaluate)
 
 
 def _evaluate(
@@ -171,8 +157,7 @@ def _evaluate(
 ) -> tuple[Tensor, Tensor | None]:
     """F of a layer that is scaled, shifted and continued, and its gradient where needed; changes psi.
 
-    weights: (N,), how much each of its patches counts. Those of weight 0 are never looked at, and where there is no
-    other F is 0.
+    weights: (N,), how much each of its patches counts. Those of weight 0 are never looked at; without others F is 0.
     """
     pixels, counting = _pixels(layer), (weights > 0).nonzero()[:, 0].cpu()
     if not len(counting):
@@ -182,10 +167,9 @@ def _evaluate(
 
     def split(numbers: Tensor) -> list[OutputPatches]:
         """Patches by their numbers, in parts of bounded size."""
-        return [
-            OutputPatches(pixels, pixel_indices(part, size_of(layer), settings.patch, settings.stride), weights[part])
-            for part in numbers.to(layer.device).split(rows)
-        ]
+        parts = numbers.to(layer.device).split(rows)
+        cut = size_of(layer), settings.patch, settings.stride
+        return [OutputPatches(pixels, pixel_indices(part, *cut), weights[part]) for part in parts]
 
     # Keep the costs for all steps of the ascent if they fit into memory
     parts, sampled = split(chosen), 0 < settings.ascent_sample < len(chosen)

@@ -18,34 +18,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, reference_tables, total
-from texsynth.patches.samples import draw, table_weights, tables
+from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, counted_tables, reference_tables, total
+from texsynth.patches.samples import draw, tables
 from texsynth.settings import setting
 from texsynth.task import Guide
 
 
 @dataclass(frozen=True)
 class Settings(PatchSettings):
-    """The settings of sliced transport; by default all layers weigh alike, whatever the network's scale."""
+    """The settings of sliced transport; by default all layers weigh alike, whatever the network's scale.
 
-    directions: int = setting(
-        0, "The number of random directions; 0 takes as many as the vectors have dimensions.", low=0, high=65536
-    )
-    fixed: str = setting(
-        "call",
-        "When directions are drawn: call draws anew at each evaluation, and level draws once a level, so that lbfgs "
-        "meets one function.",
-        choices=("call", "level"),
-    )
-    sample: int = setting(
-        16384, "At most this many positions are sorted on each side; 0 takes all of them.", low=0, high=16777216
-    )
-    normalise: str = setting(
-        "relative",
-        "What squared differences are divided by: relative takes the exemplar's mean variance, and none takes layers "
-        "as they are, as the paper does.",
-        choices=("relative", "none"),
-    )
+    directions: The number of random directions; 0 takes as many as the vectors have dimensions.
+    fixed: When directions are drawn: call draws anew at each evaluation, and level draws once a level, so that lbfgs
+        meets one function.
+    sample: At most this many positions are sorted on each side; 0 takes all of them.
+    normalise: What squared differences are divided by: relative takes the exemplar's mean variance, and none takes
+        layers as they are, as the paper does.
+    """
+
+    directions: int = setting(0, low=0, high=65536)
+    fixed: str = setting("call", choices=("call", "level"))
+    sample: int = setting(16384, low=0, high=16777216)
+    normalise: str = setting("relative", choices=("relative", "none"))
 
 
 @dataclass(frozen=True)
@@ -87,20 +81,15 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
 
     def loss(features: Features) -> Tensor:
         rng = torch.Generator().manual_seed(seed) if fixed else setup.rng
+        regions: dict[str, Tensor] = {}
+        if target_regions is not None:
+            regions = tables(_resized(target_regions, features), settings.patch, settings.stride, setup.tile)
         terms = []
-        weights = table_weights(setup.pixel_weights, features, settings.patch, settings.stride, setup.tile)
-        for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
-            if name not in sources:
-                continue
+        for name, vectors, weights in counted_tables(features, sources, settings, setup):
             quantiles = fixed[name] if fixed else _quantiles(sources[name], wanted, settings, rng)
-            regions = None
-            if target_regions is not None:
-                regions = _patch_regions(target_regions, features[name], settings, setup.tile)
-            drawn = draw(vectors, settings.sample, rng, weights[name])
-            targets = vectors[drawn]
-            if len(targets):
-                distance = _distance(targets, None if regions is None else regions[drawn], quantiles)
-                terms.append(distance / sources[name].unit)
+            drawn = draw(vectors, settings.sample, rng, weights)
+            inside = regions[name][drawn, _middle(settings.patch)] if regions else None
+            terms.append(_distance(vectors[drawn], inside, quantiles) / sources[name].unit)
         return total(terms, features)
 
     return loss
@@ -124,15 +113,13 @@ def _sources(
     references: Sequence[Reference], regions: Sequence[Tensor], settings: Settings
 ) -> dict[str, SourceVectors]:
     """The usable vectors of each layer, with the regions that the middles of their patches lie in."""
-    every = reference_tables(references, settings.patch, settings.stride)
     places: dict[str, Tensor] = {}
     if regions:
-        numbered = [
-            replace(r, features={name: _resized(numbers, layer) for name, layer in r.features.items()})
-            for r, numbers in zip(references, regions, strict=True)
-        ]
-        number_tables = reference_tables(numbered, settings.patch, settings.stride)
-        places = {name: vectors[:, _middle(settings.patch)] for name, vectors in number_tables.items()}
+        pairs = zip(references, regions, strict=True)
+        numbered = [replace(r, features=_resized(numbers, r.features)) for r, numbers in pairs]
+        middle = _middle(settings.patch)
+        places = {name: table[:, middle] for name, table in reference_tables(numbered, settings).items()}
+    every = reference_tables(references, settings)
     return {name: SourceVectors(v, places.get(name), _unit(v, settings.normalise)) for name, v in every.items()}
 
 
@@ -180,16 +167,11 @@ def _ranked(projected: Tensor, quantiles: Tensor) -> Tensor:
     return torch.empty_like(projected).scatter_(1, projected.argsort(1), quantiles)
 
 
-def _resized(numbers: Tensor, layer: Tensor) -> Tensor:
-    return F.interpolate(numbers, layer.shape[2:], mode="nearest")
-
-
-def _patch_regions(numbers: Tensor, layer: Tensor, settings: Settings, tile: tuple[bool, bool]) -> Tensor:
-    """The region number under the middle of each patch of a layer, (N,)."""
-    patches = tables({"": _resized(numbers, layer)}, settings.patch, settings.stride, tile)[""]
-    return patches[:, _middle(settings.patch)]
+def _resized(numbers: Tensor, layers: Features) -> Features:
+    """The map of region numbers at the size of each layer."""
+    return {name: F.interpolate(numbers, layer.shape[2:], mode="nearest") for name, layer in layers.items()}
 
 
 def _middle(patch: int) -> int:
     """The number, in raster order, of the middle pixel of a patch."""
-    return patch // 2 * patch + patch // 2
+    return patch // 2 * (patch + 1)

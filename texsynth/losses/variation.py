@@ -22,16 +22,17 @@ DIAGONAL = ((1, 1), (1, -1))
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of total variation; by default it takes absolute differences to the right and down."""
+    """The settings of total variation; by default it takes absolute differences to the right and down.
 
-    power: int = setting(1, "Whether differences are taken as absolute values (1) or squared (2).", choices=(1, 2))
-    diagonal: bool = setting(False, "Whether both diagonal neighbours count too.")
-    measure: str = setting(
-        "mean",
-        "How differences are put together: mean takes the mean of their powers, and norm takes the root of the sum of "
-        "these, which is Frobenius' norm for power 2.",
-        choices=("mean", "norm"),
-    )
+    power: Whether differences are taken as absolute values (1) or squared (2).
+    diagonal: Whether both diagonal neighbours count too.
+    measure: How differences are put together: mean takes the mean of their powers, and norm takes the root of the sum
+        of these, which is Frobenius' norm for power 2.
+    """
+
+    power: int = setting(1, choices=(1, 2))
+    diagonal: bool = setting(False)
+    measure: str = setting("mean", choices=("mean", "norm"))
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
@@ -39,12 +40,15 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
     steps = (*STRAIGHT, *DIAGONAL) if settings.diagonal else STRAIGHT
 
     def loss(features: Features) -> Tensor:
-        terms = []
+        terms, share = [], setup.pixel_weights
         for layer in features.values():
+            weights = None if share is None else patch_weights(share, layer, 1, 1)[None, None]
             for step in steps:
-                pairs = _differences(layer, step, setup.tile)
-                if pairs.numel():
-                    terms.append(_size(pairs, _pair_weights(setup, layer, step), settings))
+                here, there = _neighbours(layer, step, setup.tile)
+                if here.numel():
+                    # A pair counts as much as the one of the two that counts more
+                    counts = None if weights is None else torch.maximum(*_neighbours(weights, step, setup.tile))
+                    terms.append(_size(there - here, counts, settings))
         return total(terms, features)
 
     return loss
@@ -62,25 +66,11 @@ def _size(pairs: Tensor, weights: Tensor | None, settings: Settings) -> Tensor:
     return (powers.mean(1, keepdim=True) * weights).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 
-def _differences(layer: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
-    """The differences of the positions of (1, C, h, w) to those one `step` (down, right) away.
-
-    Pairs lie across the border only where it wraps.
-    """
-    return _inner(torch.roll(layer, (-step[0], -step[1]), (2, 3)) - layer, step, tile)
-
-
-def _pair_weights(setup: Setup, layer: Tensor, step: tuple[int, int]) -> Tensor | None:
-    """How much these pairs of a layer count: as much as the one of the two that counts more. None: all count alike."""
-    if setup.pixel_weights is None:
-        return None
-    weights = patch_weights(setup.pixel_weights, layer, 1, 1)[None, None]
-    return _inner(torch.maximum(torch.roll(weights, (-step[0], -step[1]), (2, 3)), weights), step, setup.tile)
-
-
-def _inner(pairs: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
-    """The values of pairs (1, C, h, w), without those across a border that does not wrap."""
+def _neighbours(layer: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
+    """The positions of (1, C, h, w), and those one `step` (down, right) away; across a border only where it wraps."""
+    here, there = layer, torch.roll(layer, (-step[0], -step[1]), (2, 3))
     for dim, moved, wraps in zip((2, 3), step, tile, strict=True):
         if moved and not wraps:
-            pairs = pairs.narrow(dim, 0 if moved > 0 else 1, pairs.shape[dim] - 1)
-    return pairs
+            start, length = 0 if moved > 0 else 1, layer.shape[dim] - 1
+            here, there = here.narrow(dim, start, length), there.narrow(dim, start, length)
+    return here, there

@@ -98,7 +98,9 @@ def _shares(task: Task) -> list[Share]:
 
 def _loss(objective: Objective, references: Sequence[Reference], share: Share, setup: Setup) -> Loss:
     compared = [r for r in references if share.exemplar in (None, r.exemplar)]
-    return loss(objective.loss).build(compared, objective.loss_settings, replace(setup, pixel_weights=share.where))
+    setup = replace(setup, pixel_weights=share.where)
+    built: Loss = loss(objective.loss).build(compared, objective.loss_settings, setup)
+    return built
 
 
 def _sum(parts: Sequence[tuple[float, Loss]], layers: Mapping[str, Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The patches of all layers as tables, how much each of them counts, and random draws of their rows.
+"""The patches of all layers as tables, and random draws of their rows.
 
 A layer that is too small for a patch, or without a usable patch, has no table (Zhou et al. 2023 meet such layers at
 their coarsest scale).
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from texsynth.patches.cut import OPEN, cut, grid, patch_weights, size_of, usable
+from texsynth.patches.cut import OPEN, cut, grid, size_of, usable
 
 
 def tables(
@@ -33,20 +33,6 @@ def tables(
     return out
 
 
-def table_weights(
-    pixel_weights: Tensor | None,
-    features: Mapping[str, Tensor],
-    patch: int,
-    stride: int,
-    tile: tuple[bool, bool] = OPEN,
-) -> dict[str, Tensor | None]:
-    """How much each row of `tables` counts, (N,) by layer; None for every layer where all rows count alike."""
-    if pixel_weights is None:
-        return dict.fromkeys(features)
-    large = {name: layer for name, layer in features.items() if 0 not in grid(size_of(layer), patch, stride)}
-    return {name: patch_weights(pixel_weights, layer, patch, stride, tile).flatten() for name, layer in large.items()}
-
-
 def draw(vectors: Tensor, most: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor | slice:
     """The numbers of some rows: `most` at random without repeats, or all where there are no more or `most` is 0.
 
@@ -54,16 +40,13 @@ def draw(vectors: Tensor, most: int, rng: torch.Generator, weights: Tensor | Non
     have one, but at most `most`, are drawn in proportion to them, with repeats.
     """
     if weights is None:
-        return _permuted(len(vectors), most, rng, vectors) if 0 < most < len(vectors) else slice(None)
+        count = len(vectors)
+        return torch.randperm(count, generator=rng)[:most].to(vectors.device) if 0 < most < count else slice(None)
     rows = (weights > 0).nonzero()[:, 0]
     positive = weights[rows]
     if not len(rows) or bool((positive == positive[0]).all()):
-        return rows[_permuted(len(rows), most, rng, rows)] if 0 < most < len(rows) else rows
+        return rows[draw(rows, most, rng)]
     number = min(most or len(rows), len(rows))
     ends = positive.cpu().double().cumsum(0)  # torch.multinomial takes at most 2^24 rows
     at = torch.rand(number, generator=rng, dtype=torch.float64) * ends[-1]
     return rows[torch.searchsorted(ends, at, right=True).clamp(max=len(rows) - 1).to(rows.device)]
-
-
-def _permuted(count: int, most: int, rng: torch.Generator, like: Tensor) -> Tensor:
-    return torch.randperm(count, generator=rng)[:most].to(like.device)
