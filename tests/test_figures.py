@@ -22,7 +22,7 @@ from texsynth.patches import matches
 FOLDER = Path(__file__).parent.parent / "benchmarks" / "figures"
 
 everything, figure, sheet = (importlib.import_module(name) for name in ("everything", "figure", "sheet"))
-SHARED = {"figure", "sheet", "material", "learning", "everything"}
+SHARED = {"figure", "sheet", "rows", "material", "learning", "everything"}
 NEURAL = ("stages", "matching")  # figures of nothing but what looks through VGG-19
 NO_VERDICT = ("exemplar", "exemplars", "picture", "method", "result")
 
@@ -67,7 +67,7 @@ def test_weights_fill_the_missing_columns_and_places(tmp_path: Path) -> None:
     network = random_vgg(tmp_path / "vgg19.safetensors")
     done = script("grid").main(["--budget", "smallest", "--weights", str(network), "-o", str(tmp_path)])
     table = rows(done.files[2])
-    assert [row["result"] for row in table] == list(script("grid").PRESETS)
+    assert [row["result"] for row in table] == list(script("grid").WAYS)
     assert all(float(row["gram_distance"]) > 0 for row in table)
     assert done.skipped == ()
 

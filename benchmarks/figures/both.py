@@ -10,6 +10,7 @@ from functools import partial
 
 import figure
 import material
+import rows
 from figure import Options, Outcome, Trial
 from material import Steered, picture
 from sheet import Cell
@@ -25,20 +26,14 @@ PRESET, NEURAL = "guided-correspondence", "guided-correspondence-neural"
 def main(arguments: Sequence[str] | None = None) -> Outcome:
     """Run it."""
     options = figure.options("both", __doc__, arguments)
-    given = material.both(options)
-    if not given:
+    if not (exemplars := material.both(options)):
         return figure.empty(options, "the folder has no both/ with maps and targets")
-    made = figure.make([trial for steered in given for trial in trials(options, steered)], options)
     size = (options.budget.size, options.budget.size)
     field = orientation.built_in(WORD, size)
     assert field is not None
     strokes = Cell(orientation.strokes(field, size), f"directions: {WORD}")
-    leads = {
-        s.name: [Cell(s.exemplar, s.name), Cell(s.source, "its map"), Cell(s.target, "the target"), strokes]
-        for s in given
-    }
     note = "One guide, the other, and both at once. `progression` and `orientation` are judged for all three."
-    return figure.write(options, made, leads, figure.table(made), note)
+    return rows.steered(options, exemplars, trials, ("its map", "the target"), note, strokes)
 
 
 def trials(options: Options, steered: Steered) -> list[Trial]:

@@ -11,10 +11,10 @@ from functools import partial
 
 import figure
 import material
+import rows
 import torch
 from figure import Options, Outcome, Trial
 from material import Steered, picture
-from sheet import Cell
 
 import texsynth
 from texsynth.task import Guide
@@ -26,15 +26,10 @@ COPIES = ("none", "rotations", "all")
 def main(arguments: Sequence[str] | None = None) -> Outcome:
     """Run it."""
     options = figure.options("editing", __doc__, arguments)
-    given = material.edited(options)
-    if not given:
+    if not (exemplars := material.edited(options)):
         return figure.empty(options, "the folder has no edit/ with masks")
-    made = figure.make([trial for steered in given for trial in trials(options, steered)], options)
-    leads = {
-        s.name: [Cell(s.exemplar, s.name), Cell(s.source, "the object"), Cell(s.target, "its new shape")] for s in given
-    }
     note = "`labels` is the share of the result that looks like what was asked for: object here, surroundings there."
-    return figure.write(options, made, leads, figure.table(made, "picture"), note)
+    return rows.steered(options, exemplars, trials, ("the object", "its new shape"), note, first="picture")
 
 
 def trials(options: Options, steered: Steered) -> list[Trial]:

@@ -7,35 +7,24 @@ and what to the distance between their distributions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import figure
-import material
+import rows
 from figure import Outcome
-from sheet import Cell
 
-PRESETS = {
-    "patches, Gram": "gram-windows",
-    "patches, transport": "ot",
-    "VGG-19, Gram": "gram",
-    "VGG-19, transport": "ot-features",
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "patches, Gram": ("gram-windows", {}),
+    "patches, transport": ("ot", {}),
+    "VGG-19, Gram": ("gram", {}),
+    "VGG-19, transport": ("ot-features", {}),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> Outcome:
     """Run it."""
-    options = figure.options("grid", __doc__, arguments)
-    exemplars = material.stationary(options)
-    if not exemplars:
-        return figure.empty(options, "the folder has no stationary/")
-    trials = [
-        figure.synthesized(options, row, exemplar, column, name)
-        for row, exemplar in exemplars.items()
-        for column, name in PRESETS.items()
-    ]
-    made = figure.make(trials, options)
-    leads = {row: [Cell(exemplar, row)] for row, exemplar in exemplars.items()}
     note = "Each method wins on the statistic that it optimises: `transport` and `gram_distance` are two of these."
-    return figure.write(options, made, leads, figure.table(made), note)
+    return rows.side_by_side(figure.options("grid", __doc__, arguments), WAYS, note)
 
 
 if __name__ == "__main__":

@@ -9,33 +9,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import figure
-import material
+import rows
 from figure import Outcome
-from sheet import Cell
 
-WAYS: dict[str, dict[str, Any]] = {
-    "one layer, one level": {"layers": ["full"], "scales": [1.0], "steps": [200]},
-    "three layers, one level": {"scales": [1.0], "steps": [200]},
-    "one layer, coarse to fine": {"layers": ["full"]},
-    "three layers, coarse to fine": {},
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "one layer, one level": ("ot", {"layers": ["full"], "scales": [1.0], "steps": [200]}),
+    "three layers, one level": ("ot", {"scales": [1.0], "steps": [200]}),
+    "one layer, coarse to fine": ("ot", {"layers": ["full"]}),
+    "three layers, coarse to fine": ("ot", {}),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> Outcome:
     """Run it."""
-    options = figure.options("multiscale", __doc__, arguments)
-    exemplars = material.stationary(options)
-    if not exemplars:
-        return figure.empty(options, "the folder has no stationary/")
-    trials = [
-        figure.synthesized(options, row, exemplar, column, "ot", settings)
-        for row, exemplar in exemplars.items()
-        for column, settings in WAYS.items()
-    ]
-    made = figure.make(trials, options)
-    leads = {row: [Cell(exemplar, row)] for row, exemplar in exemplars.items()}
     note = "Structure larger than a patch comes from coarse scales alone."
-    return figure.write(options, made, leads, figure.table(made), note)
+    return rows.side_by_side(figure.options("multiscale", __doc__, arguments), WAYS, note)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import figure
 import material
+import rows
 from figure import Options, Outcome, Trial
-from material import picture
+from material import Steered
 from sheet import Cell
 from torch import Tensor
 
-import texsynth
 from texsynth.guidance import orientation
 from texsynth.task import Guide
 
@@ -26,12 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> Outcome:
     given = material.orientations(options)
     if not given:
         return figure.empty(options, "the folder has no orientation/")
-    rows = [(f"{name}, {word}", exemplar, word) for name, exemplar in given for word in WORDS]
-    made = figure.make([trial for row in rows for trial in trials(options, *row)], options)
+    asked = [(f"{name}, {word}", exemplar, word) for name, exemplar in given for word in WORDS]
+    made = figure.make([trial for row in asked for trial in trials(options, *row)], options)
     size = (options.budget.size, options.budget.size)
     leads = {
         row: [Cell(exemplar, row), Cell(orientation.strokes(field(word, size), size), "directions asked for")]
-        for row, exemplar, word in rows
+        for row, exemplar, word in asked
     }
     note = "Textures that run where they are told. `orientation` is the mean angle to that, in degrees; chance is 45."
     return figure.write(options, made, leads, figure.table(made), note)
@@ -46,15 +45,9 @@ def field(word: str, size: tuple[int, int]) -> Tensor:
 
 def trials(options: Options, row: str, exemplar: Tensor, word: str) -> list[Trial]:
     """Without the guide, and with it by each preset."""
-    size = options.budget.size
-    guide = Guide("orientation", (orientation.structure(exemplar)[0],), field(word, (size, size)), 1.0, "direction")
-    judge = figure.judged(options, exemplar, ("orientation",), (guide,))
-    plain = partial(texsynth.synthesize, picture(exemplar), size)
-    verb = partial(texsynth.control, picture(exemplar), size, orientation=word)
-    return [
-        Trial(row, f"{PRESETS[0]}, no guide", PRESETS[0], plain, judge, {}),
-        *(Trial(row, name, name, verb, judge, {}) for name in PRESETS),
-    ]
+    size = (options.budget.size, options.budget.size)
+    guide = Guide("orientation", (orientation.structure(exemplar)[0],), field(word, size), 1.0, "direction")
+    return rows.guided(options, Steered(row, exemplar, exemplar, exemplar), guide, PRESETS, orientation=word)
 
 
 if __name__ == "__main__":

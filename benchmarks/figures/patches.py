@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import figure
-import material
+import rows
 from figure import Outcome
-from sheet import Cell
 
 FIELD, TRANSPORT = "guided-correspondence", "ot"
 NAMES = ("copy_rate",)
@@ -25,19 +24,8 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def main(arguments: Sequence[str] | None = None) -> Outcome:
     """Run it."""
-    options = figure.options("patches", __doc__, arguments)
-    exemplars = material.stationary(options)
-    if not exemplars:
-        return figure.empty(options, "the folder has no stationary/")
-    trials = [
-        figure.synthesized(options, row, exemplar, column, name, settings, NAMES)
-        for row, exemplar in exemplars.items()
-        for column, (name, settings) in WAYS.items()
-    ]
-    made = figure.make(trials, options)
-    leads = {row: [Cell(exemplar, row)] for row, exemplar in exemplars.items()}
     note = "What windows and levels do, for the field and for transport; the defaults are 9 px from 64 px, and 4 px."
-    return figure.write(options, made, leads, figure.table(made), note)
+    return rows.side_by_side(figure.options("patches", __doc__, arguments), WAYS, note, NAMES)
 
 
 if __name__ == "__main__":
