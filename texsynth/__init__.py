@@ -16,19 +16,27 @@ Nothing heavy is imported before the first call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from texsynth.api import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
-
-__version__: str
 __all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "propagate", "synthesize", "train"]
 
+if TYPE_CHECKING:
+    from texsynth.api import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
 
-if not TYPE_CHECKING:  # for the type checker any name would exist otherwise
+    __version__: str
+else:
 
-    def __getattr__(name: str) -> str:
+    def __getattr__(name: str) -> Any:
+        """The version, and the verbs: the command line starts faster without what documents them."""
         if name == "__version__":  # written once, in pyproject.toml
             from importlib.metadata import version
 
             return version("texsynth")
+        if name in __all__:
+            from texsynth import api
+
+            return getattr(api, name)
         raise AttributeError(f"module 'texsynth' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

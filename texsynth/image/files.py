@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,8 @@ BLOCK = 1 << 20  # bytes that are read at a time
 
 def digest(path: Path) -> str:
     """SHA-256 of a file in hexadecimal, read in blocks so that its size does not matter; raises OSError."""
+    import hashlib  # with OpenSSL, which would slow every start of the command line
+
     total = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):

@@ -7,11 +7,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from texsynth.errors import WeightsError
 from texsynth.image.files import BLOCK, digest
@@ -66,6 +63,10 @@ def fetch(source: RemoteFile, target: Path, say: Callable[[str], None]) -> None:
 
 def _receive(source: RemoteFile, part: Path, received: int) -> int:
     """Bring `part`, which has that many bytes, as far as the connection lasts; gives the size of the whole file."""
+    from http.client import HTTPException  # imported here: with ssl they would slow every start of the command line
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
     resumed = {"Range": f"bytes={received}-"} if received else {}
     request = Request(source.url, headers={"User-Agent": "texsynth", **resumed})
     try:
@@ -92,6 +93,8 @@ def _receive(source: RemoteFile, part: Path, received: int) -> int:
 
 def blocks(answer: Any) -> Iterator[bytes]:
     """What arrives until the end or until the connection breaks; the file's size tells which it was."""
+    from http.client import HTTPException
+
     with suppress(OSError, HTTPException):
         while block := answer.read1(BLOCK):
             yield block
