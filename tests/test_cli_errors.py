@@ -181,11 +181,7 @@ def test_every_common_option_is_in_the_contract(texsynth: Texsynth) -> None:
     ],
 )
 def test_completion(
-    texsynth: Texsynth,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    line: str,
-    offered: str,
+    texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, offered: str
 ) -> None:
     monkeypatch.setenv("_TEXSYNTH_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", line)

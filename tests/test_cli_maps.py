@@ -17,16 +17,7 @@ def test_maps_follow_exactly(texsynth: Texsynth, picture: Picture) -> None:
     height = picture("h.png", channels=1, dtype="uint16")
     ids = picture("i.png", channels=1, seed=5)
     ran = texsynth(
-        "synthesize",
-        "a.png",
-        "-o",
-        "out.png",
-        "--map",
-        "height=h.png",
-        "--map",
-        "id=i.png",
-        "--save-field",
-        *QUICK,
+        "synthesize", "a.png", "-o", "out.png", "--map", "height=h.png", "--map", "id=i.png", "--save-field", *QUICK
     )
     assert ran.out == "out.png\n"
     where = {tuple(c): yx for c, yx in zip(exemplar.reshape(-1, 3), np.ndindex(16, 16), strict=True)}
@@ -47,18 +38,7 @@ def test_normals_turn_with_their_copy(texsynth: Texsynth, picture: Picture) -> N
     normal = np.zeros((16, 16, 3), np.uint8)
     normal[:] = (200, 128, 255)
     image.write("n.png", image.from_array(normal))
-    texsynth(
-        "synthesize",
-        "a.png",
-        "-o",
-        "o.png",
-        "--map",
-        "normal=n.png",
-        "--map",
-        "d=n.png",
-        "--save-field",
-        *QUICK,
-    )
+    texsynth("synthesize", "a.png", "-o", "o.png", "--map", "normal=n.png", "--map", "d=n.png", "--save-field", *QUICK)
     copy = np.load("o_field.npz")["copy"]
     names = np.load("o_field.npz")["copies"]
     assert list(names) == ["none", "flip-x"]

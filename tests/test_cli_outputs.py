@@ -185,11 +185,7 @@ def test_dry_run_tells_and_writes_nothing(texsynth: Texsynth, refused: Callable[
     told = json.loads(texsynth("synthesize", "in", "-o", "out/", "--dry-run", "--json", "-n", 2, *QUICK).out)
     assert [made["image"] for made in told["runs"]] == ["out/a-1.png", "out/a-2.png"]
     planned = told["runs"][1]
-    assert (planned["status"], planned["record"]["seed"], planned["record"]["size"]) == (
-        "planned",
-        1,
-        "32x32",
-    )
+    assert (planned["status"], planned["record"]["seed"], planned["record"]["size"]) == ("planned", 1, "32x32")
     assert planned["memory_bytes"] > 100 << 20
     assert planned["seconds"] == pytest.approx(0.01, abs=0.005)
     assert sorted(Path().rglob("*")) == before

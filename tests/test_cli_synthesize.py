@@ -33,8 +33,7 @@ def test_without_o_the_output_is_named_after_input_and_verb(texsynth: Texsynth, 
 
 
 @pytest.mark.parametrize(
-    ("size", "shape"),
-    [("20x12", (12, 20)), ("24", (24, 24)), ("2x", (40, 32)), ("0.5x", (10, 8)), ("1.5X", (30, 24))],
+    ("size", "shape"), [("20x12", (12, 20)), ("24", (24, 24)), ("2x", (40, 32)), ("0.5x", (10, 8)), ("1.5X", (30, 24))]
 )
 def test_size(texsynth: Texsynth, picture: Picture, size: str, shape: tuple[int, int]) -> None:
     picture("a.png", (20, 16))

@@ -214,7 +214,7 @@ def test_every_drawing_has_a_name_beforehand() -> None:
 
 
 def test_strokes_of_a_large_field_are_drawn_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawings, "LONGEST", 20)
+    monkeypatch.setattr(drawings, "LONGEST_DRAWING", 20)
     drawn = drawings.drawings(build(orientation="circle"), None)
     assert drawn["orientation_target_strokes"].pixels.shape == (1, 3, 16, 20)
     assert drawn["orientation_target"].pixels.shape == (1, 3, 32, 40)

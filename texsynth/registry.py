@@ -67,8 +67,6 @@ LOSSES = Registry("loss", ("losses.*",))
 FEATURES = Registry("kind of features", ("features.*",))
 METRICS = Registry("metric", ("metrics.*",))
 METHODS = Registry(
-    "method",
-    ("methods.*", "learned.*.method"),
-    {"transport": "optimal_textures", "pseudo": "pseudo_optimizer"},
+    "method", ("methods.*", "learned.*.method"), {"transport": "optimal_textures", "pseudo": "pseudo_optimizer"}
 )
 RECIPES = Registry("recipe", ("learned.*.recipe",))

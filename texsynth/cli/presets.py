@@ -49,8 +49,7 @@ def list_(as_json: Json = False) -> int:
     epilog="Examples:\n\ntexsynth presets show guided-correspondence\n\ntexsynth presets show train/texture-net --json"
 )
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.yaml", autocompletion=_names)],
-    as_json: Json = False,
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.yaml", autocompletion=_names)], as_json: Json = False
 ) -> int:
     """Every setting of a preset: its value, what `--set` may make of it, and what it does."""
     shown = _training(name.removeprefix(TRAIN)) if name.startswith(TRAIN) else _stages(name)
@@ -99,10 +98,7 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
 
 def _summary(name: str) -> dict[str, Any]:
     content = preset.read(name)
-    return {
-        "description": content["description"],
-        "methods": [stage["method"] for stage in content["stages"]],
-    }
+    return {"description": content["description"], "methods": [stage["method"] for stage in content["stages"]]}
 
 
 def _recipe(name: str) -> dict[str, Any]:

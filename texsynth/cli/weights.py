@@ -55,9 +55,7 @@ def fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_na
 
 
 @app.command(epilog="Examples:\n\ntexsynth weights verify vgg19\n\ntexsynth weights verify my_vgg19.safetensors")
-def verify(
-    what: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", autocompletion=_names)] = None,
-) -> int:
+def verify(what: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", autocompletion=_names)] = None) -> int:
     """Check the file that a run would use, of one network or of all that are here, or any file of weights.
 
     A fetched file must have the right hash; any other must be readable, of the right shapes and finite.

@@ -43,10 +43,7 @@ def course(points: Sequence[tuple[int, float]], name: str) -> str:
     last = max(step for step, _ in finite)
     low, high = min(0.0, *(value for _, value in finite)), max(1e-9, *(value for _, value in finite))
     marks = [
-        (
-            LEFT + step / last * (WIDTH - LEFT - RIGHT),
-            TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM),
-        )
+        (LEFT + step / last * (WIDTH - LEFT - RIGHT), TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM))
         for step, value in finite
     ]
     path = "".join(f"{'L' if number else 'M'}{x:.1f} {y:.1f}" for number, (x, y) in enumerate(marks))

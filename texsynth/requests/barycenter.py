@@ -24,13 +24,13 @@ class Request(PictureOptions):
     """Make a texture between several, or one that turns from one into another across the picture.
 
     exemplars: Two or more pictures of textures, of any sizes, or a glob.
-    blend: The share of each exemplar. Default: equal.
-    blend_map: Shares at each pixel: for two exemplars one grey map, black for the first and white for the second; for
-        more one map for each, repeated in order.
-    steps: A strip of N panels of --size each, from the first of two exemplars to the second.
-    mode: transport: every pixel mixes all exemplars, so that their statistics meet; mosaic: every pixel is copied from
-        one. Default: transport.
-    check: Measure the result.
+    blend: The share that each exemplar has in the result. Default: equal.
+    blend_map: The share of each exemplar at each pixel: one grey map for two exemplars, black for the first and white
+        for the second; for more exemplars one map for each, repeated in order.
+    steps: Make a strip of N panels of --size each, which leads from the first of two exemplars to the second.
+    mode: How exemplars meet. With transport every pixel mixes all of them, so that their statistics meet; with mosaic
+        every pixel is copied from one. Default: transport.
+    check: Measure the result and report it on stderr.
     """
 
     PANEL = "Blend"

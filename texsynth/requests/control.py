@@ -31,14 +31,16 @@ texsynth control --label-exemplar black=samples/grass.png --label-exemplar white
 class Request(PictureOptions):
     """Make more of a texture, steered by maps: how far along, in which direction, or which part goes where.
 
-    exemplars: The picture of the texture; several with one OUT file are remixed, with a folder as OUT each is done
-        alone. Maps of several: a folder in place of the file, paired by stem.
-    guide_weight_map: Where guides hold: white in full, black not at all.
+    exemplars: The picture of the texture. Several with one OUT file are remixed; with a folder as OUT each is done
+        alone, and its maps may be folders, paired by stem.
+    guide_weight_map: How strongly guides hold at each pixel: in full where this map is white, not at all where it is
+        black.
     blend: The share of each of several exemplars, for methods that mix them.
-    blend_map: Their shares at each pixel: one map for two, black for the first; for more one map for each.
-    save_attention: Draw which regions fed which, for msca, into a folder.
-    save_warp: Also write the exemplar as it was warped, for cocosnet: STEM_warp.png.
-    save_guides: Draw what the solver used into a folder.
+    blend_map: The share of each exemplar at each pixel: one map for two, black for the first; for more one map for
+        each.
+    save_attention: Draw into this folder which regions of the exemplar fed which of the output, for networks of msca.
+    save_warp: Also write the exemplar as it was warped, STEM_warp.png, for networks of cocosnet.
+    save_guides: Draw the maps of the guides into this folder, as the solver used them.
     """
 
     PANEL = "Guides"

@@ -30,22 +30,22 @@ class Request(PictureOptions):
     """Change the layout of one picture: move, reshape, repeat or remove its objects, or give it another size.
 
     exemplars: The picture to edit; with a folder as OUT several, each alone.
-    mask: Where the object is: white (at least 50 %), or in a mask of more colours every colour but black (without
-        black: but the commonest). Or a folder, paired by stem.
-    target_mask: Where it shall be, in the same colours.
-    retarget: A new size by more or less of what is there.
-    reshuffle: Another arrangement of the same, for each seed.
-    remove: What is white goes, and its surroundings close up.
+    mask: Where the object is: the white (at least 50 %) of this mask, or in a mask of more colours every colour but
+        black (the commonest where there is no black). A folder of masks is paired by stem.
+    target_mask: Where the object shall be, in the colours of --mask.
+    retarget: Give the picture a new size, with more or less of what it shows.
+    reshuffle: Arrange the parts of the picture anew, differently for each seed.
+    remove: Remove what is white in this mask, and close up its surroundings.
     warp: How the object is first fitted into its new shape. Default: affine.
-    labels_weight: Weight of the masks. Default: 10.
+    labels_weight: The weight of the masks. Default: 10.
     keep_background: Leave everything but the objects that change, and a margin round them, exactly as it is.
-    margin: That margin, in pixels. Default: a sixteenth of the shorter side.
-    grow: Remove so many pixels round the mask too. Default: 0.
-    copies: Copy from mirrored or turned copies too. Default: none.
-    class_: What the object is, for presets with a classifier: an ImageNet class by name or number. Default: what it
-        sees.
-    exact_copies: Copy colours exactly; do not follow the light around what is made.
-    check: Measure the result.
+    margin: The margin of --keep-background, in pixels. Default: a sixteenth of the shorter side.
+    grow: Remove so many pixels round the mask of --remove too. Default: 0.
+    copies: Copy from mirrored or turned copies of the picture too. Default: none.
+    class_: What the object is, for presets with a classifier: an ImageNet class by name or number. Default: the class
+        that the classifier sees.
+    exact_copies: Copy colours exactly, and do not fit them to the light around new parts.
+    check: Measure the result and report it on stderr.
     """
 
     PANEL = "Edit (one of mask, retarget, reshuffle, remove)"

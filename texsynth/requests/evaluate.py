@@ -8,13 +8,7 @@ from pathlib import Path
 from texsynth import registry
 from texsynth.requests.guides import LabelMaps, OrientationMaps, ProgressionMaps
 from texsynth.requests.option import Source, argument, option
-from texsynth.requests.shared import (
-    DeviceOptions,
-    ForceOptions,
-    MessageOptions,
-    SeedOptions,
-    WeightsOptions,
-)
+from texsynth.requests.shared import DeviceOptions, ForceOptions, MessageOptions, SeedOptions, WeightsOptions
 
 EXAMPLES = """Examples:
 
@@ -36,11 +30,11 @@ class Request(WeightsOptions, ForceOptions, SeedOptions, DeviceOptions, MessageO
 
     exemplar: The picture that outputs were made from; or a folder, to whose pictures outputs belong by their names:
         brick.png and brick-2.png to brick.jpg.
-    outputs: Pictures, folders or globs. Those of one folder count as variations of each other.
-    tile: Where outputs repeat without a seam. Default: as the record of their run says, else none.
-    csv: Write the table.
-    report: Write a page with pictures and scores.
-    details: The parts of scores too, in --json and --report: by layer, crop and so on.
+    outputs: The pictures to score, folders or globs. Those of one folder count as variations of each other.
+    tile: The directions in which outputs repeat without a seam. Default: as the record of their run says, else none.
+    csv: Write the table of scores to this file.
+    report: Write a page with pictures and scores to this file.
+    details: Add the parts of scores, by layer, crop and so on, to --json and --report.
     """
 
     PANEL = "Input"
@@ -49,8 +43,8 @@ class Request(WeightsOptions, ForceOptions, SeedOptions, DeviceOptions, MessageO
     outputs: list[Source] = argument(metavar="OUTPUT", required=True)
     metrics: list[str] | None = option(
         None,
-        help=f"Repeatable: {', '.join(METRICS)}, or all whose weights are here. Default: all that need no weights. "
-        "Weights are fetched only for a metric that is named.",
+        help=f"A metric, or all for those whose weights are here; repeatable: {', '.join(METRICS)}. Default: all that "
+        "need no weights. Weights are fetched only for a metric that is named.",
         flags="--metric",
         metavar="NAME",
         complete=(*METRICS, ALL),

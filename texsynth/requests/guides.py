@@ -66,8 +66,8 @@ class GuidePart(Part):
 class ProgressionMaps(GuidePart):
     """The maps of a progression: one for each exemplar, or AUTO, and the target.
 
-    maps: How far along its change of appearance each pixel of the exemplar is (a grey or colour map, or `auto` to
-        estimate it), and how far the output shall be.
+    maps: How far along its change of appearance each pixel of the exemplar is (SRC, a grey or colour map, or `auto` to
+        estimate it), and how far each pixel of the output shall be (TGT).
     """
 
     NAME = "progression"
@@ -96,11 +96,11 @@ class Progression(ProgressionMaps):
     """A guide by how far a texture has changed; refine_seed is that of a recorded refinement.
 
     weight: The weight of the progression. Default: 10.
-    reverse: Exchange the ends of the target.
-    distance_transform: Make a target of the distance to the dark.
-    refine: Give the target the fine detail and the histogram of the exemplar's map.
-    match_histogram: Give the target the exemplar's distribution.
-    match_range: Stretch the target to the exemplar's range.
+    reverse: Exchange the two ends of the progression's target.
+    distance_transform: Make the progression's target the distance to the dark parts of its map.
+    refine: Give the progression's target the fine detail and the histogram of the exemplar's map.
+    match_histogram: Give the progression's target the distribution of values of the exemplar's map.
+    match_range: Stretch the progression's target to the range of the exemplar's map.
     """
 
     weight: float | None = option(None, name="progression_weight", metavar="X", recorded=True)
@@ -129,9 +129,9 @@ class Progression(ProgressionMaps):
 class OrientationMaps(GuidePart):
     """The maps of an orientation: the target, and those of the exemplars, without which these are extracted.
 
-    target: The direction to follow: angle:DEG (clockwise from the x axis), circle, spiral, s-curve, .npy (2,H,W), or a
-        picture whose red and green are x and y.
-    sources: The exemplar's own directions. Default: extracted.
+    target: The direction that the output follows: angle:DEG (clockwise from the x axis), circle, spiral, s-curve, a
+        .npy file (2,H,W), or a picture whose red and green are x and y.
+    sources: The directions of the exemplar, as a .npy file or a picture. Default: extracted.
     """
 
     NAME = "orientation"
@@ -166,7 +166,7 @@ class OrientationMaps(GuidePart):
 class Orientation(OrientationMaps):
     """A guide by direction.
 
-    extractor: How they are extracted. Default: tensor.
+    extractor: How the directions of the exemplar are extracted from it. Default: tensor.
     weight: The weight of the orientation. Default: 5.
     """
 
@@ -194,7 +194,7 @@ class Orientation(OrientationMaps):
 class LabelMaps(GuidePart):
     """The maps of labels: one for each exemplar, and the target.
 
-    maps: What is what, painted in flat colours of your own.
+    maps: Which part of the exemplar (SRC) and of the output (TGT) is what, painted in flat colours of your own.
     """
 
     NAME = "labels"
@@ -220,8 +220,8 @@ class LabelMaps(GuidePart):
 class Labels(LabelMaps):
     """A guide by labels: maps of them, or one label for each whole exemplar and a map that says where each goes.
 
-    exemplars: One label for a whole exemplar, in place of EXEMPLAR; COLOUR is RRGGBB or a name. Repeatable.
-    target: Where the labels of --label-exemplar go.
+    exemplars: A picture all of which has one label, in place of EXEMPLAR; COLOUR is RRGGBB or a name. Repeatable.
+    target: Where the labels of --label-exemplar go in the output.
     weight: The weight of the labels. Default: 10.
     label_colours: The colour of each exemplar's label, as a record keeps it.
     """

@@ -25,16 +25,17 @@ class Request(PictureOptions):
 
     exemplars: The picture to repair; with a folder as OUT several, each alone. Without --mask, what is not opaque is
         filled.
-    mask: White (at least 50 %) is filled; or a folder, paired by stem.
-    mask_invert: Black is filled, in place of white.
+    mask: Fill what is white (at least 50 %) in this mask. A folder of masks is paired by stem.
+    mask_invert: Fill what is black in the mask, in place of white.
     make_tileable: Fill a band along the borders so that the picture repeats.
-    band: Its width across each seam. Default: about a sixth of the shorter side.
+    band: The width in pixels of the band that --make-tileable fills across each seam. Default: about a sixth of the
+        shorter side.
     extend: Add so many pixels at the left, top, right and bottom.
-    others: Copy from this picture in place of IMAGE, which maps also need; repeatable.
-    grow: Fill so many pixels round mask or transparent parts too. Default: 0.
-    exact_copies: Copy colours exactly; do not follow the light around the hole.
-    check: Measure the seams, and that all else is unchanged.
-    preview: Also write STEM_preview.png, the tileable result 2x2.
+    others: Copy from this picture in place of IMAGE; it then needs every --map too. Repeatable.
+    grow: Fill so many pixels round the mask or the transparent parts too. Default: 0.
+    exact_copies: Copy colours exactly, and do not fit them to the light around the hole.
+    check: Measure the seams, and that all other pixels are unchanged.
+    preview: Also write STEM_preview.png, the tileable result repeated 2x2.
     """
 
     PANEL = "Hole"

@@ -33,18 +33,19 @@ class Request(ModelOptions, WeightsOptions, PathOptions, BatchOptions, SeedOptio
     Where targets are no copies of the source, a network of `texsynth train cocosnet` (--model) sees more than windows.
 
     source: The picture that was painted over.
-    layer: The edit alone, aligned with the source: with alpha; or on white for multiply, on black for screen.
+    layer: The edit alone, aligned with the source: with alpha, or on white for multiply and on black for screen.
     targets: Pictures of the same texture at the same scale, files, folders or globs; with several, OUT is a folder.
     blend: How the layer lies on the target. Default: normal.
-    strength: Of the layer, 0 to 1. Default: 1.
+    strength: The strength of the layer, from 0 to 1. Default: 1.
     features: What pixels are compared by: windows of colours, or maps of a network. Default: windows, or --model.
-    labels: What is what, as it was painted for --model: once for SOURCE and once for each TARGET, in order, or a
-        folder, paired by stem. Default: unknown.
-    coherence: More keeps larger pieces of the layer together, less follows the target's details. Default: 1.
-    light: Compare the target in the source's brightness and contrast: never, always, or where that brings it much
-        closer. Default: auto.
-    save_layer: Write the warped layer alone: STEM_layer.png.
-    save_warp: Write the source in the target's layout: STEM_warp.png shows what corresponds.
+    labels: Maps of what is what, for --model: one for SOURCE and one for each TARGET, in order, or a folder, paired by
+        stem. Default: unknown.
+    coherence: How strongly the layer holds together: more keeps larger pieces, less follows the target's details.
+        Default: 1.
+    light: Whether targets are compared in the source's brightness and contrast: never (keep), always (match), or where
+        that brings them much closer (auto). Default: auto.
+    save_layer: Also write the warped layer alone, STEM_layer.png.
+    save_warp: Also write the source in the target's layout, STEM_warp.png, which shows what corresponds.
     """
 
     PANEL = "Propagation"

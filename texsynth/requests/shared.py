@@ -41,7 +41,8 @@ class MapOptions(Part):
 
     maps: An aligned map that follows the copy bit-exactly, written as STEM_NAME; repeat for more maps, and once for
         each exemplar. FILE may be a folder, paired by stem.
-    source_mask: White (at least 50 %) may be copied from; once for each exemplar, or a folder, paired by stem.
+    source_mask: Copy only from what is white (at least 50 %) in this mask; repeat it once for each exemplar. A folder
+        of masks is paired by stem.
     """
 
     PANEL = "Input"
@@ -71,8 +72,8 @@ class StartOptions(Part):
     """What a synthesis starts from.
 
     init: A picture to start from, stretched to the output's size.
-    repeat: Repeat the run stored in OUT.png; flags given beside it override. Inputs are found by name beside it or in
-        the working folder.
+    repeat: Repeat the run that OUT.png records; flags given beside it override. Inputs are looked for by name beside it
+        and in the working folder.
     """
 
     PANEL = "Input"
@@ -86,7 +87,7 @@ class PathOptions(Part):
     """Where a picture goes.
 
     output: The picture to write, or a folder. Default: STEM_VERB.png here.
-    no_metadata: Store no record of the run.
+    no_metadata: Store no record of the run in the picture.
     """
 
     PANEL = "Output"
@@ -99,10 +100,10 @@ class PathOptions(Part):
 class VariationOptions(Part):
     """How many pictures are made, and what is written beside them.
 
-    variations: Make N, with seeds from --seed on: STEM-1, ...
-    pick: Write the best variation only, as OUT.
-    save_field: Write where each pixel was copied from: STEM_field.npz, pictures.
-    report: Write a page about the run.
+    variations: Make N pictures, STEM-1, STEM-2 and so on, with seeds from --seed on.
+    pick: Write only the best of the variations, as OUT.
+    save_field: Also write where each pixel was copied from, as STEM_field.npz and pictures.
+    report: Write a page about the run to this file.
     """
 
     PANEL = "Output"
@@ -117,7 +118,7 @@ class VariationOptions(Part):
 class ForceOptions(Part):
     """What happens to files that exist.
 
-    force: Overwrite what exists.
+    force: Overwrite files that exist.
     """
 
     PANEL = "Output"
@@ -129,8 +130,8 @@ class ForceOptions(Part):
 class BatchOptions(ForceOptions):
     """What happens to files that exist, and to failures, in a batch.
 
-    skip_existing: Keep what exists.
-    update: Redo what exists only if its inputs or parameters changed.
+    skip_existing: Keep outputs that exist.
+    update: Keep outputs that exist if neither their inputs nor their parameters have changed.
     keep_going: In a batch, go on after a failure (exit code 6 at the end).
     """
 
@@ -145,8 +146,8 @@ class BatchOptions(ForceOptions):
 class TextureOptions(Part):
     """The size of the output, and how it repeats.
 
-    size: Pixels, N for a square, or a factor. Default: the verb's own.
-    tile: Where the output repeats without a seam. Default: none.
+    size: The size of the output: pixels, N for a square, or a factor. Default: the verb's own.
+    tile: The directions in which the output repeats without a seam. Default: none.
     """
 
     PANEL = "Texture"
@@ -159,7 +160,7 @@ class TextureOptions(Part):
 class SeedOptions(Part):
     """The source of all randomness.
 
-    seed: Same seed, same picture. Default: 0.
+    seed: The start of all randomness: the same seed gives the same picture. Default: 0.
     """
 
     PANEL = "Texture"
@@ -171,15 +172,15 @@ class SeedOptions(Part):
 class PresetOptions(Part):
     """How a texture is made.
 
-    preset: A preset (see `texsynth presets list`) or a file of your own.
-    quality: The preset's variant of that quality.
+    preset: A preset (see `texsynth presets list`) or a YAML file of your own.
+    quality: The variant of the preset that has this quality.
     """
 
     PANEL = "Preset"
 
     method: str | None = option(
         None,
-        help=f"The method, by the preset of its name. Default: {presets.DEFAULT}, of barycenter its own.",
+        help=f"The method, by the name of its preset. Default: {presets.DEFAULT}; barycenter has its own.",
         flags="-m --method",
         metavar="NAME",
         complete=preset_names,
@@ -192,7 +193,7 @@ class PresetOptions(Part):
 class SettingOptions(Part):
     """Changes to a preset.
 
-    settings: Change a setting (see `texsynth presets show NAME`); repeatable.
+    settings: Change a setting of the preset (see `texsynth presets show NAME`); repeatable.
     """
 
     PANEL = "Preset"
@@ -206,7 +207,7 @@ class SettingOptions(Part):
 class ModelOptions(Part):
     """A trained network.
 
-    model: A trained network, for methods that use one.
+    model: A network that `texsynth train` wrote, for methods that use one.
     """
 
     PANEL = "Preset"
@@ -218,7 +219,7 @@ class ModelOptions(Part):
 class WeightsOptions(Part):
     """Pretrained networks.
 
-    weights: Pretrained weights, for what uses them.
+    weights: A file of pretrained weights, for what uses a pretrained network.
     """
 
     PANEL = "Preset"
@@ -230,8 +231,8 @@ class WeightsOptions(Part):
 class DeviceOptions(Part):
     """Where a command computes.
 
-    device: Where to compute. Default: auto, the fastest there is.
-    threads: CPU threads. Default: torch's choice.
+    device: The device that computes. Default: auto, the fastest there is.
+    threads: The number of CPU threads. Default: torch's choice.
     """
 
     PANEL = "Machine"
@@ -244,8 +245,8 @@ class DeviceOptions(Part):
 class MachineOptions(DeviceOptions):
     """What a command may use of its machine.
 
-    max_memory: Refuse to start what needs more. Default: 6G.
-    dry_run: Say what would be done, its memory and time; write nothing.
+    max_memory: Refuse to start what needs more memory than this. Default: 6G.
+    dry_run: Say what would be done, and the memory and time it needs; write nothing.
     """
 
     PANEL = "Machine"
@@ -258,10 +259,10 @@ class MachineOptions(DeviceOptions):
 class MessageOptions(Part):
     """What a command says.
 
-    json: One JSON object on stdout instead of paths.
+    json: Print one JSON object on stdout in place of paths.
     progress: How progress is shown on stderr. Default: auto.
-    quiet: Errors only.
-    verbose: Say what was found and chosen.
+    quiet: Say nothing but errors.
+    verbose: Also say what was found and chosen.
     debug: Show a traceback with an error.
     """
 

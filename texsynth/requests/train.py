@@ -29,7 +29,7 @@ texsynth train pseudo-optimizer photos/ -o photos.safetensors --weights vgg19.sa
 texsynth synthesize samples/pebbles.png --model pebbles.safetensors -s 2048 -o beach.png"""
 
 RECIPES = tuple(name.replace("_", "-") for name in registry.RECIPES.names())
-MAPS = "For recipes that take maps: once for each exemplar, or a folder, paired by stem."
+MAPS = "For recipes that take them: once for each exemplar, or a folder, paired by stem."
 
 
 def preset_names(incomplete: str) -> list[str]:
@@ -41,34 +41,36 @@ def preset_names(incomplete: str) -> list[str]:
 class Request(CropOptions, WeightsOptions, SettingOptions, SeedOptions, ForceOptions, MachineOptions, MessageOptions):
     """Train a network on exemplars, for synthesis in one pass: use it with `--model`.
 
-    exemplars: Pictures that one network learns from, folders or globs.
+    exemplars: The pictures that one network learns from, folders or globs.
     output: The model to write, NAME.safetensors; its course, samples and checkpoint go to NAME_training/. Default:
         STEM_RECIPE.safetensors here.
-    preset: A preset of the recipe (see `texsynth presets list`) or a file of your own. Default: RECIPE.
-    steps: Updates of the network. Default: the preset's.
-    resume: Go on from the last checkpoint, as if it had never stopped.
+    preset: A preset of the recipe (see `texsynth presets list`) or a YAML file of your own. Default: RECIPE.
+    steps: The number of updates of the network. Default: the preset's.
+    resume: Go on from the last checkpoint, as if the training had never stopped.
     """
 
     PANEL = "Training"
 
-    recipe: str = argument(help=f"One of {', '.join(RECIPES)}.", metavar="RECIPE", required=True, complete=RECIPES)
+    recipe: str = argument(
+        help=f"The kind of network: {', '.join(RECIPES)}.", metavar="RECIPE", required=True, complete=RECIPES
+    )
     exemplars: list[Source] = argument(metavar="EXEMPLAR", required=True)
     output: str | None = option(None, flags="-o --output", metavar="MODEL")
     preset: str | None = option(None, flags="-p --preset", metavar="NAME|FILE.yaml", complete=preset_names)
     steps: int | None = option(None, metavar="N", low=1)
     labels: list[Source] | None = option(
-        None, help=f"Which label each pixel has. {MAPS}", metavar="MAP", role="labels", per="exemplar"
+        None, help=f"Maps of the label of each pixel. {MAPS}", metavar="MAP", role="labels", per="exemplar"
     )
     progression: list[Source] | None = option(
         None,
-        help=f"How far its change of appearance is. {MAPS} Or auto.",
+        help=f"Maps of how far along its change of appearance each pixel is, or auto. {MAPS}",
         metavar="MAP|auto",
         role="progression",
         per="exemplar",
     )
     orientation: list[Source] | None = option(
         None,
-        help=f"In which direction it runs. {MAPS} Or auto.",
+        help=f"Maps of the direction at each pixel, or auto. {MAPS}",
         metavar="MAP|auto",
         role="orientation",
         per="exemplar",
