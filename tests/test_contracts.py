@@ -12,7 +12,7 @@ from torch import Tensor
 import builders
 from builders import ignore
 from pictures import noise
-from texsynth import methods, preset
+from texsynth import methods, preset, settings
 from texsynth.field import atlas
 from texsynth.runs.loop import Outcome
 from texsynth.task import Canvas, Estimate, Event, Exemplar, Level, Report, Stage, Task
@@ -44,11 +44,11 @@ def test_a_method_has_what_the_loop_uses(name: str) -> None:
 @every
 def test_settings_are_frozen_and_explained(name: str) -> None:
     """Defaults for all, each with words for the help; and a shipped preset uses the method."""
-    settings = methods.method(name).Settings()
-    for each in dataclasses.fields(settings):
-        assert each.metadata.get("help"), f"methods/{name}.py: {each.name} has no help"
+    chosen = methods.method(name).Settings()
+    for row in settings.show(chosen):
+        assert row["help"], f"methods/{name}.py: {row['name']} has no help"
         with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(settings, each.name, getattr(settings, each.name))
+            setattr(chosen, row["name"], row["value"])
     used = {stage["method"] for shipped in preset.names() for stage in preset.read(shipped)["stages"]}
     assert name in used
 

@@ -15,7 +15,7 @@ from texsynth.task import Task
 class Layer:
     """Pictures that the field copies, one aligned with each exemplar, alike in channels and depth.
 
-    role: One of `task.ROLES`; it decides how values turn with their copy and how they are resized.
+    role: "colour", "data", "normal" or "labels"; it decides how values turn with their copy and how they are resized.
     """
 
     pictures: tuple[Picture, ...]

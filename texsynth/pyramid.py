@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 
 def octaves(shorter_side: int, coarsest: int, finest: int) -> tuple[int, int]:
-    """The levels (finest, coarsest) at which a picture's shorter side is about `finest` (0: full size) and `coarsest`
-    pixels."""
+    """The levels at which the shorter side is about `finest` (0: full size) and about `coarsest` pixels."""
     bottom = max(0, round(math.log2(shorter_side / finest))) if finest else 0
     return bottom, max(bottom, round(math.log2(shorter_side / coarsest)))
 

@@ -20,15 +20,11 @@ if TYPE_CHECKING:
     from texsynth.weights.pretrained import Weights
     from texsynth.weights.trained import Model
 
-ROLES = ("colour", "data", "normal", "labels")  # of the pictures that a field copies
-
 
 @dataclass(frozen=True)
 class Exemplar:
-    """One source of texture.
+    """One source of texture: its name in messages, its image (1, 3, H, W) in [0, 1], and its usable pixels.
 
-    name: the name that messages use for it.
-    image: (1, 3, H, W) in [0, 1].
     valid: (1, 1, H, W) bool, False where nothing may be copied from; None where everything may.
     """
 
@@ -156,7 +152,7 @@ class Canvas:
     image: (1, 3, h, w).
     field: where each pixel was copied from, for methods that keep a field.
     memory: what a method hands on to its next level; other code does not look into it.
-    shown: further pictures (1, 3, H, W) in [0, 1] that a method can show, by names that can be those of files.
+    shown: further pictures (1, 3, H, W) in [0, 1], by names that can be those of files.
     """
 
     image: Tensor
@@ -167,10 +163,8 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Level:
-    """One entry of a method's schedule.
+    """One entry of a method's schedule: `scale` halvings below full size, and the steps there.
 
-    scale: the halvings below full size.
-    steps: the number of steps at this level.
     nearest: exemplars and the start are reduced by dropping pixels where averages are usual.
     """
 
@@ -189,11 +183,8 @@ class Event:
     stage: the name of the stage's method.
     level: the halvings below full size.
     levels: the number of levels of the whole run.
-    step: the number of this step in its level, from 1.
-    steps: the number of steps in its level.
-    loss: the loss of this step.
+    step, steps: the number of this step in its level, from 1, and how many the level has.
     done: the share of the run's estimated work that is done, in [0, 1].
-    canvas: the picture so far.
     """
 
     stage: str
@@ -250,11 +241,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Estimate:
-    """The predicted cost of a run.
-
-    memory: peak resident bytes of the whole process.
-    seconds: seconds on two CPU cores.
-    """
+    """The predicted cost of a run: peak resident bytes of the whole process, and seconds on two CPU cores."""
 
     memory: int
     seconds: float
@@ -270,11 +257,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Preset:
-    """A validated preset.
+    """A validated preset, whose stages run in this order.
 
-    name: its name.
-    description: its description in one sentence.
-    stages: its stages, which run in this order.
     values: its plain form, as YAML could hold it, for the record of a run.
     """
 

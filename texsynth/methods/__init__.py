@@ -7,10 +7,7 @@ from typing import cast
 from texsynth.registry import METHODS
 from texsynth.task import Method
 
-
-def names() -> list[str]:
-    """The keys of all methods."""
-    return METHODS.names()
+names = METHODS.names  # the keys of all methods
 
 
 def method(name: str) -> Method:

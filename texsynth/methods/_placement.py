@@ -1,7 +1,4 @@
-"""Output pixels whose source is settled before the field is solved: those outside a hole stay, others may have a start.
-
-The windows of source pixels beside a hole reach into it; they show there what the field has copied into it so far.
-"""
+"""Output pixels whose source is settled before the field is solved: those outside a hole, and those with a start."""
 
 from __future__ import annotations
 
@@ -16,30 +13,22 @@ from texsynth.task import Task
 
 @dataclass(frozen=True)
 class Placement:
-    """The output pixels (h, w) of one level that have a source, and the source pixels (N,) that lie in the hole.
+    """The output pixels (h, w) of one level that have a source, and the source pixels (N,) that lie in the hole."""
 
-    fixed: (h, w) bool, the pixels outside the hole, which stay.
-    placed: (h, w) bool, the pixels that have a source to start from; all that are fixed are among them.
-    places: (h, w), that source as an index into the atlas.
-    unmoved: (h, w) bool, the placed pixels that start from themselves.
-    inside: (N,) bool, the source pixels that lie in the hole.
-    """
-
-    fixed: Tensor
-    placed: Tensor
-    places: Tensor
-    unmoved: Tensor
-    inside: Tensor
+    fixed: Tensor  # (h, w) bool, the pixels outside the hole, which stay
+    placed: Tensor  # (h, w) bool, the pixels that have a source to start from; all that are fixed are among them
+    places: Tensor  # (h, w), that source as an index into the atlas
+    unmoved: Tensor  # (h, w) bool, the placed pixels that start from themselves
+    inside: Tensor  # (N,) bool, the source pixels that lie in the hole
 
     def hold(self, field: Field) -> Field:
         """The field with its fixed pixels at their own places."""
         return replace(field, index=torch.where(self.fixed, self.places, field.index))
 
     def fill_sources(self, atlas: Atlas, field: Field) -> Atlas:
-        """The atlas with the picture that the field copies together in place of the hole."""
-        copied = field.image()[0].flatten(1).T
+        """The atlas with what the field has copied into the hole, since windows beside the hole reach into it."""
         colours = atlas.colours.clone()
-        colours[self.inside] = copied[atlas.home[self.inside]]
+        colours[self.inside] = field.image()[0].flatten(1).T[atlas.home[self.inside]]
         return replace(atlas, colours=colours)
 
 

@@ -51,39 +51,52 @@ LONG_EXEMPLAR = 8  # times as long as wide: repeats near by are then free, since
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults of the field solver."""
+    """Defaults of the field solver.
 
-    patch: int = setting(9, "The side of the windows that are compared, in pixels; it is odd.", low=3, high=31)
-    components: int = setting(24, "The number of principal components that describe a window.", low=3, high=243)
-    passes: tuple[int, ...] = setting((8, 4, 2), "The passes of each level, the finest last.", low=0, high=100)
-    coarsest: int = setting(64, "The exemplar's shorter side at the first level, in pixels.", low=8, high=256)
-    finest: int = setting(0, "The exemplar's shorter side at the last level, 0 for full size.", low=0, high=4096)
-    copies: str = setting("none", "The flipped and turned copies that are sources, too.", choices=tuple(COPY_SETS))
-    block: float = setting(0.5, "The side of the first pieces, in shorter sides of the exemplar.", low=0.05, high=0.9)
-    overlap: float = setting(0.5, "The overlap of the first pieces, as a share of their side.", low=0.1, high=0.5)
-    tries: int = setting(32, "The number of matches whose cuts are compared for a piece.", low=1, high=256)
-    starts: int = setting(4, "The number of quilts that are laid at first; the best is kept.", low=1, high=100)
-    spread: float = setting(0.1, "The price of repeats near by, in variances of the exemplar.", low=0.0, high=10.0)
-    proportion: float = setting(0.1, "The price of other proportions of colours, in variances.", low=0.0, high=10.0)
-    occurrence: float = setting(0.0, "The price of an uneven use of source pixels, in variances.", low=0.0, high=10.0)
-    similar: int = setting(3, "The number of look-alikes that are kept for each source pixel.", low=0, high=16)
-    kappa: float = setting(
-        2.5, "The factor on the distance of jumps to look-alikes; more keeps pieces whole.", low=1.0, high=100.0
-    )
-    mend: float = setting(1.5, "The factor on the distance of jumps to look-alikes, in a hole.", low=1.0, high=100.0)
-    align: int = setting(8, "The rounds of sliding whole pieces, at each level.", low=0, high=100)
-    lattice: str = setting("auto", "Whether a regular exemplar keeps its period.", choices=("auto", "on", "off"))
-    regular: float = setting(0.25, "The autocorrelation at which lattice=auto keeps the period.", low=0.0, high=1.0)
+    patch: The side of the windows that are compared, in pixels; it is odd.
+    components: The number of principal components that describe a window.
+    passes: The passes of each level, the finest last.
+    coarsest: The exemplar's shorter side at the first level, in pixels.
+    finest: The exemplar's shorter side at the last level, 0 for full size.
+    copies: The flipped and turned copies that are sources, too.
+    block: The side of the first pieces, in shorter sides of the exemplar.
+    overlap: The overlap of the first pieces, as a share of their side.
+    tries: The number of matches whose cuts are compared for a piece.
+    starts: The number of quilts that are laid at first; the best is kept.
+    spread: The price of repeats near by, in variances of the exemplar.
+    proportion: The price of other proportions of colours, in variances.
+    occurrence: The price of an uneven use of source pixels, in variances.
+    similar: The number of look-alikes that are kept for each source pixel.
+    kappa: The factor on the distance of jumps to look-alikes; more keeps pieces whole.
+    mend: The factor on the distance of jumps to look-alikes, in a hole.
+    align: The rounds of sliding whole pieces, at each level.
+    lattice: Whether a regular exemplar keeps its period.
+    regular: The autocorrelation at which lattice=auto keeps the period.
+    layout: The price of leaving the picture that the field starts from, per level, the finest last.
+    guided: The side of the first pieces where guides steer, in shorter sides of the exemplar.
+    """
 
-    layout: tuple[float, ...] = setting(
-        (1.0, 0.5, 0.2),
-        "The price of leaving the picture that the field starts from, per level, the finest last.",
-        low=0.0,
-        high=100.0,
-    )
-    guided: float = setting(
-        0.25, "The side of the first pieces where guides steer, in shorter sides of the exemplar.", low=0.05, high=0.9
-    )
+    patch: int = setting(9, low=3, high=31)
+    components: int = setting(24, low=3, high=243)
+    passes: tuple[int, ...] = setting((8, 4, 2), low=0, high=100)
+    coarsest: int = setting(64, low=8, high=256)
+    finest: int = setting(0, low=0, high=4096)
+    copies: str = setting("none", choices=tuple(COPY_SETS))
+    block: float = setting(0.5, low=0.05, high=0.9)
+    overlap: float = setting(0.5, low=0.1, high=0.5)
+    tries: int = setting(32, low=1, high=256)
+    starts: int = setting(4, low=1, high=100)
+    spread: float = setting(0.1, low=0.0, high=10.0)
+    proportion: float = setting(0.1, low=0.0, high=10.0)
+    occurrence: float = setting(0.0, low=0.0, high=10.0)
+    similar: int = setting(3, low=0, high=16)
+    kappa: float = setting(2.5, low=1.0, high=100.0)
+    mend: float = setting(1.5, low=1.0, high=100.0)
+    align: int = setting(8, low=0, high=100)
+    lattice: str = setting("auto", choices=("auto", "on", "off"))
+    regular: float = setting(0.25, low=0.0, high=1.0)
+    layout: tuple[float, ...] = setting((1.0, 0.5, 0.2), low=0.0, high=100.0)
+    guided: float = setting(0.25, low=0.05, high=0.9)
 
     def __post_init__(self) -> None:
         if self.patch % 2 == 0:
@@ -96,32 +109,18 @@ class Settings:
 
 @dataclass(frozen=True)
 class FieldMemory:
-    """What a level hands to the next.
-
-    level: its halvings below full size.
-    atlas: its source pixels.
-    lookalikes: (N, similar) of each source pixel.
-    psi: (homes,) the potential of the source pixels.
-    layout: (1, 3, h, w), the rough picture that the field follows, or None.
-    """
+    """What a level hands to the next."""
 
     level: float
     atlas: Atlas
-    lookalikes: Tensor
-    psi: Tensor
-    layout: Tensor | None
+    lookalikes: Tensor  # (N, similar), of each source pixel
+    psi: Tensor  # (homes,), the potential of the source pixels
+    layout: Tensor | None  # (1, 3, h, w), the rough picture that the field follows
 
 
 @dataclass(frozen=True)
 class Groundwork:
-    """What the first field of a run is laid on.
-
-    task: the task at the coarsest level.
-    atlas: its source pixels.
-    basis: describes windows by their principal components.
-    guiding: the prices of guides and of a rough picture, or None.
-    placement: the output pixels that have a source already, or None.
-    """
+    """What the first field of a run is laid on: the task at its coarsest level, and all that steers it there."""
 
     task: Task
     atlas: Atlas
@@ -133,14 +132,13 @@ class Groundwork:
     say: Say
 
     def field(self, index: Tensor) -> Field:
-        """The field of these pointers (h, w), whose cost is not known yet."""
+        """The field of these pointers (h, w), whose cost has not been measured."""
         return Field(index, torch.zeros(self.task.size, device=self.atlas.home.device), self.atlas, self.task.tile)
 
     def rules(self, blocks: Blocks, lattice: Steer | None, spread: float, proportion: float, tries: int) -> QuiltRules:
         """The rules of laying blocks, with the prices of the lattice and of the guides."""
         prices = (lattice, None if self.guiding is None else steer(self.guiding, blocks))
-        steers = tuple(price for price in prices if price)
-        return QuiltRules(spread, proportion, tries, steers, self.settings.starts)
+        return QuiltRules(spread, proportion, tries, tuple(filter(None, prices)), self.settings.starts)
 
     def specks(self) -> Tensor:
         """Single source pixels at random, (h, w), where nothing larger may be copied."""
@@ -276,9 +274,8 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
         return best
     # Describe the source pixels, for the passes.
     table = describe(atlas, ground.basis, atlas.valid)
-    space = Space(
-        atlas, ground.basis, table, atlas.valid, jumps.compare(atlas, table, atlas.valid, settings.similar, rng)
-    )
+    lookalikes = jumps.compare(atlas, table, atlas.valid, settings.similar, rng)
+    space = Space(atlas, ground.basis, table, atlas.valid, lookalikes)
     price = torch.where(atlas.valid, 0.0, torch.inf)
     # Lay pieces of several sizes, and keep the cheapest field.
     hole_thickness = thickness(hole, task.tile)

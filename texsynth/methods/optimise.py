@@ -41,27 +41,36 @@ PATCH_TRANSPORT = Objective.read(
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults of the optimising method: patch transport on raw pixels."""
+    """Defaults of the optimising method: patch transport on raw pixels.
 
-    objectives: tuple[Objective, ...] = setting((PATCH_TRANSPORT,), "The objectives that are minimised together.")
-    optimiser: str = setting("adam", "The optimiser that moves the pixels.", choices=("adam", "lbfgs"))
-    rate: float = setting(0.02, "The learning rate: colour per step for adam, about 1 for lbfgs.", low=1e-5, high=10.0)
-    history: int = setting(20, "The number of earlier steps that lbfgs remembers.", low=1, high=200)
-    steps: tuple[int, ...] = setting((40, 20, 10), "The steps of each level, the finest last.", low=0, high=100000)
-    coarsest: int = setting(64, "The exemplar's shorter side at the first level, in pixels.", low=8, high=4096)
-    finest: int = setting(0, "The exemplar's shorter side at the last level, 0 for full size.", low=0, high=4096)
-    scales: tuple[float, ...] = setting(
-        (), "The levels as shares of full size; they replace coarsest and finest.", low=0.01, high=1.0
-    )
-    start: str = setting(
-        "auto",
-        "The first picture; auto is the object in its new place for edit, else noise.",
-        choices=("auto", "noise", "colours", "mean"),
-    )
-    reduction: str = setting("mean", "How pictures are reduced for coarse levels.", choices=("mean", "nearest"))
-    copies: str = setting("none", "The flipped and turned copies that are sources, too.", choices=tuple(COPY_SETS))
-    balance: str = setting("on", "Whether weights are shares of the gradient, not factors.", choices=("on", "off"))
-    margin: int = setting(0, "The margin beyond borders that do not wrap, cut off at the end.", low=0, high=64)
+    objectives: The objectives that are minimised together.
+    optimiser: The optimiser that moves the pixels.
+    rate: The learning rate: colour per step for adam, about 1 for lbfgs.
+    history: The number of earlier steps that lbfgs remembers.
+    steps: The steps of each level, the finest last.
+    coarsest: The exemplar's shorter side at the first level, in pixels.
+    finest: The exemplar's shorter side at the last level, 0 for full size.
+    scales: The levels as shares of full size; they replace coarsest and finest.
+    start: The first picture; auto is the object in its new place for edit, else noise.
+    reduction: How pictures are reduced for coarse levels.
+    copies: The flipped and turned copies that are sources, too.
+    balance: Whether weights are shares of the gradient, not factors.
+    margin: The margin beyond borders that do not wrap, cut off at the end.
+    """
+
+    objectives: tuple[Objective, ...] = setting((PATCH_TRANSPORT,))
+    optimiser: str = setting("adam", choices=("adam", "lbfgs"))
+    rate: float = setting(0.02, low=1e-5, high=10.0)
+    history: int = setting(20, low=1, high=200)
+    steps: tuple[int, ...] = setting((40, 20, 10), low=0, high=100000)
+    coarsest: int = setting(64, low=8, high=4096)
+    finest: int = setting(0, low=0, high=4096)
+    scales: tuple[float, ...] = setting((), low=0.01, high=1.0)
+    start: str = setting("auto", choices=("auto", "noise", "colours", "mean"))
+    reduction: str = setting("mean", choices=("mean", "nearest"))
+    copies: str = setting("none", choices=tuple(COPY_SETS))
+    balance: str = setting("on", choices=("on", "off"))
+    margin: int = setting(0, low=0, high=64)
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -72,14 +81,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class OptimiserMemory:
-    """What a level hands to the next.
+    """What a level hands to the next."""
 
-    base: (1, 3, h, w), the picture of the stage before with its finer detail, or None.
-    whole: (1, 3, h + 2 y, w + 2 x), the picture with its margins.
-    """
-
-    base: Tensor | None
-    whole: Tensor
+    base: Tensor | None  # (1, 3, h, w), the picture of the stage before with its finer detail
+    whole: Tensor  # (1, 3, h + 2 y, w + 2 x), the picture with its margins
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
@@ -147,11 +152,7 @@ def begin(
 def _scales(
     evaluate: Values, image: Tensor, free: Tensor | None, settings: Settings, rng: torch.Generator
 ) -> list[float]:
-    """The factor of every objective's value.
-
-    image: (1, 3, h, w), from which the pixels that cannot move are taken. free: (1, 1, h, w) bool, the pixels that can
-    move; None for all.
-    """
+    """The factor of every objective's value. Pixels that are not free (1, 1, h, w) are those of the image."""
     weights = [o.weight for o in settings.objectives]
     if settings.balance == "off":
         return weights
@@ -161,17 +162,11 @@ def _scales(
 
 
 def _start(
-    task: Task,
-    margins: margin.Sides,
-    canvas: Canvas | None,
-    settings: Settings,
-    level: Level,
-    rng: torch.Generator,
+    task: Task, margins: margin.Sides, canvas: Canvas | None, settings: Settings, level: Level, rng: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
     """The first picture of a level with its margins, and the picture of the previous stage, or None.
 
-    The first picture is that of the coarser level with the finer detail of the previous stage. Outside a hole it is the
-    exemplar.
+    It is that of the coarser level with the finer detail of the previous stage, and the exemplar outside a hole.
     """
 
     def fitted(image: Tensor) -> Tensor:
@@ -179,14 +174,13 @@ def _start(
         larger = image.shape[2] > task.size[0] or image.shape[3] > task.size[1]
         return F.interpolate(image, task.size, mode=mode, antialias=larger and not level.nearest)
 
-    memory = None if canvas is None or not isinstance(canvas.memory, OptimiserMemory) else canvas.memory
     base = None
-    if canvas is not None and memory is not None:
-        image, base = fitted(canvas.image), memory.base
+    if canvas is not None and isinstance(canvas.memory, OptimiserMemory):
+        image, base = fitted(canvas.image), canvas.memory.base
         if base is not None:
             before = F.interpolate(base, canvas.image.shape[2:], mode="bilinear", antialias=True)
             image = (fitted(base) + fitted(canvas.image - before)).clamp(0, 1)
-        image = margin.extended(image, margins, canvas.image, memory.whole)
+        image = margin.extended(image, margins, canvas.image, canvas.memory.whole)
     elif canvas is not None:
         image, base = margin.extended(fitted(canvas.image), margins), canvas.image
     elif task.init is not None:
@@ -245,14 +239,9 @@ def _colours(exemplar: Exemplar) -> Tensor:
 def _optimiser(pixels: Tensor, settings: Settings) -> torch.optim.Optimizer:
     if settings.optimiser == "adam":
         return torch.optim.Adam([pixels], lr=settings.rate)
-    return torch.optim.LBFGS(
-        [pixels],
-        lr=settings.rate,
-        max_iter=1,  # a step of the loop is a step of the optimiser
-        history_size=settings.history,
-        tolerance_grad=0,
-        tolerance_change=0,
-    )
+    # With max_iter=1 a step of the loop is a step of the optimiser.
+    options = {"lr": settings.rate, "history_size": settings.history, "tolerance_grad": 0, "tolerance_change": 0}
+    return torch.optim.LBFGS([pixels], max_iter=1, **options)
 
 
 def refuses(task: Task, settings: Settings) -> str | None:

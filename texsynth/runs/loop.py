@@ -12,15 +12,10 @@ from texsynth.task import Canvas, Event, Report, Say, Stage, Task
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a synthesis.
-
-    canvas: The last canvas; None where there is none yet.
-    losses: The loss of every step, as (stage, level, step, loss).
-    interrupted: Did Ctrl-C end it early?
-    """
+    """The end of a synthesis: the last canvas, if there is one yet, and whether Ctrl-C ended it early."""
 
     canvas: Canvas | None
-    losses: tuple[tuple[str, float, int, float], ...]
+    losses: tuple[tuple[str, float, int, float], ...]  # of every step, as (stage, level, step, loss)
     interrupted: bool = False
 
 
@@ -33,9 +28,8 @@ def synthesize(task: Task, stages: tuple[Stage, ...], rng: torch.Generator, repo
     spent = 0.0
     try:
         for (stage, level), cost in zip(plan, work, strict=True):
-            canvas, step = method(stage.method).begin(
-                task.at(level.scale, level.nearest), canvas, level, stage.settings, rng, say
-            )
+            at_level = task.at(level.scale, level.nearest)
+            canvas, step = method(stage.method).begin(at_level, canvas, level, stage.settings, rng, say)
             for index in range(level.steps):
                 canvas, loss = step(canvas)
                 losses.append((stage.method, level.scale, index, loss))
