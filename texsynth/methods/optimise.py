@@ -240,8 +240,9 @@ def _optimiser(pixels: Tensor, settings: Settings) -> torch.optim.Optimizer:
     if settings.optimiser == "adam":
         return torch.optim.Adam([pixels], lr=settings.rate)
     # With max_iter=1 a step of the loop is a step of the optimiser.
-    options = {"lr": settings.rate, "history_size": settings.history, "tolerance_grad": 0, "tolerance_change": 0}
-    return torch.optim.LBFGS([pixels], max_iter=1, **options)
+    return torch.optim.LBFGS(
+        [pixels], settings.rate, max_iter=1, history_size=settings.history, tolerance_grad=0, tolerance_change=0
+    )
 
 
 def refuses(task: Task, settings: Settings) -> str | None:
