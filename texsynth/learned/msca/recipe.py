@@ -246,8 +246,7 @@ def _pretrain(context: MscaContext, optimisers: Optimisers, lesson: RebuildLesso
     goals = [decoder_goals(image, context.settings, context.vgg) for image in lesson.image.split(1)]
     scales = [torch.cat(scale) for scale in zip(*goals, strict=True)]
     loss = torch.stack([F.l1_loss(*pair) for pair in zip(guesses, scales, strict=True)]).mean()
-    adversarial.descend(optimisers.network, loss)
-    return {"pretraining": float(loss.detach())}
+    return adversarial.teach_network(optimisers.network, {"pretraining": loss}, {"pretraining": 1.0})
 
 
 def _train(context: MscaContext, optimisers: Optimisers, lesson: RebuildLesson) -> Mapping[str, float]:
@@ -270,10 +269,8 @@ def _train(context: MscaContext, optimisers: Optimisers, lesson: RebuildLesson) 
     if settings.texture and lesson.banks:
         each = zip(output.split(1), lesson.labels.split(1), lesson.banks, strict=True)
         losses["texture"] = torch.stack([transport(*one, context.rng) for one in each]).mean()
-    # Teach the network.
     weights = {name: getattr(settings, name) for name in losses}
-    adversarial.descend(optimisers.network, adversarial.weighted(losses, weights))
-    return {"discriminator": discriminator_loss} | {name: float(value.detach()) for name, value in losses.items()}
+    return {"discriminator": discriminator_loss} | adversarial.teach_network(optimisers.network, losses, weights)
 
 
 @torch.no_grad()

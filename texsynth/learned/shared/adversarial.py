@@ -98,13 +98,11 @@ def teach_discriminators(discriminators: PatchGAN, optimiser: torch.optim.Adam, 
     return mean
 
 
-def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The sum of losses, each times the weight of its name."""
-    return torch.stack([weights[name] * value for name, value in losses.items()]).sum()
-
-
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One update along the gradient of a loss."""
+def teach_network(
+    optimiser: torch.optim.Adam, losses: Mapping[str, Tensor], weights: Mapping[str, float]
+) -> dict[str, float]:
+    """One update of the network along the sum of its losses, each times the weight of its name; returns the losses."""
     optimiser.zero_grad()
-    loss.backward()
+    torch.stack([weights[name] * value for name, value in losses.items()]).sum().backward()
     optimiser.step()
+    return {name: float(value.detach()) for name, value in losses.items()}

@@ -260,9 +260,7 @@ def _update(
         weights |= {name: o.weight for name, o in zip(names, settings.objectives, strict=True)}
     if settings.texture:
         losses["texture"], weights["texture"] = _texture(context, output, lessons), settings.texture
-    # Teach the network.
-    adversarial.descend(optimisers.network, adversarial.weighted(losses, weights))
-    return {"discriminator": discriminator_loss} | {name: float(value.detach()) for name, value in losses.items()}
+    return {"discriminator": discriminator_loss} | adversarial.teach_network(optimisers.network, losses, weights)
 
 
 def _noise_maps(context: SpadeContext, count: int) -> list[Tensor]:
