@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -197,12 +198,11 @@ def test_a_network_may_be_asked_twice_before_its_gradient() -> None:
 
 def test_rates_fall_at_last() -> None:
     words = adversarial.Settings(steps=100, decay=0.5)
-    assert [round(adversarial.rate_factor(words, n), 6) for n in (0, 50, 75, 99)] == [1, 1, 0.5, 0.02]
-    assert adversarial.rate_factor(adversarial.Settings(steps=100, decay=0.0), 99) == 1
     both = adversarial.optimisers(generator_of().parameters(), critics(), words)
-    adversarial.set_rates(both, words, 75)
-    rates = [optimiser.param_groups[0]["lr"] for optimiser in (both.network, both.discriminators)]
-    assert rates == [words.rate / 2, words.discriminator_rate / 2]
+    for number, decay, factor in ((0, 0.5, 1), (50, 0.5, 1), (75, 0.5, 0.5), (99, 0.5, 0.02), (99, 0.0, 1)):
+        adversarial.set_rates(both, replace(words, decay=decay), number)
+        rates = [optimiser.param_groups[0]["lr"] for optimiser in (both.network, both.discriminators)]
+        assert rates == pytest.approx([words.rate * factor, words.discriminator_rate * factor])
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -211,10 +211,8 @@ def test_discriminators_learn_to_tell_outputs_from_true_pictures(parts: int) -> 
     judge, guide = critics(), noise(2, 3, 16, 16)
     true, output = noise(2, 3, 16, 16, seed=1), noise(2, 3, 16, 16, seed=2).requires_grad_()
     adam = torch.optim.Adam(judge.parameters(), 1e-3)
-    contests = [
-        adversarial.Contest((g, g), (t, o))
-        for g, t, o in zip(guide.chunk(parts), true.chunk(parts), output.chunk(parts), strict=True)
-    ]
+    each = zip(guide.chunk(parts), true.chunk(parts), output.chunk(parts), strict=True)
+    contests = [((g, g), (t, o)) for g, t, o in each]
     values = [adversarial.teach_discriminators(judge, adam, contests) for _ in range(20)]
     assert values[0] == pytest.approx(2, abs=0.5) and values[-1] < 0.9 * values[0]
     assert output.grad is None

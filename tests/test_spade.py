@@ -149,7 +149,7 @@ def test_keys_and_noise_make_other_pictures() -> None:
 
 
 def options(**values: Any) -> TargetOptions:
-    return replace(TargetOptions(1.0, 1.0, 1.0, 1.5, 24), **values)
+    return replace(TargetOptions((1.0, 1.0, 1.0), 1.5, 24), **values)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -168,7 +168,7 @@ def test_a_tenth_is_perturbed_seven_tenths_stretched_and_two_noise(monkeypatch: 
     for name in ("perturbed", "stretched", "pure"):
         monkeypatch.setattr(targets, name, lambda *_, name=name: drawn.append(name) or [torch.zeros(1)])
     words = recipe.Settings()
-    chances = TargetOptions(words.perturbed, words.stretched, words.perlin, words.factor, 24)
+    chances = TargetOptions((words.perturbed, words.stretched, words.perlin), words.factor, 24)
     rng = generator()
     for _ in range(1000):
         targets.draw([values_of("progression")], ["l2"], chances, rng)
@@ -208,7 +208,7 @@ def test_noise_has_the_shares_of_labels_and_the_histogram_of_values() -> None:
 
 
 def test_perturbed_maps_are_like_crops_of_them() -> None:
-    perturbed = options(stretched=0.0, noise=0.0, side=40)
+    perturbed = options(chances=(1.0, 0.0, 0.0), side=40)
     for kind in KINDS:
         whole = values_of(kind, 40, 40)
         (drawn,) = targets.draw([whole], [DISTANCES[kind]], perturbed, generator(1))

@@ -31,21 +31,15 @@ Size = tuple[int, int]  # (height, width)
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The label map of a picture.
-
-    ids: (1, 1, H, W), as a model numbers the labels.
-    colours: (K, 3) in [0, 1], the map's own.
-    """
+    """The label map of a picture: ids (1, 1, H, W) as a model numbers them, and the map's own colours (K, 3)."""
 
     ids: Tensor
     colours: Tensor
 
 
 def read(path: Path, user: str) -> tuple[Model, Input]:
-    """A model that compares pictures, and its entry in the record. user: the words for what uses it.
-
-    Raises WeightsError, and UsageError for a model of another recipe.
-    """
+    """A model that compares pictures, and its entry in the record; raises WeightsError, and UsageError, with the words
+    for what uses it (`user`), for a model of another recipe."""
     trained = model.read(path)
     if trained.recipe != RECIPE:
         raise UsageError(f"--model: {trained.name} is of recipe {trained.recipe}; {user} uses {RECIPE}")
@@ -55,10 +49,8 @@ def read(path: Path, user: str) -> tuple[Model, Input]:
 def read_labels(
     source: Source | None, role: str, size: Size, trained: Model | None, note: Note, first: LabelMap | None = None
 ) -> tuple[LabelMap | None, tuple[Input, ...]]:
-    """The label map of a picture of `size`, and its entry in the record; nothing without a map or a model.
-
-    first: the source's map, whose colours a target's map repeats. Raises InputError, and UsageError for labels that the
-    model was not trained with.
+    """The label map of a picture of `size`, and its entry in the record; nothing without a map or a model. A target's
+    map repeats the colours of the source's, `first`. Raises InputError, and UsageError for labels unknown to the model.
     """
     if source is None or trained is None:
         return None, ()
@@ -81,11 +73,8 @@ def describe(
     trained: Model, pictures: tuple[Tensor, Tensor], labels: tuple[LabelMap | None, LabelMap | None],
     levels: Sequence[int], rng: torch.Generator,
 ) -> tuple[list[Tensor], list[Tensor]]:  # fmt: skip
-    """The descriptors of a source and a target (1, 3, H, W) in [0, 1] at these levels.
-
-    Both are reduced by the factor that sources of that size were reduced by in training. Raises WeightsError for a
-    damaged model.
-    """
+    """The descriptors of a source and a target (1, 3, H, W) in [0, 1] at these levels, both reduced as sources of that
+    size were in training; raises WeightsError for a damaged model."""
     factor = scale(trained, (pictures[0].shape[2], pictures[0].shape[3]))
     level, cells = math.log2(factor), []
     for image, drawn in zip(pictures, labels, strict=True):

@@ -26,11 +26,8 @@ SMALLEST_SIZE = 1e-6  # of what is divided by, or whose logarithm is taken
 
 @dataclass(frozen=True)
 class ScaledFeatures:
-    """Layers of an extractor, centred and scaled.
-
-    layers: their names, shallow to deep.
-    means, sizes: the mean of each layer, (1, C, 1, 1), and its mean size, on the exemplars.
-    """
+    """Layers of an extractor, shallow to deep, centred by their means (1, C, 1, 1) and divided by their mean sizes,
+    both on the exemplars."""
 
     extract: Extract
     layers: tuple[str, ...]
@@ -73,7 +70,7 @@ def contextual(
     """How surely each patch of the output is like one patch of the exemplar; 0 for the exemplar itself.
 
     This is minus the logarithm of the mean share that an output patch gives its best match, weighted over the layers.
-    patch: the side of patches. count: how many are drawn on either side, at most, anew at every call.
+    count: how many patches of side `patch` are drawn on either side, at most, anew at every call.
     """
     sides = [tables(side, patch, 1) for side in (output, exemplar)]
     names = [name for name in sides[0] if name in sides[1]]
@@ -88,10 +85,7 @@ def contextual(
 
 def mask_warp(warped: Tensor, target: Tensor, exemplar: Tensor) -> Tensor:
     """Minus the log-likelihood of the target's labels in warped ones, over the cells whose label the exemplar has; 0
-    without any.
-
-    warped (1, L, h, w), target (1, L, h, w), exemplar (1, L, H, W): the shares of labels in each cell.
-    """
+    without any. All are shares of labels in each cell, (1, L, h, w)."""
     available = exemplar.amax((2, 3)) > 0.5  # some cell is mostly of that label
     labels = target.argmax(1)
     counts = available[0][labels]

@@ -13,6 +13,7 @@ instead of by a recurrent network, which as released gets no gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -59,16 +60,12 @@ def match(
     def part(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return (q @ k.T / temperature).softmax(1) @ v
 
-    return _map(_in_parts(part, _parts(q, len(k), memory), (k, v)), queries)
+    return _map(_in_parts(part, q.split(_height(len(k), q, memory)), (k, v)), queries)
 
 
 def gather_patches(image: Tensor, side: int, gather: Callable[[Tensor], Tensor]) -> Tensor:
     """An image (1, C, H, W) taken in whole cells of side x side pixels, so that its detail is kept: (1, C, h * side,
-    w * side).
-
-    gather: what `match` does with its queries and keys, as a function of values (1, C * side^2, ceil(H / side),
-    ceil(W / side)) that returns (1, C * side^2, h, w).
-    """
+    w * side). gather: what `match` does with its queries and keys, as a function of values on the grid of cells."""
     short = [-n % side for n in image.shape[2:]]
     whole = F.pad(image, [0, short[1], 0, short[0]], mode="replicate") if any(short) else image
     return F.pixel_shuffle(gather(F.pixel_unshuffle(whole, side)), side)
@@ -81,9 +78,9 @@ def candidates(
 ) -> Tensor:  # fmt: skip
     """The positions among the keys that queries may best take from: (count, h, w), best first, in raster order.
 
-    queries (1, D, h, w), keys (1, D, H, W): pyramids, coarse to fine, each grid half the next one, rounded up. On the
-    coarsest grid all pairs are compared; on each finer one a position looks, in several rounds, at the candidates of
-    its neighbours and at random ones. A candidate may be named twice where there are fewer keys than `count`.
+    queries (1, D, h, w), keys (1, D, H, W): pyramids, coarse to fine, each grid half the next one, rounded up. All
+    pairs of the coarsest are compared; on finer ones a position looks, in several rounds, at the candidates of its
+    neighbours and at random ones. A candidate is named twice where there are fewer keys than `count`.
     """
     positions = _compared(queries[0], keys[0], count, memory)
     for (before, query), (source, key) in zip(pairwise(queries), pairwise(keys), strict=True):
@@ -104,10 +101,8 @@ def match_among(
     queries: Tensor, keys: Tensor, values: Tensor, indices: Tensor, temperature: float = TEMPERATURE,
     memory: int = MEMORY,
 ) -> Tensor:  # fmt: skip
-    """`match`, in which each position takes from its candidates only; gradients flow to queries, keys and values.
-
-    indices: (count, h, w), as from `candidates`; one that is named twice counts once.
-    """
+    """`match`, in which each position takes from its candidates only, (count, h, w); one named twice counts once.
+    Gradients flow to queries, keys and values."""
     q, k, v = rows(descriptors(queries)), rows(descriptors(keys)), rows(values)
     among = indices.flatten(1).T.sort(1).values
 
@@ -140,11 +135,6 @@ def _height(width: int, like: Tensor, memory: int) -> int:
     return max(1, memory // (MATRICES * width * like.element_size()))
 
 
-def _parts(table: Tensor, width: int, memory: int) -> Sequence[Tensor]:
-    parts: Sequence[Tensor] = table.split(_height(width, table, memory))
-    return parts
-
-
 def _in_parts(
     work: Callable[..., Tensor], parts: Sequence[Tensor], shared: Sequence[Tensor], *more: Sequence[Tensor]
 ) -> Tensor:
@@ -152,12 +142,8 @@ def _in_parts(
     results are kept."""
     if len(parts) == 1:
         return work(parts[0], *shared, *(each[0] for each in more))
-    return torch.cat(
-        [
-            checkpoint(work, part, *shared, *others, use_reentrant=False, preserve_rng_state=False)
-            for part, *others in zip(parts, *more, strict=True)
-        ]
-    )
+    again = partial(checkpoint, work, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat([again(part, *shared, *others) for part, *others in zip(parts, *more, strict=True)])
 
 
 def _scores(q: Tensor, k: Tensor, among: Tensor) -> Tensor:
@@ -186,15 +172,13 @@ def _refined(q: Tensor, k: Tensor, among: Tensor, count: int, memory: int) -> Te
 def _compared(query: Tensor, key: Tensor, count: int, memory: int) -> Tensor:
     """The best `count` of all positions of keys (1, D, H, W) for each of the queries (1, D, h, w): (h * w, count)."""
     q, k = rows(descriptors(query)), rows(descriptors(key))
-    return torch.cat([(part @ k.T).topk(min(count, len(k))).indices for part in _parts(q, len(k), memory)])
+    parts = q.split(_height(len(k), q, memory))
+    return torch.cat([(part @ k.T).topk(min(count, len(k))).indices for part in parts])
 
 
 def _doubled(positions: Tensor, grids: tuple[Size, Size], sizes: tuple[Size, Size]) -> Tensor:
     """Candidates (N, n) on a coarse grid as candidates on one twice as fine: the same quarters of their cells, and what
-    is around the best one.
-
-    grids: the coarse and the fine grid of the queries. sizes: those of the keys.
-    """
+    is around the best one. grids, sizes: the coarse and the fine grid of the queries, and of the keys."""
     (rows, columns), (y, x) = grids[0], _places(grids[1], positions.device)
     positions = positions[(y // 2).clamp(max=rows - 1) * columns + (x // 2).clamp(max=columns - 1)]
     down, across = positions // sizes[0][1] * 2, positions % sizes[0][1] * 2

@@ -9,7 +9,6 @@ Differs from the paper in: cells that only labels tell apart go by blocks that l
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -52,34 +51,23 @@ def begin(
     )
     valid = None if exemplar.valid is None else exemplar.valid.to(task.device)
     source = WarpSource(exemplar.image.to(task.device), source_labels, valid)
-
-    def warp() -> Tensor:
-        return network.warped(net, WarpTarget(labels, task.start, task.tile), source, rng, _memory(task))
-
-    def translate(warp: Tensor) -> Tensor:
-        return network.translated(net, warp, labels, rng, task.tile)
-
-    return Canvas(torch.full((1, 3, *task.size), BLANK)), _steps(warp, translate)
-
-
-def _memory(task: Task) -> int:
-    """The bytes for the match."""
-    return min(MOST_MEMORY, task.max_memory // 16)
-
-
-def _steps(warp: Callable[[], Tensor], translate: Callable[[Tensor], Tensor]) -> Step:
-    """A step that warps, and from then on translates the warp."""
     warps: list[Tensor] = []
 
     @torch.no_grad()
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         if warps:
-            return Canvas(translate(warps[0]).clamp(0, 1).cpu(), shown=canvas.shown), 0.0
-        warps.append(warp())
+            image = network.translated(net, warps[0], labels, rng, task.tile)
+            return Canvas(image.clamp(0, 1).cpu(), shown=canvas.shown), 0.0
+        warps.append(network.warped(net, WarpTarget(labels, task.start, task.tile), source, rng, _memory(task)))
         image = warps[0][:, :3].clamp(0, 1).cpu()
         return Canvas(image, shown={"warp": image}), 0.0
 
-    return step
+    return Canvas(torch.full((1, 3, *task.size), BLANK)), step
+
+
+def _memory(task: Task) -> int:
+    """The bytes for the match."""
+    return min(MOST_MEMORY, task.max_memory // 16)
 
 
 def needs(settings: Settings, model: Model | None) -> dict[str, tuple[str, ...]]:
@@ -89,20 +77,15 @@ def needs(settings: Settings, model: Model | None) -> dict[str, tuple[str, ...]]
 
 def refuses(task: Task, settings: Settings) -> str | None:
     """Refuses whatever has no labels to follow, or is steered by more than them."""
-    for asked, words in (
-        (not task.guides, "follows labels only; give it --labels SRC TGT"),
-        (task.blend is not None, "blends no exemplars"),
-        (len(task.exemplars) > 1, "takes the look of one exemplar; leave the others out"),
-        (task.init is not None, "starts from its exemplar; leave --init out"),
-        (
-            any(guide.strength is not None for guide in task.guides),
-            "follows maps everywhere; leave weights of them out",
-        ),
-    ):
-        if asked:
-            return words
-    if task.model is None:
-        return None
+    wrong = {
+        "follows labels only; give it --labels SRC TGT": not task.guides,
+        "blends no exemplars": task.blend is not None,
+        "takes the look of one exemplar; leave the others out": len(task.exemplars) > 1,
+        "starts from its exemplar; leave --init out": task.init is not None,
+        "follows maps everywhere; leave weights of them out": any(g.strength is not None for g in task.guides),
+    }
+    if any(wrong.values()) or task.model is None:
+        return next((words for words, so in wrong.items() if so), None)
     cell = max(loading.shaped(Shape, task.model).cell, CELL)
     return conditions.uneven(task.size, task.tile, cell) or conditions.mismatch(task.guides, task.model)
 

@@ -4,12 +4,11 @@ Two adaptors, one for labels and one for pictures with theirs, lead to common fe
 takes, by a soft match, whole cells of the exemplar (the warp), and a SPADE generator turns warp and labels into the
 picture.
 
-Differs from the paper in: all norms are positional, which neither batches nor sizes change, and the matcher needs no
-spectral ones; residual blocks of the adaptors are plain; there is no non-local block. Where labels do not change,
-nothing tells cells apart, and a match would be a mean of all; so blocks of cells look for a place in the exemplar
-together, the match prefers what is near there (`place`; 0 is the paper's), and one tone leads across their seams. The
-generator says what to change of the warp, which is cut along the labels to the pixel first (`carry`). Large grids are
-matched from coarse to fine, without a recurrent network.
+Differs from the paper in: all norms are positional, and none spectral in the matcher; the adaptors' residual blocks are
+plain, without a non-local one. Where labels do not change nothing tells cells apart, so blocks of cells look for a
+place in the exemplar together, the match prefers what is near there (`place`; 0 is the paper's), and one tone leads
+across their seams. The generator changes the warp, cut along the labels to the pixel (`carry`). Large grids are matched
+from coarse to fine, without a recurrent network.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from texsynth.learned.cocosnet import tone
 from texsynth.learned.cocosnet.match import MEMORY, candidates, descriptors, gather_patches, match, match_among
 from texsynth.learned.cocosnet.places import KeyGrid, code, find_places, grid
 from texsynth.learned.shared import generator, loading
-from texsynth.learned.shared.conv import EPSILON, LEAK, OFF, Conv, Tile
-from texsynth.learned.shared.generator import Generator, Size, continued
+from texsynth.learned.shared.conv import LEAK, OFF, Conv, Tile, normalised
+from texsynth.learned.shared.generator import Generator, Size, continued, normal_noise
 from texsynth.pyramid import shrink
 from texsynth.settings import setting
 from texsynth.weights.trained import Model
@@ -44,30 +43,32 @@ Gather = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Shape(generator.Shape):
-    """The settings that shape the networks; adaptors of width 64 with three blocks, four shared blocks and descriptors
-    of 256 channels are the published ones."""
+    """The published network has adaptors of width 64 with three blocks, four shared blocks, and 256 channels matched.
 
-    adaptor: int = setting(16, "The channels of the adaptors at full size.", low=2, high=256)
-    adaptor_blocks: int = setting(1, "The number of residual blocks of an adaptor.", low=1, high=8)
-    shared_blocks: int = setting(2, "The number of residual blocks that both sides of the match share.", low=1, high=8)
-    descriptor: int = setting(64, "The channels of what is matched.", low=2, high=1024)
-    window: int = setting(3, "The side of the windows of cells that are compared; an odd number.", low=1, high=7)
-    masks: bool = setting(True, "Both sides of the match see their labels once more before it.")
-    temperature: float = setting(
-        0.01, "The temperature of the match; a lower one takes from fewer cells.", low=1e-4, high=1
-    )
-    place: float = setting(
-        0.4, "The share of the match that keeps neighbouring cells together; 0 is the published one.", low=0.0, high=0.9
-    )
-    variety: float = setting(
-        0.2, "By how much less than the best cosine a place may have that blocks take.", low=0.0, high=2.0
-    )
-    masked: int = setting(
-        0, "The step from which on exemplars go without their labels; 0 for never.", low=0, high=10_000_000
-    )
-    carry: bool = setting(
-        True, "The generator says what to change of the warp; off, it makes all of the picture, as published."
-    )
+    adaptor: The channels of the adaptors at full size.
+    adaptor_blocks: The number of residual blocks of an adaptor.
+    shared_blocks: The number of residual blocks that both sides of the match share.
+    descriptor: The channels of what is matched.
+    window: The side of the windows of cells that are compared; an odd number.
+    masks: Both sides of the match see their labels once more before it.
+    temperature: The temperature of the match; a lower one takes from fewer cells.
+    place: The share of the match that keeps neighbouring cells together; 0 is the published one.
+    variety: By how much less than the best cosine a place may have that blocks take.
+    masked: The step from which on exemplars go without their labels; 0 for never.
+    carry: The generator says what to change of the warp; off, it makes all of the picture, as published.
+    """
+
+    adaptor: int = setting(16, low=2, high=256)
+    adaptor_blocks: int = setting(1, low=1, high=8)
+    shared_blocks: int = setting(2, low=1, high=8)
+    descriptor: int = setting(64, low=2, high=1024)
+    window: int = setting(3, low=1, high=7)
+    masks: bool = setting(True)
+    temperature: float = setting(0.01, low=1e-4, high=1)
+    place: float = setting(0.4, low=0.0, high=0.9)
+    variety: float = setting(0.2, low=0.0, high=2.0)
+    masked: int = setting(0, low=0, high=10_000_000)
+    carry: bool = setting(True)
 
     @property
     def labelled(self) -> bool:
@@ -77,12 +78,8 @@ class Shape(generator.Shape):
 
 @dataclass(frozen=True)
 class Side:
-    """A target or an exemplar on the grid of cells.
-
-    adapted: (1, A, h, w), the adaptor's features, of length 1.
-    features: (1, D, h, w), what is matched.
-    shares: (1, L, h, w), the shares of the labels in each cell.
-    """
+    """A target or an exemplar on the grid of cells: the adaptor's features (1, A, h, w), of length 1, those that are
+    matched (1, D, h, w), and the shares of the labels in each cell (1, L, h, w)."""
 
     adapted: Tensor
     features: Tensor
@@ -96,10 +93,8 @@ class Side:
 
 @dataclass(frozen=True)
 class WarpSource:
-    """An exemplar that is warped.
+    """An exemplar (1, 3, H, W) in [0, 1] that is warped, and its labels (1, L, H, W), one-hot.
 
-    image: (1, 3, H, W) in [0, 1].
-    labels: (1, L, H, W), one-hot.
     valid: (1, 1, H, W) bool, False where nothing may be taken from; None for everywhere.
     """
 
@@ -110,12 +105,10 @@ class WarpSource:
 
 @dataclass(frozen=True)
 class WarpTarget:
-    """What an exemplar is warped to.
+    """The labels (1, L, h, w), one-hot, that an exemplar is warped to.
 
-    labels: (1, L, h, w), one-hot.
     start: (1, 2, h, w), the (y, x) in pixels of the exemplar that are wanted, NaN where blocks shall look for a place;
         None for everywhere.
-    tile: whether the target wraps in (y, x).
     """
 
     labels: Tensor
@@ -160,8 +153,7 @@ class Adaptor(nn.Module):
 
 
 class Matcher(nn.Module):
-    """Both adaptors, and the layers after them. labels: their number. The tensors hold nothing before they are drawn or
-    loaded."""
+    """Both adaptors, and the layers after them; the tensors hold nothing before they are drawn or loaded."""
 
     def __init__(self, shape: Shape, labels: int) -> None:
         super().__init__()
@@ -200,12 +192,6 @@ class CoCosNet(nn.Module):
         self.generator = Generator(shape, 3 + labels)
 
 
-def normalised(x: Tensor) -> Tensor:
-    """(n, C, h, w) with mean 0 and variance 1 over the channels of each position."""
-    x = x - x.mean(1, keepdim=True)
-    return x * (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
-
-
 def cells(x: Tensor) -> Tensor:
     """The mean of every cell of a picture (1, C, H, W)."""
     return F.avg_pool2d(padded(x), CELL)
@@ -220,10 +206,8 @@ def padded(x: Tensor) -> Tensor:
 def wished(
     target: Side, exemplar: Side, image: Tensor, shape: Shape, rng: torch.Generator, usable: Tensor | None = None
 ) -> Tensor:
-    """The (y, x), in cells of the exemplar, that blocks of the target's cells would like: (1, 2, h, w).
-
-    image: (1, 3, H, W), the exemplar's picture. usable: (1, 1, H', W') bool, the cells that may be taken.
-    """
+    """The (y, x), in cells of an exemplar with that image, that blocks of the target's cells would like: (1, 2, h, w).
+    usable: (1, 1, H', W') bool, the cells that may be taken."""
     if not shape.place:  # the match does not look at them
         return target.features.new_zeros(1, 2, *target.size)
     keys = KeyGrid.of(exemplar.features, cells(image), usable)
@@ -291,16 +275,15 @@ def _started(places: Tensor, start: Tensor) -> Tensor:
 def translated(net: CoCosNet, warp: Tensor, labels: Tensor, rng: torch.Generator, tile: Tile = OFF) -> Tensor:
     """The picture (1, 3, h, w) of a warp (1, 3 + L, h, w) and labels (1, L, h, w); in about [0, 1]."""
     shape, colours = net.matcher.shape, warp[:, :3]
-    sizes = shape.grids((warp.shape[2], warp.shape[3])) if shape.noise else []
-    noise = [torch.randn(1, shape.noise, *size, generator=rng).to(warp) for size in sizes]
+    noise = normal_noise(shape, (warp.shape[2], warp.shape[3]), 1, rng, warp.device)
     base = fitted(warp, labels) if shape.carry else colours
     output: Tensor = net.generator(torch.cat([base, labels], 1), noise, tile)
     return base + 2 * output - 1 if shape.carry else output
 
 
 def fitted(warp: Tensor, labels: Tensor) -> Tensor:
-    """The colours of a warp (1, 3 + L, h, w) cut along labels (1, L, h, w) to the pixel: where the warp has another
-    label, the mean of what is near and has the right one, if there is any."""
+    """The colours of a warp (1, 3 + L, h, w), where it has another label than (1, L, h, w) says replaced by the mean of
+    what is near and has the right one, if there is any."""
     colours, warped_labels = warp[:, :3], warp[:, 3:]
     near = torch.zeros_like(warp[:, :4])
     for number in range(labels.shape[1]):

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from texsynth.learned.cocosnet.network import CELL
 from texsynth.learned.shared import adversarial
+from texsynth.learned.shared.chance import integer, share
 from texsynth.settings import setting
 
 Box = tuple[int, int]  # (top, left) of a square
@@ -35,11 +36,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class ExemplarPair:
-    """A target and an exemplar.
-
-    places: (1, 2, h, w), the (y, x), in cells of the exemplar, that the target's cells show; NaN where it shows none;
-        None where both are disjoint.
-    """
+    """A target and an exemplar. places: (1, 2, h, w), the (y, x), in cells of the exemplar, that the target's cells
+    show; NaN where it shows none; None where both are disjoint."""
 
     target: Sample
     exemplar: Sample
@@ -48,11 +46,16 @@ class ExemplarPair:
 
 @dataclass(frozen=True)
 class PairSettings(adversarial.Settings):
-    """The settings of how pairs are cut."""
+    """The settings of how pairs are cut.
 
-    paired: float = setting(0.3, "The share of pairs that show the same place.", low=0.0, high=1.0)
-    bend: float = setting(10.0, "The degrees that exemplars are turned by, at most.", low=0.0, high=45.0)
-    stretch: float = setting(0.15, "The share that the axes of exemplars are enlarged by, at most.", low=0.0, high=1.0)
+    paired: The share of pairs that show the same place.
+    bend: The degrees that exemplars are turned by, at most.
+    stretch: The share that the axes of exemplars are enlarged by, at most.
+    """
+
+    paired: float = setting(0.3, low=0.0, high=1.0)
+    bend: float = setting(10.0, low=0.0, high=45.0)
+    stretch: float = setting(0.15, low=0.0, high=1.0)
 
 
 def room(size: tuple[int, int], crop: int) -> bool:
@@ -62,16 +65,16 @@ def room(size: tuple[int, int], crop: int) -> bool:
 
 def draw(samples: Sequence[Sample], settings: PairSettings, rng: torch.Generator) -> ExemplarPair:
     """A pair drawn from samples that all have room for two crops, which are of whole cells."""
-    number = _number(len(samples), rng)
+    number = integer(len(samples), rng)
     sample, crop = samples[number], settings.crop // CELL * CELL
-    paired = _share(rng) < settings.paired
+    paired = share(rng) < settings.paired
     other = sample
     if paired:
-        box = (_number(sample.size[0] - crop + 1, rng), _number(sample.size[1] - crop + 1, rng))
+        box = (integer(sample.size[0] - crop + 1, rng), integer(sample.size[1] - crop + 1, rng))
         near = near_by(sample.size, crop, box, rng)
-    elif len(samples) > 1 and _share(rng) < 0.5:
-        other = samples[(number + 1 + _number(len(samples) - 1, rng)) % len(samples)]
-        boxes = [tuple(_number(n - crop + 1, rng) for n in one.size) for one in (sample, other)]
+    elif len(samples) > 1 and share(rng) < 0.5:
+        other = samples[(number + 1 + integer(len(samples) - 1, rng)) % len(samples)]
+        boxes = [tuple(integer(n - crop + 1, rng) for n in one.size) for one in (sample, other)]
         box, near = ((one[0], one[1]) for one in boxes)
     else:
         box, near = disjoint(sample.size, crop, rng)
@@ -83,18 +86,18 @@ def draw(samples: Sequence[Sample], settings: PairSettings, rng: torch.Generator
 def disjoint(size: tuple[int, int], crop: int, rng: torch.Generator) -> tuple[Box, Box]:
     """Two squares that do not meet along an axis drawn among those that hold both; free along the other one."""
     wide = [axis for axis in (0, 1) if size[axis] >= 2 * crop]
-    axis = wide[_number(len(wide), rng)]
-    low = _number(size[axis] - 2 * crop + 1, rng)
-    high = low + crop + _number(size[axis] - 2 * crop - low + 1, rng)
-    free = [_number(size[1 - axis] - crop + 1, rng) for _ in range(2)]
+    axis = wide[integer(len(wide), rng)]
+    low = integer(size[axis] - 2 * crop + 1, rng)
+    high = low + crop + integer(size[axis] - 2 * crop - low + 1, rng)
+    free = [integer(size[1 - axis] - crop + 1, rng) for _ in range(2)]
     boxes = [(at, other) if axis == 0 else (other, at) for at, other in zip((low, high), free, strict=True)]
-    return (boxes[0], boxes[1]) if _share(rng) < 0.5 else (boxes[1], boxes[0])
+    return (boxes[0], boxes[1]) if share(rng) < 0.5 else (boxes[1], boxes[0])
 
 
 def near_by(size: tuple[int, int], crop: int, box: Box, rng: torch.Generator) -> Box:
     """A square that is up to half its side from another one, along each axis."""
     half = crop // 2
-    moved = [at - half + _number(2 * half + 1, rng) for at in box]
+    moved = [at - half + integer(2 * half + 1, rng) for at in box]
     top, left = (min(max(at, 0), n - crop) for at, n in zip(moved, size, strict=True))
     return top, left
 
@@ -127,23 +130,15 @@ def _places(box: Box, straight: Tensor, near: Box, bent: Tensor, crop: int) -> T
 
 def _turned(settings: PairSettings, rng: torch.Generator) -> Tensor:
     """The matrix of a drawn quarter turn and mirroring, as far as they are allowed."""
-    turn, flip = _number(4, rng) * settings.turns, _share(rng) < 0.5 and settings.flips
+    turn, flip = integer(4, rng) * settings.turns, share(rng) < 0.5 and settings.flips
     cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turn]
     return torch.tensor([[cos, -sin], [sin, cos]]).float() @ torch.diag(torch.tensor([-1.0 if flip else 1.0, 1.0]))
 
 
 def _bent(settings: PairSettings, rng: torch.Generator) -> Tensor:
     """The matrix of a mild distortion that stays inside the square."""
-    angle = math.radians(settings.bend) * (2 * _share(rng) - 1)
+    angle = math.radians(settings.bend) * (2 * share(rng) - 1)
     cos, sin = math.cos(angle), math.sin(angle)
     inside = 1 / (cos + abs(sin))
-    across, down = (inside / (1 + settings.stretch * _share(rng)) for _ in range(2))
+    across, down = (inside / (1 + settings.stretch * share(rng)) for _ in range(2))
     return torch.tensor([[cos * across, -sin * down], [sin * across, cos * down]])
-
-
-def _number(count: int, rng: torch.Generator) -> int:
-    return int(torch.randint(count, (), generator=rng))
-
-
-def _share(rng: torch.Generator) -> float:
-    return float(torch.rand((), generator=rng))

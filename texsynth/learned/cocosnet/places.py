@@ -34,11 +34,8 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class KeyGrid:
-    """An exemplar on the grid of its cells.
-
-    keys: (1, D, H, W), descriptors of length 1, or 0 where nothing may be taken.
-    colours: (1, 3, H, W).
-    """
+    """An exemplar on the grid of its cells: descriptors (1, D, H, W) of length 1, or 0 where nothing may be taken, and
+    colours (1, 3, H, W)."""
 
     keys: Tensor
     colours: Tensor
@@ -65,11 +62,9 @@ class KeyGrid:
 
 @dataclass(frozen=True)
 class Mosaic:
-    """A target while blocks are laid on it; its tensors change in place.
+    """A target while blocks are laid on it: the descriptors that are asked for (1, D, h, w), and the (y, x) in the
+    exemplar (1, 2, h, w) that each cell has so far, and the colours there (1, 3, h, w), which change in place.
 
-    queries: (1, D, h, w), the descriptors that are asked for.
-    places: (1, 2, h, w), the (y, x) that each cell has in the exemplar so far.
-    colours: (1, 3, h, w), the colours there.
     turned: whether rows and columns are exchanged, so that places are (x, y).
     """
 
@@ -112,9 +107,9 @@ def find_places(
 ) -> Tensor:
     """The (y, x) in the exemplar of every cell of a target, where blocks of its cells are most alike: (1, 2, h, w).
 
-    features: (1, D, h, w), those of the target. blocks: the sides of blocks in cells, large to small. Of near-equals,
-    whose mean cosine is up to `variety` less, a block takes the one that goes on from the blocks above and to the left.
-    Smaller blocks look for themselves where they find something better.
+    features: (1, D, h, w), the target's. blocks: their sides in cells, large to small; smaller ones look for themselves
+    where they find something better. Of near-equals, whose mean cosine is up to `variety` less, a block takes the one
+    that goes on from the blocks above and to the left.
     """
     queries, size, full, level = descriptors(features), features.shape[2:], exemplar, 0
     # Reduce grids that are too large to compare all pairs.
@@ -175,11 +170,9 @@ def _quilted(queries: Tensor, exemplar: KeyGrid, side: int, variety: float, rng:
 
 
 def _extend_left(mosaic: Mosaic, exemplar: KeyGrid, corner: Size, source: Size, reach: Size, variety: float) -> None:
-    """Give a block the cells to its left, up to the path where the meeting shows least.
-
-    Cells whose cosine would fall by more than `variety` stay as they are. corner, source: the first (row, column) of
-    the block, and of its place in the exemplar. reach: how many cells it may take, (down, to the left).
-    """
+    """Give a block the cells to its left, up to the path where the meeting shows least, except for those whose cosine
+    would fall by more than `variety`. corner, source: the first (row, column) of the block, and of its place in the
+    exemplar. reach: how many cells it may take, (down, to the left)."""
     (top, left), (y, x), (height, width) = corner, source, reach
     cells = (slice(None), slice(None), slice(top, top + height), slice(left - width, left))
     sources = (slice(None), slice(None), slice(y, y + height), slice(x - width, x))
@@ -195,11 +188,8 @@ def _extend_left(mosaic: Mosaic, exemplar: KeyGrid, corner: Size, source: Size, 
 
 
 def _price(target: Tensor, colours: Tensor, corner: Size, side: int, edge: int) -> Tensor:
-    """How unlike the last cells before a block, above and to the left, are those before each place: (H', W'), a mean
-    squared difference; 0 where there is no cell before the block.
-
-    target: (1, 3, h, w), the colours laid so far. colours: (1, 3, H, W), the exemplar's. edge: how many cells count.
-    """
+    """How unlike the last `edge` cells before a block, above and to the left, in the colours laid so far (target), are
+    those before each place of the exemplar (colours): (H', W'), a mean squared difference, 0 where there are none."""
     counts = [n - side + 1 for n in colours.shape[2:]]
     total = colours.new_zeros(counts)
     top, left = corner

@@ -36,7 +36,6 @@ from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "cocosnet"
 GUIDES: tuple[str, ...] = ("labels",)
-LARGEST_SAMPLE = 256  # pixels of the exemplar that are measured and shown, at most
 LABEL_NOISE = 0.01  # deviation of the noise that stands for an exemplar's labels
 # The losses, each of which has a weight of the same name in the settings, in the order of the log.
 TERMS = ("adversarial", "matching", "truth", "perceptual", "contextual", "domain", "mask", "cycle", "self_warp")
@@ -44,45 +43,42 @@ TERMS = ("adversarial", "matching", "truth", "perceptual", "contextual", "domain
 
 @dataclass(frozen=True)
 class Settings(PairSettings, network.Shape):
-    """Defaults: small networks for two cores, which need no weights. The weights of losses are the published ones."""
+    """Defaults: small networks for two cores, which need no weights. The weights of losses are the published ones.
 
-    features: str = setting(
-        "windows",
-        "The features that the losses compare; windows of pixels need no weights.",
-        choices=("windows", "vgg19"),
-    )
-    layers: tuple[str, ...] = setting(
-        ("full", "half", "quarter"), "The layers that are compared, place by place, with the truth."
-    )
-    context_layers: tuple[str, ...] = setting(("full", "half", "quarter"), "The layers of the contextual loss.")
-    context_patch: int = setting(5, "The side of the patches that the contextual loss compares.", low=1, high=15)
-    context_sample: int = setting(
-        1024, "The number of patches that the contextual loss compares on either side.", low=16, high=65536
-    )
-    adversarial: float = setting(10.0, "The weight of the hinge loss of the discriminators' scores.", low=0.0, high=1e4)
-    truth: float = setting(10.0, "The weight of the layers' differences from the truth.", low=0.0, high=1e4)
-    perceptual: float = setting(
-        0.0, "The weight of the squared difference of the deepest layer, for all pairs.", low=0.0, high=1e4
-    )
-    contextual: float = setting(10.0, "The weight of the contextual loss.", low=0.0, high=1e4)
-    domain: float = setting(
-        10.0,
-        "The weight of the difference between the adaptors' features of labels and of pictures.",
-        low=0.0,
-        high=1e4,
-    )
-    mask: float = setting(
-        100.0, "The weight of the differences between warped labels and the target's.", low=0.0, high=1e4
-    )
-    cycle: float = setting(0.1, "The weight of warping there and back; a larger one makes copies.", low=0.0, high=1e4)
-    self_warp: float = setting(0.0, "The weight of the warp's difference from the truth.", low=0.0, high=1e4)
-    epsilon: float = setting(1e-8, "The epsilon of Adam for the network.", low=1e-10, high=0.1)
-    gain: float = setting(
-        0.1, "The factor of the first values of the generator and of the discriminators.", low=1e-3, high=2.0
-    )
-    side: int = setting(
-        256, "Exemplars are reduced to this shorter side, in pixels; 0 leaves them as they are.", low=0, high=8192
-    )
+    features: The features that the losses compare; windows of pixels need no weights.
+    layers: The layers that are compared, place by place, with the truth.
+    context_layers: The layers of the contextual loss.
+    context_patch: The side of the patches that the contextual loss compares.
+    context_sample: The number of patches that the contextual loss compares on either side.
+    adversarial: The weight of the hinge loss of the discriminators' scores.
+    truth: The weight of the layers' differences from the truth.
+    perceptual: The weight of the squared difference of the deepest layer, for all pairs.
+    contextual: The weight of the contextual loss.
+    domain: The weight of the difference between the adaptors' features of labels and of pictures.
+    mask: The weight of the differences between warped labels and the target's.
+    cycle: The weight of warping there and back; a larger one makes copies.
+    self_warp: The weight of the warp's difference from the truth.
+    epsilon: The epsilon of Adam for the network.
+    gain: The factor of the first values of the generator and of the discriminators.
+    side: Exemplars are reduced to this shorter side, in pixels; 0 leaves them as they are.
+    """
+
+    features: str = setting("windows", choices=("windows", "vgg19"))
+    layers: tuple[str, ...] = setting(("full", "half", "quarter"))
+    context_layers: tuple[str, ...] = setting(("full", "half", "quarter"))
+    context_patch: int = setting(5, low=1, high=15)
+    context_sample: int = setting(1024, low=16, high=65536)
+    adversarial: float = setting(10.0, low=0.0, high=1e4)
+    truth: float = setting(10.0, low=0.0, high=1e4)
+    perceptual: float = setting(0.0, low=0.0, high=1e4)
+    contextual: float = setting(10.0, low=0.0, high=1e4)
+    domain: float = setting(10.0, low=0.0, high=1e4)
+    mask: float = setting(100.0, low=0.0, high=1e4)
+    cycle: float = setting(0.1, low=0.0, high=1e4)
+    self_warp: float = setting(0.0, low=0.0, high=1e4)
+    epsilon: float = setting(1e-8, low=1e-10, high=0.1)
+    gain: float = setting(0.1, low=1e-3, high=2.0)
+    side: int = setting(256, low=0, high=8192)
 
     def __post_init__(self) -> None:
         if self.window % 2 == 0:
@@ -95,12 +91,8 @@ class Settings(PairSettings, network.Shape):
 
 @dataclass(frozen=True)
 class TrainingParts:
-    """All that a step needs.
-
-    labels: the number of labels.
-    truth_features: the layers that are compared with the truth.
-    context_features: the layers of the contextual loss.
-    """
+    """All that a step needs. labels: their number. truth_features, context_features: the layers that are compared with
+    the truth, and those of the contextual loss."""
 
     settings: Settings
     samples: Sequence[Sample]
@@ -114,11 +106,8 @@ class TrainingParts:
 
 @dataclass(frozen=True)
 class Scene:
-    """A pair as the networks see it.
-
-    target, exemplar: (1, L, s, s), the labels of both, one-hot.
-    shown: (1, L, s, s), what the exemplar's adaptor gets in place of the exemplar's labels: these, or noise.
-    """
+    """A pair, the labels of its target and exemplar, one-hot (1, L, s, s), and what the exemplar's adaptor gets in
+    place of labels (`shown`): these, or noise."""
 
     pair: ExemplarPair
     target: Tensor
@@ -135,14 +124,14 @@ class Scene:
 class Rendering:
     """What the networks make of a scene.
 
-    sides: the target and the exemplar on the grid of cells.
+    target: the target on the grid of cells.
     warp: (1, 3, s, s), the exemplar in the layout of the target.
     labels: (1, L, h, w), the exemplar's labels in that layout, as shares of each cell.
     back: (1, 3, H, W), the cells of the warp in the layout of the exemplar.
     image: (1, 3, s, s), the picture.
     """
 
-    sides: tuple[Side, Side]
+    target: Side
     warp: Tensor
     labels: Tensor
     back: Tensor
@@ -174,14 +163,9 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
     def measure() -> float:
         return recipes.score(settings, task, parts.samples[0].image, _sample(parts)[-1])
 
-    return Training(
-        {"net": net, "discriminators": discriminators},
-        {"generator": optimisers.network, "discriminator": optimisers.discriminators},
-        step,
-        sample,
-        measure,
-        net.state_dict,
-    )
+    modules = {"net": net, "discriminators": discriminators}
+    adams = {"generator": optimisers.network, "discriminator": optimisers.discriminators}
+    return Training(modules, adams, step, sample, measure, net.state_dict)
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
@@ -213,15 +197,12 @@ def render(net: CoCosNet, scene: Scene, rng: torch.Generator) -> Rendering:
     warp = F.pixel_shuffle(match(queries, keys, cells, shape.temperature), CELL)
     colours, labels = warp[:, :3], F.avg_pool2d(warp[:, 3:], CELL)
     back = match(keys, queries, F.avg_pool2d(colours, CELL), shape.temperature)
-    return Rendering((target, exemplar), colours, labels, back, network.translated(net, warp, scene.target, rng))
+    return Rendering(target, colours, labels, back, network.translated(net, warp, scene.target, rng))
 
 
 def learn(parts: TrainingParts, optimisers: adversarial.Optimisers, scenes: Sequence[Scene]) -> dict[str, float]:
-    """One update of matcher and generator, and one of the discriminators.
-
-    Returns the mean of every loss over the scenes, 0 where there was none, and how much warp, picture and truth are
-    the exemplar in its place; copies are that more than the truth is.
-    """
+    """One update of matcher and generator, and one of the discriminators: the mean of every loss over the scenes, 0
+    where there was none, and how much warp, picture and truth are the exemplar in its place, as copies would be."""
     log = dict.fromkeys((*TERMS, "discriminator", "warp_copy", "image_copy", "truth_copy"), 0.0)
     images = []
     # Teach matcher and generator.
@@ -241,17 +222,14 @@ def learn(parts: TrainingParts, optimisers: adversarial.Optimisers, scenes: Sequ
     parts.discriminators.requires_grad_(True)
     optimisers.network.step()
     # Teach the discriminators.
-    contests = [
-        adversarial.Contest((scene.target, scene.target), (scene.pair.target.image, image))
-        for scene, image in zip(scenes, images, strict=True)
-    ]
+    each = zip(scenes, images, strict=True)
+    contests = [((scene.target, scene.target), (scene.pair.target.image, image)) for scene, image in each]
     log["discriminator"] = adversarial.teach_discriminators(parts.discriminators, optimisers.discriminators, contests)
     return log
 
 
 def losses_of(parts: TrainingParts, scene: Scene, rendering: Rendering) -> dict[str, Tensor]:
-    """The losses of a scene by their names in TERMS; those of weight 0, or without a meaning for this pair, are left
-    out."""
+    """The losses of a scene by their names in TERMS, without those of weight 0, or without a meaning for this pair."""
     settings, discriminators, image = parts.settings, parts.discriminators, rendering.image
     truth, exemplar = scene.pair.target.image, scene.pair.exemplar.image
     out: dict[str, Tensor] = {}
@@ -276,7 +254,7 @@ def losses_of(parts: TrainingParts, scene: Scene, rendering: Rendering) -> dict[
     # Compare what leads to the warp, and the warp.
     if settings.domain:
         adapted = parts.net.matcher.exemplar(truth, scene.target).adapted
-        out["domain"] = (rendering.sides[0].adapted - adapted).abs().sum(1).mean()
+        out["domain"] = (rendering.target.adapted - adapted).abs().sum(1).mean()
     if settings.mask:
         target_shares, exemplar_shares = (F.avg_pool2d(x, CELL) for x in (scene.target, scene.exemplar))
         out["mask"] = losses.mask_warp(rendering.labels, target_shares, exemplar_shares)
@@ -307,10 +285,9 @@ def _parts(task: Task, settings: Settings, rng: torch.Generator) -> TrainingPart
 
 @torch.no_grad()
 def _sample(parts: TrainingParts) -> tuple[Tensor, Tensor, Tensor]:
-    """The labels of the first exemplar, mirrored, in grey, and the warp and the picture that they become, always with
-    the same chance."""
+    """The first exemplar's labels, mirrored, in grey, and their warp and picture, always with the same chance."""
     net, sample, labels = parts.net, parts.samples[0], parts.labels
-    height, width = (min(n, LARGEST_SAMPLE) for n in sample.size)
+    height, width = (min(n, adversarial.SAMPLE_SIDE) for n in sample.size)
     ids = sample.labels[:, :, :height, :width].flip(3)
     target, exemplar = (encode(x, "l0", labels).to(sample.image) for x in (ids, sample.labels))
     rng, was_training = torch.Generator().manual_seed(SAMPLE_SEED), net.training

@@ -22,11 +22,8 @@ NEARBY = 5  # cells a side, of what is nearby
 
 @torch.no_grad()
 def correction(places: Tensor, colours: Tensor, labels: Tensor, tile: tuple[bool, bool] = (False, False)) -> Tensor:
-    """What to add to cells that come from `places`: (1, 3, h, w).
-
-    places: (1, 2, h, w), the (y, x) in a grid of colours (1, 3, H, W). labels: (1, L, h, w), the shares of labels in
-    each cell. tile: whether the target wraps in (y, x).
-    """
+    """What to add, (1, 3, h, w), to cells that come from places (1, 2, h, w), the (y, x) in a grid of colours (1, 3, H,
+    W). labels: (1, L, h, w), the shares of labels in each cell. tile: whether the target wraps in (y, x)."""
     places = places.round()
     variance = _local_variance(colours)
     steps = [_steps(places, colours, variance, labels, dim, wraps) for dim, wraps in enumerate(tile, 2)]

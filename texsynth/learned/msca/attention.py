@@ -31,8 +31,7 @@ class AttentionMaps:
 
     alphas: of each exemplar (1, K, H, W), adding up to 1 over the positions of all.
     beta: (1, K, h, w), adding up to 1 over the regions.
-    labels: the labels of each exemplar, one-hot, (1, L, H, W).
-    target: the labels of the target, one-hot, (1, L, h, w).
+    labels, target: the labels of each exemplar, and of the target, one-hot.
     shares: (1, J, h, w), the share of each exemplar at every pixel, where that changes from place to place.
     """
 
@@ -60,10 +59,8 @@ def pictures(maps: AttentionMaps, palette: Tensor) -> dict[str, Tensor]:
 
 
 def transfer(maps: AttentionMaps) -> Tensor:
-    """The share of each target label's look (columns) that comes from each exemplar label (rows): (L, L).
-
-    A column adds up to 1, or is 0 for a label that the target lacks.
-    """
+    """The share of each target label's look (columns) that comes from each exemplar label (rows): (L, L); a column adds
+    up to 1, or is 0 for a label that the target lacks."""
     pooled = [
         (labels.flatten(2) @ alpha.flatten(2).transpose(1, 2)).transpose(1, 2)
         for alpha, labels in zip(maps.alphas, maps.labels, strict=True)
@@ -86,21 +83,16 @@ def frequent(maps: AttentionMaps) -> list[int]:
 
 
 def rows(table: Tensor, labels: Sequence[int]) -> Tensor:
-    """The features by which labels are compared, (n, n): their rows of the table.
-
-    The share that a label keeps for itself is replaced by the second largest of its row, or the diagonal would keep all
-    labels apart.
-    """
+    """The features by which labels are compared, (n, n): their rows of the table, in which the second largest share
+    replaces the one that a label keeps for itself, or the diagonal would keep all labels apart."""
     out = table[labels][:, labels].clone()
     out.diagonal().copy_(out.topk(2, 1).values[:, 1])
     return out
 
 
 def merges(features: Tensor) -> list[Merge]:
-    """The n - 1 steps of average linkage of features (n, D) by Euclidean distance, nearest first.
-
-    Clusters 0 to n - 1 are the rows; step k makes cluster n + k.
-    """
+    """The n - 1 steps of average linkage of features (n, D) by Euclidean distance, nearest first; clusters 0 to n - 1
+    are the rows, and step k makes cluster n + k."""
     distances, sizes = torch.cdist(features.double(), features.double()), dict.fromkeys(range(len(features)), 1)
     apart = {(a, b): float(distances[a, b]) for b in sizes for a in range(b)}
     steps: list[Merge] = []

@@ -18,9 +18,9 @@ from torch import Tensor
 from texsynth.features import Extract, vgg19
 from texsynth.learned.msca import attention
 from texsynth.learned.msca.attention import AttentionMaps
-from texsynth.learned.msca.network import INTERPOLATIONS, MscaNet, Pooled, RegionAttention, Shape, noise_maps, weights
+from texsynth.learned.msca.network import INTERPOLATIONS, MscaNet, Pooled, RegionAttention, Shape, weights
 from texsynth.learned.shared import conditions
-from texsynth.learned.shared.generator import continued
+from texsynth.learned.shared.generator import continued, normal_noise
 from texsynth.learned.shared.loading import loaded, shaped
 from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
@@ -33,14 +33,15 @@ UNPAINTED = 0.5  # the grey of a canvas before the network paints
 
 @dataclass(frozen=True)
 class Settings:
-    """How exemplars are mixed, and what is shown; all else is the model's."""
+    """How exemplars are mixed, and what is shown; all else is the model's.
 
-    interpolation: str = setting(
-        "plain",
-        "Exemplars are mixed by their shares and by how much each has of a region (plain), or by shares (normalised).",
-        choices=INTERPOLATIONS,
-    )
-    attention_maps: str = setting("off", "Pictures of the attention are made, too.", choices=("off", "on"))
+    interpolation: Exemplars are mixed by their shares and by how much each has of a region (plain), or by shares
+        (normalised).
+    attention_maps: Pictures of the attention are made, too.
+    """
+
+    interpolation: str = setting("plain", choices=INTERPOLATIONS)
+    attention_maps: str = setting("off", choices=("off", "on"))
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
@@ -56,18 +57,16 @@ def needs(settings: Settings, model: Model | None) -> dict[str, tuple[str, ...]]
 
 def refuses(task: Task, settings: Settings) -> str | None:
     """Refuse all but labels that the model knows, and tiling at sizes that its coarsest grid does not divide."""
-    for wrong, words in (
-        (task.hole is not None, "fills no holes"),
-        (task.start is not None, "moves nothing: it paints labels anew"),
-        (task.init is not None, "starts from labels only; leave --init out"),
-        (any(g.strength is not None for g in task.guides), "follows labels everywhere; leave --guide-weight-map out"),
-    ):
-        if wrong:
-            return words
-    if task.model is None:
-        return None
-    size = conditions.uneven(task.size, task.tile, shaped(Shape, task.model).cell)
-    return conditions.mismatch(task.guides, task.model) or size
+    wrong = {
+        "fills no holes": task.hole is not None,
+        "moves nothing: it paints labels anew": task.start is not None,
+        "starts from labels only; leave --init out": task.init is not None,
+        "follows labels everywhere; leave --guide-weight-map out": any(g.strength is not None for g in task.guides),
+    }
+    if any(wrong.values()) or task.model is None:
+        return next((words for words, so in wrong.items() if so), None)
+    cell = shaped(Shape, task.model).cell
+    return conditions.mismatch(task.guides, task.model) or conditions.uneven(task.size, task.tile, cell)
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
@@ -86,10 +85,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
 class Painter:
     """What the steps share.
 
-    task: what to synthesise.
-    settings: the settings of the method.
-    model: the trained network as a file holds it.
-    net: that network.
+    net: the model's network.
     extract: the extractor of its image features; None where they come from pixels.
     target: the target's labels, one-hot, (1, L, h, w).
     """
@@ -134,7 +130,7 @@ def begin(
     extract = vgg19.build(vgg19.Settings(), (False, False), task.weights["vgg19"]) if shape.layers else None
     target = conditions.of_task(task.guides, [g.target for g in task.guides], task.model).to(task.device)
     painter = Painter(task, settings, task.model, net, extract, target)
-    noise = noise_maps(shape, task.size, 1, rng, task.device)
+    noise = normal_noise(shape, task.size, 1, rng, task.device)
     styles: list[list[Pooled]] = []
 
     @torch.no_grad()

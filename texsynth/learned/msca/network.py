@@ -5,9 +5,8 @@ the target has no use for, and channel attention says in which shares every pixe
 aligned features and the target's labels are what the generator of SPADE is conditioned on. Cost is linear in pixels,
 and sizes are free.
 
-Differs from the paper in: by default image features come from a small learned pyramid over the pixels and not from
-VGG-19; noise stands beside the aligned features, which have none of a texture's detail; several exemplars are mixed in
-closed form, and regions may be mixed in exactly the shares that were asked for.
+Differs from the paper in: by default image features come from a small learned pyramid over the pixels, not from VGG-19;
+noise stands beside the aligned features; several exemplars are mixed in closed form, also in exactly the shares asked.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from texsynth.errors import UsageError
 from texsynth.features import Extract
 from texsynth.learned.shared import generator
 from texsynth.learned.shared.conv import LEAK, OFF, Conv, Tile, doubled
-from texsynth.learned.shared.generator import Generator, Size, continued, resized
+from texsynth.learned.shared.generator import Generator, continued, resized
 from texsynth.settings import setting
 
 VGG_CHANNELS = {"relu1_2": 64, "relu2_2": 128, "relu3_2": 256}  # of the layers of the three finest scales
@@ -34,23 +33,22 @@ INTERPOLATIONS = ("plain", "normalised")
 
 @dataclass(frozen=True)
 class Shape(generator.Shape):
-    """What shapes the network. The numbers of regions and channels of the published one are not known."""
+    """What shapes the network. The numbers of regions and channels of the published one are not known.
 
-    widest: int = setting(16, "The multiple of the width up to which halvings double channels.", low=1, high=64)
-    noise: int = setting(4, "The channels of noise beside the condition.", low=0, high=64)
-    attention: str = setting(
-        "full",
-        "Attention pools over regions (full), or over the whole exemplar (gap), which is the paper's ablation.",
-        choices=("full", "gap"),
-    )
-    regions: int = setting(16, "The regions of each scale.", low=1, high=256)
-    image: str = setting(
-        "pixels", "Image features come from a learned pyramid (pixels), or from VGG-19.", choices=("pixels", "vgg19")
-    )
-    channels: tuple[int, ...] = setting(
-        (16, 32, 32, 64, 64), "The channels of image features, fine to coarse; the last repeats.", low=1, high=512
-    )
-    label_channels: int = setting(16, "The channels of label features.", low=1, high=512)
+    attention: Attention pools over regions (full), or over the whole exemplar (gap), which is the paper's ablation.
+    regions: The regions of each scale.
+    image: Image features come from a learned pyramid (pixels), or from VGG-19.
+    channels: The channels of image features, fine to coarse; the last repeats.
+    label_channels: The channels of label features.
+    """
+
+    widest: int = setting(16, low=1, high=64)
+    noise: int = setting(4, low=0, high=64)
+    attention: str = setting("full", choices=("full", "gap"))
+    regions: int = setting(16, low=1, high=256)
+    image: str = setting("pixels", choices=("pixels", "vgg19"))
+    channels: tuple[int, ...] = setting((16, 32, 32, 64, 64), low=1, high=512)
+    label_channels: int = setting(16, low=1, high=512)
 
     def __post_init__(self) -> None:
         if not self.channels:
@@ -69,12 +67,8 @@ class Shape(generator.Shape):
 
 @dataclass(frozen=True)
 class Pooled:
-    """What one scale takes from an exemplar.
-
-    vectors: (n, K, C), the mean features of its regions.
-    evidence: (n, K), the log of how much of the exemplar each region claims.
-    summary: (n, M, 1, 1), its mean label features.
-    """
+    """What one scale takes from an exemplar: the mean features of its regions (n, K, C), the log of how much of the
+    exemplar each region claims (n, K), and its mean label features (n, M, 1, 1)."""
 
     vectors: Tensor
     evidence: Tensor
@@ -164,11 +158,9 @@ class RegionAttention(nn.Module):
 
 
 class MscaNet(nn.Module):
-    """Exemplars with their labels, and the labels of a target -> a picture.
+    """Exemplars with their labels, and the labels of a target -> a picture. labels: their number.
 
     Its tensors hold nothing before they are drawn or loaded.
-
-    labels: the number of labels.
     """
 
     units: Tensor  # what the maps of VGG-19 are divided by
@@ -198,15 +190,10 @@ class MscaNet(nn.Module):
     def style(
         self, image: Tensor, labels: Tensor, extract: Extract | None = None, valid: Tensor | None = None
     ) -> list[Pooled]:
-        """What every scale takes from an exemplar (n, 3, h, w) with labels (n, L, h, w).
-
-        valid: (n, 1, h, w), how much each pixel counts; None for all alike.
-        """
+        """What every scale takes from an exemplar (n, 3, h, w) with labels (n, L, h, w); `valid`, (n, 1, h, w), says
+        how much each pixel counts."""
         scales = zip(self.regions, *self.exemplar_features(image, labels, extract, valid), strict=True)
-        return [
-            regions.pool(*features)  # type: ignore[operator]  # a RegionAttention
-            for regions, *features in scales
-        ]
+        return [regions.pool(*features) for regions, *features in scales]  # type: ignore[operator]
 
     def exemplar_features(
         self, image: Tensor, labels: Tensor, extract: Extract | None, valid: Tensor | None
@@ -273,8 +260,8 @@ class AuxiliaryDecoder(nn.Module):
 def weights(pools: Sequence[Pooled], shares: Tensor, interpolation: str) -> Tensor:
     """How much of each region comes from each of J exemplars with shares (J,): (J, n, K).
 
-    "plain" is the softmax over all their positions together, where the log of an exemplar's share is added to its
-    logits; "normalised" takes the shares as they are.
+    "plain" is the softmax over all their positions, with the log of an exemplar's share added to its logits;
+    "normalised" takes the shares as they are.
     """
     evidence = torch.stack([pool.evidence for pool in pools])
     if interpolation == "normalised":
@@ -293,10 +280,3 @@ def averaged(x: Tensor, share: Tensor | None = None) -> Tensor:
     if share is None:
         return x.mean((2, 3), keepdim=True)
     return (x * share).sum((2, 3), keepdim=True) / share.sum((2, 3), keepdim=True)
-
-
-def noise_maps(shape: Shape, size: Size, count: int, rng: torch.Generator, device: torch.device) -> list[Tensor]:
-    """Normal noise for every scale of the generator, of `count` pictures of `size`; none where it takes none."""
-    if not shape.noise:
-        return []
-    return [torch.randn(count, shape.noise, *grid, generator=rng).to(device) for grid in shape.grids(size)]

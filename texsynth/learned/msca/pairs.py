@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError
+from texsynth.learned.shared.chance import integer
 from texsynth.training.exemplars import middle
 
 Place = tuple[int, int]
@@ -19,13 +20,8 @@ SHIFT_RANGE = 0.6  # of the shifts of a label's colours, half of it each way
 
 @dataclass(frozen=True)
 class LabelledSource:
-    """An exemplar to learn from.
-
-    name: its name in messages.
-    image: (1, 3, H, W).
-    labels: the ids of its labels, (1, 1, H, W).
-    valid: (1, 1, H, W) floats, 0 where nothing may be learned from.
-    """
+    """An exemplar (1, 3, H, W) and the ids of its labels (1, 1, H, W). valid: (1, 1, H, W) floats, 0 where nothing may
+    be learned from."""
 
     name: str
     image: Tensor
@@ -57,13 +53,7 @@ class ColourChange:
 
 @dataclass(frozen=True)
 class CropPair:
-    """Two crops, as a batch of two.
-
-    image: (2, 3, s, s).
-    labels: (2, 1, s, s).
-    valid: (2, 1, s, s).
-    changes: for each label that has other colours than in the exemplar, their change.
-    """
+    """Two crops, as a batch of two. changes: for each label in other colours than the exemplar's, their change."""
 
     image: Tensor
     labels: Tensor
@@ -83,24 +73,22 @@ def check(exemplars: Sequence[LabelledSource], crop: int, smallest: int) -> None
 
 
 def separate(size: tuple[int, int], crop: int, rng: torch.Generator) -> tuple[Place, Place]:
-    """The upper left corners of two crops that have no pixel in common.
-
-    They are apart along one axis, drawn among those that have the room, and anywhere along the other.
-    """
+    """The upper left corners of two crops that have no pixel in common: apart along one axis, drawn among those that
+    have the room, and anywhere along the other."""
     axes = [axis for axis, side in enumerate(size) if side >= 2 * crop]
-    axis = axes[_integer(len(axes), rng)]
-    before, after = sorted(_integer(size[axis] - 2 * crop + 1, rng) for _ in range(2))
+    axis = axes[integer(len(axes), rng)]
+    before, after = sorted(integer(size[axis] - 2 * crop + 1, rng) for _ in range(2))
     along = [before, after + crop]
-    if _integer(2, rng):
+    if integer(2, rng):
         along.reverse()
-    across = [_integer(size[1 - axis] - crop + 1, rng) for _ in range(2)]
+    across = [integer(size[1 - axis] - crop + 1, rng) for _ in range(2)]
     first, second = ((a, b) if axis == 0 else (b, a) for a, b in zip(along, across, strict=True))
     return first, second
 
 
 def anywhere(size: tuple[int, int], crop: int, rng: torch.Generator) -> tuple[Place, Place]:
     """The upper left corners of two crops that may share pixels."""
-    first, second = ((_integer(size[0] - crop + 1, rng), _integer(size[1] - crop + 1, rng)) for _ in range(2))
+    first, second = ((integer(size[0] - crop + 1, rng), integer(size[1] - crop + 1, rng)) for _ in range(2))
     return first, second
 
 
@@ -123,8 +111,8 @@ def best(candidates: Sequence[CropPair]) -> CropPair:
 
 def moved(pair: CropPair, flips: bool, turns: bool, rng: torch.Generator) -> CropPair:
     """Both crops and their maps flipped and turned alike, at random."""
-    flip = flips and bool(_integer(2, rng))
-    quarters = _integer(4, rng) if turns else 0
+    flip = flips and bool(integer(2, rng))
+    quarters = integer(4, rng) if turns else 0
 
     def of(x: Tensor) -> Tensor:
         return (x.flip(3) if flip else x).rot90(quarters, (2, 3))
@@ -148,7 +136,3 @@ def _common(labels: Tensor) -> float:
     ids = labels.unique()
     shares = torch.stack([(labels == label).float().mean((1, 2, 3)) for label in ids])
     return float(shares.amin(1).sqrt().sum())
-
-
-def _integer(bound: int, rng: torch.Generator) -> int:
-    return int(torch.randint(bound, (), generator=rng))

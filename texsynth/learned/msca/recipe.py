@@ -1,16 +1,13 @@
 """Recipe of masked spatial-channel attention (Zheng et al. 2020, MSCA): crops are rebuilt in the style of other crops.
 
 Two crops of an exemplar that share no pixel are rebuilt, each from its labels and from the other's picture and labels.
-At first an auxiliary decoder learns features of the true crop from the aligned features, so that the attention knows
-where to look before there is a generator; the decoder is thrown away. The last steps reduce larger crops, and let whole
-exemplars rebuild themselves. Losses are SPADE's (Park et al. 2019): hinge, discriminator features, and what a network
-or windows compare.
+At first an auxiliary decoder, thrown away later, learns features of the true crop from the aligned features, so that
+the attention knows where to look. The last steps reduce larger crops, and let whole exemplars rebuild themselves.
+Losses are SPADE's (Park et al. 2019): hinge, discriminator features, and what a network or windows compare.
 
-Differs from the paper in: by default VGG-19 is not used. The decoder learns colours and their contrast, and the
-perceptual loss compares reduced pixels one by one, and patches of each label as distributions (patch transport), which
-is what labels can tell of a texture. Of several drawn pairs the one with most labels in common is taken, and in half of
-them each label gets other colours at random: with few exemplars labels alone would tell all, and the attention would
-learn nothing.
+Differs from the paper in: by default VGG-19 is not used: the decoder learns colours and contrast, and reduced pixels
+are compared one by one, and patches of each label as distributions. Of several pairs the one with most labels in common
+is taken, and in half of them labels get other colours, or few exemplars' labels would tell all without attention.
 """
 
 from __future__ import annotations
@@ -24,13 +21,14 @@ from torch.nn import functional as F
 
 from texsynth.features import Extract
 from texsynth.learned.msca import pairs
-from texsynth.learned.msca.network import AuxiliaryDecoder, MscaNet, Shape, noise_maps
+from texsynth.learned.msca.network import AuxiliaryDecoder, MscaNet, Shape
 from texsynth.learned.msca.pairs import CropPair, LabelledSource
 from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import copies as steered
 from texsynth.learned.shared.adversarial import SAMPLE_SIDE, SMALLEST_CROP, Optimisers
+from texsynth.learned.shared.chance import integer, share
 from texsynth.learned.shared.conv import initialise
-from texsynth.learned.shared.generator import continued, resized
+from texsynth.learned.shared.generator import continued, normal_noise, resized
 from texsynth.learned.shared.perceptual import LAYER_WEIGHTS, ScaledVgg, perceptual, scaled_vgg
 from texsynth.learned.shared.regions import Bank, bank, transport
 from texsynth.settings import setting
@@ -47,34 +45,34 @@ CONTRAST_SCALE = 4.0  # by which contrasts are about as large as colours
 
 @dataclass(frozen=True)
 class Settings(adversarial.Settings, Shape):
-    """The defaults take about ten minutes of one core, and need no weights."""
+    """The defaults take about ten minutes of one core, and need no weights.
 
-    steps: int = setting(1500, "The number of updates of the network.", low=1, high=10_000_000)
-    batch: int = setting(1, "The number of pairs in a step, each rebuilt both ways.", low=1, high=256)
-    draws: int = setting(4, "The pairs drawn for one; the one with most common labels is taken.", low=1, high=64)
-    pretraining: float = setting(0.2, "The first share of the steps, with the auxiliary decoder.", low=0.0, high=1.0)
-    second: float = setting(0.2, "The last share of the steps, with larger crops.", low=0.0, high=1.0)
-    larger: float = setting(1.5, "The factor by which these crops are larger.", low=1.0, high=8.0)
-    whole: float = setting(0.2, "The share of the steps with larger crops that rebuild wholes.", low=0.0, high=1.0)
-    recolour: float = setting(0.5, "The share of the pairs whose labels get other colours.", low=0.0, high=1.0)
-    perceptual: float = setting(10.0, "The weight of what is compared place by place.", low=0.0, high=1e6)
-    texture: float = setting(6.0, "The weight of the distributions of patches, by label.", low=0.0, high=1e6)
+    batch: The number of pairs in a step, each rebuilt both ways.
+    draws: The pairs drawn for one; the one with most common labels is taken.
+    pretraining: The first share of the steps, with the auxiliary decoder.
+    second: The last share of the steps, with larger crops.
+    larger: The factor by which these crops are larger.
+    whole: The share of the steps with larger crops that rebuild wholes.
+    recolour: The share of the pairs whose labels get other colours.
+    perceptual: The weight of what is compared place by place.
+    texture: The weight of the distributions of patches, by label.
+    """
+
+    steps: int = setting(1500, low=1, high=10_000_000)
+    batch: int = setting(1, low=1, high=256)
+    draws: int = setting(4, low=1, high=64)
+    pretraining: float = setting(0.2, low=0.0, high=1.0)
+    second: float = setting(0.2, low=0.0, high=1.0)
+    larger: float = setting(1.5, low=1.0, high=8.0)
+    whole: float = setting(0.2, low=0.0, high=1.0)
+    recolour: float = setting(0.5, low=0.0, high=1.0)
+    perceptual: float = setting(10.0, low=0.0, high=1e6)
+    texture: float = setting(6.0, low=0.0, high=1e6)
 
 
 @dataclass(frozen=True)
 class MscaContext:
-    """What a step needs.
-
-    settings: the settings of the recipe.
-    exemplars: the exemplars with their labels.
-    labels: the number of labels.
-    net: the network that is trained.
-    decoder: the auxiliary decoder of pretraining.
-    discriminators: the network's discriminators.
-    vgg: VGG-19, for presets that use it.
-    banks: the patches of each exemplar.
-    rng: the generator of all randomness.
-    """
+    """What a step needs. labels: their number. vgg: for presets that use it. banks: the patches of each exemplar."""
 
     settings: Settings
     exemplars: Sequence[LabelledSource]
@@ -98,13 +96,9 @@ class MscaContext:
 
 @dataclass(frozen=True)
 class RebuildLesson:
-    """Pictures to rebuild from their labels and an exemplar for each.
+    """Pictures (n, 3, s, s) to rebuild from their labels and an exemplar for each; labels are ids (n, 1, s, s).
 
-    image: the pictures, (n, 3, s, s).
-    labels: the ids of their labels, (n, 1, s, s).
-    exemplar: the exemplars' pictures, (n, 3, s, s).
-    exemplar_labels: the ids of their labels, (n, 1, s, s).
-    valid: (n, 1, s, s), how much each pixel of the exemplars counts.
+    valid: (n, 1, s, s), how much each pixel of the exemplars counts; None for all alike.
     banks: the patches that each picture may have; () where crops are not at the exemplars' scale.
     """
 
@@ -112,8 +106,8 @@ class RebuildLesson:
     labels: Tensor
     exemplar: Tensor
     exemplar_labels: Tensor
-    valid: Tensor
-    banks: Sequence[Bank]
+    valid: Tensor | None
+    banks: Sequence[Bank] = ()
 
 
 def needs(settings: Settings) -> Mapping[str, tuple[str, ...]]:
@@ -146,15 +140,9 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
             for image, ids, output in _samples(context)
         ]
 
-    return Training(
-        {"net": net, "helper": decoder, "critic": discriminators},
-        {"adam": optimisers.network, "critic_adam": optimisers.discriminators},
-        step,
-        sample,
-        measure,
-        net.state_dict,
-        memory,
-    )
+    modules = {"net": net, "helper": decoder, "critic": discriminators}
+    adams = {"adam": optimisers.network, "critic_adam": optimisers.discriminators}
+    return Training(modules, adams, step, sample, measure, net.state_dict, memory)
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
@@ -174,15 +162,10 @@ def estimate(task: Task, settings: Settings) -> Estimate:
 
 def _context(task: Task, settings: Settings, labels: int, rng: torch.Generator) -> MscaContext:
     """Build the networks, and prepare what their outputs are compared with."""
-    exemplars = [
-        LabelledSource(
-            e.name,
-            e.image.to(task.device),
-            ids.to(task.device),
-            (torch.ones_like(ids) if e.valid is None else e.valid.float()).to(task.device),
-        )
-        for e, ids in zip(task.exemplars, task.guides[0].sources, strict=True)
-    ]
+    exemplars = []
+    for e, ids in zip(task.exemplars, task.guides[0].sources, strict=True):
+        maps = e.image, ids, torch.ones_like(ids) if e.valid is None else e.valid.float()
+        exemplars.append(LabelledSource(e.name, *(x.to(task.device) for x in maps)))
     pairs.check(exemplars, settings.crop, SMALLEST_CROP)
     vgg = scaled_vgg(task) if settings.image == "vgg19" else None
     probe = exemplars[0].image[:, :, :SMALLEST_CROP, :SMALLEST_CROP]
@@ -207,18 +190,18 @@ def _lesson(context: MscaContext, number: int) -> RebuildLesson:
     image, labels = (torch.cat(x) for x in zip(*((pair.image, pair.labels) for pair, *_ in drawn), strict=True))
     exemplar, exemplar_labels, valid = (torch.cat(x) for x in zip(*styles, strict=True))
     banks = [bank for *_, bank in drawn if bank is not None for _ in range(2)]
-    return RebuildLesson(image, labels, exemplar, exemplar_labels, valid, banks)
+    counts = None if bool(valid.all()) else valid.clamp_min(1e-6)  # a crop may have no valid pixel
+    return RebuildLesson(image, labels, exemplar, exemplar_labels, counts, banks)
 
 
 def _pair(context: MscaContext, number: int) -> tuple[CropPair, bool, Bank | None]:
-    """Two crops, whether each rebuilds itself in place of the other, and the patches that they may have, if these are
-    at the exemplar's scale."""
+    """Two crops, whether each rebuilds itself, not the other, and the patches for crops at the exemplar's scale."""
     settings, rng = context.settings, context.rng
-    chosen = int(torch.randint(len(context.exemplars), (), generator=rng))
+    chosen = integer(len(context.exemplars), rng)
     exemplar = context.exemplars[chosen]
     # Take larger crops in the last steps, and sometimes the whole exemplar.
     late = number >= round(settings.steps * (1 - settings.second))
-    whole = late and float(torch.rand((), generator=rng)) < settings.whole
+    whole = late and share(rng) < settings.whole
     side = settings.crop
     if late:
         side = min(exemplar.size) if whole else min(*exemplar.size, round(side * settings.larger))
@@ -226,7 +209,7 @@ def _pair(context: MscaContext, number: int) -> tuple[CropPair, bool, Bank | Non
     # Draw some pairs, and take the one with most labels in common.
     crops = [pairs.cut(exemplar, place(exemplar.size, side, rng), side, settings.crop) for _ in range(settings.draws)]
     pair = pairs.moved(pairs.best(crops), settings.flips, settings.turns, rng)
-    if float(torch.rand((), generator=rng)) < settings.recolour:
+    if share(rng) < settings.recolour:
         pair = pairs.recoloured(pair, rng)
     return pair, whole, None if late else context.banks[chosen].changed(pair.changes)
 
@@ -234,10 +217,16 @@ def _pair(context: MscaContext, number: int) -> tuple[CropPair, bool, Bank | Non
 def _aligned(context: MscaContext, lesson: RebuildLesson) -> tuple[list[Tensor], list[Tensor]]:
     """The features that every picture takes from its exemplar, and its label features."""
     net = context.net
-    valid = None if bool(lesson.valid.all()) else lesson.valid.clamp_min(1e-6)  # a crop may have no valid pixel
-    style = net.style(lesson.exemplar, context.one_hot(lesson.exemplar_labels), context.extract, valid)
+    style = net.style(lesson.exemplar, context.one_hot(lesson.exemplar_labels), context.extract, lesson.valid)
     labels = net.label_features(context.one_hot(lesson.labels))
     return net.aligned([style], labels, lesson.image.new_ones(1, 1, 1, 1)), labels
+
+
+def _rebuilt(context: MscaContext, lesson: RebuildLesson, rng: torch.Generator) -> Tensor:
+    """The pictures of a lesson as the network rebuilds them, with noise from `rng`."""
+    count, _, rows, columns = lesson.image.shape
+    noise = normal_noise(context.settings, (rows, columns), count, rng, lesson.image.device)
+    return context.net.paint(*_aligned(context, lesson), noise)[:, :, :rows, :columns]
 
 
 def _pretrain(context: MscaContext, optimisers: Optimisers, lesson: RebuildLesson) -> Mapping[str, float]:
@@ -253,14 +242,12 @@ def _train(context: MscaContext, optimisers: Optimisers, lesson: RebuildLesson) 
     """One step: the discriminators learn to tell outputs from true pictures, then the network to please them."""
     settings, condition = context.settings, context.one_hot(lesson.labels)
     # Rebuild the pictures, and teach the discriminators.
-    size = lesson.image.shape[2], lesson.image.shape[3]
-    noise = noise_maps(settings, size, len(lesson.image), context.rng, lesson.image.device)
-    output = context.net.paint(*_aligned(context, lesson), noise)[:, :, : size[0], : size[1]]
+    output = _rebuilt(context, lesson, context.rng)
     context.discriminators.train()
-    contest = adversarial.Contest((condition, condition), (lesson.image, output))
+    contest = (condition, condition), (lesson.image, output)
     discriminator_loss = adversarial.teach_discriminators(context.discriminators, optimisers.discriminators, [contest])
     # Compare the outputs with the pictures.
-    real, fake = context.discriminators.pair(contest.conditions, contest.images)
+    real, fake = context.discriminators.pair(*contest)
     losses = {
         "adversarial": patchgan.hinge_generator(fake),
         "matching": patchgan.feature_matching(real, fake),
@@ -275,10 +262,8 @@ def _train(context: MscaContext, optimisers: Optimisers, lesson: RebuildLesson) 
 
 @torch.no_grad()
 def decoder_goals(image: Tensor, shape: Shape, vgg: ScaledVgg | None) -> list[Tensor]:
-    """What the auxiliary decoder shall find of a picture (1, 3, h, w), a map of each scale, coarse to fine.
-
-    These are features of VGG-19, reduced where it has no layer of that scale; without `vgg` colours, beside how far
-    pixels are from the mean of their neighbours.
+    """What the auxiliary decoder shall find of a picture (1, 3, h, w), coarse to fine: features of VGG-19, reduced
+    where it has no layer of that scale; without it colours, beside the distances of pixels from their neighbours' mean.
     """
     grids = shape.grids((image.shape[2], image.shape[3]))
     whole = continued(image, grids[-1])
@@ -291,21 +276,16 @@ def decoder_goals(image: Tensor, shape: Shape, vgg: ScaledVgg | None) -> list[Te
 
 @torch.no_grad()
 def _samples(context: MscaContext) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """The middles of the first exemplars, each with its labels and what the network makes for these in its style.
-
-    The noise is always the same. The style knows no places, so that there is nothing to copy but labels.
-    """
+    """The middles of the first exemplars, each with its labels and what the network makes for these in its style, with
+    the same noise; the style knows no places, so that there is nothing to copy but labels."""
     net, training = context.net, context.net.training
     net.eval()
     samples = []
     for exemplar in context.exemplars[:SAMPLES]:
         part = exemplar.middle(SAMPLE_SIDE)
-        image, valid, size = part.image, part.valid, part.size
-        counts = None if bool(valid.all()) or not bool(valid.any()) else valid
-        style = net.style(image, context.one_hot(part.labels), context.extract, counts)
-        labels = net.label_features(context.one_hot(part.labels))
-        noise = noise_maps(context.settings, size, 1, torch.Generator().manual_seed(SAMPLE_SEED), image.device)
-        features = net.aligned([style], labels, image.new_ones(1, 1, 1, 1))
-        samples.append((image, part.labels, net.paint(features, labels, noise)[:, :, : size[0], : size[1]]))
+        valid = None if bool(part.valid.all()) or not bool(part.valid.any()) else part.valid
+        lesson = RebuildLesson(part.image, part.labels, part.image, part.labels, valid)
+        rng = torch.Generator().manual_seed(SAMPLE_SEED)
+        samples.append((part.image, part.labels, _rebuilt(context, lesson, rng)))
     net.train(training)
     return samples

@@ -20,23 +20,34 @@ from texsynth.training import recipes
 SMALLEST_CROP = 16  # pixels of a side
 SAMPLE_SIDE = 256  # the most pixels of the sides of what is measured and shown
 BETAS = (0.0, 0.9)  # of Adam, as in SPADE
+Pair = tuple[Tensor, Tensor]  # of what is true and of an output
+Contest = tuple[Pair, Pair]  # maps (n, C, h, w), and pictures (n, 3, h, w), for discriminators to tell apart
 
 
 @dataclass(frozen=True)
 class Settings(recipes.Settings, patchgan.Shape):
-    """The settings of every adversarial recipe."""
+    """The settings of every adversarial recipe.
 
-    crop: int = setting(96, "The side of the crops, in pixels.", low=SMALLEST_CROP, high=4096)
-    batch: int = setting(1, "The number of crops, or of pairs of crops, in a step.", low=1, high=256)
-    flips: bool = setting(False, "The texture may be mirrored.")
-    turns: bool = setting(False, "The texture may be turned by right angles.")
-    rate: float = setting(1e-3, "The learning rate of Adam for the network.", low=1e-7, high=1.0)
-    discriminator_rate: float = setting(
-        4e-4, "The learning rate of Adam for the discriminators.", low=1e-7, high=1.0, was="critic_rate"
-    )
-    decay: float = setting(0.5, "The last share of the steps, in which both rates fall to 0.", low=0.0, high=1.0)
-    adversarial: float = setting(1.0, "The weight of the hinge loss of the discriminators.", low=0.0, high=1e6)
-    matching: float = setting(10.0, "The weight of the discriminators' features.", low=0.0, high=1e6)
+    crop: The side of the crops, in pixels.
+    batch: The number of crops, or of pairs of crops, in a step.
+    flips: The texture may be mirrored.
+    turns: The texture may be turned by right angles.
+    rate: The learning rate of Adam for the network.
+    discriminator_rate: The learning rate of Adam for the discriminators.
+    decay: The last share of the steps, in which both rates fall to 0.
+    adversarial: The weight of the hinge loss of the discriminators.
+    matching: The weight of the discriminators' features.
+    """
+
+    crop: int = setting(96, low=SMALLEST_CROP, high=4096)
+    batch: int = setting(1, low=1, high=256)
+    flips: bool = setting(False)
+    turns: bool = setting(False)
+    rate: float = setting(1e-3, low=1e-7, high=1.0)
+    discriminator_rate: float = setting(4e-4, low=1e-7, high=1.0, was="critic_rate")
+    decay: float = setting(0.5, low=0.0, high=1.0)
+    adversarial: float = setting(1.0, low=0.0, high=1e6)
+    matching: float = setting(10.0, low=0.0, high=1e6)
 
 
 @dataclass(frozen=True)
@@ -45,18 +56,6 @@ class Optimisers:
 
     network: torch.optim.Adam
     discriminators: torch.optim.Adam
-
-
-@dataclass(frozen=True)
-class Contest:
-    """True pictures and outputs for discriminators to tell apart.
-
-    conditions: the maps (n, C, h, w) of the true pictures, and those of the outputs.
-    images: the true pictures (n, 3, h, w), and the outputs.
-    """
-
-    conditions: tuple[Tensor, Tensor]
-    images: tuple[Tensor, Tensor]
 
 
 def optimisers(
@@ -69,14 +68,9 @@ def optimisers(
     )
 
 
-def rate_factor(settings: Settings, number: int) -> float:
-    """The factor of both learning rates at a step: 1, and over the last steps (`decay`) falling to 0 in a line."""
-    return min(1.0, (1 - number / settings.steps) / settings.decay) if settings.decay else 1.0
-
-
 def set_rates(both: Optimisers, settings: Settings, number: int) -> None:
-    """Set the learning rates of a step."""
-    factor = rate_factor(settings, number)
+    """Set the learning rates of a step: those of the settings, and over the last steps (`decay`) falling to 0."""
+    factor = min(1.0, (1 - number / settings.steps) / settings.decay) if settings.decay else 1.0
     both.network.param_groups[0]["lr"] = settings.rate * factor
     both.discriminators.param_groups[0]["lr"] = settings.discriminator_rate * factor
 
@@ -89,8 +83,8 @@ def teach_discriminators(discriminators: PatchGAN, optimiser: torch.optim.Adam, 
     optimiser.zero_grad()
     mean = 0.0
     for contest in contests:
-        true, output = contest.images
-        real, fake = discriminators.pair(contest.conditions, (true, output.detach()))
+        conditions, (true, output) = contest
+        real, fake = discriminators.pair(conditions, (true, output.detach()))
         loss = hinge_discriminator(real, fake) / len(contests)
         loss.backward()
         mean += float(loss.detach())

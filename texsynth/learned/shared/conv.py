@@ -27,9 +27,8 @@ FIRST_ROUNDS = 15  # rounds of power iteration before training
 class Conv(nn.Module):
     """(n, before, h, w) -> (n, after, h, w), with h and w divided by the stride.
 
-    Beyond a border lies the mirrored map, and along axes that tile the other side of the map.
-
-    spectral: the kernel is divided by its largest singular value, for which every training step searches once more.
+    Beyond a border lies the mirrored map, and along axes that tile the map's other side. spectral: the
+    kernel is divided by its largest singular value, for which every training step searches once more.
     """
 
     u: Tensor | None  # the present estimate of the left singular vector, (after,)
@@ -91,6 +90,12 @@ def initialise(module: Net, rng: torch.Generator, gain: float = 0.02) -> Net:
         if isinstance(part, Conv):
             part.settle(rng)
     return module
+
+
+def normalised(x: Tensor) -> Tensor:
+    """(n, C, h, w) with mean 0 and variance 1 over the channels of each position."""
+    x = x - x.mean(1, keepdim=True)
+    return x * (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
 
 
 def doubled(x: Tensor, tile: Tile = OFF) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from texsynth.features import Extract, features
 from texsynth.field.atlas import turn, turn_guide
+from texsynth.learned.shared.chance import integer
 from texsynth.losses import Reference, Setup, loss
 from texsynth.objective import Objective
 from texsynth.objective.copies import rotated
@@ -33,12 +34,9 @@ MIRRORED_QUARTERS = ("flip-y", "transpose", "anti-transpose")
 
 @dataclass(frozen=True)
 class MappedCopy:
-    """An exemplar with its maps, or a mirrored or turned copy of both.
+    """An exemplar, by its number, with a map (1, C, H, W) of each guide, or a mirrored or turned copy of both.
 
-    exemplar: the number of the exemplar.
-    image: (1, 3, H, W).
     valid: (1, 1, H, W) bool, False where nothing may be learned from; None where everything may.
-    maps: a map (1, C, H, W) of each guide.
     angle: how many of ANGLES it is turned by.
     """
 
@@ -60,12 +58,7 @@ class PreparedObjective:
 
 @dataclass(frozen=True)
 class SteeredObjectives:
-    """Objectives that compare outputs under maps with copies of the exemplars.
-
-    copies: all copies of all exemplars.
-    guides: the kinds of maps; their own maps do not count.
-    prepared: the objectives.
-    """
+    """Objectives that compare outputs under maps with copies of the exemplars; guides give the kinds of maps only."""
 
     copies: Sequence[MappedCopy]
     guides: Sequence[Guide]
@@ -107,18 +100,18 @@ def prepare(objectives: Sequence[Objective], task: Task, every: Sequence[MappedC
 
 
 def draw(every: Sequence[MappedCopy], exemplar: int, rng: torch.Generator) -> list[int]:
-    """Draw the copies to compare with, by their numbers: one copy of an exemplar and of some others; of turned
-    exemplars enough copies for all directions."""
+    """Draw the copies to compare with, by their numbers: one of an exemplar and of some others, or, where they are
+    turned, enough of each for all directions."""
     others = [n for n in {copy.exemplar: None for copy in every} if n != exemplar]
     some = [others[n] for n in torch.randperm(len(others), generator=rng)[: COMPARED_EXEMPLARS - 1].tolist()]
     chosen = []
     for number in (exemplar, *some):
         candidates = [place for place, copy in enumerate(every) if copy.exemplar == number]
         directed = len({every[place].angle for place in candidates}) > 1
-        first = _integer(ANGLE_STEP, rng)
+        first = integer(ANGLE_STEP, rng)
         for angle in range(first, HALF_TURN, ANGLE_STEP) if directed else (0,):
             fitting = [place for place in candidates if every[place].angle % HALF_TURN == angle]
-            chosen.append(fitting[_integer(len(fitting), rng)])
+            chosen.append(fitting[integer(len(fitting), rng)])
     return chosen
 
 
@@ -150,7 +143,3 @@ def _turned(copy: MappedCopy, angle: int, guides: Sequence[Guide]) -> MappedCopy
     maps = tuple(rotated(values, radians, guide.distance) for values, guide in zip(copy.maps, guides, strict=True))
     valid = None if copy.valid is None else rotated(copy.valid.float(), radians, "l2") > 0.99
     return MappedCopy(copy.exemplar, rotated(copy.image, radians).clamp(0, 1), valid, maps, angle)
-
-
-def _integer(bound: int, rng: torch.Generator) -> int:
-    return int(torch.randint(bound, (), generator=rng))

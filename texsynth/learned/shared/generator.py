@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
-from texsynth.learned.shared.conv import EPSILON, LEAK, OFF, Conv, Tile, doubled
+from texsynth.learned.shared.conv import EPSILON, LEAK, OFF, Conv, Tile, doubled, normalised
 from texsynth.settings import setting
 
 Size = tuple[int, int]
@@ -30,26 +30,28 @@ class Shape:
     """What shapes the generator.
 
     The published network has five levels, one more block, and a width of 64 that doubles up to 16 times.
+
+    width: The channels of the generator at full size.
+    widest: The multiple of the width up to which halvings double channels.
+    hidden: The channels between a condition and what it scales and shifts.
+    levels: The halvings from full size to where the picture begins.
+    more: The residual blocks at the second scale, beyond the one of each scale.
+    normalisation: Features are normalised over the channels of a position (positional), over the positions of a channel
+        (instance), or over those of the whole batch (batch).
+    resize: How a condition is resized for a scale; nearest keeps labels pure.
+    spectral: The blocks' convolutions have spectral normalisation.
+    noise: The channels of noise beside the condition.
     """
 
-    width: int = setting(16, "The channels of the generator at full size.", low=2, high=256)
-    widest: int = setting(4, "The multiple of the width up to which halvings double channels.", low=1, high=64)
-    hidden: int = setting(32, "The channels between a condition and what it scales and shifts.", low=1, high=512)
-    levels: int = setting(4, "The halvings from full size to where the picture begins.", low=0, high=8)
-    more: int = setting(1, "The residual blocks at the second scale, beyond the one of each scale.", low=0, high=8)
-    normalisation: str = setting(
-        "positional",
-        "Features are normalised over the channels of a position (positional), over the positions of a channel "
-        "(instance), or over those of the whole batch (batch).",
-        choices=("positional", "instance", "batch"),
-    )
-    resize: str = setting(
-        "bilinear",
-        "How a condition is resized for a scale; nearest keeps labels pure.",
-        choices=("bilinear", "nearest"),
-    )
-    spectral: bool = setting(True, "The blocks' convolutions have spectral normalisation.")
-    noise: int = setting(0, "The channels of noise beside the condition.", low=0, high=64)
+    width: int = setting(16, low=2, high=256)
+    widest: int = setting(4, low=1, high=64)
+    hidden: int = setting(32, low=1, high=512)
+    levels: int = setting(4, low=0, high=8)
+    more: int = setting(1, low=0, high=8)
+    normalisation: str = setting("positional", choices=("positional", "instance", "batch"))
+    resize: str = setting("bilinear", choices=("bilinear", "nearest"))
+    spectral: bool = setting(True)
+    noise: int = setting(0, low=0, high=64)
 
     @property
     def cell(self) -> int:
@@ -89,8 +91,7 @@ class Modulate(nn.Module):
             return out
         if self.kind == "instance":
             return torch.group_norm(x, x.shape[1], eps=EPSILON)  # unlike instance_norm it takes a single position
-        centred = x - x.mean(1, keepdim=True)
-        return centred * (centred.square().mean(1, keepdim=True) + EPSILON).rsqrt()
+        return normalised(x)
 
 
 class SpadeBlock(nn.Module):
@@ -138,12 +139,11 @@ class Generator(nn.Module):
         self.head = Conv(counts[-1], 3)
 
     def forward(self, condition: Tensor | Sequence[Tensor], noise: Sequence[Tensor] = (), tile: Tile = OFF) -> Tensor:
-        """The pictures for a condition; raises UsageError for a side that cannot wrap.
+        """The pictures for a condition; raises UsageError where a side that wraps is no multiple of the shape's `cell`.
 
         condition: a map (n, C, h, w) of the picture's size, or one for every scale, coarse to fine, each half the size
             of the next.
         noise: a map (n, noise, ...) for every scale, of the shape's `grids`; () without noise.
-        tile: whether the picture wraps in (y, x); a side that does is a multiple of the shape's `cell`.
         """
         last = condition if isinstance(condition, Tensor) else condition[-1]
         size = last.shape[2], last.shape[3]
@@ -171,6 +171,12 @@ class Generator(nn.Module):
 def biased(shape: Shape) -> bool:
     """May a convolution before a norm have biases? A norm of each channel takes them off again."""
     return shape.normalisation == "positional"
+
+
+def normal_noise(shape: Shape, size: Size, count: int, rng: torch.Generator, device: torch.device) -> list[Tensor]:
+    """Normal noise for every scale, of `count` pictures of `size`; none where the shape takes none."""
+    grids = shape.grids(size) if shape.noise else ()
+    return [torch.randn(count, shape.noise, *grid, generator=rng).to(device) for grid in grids]
 
 
 def check(size: Size, shape: Shape, tile: Tile) -> None:

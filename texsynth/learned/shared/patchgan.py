@@ -26,17 +26,18 @@ Features = Sequence[Sequence[Tensor]]  # of every scale, of every layer; the las
 
 @dataclass(frozen=True)
 class Shape:
-    """What shapes the discriminators; a width of 64 is the published one."""
+    """What shapes the discriminators; a width of 64 is the published one.
 
-    discriminator_width: int = setting(16, "The channels of the discriminators' first layer.", low=2, high=256)
-    discriminator_layers: int = setting(4, "The convolutions before the discriminators' scores.", low=2, high=6)
+    discriminator_width: The channels of the discriminators' first layer.
+    discriminator_layers: The convolutions before the discriminators' scores.
+    """
+
+    discriminator_width: int = setting(16, low=2, high=256)
+    discriminator_layers: int = setting(4, low=2, high=6)
 
 
 class PatchGAN(nn.Module):
-    """The discriminators of both scales. Its tensors hold nothing before they are drawn or loaded.
-
-    condition: the number of channels of the condition.
-    """
+    """The discriminators of both scales. Its tensors hold nothing before they are drawn or loaded."""
 
     def __init__(self, shape: Shape, condition: int) -> None:
         super().__init__()

@@ -56,11 +56,7 @@ class RegionPatches:
 
 @dataclass(frozen=True)
 class Bank:
-    """The patches of exemplars.
-
-    layers: by the name of a layer and the id of a region, its patches.
-    units: by the name of a layer, the mean variance of all its patches.
-    """
+    """The patches of exemplars by layer and by the id of a region. units: the mean variance of a layer's patches."""
 
     layers: Mapping[str, Mapping[int, RegionPatches]]
     units: Mapping[str, float]
@@ -68,14 +64,11 @@ class Bank:
     @property
     def memory(self) -> dict[str, Tensor]:
         """All potentials, by name."""
-        return {
-            f"{name}.{region}": held.potentials for name, layer in self.layers.items() for region, held in layer.items()
-        }
+        layers = self.layers.items()
+        return {f"{name}.{region}": held.potentials for name, layer in layers for region, held in layer.items()}
 
     def changed(self, changes: Mapping[int, ColourChange]) -> Bank:
         """The same potentials, and patches whose colours are changed in some regions."""
-        if not changes:
-            return self
         layers = {
             name: {region: held.changed(changes.get(region)) for region, held in layer.items()}
             for name, layer in self.layers.items()
@@ -131,12 +124,11 @@ def bank(copies: Sequence[MappedCopy], guides: Sequence[Guide], rng: torch.Gener
 
 
 def transport(image: Tensor, ids: Tensor, bank: Bank, rng: torch.Generator) -> Tensor:
-    """How far the patches of an output are from those of the exemplars, summed over the layers.
+    """How far the patches of an output (1, 3, h, w) are from those of the exemplars, summed over the layers.
 
     For each layer this is the mean squared difference from the patches that transport assigns, in units of the variance
     of the exemplars' patches, plus the weighted difference of means and covariances. Changes the bank's potentials.
 
-    image: (1, 3, h, w).
     ids: (1, 1, h, w), the regions; where the exemplars have no such region the one of the next id counts.
     """
     terms = []
@@ -175,10 +167,8 @@ def _assigned(patches: Tensor, held: RegionPatches) -> Tensor:
 
 
 def _moments(patches: Tensor, wanted: Tensor, smallest: float) -> Tensor:
-    """The relative difference of the means and the covariances of patches (n, D) from those of others (M, D).
-
-    These have at least the variance `smallest` in every direction. The fewer patches, the less the difference counts.
-    """
+    """The relative difference of the means and covariances of patches (n, D), which counts less the fewer there are,
+    from those of others (M, D), which have at least the variance `smallest` in every direction."""
     parts = []
     for x in (patches, wanted):
         mean = x.mean(0)

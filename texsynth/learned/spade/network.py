@@ -23,20 +23,21 @@ TO_VARIANCE_1 = math.sqrt(3)  # the factor that gives uniform noise in [-1, 1] a
 
 @dataclass(frozen=True)
 class Shape(generator.Shape):
-    """What shapes the network: SPADE's generator, with noise."""
+    """What shapes the network: SPADE's generator, with noise.
 
-    noise: int = setting(4, "The channels of noise beside the maps.", low=0, high=64)
+    noise: The channels of noise beside the maps.
+    """
+
+    noise: int = setting(4, low=0, high=64)
 
 
 def noise_maps(
     shape: generator.Shape, key: int, window: Window, period: tuple[int, int], device: torch.device
 ) -> list[Tensor]:
-    """Noise of mean 0 and variance 1 for every scale, coarse to fine, (1, noise, ...) of the window's grids; () where
-    the shape has no noise.
+    """Noise (1, noise, ...) of mean 0 and variance 1 on each of the window's grids, coarse to fine; () without noise.
 
-    key: an integer in [0, 2^62); each gives another picture.
-    window: its corner is a multiple of the shape's `cell`.
-    period: rows and columns after which the noise repeats, multiples of `cell`; 0 for never.
+    Each key in [0, 2^62) gives another picture. The window's corner, and the rows and columns after which the noise
+    repeats (`period`, 0 for never), are multiples of the shape's `cell`.
     """
     if not shape.noise:
         return []
@@ -61,8 +62,8 @@ def reach(shape: generator.Shape) -> int:
 def paint(net: Generator, condition: Tensor, key: int, window: Window, tile: tuple[bool, bool]) -> Tensor:
     """The colours (1, 3, h, w) of a window of the picture that a condition (1, C, H, W) and a key give.
 
-    The window's corner is a multiple of the shape's `cell`, and so are sides that tile. Instance normalisation looks at
-    the whole picture, so there the whole picture is made for every window.
+    The window's corner, and sides that tile, are multiples of the shape's `cell`. Instance normalisation looks at the
+    whole picture, which is then made for every window.
     """
     shape = net.shape
     whole = condition.shape[2], condition.shape[3]

@@ -1,14 +1,13 @@
 """Recipe of SPADE (Park et al. 2019) for textures under maps at once: Zhou et al. 2023, supplement B.
 
 The first steps rebuild crops of the exemplars from their maps, by SPADE's losses: hinge, discriminator features, and
-what a network or windows compare. Later steps make outputs for drawn maps, which have no true picture: perturbed,
-stretched and turned maps, or pure noise (`targets`). Discriminators compare exemplars with their maps and outputs with
-the drawn maps, and guided correspondence wants patches from where the maps have like values. Some crops are still
-rebuilt, or the network would forget them.
+what a network or windows compare. Later steps make outputs for drawn maps (`targets`), which have no true picture:
+discriminators compare both with their maps, and guided correspondence wants patches from where the maps have like
+values. Some crops are still rebuilt, or the network would forget them.
 
-Differs from the paper in: noise of position stands beside the maps, so that a map has many outputs; by default VGG-19
-is not used: place by place only reduced pixels are compared, and patches as distributions, region by region of the
-maps, in both stages. Where directions are asked for, exemplars are turned.
+Differs from the paper in: noise of position stands beside the maps; by default VGG-19 is not used: reduced pixels are
+compared place by place, and patches as distributions, region by region of the maps. For directions exemplars are
+turned.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from texsynth.guidance.procedural import perlin
 from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import copies as steered
 from texsynth.learned.shared.adversarial import SAMPLE_SIDE
+from texsynth.learned.shared.chance import integer, share
 from texsynth.learned.shared.conditions import encode, encode_all
 from texsynth.learned.shared.conv import OFF, initialise
 from texsynth.learned.shared.copies import MappedCopy, SteeredObjectives
@@ -56,41 +56,46 @@ OBJECTIVES = (Objective.read({**GUIDED, "weight": GUIDED_WEIGHT}, "default"),)
 
 @dataclass(frozen=True)
 class Settings(adversarial.Settings, guided.Shape):
-    """The defaults take about ten minutes of one core, and need no weights."""
+    """The defaults take about ten minutes of one core, and need no weights.
 
-    steps: int = setting(2000, "The number of updates of the network.", low=1, high=10_000_000)
-    discriminator_layers: int = setting(3, "The convolutions before the discriminators' scores.", low=2, high=6)
-    first: float = setting(0.4, "The share of the steps, the first ones, that rebuild crops.", low=0.0, high=1.0)
-    mixed: float = setting(0.2, "The share of the later steps that rebuild crops, too.", low=0.0, high=1.0)
-    perturbed: float = setting(0.1, "How often drawn maps are crops of maps, perturbed by noise.", low=0.0, high=1.0)
-    stretched: float = setting(0.7, "How often drawn maps are maps, stretched and turned.", low=0.001, high=1.0)
-    perlin: float = setting(0.2, "How often drawn maps are Perlin noise.", low=0.0, high=1.0)
-    factor: float = setting(1.5, "The largest factor by which maps are stretched or pressed.", low=1.0, high=8.0)
-    objectives: tuple[Objective, ...] = setting(OBJECTIVES, "The losses of outputs for drawn maps.")
-    features: str = setting(
-        "windows", "The features that compare rebuilt crops place by place.", choices=("windows", "vgg19")
-    )
-    rate: float = setting(3e-3, "The learning rate of Adam for the network.", low=1e-7, high=1.0)
-    unpaired: float = setting(0.2, "The factor of the hinge loss for drawn maps.", low=0.0, high=1.0)
-    perceptual: float = setting(10.0, "The weight of what is compared place by place.", low=0.0, high=1e6)
-    texture: float = setting(30.0, "The weight of the distributions of patches, by region.", low=0.0, high=1e6)
-    side: int = setting(256, "The shorter side that exemplars are reduced to; 0 keeps them.", low=0, high=8192)
+    first: The share of the steps, the first ones, that rebuild crops.
+    mixed: The share of the later steps that rebuild crops, too.
+    perturbed: How often drawn maps are crops of maps, perturbed by noise.
+    stretched: How often drawn maps are maps, stretched and turned.
+    perlin: How often drawn maps are Perlin noise.
+    factor: The largest factor by which maps are stretched or pressed.
+    objectives: The losses of outputs for drawn maps.
+    features: The features that compare rebuilt crops place by place.
+    unpaired: The factor of the hinge loss for drawn maps.
+    perceptual: The weight of what is compared place by place.
+    texture: The weight of the distributions of patches, by region.
+    side: The shorter side that exemplars are reduced to; 0 keeps them.
+    """
+
+    steps: int = setting(2000, low=1, high=10_000_000)
+    discriminator_layers: int = setting(3, low=2, high=6)
+    first: float = setting(0.4, low=0.0, high=1.0)
+    mixed: float = setting(0.2, low=0.0, high=1.0)
+    perturbed: float = setting(0.1, low=0.0, high=1.0)
+    stretched: float = setting(0.7, low=0.001, high=1.0)
+    perlin: float = setting(0.2, low=0.0, high=1.0)
+    factor: float = setting(1.5, low=1.0, high=8.0)
+    objectives: tuple[Objective, ...] = setting(OBJECTIVES)
+    features: str = setting("windows", choices=("windows", "vgg19"))
+    rate: float = setting(3e-3, low=1e-7, high=1.0)
+    unpaired: float = setting(0.2, low=0.0, high=1.0)
+    perceptual: float = setting(10.0, low=0.0, high=1e6)
+    texture: float = setting(30.0, low=0.0, high=1e6)
+    side: int = setting(256, low=0, high=8192)
 
 
 @dataclass(frozen=True)
 class SpadeContext:
     """What a step needs.
 
-    settings: the settings of the recipe.
     task: the exemplars and their maps, reduced.
-    copies: the exemplars and their copies.
     crop_sources: the numbers of the copies that have room for a crop.
-    net: the generator that is trained.
-    discriminators: its discriminators.
     objectives: the losses of outputs for drawn maps.
-    bank: the exemplars' patches by region.
-    vgg: VGG-19, for presets that compare rebuilt crops by it.
-    rng: the generator of all randomness.
     """
 
     settings: Settings
@@ -111,13 +116,10 @@ class SpadeContext:
 
 @dataclass(frozen=True)
 class MapLesson:
-    """A picture to make.
+    """A picture to make for some maps, those of an exemplar (its number).
 
-    maps: the maps to make it for.
-    exemplar: the number of the exemplar that the maps are of.
-    image: a true crop (1, 3, s, s).
-    image_maps: the maps of the true crop.
-    paired: whether it is to be made for the maps of the true crop, and so to be that crop.
+    image, image_maps: a true crop (1, 3, s, s), and its maps.
+    paired: whether the maps are those of the true crop, so that the picture shall be that crop.
     """
 
     maps: Sequence[Tensor]
@@ -149,8 +151,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
     def step(number: int) -> Mapping[str, float]:
         adversarial.set_rates(optimisers, settings, number)
         net.train(), discriminators.train()
-        early = number < round(settings.steps * settings.first)
-        paired = early or float(torch.rand((), generator=rng)) < settings.mixed
+        paired = number < round(settings.steps * settings.first) or share(rng) < settings.mixed
         return _update(context, optimisers, [_lesson(context, paired) for _ in range(settings.batch)])
 
     def sample() -> Sequence[Tensor]:
@@ -160,15 +161,9 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         (row,) = _sheet(context, 1)
         return recipes.score(settings, context.task, row[0], row[-1])
 
-    return Training(
-        {"net": net, "critic": discriminators},
-        {"network": optimisers.network, "critic": optimisers.discriminators},
-        step,
-        sample,
-        measure,
-        net.state_dict,
-        context.bank.memory,
-    )
+    modules = {"net": net, "critic": discriminators}
+    adams = {"network": optimisers.network, "critic": optimisers.discriminators}
+    return Training(modules, adams, step, sample, measure, net.state_dict, context.bank.memory)
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
@@ -215,13 +210,12 @@ def _reduced(task: Task, side: int) -> Task:
 def _lesson(context: SpadeContext, paired: bool) -> MapLesson:
     """A true crop with its maps, and the maps to make a picture for: these, or drawn ones of the same exemplar."""
     settings, rng, guides = context.settings, context.rng, context.task.guides
-    copy = context.copies[context.crop_sources[int(torch.randint(len(context.crop_sources), (), generator=rng))]]
+    copy = context.copies[context.crop_sources[integer(len(context.crop_sources), rng)]]
     image, *image_maps = _crop(copy, settings.crop, rng)
     if paired:
         return MapLesson(image_maps, copy.exemplar, image, image_maps, True)
-    options = targets.TargetOptions(
-        settings.perturbed, settings.stretched, settings.perlin, settings.factor, settings.crop
-    )
+    chances = settings.perturbed, settings.stretched, settings.perlin
+    options = targets.TargetOptions(chances, settings.factor, settings.crop)
     maps = [guide.sources[copy.exemplar].to(image) for guide in guides]
     drawn = targets.draw(maps, [guide.distance for guide in guides], options, rng)
     return MapLesson(drawn, copy.exemplar, image, image_maps, False)
@@ -245,10 +239,10 @@ def _update(
     image_condition = torch.cat([context.condition(lesson.image_maps) for lesson in lessons])
     true = torch.cat([lesson.image for lesson in lessons])
     output = context.net(target, _noise_maps(context, len(lessons)))
-    contest = adversarial.Contest((image_condition, target), (true, output))
+    contest = (image_condition, target), (true, output)
     discriminator_loss = adversarial.teach_discriminators(discriminators, optimisers.discriminators, [contest])
     # Compare the outputs: rebuilt crops with the true ones, others by the objectives.
-    real, fake = discriminators.pair(contest.conditions, contest.images)
+    real, fake = discriminators.pair(*contest)
     losses = {"adversarial": patchgan.hinge_generator(fake)}
     weights = {"adversarial": settings.adversarial * (1 if paired else settings.unpaired)}
     if paired:
@@ -266,7 +260,7 @@ def _update(
 def _noise_maps(context: SpadeContext, count: int) -> list[Tensor]:
     """Noise for `count` pictures, another one for each."""
     crop = Window(0, context.settings.crop, 0, context.settings.crop)
-    keys = [int(torch.randint(1 << 62, (), generator=context.rng)) for _ in range(count)]
+    keys = [integer(1 << 62, context.rng) for _ in range(count)]
     every = [guided.noise_maps(context.settings, key, crop, NO_PERIOD, context.task.device) for key in keys]
     return [torch.cat(scale) for scale in zip(*every, strict=True)]
 
@@ -283,11 +277,9 @@ def _objectives(context: SpadeContext, output: Tensor, lessons: Sequence[MapLess
 
 def _texture(context: SpadeContext, output: Tensor, lessons: Sequence[MapLesson]) -> Tensor:
     """The distance between the distributions of patches, its mean over the pictures."""
-    values = [
-        transport(image, regions(lesson.maps, context.task.guides), context.bank, context.rng)
-        for image, lesson in zip(output.split(1), lessons, strict=True)
-    ]
-    return torch.stack(values).mean()
+    ids = [regions(lesson.maps, context.task.guides) for lesson in lessons]
+    each = zip(output.split(1), ids, strict=True)
+    return torch.stack([transport(*one, context.bank, context.rng) for one in each]).mean()
 
 
 @torch.no_grad()

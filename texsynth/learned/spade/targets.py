@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from texsynth.guidance.procedural import perlin
 from texsynth.guidance.progression import match_histogram
+from texsynth.learned.shared.chance import integer, share
 from texsynth.pyramid import axis, tensor_of
 
 Maps = Sequence[Tensor]  # one of each guide, (1, C, H, W)
@@ -33,24 +34,19 @@ DIRECTION_SHIFT = math.pi / 3  # the most that noise turns directions
 class TargetOptions:
     """How targets are drawn.
 
-    perturbed, stretched, noise: how often each kind is drawn, relative to the others.
+    chances: how often perturbed maps, stretched maps and noise are drawn, relative to each other.
     factor: the most that sides are stretched or pressed.
     side: the side of a target in pixels.
     """
 
-    perturbed: float
-    stretched: float
-    noise: float
+    chances: tuple[float, float, float]
     factor: float
     side: int
 
 
 def draw(maps: Maps, distances: Sequence[str], options: TargetOptions, rng: torch.Generator) -> list[Tensor]:
-    """A target (1, C, side, side) for each of an exemplar's maps.
-
-    distances: how the values of each map are compared, as in `Guide`.
-    """
-    ends = list(accumulate((options.perturbed, options.stretched, options.noise)))
+    """A target (1, C, side, side) for each of an exemplar's maps, whose values compare by `distances` (see `Guide`)."""
+    ends = list(accumulate(options.chances))
     at = _uniform(rng, 0, ends[-1])
     if at < ends[0]:
         return [perturbed(*pair, rng) for pair in zip(crop(maps, options.side, rng), distances, strict=True)]
@@ -62,7 +58,7 @@ def draw(maps: Maps, distances: Sequence[str], options: TargetOptions, rng: torc
 def crop(maps: Maps, side: int, rng: torch.Generator) -> list[Tensor]:
     """The same part of maps and pictures of one size, at a random place, as views."""
     rows, columns = maps[0].shape[2:]
-    top, left = (int(torch.randint(n - side + 1, (), generator=rng)) for n in (rows, columns))
+    top, left = (integer(n - side + 1, rng) for n in (rows, columns))
     return [values[:, :, top : top + side, left : left + side] for values in maps]
 
 
@@ -83,10 +79,7 @@ def perturbed(values: Tensor, distance: str, rng: torch.Generator) -> Tensor:
 
 
 def stretched(maps: Maps, distances: Sequence[str], options: TargetOptions, rng: torch.Generator) -> list[Tensor]:
-    """Maps turned by a random angle, and then stretched along both axes, around a random place.
-
-    They are mirrored beyond their borders.
-    """
+    """Maps, mirrored beyond borders, turned by a random angle and then stretched along both axes, around any place."""
     angle, span = _uniform(rng, 0, 2 * math.pi), math.log(options.factor)
     across, down = (math.exp(_uniform(rng, -span, span)) for _ in range(2))
     cos, sin = math.cos(angle), math.sin(angle)
@@ -129,8 +122,8 @@ def _read(values: Tensor, distance: str, places: Tensor, matrix: Tensor) -> Tens
 def _perlin(side: int, rng: torch.Generator) -> Tensor:
     """Perlin noise (1, 1, side, side) in [0, 1], with a random number of bumps."""
     period = max(2.0, side / _uniform(rng, *BUMPS))
-    return perlin((side, side), period, seed=int(torch.randint(SEED_BOUND, (), generator=rng)))
+    return perlin((side, side), period, seed=integer(SEED_BOUND, rng))
 
 
 def _uniform(rng: torch.Generator, low: float, high: float) -> float:
-    return low + (high - low) * float(torch.rand((), generator=rng))
+    return low + (high - low) * share(rng)
