@@ -35,28 +35,23 @@ Report = Callable[[int, int], None]  # (steps done, of how many)
 
 
 def levels(source: tuple[int, int], target: tuple[int, int]) -> list[int]:
-    """The halvings at which pictures of these sizes are compared, coarsest first.
+    """The halvings at which pictures of these sizes are compared, coarsest first: that has few enough pairs of pixels
+    to compare them all, the finest at most MOST_PIXELS pixels."""
 
-    The coarsest has few enough pairs of pixels to compare them all, the finest at most MOST_PIXELS pixels.
-    """
-    sizes = [source, target]
-    finest = next(n for n in count() if all(_pixels(size, n) <= MOST_PIXELS for size in sizes))
-    coarsest = finest
-    while math.prod(_pixels(size, coarsest) for size in sizes) > PAIRS_AT_COARSEST and all(
-        halved(min(size), coarsest + 1) >= SMALLEST_SIDE for size in sizes
-    ):
+    def pixels(level: int) -> list[int]:
+        return [halved(h, level) * halved(w, level) for h, w in (source, target)]
+
+    finest = next(n for n in count() if max(pixels(n)) <= MOST_PIXELS)
+    shortest, coarsest = min(*source, *target), finest
+    while math.prod(pixels(coarsest)) > PAIRS_AT_COARSEST and halved(shortest, coarsest + 1) >= SMALLEST_SIDE:
         coarsest += 1
     return list(range(coarsest, finest - 1, -1))
 
 
 @dataclass(frozen=True)
 class Match:
-    """A correspondence.
-
-    y, x: (h, w) int64, the source pixel of each target pixel.
-    cost: (h, w), the squared distance of their descriptors.
-    size: (height, width) of the source.
-    """
+    """The source pixel of each target pixel, `y` and `x` (h, w) int64, the squared distance of their descriptors,
+    `cost` (h, w), and the (height, width) of the source, `size`."""
 
     y: Tensor
     x: Tensor
@@ -65,17 +60,11 @@ class Match:
 
 
 def correspond(
-    source: Sequence[Tensor],
-    target: Sequence[Tensor],
-    rng: torch.Generator,
-    coherence: float = COHERENCE,
-    report: Report = lambda *_: None,
-) -> Match:
-    """The correspondence of two pictures.
-
-    source, target: descriptors (1, D, h, w), coarsest first, each level twice the size of the one before. coherence: 0
-    or more; more keeps larger pieces of the source together.
-    """
+    source: Sequence[Tensor], target: Sequence[Tensor], rng: torch.Generator, coherence: float = COHERENCE,
+    report: Report = lambda *_: None
+) -> Match:  # fmt: skip
+    """The correspondence of two pictures by their descriptors (1, D, h, w), coarsest first, each level twice the size
+    of the one before. More `coherence`, 0 or more, keeps larger pieces of the source together."""
     match: Match | None = None
     steps = len(PROPAGATION_STEPS) + 1
     for level, (keys, queries) in enumerate(zip(source, target, strict=True)):
@@ -92,14 +81,9 @@ def correspond(
 
 @dataclass(frozen=True)
 class _Search:
-    """One level.
-
-    keys: (Ns, D), the descriptors of the source.
-    queries: (Nt, D), those of the target.
-    size: (height, width) of the source.
-    shape: (height, width) of the target.
-    coherence: how much more seams cost than SEAM_PRICE, in mean distances.
-    """
+    """One level: the descriptors of the source, `keys` (Ns, D), and of the target, `queries` (Nt, D), the (height,
+    width) of the source, `size`, and of the target, `shape`, and how much more than SEAM_PRICE a seam costs, in mean
+    distances, `coherence`."""
 
     keys: Tensor
     queries: Tensor
@@ -114,17 +98,14 @@ class _Search:
         return _Search(keys, queries, (h, w), (height, width), coherence)
 
     def start(self) -> Match:
-        """Every pixel matched to its own place: pictures of one size may show one thing, others are stretched onto each
-        other."""
-        rows, columns = (
-            (torch.arange(n, device=self.keys.device) + 0.5) * m / n for n, m in zip(self.shape, self.size, strict=True)
-        )
-        y, x = torch.meshgrid(rows.long(), columns.long(), indexing="ij")
-        return self._measured(y, x)
+        """Every pixel matched to its own place; pictures of two sizes are stretched onto each other."""
+        sides = zip(self.shape, self.size, strict=True)
+        rows, columns = ((torch.arange(n, device=self.keys.device) + 0.5) * m / n for n, m in sides)
+        return self._measured(*torch.meshgrid(rows.long(), columns.long(), indexing="ij"))
 
     def finer(self, match: Match) -> Match:
         """The matches of parents, plus each pixel's own parity; or a pixel's own place where that is better."""
-        parents = _multiplied(match, 2, self.shape, self.size)
+        parents = enlarge(match, self.shape, self.size)
         inherited = self._measured(parents.y, parents.x)
         if self.shape != self.size:
             return inherited
@@ -132,8 +113,7 @@ class _Search:
         return self._improved(inherited, [(in_place.y, in_place.x)])
 
     def seed(self, match: Match, pairs: int, rng: torch.Generator) -> Match:
-        """The match with the best of the whole source at a grid of pixels, so many that about `pairs` are compared;
-        where the grid lies is left to chance."""
+        """The match with the best of the whole source at a grid of pixels, so many that about `pairs` are compared."""
         h, w = self.shape
         step = stride(self.shape, max(1, pairs // len(self.keys)))
         top, left = (int(n) for n in torch.randint(step, (2,), generator=rng))
@@ -148,8 +128,8 @@ class _Search:
         return Match(y.view(h, w), x.view(h, w), costs.view(h, w), self.size)
 
     def propagate(self, match: Match, step: int) -> Match:
-        """The match after one pass, in which every pixel tries what its eight neighbours `step` away continue to, and
-        for neighbours next to it the source pixels beside its match."""
+        """The match after every pixel has tried what its eight neighbours `step` away continue to, and for a step of 1
+        the source pixels beside its match."""
         candidates = [self._continued(match, dy * step, dx * step) for dy, dx in SQUARE]
         if step == 1:
             candidates += [self._inside(match.y + dy, match.x + dx) for dy, dx in SQUARE]
@@ -158,8 +138,7 @@ class _Search:
     def _continued(self, match: Match, dy: int, dx: int) -> tuple[Tensor, Tensor]:
         """Where each pixel would lie if it continued its neighbour at (dy, dx); beyond the border the last one."""
         h, w = self.shape
-        rows = torch.arange(h, device=match.y.device)
-        columns = torch.arange(w, device=match.y.device)
+        rows, columns = (torch.arange(n, device=match.y.device) for n in self.shape)
         near, beside = (rows + dy).clamp(0, h - 1), (columns + dx).clamp(0, w - 1)
         y = match.y[near][:, beside] + (rows - near)[:, None]
         x = match.x[near][:, beside] + (columns - beside)
@@ -169,12 +148,8 @@ class _Search:
         return y.clamp(0, self.size[0] - 1), x.clamp(0, self.size[1] - 1)
 
     def _improved(self, match: Match, candidates: Sequence[tuple[Tensor, Tensor]]) -> Match:
-        """The best of each pixel's match and candidates, by the distance of descriptors and by how many of the four
-        neighbours continue it.
-
-        candidates: source pixels (y, x), (h, w) int64 each. Distances are float32, those of rows of `keys` and
-        `queries`.
-        """
+        """The best of each pixel's match and candidates (y, x), (h, w) int64 each, by the distance of descriptors and
+        by how many of the four neighbours continue it."""
         around = [self._flat(*self._continued(match, *near)) for near in CROSS]
         best, cost = self._flat(match.y, match.x).clone(), match.cost.view(-1).clone()
         price = SEAM_PRICE + self.coherence * float(cost.mean())
@@ -182,10 +157,8 @@ class _Search:
         tried = [best.clone()]
         for y, x in candidates:
             place = self._flat(y, x)
-            untried = place != tried[0]
-            for other in tried[-2:]:
-                untried &= place != other
-            tried = [tried[0], *tried[-1:], place]
+            untried = torch.stack([place != other for other in tried]).all(0)
+            tried = [tried[0], tried[-1], place]
             for some in untried.nonzero()[:, 0].split(PIXELS_AT_ONCE):
                 candidate = place[some]
                 distance = (self.keys[candidate] - self.queries[some]).square_().sum(1)
@@ -208,26 +181,16 @@ class _Search:
 
 
 def _share_apart(place: Tensor, around: Sequence[Tensor]) -> Tensor:
-    """The share of the neighbours, each of which continues to one of `around` (n,), that do not continue to `place`
-    (n,): (n,) in [0, 1]."""
+    """The share in [0, 1] of the neighbours, which continue to `around` (n,), that do not continue to `place` (n,)."""
     return sum((place != other).float() for other in around) / len(around)  # type: ignore[return-value]
 
 
-def _pixels(size: tuple[int, int], level: int) -> int:
-    """How many pixels a picture of `size` has so many halvings down."""
-    return halved(size[0], level) * halved(size[1], level)
-
-
 def enlarge(match: Match, size: tuple[int, int], source: tuple[int, int]) -> Match:
-    """The correspondence of halved pictures, for a target of `size` and a source of `source`, (height, width)."""
+    """The correspondence of pictures that were halved, for a target of `size` and a source of `source`, (height,
+    width): every pixel matches at its own place within its parent's match."""
     factor = 1
     while -(-size[0] // factor) > match.y.shape[0]:
         factor *= 2
-    return _multiplied(match, factor, size, source)
-
-
-def _multiplied(match: Match, factor: int, size: tuple[int, int], source: tuple[int, int]) -> Match:
-    """The correspondence of pictures `factor` times smaller, every pixel at its own place within its parent."""
     rows, columns = (torch.arange(n, device=match.y.device) for n in size)
     up = rows[:, None] // factor, columns // factor
     y = (match.y[up] * factor + rows[:, None] % factor).clamp_(max=source[0] - 1)
@@ -238,9 +201,8 @@ def _multiplied(match: Match, factor: int, size: tuple[int, int], source: tuple[
 def warp(match: Match, layer: Tensor) -> Tensor:
     """A layer (1, C, Hs, Ws) of the source warped to the target, (1, C, h, w), by votes.
 
-    Every window that covers a pixel votes for what its match has there. Their mean is taken, near and well matched
-    windows counting more than others; then once more, of those that agree with it, so that edges stay edges. Where
-    neighbours continue each other the result is exact.
+    Every window that covers a pixel votes for what its match has there. The mean, in which near and well matched
+    windows count more, is taken twice: the second time of the votes that agree with the first, so that edges stay.
     """
     table = layer[0].flatten(1).T.contiguous()
     weight = torch.exp(-match.cost / (2 * match.cost.mean().clamp(min=1e-4)))
@@ -249,13 +211,10 @@ def warp(match: Match, layer: Tensor) -> Tensor:
 
 
 def _vote(match: Match, table: Tensor, weight: Tensor, mean: Tensor | None) -> Tensor:
-    """The weighted mean of all votes, (h, w, C) float32.
-
-    table: (Ns, C), the layer's values. weight: (h, w), of each target pixel's match. mean: (h, w, C), around which
-    votes count in full, or None for all of them.
-    """
+    """The mean of all votes for the values `table` (Ns, C), by the `weight` (h, w) of each target pixel's match and by
+    how near they are to `mean` (h, w, C): (h, w, C)."""
     h, w = match.y.shape
-    total, weights = torch.zeros(h, w, table.shape[1], device=table.device), torch.zeros(h, w, 1, device=table.device)
+    total, weights = (torch.zeros(h, w, n, device=table.device) for n in (table.shape[1], 1))
     for dy in range(-VOTE_RADIUS, VOTE_RADIUS + 1):
         for dx in range(-VOTE_RADIUS, VOTE_RADIUS + 1):
             here = slice(max(0, dy), h + min(0, dy)), slice(max(0, dx), w + min(0, dx))

@@ -1,7 +1,7 @@
 """What dense correspondence compares two pictures by, pixel by pixel and level by level.
 
-Every function of DESCRIBERS takes a source, learns from it what to look at, and gives a function of pictures; none of
-them needs training. `learned` puts beside windows what a trained network sees (Zhang et al. 2020).
+Every function of DESCRIBERS takes a source, learns from it what to look at, and gives a function of pictures; none
+needs training. `learned` puts beside windows what a trained network sees (Zhang et al. 2020).
 """
 
 from __future__ import annotations
@@ -40,12 +40,8 @@ WIDTH["model"] = WIDTH["windows"] + MODEL_DIRECTIONS
 
 
 class _WindowScale(NamedTuple):
-    """The windows of one scale.
-
-    step: pixels between the pixels of a window.
-    kernel: (D, 3, k, k), their principal directions.
-    mean: (D, 1, 1), the mean window on these.
-    """
+    """The windows of one scale, `step` pixels between their pixels: the `kernel` (D, 3, k, k) of their principal
+    directions, and the mean window on these, `mean` (D, 1, 1)."""
 
     step: int
     kernel: Tensor
@@ -58,7 +54,7 @@ def windows(source: Tensor, _extract: Extract | None, rng: torch.Generator) -> D
     Wide windows are taken from a blurred picture with gaps, not from a small one: so a copy that moved by any number
     of pixels keeps its descriptor exactly.
     """
-    bases: dict[int, tuple[_WindowScale, ...]] = {}
+    bases: dict[int, list[_WindowScale]] = {}
 
     def describe(image: Tensor, levels: Sequence[int]) -> list[Tensor]:
         maps = []
@@ -72,7 +68,7 @@ def windows(source: Tensor, _extract: Extract | None, rng: torch.Generator) -> D
     return describe
 
 
-def _window_scales(source: Tensor, rng: torch.Generator) -> tuple[_WindowScale, ...]:
+def _window_scales(source: Tensor, rng: torch.Generator) -> list[_WindowScale]:
     """The windows of a source (1, 3, H, W) at every scale that it is large enough for, and at least at the first."""
     scales: list[_WindowScale] = []
     for number, (count, weight) in enumerate(WINDOW_SCALES):
@@ -83,7 +79,7 @@ def _window_scales(source: Tensor, rng: torch.Generator) -> tuple[_WindowScale, 
         basis = fit([F.pad(small, (0, short[1], 0, short[0]), mode="replicate")], PATCH, count, rng, BASIS_SAMPLES)
         unit = (weight / basis.variance) ** 0.5
         scales.append(_WindowScale(1 << number, basis.kernel * unit, (basis.mean * unit)[:, None, None]))
-    return tuple(scales)
+    return scales
 
 
 def _described(image: Tensor, scale: _WindowScale) -> Tensor:
@@ -121,11 +117,9 @@ def learned(
     levels: Sequence[int],
     rng: torch.Generator,
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The descriptors of a source and a target (1, 3, H, W) at these levels, windows beside what a network sees.
-
-    cells: (1, D, h, w), what the network sees of each picture, in cells of `side` pixels; its principal directions are
-    taken. Windows find copies to the pixel; the network leads where no copy is left.
-    """
+    """The descriptors of a source and a target (1, 3, H, W) at these levels, windows beside the principal directions of
+    `cells` (1, D, h, w), what a network sees of each picture in cells of `side` pixels. Windows find copies to the
+    pixel; the network leads where no copy is left."""
     describe = windows(pictures[0], None, rng)
     basis = _principal(cells[0], MODEL_DIRECTIONS, 1.0)
     both: tuple[list[Tensor], list[Tensor]] = ([], [])
@@ -139,8 +133,8 @@ def learned(
 
 
 def on_pixels(cells: Tensor, side: float, size: tuple[int, int]) -> Tensor:
-    """A map of cells (1, C, h, w), each of `side` pixels, interpolated on the pixels of a map of `size`; the cells of
-    the last row and column may reach beyond it."""
+    """A map of cells (1, C, h, w), each of `side` pixels, interpolated on the pixels of a map of `size`; the last cells
+    may reach beyond it."""
     spare = math.ceil(1 / side)  # more than the fraction of a pixel that would be cut off
     more = F.pad(cells, (0, spare, 0, spare), mode="replicate")
     whole = F.interpolate(more, scale_factor=side, mode="bilinear", antialias=True)
@@ -148,8 +142,7 @@ def on_pixels(cells: Tensor, side: float, size: tuple[int, int]) -> Tensor:
 
 
 def _principal(layer: Tensor, count: int, weight: float) -> tuple[Tensor, Tensor]:
-    """The mean (1, C, 1, 1) of a map and its first directions (C, count), in units in which its variance is
-    `weight`."""
+    """The mean (1, C, 1, 1) of a map and its first directions (C, count); the map's variance on them is `weight`."""
     table = sampled(layer, BASIS_SAMPLES)
     mean = table.mean(0)
     values, vectors = torch.linalg.eigh(((table - mean).T @ (table - mean) / len(table)).cpu().double())
@@ -175,15 +168,12 @@ DESCRIBERS: dict[str, Callable[[Tensor, Extract | None, torch.Generator], Descri
 
 
 def relit(source: Tensor, target: Tensor, rng: torch.Generator) -> tuple[Tensor, bool]:
-    """The target in the source's light, and whether that brings the two much closer.
-
-    If it does not, they may differ in brightness for a good reason: more rust, fewer stones.
-    """
+    """The target in the source's light, and whether that brings the two much closer: if not, they may differ in
+    brightness for a good reason, more rust or fewer stones."""
     dims = (2, 3)
     contrast = source.std(dims, keepdim=True) / target.std(dims, keepdim=True).clamp(min=1e-4)
     contrast = contrast.clamp(1 / LARGEST_CONTRAST, LARGEST_CONTRAST)
-    evened = (target - target.mean(dims, keepdim=True)) * contrast + source.mean(dims, keepdim=True)
-    evened = evened.clamp(0, 1)
+    evened = ((target - target.mean(dims, keepdim=True)) * contrast + source.mean(dims, keepdim=True)).clamp(0, 1)
     level = max(0, (min(*source.shape[2:], *target.shape[2:]) // SIDE_FOR_LIGHT).bit_length() - 1)
     describe = windows(source, None, rng)
     keys, plain, lit = (describe(image, [level])[0] for image in (source, target, evened))

@@ -1,8 +1,5 @@
-"""Shift whole coherent pieces of a field by a pixel, where that makes their seams meet better.
-
-A coarse field places its pieces to within one coarse pixel; after doubling, every piece may be off by one. Single
-pixels cannot repair that, as a piece moves only as a whole, so each level starts by letting the pieces slide.
-"""
+"""Shift whole coherent pieces of a field by a pixel, where that makes their seams meet better: a coarse field places
+them to within one coarse pixel, so after doubling every piece may be off by one."""
 
 from __future__ import annotations
 
@@ -27,13 +24,11 @@ def align(field: Field, rounds: int, rng: torch.Generator, fixed: Tensor | None 
 
 
 def _slide(field: Field, rng: torch.Generator, fixed: Tensor | None) -> Field:
-    """The field after one round."""
     atlas, index = field.atlas, field.index
     device = index.device
     # Label the pieces: a piece is what shares one displacement between canvas and atlas.
-    rows = torch.arange(index.shape[0], device=device)[:, None]
-    cols = torch.arange(index.shape[1], device=device)[None, :]
-    labels = torch.unique(index - rows * atlas.row - cols, return_inverse=True)[1]
+    rows, cols = (torch.arange(n, device=device) for n in field.size)
+    labels = torch.unique(index - rows[:, None] * atlas.row - cols, return_inverse=True)[1]
     count = int(labels.max()) + 1
     # Sum the cost of all seams of each piece, for each of its shifts.
     shifts = torch.tensor([dy * atlas.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)], device=device)
@@ -53,8 +48,8 @@ def _slide(field: Field, rng: torch.Generator, fixed: Tensor | None) -> Field:
 
 
 def _seams(field: Field, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, int]]:
-    """All pairs of neighbours that do not continue each other: the first and second source pixel, the labels (h, w) of
-    the pieces of both, and the distance of neighbours in the atlas."""
+    """All pairs of neighbours that do not continue each other: both source pixels, the labels of the pieces of both,
+    and the distance of neighbours in the atlas."""
     for dim, stride, wraps in ((0, field.atlas.row, field.tile[0]), (1, 1, field.tile[1])):
         length = field.index.shape[dim] - (0 if wraps else 1)
         a, of_a = field.index.narrow(dim, 0, length), labels.narrow(dim, 0, length)

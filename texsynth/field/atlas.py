@@ -1,8 +1,8 @@
 """The atlas of source pixels, and fields of pointers into it.
 
-Every exemplar, and every flipped or rotated copy of it, is one plane. All planes are padded to one size and laid out in
-one flat table: a source pixel is a single integer, "one pixel to the right" is +1 and "one row down" is +row. The
-padding continues the picture by reflection, so that windows at the border are whole, but it is never copied.
+Every exemplar, and every flipped or rotated copy of it, is one plane. All planes are padded to one size by reflection
+(the padding completes windows at the border, but is never copied) and laid out in one flat table: a source pixel is a
+single integer, "one pixel to the right" is +1 and "one row down" is +row.
 """
 
 from __future__ import annotations
@@ -46,14 +46,11 @@ class Atlas:
 
     colours: (N, 3) in [0, 1].
     valid: (N,) bool, the pixels that may be copied.
-    home: (N,) int64, the pixel of the exemplars, in reading order, that each one is a copy of, so that use through
-    copies counts as use of one place; -1 in the padding.
+    home: (N,) int64, the pixel of the exemplars, in reading order, that each one is a copy of; -1 in the padding.
     homes: how many pixels the exemplars have together.
     copies: the name in COPIES of each copy; the planes of an exemplar follow each other in this order.
-    shapes: the (height, width) of each plane without its padding.
-    exemplars: the (height, width) of each exemplar.
-    rows: the lines of a padded plane.
-    row: the pixels of a line.
+    shapes: the (height, width) of each plane without its padding; exemplars: of each exemplar.
+    rows, row: the lines of a padded plane, and the pixels of a line.
     margin: the pixels of padding on each side.
     """
 
@@ -90,7 +87,7 @@ class Atlas:
         return (plane * self.rows + y + self.margin) * self.row + x + self.margin
 
     def picture(self, values: Tensor) -> Tensor:
-        """A table of source pixels (N, C) as pictures of the padded planes, (planes, C, rows, row)."""
+        """A table (N, C) as pictures of the padded planes, (planes, C, rows, row)."""
         return values.view(self.planes, self.rows, self.row, -1).permute(0, 3, 1, 2)
 
 
@@ -100,7 +97,6 @@ class Field:
 
     index: (h, w) int64, pixels of the atlas.
     cost: (h, w), the squared distance of windows, relative to the variance of the exemplars' windows.
-    atlas: the source pixels.
     tile: whether the output wraps in (y, x).
     place: (h, w, 2), of freely turned copies the exact (y, x) in the plane, of which `index` is the nearest pixel.
     angle: (h, w), by how many radians clockwise on screen such copies are turned.
@@ -133,12 +129,8 @@ class Field:
 
 @dataclass(frozen=True)
 class Coordinates:
-    """A field in pixels of the exemplars as they were read: (h, w) int64 tensors on the CPU.
-
-    exemplar: the number of the exemplar.
-    copy: the number in `Field.copies` of the copy.
-    y, x: the pixel of the exemplar.
-    """
+    """A field in pixels of the exemplars as they were read: (h, w) int64 tensors on the CPU. `exemplar` is a number,
+    `copy` one in `Field.copies`."""
 
     exemplar: Tensor
     copy: Tensor
@@ -180,25 +172,15 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
     colours = torch.cat([_lay(_reflect(i.to(task.device), margin), rows, row, 0.0) for i, _, _ in planes])
     valid = torch.cat([_lay(F.pad(v, (margin,) * 4), rows, row, False) for _, v, _ in planes])
     home = torch.cat([_lay(F.pad(h, (margin,) * 4, value=-1), rows, row, -1) for _, _, h in planes])
-    return Atlas(
-        colours=colours.permute(0, 2, 3, 1).reshape(-1, 3),
-        valid=valid.flatten(),
-        home=home.flatten(),
-        homes=homes,
-        copies=tuple(copies),
-        shapes=tuple((i.shape[2], i.shape[3]) for i, _, _ in planes),
-        exemplars=tuple(e.size for e in task.exemplars),
-        rows=rows,
-        row=row,
-        margin=margin,
-    )
+    table = colours.permute(0, 2, 3, 1).reshape(-1, 3)
+    shapes = tuple((i.shape[2], i.shape[3]) for i, _, _ in planes)
+    exemplars = tuple(e.size for e in task.exemplars)
+    return Atlas(table, valid.flatten(), home.flatten(), homes, tuple(copies), shapes, exemplars, rows, row, margin)
 
 
 def spread(layers: Sequence[Tensor], atlas: Atlas, distance: str = "l2") -> Tensor:
-    """Layers of the exemplars, each (1, C, H, W), as a table of source pixels (N, C), continued by reflection.
-
-    distance: that of a guide; for "direction" the vectors turn with their copies.
-    """
+    """Layers of the exemplars, each (1, C, H, W), as a table of source pixels (N, C), continued by reflection. The
+    vectors of a guide whose `distance` is "direction" turn with their copies."""
     copies = [turn_guide(layer.to(atlas.home.device), c, distance) for layer in layers for c in atlas.copies]
     planes = torch.cat([_lay(_reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
     return planes.permute(0, 2, 3, 1).reshape(len(atlas.home), -1)
@@ -206,15 +188,12 @@ def spread(layers: Sequence[Tensor], atlas: Atlas, distance: str = "l2") -> Tens
 
 def _reflect(image: Tensor, margin: int) -> Tensor:
     """Mirror padding of any width, also for pictures smaller than the margin."""
-    h, w = image.shape[-2:]
-    return image[..., _mirror(h, margin, image.device), :][..., _mirror(w, margin, image.device)]
-
-
-def _mirror(length: int, margin: int, device: torch.device) -> Tensor:
-    """The pixels of a line of `length` that stand where it is continued by reflection, (length + 2 * margin,)."""
-    period = max(2 * length - 2, 1)
-    i = torch.arange(-margin, length + margin, device=device) % period
-    return torch.where(i < length, i, period - i)
+    for dim in (-2, -1):
+        length = image.shape[dim]
+        period = max(2 * length - 2, 1)
+        at = torch.arange(-margin, length + margin, device=image.device) % period
+        image = image.index_select(dim, torch.where(at < length, at, period - at))
+    return image
 
 
 def _lay(plane: Tensor, rows: int, row: int, fill: float) -> Tensor:
@@ -223,11 +202,8 @@ def _lay(plane: Tensor, rows: int, row: int, fill: float) -> Tensor:
 
 
 def read_between(atlas: Atlas, index: Tensor, place: Tensor, table: Tensor) -> Tensor:
-    """Values between source pixels; those of the nearest pixel where some around may not be copied.
-
-    index: (h, w), the nearest pixels; place: (h, w, 2), the exact (y, x) in their planes; table: (N, C).
-    Returns (h, w, C).
-    """
+    """Values (h, w, C) of a table (N, C) between source pixels, at `place` (h, w, 2) near the pixels `index` (h, w);
+    those of these pixels where some around may not be copied."""
     values = table[index]
     origin = atlas.join(atlas.split(index)[0], *torch.zeros_like(index)[None].expand(2, -1, -1))
     first = origin + place[..., 0].floor().long() * atlas.row + place[..., 1].floor().long()
@@ -257,8 +233,8 @@ def settle(atlas: Atlas, plane: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _snap(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, index: Tensor) -> Tensor:
-    """Pointers (...) at (plane, y, x), those that may not be copied replaced: by a pixel of the same coarse pixel,
-    which may be half valid, or else by any pixel that may be copied."""
+    """Pointers (...) at (plane, y, x), those that may not be copied replaced: by a pixel of the same coarse pixel, or
+    else by any pixel that may be copied."""
     for dy, dx in ((0, 1), (1, 0), (1, 1)):
         sibling = atlas.join(plane, y ^ dy, x ^ dx)
         index = torch.where(~atlas.valid[index] & atlas.valid[sibling], sibling, index)
@@ -267,13 +243,9 @@ def _snap(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, index: Tensor) -> T
 
 
 def double(field: Field, atlas: Atlas, size: tuple[int, int]) -> Field:
-    """The field one level finer, of `size`, into the `atlas` of that level.
-
-    Each pixel takes twice its parent's coordinate plus its own parity, which turns with the copy.
-    """
-    h, w = size
-    device = field.index.device
-    rows, cols = torch.arange(h, device=device), torch.arange(w, device=device)
+    """The field one level finer, of `size`, into the `atlas` of that level: each pixel takes twice its parent's
+    coordinate plus its own parity, which turns with the copy."""
+    rows, cols = (torch.arange(n, device=field.index.device) for n in size)
     plane, y, x = field.atlas.split(field.index[rows // 2][:, cols // 2])
     cost = field.cost[rows // 2][:, cols // 2]
     if field.place is None or field.angle is None:
@@ -299,10 +271,9 @@ def enlarge(field: Field, task: Task) -> Field:
 
 def coordinates(field: Field) -> Coordinates:
     """Where each output pixel comes from, in pixels of the exemplars as they were read."""
-    home = field.atlas.home[field.index].cpu()
-    exemplar, copy = (t.cpu() for t in _origin(field))
-    y, x = torch.zeros_like(home), torch.zeros_like(home)
-    start = 0
+    home, plane = field.atlas.home[field.index].cpu(), field.atlas.split(field.index)[0].cpu()
+    exemplar, copy = plane // len(field.copies), plane % len(field.copies)
+    y, x, start = torch.zeros_like(home), torch.zeros_like(home), 0
     for number, (h, w) in enumerate(field.atlas.exemplars):
         here = exemplar == number
         y[here], x[here] = (home[here] - start) // w, (home[here] - start) % w
@@ -313,9 +284,9 @@ def coordinates(field: Field) -> Coordinates:
 def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tensor:
     """Copy one layer per exemplar, each (1, C, H, W), through the field -> (1, C, h, w), values bit-exact.
 
-    role: "normal" turns and mirrors tangent-space vectors (OpenGL, y up, encoded in [0, 1]) with their copy. Freely
-    turned copies read the role "colour" between pixels, every other role at the nearest pixel.
-    Raises UsageError when a layer does not have its exemplar's size.
+    The role "normal" turns and mirrors tangent-space vectors (OpenGL, y up, encoded in [0, 1]) with their copy. Freely
+    turned copies read the role "colour" between pixels, every other role at the nearest pixel. Raises UsageError when a
+    layer does not have its exemplar's size.
     """
     for layer, size in zip(layers, field.atlas.exemplars, strict=True):
         if tuple(layer.shape[2:]) != size:
@@ -327,14 +298,9 @@ def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tens
     out = table[:, home.flatten()].view(1, -1, *field.size)
     if role != "normal":
         return out
-    out = moved_normals(out, _origin(field)[1].to(table.device), [COPIES[name] for name in field.copies])
+    copy = field.atlas.split(field.index)[0].to(table.device) % len(field.copies)
+    out = moved_normals(out, copy, [COPIES[name] for name in field.copies])
     return out if field.angle is None else rotated_normals(out, field.angle.to(table.device))
-
-
-def _origin(field: Field) -> tuple[Tensor, Tensor]:
-    """The number of the exemplar and of its copy that each pixel comes from, (h, w) each."""
-    plane = field.index // (field.atlas.rows * field.atlas.row)
-    return plane // len(field.copies), plane % len(field.copies)
 
 
 def usage(atlas: Atlas, index: Tensor) -> Tensor:
@@ -347,17 +313,13 @@ def usage(atlas: Atlas, index: Tensor) -> Tensor:
 
 def blur_homes(atlas: Atlas, values: Tensor, size: int) -> Tensor:
     """Means over size x size windows, cut off at the borders, of values per exemplar pixel, (homes,) -> (homes,)."""
-    out, start = torch.empty_like(values), 0
-    for h, w in atlas.exemplars:
-        picture = values[start : start + h * w].view(h, w)
-        out[start : start + h * w] = _box(_box(picture, size).T, size).T.flatten()
-        start += h * w
-    return out
+    parts = values.split([h * w for h, w in atlas.exemplars])
+    pictures = (part.view(shape) for part, shape in zip(parts, atlas.exemplars, strict=True))
+    return torch.cat([_box(_box(picture, size).T, size).T.flatten() for picture in pictures])
 
 
 def _box(rows: Tensor, size: int) -> Tensor:
-    """The running mean along the rows of (n, w), by differences of sums, so that its cost does not grow with the
-    size."""
+    """The running mean along the rows of (n, w), by differences of sums: its cost does not grow with the size."""
     w, half = rows.shape[1], size // 2
     total = F.pad(rows.cumsum(1), (1, 0))
     at = torch.arange(w, device=rows.device)

@@ -19,17 +19,13 @@ SMALLEST_BLOCK = 4  # pixels
 class Blocks:
     """All source blocks of one size. Use is counted in square cells of source pixels.
 
-    side: pixels along the side of a block.
-    overlap: pixels by which blocks overlap.
-    cell: pixels along the side of a cell.
+    side, overlap, cell: in pixels.
     corners: (n,), the flat index of each block's top-left pixel.
     inner: (side^2,), the offsets of a block's pixels from its corner.
     colours: (N, 3), those of the atlas in standard deviations.
-    table: (n, side^2 * 3), the colours of each block.
-    square: (n, side^2 * 3), the squares of the table.
-    cells: (homes,), the cell of each un-copied source pixel.
-    sites: (n, m), un-copied source pixels spread over each block.
-    site_cells: (n, m), their cells.
+    table, square: (n, side^2 * 3), the colours of each block and their squares.
+    cells: (homes,), the cell of each pixel of the exemplars.
+    sites, site_cells: (n, m), pixels of the exemplars spread over each block, and their cells.
     """
 
     side: int
@@ -53,20 +49,14 @@ class Blocks:
 def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator) -> Blocks | None:
     """Blocks of `side` pixels that lie on valid pixels only; the side is halved until there are some, and below
     SMALLEST_BLOCK the result is None. overlap: a share of the side."""
+    valid = atlas.picture(atlas.valid.float())
     while side >= SMALLEST_BLOCK:
-        corners = _corners(atlas, side)
-        if len(corners) > 0:
-            return _cut_out(atlas, side, max(2, round(side * overlap)), draw(corners, LARGEST_TABLE, rng))
+        plane, _, y, x = (-F.max_pool2d(-valid, side, stride=1) > 0.5).nonzero(as_tuple=True)
+        if len(plane) > 0:
+            corners = draw((plane * atlas.rows + y) * atlas.row + x, LARGEST_TABLE, rng)
+            return _cut_out(atlas, side, max(2, round(side * overlap)), corners)
         side //= 2
     return None
-
-
-def _corners(atlas: Atlas, side: int) -> Tensor:
-    """The top-left pixels (n,) of all squares of valid pixels."""
-    valid = atlas.valid.view(atlas.planes, 1, atlas.rows, atlas.row).float()
-    whole = -F.max_pool2d(-valid, side, stride=1) > 0.5
-    plane, _, y, x = whole.nonzero(as_tuple=True)
-    return (plane * atlas.rows + y) * atlas.row + x
 
 
 def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor) -> Blocks:

@@ -17,15 +17,13 @@ def meet(colours: Tensor, a: Tensor, b: Tensor, stride: int) -> Tensor:
 
 
 def cut_sides(gap: Tensor, mask: Tensor, borders: Tensor, overlap: int) -> tuple[Tensor, Tensor]:
-    """Cheapest cuts through the overlaps of a new block with what is painted, on all four sides.
+    """Cheapest cuts through the overlaps of a new block with what is painted, on all four sides: which old pixels stay,
+    (B, s, s), and the cost of all cuts, (B,).
 
-    gap: (B, s, s) squared difference of new and old; mask: (B, s, s) what is painted; borders: (B, 4) which sides
-    (left, top, right, bottom) the canvas ends at, where nothing is met. Returns (B, s, s) which old pixels stay, and
-    (B,) the cost of all cuts.
+    gap: (B, s, s), the squared difference of new and old. mask: (B, s, s), what is painted. borders: (B, 4), the sides
+    (left, top, right, bottom) that the canvas ends at, where nothing is met.
     """
-    side = mask.shape[1]
-    keep = torch.zeros_like(mask)
-    cost = torch.zeros(len(mask), device=gap.device)
+    side, keep, cost = mask.shape[1], torch.zeros_like(mask), torch.zeros(len(mask), device=gap.device)
     for turns in range(4):  # the side in question is turned to the left
         e, m = torch.rot90(gap, turns, (1, 2)), torch.rot90(mask, turns, (1, 2))
         active = (m[:, side // 2, 0] | m[:, side // 4, 0]) & ~borders[:, turns]

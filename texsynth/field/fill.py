@@ -1,9 +1,8 @@
 """A start for the field inside a hole: large pieces that continue what lies around it.
 
 Pieces are taken whole (Efros & Freeman 2001). Each is laid where at least half of it is painted already and as much as
-possible is still empty (in the spirit of the order of Criminisi et al. 2004), so that a piece sees both sides of a
-narrow hole at once. It is chosen by its squared difference to what surrounds the part that it fills; the passes of the
-solver then move its seams.
+possible is still empty (after the order of Criminisi et al. 2004), so that a piece sees both sides of a narrow hole at
+once, and is chosen by its squared difference to what surrounds the part that it fills.
 """
 
 from __future__ import annotations
@@ -27,13 +26,8 @@ PAINTED_SHARE = 0.5  # of a piece that is painted before it is laid, where that 
 
 @dataclass(frozen=True)
 class Gap:
-    """A canvas with a hole.
-
-    index: (h, w) int64, the source pixel of each canvas pixel outside the hole.
-    hole: (h, w) bool, the pixels to fill.
-    context: (h, w) bool, the pixels that new pieces are to continue.
-    tile: whether the canvas wraps in (y, x).
-    """
+    """A canvas with a hole, (h, w): the source pixels outside the hole, `index` int64, the pixels to fill, `hole` bool,
+    those that new pieces are to continue, `context` bool, and whether the canvas wraps in (y, x), `tile`."""
 
     index: Tensor
     hole: Tensor
@@ -50,15 +44,11 @@ def thickness(hole: Tensor, tile: tuple[bool, bool]) -> int:
 
 
 def fill(gap: Gap, atlas: Atlas, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> Tensor:
-    """The index (h, w) of a canvas whose hole is filled, so that it continues the context; the rest is as it was.
-
-    The blocks must be no larger than the canvas.
-    """
-    h, w = gap.index.shape
-    potential = torch.zeros(atlas.homes, device=gap.index.device)
-    canvas = Quilt(h, w, gap.tile, gap.index.flatten().clone(), gap.context.flatten().clone(), potential)
-    empty = gap.hole.flatten().clone()
-    side = blocks.side
+    """The index (h, w) of a canvas whose hole is filled, so that it continues the context; the rest is as it was. The
+    blocks must be no larger than the canvas."""
+    (h, w), side = gap.index.shape, blocks.side
+    index, context, empty = (layer.flatten().clone() for layer in (gap.index, gap.context, gap.hole))
+    canvas = Quilt(h, w, gap.tile, index, context, torch.zeros(atlas.homes, device=index.device))
     while empty.any():
         corners = _next_corners(canvas, empty, side, rng)
         cells = cells_of(canvas, corners, side)
@@ -76,10 +66,7 @@ def fill(gap: Gap, atlas: Atlas, blocks: Blocks, rules: QuiltRules, rng: torch.G
 
 
 def _next_corners(canvas: Quilt, empty: Tensor, side: int, rng: torch.Generator) -> Tensor:
-    """The top left corners (n, 2) of the next pieces: the best place, and others nearly as good that are far from it.
-
-    empty: (h * w,) bool, what is still to be filled.
-    """
+    """The top left corners (n, 2) of the next pieces: the best place, and others nearly as good far away from it."""
 
     def share(cells: Tensor) -> Tensor:
         values = cells.view(1, 1, canvas.h, canvas.w).float()

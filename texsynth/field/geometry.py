@@ -28,11 +28,8 @@ def rotated_normals(normals: Tensor, angle: Tensor) -> Tensor:
 
 
 def moved_normals(normals: Tensor, copy: Tensor, moves: Sequence[tuple[int, bool]]) -> Tensor:
-    """Encoded vectors (1, C, h, w), each moved as the copy that it comes from.
-
-    moves: (quarter turns counter-clockwise, mirrored first?) of every copy; copy: (h, w), the number of a move. The
-    result is exact, as right angles only swap and invert channels (v -> 1 - v).
-    """
+    """Encoded vectors (1, C, h, w), each moved as the copy (h, w) that it comes from: by which of the `moves` (quarter
+    turns counter-clockwise, mirrored first?). It is exact, as right angles only swap and invert channels (1 - v)."""
     out = normals.clone()
     for number, (turns, mirrored) in enumerate(moves):
         x, y = normals[:, 0], normals[:, 1]
@@ -46,12 +43,11 @@ def moved_normals(normals: Tensor, copy: Tensor, moves: Sequence[tuple[int, bool
 
 
 def cubic(table: Tensor, row: int, first: Tensor, part: Tensor) -> Tensor:
-    """Values between pixels, by the cubic of Keys 1981 ("Cubic convolution interpolation for digital image
+    """Values (n, C) between pixels, by the cubic of Keys 1981 ("Cubic convolution interpolation for digital image
     processing"; Catmull-Rom), kept between the four pixels around so that nothing rings.
 
     table: (N, C) float, pixels of a picture with `row` pixels a line. first: (n,) int64, the pixel up and left of each
-    place. part: (n, 2) in [0, 1), the fractions of a pixel down and right of it. Returns (n, C); on whole pixels every
-    value is exact.
+    place. part: (n, 2) in [0, 1), the fractions of a pixel down and right of it.
     """
     (wy, wx), last = (_keys_weights(t) for t in part.to(table.dtype).unbind(1)), len(table) - 1
     out = torch.zeros(len(first), table.shape[1], dtype=table.dtype, device=table.device)

@@ -25,12 +25,9 @@ PIXELS_OF_A_BLOCK = 64  # pixels of a block at which its guides are compared
 
 @dataclass(frozen=True)
 class Guiding:
-    """All guides of a level, as G coordinates whose weighted squared distances are prices, in variances.
-
-    table: (N, G), the coordinates of the source pixels.
-    goal: (h, w, G), those that each output pixel asks for.
-    strength: (h, w, G), how much each coordinate counts at each output pixel.
-    """
+    """All guides of a level, as G coordinates whose weighted squared distances are prices, in variances: of the source
+    pixels, `table` (N, G), those that each output pixel asks for, `goal` (h, w, G), and how much each counts there,
+    `strength` (h, w, G)."""
 
     table: Tensor
     goal: Tensor
@@ -40,13 +37,10 @@ class Guiding:
         """The guides of some output pixels only, (n,) flat: goal and strength become (n, G)."""
         return Guiding(self.table, self.goal.flatten(0, 1)[pixels], self.strength.flatten(0, 1)[pixels])
 
-    def among(self, rows: Tensor) -> Guiding:
-        """The guides of some rows (m,) of those again: goal and strength become (m, G)."""
-        return Guiding(self.table, self.goal[rows], self.strength[rows])
-
-    def price(self, index: Tensor) -> Tensor:
-        """The price of copying the source pixels `index` (...), one for each goal (..., G)."""
-        return ((self.table[index] - self.goal).square_() * self.strength).sum(-1)
+    def price(self, index: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """The price of copying the source pixels `index` (...), one for each goal (..., G), or for the `rows` of
+        these."""
+        return ((self.table[index] - self.goal[rows]).square_() * self.strength[rows]).sum(-1)
 
     def fitting(self, draws: Tensor) -> list[Tensor]:
         """Of each half of the source pixels `draws` the one that fits each goal (n, G) best: two tensors (n,)."""
@@ -59,7 +53,6 @@ class Prices:
 
     source: (N,), the price of copying each source pixel, infinite where it may not be copied.
     jump: the factor on the distance of candidates that do not continue a neighbour, 1 or more (kappa).
-    guiding: the guides, or None.
     """
 
     source: Tensor
@@ -70,12 +63,11 @@ class Prices:
         """The prices at some output pixels only, (n,) flat."""
         return self if self.guiding is None else replace(self, guiding=self.guiding.at(pixels))
 
-    def of(self, index: Tensor, rows: Tensor | None = None) -> Tensor:
+    def of(self, index: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """The price (m,) of copying the source pixels `index` (m,) to the pixels that `at` has chosen, or to the `rows`
         (m,) of these."""
-        if self.guiding is None:
-            return self.source[index]
-        return self.source[index] + (self.guiding if rows is None else self.guiding.among(rows)).price(index)
+        price = self.source[index]
+        return price if self.guiding is None else price + self.guiding.price(index, rows)
 
 
 def encode(guides: tuple[Guide, ...], atlas: Atlas) -> Guiding | None:
@@ -85,18 +77,13 @@ def encode(guides: tuple[Guide, ...], atlas: Atlas) -> Guiding | None:
 
 def joined(guidings: Sequence[Guiding | None]) -> Guiding | None:
     """Guides side by side, so that their prices add up; None without any."""
-    parts = [part for part in guidings if part is not None]
-    if not parts:
-        return None
-    return Guiding(*(torch.cat(each, -1) for each in zip(*((p.table, p.goal, p.strength) for p in parts), strict=True)))
+    parts = [(part.table, part.goal, part.strength) for part in guidings if part is not None]
+    return Guiding(*(torch.cat(each, -1) for each in zip(*parts, strict=True))) if parts else None
 
 
 def _coordinates(guide: Guide, atlas: Atlas) -> Guiding:
-    """One guide as coordinates.
-
-    The price of a progression is the mean squared difference of its channels, that of labels is 1 where they differ,
-    and that of directions is the squared sine of the angle between them, so that their sign does not matter.
-    """
+    """One guide as coordinates: the price of a progression is the mean squared difference of its channels, that of
+    labels is 1 where they differ, and that of directions is the squared sine of the angle between them."""
     table = spread(guide.sources, atlas, guide.distance)
     goal = guide.target.to(atlas.colours.device)[0].permute(1, 2, 0)
     if guide.distance == "direction":
@@ -117,10 +104,8 @@ def _doubled(vectors: Tensor) -> Tensor:
 
 
 def follow_layout(picture: Tensor, atlas: Atlas, task: Task, weight: float, rng: torch.Generator) -> Guiding:
-    """The guide of a layout, a rough picture (1, 3, h, w) of the output of `task`.
-
-    Its windows are compared with those of sources that are blurred until they are as rough as it is.
-    """
+    """The guide of a layout, a rough picture (1, 3, h, w) of the output of `task`: its windows are compared with those
+    of sources that are blurred until they are as rough as it is."""
     coarse = max(1.0, task.size[0] / picture.shape[2])
     rough = replace(task, exemplars=tuple(replace(e, image=_blurred(e.image, coarse)) for e in task.exemplars))
     rough_atlas = build_atlas(rough, atlas.copies, atlas.margin)
@@ -141,10 +126,9 @@ def _blurred(image: Tensor, factor: float) -> Tensor:
 
 def steer(guiding: Guiding, blocks: Blocks) -> Steer:
     """The price of putting a block somewhere: the mean price of some of its pixels."""
-    side = blocks.side
-    spacing = max(1, round(side / PIXELS_OF_A_BLOCK**0.5))
-    inner = blocks.inner.view(side, side)[spacing // 2 :: spacing, spacing // 2 :: spacing]
-    span = torch.arange(side, device=inner.device)[spacing // 2 :: spacing]
+    spacing = max(1, round(blocks.side / PIXELS_OF_A_BLOCK**0.5))
+    span = torch.arange(spacing // 2, blocks.side, spacing, device=blocks.inner.device)
+    inner = blocks.inner.view(blocks.side, blocks.side)[span][:, span]
     h, w = guiding.goal.shape[:2]
     values = guiding.table[blocks.corners[:, None] + inner.flatten()].flatten(1)  # (n, samples * G)
     squares = values.square()
@@ -159,9 +143,7 @@ def steer(guiding: Guiding, blocks: Blocks) -> Steer:
 
 
 def mean_prices(values: Tensor, squares: Tensor, goal: Tensor, strength: Tensor, samples: int) -> Tensor:
-    """The mean over `samples` pixels of the prices of n pieces at B places, (B, n), multiplied out to two products.
-
-    values, squares: (n, F), the coordinates of each piece and their squares; goal, strength: (B, F).
-    """
+    """The mean price over `samples` pixels of n pieces, with the coordinates `values` (n, F) and their `squares`, at B
+    places, with `goal` and `strength` (B, F): (B, n), multiplied out to two products."""
     price = strength @ squares.T - 2 * (goal * strength) @ values.T + (goal.square() * strength).sum(1, keepdim=True)
     return price.clamp(min=0) / samples

@@ -1,8 +1,5 @@
-"""For every source pixel, a few others that look alike: the jumps that a field may take (Zelinka & Garland 2002).
-
-These are the candidates of k-coherence (Tong et al. 2002), compared with each other on the coarsest level and refined
-from their parents on finer ones.
-"""
+"""For every source pixel, a few others that look alike: the jumps that a field may take (Zelinka & Garland 2002), the
+candidates of k-coherence (Tong et al. 2002)."""
 
 from __future__ import annotations
 
@@ -18,11 +15,9 @@ PIXELS_REFINED_AT_ONCE = 16384
 
 
 def compare(atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """The nearest valid source pixels by descriptor of every pixel that is `asking`, (N,) bool, none of them near the
-    pixel itself nor near another of its look-alikes.
-
-    table: (N, D) -> (N, count) int32 flat indices; pixels that do not ask point to themselves.
-    """
+    """The nearest valid source pixels by descriptor, from a table (N, D), of every pixel that is `asking`, (N,) bool,
+    none of them near the pixel itself nor near another of its look-alikes: (N, count) int32 flat indices. Pixels that
+    do not ask point to themselves."""
     usable = atlas.valid.nonzero()[:, 0]
     keys = usable[torch.randperm(len(usable), generator=rng)[:KEYS].to(usable.device)]
     descriptors = table[keys]
@@ -40,11 +35,11 @@ def compare(atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: torch.
 
 
 def refine(atlas: Atlas, table: Tensor, parents: Tensor, coarse: Atlas, asking: Tensor, described: Tensor) -> Tensor:
-    """The look-alikes one level finer: those of every parent, doubled, and the best of the 3 x 3 pixels round each.
+    """The look-alikes (N, count) int32 one level finer: those of every parent, doubled, and the best of the 3 x 3
+    pixels round each, by the descriptors `table` (N, D).
 
-    table: (N, D), the descriptors of `atlas`. parents: (Nc, count) int32, the look-alikes of the `coarse` atlas.
-    asking: (N,) bool, the pixels that get look-alikes; described: (N,) bool, those that may be one. Returns (N, count)
-    int32; pixels that do not ask point to themselves.
+    parents: (Nc, count) int32, the look-alikes of the `coarse` atlas. asking: (N,) bool, the pixels that get
+    look-alikes; all others point to themselves. described: (N,) bool, those that may be one.
     """
     count = parents.shape[1]
     out = _self_pointing(table, count)

@@ -1,8 +1,5 @@
-"""The lattice of a near-regular texture: the two shortest shifts that map it onto itself.
-
-It is what Hays et al. 2006 ("Discovering texture regularity as a higher-order correspondence problem") look for, read
-here in one step from the autocorrelation.
-"""
+"""The lattice of a near-regular texture: the two shortest shifts that map it onto itself, read from its autocorrelation
+(what Hays et al. 2006, "Discovering texture regularity as a higher-order correspondence problem", look for)."""
 
 from __future__ import annotations
 
@@ -33,12 +30,8 @@ CANVAS_SAMPLES = 96  # places a side of the canvas at which a phase is judged
 
 @dataclass(frozen=True)
 class Lattice:
-    """The two shifts of a texture, and how well they fit.
-
-    vectors: (2, 2), rows (y, x) in pixels.
-    height: the weaker of the two autocorrelation peaks, in [-1, 1].
-    first: the peak of the first vector.
-    """
+    """The two shifts of a texture, `vectors` (2, 2) in rows (y, x) of pixels, and the autocorrelation in [-1, 1] at the
+    weaker of their peaks, `height`, and at that of the `first`."""
 
     vectors: Tensor
     height: float
@@ -55,9 +48,8 @@ class Lattice:
 
     def bent(self, size: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
         """The vectors stretched so that a canvas of `size` holds a whole number of cells where it wraps, (2, 2)."""
-        inverse = torch.linalg.inv(self.vectors)
         axes = torch.diag(torch.tensor([float(size[0]), float(size[1])]))
-        cells = axes @ inverse  # the canvas's sides in lattice units
+        cells = axes @ torch.linalg.inv(self.vectors)  # the canvas's sides in lattice units
         whole = torch.where(torch.tensor(tile)[:, None], cells.round(), cells)
         if abs(float(torch.linalg.det(whole))) < 0.5:  # the canvas holds less than a cell: nothing to bend to
             return self.vectors
@@ -71,7 +63,7 @@ class InStep:
 
     price: of a source pixel that is out of step by a tenth of a cell or more, in variances of the exemplar.
     anchored: every source pixel is in step with its own place, as in a picture with a hole.
-    stripes: only steps along the first vector count, whatever lies across.
+    stripes: only steps along the first vector count.
     """
 
     price: float
@@ -87,26 +79,23 @@ def find(image: Tensor, valid: Tensor | None = None) -> Lattice | None:
     if first is None:
         return None
     v = first[1:]
-    cross = (peaks[:, 1] * v[1] - peaks[:, 2] * v[0]).abs() / (peaks[:, 1:].norm(dim=1) * v.norm())
-    second = _shortest(peaks[cross > SMALLEST_SINE])
+    sine = (peaks[:, 1] * v[1] - peaks[:, 2] * v[0]).abs() / (peaks[:, 1:].norm(dim=1) * v.norm())
+    second = _shortest(peaks[sine > SMALLEST_SINE])
     if second is None:
         return None
-    vectors = torch.stack([_sharpen(correlation, first[1:]), _sharpen(correlation, second[1:])])
+    vectors = torch.stack([_sharpen(correlation, peak[1:]) for peak in (first, second)])
     return Lattice(vectors, float(min(first[0], second[0])), float(first[0]))
 
 
 def steer(
     lattice: Lattice, image: Tensor, atlas: Atlas, size: tuple[int, int], tile: tuple[bool, bool], step: InStep
 ) -> Steer:
-    """The price of copying a source pixel of `image` to a place of the canvas that is out of step with it.
-
-    It is quadratic in the distance to the nearest place in step, and full at a tenth of a cell.
-    """
-    bent = lattice.bent(size, tile)
-    phase = torch.zeros(2) if step.anchored else balance(image, lattice, bent, size)
-    phase = phase.to(atlas.home.device)
-    vectors = lattice.vectors.to(atlas.home.device)
-    source, canvas = torch.linalg.inv(vectors), torch.linalg.inv(bent).to(atlas.home.device)
+    """The price of copying a source pixel of `image` to a place of the canvas that is out of step with it: quadratic in
+    the distance to the nearest place in step, and full at a tenth of a cell."""
+    device, bent = atlas.home.device, lattice.bent(size, tile)
+    phase = (torch.zeros(2) if step.anchored else balance(image, lattice, bent, size)).to(device)
+    vectors = lattice.vectors.to(device)
+    source, canvas = torch.linalg.inv(vectors), torch.linalg.inv(bent).to(device)
     tolerance = 0.1 * vectors.norm(dim=1).min()
 
     def charge(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -159,16 +148,16 @@ def whole(lattice: Lattice, size: tuple[int, int], tile: tuple[bool, bool]) -> t
 
 
 def autocorrelation(image: Tensor, valid: Tensor | None = None) -> Tensor:
-    """The normalised autocorrelation of (1, 3, H, W) over shifts up to half of each side, (H/2 * 2 + 1, W/2 * 2 + 1);
-    1 in the middle. valid: (1, 1, H, W) bool, the pixels that count."""
+    """The normalised autocorrelation of (1, 3, H, W), or of what is `valid` in it, over shifts up to half of each side,
+    (H/2 * 2 + 1, W/2 * 2 + 1); 1 in the middle."""
     h, w = image.shape[2:]
     mask = torch.ones(1, h, w) if valid is None else valid[0].to(image)
     centred = (image[0] - (image[0] * mask).sum((1, 2), keepdim=True) / mask.sum()) * mask
     spectrum = torch.fft.rfft2(centred, s=(2 * h, 2 * w))
     raw = torch.fft.irfft2((spectrum * spectrum.conj()).sum(0), s=(2 * h, 2 * w))
     ones = torch.fft.rfft2(mask[0], s=(2 * h, 2 * w))
-    least = max(1.0, SMALLEST_OVERLAP * float(mask.sum()))
-    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w)).clamp(min=least)
+    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w))
+    count = count.clamp(min=max(1.0, SMALLEST_OVERLAP * float(mask.sum())))
     shifts = torch.fft.fftshift(raw / count)
     ry, rx = int(h * LONGEST_PERIOD), int(w * LONGEST_PERIOD)
     part = shifts[h - ry : h + ry + 1, w - rx : w + rx + 1]
@@ -184,8 +173,7 @@ def _peaks(correlation: Tensor) -> Tensor:
     y, x = (correlation == top).nonzero(as_tuple=True)
     height, dy, dx = correlation[y, x], y - ry, x - rx
     far = dy**2 + dx**2 >= max(3.0, 2 * SHORTEST_PERIOD * min(correlation.shape)) ** 2
-    inside = (dy.abs() < ry) & (dx.abs() < rx)
-    half = (dy > 0) | ((dy == 0) & (dx > 0))
+    inside, half = (dy.abs() < ry) & (dx.abs() < rx), (dy > 0) | ((dy == 0) & (dx > 0))
     chosen = far & inside & half & (height > LOWEST_PEAK)
     return torch.stack([height, dy.float(), dx.float()], 1)[chosen]
 
@@ -199,8 +187,7 @@ def _shortest(peaks: Tensor) -> Tensor | None:
 
 
 def _sharpen(correlation: Tensor, vector: Tensor) -> Tensor:
-    """The shift `vector` (2,) to a fraction of a pixel: its peak is followed out along its multiples, where an error
-    has grown."""
+    """The shift `vector` (2,) to a fraction of a pixel: the peaks of its multiples tell an error so many times over."""
     ry, rx = correlation.shape[0] // 2, correlation.shape[1] // 2
     for k in range(1, LAST_MULTIPLE + 1):
         at = (vector * k).round().long()
@@ -208,12 +195,10 @@ def _sharpen(correlation: Tensor, vector: Tensor) -> Tensor:
             break
         y, x = int(at[0]) + ry, int(at[1]) + rx
         patch = correlation[y - 2 : y + 3, x - 2 : x + 3]
-        best = int(patch.argmax())
-        dy, dx = best // 5, best % 5
+        dy, dx = divmod(int(patch.argmax()), 5)
         if not (0 < dy < 4 and 0 < dx < 4):
             break
-        sy = _vertex(patch[dy - 1 : dy + 2, dx])
-        sx = _vertex(patch[dy, dx - 1 : dx + 2])
+        sy, sx = _vertex(patch[dy - 1 : dy + 2, dx]), _vertex(patch[dy, dx - 1 : dx + 2])
         vector = torch.tensor([y - ry + dy - 2 + sy, x - rx + dx - 2 + sx]) / k
     return vector
 
@@ -226,12 +211,9 @@ def _vertex(three: Tensor) -> float:
 
 
 def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int]) -> Tensor:
-    """The phase (2,) in cells at which a canvas of `size` comes closest to the mean colour of (1, 3, H, W).
-
-    A canvas that holds six and a half rows of a texture has too much of one half: which half is ours to choose.
-    bent: (2, 2), the vectors of the lattice as they are stretched for the canvas.
-    """
-    h, w = image.shape[2], image.shape[3]
+    """The phase (2,) in cells at which a canvas of `size` with the vectors `bent` comes closest to the mean colour of
+    (1, 3, H, W): of a canvas that holds six and a half rows, which half row it is."""
+    h, w = image.shape[2:]
     cells = _phase(_positions((h, w), (h, w)) @ torch.linalg.inv(lattice.vectors))
     total = torch.zeros(PHASES * PHASES, 3).index_add_(0, cells, image[0].flatten(1).T)
     count = torch.bincount(cells, minlength=PHASES * PHASES)[:, None]
@@ -245,8 +227,7 @@ def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int]
 
 def _positions(size: tuple[int, int], most: tuple[int, int]) -> Tensor:
     """Up to `most` evenly spread pixel positions of a picture of `size`, (n, 2) float (y, x)."""
-    axes = [torch.linspace(0, s - 1, min(s, m)) for s, m in zip(size, most, strict=True)]
-    return torch.cartesian_prod(*axes)
+    return torch.cartesian_prod(*(torch.linspace(0, s - 1, min(s, m)) for s, m in zip(size, most, strict=True)))
 
 
 def _phase(cells: Tensor) -> Tensor:

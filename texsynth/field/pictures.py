@@ -1,7 +1,4 @@
-"""A correspondence field as pictures, for the report and for `--save-field`.
-
-Every function returns a picture (1, 3, h, w), float32 in [0, 1], on the CPU.
-"""
+"""A correspondence field as pictures (1, 3, h, w), float32 in [0, 1] on the CPU, for the report and `--save-field`."""
 
 from __future__ import annotations
 
@@ -20,9 +17,7 @@ GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 def coordinate_picture(field: Field) -> Tensor:
     """A picture of where each pixel comes from: red is x and green is y across the exemplar, blue is the exemplar.
-
-    Smooth areas are whole pieces of the exemplar, edges are the seams between them.
-    """
+    Smooth areas are whole pieces of the exemplar, edges are the seams between them."""
     where = coordinates(field)
     sizes = torch.tensor(field.atlas.exemplars)[where.exemplar]
     red = where.x / (sizes[..., 1] - 1).clamp(min=1)

@@ -18,11 +18,8 @@ LIMITS = (-10.0, 20.0)  # of the potential, so that no region is forced in at an
 
 
 def ascend(psi: Tensor, atlas: Atlas, index: Tensor, palette: Tensor, mean: Tensor) -> Tensor:
-    """The potential after one step of the ascent.
-
-    psi: (homes,), the potential before. index: the source pixels that the output copies. palette, mean: (homes, 3) and
-    (3,), what `palette` gives.
-    """
+    """The potential `psi` (homes,) after one step of the ascent, where the output copies the source pixels `index`;
+    `palette` (homes, 3) and `mean` (3,) are those of the function `palette`."""
     bias = palette[atlas.home[index.flatten()]].mean(0) - mean
     return (psi + RATE * excess(atlas, index) + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
 
@@ -35,11 +32,9 @@ def excess(atlas: Atlas, index: Tensor) -> Tensor:
 
 
 def prices(atlas: Atlas, index: Tensor, psi: Tensor, allowed: Tensor, proportion: float, occurrence: float) -> Tensor:
-    """The price (N,) of copying each source pixel, infinite where that is not `allowed`, (N,) bool.
-
-    proportion: the price of one unit of the potential `psi`. occurrence: the price of one use more than even, in 5 x 5
-    pixels of an exemplar (Zhou et al. 2023; Kaspar et al. 2015).
-    """
+    """The price (N,) of copying each source pixel, infinite where that is not `allowed`, (N,) bool: `proportion` for a
+    unit of the potential `psi`, and `occurrence` for one use more than even, in 5 x 5 pixels of an exemplar (Zhou et
+    al. 2023; Kaspar et al. 2015)."""
     price = proportion * psi
     if occurrence > 0:
         price = price + occurrence * (blur_homes(atlas, usage(atlas, index), 5) - 1).clamp(min=0)

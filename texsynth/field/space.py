@@ -21,8 +21,7 @@ QUERIES_AT_ONCE = 1024  # windows that are compared with all others at once
 class Space:
     """What a field may copy from at one level.
 
-    atlas: the source pixels.
-    basis: the principal directions of their windows.
+    basis: the principal directions of windows.
     table: (N, D) float32, the descriptor of each source pixel's window.
     described: (N,) bool, which source pixels have a descriptor and so may be copied.
     jumps: (N, K) int32, the look-alikes of each source pixel.
@@ -43,13 +42,11 @@ def draw(pixels: Tensor, most: int, rng: torch.Generator) -> Tensor:
 
 
 def surroundings(atlas: Atlas, used: Tensor) -> Tensor:
-    """The valid pixels within REACH of the flat indices `used`, (N,) bool.
-
-    So the work of a level follows the output where the exemplar is larger.
-    """
+    """The valid pixels within REACH of the flat indices `used`, (N,) bool: so the work of a level follows the output
+    where the exemplar is larger."""
     mark = torch.zeros_like(atlas.valid)
     mark[used.flatten()] = True
-    return grow(mark.view(atlas.planes, 1, atlas.rows, atlas.row), REACH).flatten() & atlas.valid
+    return grow(atlas.picture(mark), REACH).flatten() & atlas.valid
 
 
 def find_basis(atlas: Atlas, patch: int, components: int, rng: torch.Generator) -> Basis:
@@ -61,12 +58,10 @@ def find_basis(atlas: Atlas, patch: int, components: int, rng: torch.Generator) 
 
 def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
     """The descriptors (N, D) of the `wanted` (N,) bool source pixels; others may have one or 0."""
-    half = basis.patch // 2
+    half, step = basis.patch // 2, max(1, PIXELS_DESCRIBED_AT_ONCE // atlas.row)
     table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
     descriptors = table.view(atlas.planes, atlas.rows, atlas.row, -1)
-    wanted = wanted.view(atlas.planes, atlas.rows, atlas.row)
-    pictures = atlas.picture(atlas.colours)
-    step = max(1, PIXELS_DESCRIBED_AT_ONCE // atlas.row)
+    wanted, pictures = wanted.view(atlas.planes, atlas.rows, atlas.row), atlas.picture(atlas.colours)
     for plane in range(atlas.planes):
         for top in range(half, atlas.rows - half, step):
             bottom = min(top + step, atlas.rows - half)
@@ -81,10 +76,9 @@ def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
 
 def nearest(atlas: Atlas, basis: Basis, table: Tensor, image: Tensor) -> Tensor:
     """The source pixel whose window is nearest to that of each pixel of (1, 3, h, w), as (h, w) int64."""
-    margin = basis.patch // 2
     usable = atlas.valid.nonzero()[:, 0]
     keys = table[usable]
     norms = (keys**2).sum(1)
-    query = basis.describe(F.pad(image, (margin,) * 4, mode="replicate"))
+    query = basis.describe(F.pad(image, (basis.patch // 2,) * 4, mode="replicate"))
     picks = [(norms - 2 * some @ keys.T).argmin(1) for some in query.split(QUERIES_AT_ONCE)]
     return usable[torch.cat(picks)].view(*image.shape[2:])

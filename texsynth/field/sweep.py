@@ -27,9 +27,8 @@ def sweep(
 ) -> Field:
     """One pass over the active pixels of a field: those near seams, and those that miss their guides.
 
-    prices: what copying costs beside the distance of windows. rng: draws random candidates for guided pixels; none are
-    tried without. fixed: (h, w) bool, pixels that stay as they are. The cost of the field that is returned is relative
-    to the variance of the exemplar's windows.
+    rng: draws random candidates for guided pixels; none are tried without. fixed: (h, w) bool, pixels that stay as they
+    are. The cost of the field that is returned is the distance of windows alone.
     """
     index, cost = field.index.clone(), torch.zeros_like(field.cost)
     patch, width = space.basis.patch, field.size[1]
@@ -65,16 +64,14 @@ def sweep(
 
 
 def _continuations(strip: Tensor, margin: int, row: int) -> list[Tensor]:
-    """What the eight neighbours of each pixel continue to there: eight tensors (rows * w,) of a strip of indices
-    (rows + 2 * margin, w + 2 * margin)."""
-    inner = strip[margin - 1 : strip.shape[0] - margin + 1, margin - 1 : strip.shape[1] - margin + 1]
-    h, w = inner.shape
-    return [inner[1 + dy : h - 1 + dy, 1 + dx : w - 1 + dx].flatten() - (dy * row + dx) for dy, dx in NEIGHBOURS]
+    """What the eight neighbours of each pixel of a strip (rows + 2 * margin, w + 2 * margin) continue to there: eight
+    tensors (rows * w,)."""
+    h, w = (n - 2 * margin for n in strip.shape)
+    return [strip[margin + dy :, margin + dx :][:h, :w].flatten() - (dy * row + dx) for dy, dx in NEIGHBOURS]
 
 
 def _from_afar(strip: Tensor, y: Tensor, x: Tensor, space: Space) -> list[Tensor]:
-    """What look-alikes of pixels half a window away continue to at (y, x): at the brim of a hole those lie outside it,
-    where the picture is true."""
+    """What look-alikes of pixels half a window away continue to at (y, x): at the brim of a hole, of pixels outside."""
     reach, candidates = space.basis.patch // 2, []
     for dy, dx in NEIGHBOURS:
         there = space.jumps[strip[y + reach + dy * reach, x + reach + dx * reach]].long()
@@ -86,12 +83,8 @@ def _from_afar(strip: Tensor, y: Tensor, x: Tensor, space: Space) -> list[Tensor
 def _best_candidates(
     query: Tensor, coherent: list[Tensor], extra: list[Tensor], space: Space, prices: Prices
 ) -> tuple[Tensor, Tensor]:
-    """The cheapest of the coherent candidates, their look-alikes and the extra ones, for n pixels.
-
-    query: (n, D) float32, the descriptors of the output's windows. coherent: the source pixel (n,) int64 that each
-    pixel copies now, then those that its neighbours continue to. extra: more candidates (n,) int64. Returns the source
-    pixels (n,) int64 and their squared distances (n,) float32.
-    """
+    """The cheapest candidates (n,) for the windows `query` (n, D) and their squared distances (n,): the `coherent` ones
+    (what each pixel copies now, then what its neighbours continue to), their look-alikes, and `extra` ones."""
     best = coherent[0].clone()
     distance = (space.table[best] - query).square_().sum(1)
     total = distance + prices.of(best)
@@ -127,16 +120,15 @@ def _candidates(
 
 
 def beyond_border(n: int, margin: int, wraps: bool, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The pixels of a line of length n that stand in for -margin ... n + margin - 1, and how many pixels past them each
-    place lies: wrapped round, or the pixel at the border. Both (n + 2 * margin,)."""
+    """The pixels of a line of length n that stand in for -margin ... n + margin - 1, wrapped round or the pixel at the
+    border, and how many pixels past them each place lies. Both (n + 2 * margin,)."""
     at = torch.arange(-margin, n + margin, device=device)
     inside = at % n if wraps else at.clamp(0, n - 1)
     return inside, torch.zeros_like(at) if wraps else at - inside
 
 
 def extend(field: Field, margin: int) -> Tensor:
-    """Indices (h + 2m, w + 2m): wrapped where the output tiles, otherwise continuing the copy of the pixel at the
-    border."""
+    """Indices (h + 2m, w + 2m): wrapped where the output tiles, else continuing the copy of the pixel at the border."""
     index, last = field.index, len(field.atlas.colours) - 1
     for dim, stride in ((0, field.atlas.row), (1, 1)):
         inside, past = beyond_border(index.shape[dim], margin, field.tile[dim], index.device)
@@ -147,13 +139,10 @@ def extend(field: Field, margin: int) -> Tensor:
 def near_seams(field: Field, radius: int) -> Tensor:
     """Which pixels lie within `radius` of a pair of neighbours that do not continue each other, (h, w) bool."""
     wide = extend(field, radius + 1)
-    seam = torch.zeros(wide.shape, dtype=torch.bool, device=wide.device)
+    seam = ~field.atlas.valid[wide]
     down, right = wide[1:] != wide[:-1] + field.atlas.row, wide[:, 1:] != wide[:, :-1] + 1
-    seam[1:] |= down
-    seam[:-1] |= down
-    seam[:, 1:] |= right
-    seam[:, :-1] |= right
-    seam |= ~field.atlas.valid[wide]
+    for part, apart in ((seam[1:], down), (seam[:-1], down), (seam[:, 1:], right), (seam[:, :-1], right)):
+        part |= apart
     mark = seam[None, None].float()
     for kernel in ((2 * radius + 1, 1), (1, 2 * radius + 1)):
         mark = F.max_pool2d(mark, kernel, stride=1)

@@ -1,17 +1,16 @@
 """What a field of freely turned copies may copy from: windows described in the frame of their own direction.
 
-"Neural Texture Synthesis with Guided Correspondence" (2023) compares windows that are not turned, so it needs a rotated
-copy of the exemplar for every direction, and names that as its limit. Here the local direction is the x axis of every
-window, of sources and output alike: one copy serves all directions, and a match meets the direction guide by itself.
-A direction holds up to half a turn; a window turned by that has the same descriptor but for the signs of some
-components (principal directions of point-symmetric data are even or odd), so no second table is needed.
+Guided correspondence (Zhou et al. 2023) needs a rotated copy of the exemplar for every direction. Here the local
+direction is the x axis of every window, of sources and output alike: one copy serves all directions, and a match meets
+the direction guide by itself. A direction holds up to half a turn; a window turned by that has the same descriptor but
+for the signs of some components (principal directions of point-symmetric data are even or odd).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,18 +28,15 @@ SAMPLED_WINDOWS = 8192  # windows from which principal directions are computed
 
 @dataclass(frozen=True)
 class Frames:
-    """The angles of the local directions, radians clockwise on screen; half a turn more is the same direction.
-
-    source: (N,), at the source pixels.
-    target: (h, w), at the output pixels.
-    """
+    """The angles of the local directions at the source pixels (N,) and at the output pixels (h, w), radians clockwise
+    on screen; half a turn more is the same direction."""
 
     source: Tensor
     target: Tensor
 
     def facing(self, index: Tensor, target: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """By how much copies of `index` are turned where the direction is `target`, of the two ways the one nearer to
-        the angle `before`; and whether that is half a turn from frame to frame. All (n,)."""
+        """The angle of copies of `index` where the direction is `target`, of the two the one nearer to `before`; and
+        whether that is half a turn from frame to frame. All (n,)."""
         angle = target - self.source[index]
         back = (angle - before).cos() < 0
         return angle + math.pi * back, back
@@ -65,25 +61,19 @@ class TurnedBasis:
 
     def describe(self, picture: Tensor, place: Tensor, angle: Tensor) -> Tensor:
         """The descriptors (n, D) of the windows of (1, 3, H, W) at `place` (n, 2), turned by `angle` (n,)."""
-        chunks = zip(place.split(WINDOWS_AT_ONCE), angle.split(WINDOWS_AT_ONCE), strict=True)
-        return torch.cat([self._describe(picture, p, a) for p, a in chunks])
-
-    def _describe(self, picture: Tensor, place: Tensor, angle: Tensor) -> Tensor:
-        windows = sample(picture, place, angle, self.grid)
-        out = -self.mean.expand(len(place), -1)
-        for channel, kernel in zip(windows, self.kernel.unbind(1), strict=True):
-            out = torch.addmm(out, channel, kernel.T)
-        scaled: Tensor = out * self.variance**-0.5
-        return scaled
+        parts = []
+        for some, turns in zip(place.split(WINDOWS_AT_ONCE), angle.split(WINDOWS_AT_ONCE), strict=True):
+            out = -self.mean.expand(len(some), -1)
+            for channel, kernel in zip(sample(picture, some, turns, self.grid), self.kernel.unbind(1), strict=True):
+                out = torch.addmm(out, channel, kernel.T)
+            parts.append(out * self.variance**-0.5)
+        return torch.cat(parts)
 
 
 @dataclass(frozen=True)
 class TurnedSpace:
     """What a field of freely turned copies may copy from at one level.
 
-    atlas: the source pixels.
-    frames: the directions of source and output.
-    basis: the principal directions of the windows.
     table: (N, D) float32, the descriptor of each source pixel's window in its own frame.
     described: (N,) bool, which source pixels have a descriptor and so may be copied.
     damping: of slides along what hardly changes, in squared descriptors.
@@ -110,14 +100,14 @@ def find_frames(guide: Guide, atlas: Atlas) -> Frames:
 
 def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: torch.Generator) -> TurnedBasis:
     """The principal directions of round windows, `patch` pixels across, each in its own frame and turned by half a
-    turn. A Gaussian (sigma = patch / 3) weights the middle over the rim, as for windows that do not turn."""
+    turn; a Gaussian (sigma = patch / 3) weights the middle over the rim."""
     device = atlas.colours.device
     # Sample windows, each in its own frame.
     ramp = torch.arange(patch, device=device) - float(patch // 2)
     grid = torch.stack(torch.meshgrid(ramp, ramp, indexing="ij"), -1).view(-1, 2)
     grid = grid[grid.norm(dim=1) <= patch // 2 + 0.75]
     some = draw(atlas.valid.nonzero()[:, 0], SAMPLED_WINDOWS, rng)
-    windows = sample(_stacked(atlas), _positions(atlas, some), frames.source[some], grid).transpose(0, 1)  # (n, 3, S)
+    windows = sample(*_stacked(atlas, some), frames.source[some], grid).transpose(0, 1)  # (n, 3, S)
     weight = torch.exp(-grid.square().sum(1) / (2 * (patch / 3) ** 2)).sqrt()
     mean = (windows.mean(0) + windows.mean(0).flip(-1)) / 2
     centred = (windows - mean) * weight
@@ -139,22 +129,23 @@ def describe(atlas: Atlas, frames: Frames, basis: TurnedBasis, wanted: Tensor, r
     """The space of the `wanted` (N,) bool source pixels, which must all be valid; others cannot be copied."""
     table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
     some = wanted.nonzero()[:, 0]
-    table[some] = basis.describe(_stacked(atlas), _positions(atlas, some), frames.source[some])
+    table[some] = basis.describe(*_stacked(atlas, some), frames.source[some])
     space = TurnedSpace(atlas, frames, basis, table, wanted, 0.0)
     down, right = slopes(space, draw(some, SAMPLED_WINDOWS, rng))
     steep = float((down.square() + right.square()).sum(1).mean())
-    return TurnedSpace(atlas, frames, basis, table, wanted, max(0.1 * steep, 1e-8))
+    return replace(space, damping=max(0.1 * steep, 1e-8))
 
 
 def slopes(space: TurnedSpace, index: Tensor) -> tuple[Tensor, Tensor]:
     """How descriptors change from pixel to pixel, down and right, at `index` (n,): (n, D) each, 0 beside what has no
     descriptor."""
-    out = []
-    for step in (space.atlas.row, 1):
+
+    def slope(step: int) -> Tensor:
         ahead, behind = index + step, index - step
         both = (space.described[ahead] & space.described[behind])[:, None]
-        out.append((aligned(space, ahead, index) - aligned(space, behind, index)) * both / 2)
-    return out[0], out[1]
+        return (aligned(space, ahead, index) - aligned(space, behind, index)) * both / 2
+
+    return slope(space.atlas.row), slope(1)
 
 
 def between(space: TurnedSpace, index: Tensor, plane: Tensor, place: Tensor) -> Tensor:
@@ -174,8 +165,7 @@ def between(space: TurnedSpace, index: Tensor, plane: Tensor, place: Tensor) -> 
 
 
 def aligned(space: TurnedSpace, index: Tensor, to: Tensor) -> Tensor:
-    """The descriptors (n, D) of `index` (n,), turned by half a turn where the frames of `to` (n,) face the other
-    way."""
+    """The descriptors (n, D) of `index` (n,), turned by half a turn where the frames of `to` (n,) face away."""
     other = (space.frames.source[index] - space.frames.source[to]).cos() < 0
     return half_turned(space.table[index], other, space)
 
@@ -189,10 +179,8 @@ def walk(
     begin: Tensor, offset: Tensor, frame: Callable[[Tensor, float], Tensor], first: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Where straight ways `offset` (..., 2) lead from `begin` (..., 2) in a frame that turns underway: the places
-    (..., 2) and the last angles (...).
-
-    frame: the angle, up to half a turn, at a place and a share of the way. first: the angle at the start.
-    """
+    (..., 2) and the last angles (...). `frame` gives the angle, up to half a turn, at a place and a share of the way;
+    `first` is the angle at the start."""
     place, angle = begin.expand(torch.broadcast_shapes(begin.shape, offset.shape)), first
     for step in range(STEPS_OF_A_WALK):
         now = frame(place, (step + 0.5) / STEPS_OF_A_WALK)
@@ -209,11 +197,7 @@ def sample(picture: Tensor, place: Tensor, angle: Tensor, grid: Tensor) -> Tenso
     return F.grid_sample(picture, unit.flip(-1)[None], padding_mode="border", align_corners=True)[0]
 
 
-def _stacked(atlas: Atlas) -> Tensor:
-    """All planes above each other, (1, 3, P * rows, row)."""
-    return atlas.colours.view(-1, atlas.row, 3).permute(2, 0, 1)[None].contiguous()
-
-
-def _positions(atlas: Atlas, index: Tensor) -> Tensor:
-    """Where flat indices (n,) lie in what `_stacked` gives, (n, 2)."""
-    return torch.stack([index // atlas.row, index % atlas.row], -1).float()
+def _stacked(atlas: Atlas, index: Tensor) -> tuple[Tensor, Tensor]:
+    """All planes above each other, (1, 3, P * rows, row), and where the pixels `index` (n,) lie in that, (n, 2)."""
+    picture = atlas.colours.view(-1, atlas.row, 3).permute(2, 0, 1)[None].contiguous()
+    return picture, torch.stack([index // atlas.row, index % atlas.row], -1).float()

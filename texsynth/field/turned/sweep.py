@@ -1,11 +1,9 @@
 """One pass over a field of freely turned copies along a direction field.
 
-The correspondence field with windows in the frame of their direction (turned/space.py), so that a texture of one
-direction only flows along any other, continuously. In a pass every pixel tries the continuations of its neighbours
-(Ashikhmin 2001; Lefebvre & Hoppe 2005, "Parallel controllable texture synthesis") and its nearest windows among some
-source pixels drawn at random. As copies lie between pixels, they also slide to where their window matches best
-(Lucas & Kanade 1981, on descriptors) and relax towards what their neighbours continue to: so a piece bends along the
-field, and the seams between pieces meet.
+Every pixel tries the continuations of its neighbours (Ashikhmin 2001; Lefebvre & Hoppe 2005, "Parallel controllable
+texture synthesis") and its nearest windows among some source pixels drawn at random. As copies lie between pixels, they
+also slide to where their window matches best (Lucas & Kanade 1981, on descriptors) and relax towards what their
+neighbours continue to: so a piece bends along the field, and the seams between pieces meet.
 """
 
 from __future__ import annotations
@@ -33,12 +31,8 @@ PIXELS_SEARCHED_AT_ONCE = 1024  # pixels that are compared with all random candi
 
 @dataclass(frozen=True)
 class TurnedCopy:
-    """What pixels (...) are copied from.
-
-    plane: (...) int64, the plane of the atlas.
-    place: (..., 2), the (y, x) in it, between pixels.
-    angle: (...), by how many radians the copy is turned.
-    """
+    """What pixels (...) are copied from: the `plane` (...) int64 of the atlas, the `place` (..., 2) in it, (y, x)
+    between pixels, and by how many radians the copy is turned, `angle` (...)."""
 
     plane: Tensor
     place: Tensor
@@ -64,12 +58,8 @@ class Best:
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked at n pixels.
-
-    windows: (n, D), the descriptors of the output's windows.
-    target: (n,), the angle of the direction there.
-    prices: what copies cost there beside the distance of windows.
-    """
+    """What n pixels look for: copies for the descriptors of their `windows` (n, D), along directions of the angle
+    `target` (n,), at these `prices`."""
 
     windows: Tensor
     target: Tensor
@@ -83,11 +73,8 @@ def refresh(field: Field, frames: Frames) -> Field:
 
 
 def sweep(field: Field, space: TurnedSpace, prices: Prices, rng: torch.Generator) -> Field:
-    """One pass over all pixels of a field at once, strip after strip.
-
-    prices: what copying costs beside the distance of windows. The cost of the field that is returned is relative to
-    the variance of the exemplar's windows.
-    """
+    """One pass over all pixels of a field at once, strip after strip. The cost of the field that is returned is the
+    distance of windows alone, relative to the variance of the exemplar's."""
     h, w = field.size
     device = prices.source.device
     # Paint the field, with a border as wide as the windows reach, and draw the random candidates.
@@ -118,10 +105,8 @@ def sweep(field: Field, space: TurnedSpace, prices: Prices, rng: torch.Generator
 
 
 def extend(field: Field, margin: int) -> TurnedCopy:
-    """Copies (h + 2m, w + 2m): wrapped where the output tiles, otherwise continuing the copy of the pixel at the
-    border."""
-    assert field.place is not None
-    assert field.angle is not None
+    """Copies (h + 2m, w + 2m): wrapped where the output tiles, else continuing the copy of the pixel at the border."""
+    assert field.place is not None and field.angle is not None
     copy, past = TurnedCopy(field.atlas.split(field.index)[0], field.place, field.angle), []
     for dim, wraps in enumerate(field.tile):
         inside, beyond = beyond_border(field.size[dim], margin, wraps, field.index.device)
@@ -181,8 +166,7 @@ def _fit(query: Query, space: TurnedSpace, index: Tensor, copy: TurnedCopy) -> t
 
 
 def _slide(space: TurnedSpace, index: Tensor, rest: Tensor) -> Tensor:
-    """The step (n, 2), at most SAME_COPY long, that best explains the differences `rest` (n, D) (Lucas & Kanade
-    1981)."""
+    """The step (n, 2), at most SAME_COPY long, that explains the differences `rest` (n, D) best (Lucas & Kanade)."""
     down, right = slopes(space, index)
     yy, xx, xy = (down * down).sum(1) + space.damping, (right * right).sum(1) + space.damping, (down * right).sum(1)
     ry, rx = (down * rest).sum(1), (right * rest).sum(1)
@@ -192,8 +176,7 @@ def _slide(space: TurnedSpace, index: Tensor, rest: Tensor) -> Tensor:
 
 
 def _attempt(best: Best, query: Query, space: TurnedSpace, some: Tensor, copy: TurnedCopy, factor: float) -> None:
-    """Give the pixels `some` (m,) the copies (m,) where these are cheaper than what they have; `factor` multiplies the
-    distance of windows."""
+    """Give the pixels `some` (m,) the copies (m,) where these are cheaper, with their distance times `factor`."""
     index, inside = locate(space.atlas, copy)
     keep = inside & query.prices.source[index].isfinite()
     some, index, copy = some[keep], index[keep], copy.at(keep)
@@ -207,10 +190,8 @@ def _attempt(best: Best, query: Query, space: TurnedSpace, some: Tensor, copy: T
 
 
 def _random_search(query: Query, space: TurnedSpace, keys: Tensor) -> TurnedCopy:
-    """The cheapest of the random candidates `keys` (k,) for each pixel, turned either way: n copies.
-
-    All prices are multiplied out to one product of n query rows with 2 k rows of candidates.
-    """
+    """The cheapest of the random candidates `keys` (k,) for each pixel, turned either way: n copies. All prices are
+    multiplied out to one product of n query rows with 2 k rows of candidates."""
     jump, guiding = query.prices.jump, query.prices.guiding
     table = space.table[keys]
     candidates, rows = torch.cat([table, table * space.basis.mirror]), query.windows * jump
