@@ -1,10 +1,9 @@
 """A start for the field: large coherent pieces, quilted at the coarsest level.
 
-Efros & Freeman 2001 ("Image Quilting"), with the sum of squared differences over whatever is already painted computed
-for all source positions at once (Kwatra et al. 2003, "Graphcut Textures"), in wavefronts so that independent blocks
-share one product. Differs from the papers in: the few best matches are compared by the cost of their actual cut; a
-source region that has been used much, above all near by, costs more; all four sides are cut, so the canvas may wrap;
-of several quilts the one with the cheapest cuts is kept.
+Efros & Freeman 2001 ("Image Quilting"), with the squared differences to what is painted computed for all source
+positions at once (Kwatra et al. 2003, "Graphcut Textures"). Differs from the papers in: the few best matches are
+compared by the cost of their actual cut; a source region that has been used much, above all near by, costs more; all
+four sides are cut, so the canvas may wrap; of several quilts the one with the cheapest cuts is kept.
 """
 
 from __future__ import annotations
@@ -45,14 +44,8 @@ class QuiltRules:
 
 @dataclass
 class Quilt:
-    """A canvas of h * w pixels while it is being quilted, flattened.
-
-    wraps: whether it wraps in (y, x).
-    index: (h * w,), the atlas pixel that each pixel copies.
-    painted: (h * w,) bool, which pixels have one.
-    psi: (homes,), the potential of each source pixel.
-    cost: of all cuts so far, per pixel.
-    """
+    """A canvas while it is being quilted: the atlas pixel that each pixel copies, `index` (h * w,), which pixels have
+    one, `painted` (h * w,) bool, the potential `psi` (homes,), and the cost of all cuts so far, per pixel."""
 
     h: int
     w: int
@@ -72,8 +65,9 @@ def quilt(
     rng: torch.Generator,
 ) -> Tensor:
     """The best of several quilts: a flat atlas index per pixel of a canvas of `size`, (h, w)."""
-    several = (lay(atlas, blocks, size, tile, rules, rng) for _ in range(rules.starts))
-    best = min(several, key=lambda canvas: canvas.cost)
+    best = min(
+        (lay(atlas, blocks, size, tile, rules, rng) for _ in range(rules.starts)), key=lambda canvas: canvas.cost
+    )
     return best.index.view(best.h, best.w)[: size[0], : size[1]].contiguous()
 
 
@@ -103,8 +97,7 @@ def lay(
 
 def _place(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: torch.Generator) -> None:
     """Put one block at each of `top` (B, 2), none of which touch each other."""
-    side = blocks.side
-    cells = cells_of(canvas, top, side)
+    side, cells = blocks.side, cells_of(canvas, top, blocks.side)
     old, mask = canvas.index[cells], canvas.painted[cells]
     # Compare all blocks, and cut the best of them.
     prior = prior_of(canvas, atlas, blocks, top, rules)
@@ -134,10 +127,8 @@ def prior_of(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Qu
 
 
 def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
-    """The mean squared difference of every source block to what is painted: (B, n).
-
-    old: (B, side^2), the atlas pixels that are painted. weight: (B, side^2), whether they count.
-    """
+    """The mean squared difference of every source block to the atlas pixels `old` (B, side^2), where these have a
+    `weight` (B, side^2): (B, n)."""
     w = weight.repeat_interleave(3, 1).float()
     o = blocks.colours[old].flatten(1)
     error = w @ blocks.square.T - 2 * (o * w) @ blocks.table.T + (o * o * w).sum(1, keepdim=True)
@@ -145,11 +136,8 @@ def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
 
 
 def _use(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor) -> Tensor:
-    """How much each source cell is used already, as it counts for each of `top`: (B, cells), 1 for even use.
-
-    Use counts by a Gaussian of its distance (sigma: half the exemplar), so that repeats stay far apart; what the block
-    itself would cover does not count.
-    """
+    """How much each source cell is used already, as it counts for each of `top`: (B, cells), 1 for even use. It counts
+    by a Gaussian of its distance (sigma: half the exemplar), and not at all where the block itself would lie."""
     reach = max(max(size) for size in atlas.exemplars)
     offset = torch.arange(-reach, reach + 1, blocks.cell, device=top.device)
     fade = torch.exp(-0.5 * (offset / (0.5 * reach)) ** 2)

@@ -1,8 +1,5 @@
-"""What quilts share: the grid of their pieces, the order in which these are laid, and the choice among candidates.
-
-Efros & Freeman 2001 ("Image Quilting"). Differs from the paper in: the best few matches are compared by the cost of
-their actual cuts; pieces that do not touch are laid at once, in wavefronts.
-"""
+"""What quilts share: the grid of their pieces, the order in which these are laid, and the choice among candidates
+(Efros & Freeman 2001, "Image Quilting", with pieces that do not touch laid at once, in wavefronts)."""
 
 from __future__ import annotations
 
@@ -22,8 +19,7 @@ def covered_length(length: int, wraps: bool, side: int, overlap: int) -> int:
 
 
 def starts_along(length: int, wraps: bool, side: int, overlap: int) -> list[int]:
-    """Where pieces start along one side of a canvas. They overlap by `overlap` pixels or more; the last one ends at a
-    border that does not wrap."""
+    """Where pieces start along one side of a canvas; they overlap by `overlap` pixels or more."""
     count = _count(length, wraps, side, overlap)
     if wraps:
         return [number * length // count for number in range(count)]
@@ -35,11 +31,8 @@ def _count(length: int, wraps: bool, side: int, overlap: int) -> int:
 
 
 def waves(ys: list[int], xs: list[int], lag: int, fewest: int) -> list[list[Corner]]:
-    """The corners of pieces in raster order, in groups whose pieces do not touch.
-
-    lag: how many pieces every row is behind the one above. fewest: columns from which on groups have more than one
-    piece; in fewer columns rows would meet across a border that wraps.
-    """
+    """The corners of pieces in raster order, in groups whose pieces do not touch: every row is `lag` pieces behind the
+    one above, from the `fewest` columns on in which rows do not meet across a border that wraps."""
     groups: dict[int, list[Corner]] = {}
     for row, y in enumerate(ys):
         for column, x in enumerate(xs):
@@ -49,11 +42,11 @@ def waves(ys: list[int], xs: list[int], lag: int, fewest: int) -> list[list[Corn
 
 
 def at_borders(top: Tensor, side: int, size: tuple[int, int], wraps: tuple[bool, bool]) -> Tensor:
-    """Which sides (left, top, right, bottom) of pieces with corners `top` (B, 2) lie on a border that does not wrap:
-    (B, 4) bool. size: of the canvas."""
-    low, high = top == 0, top + side == top.new_tensor(size)
-    open_y, open_x = (not each for each in wraps)
-    return torch.stack([low[:, 1] & open_x, low[:, 0] & open_y, high[:, 1] & open_x, high[:, 0] & open_y], 1)
+    """Which sides (left, top, right, bottom) of pieces with corners `top` (B, 2) lie on a border of a canvas of `size`
+    that does not wrap: (B, 4) bool."""
+    open_ends = ~torch.tensor(wraps, device=top.device)
+    low, high = (top == 0) & open_ends, (top + side == top.new_tensor(size)) & open_ends
+    return torch.cat([low.flip(1), high.flip(1)], 1)
 
 
 def shortlist(score: Tensor, count: int, rng: torch.Generator) -> Tensor:
@@ -63,11 +56,11 @@ def shortlist(score: Tensor, count: int, rng: torch.Generator) -> Tensor:
 
 
 def cut_candidates(gap: Tensor, painted: Tensor, borders: Tensor, overlap: int) -> tuple[Tensor, Tensor]:
-    """The cheapest cuts of T candidates for each of B square pieces.
+    """The cheapest cuts of T candidates for each of B square pieces: which pixels of the canvas stay, (B, T, s^2) bool,
+    and the cost of each cut per pixel of its length, (B, T).
 
     gap: (B, T, s^2), squared differences of candidates and canvas. painted: (B, s^2) bool, which pixels of the canvas
-    are painted. borders: (B, 4), as from `at_borders`. Gives which pixels of the canvas stay, (B, T, s^2) bool, and the
-    cost of each cut per pixel of its length, (B, T).
+    are painted. borders: (B, 4), as from `at_borders`.
     """
     side, count = round(gap.shape[2] ** 0.5), gap.shape[1]
     masks, ends = (t.repeat_interleave(count, 0) for t in (painted, borders))

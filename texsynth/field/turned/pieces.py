@@ -26,13 +26,11 @@ PIECES_CUT_AT_ONCE = 1024
 class Pieces:
     """All n pieces that may be laid, and S points at which they are compared.
 
-    side: of a piece, in pixels.
-    overlap: of neighbouring pieces, in pixels.
+    side, overlap: of pieces, in pixels.
     middles: (n,) int64, the source pixels in their middles.
     grid: (S, 2), the points, (y, x) from the middle.
     covered: (n, S) in {0, 1}, which points lie in the source.
-    values: (n, 3 * S), the colours there, 0 at points that are not covered.
-    energy: (n, S), the squared colours.
+    values, energy: (n, 3 * S), the colours there, 0 at points that are not covered, and (n, S), their squared norms.
     goals: (n, F), the coordinates of the guides at some points, or None without guides.
     lacking: (n,), the price of what lies beyond the source or whirls.
     colours: (N, 3), the atlas in standard deviations.
@@ -69,8 +67,7 @@ def cut_out(
     covered, values, lacking, goals = [], [], [], []
     for some in middles.split(PIECES_CUT_AT_ONCE):
         plane, y, x = (t[:, None] for t in atlas.split(some))
-        begin = torch.stack([y, x], -1).float()
-        plane = plane.expand(-1, len(grid))
+        plane, begin = plane.expand(-1, len(grid)), torch.stack([y, x], -1).float()
         place, angle = walk(begin, grid[None], partial(frame_at, space, plane), space.frames.source[some][:, None])
         index, inside = pixels(atlas, TurnedCopy(plane, place, angle))
         covered.append(inside.float())
@@ -78,19 +75,10 @@ def cut_out(
         values.append((colours[index] * inside[..., None]).transpose(1, 2).flatten(1))
         if guiding is not None:
             goals.append(few(guiding.table[index]))
-    table = torch.cat(values)
-    return Pieces(
-        side=side,
-        overlap=max(1, min(round(overlap * side), side - 1)),
-        middles=middles,
-        grid=grid,
-        covered=torch.cat(covered),
-        values=table,
-        energy=table.square().view(len(table), 3, -1).sum(1),
-        goals=torch.cat(goals) if goals else None,
-        lacking=torch.cat(lacking),
-        colours=colours,
-    )
+    table, shared = torch.cat(values), max(1, min(round(overlap * side), side - 1))
+    energy = table.square().view(len(table), 3, -1).sum(1)
+    met = torch.cat(goals) if goals else None
+    return Pieces(side, shared, middles, grid, torch.cat(covered), table, energy, met, torch.cat(lacking), colours)
 
 
 def _smooth(space: TurnedSpace, side: int) -> Tensor:

@@ -1,9 +1,8 @@
 """A start for a field of freely turned copies: a quilt whose pieces bend along the direction fields.
 
-Efros & Freeman 2001 ("Image Quilting") with all source positions compared at once, as in `field.quilt`, but in
-straightened coordinates: from the middle of a piece every point is reached by a walk in the frame of the local
-direction, which turns on the way, in the source and in the output alike. So hair that curves in the one way may be laid
-along lines that curve in another. A piece ends where the walk leaves its source.
+Efros & Freeman 2001 ("Image Quilting") as in `field.quilt`, but in straightened coordinates: from the middle of a piece
+every point is reached by a walk in the frame of the local direction, which turns on the way, in the source and in the
+output alike. So hair that curves in one way may be laid along lines that curve in another.
 """
 
 from __future__ import annotations
@@ -48,12 +47,8 @@ class PieceRules:
 
 @dataclass
 class Cloth:
-    """A quilt while it is laid.
-
-    field: what its pixels copy.
-    painted: (h, w) bool, which of them are laid.
-    cost: of all cuts so far, per pixel.
-    """
+    """A quilt while it is laid: what its pixels copy, which of them are `painted` (h, w) bool, and the cost of all cuts
+    so far, per pixel."""
 
     field: Field
     painted: Tensor
@@ -62,13 +57,7 @@ class Cloth:
 
 @dataclass(frozen=True)
 class Supply:
-    """What pieces are chosen from, and by.
-
-    space: the source pixels and their frames.
-    pieces: all pieces that may be laid.
-    rules: how they are laid.
-    guiding: the guides other than directions, if there are any.
-    """
+    """What pieces are chosen from, and by; `guiding` are the guides other than directions."""
 
     space: TurnedSpace
     pieces: Pieces
@@ -82,8 +71,8 @@ def start(
 ) -> Field:  # fmt: skip
     """The best of several quilts for an output of `size`."""
     supply = Supply(space, cut_out(space, size, rules.block, rules.overlap, guiding, rng), rules, guiding)
-    several = (_lay(supply, size, tile, rng) for _ in range(rules.starts))
-    return refresh(min(several, key=lambda cloth: cloth.cost).field, space.frames)
+    best = min((_lay(supply, size, tile, rng) for _ in range(rules.starts)), key=lambda cloth: cloth.cost)
+    return refresh(best.field, space.frames)
 
 
 def _lay(supply: Supply, size: tuple[int, int], tile: tuple[bool, bool], rng: torch.Generator) -> Cloth:
@@ -91,8 +80,7 @@ def _lay(supply: Supply, size: tuple[int, int], tile: tuple[bool, bool], rng: to
     space, pieces = supply.space, supply.pieces
     zero = torch.zeros(size, device=space.table.device)
     field = Field(zero.long(), zero, space.atlas, tile, torch.stack([zero, zero], -1), zero.clone())
-    cloth = Cloth(field, zero.bool())
-    sides = zip(size, tile, strict=True)
+    cloth, sides = Cloth(field, zero.bool()), zip(size, tile, strict=True)
     ys, xs = (starts_along(length, wraps, pieces.side, pieces.overlap) for length, wraps in sides)
     at_once = max(1, PIECE_PIXELS_AT_ONCE // (supply.rules.tries * pieces.side**2))
     for wave in waves(ys, xs, lag=3, fewest=7):
@@ -129,7 +117,7 @@ def _place(cloth: Cloth, supply: Supply, top: Tensor, rng: torch.Generator) -> N
 
 def _scores(cloth: Cloth, supply: Supply, middle: Tensor) -> tuple[Tensor, Tensor]:
     """Of every piece, turned either way, with its middle at `middle` (B, 2): the mean squared difference to what is
-    painted and the price, (B, 2 n), and the price alone."""
+    painted plus the price, (B, 2 n), and the price alone."""
     space, pieces, guiding = supply.space, supply.pieces, supply.guiding
     field, size = cloth.field, middle.new_tensor(cloth.field.size)
     # Walk from the middle to the points that are compared.
@@ -216,6 +204,5 @@ def _fill(cloth: Cloth) -> None:
 def _paint(cloth: Cloth, at: tuple[Tensor, ...], index: Tensor, copy: TurnedCopy) -> None:
     """Let the pixels `at`, rows and columns (n,), copy `index` (n,), and say where and how turned."""
     field = cloth.field
-    assert field.place is not None
-    assert field.angle is not None
+    assert field.place is not None and field.angle is not None
     field.index[at], field.place[at], field.angle[at], cloth.painted[at] = index, copy.place, copy.angle, True
