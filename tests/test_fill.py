@@ -11,9 +11,8 @@ import texsynth
 from fields import atlas_of, copying, grid
 from pictures import box, bytes_of, generator, pattern, spots
 from texsynth.field.atlas import Atlas
-from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.fill import Gap, fill, thickness
-from texsynth.field.quilt import QuiltRules
+from texsynth.field.quilt import Blocks, QuiltRules, largest_blocks
 from texsynth.image import holes
 from texsynth.methods import field as method
 
@@ -36,7 +35,7 @@ def filled(image: Tensor, hole: Tensor, side: int, tile: tuple[bool, bool] = PLA
     atlas, places = with_hole(image, hole)
     blocks = largest_blocks(atlas, side, 0.25, generator(seed))
     assert blocks is not None
-    index = fill(Gap(places, hole, ~hole, tile), atlas, blocks, RULES, generator(seed))
+    index = fill(Gap(places, hole, ~hole, tile), blocks, RULES, generator(seed))
     assert torch.equal(index[~hole], places[~hole])
     assert atlas.valid[index].all()
     return atlas.colours[index].permute(2, 0, 1)[None]
@@ -112,7 +111,7 @@ def test_only_the_context_is_continued() -> None:
     fillings = []
     for shift in (0, -9):
         begun = torch.where(moved, places + shift * atlas.row, places)
-        index = fill(Gap(begun, hole, ~(hole | moved), PLAIN), atlas, blocks, RULES, generator())
+        index = fill(Gap(begun, hole, ~(hole | moved), PLAIN), blocks, RULES, generator())
         assert torch.equal(index[~hole], begun[~hole])
         fillings.append(index[hole])
     assert torch.equal(*fillings)

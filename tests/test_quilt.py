@@ -12,12 +12,10 @@ from torch.nn import functional as F
 
 from fields import atlas_of, grid
 from pictures import generator, noise, spots
-from texsynth.field import blocks as block_tables
 from texsynth.field import potential
 from texsynth.field.atlas import Atlas
-from texsynth.field.blocks import Blocks, largest_blocks
-from texsynth.field.cuts import cut_sides, meet, path
-from texsynth.field.quilt import Quilt, QuiltRules, lay, quilt
+from texsynth.field.quilt import LARGEST_TABLE, Blocks, Quilt, QuiltRules, largest_blocks, lay, quilt
+from texsynth.field.quilting import cut_sides, meet, path
 
 FREE = QuiltRules(spread=0.0, proportion=0.0, tries=8)
 USUAL = QuiltRules(spread=0.1, proportion=0.1, tries=8)
@@ -32,7 +30,7 @@ def table(atlas: Atlas, side: int, overlap: float = 0.5) -> Blocks:
 
 
 def seams(atlas: Atlas, index: Tensor) -> float:
-    """Mean price of a meeting (field/cuts.py), in variances, of all neighbours; most continue each other."""
+    """Mean price of a meeting (field/quilting.py), in variances, of all neighbours; most continue each other."""
     usable = atlas.colours[atlas.valid]
     colours = atlas.colours / usable.var(0, unbiased=False).sum().sqrt()
     down = meet(colours, index[:-1], index[1:], atlas.row)
@@ -160,8 +158,8 @@ def test_no_more_than_most_blocks() -> None:
     """Their number does not grow with the exemplar, and the sample covers all of it."""
     atlas = atlas_of(noise(1, 3, 100, 104))
     blocks = table(atlas, 4)
-    assert len(blocks.corners) == block_tables.LARGEST_TABLE < 97 * 101
-    assert len(set(blocks.corners.tolist())) == block_tables.LARGEST_TABLE
+    assert len(blocks.corners) == LARGEST_TABLE < 97 * 101
+    assert len(set(blocks.corners.tolist())) == LARGEST_TABLE
     _, y, x = atlas.split(blocks.corners)
     assert int(y.min()) < 4 and int(y.max()) > 92 and int(x.min()) < 4 and int(x.max()) > 96
     assert atlas.valid[blocks.corners[:, None] + blocks.inner].all()
@@ -170,8 +168,7 @@ def test_no_more_than_most_blocks() -> None:
 def test_cells_tell_places_and_exemplars_apart() -> None:
     blocks = table(atlas_of(noise(1, 3, 20, 30), noise(1, 3, 33, 17), copies="flips"), 8)
     assert blocks.cells.shape == (20 * 30 + 33 * 17,)
-    assert blocks.count == 10 * 15 + 17 * 9  # cells of two pixels
-    assert torch.equal(blocks.cells.unique(), torch.arange(blocks.count))
+    assert torch.equal(blocks.cells.unique(), torch.arange(10 * 15 + 17 * 9))  # cells of two pixels
     assert int(blocks.cells[:600].max()) < int(blocks.cells[600:].min())
     assert torch.equal(blocks.site_cells, blocks.cells[blocks.sites])
 
@@ -187,12 +184,12 @@ def test_a_quilt_covers_all_with_valid_pixels(size: tuple[int, int], tile: tuple
     valid[:, :, 12, 18] = False
     atlas = atlas_of(spots(32, 40), valid=valid, copies="flips")
     blocks = table(atlas, 12)
-    canvas = lay(atlas, blocks, size, tile, USUAL, generator(1))
+    canvas = lay(blocks, size, tile, USUAL, generator(1))
     assert canvas.painted.all()
     assert atlas.valid[canvas.index].all()
     for wraps, length, n in zip(tile, (canvas.h, canvas.w), size, strict=True):
         assert length == n if wraps else length >= n
-    index = quilt(atlas, blocks, size, tile, USUAL, generator(1))
+    index = quilt(blocks, size, tile, USUAL, generator(1))
     assert torch.equal(index, picture(canvas, size))
 
 
@@ -206,7 +203,7 @@ def test_a_tiling_quilt_meets_itself(tile: tuple[bool, bool]) -> None:
     blocks = table(atlas, 16)
     inside, wrap, open_ends = [], [], []
     for seed in range(6):
-        index = quilt(atlas, blocks, (64, 72), tile, replace(USUAL, starts=2), generator(seed))
+        index = quilt(blocks, (64, 72), tile, replace(USUAL, starts=2), generator(seed))
         for dim, (wraps, stride) in enumerate(zip(tile, (atlas.row, 1), strict=True)):
             met = meet(blocks.colours, index, index.roll(-1, dim), stride)
             inside.append(met.narrow(dim, 0, met.shape[dim] - 1).mean())
@@ -220,7 +217,7 @@ def test_a_tiling_quilt_meets_itself(tile: tuple[bool, bool]) -> None:
 def test_a_quilt_is_made_of_pieces() -> None:
     """Most neighbours continue each other, and the quilt takes from many places."""
     atlas = atlas_of(spots(48, 48))
-    index = quilt(atlas, table(atlas, 16), (96, 96), (False, False), USUAL, generator())
+    index = quilt(table(atlas, 16), (96, 96), (False, False), USUAL, generator())
     assert float((index[:, 1:] == index[:, :-1] + 1).float().mean()) > 0.85
     assert len(index.unique()) > 0.7 * 48 * 48
 
@@ -229,10 +226,10 @@ def test_the_best_of_several_quilts_is_kept() -> None:
     """The one whose cuts are cheapest; they differ."""
     atlas = atlas_of(spots(48, 48))
     blocks, rng = table(atlas, 16), generator(5)
-    several = [lay(atlas, blocks, (64, 64), (True, True), USUAL, rng) for _ in range(4)]
+    several = [lay(blocks, (64, 64), (True, True), USUAL, rng) for _ in range(4)]
     assert len({canvas.cost for canvas in several}) == 4
     best = min(several, key=lambda canvas: canvas.cost)
-    kept = quilt(atlas, blocks, (64, 64), (True, True), replace(USUAL, starts=4), generator(5))
+    kept = quilt(blocks, (64, 64), (True, True), replace(USUAL, starts=4), generator(5))
     assert torch.equal(kept, picture(best, (64, 64)))
 
 
@@ -240,7 +237,7 @@ def test_quilts_follow_their_cuts_better_than_chance() -> None:
     """The seams of a quilt cost far less than those of blocks set side by side at random."""
     atlas = atlas_of(spots(48, 48))
     blocks = table(atlas, 16)
-    index = quilt(atlas, blocks, (64, 64), (False, False), FREE, generator())
+    index = quilt(blocks, (64, 64), (False, False), FREE, generator())
     at = torch.randint(len(blocks.corners), (4, 4), generator=generator())
     chance = (blocks.corners[at][:, :, None] + blocks.inner).view(4, 4, 16, 16).transpose(1, 2).reshape(64, 64)
     assert seams(atlas, index) < 0.6 * seams(atlas, chance)
@@ -254,7 +251,7 @@ def test_the_spread_keeps_repeats_apart() -> None:
     def repeats(spread: float) -> float:
         rules, total = QuiltRules(spread, 0.0, 8), 0.0
         for seed in range(3):
-            index = quilt(atlas, blocks, (64, 64), (False, False), rules, generator(seed))
+            index = quilt(blocks, (64, 64), (False, False), rules, generator(seed))
             windows = F.unfold(index[None, None].double(), 16, stride=16)[0].T
             total += sum(256 - len(window.unique()) for window in windows) / windows.numel()
         return total
@@ -270,7 +267,7 @@ def test_a_steer_decides_where_blocks_go() -> None:
         return 10.0 * ((atlas.split(index)[2] - x) % 8 != 0) + 0 * y
 
     rules = QuiltRules(0.1, 0.1, 8, (steer,))
-    x = atlas.split(quilt(atlas, table(atlas, 12), (48, 48), (False, False), rules, generator()))[2]
+    x = atlas.split(quilt(table(atlas, 12), (48, 48), (False, False), rules, generator()))[2]
     assert ((x - torch.arange(48)) % 8 == 0).all()
 
 

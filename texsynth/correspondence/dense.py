@@ -50,8 +50,12 @@ def levels(source: tuple[int, int], target: tuple[int, int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Match:
-    """The source pixel of each target pixel, `y` and `x` (h, w) int64, the squared distance of their descriptors,
-    `cost` (h, w), and the (height, width) of the source, `size`."""
+    """A correspondence.
+
+    y, x: (h, w) int64, the source pixel of each target pixel.
+    cost: (h, w), the squared distance of their descriptors.
+    size: the (height, width) of the source.
+    """
 
     y: Tensor
     x: Tensor
@@ -81,9 +85,12 @@ def correspond(
 
 @dataclass(frozen=True)
 class _Search:
-    """One level: the descriptors of the source, `keys` (Ns, D), and of the target, `queries` (Nt, D), the (height,
-    width) of the source, `size`, and of the target, `shape`, and how much more than SEAM_PRICE a seam costs, in mean
-    distances, `coherence`."""
+    """One level.
+
+    keys, queries: (Ns, D) and (Nt, D), the descriptors of the source and of the target.
+    size, shape: the (height, width) of the source and of the target.
+    coherence: how much more seams cost than SEAM_PRICE, in mean distances.
+    """
 
     keys: Tensor
     queries: Tensor

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from texsynth.field.atlas import Field
-from texsynth.field.cuts import meet
+from texsynth.field.quilting import meet
 
 MOVING_SHARE = 0.5  # of the pieces that move in a round, so that neighbours do not both jump to meet each other
 

@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.field.atlas import Atlas
-from texsynth.field.blocks import Blocks
-from texsynth.field.quilt import Quilt, QuiltRules, cells_of, mismatch, prior_of
+from texsynth.field.quilt import Blocks, Quilt, QuiltRules, cells_of, mismatch, prior_of
 from texsynth.field.quilting import shortlist
 from texsynth.image.holes import grow
 
@@ -26,8 +24,11 @@ PAINTED_SHARE = 0.5  # of a piece that is painted before it is laid, where that 
 
 @dataclass(frozen=True)
 class Gap:
-    """A canvas with a hole, (h, w): the source pixels outside the hole, `index` int64, the pixels to fill, `hole` bool,
-    those that new pieces are to continue, `context` bool, and whether the canvas wraps in (y, x), `tile`."""
+    """A canvas with a hole, which may wrap in (y, x).
+
+    index: (h, w) int64, the source pixel of each canvas pixel outside the hole.
+    hole, context: (h, w) bool, the pixels to fill and those that new pieces are to continue.
+    """
 
     index: Tensor
     hole: Tensor
@@ -43,12 +44,12 @@ def thickness(hole: Tensor, tile: tuple[bool, bool]) -> int:
     return 2 * steps
 
 
-def fill(gap: Gap, atlas: Atlas, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> Tensor:
+def fill(gap: Gap, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> Tensor:
     """The index (h, w) of a canvas whose hole is filled, so that it continues the context; the rest is as it was. The
     blocks must be no larger than the canvas."""
     (h, w), side = gap.index.shape, blocks.side
     index, context, empty = (layer.flatten().clone() for layer in (gap.index, gap.context, gap.hole))
-    canvas = Quilt(h, w, gap.tile, index, context, torch.zeros(atlas.homes, device=index.device))
+    canvas = Quilt(h, w, gap.tile, index, context, torch.zeros(blocks.atlas.homes, device=index.device))
     while empty.any():
         corners = _next_corners(canvas, empty, side, rng)
         cells = cells_of(canvas, corners, side)
@@ -56,7 +57,7 @@ def fill(gap: Gap, atlas: Atlas, blocks: Blocks, rules: QuiltRules, rng: torch.G
         # Compare every block with what surrounds the part that it would fill.
         near = grow(unfilled.view(-1, 1, side, side), blocks.overlap).flatten(1)
         score = mismatch(blocks, canvas.index[cells], canvas.painted[cells] & near)
-        score += prior_of(canvas, atlas, blocks, corners, rules)
+        score += prior_of(canvas, blocks, corners, rules)
         # Lay the best ones, where the canvas is empty.
         best = blocks.corners[shortlist(score, 1, rng)] + blocks.inner
         filled = cells[unfilled]

@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas, build_atlas, spread
-from texsynth.field.blocks import Blocks
-from texsynth.field.quilt import Steer
+from texsynth.field.quilt import Blocks, Steer
 from texsynth.field.space import describe, find_basis
 from texsynth.task import Guide, Task
 
@@ -25,9 +24,11 @@ PIXELS_OF_A_BLOCK = 64  # pixels of a block at which its guides are compared
 
 @dataclass(frozen=True)
 class Guiding:
-    """All guides of a level, as G coordinates whose weighted squared distances are prices, in variances: of the source
-    pixels, `table` (N, G), those that each output pixel asks for, `goal` (h, w, G), and how much each counts there,
-    `strength` (h, w, G)."""
+    """All guides of a level, as G coordinates whose weighted squared distances are prices, in variances.
+
+    table: (N, G), the coordinates of the source pixels.
+    goal, strength: (h, w, G), those that each output pixel asks for, and how much each counts there.
+    """
 
     table: Tensor
     goal: Tensor

@@ -30,8 +30,11 @@ CANVAS_SAMPLES = 96  # places a side of the canvas at which a phase is judged
 
 @dataclass(frozen=True)
 class Lattice:
-    """The two shifts of a texture, `vectors` (2, 2) in rows (y, x) of pixels, and the autocorrelation in [-1, 1] at the
-    weaker of their peaks, `height`, and at that of the `first`."""
+    """The two shifts of a texture, and how well they fit.
+
+    vectors: (2, 2), rows (y, x) in pixels.
+    height, first: the autocorrelation, in [-1, 1], at the weaker of their peaks and at that of the first.
+    """
 
     vectors: Tensor
     height: float

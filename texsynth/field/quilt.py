@@ -13,15 +13,45 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from texsynth.field import quilting
 from texsynth.field.atlas import Atlas
-from texsynth.field.blocks import Blocks
 from texsynth.field.potential import ascend, excess, palette
+from texsynth.field.space import draw
 
 # (atlas index, canvas y, canvas x), broadcast together -> price of that pairing: how a lattice steers the start
 Steer = Callable[[Tensor, Tensor, Tensor], Tensor]
 BLOCKS_AT_ONCE = 32  # placed by one product: bounds the memory
+LARGEST_TABLE = 8192  # blocks: of more a sample is taken, so that memory does not depend on the exemplar
+SMALLEST_BLOCK = 4  # pixels
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """All source blocks of one size. Use is counted in square cells of source pixels.
+
+    side, overlap, cell: in pixels.
+    corners: (n,), the flat index of each block's top-left pixel.
+    inner: (side^2,), the offsets of a block's pixels from its corner.
+    colours: (N, 3), those of the atlas in standard deviations.
+    table, square: (n, side^2 * 3), the colours of each block and their squares.
+    cells: (homes,), the cell of each pixel of the exemplars.
+    sites, site_cells: (n, m), pixels of the exemplars spread over each block, and their cells.
+    """
+
+    atlas: Atlas
+    side: int
+    overlap: int
+    cell: int
+    corners: Tensor
+    inner: Tensor
+    colours: Tensor
+    table: Tensor
+    square: Tensor
+    cells: Tensor
+    sites: Tensor
+    site_cells: Tensor
 
 
 @dataclass(frozen=True)
@@ -44,8 +74,12 @@ class QuiltRules:
 
 @dataclass
 class Quilt:
-    """A canvas while it is being quilted: the atlas pixel that each pixel copies, `index` (h * w,), which pixels have
-    one, `painted` (h * w,) bool, the potential `psi` (homes,), and the cost of all cuts so far, per pixel."""
+    """A canvas of h * w pixels while it is being quilted, flattened.
+
+    index, painted: (h * w,), the atlas pixel that each pixel copies, and bool, whether it has one yet.
+    psi: (homes,), the potential.
+    cost: of all cuts so far, per pixel.
+    """
 
     h: int
     w: int
@@ -56,31 +90,54 @@ class Quilt:
     cost: float = 0.0
 
 
+def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator) -> Blocks | None:
+    """Blocks of `side` pixels that lie on valid pixels only; the side is halved until there are some, and below
+    SMALLEST_BLOCK the result is None. overlap: a share of the side."""
+    valid = atlas.picture(atlas.valid.float())
+    while side >= SMALLEST_BLOCK:
+        plane, _, y, x = (-F.max_pool2d(-valid, side, stride=1) > 0.5).nonzero(as_tuple=True)
+        if len(plane) > 0:
+            corners = draw((plane * atlas.rows + y) * atlas.row + x, LARGEST_TABLE, rng)
+            return _cut_out(atlas, side, max(2, round(side * overlap)), corners)
+        side //= 2
+    return None
+
+
+def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor) -> Blocks:
+    span = torch.arange(side, device=corners.device)
+    inner = (span[:, None] * atlas.row + span).flatten()
+    colours = atlas.colours / atlas.deviation
+    table = colours[corners[:, None] + inner].flatten(1)
+    cell = max(2, round(min(min(size) for size in atlas.exemplars) / 16))
+    cells, first = _cells(atlas, cell), min(cell, side) // 2
+    spread = inner.view(side, side)[first::cell, first::cell].flatten()
+    sites = atlas.home[corners[:, None] + spread]
+    return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, sites, cells[sites])
+
+
+def _cells(atlas: Atlas, cell: int) -> Tensor:
+    """The number of the cell of each un-copied source pixel, (homes,), one exemplar after the other."""
+    out, start = [], 0
+    for h, w in atlas.exemplars:
+        y, x = torch.arange(h) // cell, torch.arange(w) // cell
+        out.append((start + y[:, None] * (int(x[-1]) + 1) + x).flatten())
+        start = int(out[-1][-1]) + 1
+    return torch.cat(out).to(atlas.home.device)
+
+
 def quilt(
-    atlas: Atlas,
-    blocks: Blocks,
-    size: tuple[int, int],
-    tile: tuple[bool, bool],
-    rules: QuiltRules,
-    rng: torch.Generator,
+    blocks: Blocks, size: tuple[int, int], tile: tuple[bool, bool], rules: QuiltRules, rng: torch.Generator
 ) -> Tensor:
     """The best of several quilts: a flat atlas index per pixel of a canvas of `size`, (h, w)."""
-    best = min(
-        (lay(atlas, blocks, size, tile, rules, rng) for _ in range(rules.starts)), key=lambda canvas: canvas.cost
-    )
+    best = min((lay(blocks, size, tile, rules, rng) for _ in range(rules.starts)), key=lambda canvas: canvas.cost)
     return best.index.view(best.h, best.w)[: size[0], : size[1]].contiguous()
 
 
 def lay(
-    atlas: Atlas,
-    blocks: Blocks,
-    size: tuple[int, int],
-    tile: tuple[bool, bool],
-    rules: QuiltRules,
-    rng: torch.Generator,
+    blocks: Blocks, size: tuple[int, int], tile: tuple[bool, bool], rules: QuiltRules, rng: torch.Generator
 ) -> Quilt:
     """Cover a canvas of at least `size`, block after block, in raster order; the potential rises along the way."""
-    device, steps = atlas.colours.device, (blocks.side, blocks.overlap)
+    atlas, device, steps = blocks.atlas, blocks.table.device, (blocks.side, blocks.overlap)
     h, w = (quilting.covered_length(length, wraps, *steps) for length, wraps in zip(size, tile, strict=True))
     empty = torch.zeros(h * w, dtype=torch.long, device=device)
     canvas = Quilt(h, w, tile, empty, empty.bool(), torch.zeros(atlas.homes, device=device))
@@ -90,17 +147,17 @@ def lay(
         if number > 0:
             canvas.psi = ascend(canvas.psi, atlas, canvas.index[canvas.painted], *colours)
         for top in torch.tensor(wave, device=device).split(BLOCKS_AT_ONCE):
-            _place(canvas, atlas, blocks, top, rules, rng)
+            _place(canvas, blocks, top, rules, rng)
     canvas.cost += quilting.PRICE_OF_UNEVENNESS * float(excess(atlas, canvas.index).abs().mean())
     return canvas
 
 
-def _place(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: torch.Generator) -> None:
+def _place(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: torch.Generator) -> None:
     """Put one block at each of `top` (B, 2), none of which touch each other."""
     side, cells = blocks.side, cells_of(canvas, top, blocks.side)
     old, mask = canvas.index[cells], canvas.painted[cells]
     # Compare all blocks, and cut the best of them.
-    prior = prior_of(canvas, atlas, blocks, top, rules)
+    prior = prior_of(canvas, blocks, top, rules)
     best = quilting.shortlist(mismatch(blocks, old, mask) + prior, rules.tries, rng)  # (B, T)
     new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, side^2)
     gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)  # (B, T, side^2)
@@ -114,11 +171,11 @@ def _place(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: Quil
     canvas.cost += float(cost[pick].mean()) * len(top) * side**2 / canvas.index.numel()
 
 
-def prior_of(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor, rules: QuiltRules) -> Tensor:
+def prior_of(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> Tensor:
     """The price of every block at every place before anything is matched, (B, n)."""
     prior = torch.zeros(len(top), len(blocks.corners), device=top.device)
     if rules.spread > 0:
-        use = _use(canvas, atlas, blocks, top)
+        use = _use(canvas, blocks, top)
         prior += rules.spread * torch.stack([row[blocks.site_cells].mean(1) for row in use])
     prior += rules.proportion * canvas.psi[blocks.sites].mean(1)
     for steer in rules.steers:
@@ -135,10 +192,10 @@ def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
     return error.clamp(min=0) / weight.sum(1, keepdim=True).clamp(min=1)
 
 
-def _use(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor) -> Tensor:
+def _use(canvas: Quilt, blocks: Blocks, top: Tensor) -> Tensor:
     """How much each source cell is used already, as it counts for each of `top`: (B, cells), 1 for even use. It counts
     by a Gaussian of its distance (sigma: half the exemplar), and not at all where the block itself would lie."""
-    reach = max(max(size) for size in atlas.exemplars)
+    reach = max(max(size) for size in blocks.atlas.exemplars)
     offset = torch.arange(-reach, reach + 1, blocks.cell, device=top.device)
     fade = torch.exp(-0.5 * (offset / (0.5 * reach)) ** 2)
     at = [top[:, axis, None] + blocks.side // 2 + offset for axis in (0, 1)]
@@ -148,9 +205,10 @@ def _use(canvas: Quilt, atlas: Atlas, blocks: Blocks, top: Tensor) -> Tensor:
     weight = down[:, :, None] * across[:, None, :] * ~(inside[:, None] & inside)
     where = (at[0] % canvas.h)[:, :, None] * canvas.w + (at[1] % canvas.w)[:, None, :]
     weight = (weight * canvas.painted[where]).flatten(1)
-    use = torch.zeros(len(top), blocks.count, device=top.device)
-    use.scatter_add_(1, blocks.cells[atlas.home[canvas.index[where]]].flatten(1), weight)
-    return use * blocks.count / weight.sum(1, keepdim=True).clamp(min=len(offset))
+    count = int(blocks.cells[-1]) + 1
+    use = torch.zeros(len(top), count, device=top.device)
+    use.scatter_add_(1, blocks.cells[blocks.atlas.home[canvas.index[where]]].flatten(1), weight)
+    return use * count / weight.sum(1, keepdim=True).clamp(min=len(offset))
 
 
 def cells_of(canvas: Quilt, top: Tensor, side: int) -> Tensor:

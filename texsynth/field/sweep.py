@@ -7,6 +7,7 @@ whole window is copied in one piece already match exactly and are left alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -105,10 +106,9 @@ def _candidates(
     coherent: list[Tensor], extra: list[Tensor], space: Space, jump: float
 ) -> Iterator[tuple[Tensor, Tensor, float]]:
     """All candidates (n,), where each of them has not just been tried, (n,) bool, and the factor on its distance."""
-    current = previous = coherent[0]
-    for candidate in coherent[1:]:
+    current = coherent[0]
+    for previous, candidate in pairwise(coherent):
         yield candidate, (candidate != current) & (candidate != previous), 1.0
-        previous = candidate
     for k in range(space.jumps.shape[1]):
         previous = torch.full_like(current, -1)
         for candidate in coherent:

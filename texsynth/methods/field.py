@@ -23,10 +23,9 @@ from texsynth.features.windows import Basis
 from texsynth.field import jumps, lattice, potential
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
-from texsynth.field.blocks import Blocks, largest_blocks
 from texsynth.field.fill import Gap, fill, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
-from texsynth.field.quilt import QuiltRules, Steer, quilt
+from texsynth.field.quilt import Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.space import Space, describe, find_basis, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import _mosaic, _oriented
@@ -263,7 +262,7 @@ def _quilt(ground: Groundwork, lattice: Steer | None) -> Tensor:
         return ground.specks()
     proportion = 0.0 if task.guides else settings.proportion
     rules = ground.rules(blocks, lattice, settings.spread, proportion, settings.tries)
-    return quilt(ground.atlas, blocks, task.size, task.tile, rules, ground.rng)
+    return quilt(blocks, task.size, task.tile, rules, ground.rng)
 
 
 def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Field:
@@ -290,7 +289,7 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
             index = torch.where(placement.placed, placement.places, ground.specks())
         else:
             rules = ground.rules(blocks, lattice, spread, 0.0, 1)
-            index = fill(Gap(placement.places, hole, placement.unmoved, task.tile), atlas, blocks, rules, rng)
+            index = fill(Gap(placement.places, hole, placement.unmoved, task.tile), blocks, rules, rng)
         field = ground.field(index)
         for _ in range(HOLE_TRIAL_PASSES):
             field = sweep(field, space, Prices(price, settings.mend, ground.guiding), rng, placement.fixed)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.field.cuts import path
+from texsynth.field.quilting import path
 from texsynth.learned.cocosnet.match import descriptors
 from texsynth.pyramid import shrink
 
