@@ -7,6 +7,7 @@ in the request of its verb (`texsynth.requests`), from which the documentation o
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     Maps = tuple[Source | Sequence[Source], Source]
 
 logger = logging.getLogger("texsynth")
+# Keywords that are called otherwise in the request of their verb.
+RENAMED = {
+    "inpaint": {"image": "exemplars", "exemplars": "others"},
+    "edit": {"image": "exemplars"},
+    "propagate": {"target": "targets"},
+}
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -63,17 +70,19 @@ class Shared(TypedDict, total=False):
 
 def _documented(function: Function) -> Function:
     """Add what the request of a verb says of each keyword to the docstring of its function."""
-    kind = _request(function.__name__)
-    names = [*function.__annotations__, *Shared.__annotations__]
-    by_name = {o.name: o for o in options(kind)}
-    lines = [_line(by_name[name]) for name in dict.fromkeys(names) if name in by_name]
-    function.__doc__ = f"{textwrap.dedent(function.__doc__ or '').rstrip()}\n\nKeywords:\n\n" + "\n".join(lines)
+    verb = function.__name__
+    by_name = {o.name: o for o in options(_request(verb))}
+    shared = Shared.__annotations__ if verb not in ("propagate", "train", "evaluate") else {}
+    keywords = {name: RENAMED.get(verb, {}).get(name, name) for name in (*function.__annotations__, *shared)}
+    del keywords["return"]
+    lines = [_line(name, by_name[o]) for name, o in keywords.items() if o in by_name and name != "progress"]
+    function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nKeywords:\n\n" + "\n".join(lines)
     return function
 
 
-def _line(o: Option) -> str:
+def _line(name: str, o: Option) -> str:
     choices = f" One of {', '.join(o.choices)}." if o.choices else ""
-    return textwrap.fill(f"{o.name}: {o.help}{choices}", 116, subsequent_indent="    ")
+    return textwrap.fill(f"{name}: {o.help}{choices}", 116, subsequent_indent="    ")
 
 
 def _request(verb: str) -> Any:
@@ -87,7 +96,7 @@ def synthesize(exemplars: Source | Sequence[Source], size: str | int = "2x", **s
     Pictures are paths, arrays (H, W) or (H, W, C) of uint8, uint16 or float, or `texsynth.image.Picture`s. Ctrl-C gives
     the picture so far, with `interrupted` set. Raises `texsynth.errors.TexsynthError`s, each with a one-line message.
     """
-    return _run("synthesize", shared, exemplars=exemplars, size=size)
+    return _run("synthesize", locals())
 
 
 @_documented
@@ -120,7 +129,7 @@ def control(
     progression and labels are (source, target), the source being one map for each exemplar. A field of directions may
     be an array (2, H, W) of x and y. label_exemplars takes the place of exemplars: those of each colour.
     """
-    return _run("control", _given(locals()))
+    return _run("control", locals())
 
 
 @_documented
@@ -142,8 +151,7 @@ def inpaint(
     exemplars are pictures to copy from in place of the image; maps then hold one for the image and one for each of
     these, source_mask one for each of these.
     """
-    given = _given(locals())
-    return _run("inpaint", given, exemplars=given.pop("image"), others=given.pop("exemplars"))
+    return _run("inpaint", locals())
 
 
 @_documented
@@ -158,7 +166,7 @@ def barycenter(
     **shared: Unpack[Shared],
 ) -> Result:
     """Make a texture between two exemplars or more, or one that turns from one into another."""
-    return _run("barycenter", _given(locals()))
+    return _run("barycenter", locals())
 
 
 @_documented
@@ -181,8 +189,7 @@ def edit(
     **shared: Unpack[Shared],
 ) -> Result:
     """Give one picture another layout, in one way: mask and target_mask, retarget, reshuffle or remove."""
-    given = _given(locals())
-    return _run("edit", given, exemplars=given.pop("image"))
+    return _run("edit", locals())
 
 
 @_documented
@@ -209,7 +216,7 @@ def propagate(
 
     labels: the label maps of source and target. warp: also give the source in the target's layout, as `warp`.
     """
-    arguments = _given(locals(), target="targets", labels="labels")
+    arguments = _given("propagate", locals())
     del arguments["warp"]
     request = _made("propagate", arguments)
     from texsynth.verbs import propagate as verb
@@ -252,7 +259,7 @@ def train(
     progress is called after every step; when `stop` then says so the training ends with a checkpoint, from which
     `resume` goes on as if it had never ended. Raises `texsynth.errors.TexsynthError`s.
     """
-    arguments = _given(locals())
+    arguments = _given("train", locals())
     del arguments["progress"], arguments["stop"]
     request = _made("train", arguments)
     from texsynth.verbs import train as verb
@@ -286,7 +293,7 @@ def evaluate(
     progression and labels are the (source, target) maps that outputs were to follow. Raises
     `texsynth.errors.TexsynthError`s.
     """
-    request = _made("evaluate", _given(locals()))
+    request = _made("evaluate", _given("evaluate", locals()))
     from texsynth.verbs import evaluate as verb
 
     _use_threads(request)
@@ -295,11 +302,10 @@ def evaluate(
     return replace(evaluation, notices=(*notices, *evaluation.notices))
 
 
-def _given(arguments: Mapping[str, Any], **names: str) -> dict[str, Any]:
+def _given(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call by the names of their options."""
-    shared = arguments.get("shared", {})
-    own = {names.get(name, name): value for name, value in arguments.items() if name != "shared"}
-    return {**own, **shared}
+    own = {RENAMED.get(verb, {}).get(name, name): value for name, value in arguments.items() if name != "shared"}
+    return {**own, **arguments.get("shared", {})}
 
 
 def _made(verb: str, values: Mapping[str, Any]) -> Any:
@@ -314,9 +320,9 @@ def _made(verb: str, values: Mapping[str, Any]) -> Any:
     return request
 
 
-def _run(verb: str, arguments: Mapping[str, Any], **changes: Any) -> Result:
-    """Run a verb that makes pictures."""
-    values = {**arguments, **changes}
+def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
+    """Run a verb that makes pictures with the arguments of its function."""
+    values = _given(verb, arguments)
     progress = values.pop("progress", None)
     request: PictureOptions = _made(verb, values)
     from texsynth.runs import run
