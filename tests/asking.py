@@ -29,6 +29,12 @@ def job_of(verb: str, *exemplars: Any, **values: Any) -> Job:
     return job
 
 
+def good(ran: Any) -> Any:
+    """What a command did, which must have worked without a word on stderr."""
+    assert (ran.code, ran.err) == (0, ""), ran
+    return ran
+
+
 def entry_of(texsynth: Callable[..., Any], *words: object) -> dict[str, Any]:
     """What --json says of the only run of a command."""
     ran = texsynth(*words, "--json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import Draw, Ran, Texsynth, array
+from asking import entry_of, good, same_bytes
+from conftest import Draw, Texsynth, array
 from pictures import bytes_of, spots
 from texsynth import train
 from texsynth.api import propagate
@@ -65,16 +65,6 @@ def pictures(draw: Draw) -> None:
     paint = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     paint[:, 20:] = (0, 200, 0, 255)
     draw("paint.png", paint)
-
-
-def good(ran: Ran) -> Ran:
-    assert (ran.code, ran.err) == (0, ""), ran
-    return ran
-
-
-def entry_of(texsynth: Texsynth, *words: object) -> dict[str, Any]:
-    """The JSON entry of a run."""
-    return json.loads(good(texsynth(*words, "--json", "-q")).out)["runs"][0]
 
 
 def roles(entry: dict[str, Any]) -> list[str]:
@@ -188,7 +178,7 @@ def test_labels_go_with_their_targets_by_order_or_by_stem(
     good(texsynth(*run, "-o", "one/", *ordered, "--no-metadata"))
     good(texsynth(*run, "-o", "two/", "--labels", "maps", "--no-metadata"))
     for name in ("a.png", "b.png"):
-        assert Path("one", name).read_bytes() == Path("two", name).read_bytes()
+        assert same_bytes(f"one/{name}", f"two/{name}")
     assert "normal by model" in good(texsynth(*run, "-o", "three/", "--dry-run")).out
 
 
@@ -210,12 +200,9 @@ def test_large_sources_are_shown_to_the_model_at_the_size_of_its_training(models
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_pairs_are_drawn_again_where_a_batch_wants_more_than_there_are(texsynth: Texsynth, recipe: str) -> None:
-    values = [
-        word for pair in (SMALL | RECIPES[recipe] | {"batch": 3}).items() for word in ("--set", "{}={}".format(*pair))
-    ]
-    values = [word.replace("[", "").replace("]", "") for word in values]
-    words = ("train", recipe, "a.png", "--labels", "l.png", "-o", "m.safetensors", "--steps", 1, "-q", *values)
-    good(texsynth(*words))
+    values = (f"{key}={str(value).strip('[]')}" for key, value in (SMALL | RECIPES[recipe] | {"batch": 3}).items())
+    words = ("train", recipe, "a.png", "--labels", "l.png", "-o", "m.safetensors", "--steps", 1, "-q")
+    good(texsynth(*words, *(word for value in values for word in ("--set", value))))
     assert model.read(Path("m.safetensors")).settings["batch"] == 3
 
 
@@ -284,11 +271,7 @@ def test_one_exemplar_for_cocosnet(refused: Refused, draw: Draw, models: dict[st
         (2, ("--labels", "l.png", "--labels", "o.png", "--force"), "o.png is an input of this command"),
         (3, ("--labels", "l.png", "--labels", "none.png"), "none.png: no such file"),
         (3, ("--labels", "maps"), "--labels maps: this folder holds no picture named b"),
-        (
-            2,
-            ("--labels", "l.png", "--labels", "a.png"),
-            "a.png: cocosnet.safetensors knows the labels #000000, #dc7800,",
-        ),
+        (2, ("--labels", "l.png", "--labels", "a.png"), "cocosnet.safetensors knows the labels #000000, #dc7800,"),
         (4, ("--max-memory", "100M"), "above the limit of 100 MB"),
     ],
 )
@@ -300,16 +283,14 @@ def test_mistakes_with_a_model(
 
 
 def test_models_that_cannot_be_used(refused: Refused, models: dict[str, Path]) -> None:
-    assert "--labels: nothing but a trained network looks at them" in refused(
-        2, *CARRY, "--labels", "l.png", "--labels", "lb.png"
-    )
+    labels = ("--labels", "l.png", "--labels", "lb.png")
+    assert "--labels: nothing but a trained network looks at them" in refused(2, *CARRY, *labels)
     assert "none.safetensors does not exist" in refused(5, *CARRY, "--model", "none.safetensors")
     assert "a.png is no model" in refused(5, *CARRY, "--model", "a.png")
     stored = model.read(models["cocosnet"])
-    model.write(
-        Path("blind.safetensors"), stored.recipe, {**stored.settings, "masked": 1}, stored.tensors, stored.facts
-    )
-    line = refused(2, *CARRY, "--model", "blind.safetensors", "--labels", "l.png", "--labels", "lb.png")
+    blind = {**stored.settings, "masked": 1}
+    model.write(Path("blind.safetensors"), stored.recipe, blind, stored.tensors, stored.facts)
+    line = refused(2, *CARRY, "--model", "blind.safetensors", *labels)
     assert "blind.safetensors was trained to do without those of pictures; leave them out" in line
     less = {name: tensor for name, tensor in stored.tensors.items() if not name.endswith("last_image.weight")}
     model.write(Path("less.safetensors"), stored.recipe, stored.settings, less, stored.facts)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import texsynth as api
-from conftest import Draw, Ran, Texsynth, array
+from asking import entry_of, good, record_of, same_bytes
+from conftest import Draw, Texsynth, array
 from networks import random_vgg
 from pictures import bytes_of, noise, spots
 from texsynth.api import propagate
@@ -45,29 +46,19 @@ def pictures(draw: Draw, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setattr(pretrained, "cache", lambda: tmp_path / "cache")
 
 
-def good(ran: Ran) -> Ran:
-    assert (ran.code, ran.err) == (0, ""), ran
-    return ran
-
-
-def told(texsynth: Texsynth, *words: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(good(texsynth(*words, "--json")).out)
-    return found
-
-
 # ---- light ----
 
 
 def test_light_can_be_kept_or_matched(texsynth: Texsynth, draw: Draw) -> None:
     draw("dark.png", (array("b.png") * 0.4).astype(np.uint8))
     run = ("propagate", "a.png", "layer.png", "dark.png", "-q", "--force", "-o", "o.png")
-    far = told(texsynth, *run, "--light", "keep")["runs"][0]
+    far = entry_of(texsynth, *run, "--light", "keep")
     assert not far["relit"]
     for light in ("match", "auto"):
-        entry = told(texsynth, *run, "--light", light)["runs"][0]
+        entry = entry_of(texsynth, *run, "--light", light)
         assert entry["relit"] and entry["distance"] < far["distance"] / 2
-    assert not told(texsynth, *run[:3], "b.png", *run[4:])["runs"][0]["relit"]
-    assert told(texsynth, *run[:3], "b.png", *run[4:], "--light", "match")["runs"][0]["relit"]
+    assert not entry_of(texsynth, *run[:3], "b.png", *run[4:])["relit"]
+    assert entry_of(texsynth, *run[:3], "b.png", *run[4:], "--light", "match")["relit"]
 
 
 # ---- what comes out ----
@@ -185,14 +176,14 @@ def test_same_seed_same_picture_whatever_else_is_in_the_batch(texsynth: Texsynth
     run = ("propagate", "a.png", "layer.png")
     good(texsynth(*run, "c.png", "-o", "alone.png", "-q", "--seed", 5, "--threads", 1, "--device", "cpu"))
     good(texsynth(*run, "b.png", "c.png", "-o", "out/", "-q", "--seed", 5))
-    assert Path("alone.png").read_bytes() == Path("out/c.png").read_bytes()
-    assert told(texsynth, *run, "c.png", "-o", "other.png", "-q", "--seed", 6)["runs"][0]["seed"] == 6
+    assert same_bytes("alone.png", "out/c.png")
+    assert entry_of(texsynth, *run, "c.png", "-o", "other.png", "-q", "--seed", 6)["seed"] == 6
 
 
 def test_coherence_is_passed_on(texsynth: Texsynth, draw: Draw) -> None:
     draw("c.png", bytes_of(spots(SIDE, SIDE, seed=4)))
     run = ("propagate", "a.png", "layer.png", "c.png", "-o", "o.png", "-q", "--force")
-    near, far = (told(texsynth, *run, "--coherence", value)["runs"][0]["distance"] for value in (0, 5))
+    near, far = (entry_of(texsynth, *run, "--coherence", value)["distance"] for value in (0, 5))
     assert near < far, "what is kept together fits less"
 
 
@@ -211,22 +202,19 @@ def test_several_targets_go_to_a_folder_with_their_files(texsynth: Texsynth, dra
 
 
 def test_the_default_name_and_the_record(texsynth: Texsynth) -> None:
-    assert (
-        good(texsynth("propagate", "a.png", "layer.png", "b.png", "-q", "--blend", "screen")).out == "b_propagate.png\n"
-    )
-    record = image.read_metadata("b_propagate.png") or {}
-    assert record["verb"] == "propagate" and record["propagate"]["blend"] == "screen" and record["seed"] == 0
-    assert [(e["role"], e["name"]) for e in record["inputs"]] == [
-        ("source", "a.png"), ("layer", "layer.png"), ("target", "b.png")
-    ]  # fmt: skip
+    words = ("propagate", "a.png", "layer.png", "b.png", "-q", "--blend", "screen")
+    assert good(texsynth(*words)).out == "b_propagate.png\n"
+    record = record_of("b_propagate.png")
+    assert (record["verb"], record["propagate"]["blend"], record["seed"]) == ("propagate", "screen", 0)
+    names = {e["role"]: e["name"] for e in record["inputs"]}
+    assert names == {"source": "a.png", "layer": "layer.png", "target": "b.png"}
 
 
 def test_json_tells_files_cover_and_distance(texsynth: Texsynth) -> None:
-    found = told(texsynth, *GIVEN, "--save-layer")
-    assert (found["verb"], found["failed"], found["interrupted"]) == ("propagate", [], False)
-    (entry,) = found["runs"]
-    assert entry["status"] == "done"
-    assert entry["files"] == {"layer": "o_layer.png", "image": "o.png"}
+    document = json.loads(good(texsynth(*GIVEN, "--save-layer", "--json")).out)
+    (entry,) = document.pop("runs")
+    assert document == {"verb": "propagate", "failed": [], "interrupted": False}
+    assert (entry["status"], entry["files"]) == ("done", {"layer": "o_layer.png", "image": "o.png"})
     covered = (array("o_layer.png")[..., 3] > 0).mean()
     assert entry["covered"] == pytest.approx(covered, abs=1e-3)
     assert 0 <= entry["distance"] < 0.5
@@ -246,7 +234,7 @@ def test_a_dry_run_writes_nothing(texsynth: Texsynth) -> None:
     before = set(Path().iterdir())
     ran = good(texsynth(*GIVEN[:-2], "out/", "--dry-run"))
     assert ran.out.startswith("out/b.png: 40x40, normal by windows, about ")
-    (entry,) = told(texsynth, *GIVEN, "--dry-run")["runs"]
+    entry = entry_of(texsynth, *GIVEN, "--dry-run")
     assert entry["status"] == "planned" and entry["memory_bytes"] > 0 and entry["seconds"] > 0
     assert set(Path().iterdir()) == before
 
@@ -259,7 +247,7 @@ def test_what_exists_is_refused_kept_redone_or_updated(texsynth: Texsynth, refus
     assert "new_warp.png exists" in refused(2, *GIVEN[:-3], "-o", "new.png", "-q", "--save-warp")
     assert texsynth(*GIVEN[:-1], "--skip-existing").err == "texsynth: o.png is kept\n"
     assert texsynth(*GIVEN[:-1], "--update").err == "texsynth: o.png is kept\n"
-    assert told(texsynth, *GIVEN, "--update", "--strength", 0.5)["runs"][0]["status"] == "done"
+    assert entry_of(texsynth, *GIVEN, "--update", "--strength", 0.5)["status"] == "done"
     assert Path("o.png").read_bytes() != made
     good(texsynth(*GIVEN, "--force"))
     assert Path("o.png").read_bytes() == made
@@ -294,8 +282,8 @@ def test_ctrl_c_leaves_what_is_finished(texsynth: Texsynth, monkeypatch: pytest.
 def test_vgg19_takes_its_weights_and_stops_without(texsynth: Texsynth, refused: Refused, tmp_path: Path) -> None:
     file = random_vgg(tmp_path / "vgg19.safetensors", ("relu3_2",))
     words = ("propagate", "a.png", "layer.png", "a.png", "-o", "o.png", "-q", "--features", "vgg19")
-    found = told(texsynth, *words, "--weights", file, "--save-layer")
-    assert "weights:vgg19" in {entry["role"] for entry in found["runs"][0]["record"]["inputs"]}
+    entry = entry_of(texsynth, *words, "--weights", file, "--save-layer")
+    assert "weights:vgg19" in {read["role"] for read in entry["record"]["inputs"]}
     assert np.array_equal(array("o_layer.png")[..., 3], paint()[..., 3])
     short = random_vgg(tmp_path / "short.safetensors", ("relu2_1",))
     assert "lacks relu" in refused(5, *words, "--weights", short, "--force")
@@ -336,14 +324,9 @@ def test_names_that_collide_are_refused(refused: Refused, draw: Draw) -> None:
     assert "b_warp.png is the name of two files to write" in line
 
 
-@pytest.mark.parametrize("debug", [False, True])
-def test_pictures_that_cannot_be_used(texsynth: Texsynth, refused: Refused, draw: Draw, debug: bool) -> None:
-    flags = ["--debug"] if debug else []
-    draw("opaque.png", paint()[..., :3])
-    draw("empty.png", np.zeros((SIDE, SIDE, 4), np.uint8))
-    draw("white.png", np.full((SIDE, SIDE, 3), 255, np.uint8))
-    draw("tiny.png", np.zeros((4, 4, 3), np.uint8))
-    cases = [
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         (("a.png", "opaque.png", "b.png"), "opaque.png has no alpha to tell where it covers"),
         (("a.png", "empty.png", "b.png"), "empty.png is transparent everywhere"),
         (("a.png", "white.png", "b.png", "--blend", "multiply"), "white.png is white everywhere"),
@@ -352,16 +335,21 @@ def test_pictures_that_cannot_be_used(texsynth: Texsynth, refused: Refused, draw
         (("none.png", "layer.png", "b.png"), "none.png: no such file"),
         (("a.png", "none.png", "b.png"), "none.png: no such file"),
         (("a.png", "layer.png", "none.png"), "none.png: no such file"),
-    ]
-    for words, said in cases:
-        if debug:
-            ran = texsynth("propagate", *words, "-o", "o.png", *flags)
-            assert ran.code == 3 and said in ran.err and "Traceback" in ran.err
-        else:
-            assert said in refused(3, "propagate", *words, "-o", "o.png")
+    ],
+)
+def test_pictures_that_cannot_be_used(
+    texsynth: Texsynth, refused: Refused, draw: Draw, words: tuple[str, ...], said: str
+) -> None:
+    draw("opaque.png", paint()[..., :3])
+    draw("empty.png", np.zeros((SIDE, SIDE, 4), np.uint8))
+    draw("white.png", np.full((SIDE, SIDE, 3), 255, np.uint8))
+    draw("tiny.png", np.zeros((4, 4, 3), np.uint8))
+    assert said in refused(3, "propagate", *words, "-o", "o.png")
+    ran = texsynth("propagate", *words, "-o", "o.png", "--debug")
+    assert ran.code == 3 and said in ran.err and "Traceback" in ran.err
 
 
-# ---- help, Python ----
+# ---- Python ----
 
 
 def test_the_api_speaks_the_same_words(texsynth: Texsynth) -> None:

@@ -31,17 +31,14 @@ def versions() -> dict[str, str]:
 
 def describe(job: Job, preset: Preset, seed: int) -> dict[str, Any]:
     """The resolved run as plain JSON values."""
-    record = {
-        **versions(),
-        "verb": job.verb,
-        "preset": dict(preset.values),
-        "seed": seed,
-        **job.values,
-        "device": str(job.task.device),
-        "inputs": [asdict(entry) for entry in job.inputs],
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(record))  # tuples become lists, as they will when read back
-    return plain
+    values: dict[str, Any] = plain({"preset": dict(preset.values), "seed": seed, **job.values})
+    entries = [asdict(entry) for entry in job.inputs]
+    return {**versions(), "verb": job.verb, **values, "device": str(job.task.device), "inputs": entries}
+
+
+def plain(value: Any) -> Any:
+    """JSON-able values as they are when read back: tuples become lists."""
+    return json.loads(json.dumps(value))
 
 
 def course(losses: Sequence[tuple[str, float, int, float]]) -> list[list[Any]]:

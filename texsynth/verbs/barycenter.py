@@ -29,7 +29,7 @@ def build(request: Request) -> Job:
     size = panel[0], panel[1] * (request.steps or 1)
     parse.room(size, 2 * len(draft.exemplars), draft.memory)
     entries: list[Input] = []
-    values: dict[str, Any] = {"blend": None, "mode": mode(request)}
+    values: dict[str, Any] = {"blend": None, "mode": request.mode or MODE}
     if request.blend_map:
         blend, entries = shares.mapped(request.blend_map, size, notices.append)
     elif request.steps is not None:
@@ -48,15 +48,10 @@ def build(request: Request) -> Job:
     )
 
 
-def mode(request: Request) -> str:
-    """The mode that a request asks for, or else the default one."""
-    return request.mode or MODE
-
-
 def check_preset(request: Request, preset: Preset) -> None:
     """Raise UsageError, naming a preset that fits, when `preset` cannot do what the mode asks for."""
     copying = [method(stage.method).COPIES for stage in preset.stages]
-    wanted = mode(request)
+    wanted = request.mode or MODE
     if wanted == "mosaic" and not copying[-1]:
         does = "does not end by copying"
     elif wanted == "transport" and all(copying):
@@ -83,8 +78,8 @@ def _check(request: Request) -> None:
 VERB = Verb(
     "barycenter",
     build,
-    default_preset=lambda request: BARYCENTER[mode(request)],
+    default_preset=lambda request: BARYCENTER[request.mode or MODE],
     check_preset=check_preset,
     joins=True,
-    repeats_preset=lambda request, record: bool(record[Request.SECTION].get("mode") == mode(request)),
+    repeats_preset=lambda request, record: bool(record[Request.SECTION].get("mode") == (request.mode or MODE)),
 )

@@ -23,9 +23,6 @@ from texsynth.verbs import parse, synthesize
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.verb import Verb
 
-# what a preset without the method lacks, by the option that shows it
-SHOWS = {"save_attention": ("pays no attention", "msca"), "save_warp": ("warps nothing", "cocosnet")}
-
 
 class Kind(Protocol):
     """A file of guidance/ that makes a guide out of the part of the request with its name.
@@ -154,13 +151,12 @@ def _extent(draft: Draft, targets: Sequence[Map]) -> tuple[int, int]:
 
 
 def check_preset(request: Request, preset: Preset) -> None:
-    """Raise UsageError for a preset whose method has nothing of the kind to show that was asked for."""
-    asked = {"save_attention": request.save_attention is not None, "save_warp": request.save_warp}
-    for o in options(Request):
-        if asked.get(o.name):
-            lacks, method = SHOWS[o.name]
-            if not any(stage.method == method for stage in preset.stages):
-                raise UsageError(f"{o.flag}: preset {preset.name} {lacks}; --method {method} does")
+    """Raise UsageError for a preset that cannot draw what was asked for beside the picture."""
+    methods = {stage.method for stage in preset.stages}
+    if request.save_attention is not None and "msca" not in methods:
+        raise UsageError(f"--save-attention: preset {preset.name} pays no attention; --method msca does")
+    if request.save_warp and "cocosnet" not in methods:
+        raise UsageError(f"--save-warp: preset {preset.name} warps nothing; --method cocosnet does")
 
 
 def settings(request: Request) -> dict[str, Any]:

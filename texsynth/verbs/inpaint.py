@@ -104,7 +104,8 @@ def _extended(request: Request, draft: Draft, margins: Margins) -> Draft:
 
 def _wraps(request: Request) -> tuple[bool, bool]:
     """Along which of (y, x) IMAGE is to be made to wrap."""
-    return (False, False) if request.make_tileable is None else parse.wrap(request.make_tileable, "--make-tileable")
+    name = request.make_tileable
+    return (False, False) if name is None else parse.tile(name, "--make-tileable", ("x", "y", "xy"))
 
 
 def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, int | None, list[Input]]:

@@ -72,17 +72,10 @@ def shares(value: str | Sequence[float], count: int) -> tuple[float, ...]:
     return weights
 
 
-def tile(name: str) -> tuple[bool, bool]:
-    """ "none", "x", "y" or "xy" -> does the output wrap in (y, x)?"""
-    if name not in TILES:
-        raise UsageError(f"--tile {name!r} is not one of {', '.join(TILES)}")
-    return TILES[name]
-
-
-def wrap(name: str, flag: str) -> tuple[bool, bool]:
-    """ "x", "y" or "xy", the value of `flag` -> (y, x)."""
-    if name == "none" or name not in TILES:
-        raise UsageError(f"{flag} {name!r} is not one of x, y, xy")
+def tile(name: str, flag: str = "--tile", words: Sequence[str] = tuple(TILES)) -> tuple[bool, bool]:
+    """ "none", "x", "y" or "xy", of which only `words` are allowed -> does the picture wrap in (y, x)?"""
+    if name not in words:
+        raise UsageError(f"{flag} {name!r} is not one of {', '.join(words)}")
     return TILES[name]
 
 

@@ -170,16 +170,9 @@ def _preset(request: Request, kept: Checkpoint | None) -> presets.TrainingPreset
     if request.preset is not None or request.settings:
         asked = presets.resolve(request.recipe, request.preset or stored["name"], request.settings or {}).values
         for key, value in asked.items():
-            if key != "steps" and _listed(value) != _listed(before.values[key]):
+            if key != "steps" and record.plain(value) != record.plain(before.values[key]):
                 raise UsageError(f"--resume: {key} is another one than the checkpoint's; leave -p and --set out")
     return before
-
-
-def _listed(value: Any) -> Any:
-    """Tuples as lists, as they are read back."""
-    if isinstance(value, Mapping):
-        return {key: _listed(item) for key, item in value.items()}
-    return [_listed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _same(key: str, asked: Any, stored: Any) -> Any:
