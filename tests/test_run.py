@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,23 +43,10 @@ def test_every_word_arrives(exemplar: np.ndarray) -> None:
     mask = np.zeros((16, 20), np.uint8)
     mask[2:14, 4:16] = 255
     events: list[Event] = []
-    result = texsynth.synthesize(
-        exemplar,
-        "24x18",
-        method="steady",
-        quality="draft",
-        settings={"patch": 7},
-        seed=5,
-        tile="xy",
-        maps={"height": height},
-        source_mask=mask,
-        crop=(2, 2, 16, 14),
-        init=exemplar,
-        device="cpu",
-        threads=torch.get_num_threads(),
-        max_memory="1G",
-        progress=events.append,
-    )
+    words: dict[str, Any] = {"method": "steady", "quality": "draft", "settings": {"patch": 7}, "seed": 5, "tile": "xy"}
+    words |= {"maps": {"height": height}, "source_mask": mask, "crop": (2, 2, 16, 14), "init": exemplar}
+    words |= {"device": "cpu", "threads": torch.get_num_threads(), "max_memory": "1G", "progress": events.append}
+    result = texsynth.synthesize(exemplar, "24x18", **words)
     stored = result.record
     assert json.loads(json.dumps(stored)) == stored
     assert (stored["size"], stored["tile"], stored["crop"], stored["seed"]) == ("24x18", "xy", "2,2,16,14", 5)
@@ -68,10 +56,8 @@ def test_every_word_arrives(exemplar: np.ndarray) -> None:
     assert set(values.flatten()) <= set(height[2:14, 4:16].flatten())
     assert [(e.level, e.step) for e in events] == [(1, 1), (0, 1)]
     assert [loss[:3] for loss in result.losses] == [("steady", 1, 0), ("steady", 0, 0)]
-    assert result.field is not None
-    assert result.field.size == (18, 24)
-    assert result.seconds > 0
-    assert not result.interrupted
+    assert result.field is not None and result.field.size == (18, 24)
+    assert result.seconds > 0 and not result.interrupted
 
 
 def test_several_exemplars_are_a_remix(exemplar: np.ndarray) -> None:
@@ -108,9 +94,8 @@ def test_mistakes_raise(exemplar: np.ndarray, words: dict[str, object], error: t
 def test_ctrl_c_gives_the_picture_so_far(exemplar: np.ndarray) -> None:
     for name in ("steady", "afloat"):
         result = texsynth.synthesize(exemplar, preset=name, settings={"fail": "interrupt"})
-        assert result.interrupted
+        assert result.interrupted and result.record["interrupted"] is True
         assert (result.image.height, result.image.width) == (32, 40)
-        assert result.record["interrupted"] is True
     with pytest.raises(KeyboardInterrupt):
         texsynth.synthesize(exemplar, preset="steady", settings={"fail": "at once"})
 
@@ -164,9 +149,7 @@ def test_a_failed_write_of_the_field_leaves_nothing(
     monkeypatch.setattr(np, "savez_compressed", full)
     with pytest.raises(ResourceError, match="No space left"):
         save.save(result, tmp_path / "o.png", save_field=True)
-    assert not list(tmp_path.glob("*.npz*"))
-    assert not list(tmp_path.glob(".*"))
-    assert not (tmp_path / "o.png").exists()  # the picture comes last
+    assert not list(tmp_path.iterdir()), "the picture comes last"
 
 
 def test_the_version_is_the_project_s() -> None:
