@@ -46,11 +46,7 @@ def with_gradient(layer: Tensor, evaluate: Evaluate) -> Tensor:
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of a grid of patches.
-
-    top, left: its first row and column.
-    rows, columns: its size.
-    """
+    """A rectangle of a grid of patches."""
 
     top: int
     left: int
@@ -59,7 +55,6 @@ class Tile:
 
     @property
     def count(self) -> int:
-        """The number of its patches."""
         return self.rows * self.columns
 
     def of(self, values: Tensor) -> Tensor:
@@ -80,8 +75,7 @@ class Tile:
 def tiles(grid: tuple[int, int], most: int, margin: int = 0) -> list[Tile]:
     """Cut a grid into rectangles of at most `most` patches, counting a margin at their bottom and right.
 
-    They are nearly square, so that margins cost little, and nearly equal; each has at least one patch, whatever `most`
-    is.
+    They are nearly square, so that margins cost little, and nearly equal; each has at least one patch.
     """
     side = max(1, math.isqrt(most) - margin)
     rows = min(grid[0], side)

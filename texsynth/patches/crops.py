@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -24,7 +25,6 @@ Describe = Callable[[Tensor], Mapping[str, Tensor]]  # image (1, 3, H, W) -> its
 class View:
     """How crops are compared.
 
-    describe: computes the maps of a picture that are compared.
     pixels_per_cell: the pixels of the picture along a side of one position, by layer.
     crop: the side of a crop in pixels, BLOCK times a power of two.
     step: the pixels from one crop of the exemplar to the next.
@@ -37,17 +37,12 @@ class View:
 
     @property
     def coarsest(self) -> int:
-        """The pixels per cell of the coarsest layer."""
         return max(self.pixels_per_cell.values())
 
 
 @dataclass(frozen=True)
 class BlockGrid:
-    """A window of a picture, cut into blocks.
-
-    rows, columns: how many blocks there are down and across.
-    vectors: the blocks as rows in raster order, by layer: (rows * columns, D).
-    """
+    """A window of a picture, cut into blocks; vectors: (rows * columns, D) in raster order, by layer."""
 
     rows: int
     columns: int
@@ -86,23 +81,23 @@ def _shifted(exemplar: Tensor, view: View) -> Iterator[BlockGrid]:
 
     Starts between the positions of the coarsest layer need maps of a shifted picture.
     """
-    for top in range(0, view.coarsest, view.step):
-        for left in range(0, view.coarsest, view.step):
-            image = exemplar[:, :, top:, left:]
-            if min(image.shape[2:]) < view.crop:
-                continue
-            maps = view.describe(image)
-            for y in range(0, BLOCK, max(view.coarsest, view.step)):
-                for x in range(0, BLOCK, max(view.coarsest, view.step)):
-                    h, w = image.shape[2] - y, image.shape[3] - x
-                    if min(h, w) >= view.crop:
-                        yield _blocks(maps, view, y, x, h, w)
+    starts = range(0, view.coarsest, view.step)
+    inner = range(0, BLOCK, max(view.coarsest, view.step))
+    for top, left in product(starts, starts):
+        image = exemplar[:, :, top:, left:]
+        h, w = image.shape[2:]
+        if min(h, w) < view.crop:
+            continue
+        maps = view.describe(image)
+        for y, x in product(inner, inner):
+            if min(h - y, w - x) >= view.crop:
+                yield _blocks(maps, view, y, x, h - y, w - x)
 
 
 def _blocks(maps: Mapping[str, Tensor], view: View, y: int, x: int, h: int, w: int) -> BlockGrid:
     """The window of h x w pixels at (y, x), both multiples of the coarsest cell, cut into whole blocks.
 
-    The blocks are scaled so that their squared distances add up to the distance of crops.
+    They are scaled so that their squared distances add up to the distance of crops.
     """
     rows, columns = h // BLOCK, w // BLOCK
     vectors = {}

@@ -14,10 +14,7 @@ OPEN = (False, False)  # a map that wraps along neither (y, x)
 
 
 def wrapped(layer: Tensor, patch: int, tile: tuple[bool, bool]) -> Tensor:
-    """A map continued by patch - 1 at the bottom and the right along the axes that wrap.
-
-    Patches cut out of it cross the border.
-    """
+    """A map continued by patch - 1 at the bottom and the right along the axes that wrap, where patches cross them."""
     if tile[0]:
         layer = torch.cat([layer, layer[:, :, : patch - 1]], 2)
     if tile[1]:
@@ -45,8 +42,7 @@ def grid(size: tuple[int, int], patch: int, stride: int, tile: tuple[bool, bool]
 
 def usable(valid: Tensor, size: tuple[int, int], patch: int, stride: int) -> Tensor:
     """Whether each patch of a map of `size` lies on valid pixels only, (N,) bool. valid: (1, 1, H, W) in pixels."""
-    holes = F.adaptive_max_pool2d((~valid).float(), size)
-    return cut(holes, patch, stride).amax(1) == 0
+    return cut(F.adaptive_max_pool2d((~valid).float(), size), patch, stride).amax(1) == 0
 
 
 def patch_weights(
@@ -63,10 +59,7 @@ def patch_weights(
 
 
 def pixel_indices(numbers: Tensor, size: tuple[int, int], patch: int, stride: int) -> Tensor:
-    """The flat indices of the pixels of some patches in a map of `size`: (n, patch * patch).
-
-    numbers: (n,), the patches' numbers in raster order.
-    """
+    """The flat indices of the pixels of the patches (n,) of these numbers in a map of `size`: (n, patch * patch)."""
     columns = grid(size, patch, stride)[1]
     corner = (numbers // columns * size[1] + numbers % columns) * stride
     span = torch.arange(patch, device=numbers.device)

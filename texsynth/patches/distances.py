@@ -29,14 +29,11 @@ class CentredSources:
     """The N source patches of a layer.
 
     kind: one of DISTANCES.
-    patch, stride: how the layer is cut.
     shift: (1, C, 1, 1), which is taken off all maps first; it changes nothing but precision.
-    products: the inner products with all patches y.
-    mean: the inner products with m.
-    square: m . m.
+    products, mean: the inner products with all patches y, and with m.
+    square, variance: m . m, and V.
     offset: y . m - m . m, (N,).
     scale, add: scale_y and add_y, (N,).
-    variance: V.
     """
 
     kind: str
@@ -56,7 +53,6 @@ class CentredSources:
 class CentredTargets:
     """The patches x of an output map, on its grid (rows, columns).
 
-    sources: what they are compared with.
     layer: the map (1, C, h, w), less the shift of the sources and continued where it wraps.
     along: x . m, (rows, columns).
     scale, add, flat, slope: the factors of x in the distance and in its gradient, (rows, columns).
@@ -106,9 +102,8 @@ def centred_targets(layer: Tensor, sources: CentredSources) -> CentredTargets:
     along, norms = _measure(layer, sources.mean, sources.square, sources.patch, sources.stride)
     ones = torch.ones_like(norms)
     if sources.kind == "squared":
-        factor = 2 / sources.variance
-        add = norms / sources.variance
-        return CentredTargets(sources, layer, along, -factor * ones, add, factor * ones, 0 * ones)
+        factor = 2 / sources.variance * ones
+        return CentredTargets(sources, layer, along, -factor, norms / sources.variance, factor, 0 * ones)
     norms = norms.clamp_min(sources.variance * 1e-10)
     return CentredTargets(sources, layer, along, -0.5 * norms.rsqrt(), 0.5 * ones, 0.5 / norms, -1 / norms)
 
@@ -117,7 +112,6 @@ def centred_targets(layer: Tensor, sources: CentredSources) -> CentredTargets:
 class DistanceGradient:
     """The gradient of a function of the distances with respect to the output map; one tile after the other adds to it.
 
-    targets: the output patches.
     along_sources: what comes along y, (1, C, h, w).
     of_targets, of_mean: the factors of x' and of -m for each patch, (rows, columns).
     """
@@ -129,7 +123,6 @@ class DistanceGradient:
 
     @classmethod
     def zero(cls, targets: CentredTargets) -> DistanceGradient:
-        """The gradient before any tile."""
         return cls(targets, *(torch.zeros_like(t) for t in (targets.layer, targets.along, targets.along)))
 
     def add(self, tile: Tile, weights: Tensor, total: Tensor, moment: Tensor) -> None:

@@ -28,8 +28,7 @@ SMALLEST_SIDE = WINDOW + 1
 class Matches:
     """The windows of an output and their most similar windows in the exemplar.
 
-    output: (n, 2), the (y, x) of the middles of the windows of the output, in its pixels.
-    source: (n, 2), the (y, x) of the middles of their matches, in the exemplar's pixels.
+    output, source: (n, 2), the (y, x) of the middles of these and of those, in pixels of their pictures.
     grid: the number of windows of the exemplar, down and across, after the halvings.
     number: (n,), the number of each match among these in raster order.
     """
@@ -47,10 +46,7 @@ def working_level(*images: Tensor) -> int:
 
 
 def match(exemplar: Tensor, output: Tensor, rng: torch.Generator) -> Matches:
-    """The most similar window of the exemplar for each of up to OUTPUT_WINDOWS windows inside the output.
-
-    exemplar, output: (1, 3, H, W), each side at least SMALLEST_SIDE.
-    """
+    """The most similar windows of the exemplar for up to OUTPUT_WINDOWS of the output; sides reach SMALLEST_SIDE."""
     # Halve both and describe their windows by the exemplar's principal directions
     level = working_level(exemplar, output)
     sources, targets = (shrink(image, level) for image in (exemplar, output))
@@ -61,10 +57,9 @@ def match(exemplar: Tensor, output: Tensor, rng: torch.Generator) -> Matches:
     ys, xs = (torch.arange(step // 2, n, step, device=targets.device) for n in target_grid)
     chosen = (ys[:, None] * target_grid[1] + xs).flatten()
     _, number = nearest(basis.describe(targets)[chosen], basis.describe(sources))
+    middles = _middles(torch.cartesian_prod(ys, xs), level, output)
     corners = torch.stack([number // grid[1], number % grid[1]], 1)
-    return Matches(
-        _middles(torch.cartesian_prod(ys, xs), level, output), _middles(corners, level, exemplar), grid, number
-    )
+    return Matches(middles, _middles(corners, level, exemplar), grid, number)
 
 
 def read(values: Tensor, places: Tensor) -> Tensor:

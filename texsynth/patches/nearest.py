@@ -16,9 +16,8 @@ LANE_WIDTH = 64  # numbers that a processor compares at a time, unrolled
 def row_minimum(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """The least entry of each row of (n, m) and its column, (n,) each; of equal entries any may be named.
 
-    This is several times faster than `min(1)` on a processor. A row is folded into lanes of `span` columns, and the
-    least over all lanes is taken first, which is a plain sweep over memory. The search for the column and then for the
-    lane reads little of the row.
+    This is several times faster than `min(1)` on a processor: a row is folded into lanes of `span` columns, and the
+    least over all lanes, a plain sweep over memory, comes first. The column and the lane then take little reading.
     """
     span = LANE_WIDTH * max(1, round(math.sqrt(matrix.shape[1]) / LANE_WIDTH))
     lanes = matrix.shape[1] // span

@@ -7,8 +7,10 @@ colours, so no gradient comes from here.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, reduce
 
 import torch
 from torch import Tensor
@@ -26,13 +28,7 @@ Penalty = Callable[[Tile], Tensor]  # what is added to the distances of a tile t
 
 @dataclass(frozen=True)
 class PatchLayout:
-    """How the maps of one layer are cut into patches.
-
-    sources: the (height, width) of each source map.
-    output: the (height, width) of the output map.
-    patch, stride: the side of the patches, and the step from one to the next.
-    tile: whether the output wraps in (y, x).
-    """
+    """How the source maps and the output map of one layer, of these (height, width), are cut into patches."""
 
     sources: tuple[tuple[int, int], ...]
     output: tuple[int, int]
@@ -42,12 +38,10 @@ class PatchLayout:
 
     @property
     def output_grid(self) -> tuple[int, int]:
-        """The number of output patches, down and across."""
         return grid(self.output, self.patch, self.stride, self.tile)
 
     @property
     def source_grids(self) -> list[tuple[int, int]]:
-        """The number of patches of each source map, down and across."""
         return [grid(size, self.patch, self.stride) for size in self.sources]
 
 
@@ -62,28 +56,15 @@ def penalty(
     memory: the terms are kept if all of them fit into so many bytes, and worked out anew each time if not.
     """
     terms = [_guide(guide, sources, layout, like) for guide, sources in guides]
-    if context > 0:
-        terms.append(_context(layout, context, like))
+    terms += [_context(layout, context, like)] if context > 0 else []
     if not terms:
         return None
+
+    def total(tile: Tile) -> Tensor:
+        return reduce(operator.iadd, (term(tile) for term in terms))
+
     entries = math.prod(layout.output_grid) * sum(map(math.prod, layout.source_grids))
-    if entries * like.element_size() > memory:
-        return lambda tile: _total(terms, tile)
-    kept: dict[Tile, Tensor] = {}
-
-    def remembered(tile: Tile) -> Tensor:
-        if tile not in kept:
-            kept[tile] = _total(terms, tile)
-        return kept[tile]
-
-    return remembered
-
-
-def _total(terms: Sequence[Penalty], tile: Tile) -> Tensor:
-    total = terms[0](tile)
-    for term in terms[1:]:
-        total += term(tile)
-    return total
+    return total if entries * like.element_size() > memory else cache(total)
 
 
 def _guide(guide: Guide, sources: Sequence[Tensor], layout: PatchLayout, like: Tensor) -> Penalty:
@@ -126,10 +107,8 @@ def _one_hot(maps: Sequence[Tensor]) -> list[Tensor]:
     """Maps of ids (1, C, h, w), rounded, as maps with one channel for each id that occurs in any."""
     flat = [m[0].flatten(1).T.round() for m in maps]  # (pixels, C)
     every = torch.cat(flat)
-    if every.shape[1] == 1:  # many times faster than rows are
-        ids, index = torch.unique(every[:, 0], return_inverse=True)
-    else:
-        ids, index = torch.unique(every, dim=0, return_inverse=True)
+    single = every.shape[1] == 1  # many times faster than rows are
+    ids, index = every.flatten().unique(return_inverse=True) if single else every.unique(dim=0, return_inverse=True)
     codes = torch.eye(len(ids), dtype=maps[0].dtype, device=maps[0].device)[index]
     parts = codes.split([len(f) for f in flat])
     return [part.T.reshape(1, -1, *m.shape[2:]) for part, m in zip(parts, maps, strict=True)]
@@ -153,11 +132,8 @@ def _context(layout: PatchLayout, context: float, like: Tensor) -> Penalty:
         return out
 
     def of(tile: Tile) -> Tensor:
-        downs, acrosses = too_far(0, tile.top, tile.rows), too_far(1, tile.left, tile.columns)
-        far = [
-            (down[:, None, :, None] | across[None, :, None, :]).reshape(tile.count, -1)
-            for down, across in zip(downs, acrosses, strict=True)
-        ]
+        pairs = zip(too_far(0, tile.top, tile.rows), too_far(1, tile.left, tile.columns), strict=True)
+        far = [(down[:, None, :, None] | across[None, :, None, :]).reshape(tile.count, -1) for down, across in pairs]
         return torch.cat(far, 1).to(like.dtype).mul_(FAR)
 
     return of

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -24,57 +23,26 @@ from texsynth.patches.cut import cut, grid, size_of
 TABLE_CHANNELS = 8  # up to which cutting patches out is the faster way
 
 
-class Products(Protocol):
-    """The N source patches y_j of all source maps in raster order.
-
-    width: the numbers in a row of the largest matrix.
-    margin: the rows and columns by which a tile grows in that matrix.
-    """
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def margin(self) -> int: ...
-
-    def inner(self, pixels: Tensor, tile: Tile) -> Tensor:
-        """x_i . y_j for the patches x_i of a tile, of which these are the pixels (1, C, h, w): (tile.count, N)."""
-
-    def pull(self, weights: Tensor, tile: Tile) -> Tensor:
-        """The patches sum_j w_ij y_j of a tile, summed where they overlap: (tile.count, N) -> (1, C, h, w)."""
-
-
-def products(maps: Sequence[Tensor], patch: int, stride: int) -> Products:
-    """The patches of source maps (1, C, H, W), none of them smaller than a patch, in the faster of the two ways."""
-    if maps[0].shape[1] <= TABLE_CHANNELS:
-        return Table(torch.cat([cut(m, patch, stride) for m in maps]), patch, stride)
-    return Diagonal(tuple(_phased(m, patch, stride) for m in maps), patch, stride)
-
-
 @dataclass(frozen=True)
 class Table:
-    """Patches that are cut out.
-
-    patches: one patch a row, (N, C * patch * patch).
-    patch, stride: how they were cut.
-    """
+    """The N source patches y_j of all source maps in raster order, cut out: (N, C * patch * patch)."""
 
     patches: Tensor
     patch: int
     stride: int
+    margin = 0  # as in Diagonal
 
     @property
     def width(self) -> int:
+        """The numbers in a row of the largest matrix."""
         return len(self.patches)
 
-    @property
-    def margin(self) -> int:
-        return 0
-
     def inner(self, pixels: Tensor, tile: Tile) -> Tensor:
+        """x_i . y_j for the patches x_i of a tile, of which these are the pixels (1, C, h, w): (tile.count, N)."""
         return cut(pixels, self.patch, self.stride).view(tile.count, -1) @ self.patches.T
 
     def pull(self, weights: Tensor, tile: Tile) -> Tensor:
+        """The patches sum_j w_ij y_j of a tile, summed where they overlap: (tile.count, N) -> (1, C, h, w)."""
         size = _extent((tile.rows, tile.columns), self.patch, self.stride)
         return F.fold((self.patches.T @ weights.T)[None], size, self.patch, stride=self.stride)
 
@@ -95,11 +63,7 @@ class PhasedMap:
 
 @dataclass(frozen=True)
 class Diagonal:
-    """Source maps that are split into phases.
-
-    sources: the maps.
-    patch, stride: how patches lie on them.
-    """
+    """The same patches, on maps that are split into phases."""
 
     sources: tuple[PhasedMap, ...]
     patch: int
@@ -107,10 +71,12 @@ class Diagonal:
 
     @property
     def width(self) -> int:
+        """The numbers in a row of the largest matrix."""
         return sum(math.prod(source.pitch) for source in self.sources)
 
     @property
     def margin(self) -> int:
+        """The rows and columns by which a tile grows in that matrix."""
         return -(-self.patch // self.stride) - 1
 
     def inner(self, pixels: Tensor, tile: Tile) -> Tensor:
@@ -121,7 +87,7 @@ class Diagonal:
 
     def pull(self, weights: Tensor, tile: Tile) -> Tensor:
         pitch = tile.rows + self.margin, tile.columns + self.margin
-        first = _groups(self.patch, self.stride)[0].phases
+        first, _ = _groups(self.patch, self.stride)[0]
         channels = self.sources[0].tables[0][0].shape[1] // (first.stop - first.start) ** 2
         pixels = weights.new_zeros(pitch[0], self.stride, pitch[1], self.stride, channels)
         start = 0
@@ -133,57 +99,49 @@ class Diagonal:
         return pixels.flatten(2, 3).flatten(0, 1)[:height, :width].permute(2, 0, 1)[None]
 
     def _gathered(self, target: PhasedMap, source: PhasedMap) -> Tensor:
-        """Inner products of the patches of two maps, (rows, columns, rows', columns').
-
-        This is a view; what lies beyond the target's grid has no meaning.
-        """
+        """Inner products of two maps' patches, (rows, columns, rows', columns'); those beyond the grid mean nothing."""
         groups, (down, across) = _groups(self.patch, self.stride), _steps(target.pitch, source.pitch)
         total: Tensor | None = None
-        for group, xs, ys in zip(groups, target.tables, source.tables, strict=True):
+        for (_, shifts_down), xs, ys in zip(groups, target.tables, source.tables, strict=True):
             band: Tensor | None = None
-            for along, x, y in zip(groups, xs, ys, strict=True):
-                band = _gather(band, (x @ y.T).flatten(), along.shifts, across)
+            for (_, shifts), x, y in zip(groups, xs, ys, strict=True):
+                band = _gather(band, (x @ y.T).flatten(), shifts, across)
             assert band is not None
-            total = _gather(total, band, group.shifts, down)
+            total = _gather(total, band, shifts_down, down)
         assert total is not None
         return total.view(*target.pitch, *source.pitch)[:, :, : source.grid[0], : source.grid[1]]
 
     def _scatter(self, weights: Tensor, source: PhasedMap, pixels: Tensor) -> None:
-        """The adjoint of `_gathered`: add sums of source pixels to pixels in phases (rows, s, columns, s, C).
-
-        weights: (rows, columns, rows', columns').
-        """
+        """The adjoint of `_gathered`: add sums of source pixels to pixels in phases (rows, s, columns, s, C)."""
         pitch = pixels.shape[0], pixels.shape[2]
         groups, (down, across) = _groups(self.patch, self.stride), _steps(pitch, source.pitch)
         whole = weights.new_zeros(*pitch, *source.pitch)
         whole[: weights.shape[0], : weights.shape[1], : source.grid[0], : source.grid[1]] = weights
-        for group, ys in zip(groups, source.tables, strict=True):
-            band = _scatter(whole.flatten(), group.shifts, down)
-            for along, y in zip(groups, ys, strict=True):
-                sums = _scatter(band, along.shifts, across).view(-1, len(y)) @ y
-                part = pixels[:, group.phases, :, along.phases].transpose(1, 2)
+        for (rows, shifts_down), ys in zip(groups, source.tables, strict=True):
+            band = _scatter(whole.flatten(), shifts_down, down)
+            for (columns, shifts), y in zip(groups, ys, strict=True):
+                sums = _scatter(band, shifts, across).view(-1, len(y)) @ y
+                part = pixels[:, rows, :, columns].transpose(1, 2)
                 part += sums.view(part.shape)
 
 
-@dataclass(frozen=True)
-class PhaseGroup:
-    """Phases that occur in a patch equally often, along one axis.
-
-    phases: these phases.
-    shifts: how often they occur.
-    """
-
-    phases: slice
-    shifts: int
+Products = Table | Diagonal
 
 
-def _groups(patch: int, stride: int) -> list[PhaseGroup]:
-    """The phases that occur once more in a patch than the others, then these, if there are any."""
+def products(maps: Sequence[Tensor], patch: int, stride: int) -> Products:
+    """The patches of source maps (1, C, H, W), none of them smaller than a patch, in the faster of the two ways."""
+    if maps[0].shape[1] <= TABLE_CHANNELS:
+        return Table(torch.cat([cut(m, patch, stride) for m in maps]), patch, stride)
+    return Diagonal(tuple(_phased(m, patch, stride) for m in maps), patch, stride)
+
+
+def _groups(patch: int, stride: int) -> list[tuple[slice, int]]:
+    """The phases that occur once more in a patch than the others, then these, if any; and how often, along one axis."""
     most = -(-patch // stride)
     full = patch - (most - 1) * stride
-    groups = [PhaseGroup(slice(0, full), most)]
+    groups = [(slice(0, full), most)]
     if full < stride and most > 1:
-        groups.append(PhaseGroup(slice(full, stride), most - 1))
+        groups.append((slice(full, stride), most - 1))
     return groups
 
 
@@ -226,6 +184,6 @@ def _phased(layer: Tensor, patch: int, stride: int) -> PhasedMap:
     padded = layer.new_zeros(pitch[0] * stride, pitch[1] * stride, layer.shape[1])
     padded[:height, :width] = layer[0, :, :height, :width].permute(1, 2, 0)
     pixels = padded.view(pitch[0], stride, pitch[1], stride, -1)
-    slices = [group.phases for group in _groups(patch, stride)]
+    slices = [phases for phases, _ in _groups(patch, stride)]
     tables = (tuple(pixels[:, a, :, b].transpose(1, 2).reshape(math.prod(pitch), -1) for b in slices) for a in slices)
     return PhasedMap(size, pitch, tuple(tables))
