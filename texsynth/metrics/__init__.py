@@ -21,10 +21,8 @@ from texsynth.task import Guide
 
 @dataclass(frozen=True)
 class Pair:
-    """What a metric compares.
+    """What a metric compares: an exemplar (1, 3, H, W) in [0, 1] and an output (1, 3, h, w) that was made from it.
 
-    exemplar: (1, 3, H, W) in [0, 1].
-    output: a picture (1, 3, h, w) in [0, 1] that was made from the exemplar.
     others: further outputs of the same exemplar.
     tile: whether the output wraps in (y, x).
     guides: the guides that steered the output; their first source lies on the exemplar, their target on the output.
@@ -61,16 +59,11 @@ class About:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric under its key.
+    """A metric under its key, the name of its file.
 
-    A file in metrics/ holds `ABOUT`, an instance of `About`, and a function `measure(pair, extract, rng) -> float`.
-    It may hold a function `details` of the same parameters, which gives the parts of the value by name. `extract`
-    computes the features that the metric needs and is None for a metric that needs none; `rng` is on the CPU.
-
-    name: the key, which is the name of the file.
-    about: the file's `ABOUT`.
-    value: the file's `measure`.
-    parts: the file's `details`, or None.
+    The file holds `ABOUT`, an instance of `About`, and a function `measure(pair, extract, rng) -> float`, here `value`.
+    It may hold a function `details` of the same parameters, here `parts`, which gives the parts of the value by name.
+    `extract` computes the features that the metric needs and is None where it needs none; `rng` is on the CPU.
     """
 
     name: str
@@ -80,21 +73,15 @@ class Metric:
 
     @torch.no_grad()
     def measure(self, pair: Pair, extract: Extract | None, rng: torch.Generator) -> float:
-        """The metric's value for a pair.
-
-        Raises NotApplicable where the pair lacks what is compared, and InputError where a picture is too small or not
-        of the size that it must have.
-        """
+        """Raises NotApplicable where the pair lacks what is compared, and InputError where a size does not fit."""
         self._check(pair)
         return self.value(pair, extract, rng)
 
     @torch.no_grad()
     def details(self, pair: Pair, extract: Extract | None, rng: torch.Generator) -> dict[str, float]:
         """The parts of the value by name; empty for a metric without parts. Raises as `measure` does."""
-        if self.parts is None:
-            return {}
         self._check(pair)
-        return self.parts(pair, extract, rng)
+        return {} if self.parts is None else self.parts(pair, extract, rng)
 
     def _check(self, pair: Pair) -> None:
         least = self.about.smallest_side
@@ -137,8 +124,7 @@ def guide_of(pair: Pair, name: str) -> Guide:
 def scaled_features(extract: Extract, layers: Sequence[str], *images: Tensor) -> list[dict[str, Tensor]]:
     """The layers (1, C, h, w) of each image, divided by the mean of that layer over the first image.
 
-    Values then depend less on the scale of a network's weights. It stands in for networks that papers scale so that
-    the mean of every filter over many photographs is 1.
+    It stands in for networks that papers scale so that the mean of every filter over many photographs is 1.
     """
     features = [extract(image, layers) for image in images]
     units = {name: layer.mean().clamp(min=1e-12) for name, layer in features[0].items()}

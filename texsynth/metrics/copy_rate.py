@@ -29,17 +29,14 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """0 where nothing is copied, 1 where everything is."""
     keys, queries = _means(pair.exemplar), _means(pair.output)
     chosen = torch.randperm(len(queries), generator=rng)[:PATCHES].to(queries.device)
     candidates, copied = min(CANDIDATES, len(keys)), []
     half, turned = keys.square().sum(1) / 2, keys.T.contiguous()
     for part in chosen.split(max(1, DISTANCES_AT_ONCE // len(keys))):
         near = torch.addmm(half, queries[part], turned, alpha=-1).topk(candidates, 1, largest=False).indices
-        difference = _patches(pair.output, part)[:, None] - _patches(pair.exemplar, near.flatten()).view(
-            *near.shape, -1
-        )
-        copied.append((difference.abs().amax(2) <= ROUNDING).any(1))
+        sources = _patches(pair.exemplar, near.flatten()).unflatten(0, near.shape)
+        copied.append(((_patches(pair.output, part)[:, None] - sources).abs().amax(2) <= ROUNDING).any(1))
     return float(torch.cat(copied).float().mean())
 
 

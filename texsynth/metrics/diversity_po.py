@@ -25,7 +25,6 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
-    """The mean over all pairs among the output and the others."""
     if not pair.others:
         raise NotApplicable("diversity_po: there is one output; at least two of the same exemplar are needed")
     images = (pair.output, *pair.others)

@@ -20,7 +20,6 @@ ABOUT = About("mean relative Gram distance over six VGG-19 layers and two scales
 
 
 def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
-    """The mean over layers and scales."""
     parts = details(pair, extract, rng)
     return sum(parts.values()) / len(parts)
 

@@ -23,7 +23,6 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """1 where every window has the label that was asked for."""
     guide = guide_of(pair, "labels")
     matches = match(pair.exemplar, pair.output, rng)
     return agreement(read(guide.sources[0], matches.source), read(guide.target, matches.output))

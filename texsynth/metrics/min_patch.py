@@ -1,12 +1,11 @@
 """Minimum patch distance (after Zhou et al. 2023): is every part of the output like some part of the exemplar?
 
-The paper takes 1000 random crops of 64 or 128 pixels on both sides and LPIPS, a weighted squared distance of VGG
-features normalised at each position, and averages over output crops the distance to the nearest exemplar crop. This
-differs from the paper in: plain VGG-19 features at three layers, computed on whole images; no learned weights; and all
-crops in place of a sample: those of the output at every 8th pixel and of the exemplar at every 2nd, so that a copy is
-at most one pixel out of step. Values go from 0 for copies in step with the grid to 2 where no feature is shared; copied
-outputs score about 0.1, those made by gradient 0.3 to 0.6, noise 1.3. Values compare only between runs with the same
-weights.
+The mean over random crops of the output of the LPIPS distance to the nearest of the exemplar's. Differs from the paper
+in: plain VGG-19 features at three layers of whole images, normalised at each position, without learned weights; and in
+place of 1000 random crops of 64 or 128 pixels all those of the output at every 8th pixel and of the exemplar at every
+2nd, so that a copy is at most one pixel out of step. Values go from 0 for copies in step with the grid to 2 where no
+feature is shared; copied outputs score about 0.1, those made by gradient 0.3 to 0.6, noise 1.3. Values compare only
+between runs with the same weights.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
-    """The mean distance of crops of 64 pixels."""
     return _score(pair, extract, CROPS[0], rng)
 
 
@@ -50,7 +48,6 @@ def by_crop(pair: Pair, score: Callable[[int], float]) -> dict[str, float]:
 
 def _score(pair: Pair, extract: Extract, crop: int, rng: torch.Generator) -> float:
     def describe(image: Tensor) -> dict[str, Tensor]:
-        """Unit vectors at each position, zero where no feature fires."""
         return {name: F.normalize(layer) for name, layer in extract(image, tuple(PIXELS_PER_CELL)).items()}
 
     view = View(describe, PIXELS_PER_CELL, crop, EXEMPLAR_STEP)

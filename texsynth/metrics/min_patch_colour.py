@@ -23,12 +23,10 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """The mean distance of crops of 64 pixels."""
     return _score(pair, CROPS[0], rng)
 
 
 def details(pair: Pair, extract: None, rng: torch.Generator) -> dict[str, float]:
-    """The mean distance for each side of the crops, 64 and 128 pixels where the pictures are large enough."""
     return by_crop(pair, lambda crop: _score(pair, crop, rng))
 
 

@@ -23,6 +23,5 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
-    """The mean over positions and channels."""
     exemplar, output = (side[LAYER] for side in scaled_features(extract, (LAYER,), pair.exemplar, pair.output))
     return float(nearest(sampled(output, POSITIONS), exemplar[0].flatten(1).T)[0].mean() / exemplar.shape[1])

@@ -21,5 +21,4 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """The mean over positions and channels."""
     return float(nearest(sampled(pair.output, POSITIONS), pair.exemplar[0].flatten(1).T)[0].mean() / 3)

@@ -18,7 +18,6 @@ ABOUT = About("mean angle in degrees between the directions of the output and of
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """0 where all directions are those that were asked for."""
     guide = guide_of(pair, "orientation")
     directions, coherence = structure(pair.output)
     return angle_error(directions, guide.target, coherence) if float(coherence.mean()) > SMALLEST_COHERENCE else CHANCE

@@ -10,7 +10,6 @@ which a shift does not change.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from texsynth.metrics import About, Pair, guide_of
 from texsynth.patches.matches import SMALLEST_SIDE, match, read
@@ -23,22 +22,15 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """The mean absolute difference."""
-    actual, wanted = _values(pair, rng)
-    return float((actual - wanted).abs().mean())
+    return details(pair, extract, rng)["difference"]
 
 
 def details(pair: Pair, extract: None, rng: torch.Generator) -> dict[str, float]:
     """difference: the metric's value; correlation: in [-1, 1], 0 where a map is flat."""
-    actual, wanted = _values(pair, rng)
+    guide = guide_of(pair, "progression")
+    matches = match(pair.exemplar, pair.output, rng)
+    actual, wanted = read(guide.sources[0], matches.source), read(guide.target, matches.output)
     sides = [side - side.mean(0) for side in (actual, wanted)]
     product, sizes = (sides[0] * sides[1]).sum(), [side.norm() for side in sides]
     correlation = float(product / (sizes[0] * sizes[1]).clamp(min=1e-12))
     return {"difference": float((actual - wanted).abs().mean()), "correlation": correlation}
-
-
-def _values(pair: Pair, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The source map's values that windows of the output stand for, and the target map's there: (n, C) each."""
-    guide = guide_of(pair, "progression")
-    matches = match(pair.exemplar, pair.output, rng)
-    return read(guide.sources[0], matches.source), read(guide.target, matches.output)

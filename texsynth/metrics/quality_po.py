@@ -24,11 +24,9 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
-    """The sum over layers."""
     return sum(details(pair, extract, rng).values())
 
 
 def details(pair: Pair, extract: Extract, rng: torch.Generator) -> dict[str, float]:
-    """The term of each layer."""
     differences = gram_differences(pair, extract, LAYERS)
     return {layer: WEIGHT * float(difference) for layer, difference in zip(LAYERS, differences, strict=True)}

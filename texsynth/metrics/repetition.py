@@ -26,7 +26,6 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """0 where the output repeats itself no more than the exemplar does."""
     level = working_level(pair.exemplar)
     images = [shrink(image, level) for image in (pair.exemplar, pair.output)]
     side = min(images[0].shape[2:])
@@ -35,10 +34,9 @@ def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
 
 
 def peak(image: Tensor, nearest: int) -> float:
-    """The highest correlation of (1, C, H, W), which has no mean, with itself at a distance.
+    """The highest correlation of (1, C, H, W), which has no mean, with itself, over the pixels that overlap.
 
-    Offsets are of at least `nearest` pixels along one axis and of at most half the size along either. The products are
-    taken over the pixels that overlap, and divided by the energies of these.
+    Offsets are of at least `nearest` pixels along one axis and of at most half the size along either.
     """
     h, w = image.shape[2:]
     size = (2 * h, 2 * w)

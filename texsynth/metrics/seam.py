@@ -37,31 +37,25 @@ Sources = Sequence[tuple[Tensor, Tensor]]  # pictures (1, 3, H, W), and which of
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of pictures.
-
-    table: (n, D), their descriptors.
-    places: (n, 2), the (y, x) of their middles.
-    """
+    """Windows of pictures: their descriptors, (n, D), and the (y, x) of their middles, (n, 2)."""
 
     table: Tensor
     places: Tensor
 
-    def some(self, numbers: Tensor) -> Windows:
-        """The windows with these numbers."""
+    def drawn(self, most: int, rng: torch.Generator, numbers: Tensor) -> Windows:
+        """At most so many of the windows with these numbers."""
+        numbers = numbers[torch.randperm(len(numbers), generator=rng)[:most]]
         return Windows(self.table[numbers], self.places[numbers])
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """The ratio along the axes that wrap.
-
-    Windows are not compared with those at the same place of the exemplar, so that a tile that was made from it in place
-    is not compared with itself. `seam` has a fixed seed: it takes the same windows of every picture of a size.
-    """
+    """The ratio along the axes that wrap, by the same windows of every picture of a size."""
     if not any(pair.tile):
         raise NotApplicable("seam: the output does not wrap; it compares windows across the borders of a tile")
     exemplar, output = pair.exemplar.cpu(), pair.output.cpu()
     everything = torch.ones_like(exemplar[:, :1], dtype=torch.bool)
     edges = borders((output.shape[2], output.shape[3]), pair.tile)
+    # A tile may have been made from its exemplar in place: windows of the same place are not compared
     ratio = seam(output, edges, [(exemplar, everything)], pair.tile)
     if ratio is None:
         raise NotApplicable("seam: no window is left to compare with; use a larger exemplar or output")
@@ -81,16 +75,12 @@ def borders(size: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
 def seam(image: Tensor, mask: Tensor, sources: Sources, tile: tuple[bool, bool]) -> float | None:
     """The mean nearest distance of the windows of (1, 3, h, w) that touch the mask over that of all others.
 
-    It is the mean over two scales, or None where one side has no window, or nothing to be compared with.
-
-    mask: (1, 1, h, w) bool, the pixels that are judged.
-    sources: the first has the frame of `image`; a window is not compared with its own neighbourhood in it.
-    tile: whether the picture wraps in (y, x).
+    It is the mean over two scales, or None where one side has no window, or nothing to be compared with. The first of
+    the sources has the frame of `image`; a window is not compared with its own neighbourhood in it.
     """
     rng = torch.Generator().manual_seed(0)
-    base = working_level(image)
     ratios = []
-    for level in (base + halvings for halvings in HALVINGS):
+    for level in (working_level(image) + halvings for halvings in HALVINGS):
         reduced = [(shrink(source, level), shrink(valid.float(), level) == 1) for source, valid in sources]
         ratio = _ratio(shrink(image, level), shrink(mask.float(), level) > 0, reduced, tile, rng)
         if ratio is not None:
@@ -109,14 +99,12 @@ def _ratio(
     keys = _keys(sources, basis)
     if len(keys.table) == 0:
         return None
-    keys = keys.some(torch.randperm(len(keys.table), generator=rng)[:KEYS])
+    keys = keys.drawn(KEYS, rng, torch.arange(len(keys.table)))
     # Compare windows of either side with them
     queries, touching = _queries(image, mask, basis, tile)
     means = []
     for side in (touching, ~touching):
-        numbers = side.nonzero()[:, 0]
-        drawn = numbers[torch.randperm(len(numbers), generator=rng)[:QUERIES]]
-        distances = _nearest(queries.some(drawn), keys)
+        distances = _nearest(queries.drawn(QUERIES, rng, side.nonzero()[:, 0]), keys)
         if len(distances) == 0:
             return None
         means.append(float(distances.mean()))

@@ -23,7 +23,6 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
-    """The squared distance."""
     sides = scaled_features(extract, (LAYER,), pair.exemplar, pair.output)
     exemplar, output = (side[LAYER][0].flatten(1).T for side in sides)
     return frechet(exemplar, output)
@@ -33,16 +32,10 @@ def frechet(one: Tensor, other: Tensor) -> float:
     """Squared Frechet distance of the Gaussians fitted to the rows of (n, D) and (m, D)."""
     tables = [table.cpu().double() for table in (one, other)]  # roots of small eigenvalues need the digits
     means, covariances = [table.mean(0) for table in tables], [torch.cov(table.T) for table in tables]
-    root = _root(covariances[0])
+    values, vectors = torch.linalg.eigh(covariances[0])
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     # the trace of the root of C C*, which has the eigenvalues of a symmetric matrix
     shared = torch.linalg.eigvalsh(root @ covariances[1] @ root).clamp(min=0).sqrt().sum()
     shift = (means[0] - means[1]).square().sum()
     traces = covariances[0].trace() + covariances[1].trace()
     return max(0.0, float(shift + traces - 2 * shared))
-
-
-def _root(matrix: Tensor) -> Tensor:
-    """The square root of a symmetric matrix without negative eigenvalues."""
-    values, vectors = torch.linalg.eigh(matrix)
-    root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    return root

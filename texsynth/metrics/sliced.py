@@ -23,7 +23,6 @@ ABOUT = About("mean squared difference of sorted projections of all 7 x 7 window
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """The mean over scales."""
     pyramid = windows.build(windows.Settings(reduction="gaussian"), (False, False), None)
     exemplar, output = (pyramid(image, SCALES) for image in (pair.exemplar, pair.output))
     directions = torch.randn(DIRECTIONS, 3 * PATCH**2, generator=rng).to(pair.exemplar)
@@ -36,7 +35,6 @@ def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
 def _distance(exemplar: Tensor, output: Tensor, kernel: Tensor) -> float:
     """Mean squared difference of the sorted projections of two layers (1, 3, h, w)."""
     sides = [F.conv2d(layer, kernel)[0].flatten(1).sort(1).values for layer in (exemplar, output)]
-    counts = [side.shape[1] for side in sides]
-    if counts[0] != counts[1]:
+    if sides[0].shape != sides[1].shape:
         sides = [F.interpolate(side[None], RANKS, mode="nearest-exact")[0] for side in sides]
     return float((sides[0] - sides[1]).square().mean())

@@ -22,15 +22,11 @@ ABOUT = About("mean squared difference of Gram matrices of the first two blocks 
 
 
 def measure(pair: Pair, extract: Extract, rng: torch.Generator) -> float:
-    """The mean over layers."""
     return float(torch.stack(gram_differences(pair, extract, LAYERS)).mean())
 
 
 def gram_differences(pair: Pair, extract: Extract, layers: Sequence[str]) -> list[Tensor]:
     """For each layer the mean squared difference of the entries of the two Gram matrices, in scaled features."""
     sides = scaled_features(extract, layers, pair.exemplar, pair.output)
-    differences = []
-    for layer in layers:
-        exemplar, output = (gram(side[layer][0].flatten(1).T) for side in sides)
-        differences.append((output - exemplar).square().mean())
-    return differences
+    matrices = [[gram(side[layer][0].flatten(1).T) for side in sides] for layer in layers]
+    return [(output - exemplar).square().mean() for exemplar, output in matrices]

@@ -28,7 +28,6 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """The mean squared distance of two patches of 48 values in [0, 1]."""
     pyramid = windows.build(windows.Settings(reduction="gaussian"), (False, False), None)
     exemplar, output = (pyramid(image.cpu(), SCALES) for image in (pair.exemplar, pair.output))
     return sum(_distance(exemplar[scale], output[scale], rng) for scale in SCALES) / len(SCALES)

@@ -23,7 +23,6 @@ ABOUT = About(
 
 
 def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
-    """0 where every part is used alike."""
     matches = match(pair.exemplar, pair.output, rng)
     rows, columns = (torch.arange(n, device=matches.number.device) * CELLS // n for n in matches.grid)
     cells = (rows[:, None] * CELLS + columns).flatten()  # of every window of the exemplar
