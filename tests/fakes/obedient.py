@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
-from fakes.outside import hold
+from fakes.shared import Settings, estimate, hold, needs, refuses, schedule  # noqa: F401 (parts of this method)
 from texsynth.field.atlas import Field, build_atlas
-from texsynth.task import Canvas, Estimate, Level
+from texsynth.task import Canvas
 
 COPIES = True
 RECIPES = ()
-
-
-@dataclass(frozen=True)
-class Settings:
-    pass
-
-
-def schedule(_, settings):
-    return [Level(0, 1)]
-
-
-def needs(settings, model=None):
-    return {}
 
 
 def begin(task, canvas, level, settings, rng, say):
@@ -45,11 +30,3 @@ def _distance(kind, target, source):
     if kind == "direction":
         return 1 - (target * source).sum(1) ** 2
     return ((target != source) if kind == "l0" else (target - source) ** 2).float().mean(1)
-
-
-def refuses(task, settings):
-    return None
-
-
-def estimate(task, settings):
-    return Estimate(100 << 20, 1e-3)

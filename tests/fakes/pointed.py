@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from fakes.outside import hold
+from fakes.shared import estimate, hold, needs, refuses, schedule  # noqa: F401 (parts of this method)
 from texsynth.field.atlas import COPY_SETS, Field, build_atlas
 from texsynth.settings import setting
-from texsynth.task import Canvas, Estimate, Level
+from texsynth.task import Canvas
 
 COPIES = True
 RECIPES = ()
@@ -20,14 +20,6 @@ class Settings:
     copies: str = setting("none", "further sources", choices=tuple(COPY_SETS))
 
 
-def schedule(_, settings):
-    return [Level(0, 1)]
-
-
-def needs(settings, model=None):
-    return {}
-
-
 def begin(task, canvas, level, settings, rng, say):
     atlas = build_atlas(task, COPY_SETS[settings.copies], 1)
     index = atlas.valid.nonzero()[-1].expand(task.size)
@@ -36,11 +28,3 @@ def begin(task, canvas, level, settings, rng, say):
         index = torch.where(task.start[0, 0].isnan(), index, atlas.join(torch.zeros_like(y), y, x))
     field = Field(hold(task, atlas, index), torch.zeros(task.size), atlas, task.tile)
     return Canvas(field.image(), field), lambda canvas: (canvas, 0.0)
-
-
-def refuses(task, settings):
-    return None
-
-
-def estimate(task, settings):
-    return Estimate(100 << 20, 1e-3)
