@@ -60,11 +60,7 @@ def refused(
     """Check that `attempt` (reading) of `path` is refused in one line with its name and all `words`."""
     with pytest.raises(kind) as caught:
         attempt(path)
-    checked(caught.value, path, *words)
-
-
-def checked(error: TexsynthError, path: Path, *words: str) -> None:
-    message = str(error)
+    message = str(caught.value)
     assert "\n" not in message
     assert message.startswith(f"{path.name}: ")
     for word in words:
@@ -73,3 +69,17 @@ def checked(error: TexsynthError, path: Path, *words: str) -> None:
 
 def leftovers(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.name.endswith(".part"))
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """A function that fails with this error, whatever it gets."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+def array_of(path: Path) -> np.ndarray:
+    """The samples of a picture file, in its own depth."""
+    return image.to_array(image.read(path))
