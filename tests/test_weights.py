@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,8 +166,8 @@ def test_only_what_is_needed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     honest = pretrained.opened
 
     def watched(path: Path) -> object:
-        file = honest(path)
-        return replace(file, take=lambda key: [taken.append(key), file.take(key)][1])
+        keys, take, metadata = honest(path)
+        return keys, lambda key: [taken.append(key), take(key)][1], metadata
 
     monkeypatch.setattr(pretrained, "opened", watched)
     read = pretrained.read(path, "vgg19", SHAPES)

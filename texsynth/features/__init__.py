@@ -1,9 +1,7 @@
-"""Features, one extractor a file; the file's name is the key that presets use.
+"""Features, one extractor a file with the members of `FeatureModule`; the file's name is the key that presets use.
 
-Each file has `LAYERS`, their names from shallow to deep; `WEIGHTS`, the name of the network whose pretrained weights
-it needs, or None; `Settings`, a frozen dataclass; `keys`, the tensors that some layers need of the weights; and
-`build(settings, tile, weights) -> Extract`. A file that runs many networks, by the setting `network`, has
-`of(network)` in place of all but `Settings`; the key of such features ends with the network's name.
+A file that runs many networks, by the setting `network`, has `of(network)` in place of all but `Settings`; the key of
+such features ends with the network's name.
 """
 
 from __future__ import annotations
@@ -21,7 +19,14 @@ Extract = Callable[[Tensor, Sequence[str]], dict[str, Tensor]]
 
 
 class FeatureModule(Protocol):
-    """A file in features/. keys: the shape of each tensor by its key. tile: does the image wrap in (y, x)?"""
+    """A file in features/.
+
+    LAYERS: the names of the layers, shallow to deep.
+    WEIGHTS: the name of the network whose pretrained weights are needed, or None.
+    Settings: a frozen dataclass.
+    keys: the shapes of the tensors that some layers need, by key.
+    build: the extractor of pictures that wrap in (y, x) where `tile` says so.
+    """
 
     @property
     def LAYERS(self) -> tuple[str, ...]: ...  # noqa: N802
@@ -37,12 +42,11 @@ class FeatureModule(Protocol):
 
 
 def names() -> list[str]:
-    """The names of all features, as presets use them."""
     return FEATURES.names()
 
 
 def key_of(name: str, settings: Any) -> str:
-    """The key of features with these settings: the name, and the network where the settings choose one."""
+    """The key of features: their name, and the network where the settings choose one."""
     return f"{name}:{settings.network}" if hasattr(settings, "network") else name
 
 

@@ -1,7 +1,6 @@
 """ResNet-50 (He et al. 2015): what a classifier sees in a picture, from edges to the scores of ImageNet's 1000 classes.
 
-It is torchvision's, whose blocks halve their maps in the 3 x 3 convolution, run as after training; layers are its stem,
-its four stages and its scores.
+It is torchvision's, whose blocks halve their maps in the 3 x 3 convolution.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ NETWORK = torchvision.of("resnet50")
 
 @dataclass(frozen=True)
 class Settings:
-    """There are none, as there is one way to run it."""
+    """There are none."""
 
 
 def keys(layers: Sequence[str]) -> Shapes:

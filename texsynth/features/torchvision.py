@@ -27,18 +27,19 @@ from texsynth.weights.pretrained import Shapes, Weights
 
 PROBE = (256, 384)  # a picture whose maps are recognised by the ratio of their sides
 Sizes = dict[str, tuple[int, ...]]  # of the output of each node, by its name
+Arrange = Callable[[Tensor], Tensor]  # brings the output of a node to (1, C, h, w)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Which network is run, and how."""
+    """Which network is run, and how.
 
-    network: str = setting("convnext_tiny", "The network of torchvision, such as convnext_tiny or efficientnet_b0.")
-    padding: str = setting(
-        "zero",
-        "What convolutions see beyond a border that does not tile: zeros, as in training, or the mirrored map.",
-        choices=("zero", "reflect"),
-    )
+    network: The network of torchvision, such as convnext_tiny or efficientnet_b0.
+    padding: What convolutions see beyond a border that does not tile: zeros, as in training, or the mirrored map.
+    """
+
+    network: str = setting("convnext_tiny")
+    padding: str = setting("zero", choices=("zero", "reflect"))
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ class NetworkFeatures:
 
     @property
     def LAYERS(self) -> tuple[str, ...]:  # noqa: N802 (as modules have it)
-        """The nodes that are maps or scores, shallow to deep; raises UsageError where there is no such network."""
+        """The layers that are maps or scores, shallow to deep; raises UsageError where there is no such network."""
         return tuple(_layers(self.WEIGHTS))
 
     def keys(self, layers: Sequence[str]) -> Shapes:
         """The shapes of the tensors that these layers need, by their keys in the file."""
-        nodes = {_layers(self.WEIGHTS)[name].node for name in layers}
+        nodes = {_layers(self.WEIGHTS)[name][0] for name in layers}
         return zoo.shapes(_pruned(self.WEIGHTS, nodes)) if nodes else {}
 
     def build(self, settings: Any, tile: tuple[bool, bool], weights: Weights | None) -> Extract:
@@ -74,11 +75,11 @@ class NetworkFeatures:
         def extract(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
             sides = (min(side, limit) for side, limit in zip(image.shape[2:], PROBE, strict=True))
             present = _sizes(self.WEIGHTS, *sides)
-            wanted = {name: every[name] for name in every if name in layers and every[name].node in present}
-            nodes = frozenset(layer.node for layer in wanted.values())
+            wanted = {name: layer for name, layer in every.items() if name in layers and layer[0] in present}
+            nodes = frozenset(node for node, _ in wanted.values())
             mean, std = (image.new_tensor(values).view(1, 3, 1, 1) for values in (weights.mean, weights.std))
             outputs = network(nodes, image.device)((image - mean) / std) if nodes else {}
-            return {name: layer.arrange(outputs[layer.node]) for name, layer in wanted.items()}
+            return {name: arrange(outputs[node]) for name, (node, arrange) in wanted.items()}
 
         return extract
 
@@ -86,9 +87,6 @@ class NetworkFeatures:
 def of(network: str) -> NetworkFeatures:
     """The features of a network, the default one where its name is empty."""
     return NetworkFeatures(network or Settings().network)
-
-
-# ---- the graph of a network ----
 
 
 def _pruned(network: str, nodes: Iterable[str]) -> fx.GraphModule:
@@ -102,7 +100,7 @@ def _pruned(network: str, nodes: Iterable[str]) -> fx.GraphModule:
 
 @cache
 def _whole(network: str) -> fx.GraphModule:
-    """A network that gives the outputs of all its nodes, on the meta device, where nothing is computed but sizes."""
+    """A network with the outputs of all its nodes, on the meta device, where nothing is computed but sizes."""
     zoo.models()
     from torchvision.models.feature_extraction import get_graph_node_names
 
@@ -112,7 +110,7 @@ def _whole(network: str) -> fx.GraphModule:
 
 
 class _Measure(fx.Interpreter):
-    """Runs a graph and notes the size of what each node gives, until one fails."""
+    """Runs a graph and notes the size of the output of each node, until one fails."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
@@ -136,27 +134,17 @@ def _sizes(network: str, height: int, width: int) -> Sizes:
     return {name: measure.sizes[node] for name, node in end.args[0].items() if node in measure.sizes}
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """A layer: the node whose output it is, and what brings that output to (1, C, h, w)."""
-
-    node: str
-    arrange: Callable[[Tensor], Tensor]
-
-
 @cache
-def _layers(network: str) -> dict[str, _Layer]:
-    """Every layer by its name, shallow to deep; a part of the network follows its last node."""
+def _layers(network: str) -> dict[str, tuple[str, Arrange]]:
+    """The node of every layer, shallow to deep, and its arrangement; a part of the network stands for its last node."""
     sizes = _sizes(network, *PROBE)
     ends = {part: node for node in sizes for part in _parts(node)}
-    named = {node: [part for part in _parts(node) if ends[part] == node and part not in sizes] for node in sizes}
-    arranged = {node: _arrangement(size) for node, size in sizes.items()}
-    return {
-        name: _Layer(node, arrange)
-        for node, arrange in arranged.items()
-        if arrange is not None
-        for name in (node, *named[node])
-    }
+    layers: dict[str, tuple[str, Arrange]] = {}
+    for node, size in sizes.items():
+        if (arrange := _arrangement(size)) is not None:
+            parts = [part for part in _parts(node) if ends[part] == node and part not in sizes]
+            layers |= dict.fromkeys((node, *parts), (node, arrange))
+    return layers
 
 
 def _parts(node: str) -> list[str]:
@@ -164,8 +152,8 @@ def _parts(node: str) -> list[str]:
     return [node[:at] for at in range(len(node) - 1, 0, -1) if node[at] == "."]
 
 
-def _arrangement(size: tuple[int, ...]) -> Callable[[Tensor], Tensor] | None:
-    """What brings an output of that size, of the probe, to (1, C, h, w); None where it is neither map nor scores."""
+def _arrangement(size: tuple[int, ...]) -> Arrange | None:
+    """How to arrange an output that has this size for the probe; None where it is neither map nor scores."""
     if len(size) == 2 and size[0] == 1:
         return lambda scores: scores[:, :, None, None]
     if len(size) != 4 or size[0] != 1:
@@ -178,9 +166,6 @@ def _arrangement(size: tuple[int, ...]) -> Callable[[Tensor], Tensor] | None:
 def _in_proportion(height: int, width: int) -> bool:
     """Are these the sides of a map of the probe? Some networks drop a row or column on the way."""
     return abs(height * PROBE[1] / PROBE[0] - width) <= 1.5
-
-
-# ---- made ready for use ----
 
 
 def _filled(module: fx.GraphModule, weights: Weights, device: torch.device) -> fx.GraphModule:
@@ -225,7 +210,6 @@ def _fold_norms(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def _continued(module: fx.GraphModule, tile: tuple[bool, bool], mirrored: bool) -> fx.GraphModule:
-    """Have maps continue beyond borders as asked."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             _pad(part, tile, mirrored)
@@ -235,8 +219,7 @@ def _continued(module: fx.GraphModule, tile: tuple[bool, bool], mirrored: bool) 
 
 
 def _pad(part: Any, tile: tuple[bool, bool], mirrored: bool) -> None:
-    """Have a convolution or pool see the continued map: from the other side along axes that tile, mirrored along the
-    others if asked, else zeros (for a maximum, nothing)."""
+    """Have a convolution or pool see the opposite side along axes that tile, along others the mirrored map if asked."""
     margins = part.padding if isinstance(part.padding, tuple) else (part.padding, part.padding)
     by_hand = [margin if wraps or mirrored else 0 for margin, wraps in zip(margins, tile, strict=True)]
     if not any(by_hand):

@@ -7,7 +7,7 @@ weights get no gradient, and of each map the gradient keeps its sign only: a fif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
@@ -24,34 +24,25 @@ from texsynth.weights.pretrained import NETWORKS, Shapes, Weights
 WEIGHTS: str | None = "vgg19"
 PARTS = NETWORKS["vgg19"].layers  # the keys of weight and bias in front of each rectifier
 CHANNELS = dict(zip(PARTS, (64, 64, 128, 128, *(256,) * 4, *(512,) * 8), strict=True))
-
-
-def _layers() -> Iterator[str]:
-    """relu1_1, relu1_2, pool1, relu2_1 and so on: every block ends with its pool."""
-    for block, names in groupby(PARTS, lambda name: name.removeprefix("relu")[0]):
-        yield from names
-        yield f"pool{block}"
-
-
-LAYERS = tuple(_layers())
+# relu1_1, relu1_2, pool1, relu2_1 and so on: every block ends with its pool
+LAYERS = tuple(
+    layer for block, names in groupby(PARTS, lambda name: name[len("relu")]) for layer in (*names, f"pool{block}")
+)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the network is run."""
+    """How the network is run.
 
-    pooling: str = setting("avg", "Cells of 2 x 2 are pooled to their mean or maximum.", choices=("avg", "max"))
-    padding: str = setting(
-        "reflect",
-        "What convolutions see beyond a border that does not tile: the mirrored map, or zeros.",
-        choices=("reflect", "zero"),
-    )
-    precision: str = setting(
-        "float32",
-        "The numbers that are computed with; bfloat16 is 1.7 times as fast where the processor has it, and changes "
-        "Gram matrices by less than 1%.",
-        choices=("float32", "bfloat16"),
-    )
+    pooling: Cells of 2 x 2 are pooled to their mean or maximum.
+    padding: What convolutions see beyond a border that does not tile: the mirrored map, or zeros.
+    precision: The numbers that are computed with; bfloat16 is 1.7 times as fast where the processor has it, and changes
+        Gram matrices by less than 1%.
+    """
+
+    pooling: str = setting("avg", choices=("avg", "max"))
+    padding: str = setting("reflect", choices=("reflect", "zero"))
+    precision: str = setting("float32", choices=("float32", "bfloat16"))
 
 
 def keys(layers: Sequence[str]) -> Shapes:
@@ -78,7 +69,6 @@ def build(settings: Settings, tile: tuple[bool, bool], weights: Weights | None) 
     mean, std = (first.new_tensor(values).view(1, 3, 1, 1) for values in (weights.mean, weights.std))
     dtype = torch.bfloat16 if settings.precision == "bfloat16" else first.dtype
     tensors = {key: tensor.detach().to(dtype) for key, tensor in weights.tensors.items()}
-    pool: Callable[[Tensor], Tensor] = _mean_of_cells if settings.pooling == "avg" else _max_of_cells
 
     def extract(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         out, x = {}, ((image - mean) / std).to(dtype)
@@ -87,7 +77,7 @@ def build(settings: Settings, tile: tuple[bool, bool], weights: Weights | None) 
                 weight, bias = (tensors[key] for key in PARTS[name])
                 x = convolve(x, weight, bias, tile, settings.padding == "zero")
             elif min(x.shape[2:]) >= 2:
-                x = pool(x)
+                x = _mean_of_cells(x) if settings.pooling == "avg" else F.max_pool2d(x, 2)
             else:
                 break
             if name in layers:
@@ -103,10 +93,8 @@ def _down_to(layers: Sequence[str]) -> tuple[str, ...]:
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, tile: tuple[bool, bool], zero: bool) -> Tensor:
-    """A 3 x 3 convolution and its rectifier, (1, C, h, w) -> (1, D, h, w).
-
-    tile: does the map wrap in (y, x)? zero: are there zeros beyond other borders, or is the map mirrored?
-    """
+    """A 3 x 3 convolution and its rectifier, (1, C, h, w) -> (1, D, h, w); beyond borders that do not tile there are
+    zeros, or the mirrored map."""
     for dim, wraps in zip((2, 3), tile, strict=True):
         if wraps or not zero:
             x = _extend(x, dim, wraps)
@@ -142,12 +130,7 @@ class _ConvolveRectified(torch.autograd.Function):
 
 
 def _mean_of_cells(x: Tensor) -> Tensor:
-    """The mean of cells of 2 x 2, (1, C, h, w) -> (1, C, h // 2, w // 2). Sums of slices take half of the time of
-    avg_pool2d, and keep nothing for the gradient."""
+    """The mean of cells of 2 x 2; sums of slices take half the time of avg_pool2d, and keep nothing for gradients."""
     h, w = (n // 2 * 2 for n in x.shape[2:])
     x = x[:, :, 0:h:2] + x[:, :, 1:h:2]
     return (x[..., 0:w:2] + x[..., 1:w:2]) / 4
-
-
-def _max_of_cells(x: Tensor) -> Tensor:
-    return F.max_pool2d(x, 2)

@@ -19,22 +19,20 @@ from texsynth.weights.pretrained import Shapes, Weights
 
 LAYERS = ("full", "half", "quarter", "eighth", "sixteenth")
 WEIGHTS: str | None = None
-REDUCTIONS = ("box", "gaussian")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the picture is halved from layer to layer."""
+    """How the picture is halved from layer to layer.
 
-    reduction: str = setting(
-        "box",
-        "How the picture is halved: by the mean of 2 x 2 pixels, or by a 4 x 4 Gaussian of sigma 1.",
-        choices=REDUCTIONS,
-    )
+    reduction: How the picture is halved: by the mean of 2 x 2 pixels, or by a 4 x 4 Gaussian of sigma 1.
+    """
+
+    reduction: str = setting("box", choices=("box", "gaussian"))
 
 
 def keys(layers: Sequence[str]) -> Shapes:
-    """There are no weights, so no tensors."""
+    """There are none."""
     return {}
 
 
@@ -70,7 +68,7 @@ def _halve(layer: Tensor, kernel: Tensor, tile: tuple[bool, bool]) -> Tensor:
 
 
 def _gaussian() -> Tensor:
-    """A kernel of 4 x 4 with sigma 1 and sum 1."""
+    """The kernel of 4 x 4 with sigma 1 and sum 1."""
     ramp = torch.exp(-((torch.arange(4) - 1.5) ** 2) / 2)
     kernel = ramp[:, None] * ramp
     return kernel / kernel.sum()
@@ -82,7 +80,7 @@ class Basis:
 
     kernel: the directions, (D, 3, k, k).
     mean: the mean of the windows along each of them, (D,).
-    variance: the total variance of the windows, the unit in which all distances are given.
+    variance: the total variance of the windows, the unit of all distances.
     """
 
     kernel: Tensor
@@ -98,16 +96,14 @@ class Basis:
         """The descriptor of every window, (1, 3, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm
         of an average window is 1."""
         out = F.conv2d(padded, self.kernel)[0]
-        scale = self.variance**-0.5
-        table: Tensor = (out.flatten(1).T - self.mean) * scale
+        table: Tensor = (out.flatten(1).T - self.mean) * self.variance**-0.5
         return table.contiguous()
 
 
 def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator, samples: int = 8192) -> Basis:
-    """Principal directions of up to `samples` random k x k windows drawn from `images`, each (1, 3, H, W), H, W >= k.
+    """The first `components` principal directions of about `samples` random windows of side `patch`, drawn from images
+    (1, 3, H, W) with H, W >= patch.
 
-    patch: the side k of the windows.
-    components: how many directions are kept, at most 3 * k * k.
     A Gaussian (sigma = patch / 3) weights the centre over the corners: corners far from the pixel that is copied
     should not outvote its neighbours.
     """

@@ -35,15 +35,14 @@ Paint = Callable[[Window], Tensor]
 
 @dataclass(frozen=True)
 class Settings:
-    """The sizes of the windows."""
+    """The sizes of the windows.
 
-    window: int = setting(256, "The side in pixels of the windows that are computed one by one.", low=16, high=16384)
-    steered: int = setting(
-        512,
-        "The side in pixels of the windows of a network that follows maps, which needs more pixels around each window.",
-        low=16,
-        high=16384,
-    )
+    window: The side in pixels of the windows that are computed one by one.
+    steered: The same for a network that follows maps, which needs more pixels around each window.
+    """
+
+    window: int = setting(256, low=16, high=16384)
+    steered: int = setting(512, low=16, high=16384)
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
@@ -74,13 +73,12 @@ def begin(
 
 
 def needs(settings: Settings, model: Model | None) -> dict[str, tuple[str, ...]]:
-    """No layers: the model is all that the method needs."""
+    """No layers."""
     return {}
 
 
 def refuses(task: Task, settings: Settings) -> str | None:
-    """Whatever steers the layout, except maps that the model was trained with; and sizes that cannot tile because the
-    noise does not divide them."""
+    """All that steers the layout but maps that the model was trained with, and sizes that the noise cannot tile."""
     for unwanted, words in (
         (task.hole, "fills no holes"),
         (task.start, "moves nothing: it makes texture anew"),
@@ -110,14 +108,12 @@ def _follows_maps(model: Model) -> bool:
 
 
 def _of_noise(task: Task, model: Model, key: int) -> Paint:
-    """The function that makes the windows of a texture network."""
     net = loading.loaded(TextureNet(loading.shaped(Shape, model)), model, task.device)
     period = tuple(side if wraps else 0 for side, wraps in zip(task.size, task.tile, strict=True))
     return lambda window: net(key, window, (period[0], period[1]))
 
 
 def _under_maps(task: Task, model: Model, key: int) -> Paint:
-    """The function that makes the windows of a network that follows the task's maps."""
     targets = [guide.target.to(task.device) for guide in task.guides]
     condition = conditions.of_task(task.guides, targets, model)
     net = loading.loaded(Generator(loading.shaped(spade.Shape, model), condition.shape[1]), model, task.device)
@@ -125,7 +121,6 @@ def _under_maps(task: Task, model: Model, key: int) -> Paint:
 
 
 def _refuses_maps(guides: tuple[Guide, ...], model: Model) -> str | None:
-    """Why maps are not those that a model follows, or None."""
     if not _follows_maps(model):
         return "follows no guides with this model" if guides else None
     if not guides:
@@ -150,7 +145,7 @@ def _side(model: Model | None, settings: Settings) -> int:
 
 
 def _estimate_under_maps(size: tuple[int, int], model: Model, settings: Settings) -> Estimate:
-    """The estimate of a network that follows maps, fitted to runs at 256 to 1024 pixels."""
+    """Fitted to runs at 256 to 1024 pixels."""
     shape, channels = loading.shaped(spade.Shape, model), sum(map(conditions.channels, model.facts["guides"]))
     reach = max(size) if shape.normalisation == "instance" else spade.reach(shape)
     rows, columns = (
@@ -163,6 +158,5 @@ def _estimate_under_maps(size: tuple[int, int], model: Model, settings: Settings
 
 
 def _windows(size: tuple[int, int], side: int) -> Iterator[Window]:
-    """The windows of a picture in raster order."""
     for top, left in product(range(0, size[0], side), range(0, size[1], side)):
         yield Window(top, min(size[0], top + side), left, min(size[1], left + side))

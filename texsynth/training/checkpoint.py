@@ -23,7 +23,6 @@ class Checkpoint:
     """What a checkpoint file holds.
 
     about: the description of the run, as plain values.
-    state: how far the run has come.
     parts: the states of modules, optimisers, memory and random generator, by the keys of the file.
     """
 
@@ -34,9 +33,10 @@ class Checkpoint:
 
 def save(path: Path, about: Mapping[str, Any], state: State, training: Training, rng: torch.Generator) -> None:
     """Write a checkpoint, completely or not at all; raises ResourceError and UsageError."""
+    plain = {name: getattr(state, name) for name in ("step", "best", "best_step")}
     content = {
         "about": dict(about),
-        "state": _plain(state),
+        "state": plain | {"rows": [asdict(row) for row in state.rows], "tensors": dict(state.tensors)},
         "modules": {name: module.state_dict() for name, module in training.modules.items()},
         "optimisers": {name: optimiser.state_dict() for name, optimiser in training.optimisers.items()},
         "memory": dict(training.memory),
@@ -72,9 +72,3 @@ def restore(checkpoint: Checkpoint, training: Training, rng: torch.Generator) ->
         rng.set_state(parts["rng"])
     except (RuntimeError, LookupError, ValueError, TypeError):
         raise InputError("--resume: the checkpoint is of another version; leave the flag out to start anew") from None
-
-
-def _plain(state: State) -> dict[str, Any]:
-    """The state as values that a file can hold without pickled code; its tensors are not copied."""
-    plain = {name: getattr(state, name) for name in ("step", "best", "best_step")}
-    return {**plain, "rows": [asdict(row) for row in state.rows], "tensors": dict(state.tensors)}

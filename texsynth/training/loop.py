@@ -16,12 +16,7 @@ LONGEST_HISTORY = 500  # rows that a run keeps beside those of its checks
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One row of the history of a run.
-
-    step: the number of updates so far.
-    losses: the losses of this step by name.
-    metric: the metric of the settings, None at steps that do not measure it.
-    """
+    """A row of the history of a run: the updates so far, the losses, and the metric, None where it was not measured."""
 
     step: int
     losses: Mapping[str, float]
@@ -33,10 +28,8 @@ class State:
     """How far a run has come.
 
     step: the number of updates so far.
-    best: the lowest metric so far.
-    best_step: the step at which it was measured.
+    best, best_step: the lowest metric so far, and the step at which it was measured.
     tensors: what the model file held at that step, by name.
-    rows: the history of the run.
     """
 
     step: int = 0
@@ -48,13 +41,7 @@ class State:
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop reports to an observer after every step. Observers only read.
-
-    step, steps: the number of updates so far, and of the whole run.
-    losses: the losses of this step by name.
-    metric: the metric, None at steps that do not measure it.
-    best: the lowest metric so far.
-    """
+    """What the loop reports to an observer after every step; `step` of `steps` are done. Observers only read."""
 
     step: int
     steps: int

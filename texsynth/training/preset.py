@@ -18,14 +18,7 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class TrainingPreset:
-    """A validated preset of `texsynth train`.
-
-    name: the preset's name.
-    description: what `texsynth presets list` says about it.
-    recipe: the word for its recipe.
-    settings: the settings of the recipe.
-    values: the settings as plain values, as files hold them.
-    """
+    """A validated preset of `texsynth train`; `values` are its settings as plain values, as files hold them."""
 
     name: str
     description: str

@@ -25,15 +25,16 @@ SAMPLE_SEED = 2**40  # of the noise of samples that are measured and shown, the 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings that every recipe has."""
+    """The settings that every recipe has.
 
-    steps: int = setting(1000, "The number of updates of the network.", low=1, high=10_000_000)
-    checks: int = setting(20, "How often a run measures samples and keeps a checkpoint.", low=1, high=1000)
-    metric: str = setting(
-        "sliced",
-        "The metric that decides which network is the best; gram_distance and quality_po need VGG-19.",
-        choices=("sliced", "transport", "gram_distance", "quality_po"),
-    )
+    steps: The number of updates of the network.
+    checks: How often a run measures samples and keeps a checkpoint.
+    metric: The metric that decides which network is the best; gram_distance and quality_po need VGG-19.
+    """
+
+    steps: int = setting(1000, low=1, high=10_000_000)
+    checks: int = setting(20, low=1, high=1000)
+    metric: str = setting("sliced", choices=("sliced", "transport", "gram_distance", "quality_po"))
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ class Training:
     All randomness of steps comes from the generator of the run, and all schedules from the number of the step. Samples
     and measures draw from SAMPLE_SEED, so their noise is always the same, and they change nothing.
 
-    modules: the networks by name; a checkpoint keeps their state.
-    optimisers: the optimisers by name; a checkpoint keeps their state.
+    modules, optimisers: those whose state a checkpoint keeps, by name.
     step: makes the update of a number, counted from 0, and returns its losses by name.
     sample: returns pictures (1, 3, h, w) in [0, 1] that the network makes now, which may stand beside their exemplars.
     measure: returns the metric of what the network makes now; less is better.
@@ -69,8 +69,8 @@ class Recipe(Protocol):
     GUIDES: the kinds of maps that it takes with the exemplars ("labels", "progression", "orientation"). A recipe that
         takes maps needs at least one.
     needs: the layers of pretrained networks that it looks at, by the name of the features.
-    build: prepares a training. The task holds the exemplars at full size, their maps as guides whose target is the
-        first map, the device, the weights and the memory limit. Raises InputError for exemplars that are too small.
+    build: prepares a training; the guides of the task have the first map as target. Raises InputError for exemplars
+        that are too small.
     estimate: the peak memory of the process, and the seconds on two cores, of a whole run.
     """
 

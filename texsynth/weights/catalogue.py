@@ -1,14 +1,12 @@
 """The pretrained networks that can be fetched by name. Importing this loads neither torch nor torchvision.
 
-Another network is one more entry of NETWORKS; all other networks of torchvision are described by `zoo`.
+Another network is one more entry of NETWORKS; `zoo` describes all other networks of torchvision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-
-from texsynth.weights.download import RemoteFile
 
 Triple = tuple[float, float, float]
 
@@ -18,9 +16,7 @@ class Network:
     """A pretrained network that can be fetched.
 
     name: the word for it, with which the names of its files begin.
-    description: one line for people.
-    url: where the file is fetched from.
-    sha256: the first digits of the file's hash.
+    sha256: the first digits of the hash of its file.
     size: the size of the file in bytes.
     layers: the keys of the tensors of each layer, shallow to deep.
     mean, std: what its input is shifted and divided by, where a file does not say otherwise.
@@ -41,20 +37,12 @@ class Network:
 
     @property
     def file(self) -> str:
-        """The name of the file."""
         return self.url.rpartition("/")[2]
 
     @property
     def elsewhere(self) -> str:
         """What to do where fetching does not work."""
         return f"fetch {self.url} elsewhere and give it with --weights FILE or TEXSYNTH_WEIGHTS (or their folder)"
-
-    @property
-    def source(self) -> RemoteFile:
-        """Where the file is fetched from."""
-        again = f"`texsynth weights fetch {self.name}`"
-        what = f"{self.name} weights"
-        return RemoteFile(what, self.url, self.sha256, self.size, again, self.elsewhere, self.tolerance)
 
     def held(self, keys: Collection[str]) -> tuple[str, ...]:
         """The layers that these tensors are enough for, shallow to deep; none where a deeper network has them."""
@@ -63,15 +51,11 @@ class Network:
         return () if self.foreign in keys else tuple(self.layers)[:depth]
 
     def layer_of(self, key: str) -> str:
-        """The layer that a tensor is part of."""
         return next(layer for layer, parts in self.layers.items() if key in parts)
 
 
 def _vgg(*blocks: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The convolutions of a VGG by torchvision's keys, which number activations and pools too.
-
-    blocks: the number of convolutions of each block.
-    """
+    """The layers of a VGG with so many convolutions a block, by torchvision's keys, which number all modules."""
     index = 0
     for block, convolutions in enumerate(blocks, 1):
         for number in range(1, convolutions + 1):
@@ -81,10 +65,7 @@ def _vgg(*blocks: int) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _resnet(*stages: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The layers of a ResNet of bottlenecks by torchvision's keys.
-
-    stages: the number of blocks of each stage.
-    """
+    """The layers of a ResNet with so many bottlenecks a stage, by torchvision's keys."""
     yield "stem", tuple(_normalised("conv1", "bn1"))
     for stage, blocks in enumerate(stages, 1):
         pairs = [(f"{block}.conv{n}", f"{block}.bn{n}") for block in range(blocks) for n in (1, 2, 3)]
@@ -96,8 +77,7 @@ def _resnet(*stages: int) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _normalised(convolution: str, norm: str) -> list[str]:
     """The keys of a convolution without bias, and of the batch norm behind it."""
-    parts = ("weight", "bias", "running_mean", "running_var")
-    return [f"{convolution}.weight", *(f"{norm}.{part}" for part in parts)]
+    return [f"{convolution}.weight", *(f"{norm}.{part}" for part in ("weight", "bias", "running_mean", "running_var"))]
 
 
 VGG19 = Network(

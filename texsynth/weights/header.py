@@ -27,19 +27,16 @@ def keys(path: Path) -> frozenset[str]:
     try:
         with path.open("rb") as file:
             if form == "safetensors":
-                return frozenset(_entries(file, path.stat().st_size))
-            if form == "zip":
-                return _state_keys(_zipped(path))
-            for _ in range(PICKLES_BEFORE):
-                _Keys(file).load()
-            return _state_keys(_Keys(file).load())
+                return _entries(file, path.stat().st_size)
+            content = _zipped(file) if form == "zip" else [_Keys(file).load() for _ in range(PICKLES_BEFORE + 1)][-1]
     except DAMAGE as error:
         raise refusal(path, error) from None
+    plain = content if isinstance(content, Mapping) else {}
+    return frozenset(key for key, value in plain.items() if isinstance(value, _Absent))
 
 
 def form_of(path: Path) -> str:
-    """The form of a weights file by its first bytes: "safetensors", or "zip" or "pickle" of torch; raises WeightsError
-    for any other."""
+    """ "safetensors", or torch's "zip" or "pickle", by the first bytes of a file; raises WeightsError for any other."""
     try:
         with path.open("rb") as file:
             head = file.read(9)
@@ -69,31 +66,25 @@ def safetensors_header(file: IO[bytes]) -> dict[str, Any]:
     return dict(json.loads(file.read(length)))
 
 
-def _entries(file: IO[bytes], size: int) -> list[str]:
+def _entries(file: IO[bytes], size: int) -> frozenset[str]:
     """The keys of a safetensors file of that size in bytes; raises ValueError where it is cut."""
     header = safetensors_header(file)
     header.pop("__metadata__", None)
     end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if file.tell() + end != size:
         raise ValueError
-    return list(header)
+    return frozenset(header)
 
 
-def _zipped(path: Path) -> Any:
+def _zipped(file: IO[bytes]) -> Any:
     """The content of a zip file of torch, without the tensors."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         (name,) = [name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"]
-        with archive.open(name) as file:
-            return _Keys(file).load()
-
-
-def _state_keys(state: Any) -> frozenset[str]:
-    plain = state if isinstance(state, Mapping) else {}
-    return frozenset(key for key, value in plain.items() if isinstance(value, _Absent))
+        return _Keys(archive.open(name)).load()
 
 
 class _Absent:
-    """It stands for any object of torch, whose place in the file is all that is asked for."""
+    """It stands for any object of torch, as only its key is asked for."""
 
     def __init__(self, *_: object) -> None: ...
 

@@ -1,7 +1,4 @@
-"""The 1000 classes of ImageNet (Russakovsky et al. 2015) that classifiers tell apart, by number and by name.
-
-The names are one a line in imagenet_classes.txt, in the order of the classes. Importing this loads no torch.
-"""
+"""The 1000 classes of ImageNet (Russakovsky et al. 2015) by number and by name. Importing this loads no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ SUGGESTED = 3  # names that a message suggests
 
 @cache
 def names() -> tuple[str, ...]:
-    """The name of every class; its place is its number."""
+    """The names of the classes, in their order."""
     return tuple(FILE.read_text("utf-8").splitlines())
 
 
@@ -25,9 +22,7 @@ def number(word: str, where: str = "--class") -> int:
     """The number of a class, from 0 to 999, that a number or a name stands for.
 
     Case and underscores matter only between two names that differ in nothing else. Raises UsageError, which gives the
-    nearest names.
-
-    where: the flag or setting that the word was given with.
+    nearest names and `where`, the flag or setting that the word came with.
     """
     if word in names():
         return names().index(word)
@@ -40,9 +35,8 @@ def number(word: str, where: str = "--class") -> int:
         return same[0]
     near = [f"{names()[n]} ({n})" for n in same or _nearest(_plain(word))]
     hint = f"did you mean {', '.join(near)}?" if near else "give one of its names, such as goldfish, or 0 to 999"
-    raise UsageError(
-        f"{where} {word!r}: {'two classes are' if same else 'no class of ImageNet is'} called that; {hint}"
-    )
+    count = "two classes are" if same else "no class of ImageNet is"
+    raise UsageError(f"{where} {word!r}: {count} called that; {hint}")
 
 
 def _plain(word: str) -> str:

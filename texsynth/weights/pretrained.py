@@ -37,11 +37,9 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 class Weights:
     """A network's weights as read from one file.
 
-    name: the name of the file, for the record.
-    sha256: the hash of the file, for the record.
+    name, sha256: the name and the hash of the file, for the record.
     tensors: float32, by torchvision's keys ("features.0.weight").
-    mean: what is subtracted from RGB in [0, 1].
-    std: what the difference is divided by.
+    mean, std: what is subtracted from RGB in [0, 1], and what the difference is divided by.
     """
 
     name: str
@@ -57,11 +55,9 @@ def entry(network: str) -> Network:
 
 
 def load(wanted: Mapping[str, Shapes], named: Path | None, say: Say) -> dict[str, Weights]:
-    """The wanted tensors of each network, from files that are here or else fetched.
+    """The tensors of these shapes of each network, from files that are here or else fetched.
 
-    wanted: the shapes of the tensors, by network.
-    named: the file or folder of `--weights`.
-    Raises WeightsError, also where `named` is of none of these networks.
+    Raises WeightsError, also where the file or folder of `--weights`, `named`, is of none of these networks.
     """
     paths = {network: find(network, named, tuple(wanted)) for network in wanted}
     if named is not None and not any(path and named in (path, path.parent) for path in paths.values()):
@@ -85,14 +81,11 @@ def cache() -> Path:
 
 
 def find(network: str, named: Path | None = None, others: Sequence[str] = ()) -> Path | None:
-    """The file of a network: from `named`, else from what TEXSYNTH_WEIGHTS names, else torch's copy; None where there
-    is none.
+    """The file of a network in `named`, else in what TEXSYNTH_WEIGHTS names, else torch's copy; None if there is none.
 
     A folder stands for the one file in it whose name begins with the network's. A file or folder that has another
-    network in place of this one is passed over. Raises WeightsError where the place that was named is missing, no
-    file of weights, or a folder without any.
-
-    others: networks of torchvision that a file may hold instead, beside those of the catalogue.
+    network instead, of the catalogue or of `others`, is passed over. Raises WeightsError where a place that was named
+    is missing, no file of weights, or a folder without any.
     """
     variable = os.environ.get("TEXSYNTH_WEIGHTS")
     places = {"--weights": named, "TEXSYNTH_WEIGHTS": Path(variable) if variable else None}
@@ -121,8 +114,7 @@ def _at(place: Path, network: str, source: str, others: Sequence[str]) -> Path |
 
 
 def _of_another(path: Path, network: str, others: Sequence[str]) -> bool:
-    """Does a file hold all of another network, and not all of this one; or a part of one of the catalogue, and nothing
-    of this one? Raises WeightsError when it is no weights file."""
+    """Does a file hold another network whole and this one not, or a part of another one and nothing of this one?"""
     keys = header.keys(path)
     layers = {name: entry(name).held(keys) for name in (network, *NETWORKS, *others)}
     whole = {name for name, held_layers in layers.items() if len(held_layers) == len(entry(name).layers)}
@@ -130,10 +122,10 @@ def _of_another(path: Path, network: str, others: Sequence[str]) -> bool:
 
 
 def fetch(network: str, say: Say) -> Path:
-    """Download a network into torch's cache, unless it is there already; its path. Raises WeightsError."""
+    """Download a network into torch's cache, unless it is there already; returns its path. Raises WeightsError."""
     target = cached(network)
     if not target.is_file():
-        download.fetch(entry(network).source, target, say)
+        download.fetch(entry(network), target, say)
     return target
 
 
@@ -143,42 +135,29 @@ def held(path: Path, network: str) -> tuple[str, ...]:
 
 
 def read(path: Path, network: str, shapes: Shapes) -> Weights:
-    """Some tensors of a network, in float32. No other tensor is loaded, and no pickled code is run.
+    """The tensors of these shapes, in float32. No other tensor is loaded, and no pickled code is run.
 
-    shapes: of each tensor that is wanted.
     Raises WeightsError when the file is no weights file, lacks a tensor, or has one of another shape or not finite.
     """
-    about, file = entry(network), opened(path)
-    if about.foreign in file.keys:
+    about, (keys, take, metadata) = entry(network), opened(path)
+    if about.foreign in keys:
         raise WeightsError(f"{path} is no {network}: it is deeper, with {about.foreign}; {about.elsewhere}")
-    if lacking := [key for key in shapes if key not in file.keys]:
-        layers = about.held(file.keys)
+    if lacking := [key for key in shapes if key not in keys]:
+        layers = about.held(keys)
         if not layers:
             raise WeightsError(f"{path} holds no {network}: it lacks {lacking[0]}; {about.elsewhere}")
         remedy = "name layers up to that with --set layers=..., or give a whole file with --weights or TEXSYNTH_WEIGHTS"
         raise WeightsError(f"{path} lacks {about.layer_of(lacking[-1])}: it stops at {layers[-1]}; {remedy}")
-    tensors = {key: _sound(file.take(key), shape, f"{path}: {key}") for key, shape in shapes.items()}
-    mean, std = _convention(file.metadata, about, path)
+    tensors = {key: _sound(take(key), shape, f"{path}: {key}") for key, shape in shapes.items()}
+    mean, std = _convention(metadata, about, path)
     return Weights(path.name, digest(path), tensors, mean, std)
 
 
-@dataclass(frozen=True)
-class WeightsFile:
-    """An open file of weights.
+def opened(path: Path) -> tuple[Collection[str], Callable[[str], Tensor], Mapping[str, str]]:
+    """The keys of the tensors of any weights file, the function that reads one, and the file's metadata.
 
-    keys: the keys of its tensors.
-    take: reads one of them.
-    metadata: what the file says about itself.
+    Tensors stay on disk where the format allows that. Raises WeightsError.
     """
-
-    keys: Collection[str]
-    take: Callable[[str], Tensor]
-    metadata: Mapping[str, str]
-
-
-def opened(path: Path) -> WeightsFile:
-    """Any weights file, recognised by its first bytes; its tensors stay on disk where the format allows that. Raises
-    WeightsError."""
     import torch
     from safetensors import SafetensorError, safe_open
 
@@ -186,7 +165,7 @@ def opened(path: Path) -> WeightsFile:
     try:
         if form == "safetensors":
             file: Any = safe_open(path, "pt")
-            return WeightsFile(frozenset(file.keys()), file.get_tensor, file.metadata() or {})
+            return frozenset(file.keys()), file.get_tensor, file.metadata() or {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles, which are refused below
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=form == "zip")
@@ -194,7 +173,7 @@ def opened(path: Path) -> WeightsFile:
         raise header.refusal(path, error) from None
     state = state if isinstance(state, Mapping) else {}
     tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
-    return WeightsFile(tensors.keys(), tensors.__getitem__, {})
+    return tensors.keys(), tensors.__getitem__, {}
 
 
 def _sound(tensor: Tensor, shape: tuple[int, ...], where: str) -> Tensor:

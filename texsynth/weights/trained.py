@@ -24,12 +24,10 @@ KEY = "texsynth"  # of the metadata
 class Model:
     """A trained network.
 
-    recipe: the name of the recipe that trained it.
     settings: the settings of the recipe, as plain values.
     tensors: float32 on the CPU, by name.
     facts: what it was trained on and how it did, as plain values for JSON.
-    name: the name of its file.
-    sha256: the hash of its file.
+    name, sha256: the name and the hash of its file.
     """
 
     recipe: str

@@ -1,7 +1,5 @@
-"""The networks of torchvision: their modules without weights, and where their weights are fetched from.
-
-Only the functions of this file import torchvision, and they do so when a network of it is asked for.
-"""
+"""The networks of torchvision, which is imported only when one of them is asked for: their modules without weights, and
+where their weights are fetched from."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ def models() -> Any:
 
 
 def names() -> list[str]:
-    """The words for all classifiers of torchvision: "convnext_tiny"."""
+    """The names of all classifiers of torchvision: "convnext_tiny"."""
     return list(models().list_models(module=models()))
 
 

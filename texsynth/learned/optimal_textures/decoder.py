@@ -26,13 +26,12 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 @dataclass(frozen=True)
 class Shape:
-    """The settings that shape the decoders."""
+    """The settings that shape the decoders.
 
-    layers: tuple[str, ...] = setting(
-        ("relu1_1", "relu2_1", "relu3_1"),
-        "The layers of VGG-19 that are matched, each with a decoder of its own.",
-        choices=LAYERS,
-    )
+    layers: The layers of VGG-19 that are matched, each with a decoder of its own.
+    """
+
+    layers: tuple[str, ...] = setting(("relu1_1", "relu2_1", "relu3_1"), choices=LAYERS)
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -44,13 +43,12 @@ class Shape:
 
 
 class Decoders(nn.ModuleDict):
-    """The decoder of every layer, by the layer's name. Its tensors hold nothing before `initialise` or loading."""
+    """The decoder of every layer, by its name. Their tensors hold nothing before `initialise` or loading."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__({layer: Decoder(layer) for layer in shape.ordered()})
 
     def of(self, layer: str) -> Decoder:
-        """The decoder of one layer."""
         return cast(Decoder, self[layer])
 
 

@@ -69,10 +69,7 @@ MODES = ("cdf", *LINEAR)
 
 
 def match(mode: str, target: Tensor, style: Tensor, rounds: int, rng: torch.Generator) -> Tensor:
-    """Match (N, C) to (M, C) by one of MODES: (N, C).
-
-    rounds: the rounds of cdf, each in another random rotation; the affine modes need one only.
-    """
+    """Match (N, C) to (M, C) by one of MODES: (N, C); cdf takes rounds, each in another random rotation."""
     if mode in LINEAR:
         return LINEAR[mode](target, style)
     for _ in range(rounds):
@@ -90,11 +87,7 @@ def rotation(channels: int, rng: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class PrincipalAxes:
-    """The principal axes of a style.
-
-    mean: the mean row (C,).
-    axes: orthonormal columns (C, K), that of the greatest variance first.
-    """
+    """The mean row (C,) of a style and its principal axes, orthonormal columns (C, K), the greatest variance first."""
 
     mean: Tensor
     axes: Tensor
@@ -118,10 +111,7 @@ def principal_axes(style: Tensor, share: float) -> PrincipalAxes:
 
 
 def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (C,) and covariance (C, C) of (N, C), in float64, which the inverse of a covariance needs.
-
-    They are on the CPU where the device has no float64.
-    """
+    """Mean (C,) and covariance (C, C) of (N, C), in float64, as inverses need; on the CPU if the device has none."""
     rows = rows.cpu() if rows.device.type == "mps" else rows
     mean = sum(part.double().sum(0) for part in rows.split(ROWS_IN_FLOAT64)) / len(rows)
     covariance = rows.new_zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)

@@ -39,26 +39,26 @@ CHANNELS = {PIXELS: 3, "relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1":
 
 @dataclass(frozen=True)
 class Settings:
-    """The defaults make one affine match for each layer and pass."""
+    """The defaults make one affine match for each layer and pass.
 
-    match: str = setting("symmetric", "The strategy that moves features onto the exemplar's.", choices=matching.MODES)
-    passes: int = setting(5, "How often all layers are matched.", low=1, high=100)
-    sizes: str = setting(
-        "linear",
-        "With linear, sizes grow evenly from pass to pass; with octaves, they double.",
-        choices=("linear", "octaves"),
-    )
-    coarsest: int = setting(64, "The shorter side of the exemplar in the first pass, in pixels.", low=8, high=4096)
-    components: float = setting(
-        0.0, "The share of the variance that is matched, by principal axes; 0 matches all.", low=0.0, high=1.0
-    )
-    iterations: int = setting(
-        500, "The rotations of cdf in a run over all five layers, most of them in deep layers.", low=1, high=100_000
-    )
-    colours: str = setting("on", "With on, the colours of the pixels are matched at the end.", choices=("on", "off"))
-    softness: int = setting(
-        16, "The width in pixels over which labels and blends pass into each other.", low=0, high=256
-    )
+    match: The strategy that moves features onto the exemplar's.
+    passes: How often all layers are matched.
+    sizes: With linear, sizes grow evenly from pass to pass; with octaves, they double.
+    coarsest: The shorter side of the exemplar in the first pass, in pixels.
+    components: The share of the variance that is matched, by principal axes; 0 matches all.
+    iterations: The rotations of cdf in a run over all five layers, most of them in deep layers.
+    colours: With on, the colours of the pixels are matched at the end.
+    softness: The width in pixels over which labels and blends pass into each other.
+    """
+
+    match: str = setting("symmetric", choices=matching.MODES)
+    passes: int = setting(5, low=1, high=100)
+    sizes: str = setting("linear", choices=("linear", "octaves"))
+    coarsest: int = setting(64, low=8, high=4096)
+    components: float = setting(0.0, low=0.0, high=1.0)
+    iterations: int = setting(500, low=1, high=100_000)
+    colours: str = setting("on", choices=("on", "off"))
+    softness: int = setting(16, low=0, high=256)
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,7 @@ class PassMemory:
 
 @dataclass(frozen=True)
 class Coder:
-    """Turns pixels (1, 3, h, w) into the features of a layer, and back.
-
-    decoders: the trained decoders.
-    encoders: VGG-19 for pictures that tile and for those that do not.
-    tile: whether the output wraps in (y, x).
-    """
+    """Turns pixels (1, 3, h, w) into the features of a layer by VGG-19, and back; outputs wrap in (y, x) by `tile`."""
 
     decoders: Decoders
     encoders: Mapping[Tile, Extract]
@@ -178,8 +173,7 @@ def _start(task: Task, canvas: Canvas | None, rng: torch.Generator) -> Tensor:
 
 
 def _match_colours(target: Tensor, style: Tensor, rng: torch.Generator) -> Tensor:
-    """Match colours (N, 3) by cdf, as the paper does because colours are far from normal; in the end each channel has
-    the values of the style."""
+    """Match colours (N, 3), which are far from normal, by cdf; in the end each channel has the values of the style."""
     return matching.cdf(matching.match("cdf", target, style, COLOUR_ROUNDS, rng), style)
 
 

@@ -42,13 +42,20 @@ SMALLEST_EXEMPLAR = 16  # pixels a side, where the deepest layer still has one f
 
 @dataclass(frozen=True)
 class Settings(recipes.Settings, Shape):
-    """The defaults take a minute or two on two cores; the preset trains longer."""
+    """The defaults take a minute or two on two cores; the preset trains longer.
 
-    crop: int = setting(64, "The side of the crops in pixels.", low=SMALLEST_EXEMPLAR, high=1024)
-    batch: int = setting(1, "The number of crops of a step.", low=1, high=256)
-    halvings: float = setting(2.0, "The largest number of halvings at which crops are taken.", low=0.0, high=6.0)
-    rate: float = setting(1e-3, "The learning rate of Adam at the first step.", low=1e-6, high=1.0)
-    feature: float = setting(1.0, "The weight of the features' error; the pixels' is 1.", low=0.0, high=1000.0)
+    crop: The side of the crops in pixels.
+    batch: The number of crops of a step.
+    halvings: The largest number of halvings at which crops are taken.
+    rate: The learning rate of Adam at the first step.
+    feature: The weight of the features' error; the pixels' is 1.
+    """
+
+    crop: int = setting(64, low=SMALLEST_EXEMPLAR, high=1024)
+    batch: int = setting(1, low=1, high=256)
+    halvings: float = setting(2.0, low=0.0, high=6.0)
+    rate: float = setting(1e-3, low=1e-6, high=1.0)
+    feature: float = setting(1.0, low=0.0, high=1000.0)
 
 
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:

@@ -94,11 +94,8 @@ def rows(layer: Tensor) -> Tensor:
 
 
 def table(region: Region, layers: Sequence[Tensor], match: Match, rng: torch.Generator) -> Tensor:
-    """The style of a region, (M, C).
-
-    layers: the features (1, C, h, w) of each exemplar.
-    match: moves rows of one exemplar onto the rows of another, for mixtures.
-    """
+    """The style of a region, (M, C), in the features (1, C, h, w) of each exemplar; in mixtures `match` moves rows of
+    one exemplar onto those of another."""
     tables = [_rows_at(layer, places) for layer, places in zip(layers, region.places, strict=True)]
     if region.mixture is None:
         return torch.cat(tables)

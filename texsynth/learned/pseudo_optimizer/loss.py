@@ -49,10 +49,9 @@ class GramComparison:
 
 
 def target_of(tables: Sequence[Mapping[str, Tensor]], shares: Sequence[float] = (1.0,)) -> TextureTarget:
-    """Mix the statistics of several exemplars; layers that some exemplar is too small for are left out.
+    """Mix the statistics of exemplars by their shares, which add up to 1; layers that one is too small for go missing.
 
     tables: the feature vectors (N, C) of every layer, for each exemplar.
-    shares: the share of each exemplar; they add up to 1.
     """
     grams, units = {}, {}
     for name in tables[0]:
@@ -88,8 +87,8 @@ def total(parts: Mapping[str, Tensor]) -> Tensor:
 def gradients(comparison: GramComparison, layers: Sequence[str], how: str, keep: bool) -> dict[str, Tensor]:
     """The gradient of the texture loss with respect to the features of each of these layers, of their shape.
 
-    how: "own", of the layer's own term, or "total", of the sum over all of these layers; for that the features must
-        have a graph in which the deeper ones depend on the others.
+    how: "own", of the layer's own term, or "total", of the sum over all of these layers, whose features must have a
+        graph in which the deeper ones depend on the others.
     keep: whether the gradients can be differentiated themselves.
     """
     names = [name for name in layers if name in comparison.maps]

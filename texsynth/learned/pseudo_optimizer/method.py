@@ -33,23 +33,18 @@ DARKEST_START = 0.02  # of a picture to start from; that of black would be infin
 
 @dataclass(frozen=True)
 class Settings:
-    """All other settings are the model's."""
+    """All other settings are the model's.
 
-    precision: str = setting(
-        "float32",
-        "The precision of VGG-19; bfloat16 is quicker where the processor has it, for models with slopes = own.",
-        choices=("float32", "bfloat16"),
-    )
+    precision: The precision of VGG-19; bfloat16 is quicker where the processor has it, for models with slopes = own.
+    """
+
+    precision: str = setting("float32", choices=("float32", "bfloat16"))
 
 
 @dataclass(frozen=True)
 class StageMemory:
-    """What a stage hands to the next.
-
-    z: the picture is sigmoid(z).
-    comparison: the picture, compared with the target on the layers of the next stage.
-    stages: the number of stages that were applied.
-    """
+    """What a stage hands to the next: z, whose sigmoid is the picture, its comparison with the target on the layers of
+    the next stage, and the number of stages so far."""
 
     z: Tensor
     comparison: texture.GramComparison
@@ -67,7 +62,7 @@ def needs(settings: Settings, model: Model | None) -> dict[str, tuple[str, ...]]
 
 
 def refuses(task: Task, settings: Settings) -> str | None:
-    """Whatever a network that only sees Gram matrices cannot heed, and sizes that have no position of any layer."""
+    """What a network that only sees Gram matrices cannot heed, and sizes that have no position of any layer."""
     if task.hole is not None:
         return "fills no holes"
     if task.start is not None:
@@ -88,8 +83,7 @@ def refuses(task: Task, settings: Settings) -> str | None:
 def begin(
     task: Task, canvas: Canvas | None, level: Level, settings: Settings, rng: torch.Generator, say: Say
 ) -> tuple[Canvas, Step]:
-    """Start from noise or from the picture so far; a step applies the next stage, and its value is the texture loss of
-    the result."""
+    """Start from noise or the picture so far; a step applies the next stage, and has the texture loss of its result."""
     assert task.model is not None
     net = loaded(po.PseudoOptimizer(_shape(task.model)), task.model, task.device)
     of_vgg19 = vgg19.Settings(precision=settings.precision)

@@ -29,37 +29,26 @@ VARIANCE_FLOOR = 1e-5  # added to the variance that norms divide by
 
 @dataclass(frozen=True)
 class Shape:
-    """The settings that shape the network; by default ProPO on the layers above relu3_4, at the published width."""
+    """The settings that shape the network; by default ProPO on the layers above relu3_4, at the published width.
 
-    layers: tuple[str, ...] = setting(
-        ("relu1_1", "pool1", "pool2", "pool3"),
-        "The layers of VGG-19 whose Gram matrices are matched, shallow to deep.",
-        choices=vgg19.LAYERS,
-    )
-    stages: int = setting(
-        0, "The number of stages, each of which sees more of the layers; 0 makes one for each layer.", low=0, high=16
-    )
-    width: float = setting(1.0, "The network's channels, as a share of those of VGG-19.", low=0.01, high=4.0)
-    slopes: str = setting(
-        "total",
-        "The gradients that the network takes in: own, of each layer's own Gram matrix, or total, which adds those of "
-        "the deeper layers by a backward pass.",
-        choices=("total", "own"),
-    )
-    norm: str = setting(
-        "instance",
-        "With instance, norms bring each channel to mean 0 and deviation 1; with scale, they bring all channels "
-        "together to size 1, which keeps what gradients have everywhere, such as a colour that is missing.",
-        choices=("instance", "scale"),
-    )
-    activation: str = setting(
-        "leaky", "The rectifiers: leaky ones, or relu, which lets nothing negative through.", choices=("leaky", "relu")
-    )
-    padding: str = setting(
-        "zero",
-        "What the network has beyond a border that does not tile: zeros, a mirror (reflect) or the repeated edge.",
-        choices=("zero", "reflect", "replicate"),
-    )
+    layers: The layers of VGG-19 whose Gram matrices are matched, shallow to deep.
+    stages: The number of stages, each of which sees more of the layers; 0 makes one for each layer.
+    width: The network's channels, as a share of those of VGG-19.
+    slopes: The gradients that the network takes in: own, of each layer's own Gram matrix, or total, which adds those of
+        the deeper layers by a backward pass.
+    norm: With instance, norms bring each channel to mean 0 and deviation 1; with scale, they bring all channels
+        together to size 1, which keeps what gradients have everywhere, such as a colour that is missing.
+    activation: The rectifiers: leaky ones, or relu, which lets nothing negative through.
+    padding: What the network has beyond a border that does not tile: zeros, a mirror (reflect) or the repeated edge.
+    """
+
+    layers: tuple[str, ...] = setting(("relu1_1", "pool1", "pool2", "pool3"), choices=vgg19.LAYERS)
+    stages: int = setting(0, low=0, high=16)
+    width: float = setting(1.0, low=0.01, high=4.0)
+    slopes: str = setting("total", choices=("total", "own"))
+    norm: str = setting("instance", choices=("instance", "scale"))
+    activation: str = setting("leaky", choices=("leaky", "relu"))
+    padding: str = setting("zero", choices=("zero", "reflect", "replicate"))
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -149,8 +138,7 @@ class StageBlock(nn.Module):
 
 
 class LayerBranch(nn.Module):
-    """The part of a stage that works on one layer: it joins the layer's gradient with the result of the next deeper
-    layer, and passes both through residual blocks."""
+    """The part of a stage for one layer: residual blocks on its gradient joined with the result of the deeper layer."""
 
     def __init__(self, layer: str, deeper: str | None, shape: Shape) -> None:
         super().__init__()
@@ -186,10 +174,7 @@ class NetworkStage(nn.Module):
         self.layers, self.leak = tuple(layers), shape.leak
 
     def forward(self, inputs: Mapping[str, Tensor], size: Sequence[int], tile: Tile) -> Tensor:
-        """Compute the step for a picture of a size.
-
-        inputs: gradients by layer; those of deep layers are missing where the picture is too small for them.
-        """
+        """The step for a picture of a size; gradients of layers that it is too small for are missing in the inputs."""
         x: Tensor | None = None
         for name in reversed(self.layers):
             if name in inputs:
@@ -249,9 +234,7 @@ def unrolled(
     net: PseudoOptimizer, z: Tensor, target: TextureTarget, extract: Extract, tile: Tile = OFF, cut: bool = False
 ) -> Iterator[tuple[Tensor, GramComparison]]:
     """Apply every stage in turn, differentiably; yields z after each, and its picture compared with the target.
-
-    cut: whether gradients end at the border of a stage.
-    """
+    Gradients end at the border of a stage where `cut` is set."""
     comparison = net.compare(z, target, extract, net.shape.stage_layers[0])
     for number in range(len(net.stages)):
         z = net(number, comparison, z.detach() if cut else z, tile, keep=not cut)

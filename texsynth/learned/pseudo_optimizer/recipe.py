@@ -33,42 +33,40 @@ MOST_SAMPLES = 4  # exemplars that are sampled and measured
 
 @dataclass(frozen=True)
 class Settings(recipes.Settings, po.Shape):
-    """The defaults are the published training of ProPO."""
+    """The defaults are the published training of ProPO.
 
-    metric: str = setting(
-        "gram_distance", "The metric of the best network.", choices=("sliced", "gram_distance", "quality_po")
-    )
-    steps: int = setting(800_000, "The number of updates of the network.", low=1, high=10_000_000)
-    crop: int = setting(224, "The side of the crops in pixels.", low=32, high=1024)
-    side: int = setting(256, "The shorter side to which exemplars are reduced; 0 keeps theirs.", low=0, high=8192)
-    flips: str = setting("on", "With on, half of the crops are mirrored.", choices=("on", "off"))
-    batch: int = setting(1, "The number of crops of a step.", low=1, high=256)
-    rate: float = setting(
-        2e-4, "The learning rate of Adam over the first half of the steps; then it falls to 0.", low=1e-7, high=1.0
-    )
-    momentum: float = setting(0.5, "The first momentum (beta1) of Adam.", low=0.0, high=0.999)
-    stage_weight: float = setting(
-        1.0, "The weight of a stage's loss as a share of the next stage's.", low=0.0, high=1.0
-    )
-    epsilon: float = setting(1e-3, "The epsilon of Adam; gradients below it make smaller steps.", low=1e-12, high=1e6)
-    distance: str = setting(
-        "squared",
-        "The distance of Gram matrices in the loss: squared as published, or relative to the exemplar's matrices, "
-        "which gives all exemplars the same weight.",
-        choices=("squared", "relative"),
-    )
-    stop_grad: str = setting(
-        "off", "With on, every stage learns by itself, which is quicker but gives worse results.", choices=("on", "off")
-    )
+    metric: The metric of the best network.
+    steps: The number of updates of the network.
+    crop: The side of the crops in pixels.
+    side: The shorter side to which exemplars are reduced; 0 keeps theirs.
+    flips: With on, half of the crops are mirrored.
+    batch: The number of crops of a step.
+    rate: The learning rate of Adam over the first half of the steps; then it falls to 0.
+    momentum: The first momentum (beta1) of Adam.
+    stage_weight: The weight of a stage's loss as a share of the next stage's.
+    epsilon: The epsilon of Adam; gradients below it make smaller steps.
+    distance: The distance of Gram matrices in the loss: squared as published, or relative to the exemplar's matrices,
+        which gives all exemplars the same weight.
+    stop_grad: With on, every stage learns by itself, which is quicker but gives worse results.
+    """
+
+    metric: str = setting("gram_distance", choices=("sliced", "gram_distance", "quality_po"))
+    steps: int = setting(800_000, low=1, high=10_000_000)
+    crop: int = setting(224, low=32, high=1024)
+    side: int = setting(256, low=0, high=8192)
+    flips: str = setting("on", choices=("on", "off"))
+    batch: int = setting(1, low=1, high=256)
+    rate: float = setting(2e-4, low=1e-7, high=1.0)
+    momentum: float = setting(0.5, low=0.0, high=0.999)
+    stage_weight: float = setting(1.0, low=0.0, high=1.0)
+    epsilon: float = setting(1e-3, low=1e-12, high=1e6)
+    distance: str = setting("squared", choices=("squared", "relative"))
+    stop_grad: str = setting("off", choices=("on", "off"))
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of an exemplar, or all of it.
-
-    image: (1, 3, H, W) in [0, 1].
-    valid: (1, 1, H, W) bool, False where nothing may be learned from; None for everywhere.
-    """
+    """An exemplar or a part of it, (1, 3, H, W); nothing may be learned from where `valid`, (1, 1, H, W), is False."""
 
     image: Tensor
     valid: Tensor | None
@@ -76,11 +74,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class CropSource:
-    """An exemplar at the size that is trained on.
-
-    whole: the exemplar.
-    corners: the upper left corners (n, 2), as (y, x), that crops may have.
-    """
+    """An exemplar at the size that is trained on, and the upper left corners (n, 2), as (y, x), that crops may have."""
 
     whole: Crop
     corners: Tensor
@@ -134,7 +128,7 @@ def rate(settings: Settings, number: int) -> float:
 
 
 def source_of(exemplar: Exemplar, settings: Settings, device: torch.device) -> CropSource:
-    """Reduce an exemplar, and find the crops of which at least half is valid; raises InputError if there are none."""
+    """Reduce an exemplar, and find the crops that are at least half valid; raises InputError if there are none."""
     image, valid = exemplar.image.to(device), exemplar.valid
     share = settings.side / min(exemplar.size)
     if 0 < share < 1:

@@ -29,11 +29,16 @@ SETTLING_PIXELS = 384**2  # about as many pixels of samples give the fixed stati
 
 @dataclass(frozen=True)
 class Shape:
-    """The settings that shape the network; the defaults are those of Houdard et al."""
+    """The settings that shape the network; the defaults are those of Houdard et al.
 
-    levels: int = setting(6, "The number of scales of noise, each half the one before.", low=1, high=10)
-    channels: int = setting(2, "The number of channels that every scale adds; Ulyanov et al. have 8.", low=1, high=256)
-    noise: int = setting(3, "The number of channels of the noise.", low=1, high=64)
+    levels: The number of scales of noise, each half the one before.
+    channels: The number of channels that every scale adds; Ulyanov et al. have 8.
+    noise: The number of channels of the noise.
+    """
+
+    levels: int = setting(6, low=1, high=10)
+    channels: int = setting(2, low=1, high=256)
+    noise: int = setting(3, low=1, high=64)
 
     @property
     def cell(self) -> int:
@@ -58,7 +63,7 @@ class Window:
         return Window(self.top - by, self.bottom + by, self.left - by, self.right + by)
 
     def halved(self) -> Window:
-        """The window of cells of twice the side that this window touches."""
+        """The cells of twice the side that this window touches."""
         return Window(self.top // 2, -(-self.bottom // 2), self.left // 2, -(-self.right // 2))
 
     def doubled(self) -> Window:
@@ -71,17 +76,13 @@ class Window:
 
 
 def noise(key: int, level: int, channels: int, window: Window, period: tuple[int, int], device: torch.device) -> Tensor:
-    """Uniform noise in [0, 1), (1, channels, h, w), a hash of the key, the level, the channel and the position.
+    """Uniform noise in [0, 1), (1, channels, h, w), a hash of the key in [0, 2^62), the level, channel and position.
 
-    It is computed with exact integers, so it is the same on every device.
-
-    key: an integer in [0, 2^62).
-    period: rows and columns after which the noise repeats; 0 for never.
+    It is computed with exact integers, so it is the same on every device. It repeats after `period` rows and columns,
+    never where that is 0.
     """
-    rows, columns = (
-        torch.arange(start, stop, device=device)
-        for start, stop in ((window.top, window.bottom), (window.left, window.right))
-    )
+    sides = (window.top, window.bottom), (window.left, window.right)
+    rows, columns = (torch.arange(start, stop, device=device) for start, stop in sides)
     rows, columns = (at % every if every else at & WORD for at, every in zip((rows, columns), period, strict=True))
     planes = []
     for channel in range(channels):
@@ -140,7 +141,7 @@ class TextureNet(nn.Module):
     def forward(self, key: int, window: Window, period: tuple[int, int] = (0, 0)) -> Tensor:
         """The colours of a window of the endless picture that belongs to a key, (1, 3, h, w), not clamped.
 
-        period: rows and columns after which the picture repeats, multiples of the shape's `cell`; 0 for never.
+        It repeats after `period` rows and columns, multiples of the shape's `cell`; never where that is 0.
         """
         levels, device = self.shape.levels, self.last.weight.device
         # Find the window that is needed at every scale, from fine to coarse.
@@ -180,10 +181,8 @@ def filled(net: TextureNet, rng: torch.Generator) -> TextureNet:
 def settled(net: TextureNet, key: int, side: int) -> TextureNet:
     """Copy a network for use, with batch norms that no longer change.
 
-    They have the mean statistics of a few samples; those of a network that is in use already (`eval`) stay.
-
-    key: the key of the first sample.
-    side: the side of the samples, as in training, because the weights expect statistics of that size.
+    They have the mean statistics of a few samples, the first one of `key`, with the side of those in training, as the
+    weights expect; those of a network that is in use already (`eval`) stay.
     """
     settled_net = copy.deepcopy(net)
     if not net.training:

@@ -11,7 +11,7 @@ taken with these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,35 +31,34 @@ METHOD = "feed-forward"
 GUIDES: tuple[str, ...] = ()
 SMALLEST_EXEMPLAR = 16  # pixels a side
 LARGEST_SAMPLE = 512  # pixels a side of samples that are measured and shown
-PATCHES = Objective.read(
-    {
-        "loss": "semidual",
-        "features": "windows",
-        "layers": ["full", "half", "quarter", "eighth"],
-        "outputs": 1024,
-        "ascents": 4,
-    },
-    "default",
-)
+SEMIDUAL = {"loss": "semidual", "features": "windows", "outputs": 1024, "ascents": 4}
+PATCHES = Objective.read({**SEMIDUAL, "layers": ["full", "half", "quarter", "eighth"]}, "default")
 
 
 @dataclass(frozen=True)
 class Settings(recipes.Settings, Shape):
-    """The defaults train by patch transport, which needs no weights."""
+    """The defaults train by patch transport, which needs no weights.
 
-    objectives: tuple[Objective, ...] = setting((PATCHES,), "The objectives that are minimised together.")
-    balance: str = setting(
-        "on",
-        "With on, weights are shares of the gradient at noise; with off, they are factors of the objectives' values.",
-        choices=("on", "off"),
-    )
-    crop: int = setting(128, "The side of the samples in pixels.", low=SMALLEST_EXEMPLAR, high=4096)
-    batch: int = setting(1, "The number of samples of a step.", low=1, high=256)
-    rate: float = setting(0.01, "The learning rate of Adam.", low=1e-6, high=1.0)
-    constant: float = setting(0.0, "The share of the steps before the learning rate falls.", low=0.0, high=1.0)
-    decay: float = setting(1.0, "The factor of the learning rate at the last step.", low=1e-4, high=1.0)
-    settle: float = setting(0.3, "The share of the steps, the last ones, with fixed batch norms.", low=0.0, high=1.0)
-    side: int = setting(256, "The shorter side to which exemplars are reduced; 0 keeps theirs.", low=0, high=8192)
+    objectives: The objectives that are minimised together.
+    balance: With on, weights are shares of the gradient at noise; with off, they are factors of the objectives' values.
+    crop: The side of the samples in pixels.
+    batch: The number of samples of a step.
+    rate: The learning rate of Adam.
+    constant: The share of the steps before the learning rate falls.
+    decay: The factor of the learning rate at the last step.
+    settle: The share of the steps, the last ones, with fixed batch norms.
+    side: The shorter side to which exemplars are reduced; 0 keeps theirs.
+    """
+
+    objectives: tuple[Objective, ...] = setting((PATCHES,))
+    balance: str = setting("on", choices=("on", "off"))
+    crop: int = setting(128, low=SMALLEST_EXEMPLAR, high=4096)
+    batch: int = setting(1, low=1, high=256)
+    rate: float = setting(0.01, low=1e-6, high=1.0)
+    constant: float = setting(0.0, low=0.0, high=1.0)
+    decay: float = setting(1.0, low=1e-4, high=1.0)
+    settle: float = setting(0.3, low=0.0, high=1.0)
+    side: int = setting(256, low=0, high=8192)
 
 
 def needs(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -93,17 +92,19 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         optimiser.step()
         return dict(zip(labels(settings.objectives), losses, strict=True))
 
-    def sample() -> list[Tensor]:
-        return [shown.image.cpu(), _sample(net, crop, shown.size).cpu()]
-
     def measure() -> float:
         output = _sample(net, crop, shown.size)
         return recipes.mean_score(settings, task, [(e.image.to(output), output) for e in task.exemplars])
 
-    def tensors() -> Mapping[str, Tensor]:
-        return settled(net, SAMPLE_SEED, crop).state_dict()
-
-    return Training({"net": net}, {"adam": optimiser}, step, sample, measure, tensors, memory)
+    return Training(
+        modules={"net": net},
+        optimisers={"adam": optimiser},
+        step=step,
+        sample=lambda: [shown.image.cpu(), _sample(net, crop, shown.size).cpu()],
+        measure=measure,
+        tensors=lambda: settled(net, SAMPLE_SEED, crop).state_dict(),
+        memory=memory,
+    )
 
 
 def _batch(
