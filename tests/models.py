@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from torch import Tensor
+from torch.nn import functional as F
+
 from pictures import generator
 from texsynth import settings
 from texsynth.task import Canvas, Guide, Task
 from texsynth.training.recipes import Training
 from texsynth.weights.trained import Model
+
+
+def one_hot(ids: Tensor, count: int = 2) -> Tensor:
+    """Ids (n, 1, h, w) -> (n, count, h, w)."""
+    return F.one_hot(ids[:, 0].long(), count).movedim(3, 1).float()
 
 
 def facts_of(guides: Sequence[Guide]) -> dict[str, Any]:

@@ -63,11 +63,15 @@ def random_vgg(
     return path
 
 
+def vgg_weights(layers: Sequence[str]) -> dict[str, Weights]:
+    """The weights of a random VGG-19 down to these layers, as tasks hold them."""
+    return {"vgg19": Weights("random", "", tensors(layers), (0.5,) * 3, (0.25,) * 3)}
+
+
 @functools.cache
 def random_features() -> Extract:
     """The features of a random VGG-19 down to relu3_4, always the same one."""
-    weights = Weights("random", "", tensors(("relu3_4",)), (0.5,) * 3, (0.25,) * 3)
-    return vgg19.build(vgg19.Settings(), (False, False), weights)
+    return vgg19.build(vgg19.Settings(), (False, False), vgg_weights(("relu3_4",))["vgg19"])
 
 
 def random_resnet50(path: Path, layers: Sequence[str] = ("logits",), seed: int = 0) -> Path:

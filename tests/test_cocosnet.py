@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from networks import tensors as vgg_tensors
+from models import finished, model_of, one_hot
+from networks import vgg_weights
 from pictures import generator, noise, spots
 from texsynth import settings
 from texsynth.errors import InputError, UsageError
@@ -22,12 +23,10 @@ from texsynth.learned.cocosnet.network import CoCosNet, Shape, Side, WarpSource,
 from texsynth.learned.cocosnet.places import KeyGrid, find_places, grid, taken
 from texsynth.learned.shared import loading
 from texsynth.learned.shared.conv import initialise
-from texsynth.runs import loop
-from texsynth.task import Canvas, Exemplar, Guide, Stage, Task
+from texsynth.task import Canvas, Exemplar, Guide, Task
 from texsynth.training.recipes import Training
-from texsynth.weights.pretrained import Weights
 from texsynth.weights.trained import Model
-from training import check_resumed
+from training import check_growing, check_learning, check_resumed
 
 SMALL = {
     "crop": 16, "levels": 2, "width": 4, "hidden": 4, "adaptor": 4, "descriptor": 8, "discriminator_width": 4,
@@ -38,9 +37,7 @@ PAIR_SETTINGS = pairs.PairSettings(crop=16, paired=0.5, bend=10, stretch=0.2)
 
 
 def chosen(**values: Any) -> recipe.Settings:
-    out = settings.make(recipe.Settings, {**SMALL, **values}, "test")
-    assert isinstance(out, recipe.Settings)
-    return out
+    return settings.make(recipe.Settings, {**SMALL, **values}, "test")
 
 
 def halves(h: int, w: int, at: float = 0.5) -> Tensor:
@@ -67,10 +64,7 @@ def trained(count: int = 0, **values: Any) -> tuple[Training, torch.Generator]:
 
 
 def model(**values: Any) -> Model:
-    training, _ = trained(**values)
-    tensors = {name: tensor.clone() for name, tensor in training.tensors().items()}
-    guide = {"name": "labels", "distance": "l0", "palette": [[0, 0, 0], [255, 255, 255]]}
-    return Model("cocosnet", settings.plain(chosen(**values)), tensors, {"guides": [guide]}, "m.safetensors", "0")
+    return model_of(trained(**values)[0], "cocosnet", chosen(**values), task().guides)
 
 
 def net_of(**values: Any) -> CoCosNet:
@@ -80,10 +74,6 @@ def net_of(**values: Any) -> CoCosNet:
 def cells(h: int, w: int) -> Tensor:
     """The place of each cell, (1, 2, h, w)."""
     return grid((h, w), torch.device("cpu"))
-
-
-def one_hot(ids: Tensor) -> Tensor:
-    return F.one_hot(ids[0, 0].long(), 2).permute(2, 0, 1)[None].float()
 
 
 def side(h: int, w: int, seed: int = 0) -> Side:
@@ -318,8 +308,7 @@ def test_every_parameter_counts() -> None:
     log = training.step(0)
     assert all(log[name] != 0 for name in (*recipe.TERMS, "discriminator", "warp_copy", "image_copy", "truth_copy"))
     for module in training.modules.values():
-        for name, parameter in module.named_parameters():
-            assert parameter.grad is not None and bool(parameter.grad.any()), name
+        check_learning(module)
 
 
 def test_training_finds_the_labels() -> None:
@@ -356,11 +345,9 @@ def test_rates_fall_in_the_second_half() -> None:
 
 def test_losses_may_look_through_vgg() -> None:
     layers = ["relu1_1", "relu2_1"]
-    weights = {"vgg19": Weights("w", "0", vgg_tensors(layers), (0.5, 0.5, 0.5), (1.0, 1.0, 1.0))}
     words = chosen(features="vgg19", layers=layers, context_layers=layers, context_patch=1)
     assert recipe.needs(words) == {"vgg19": tuple(layers)}
-    log = recipe.build(replace(task(), weights=weights), words, generator()).step(0)
-    assert log["contextual"] > 0
+    assert recipe.build(task(weights=vgg_weights(layers)), words, generator()).step(0)["contextual"] > 0
 
 
 def test_samples_show_the_way_to_the_picture() -> None:
@@ -371,22 +358,13 @@ def test_samples_show_the_way_to_the_picture() -> None:
     assert training.measure() > 0
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [({"crop": 24}, "40x36 in training, has no room for two crops of 24 pixels; --set crop=20 fits")],
-)
-def test_too_small_an_exemplar_is_an_error(values: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        trained(**values)
-
-
-def test_parts_that_may_not_be_used_are_an_error() -> None:
+def test_exemplars_without_room_for_crops_are_errors() -> None:
+    with pytest.raises(InputError, match=r"40x36 in training, has no room for two crops of 24 .* crop=20 fits"):
+        trained(crop=24)
     asked = task()
-    valid = torch.ones(1, 1, 36, 40, dtype=torch.bool)
-    valid[..., :4] = False
-    holed = replace(asked, exemplars=(replace(asked.exemplars[0], valid=valid), asked.exemplars[1]))
+    holed = replace(asked.exemplars[0], valid=torch.arange(40).expand(1, 1, 36, 40) >= 4)
     with pytest.raises(InputError, match="e0 has parts that may not be used"):
-        recipe.build(holed, chosen(), generator())
+        recipe.build(replace(asked, exemplars=(holed, asked.exemplars[1])), chosen(), generator())
 
 
 @pytest.mark.parametrize(
@@ -402,18 +380,14 @@ def test_settings_that_contradict_are_errors(values: dict[str, Any], message: st
 
 
 def test_estimates_grow_with_what_is_asked() -> None:
-    small, large = (recipe.estimate(task(), chosen(crop=crop)) for crop in (16, 128))
-    assert small.memory < large.memory and small.seconds < large.seconds
+    check_growing(*(recipe.estimate(task(), chosen(crop=crop)) for crop in (16, 128)))
 
 
 # use
 
 
-def synthesised(asked: Task, seed: int = 0) -> Canvas:
-    stages = (Stage("cocosnet", method.Settings()),)
-    out = loop.synthesize(asked, stages, generator(seed), lambda _: None, lambda _: None)
-    assert out.canvas is not None
-    return out.canvas
+def synthesised(asked: Task) -> Canvas:
+    return finished(method, asked, method.Settings())
 
 
 def single(size: tuple[int, int] = (36, 40), **values: Any) -> Task:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from texsynth.task import Estimate
 from texsynth.training import checkpoint, loop
 from texsynth.training.checkpoint import Checkpoint
 from texsynth.training.loop import Progress, State
@@ -74,6 +77,19 @@ def check_resumed(build: Build, steps: int = 2) -> None:
     assert whole.step(steps) == again.step(steps)
     for name, module in whole.modules.items():
         assert same(dict(module.state_dict()), dict(again.modules[name].state_dict())), name
+
+
+def check_growing(*costs: Estimate) -> None:
+    """Assert that each estimate asks for more memory and time than the one before."""
+    for less, more in pairwise(costs):
+        assert 0 < less.memory < more.memory and 0 < less.seconds < more.seconds
+
+
+def check_learning(module: nn.Module, skipped: str = "nothing") -> None:
+    """Assert that every parameter has a gradient, except those whose names begin with `skipped`."""
+    for name, parameter in module.named_parameters():
+        if not name.startswith(skipped):
+            assert parameter.grad is not None and bool(parameter.grad.any()), name
 
 
 def check_chance(build: Build) -> None:
