@@ -101,7 +101,7 @@ def test_every_file_of_the_project_that_a_page_names_exists(page: str) -> None:
 @pytest.fixture
 def worked_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files of CONTRIBUTING.md, whose modules are registered as if they stood in the package."""
-    registries = {"metrics": registry.METRICS, "losses": registry.LOSSES}
+    registries = {"metrics": registry.METRICS, "losses": registry.LOSSES, "methods": registry.METHODS}
     documents.reader(tmp_path, "CONTRIBUTING.md")
     for name in documents.files("CONTRIBUTING.md"):
         path = Path(name)
@@ -114,7 +114,7 @@ def worked_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_worked_examples_of_contributing_run(worked_examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     steps = [parameter.values[0] for parameter in documents.steps("CONTRIBUTING.md")]
-    assert len(steps) >= 2
+    assert len(steps) >= 4
     for step in steps:
         documents.follow(step)
     assert "brightness" in capsys.readouterr().out
