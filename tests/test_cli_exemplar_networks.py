@@ -32,9 +32,7 @@ MAPS = ("--labels", "l.png", "t.png")
 
 def painted(split: int, height: int = HEIGHT, width: int = WIDTH, colour: tuple[int, ...] = ORANGE) -> np.ndarray:
     """A label map: black left of a column, a colour from there on."""
-    labels = np.zeros((height, width, 3), np.uint8)
-    labels[:, split:] = colour
-    return labels
+    return np.where(np.arange(width)[:, None] < split, 0, np.full((height, width, 3), colour)).astype(np.uint8)
 
 
 def textured(labels: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -168,9 +166,7 @@ def test_a_source_with_a_model_still_gives_its_layer_back(texsynth: Texsynth, mo
     assert np.array_equal(array("o_layer.png"), array("paint.png"))
 
 
-def test_labels_go_with_their_targets_by_order_or_by_stem(
-    texsynth: Texsynth, draw: Draw, models: dict[str, Path]
-) -> None:
+def test_labels_go_with_targets_by_order_or_stem(texsynth: Texsynth, draw: Draw, models: dict[str, Path]) -> None:
     draw("maps/a.png", painted(20))
     draw("maps/b.png", painted(28))
     ordered = ("--labels", "l.png", "--labels", "l.png", "--labels", "lb.png")
@@ -217,9 +213,7 @@ def test_an_exemplar_without_room_for_two_crops_is_told(refused: Refused, recipe
 # ---- mistakes ----
 
 
-def test_maps_that_do_not_fit_are_stretched_and_that_is_said(
-    texsynth: Texsynth, draw: Draw, models: dict[str, Path]
-) -> None:
+def test_stretched_maps_are_mentioned_once(texsynth: Texsynth, draw: Draw, models: dict[str, Path]) -> None:
     draw("long.png", painted(40, 32, 80))
     said = "long.png is 80x32, stretched to 40x32: the aspect differs by 100 %"
     for words in (

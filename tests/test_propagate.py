@@ -138,7 +138,7 @@ def test_strength_zero_changes_nothing_and_leaves_the_saved_layer(texsynth: Texs
 
 
 @pytest.mark.parametrize(("blend", "neutral"), [("multiply", 255), ("screen", 0)])
-def test_a_layer_without_alpha_lies_on_what_changes_nothing(
+def test_a_layer_without_alpha_covers_all_but_its_neutral_colour(
     texsynth: Texsynth, draw: Draw, blend: str, neutral: int
 ) -> None:
     flat = np.full((SIDE, SIDE, 3), neutral, np.uint8)

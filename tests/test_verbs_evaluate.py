@@ -13,7 +13,7 @@ import torch
 import texsynth
 from asking import asked
 from networks import random_vgg
-from pictures import bytes_of, noise, spots
+from pictures import bytes_of, noise, spots, white
 from texsynth import metrics
 from texsynth.errors import InputError, UsageError, WeightsError
 from texsynth.features import Extract, vgg19
@@ -43,8 +43,7 @@ def touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Touch:
 
 
 def scored(groups: Sequence[Group], **values: Any) -> Evaluation:
-    request = asked("evaluate", **{"exemplar": "", "outputs": [], **values})
-    return verb.evaluate(request, groups)
+    return verb.evaluate(asked("evaluate", exemplar="", outputs=[], **values), groups)
 
 
 def names(groups: tuple[Group, ...]) -> list[tuple[str, list[str]]]:
@@ -88,10 +87,7 @@ def grey(value: int, size: int = 16) -> np.ndarray:
 def test_a_stem_goes_before_the_number_of_a_variation(touch: Touch) -> None:
     touch("in/a.png", "in/a-1.jpg", "out/a-1.png", "out/a-2.png", "out/a-1-3.png", "out/a_height.png", "out/b.png")
     groups, notices = pairing.arrange("in", ["out"])
-    assert names(groups) == [
-        ("in/a-1.jpg", ["out/a-1-3.png", "out/a-1.png"]),
-        ("in/a.png", ["out/a-2.png"]),
-    ]
+    assert names(groups) == [("in/a-1.jpg", ["out/a-1-3.png", "out/a-1.png"]), ("in/a.png", ["out/a-2.png"])]
     assert notices == ("no exemplar has the stem of out/a_height.png, out/b.png",)
 
 
@@ -129,11 +125,8 @@ def test_metrics_see_the_pair_and_the_other_outputs(only: Callable[..., None]) -
     outputs = (grey(51), grey(102, 24), grey(153))
     found = scored([Group(grey(0), outputs)], tile="x")
     assert [row.scores["fake"] for row in found.rows] == pytest.approx([0.2, 0.4, 0.6])
-    assert [[round(float(o.mean()), 1) for o in pair.others] for pair in fake.pairs] == [
-        [0.4, 0.6],
-        [0.2, 0.6],
-        [0.2, 0.4],
-    ]
+    others = [[round(float(other.mean()), 1) for other in pair.others] for pair in fake.pairs]
+    assert others == [[0.4, 0.6], [0.2, 0.6], [0.2, 0.4]]
     assert all(pair.exemplar.shape == (1, 3, 16, 16) and not pair.exemplar.any() for pair in fake.pairs)
     assert {pair.tile for pair in fake.pairs} == {(False, True)}
     assert fake.pairs[1].output.shape == (1, 3, 24, 24)
@@ -165,12 +158,9 @@ def test_guides_have_the_sizes_of_the_pictures(only: Callable[..., None]) -> Non
     fake = Fake(lambda pair: float(len(pair.guides)))
     only(fake=fake)
     ramp = np.linspace(0, 255, 256).astype(np.uint8).reshape(16, 16)
-    labels = np.where(np.arange(16)[:, None] < 8, 0, 255) * np.ones((1, 16), int)
-    exemplar, halves = bytes_of(spots(16, 16)), labels.astype(np.uint8)
+    exemplar, halves = bytes_of(spots(16, 16)), white((16, 16), np.s_[8:])
     steer = asked("control", exemplar, progression=([ramp], ramp), orientation="circle", labels=([halves], halves))
-    small = grey(9, 5)
-    group = Group(exemplar, (grey(1, 24), grey(2, 40), small), steer)
-    found = scored([group])
+    found = scored([Group(exemplar, (grey(1, 24), grey(2, 40), grey(9, 5)), steer)])
     assert [row.scores["fake"] for row in found.rows] == [3, 3, 0], "none is laid out for a few pixels"
     for pair, side in zip(fake.pairs, (24, 40), strict=False):
         assert [guide.name for guide in pair.guides] == ["progression", "orientation", "labels"]
@@ -284,17 +274,9 @@ def test_the_api_speaks_the_same_words(tmp_path: Path) -> None:
     field = np.stack([np.ones((24, 24), np.float32), np.zeros((24, 24), np.float32)])
     ramp = np.linspace(0, 255, 24 * 24).astype(np.uint8).reshape(24, 24)
     flat = np.where(ramp > 128, 255, 0).astype(np.uint8)
-    guided = texsynth.evaluate(
-        exemplar,
-        exemplar,
-        ["progression", "orientation", "labels"],
-        progression=(ramp, ramp),
-        orientation=field,
-        source_orientation=field,
-        labels=(flat, flat),
-        device="cpu",
-        threads=1,
-    )
+    words: dict[str, Any] = {"progression": (ramp, ramp), "labels": (flat, flat), "device": "cpu", "threads": 1}
+    words |= {"orientation": field, "source_orientation": field}
+    guided = texsynth.evaluate(exemplar, exemplar, ["progression", "orientation", "labels"], **words)
     assert guided.mean["progression"] < 0.05 and guided.mean["labels"] > 0.9
     with pytest.raises(UsageError, match="needs --orientation"):
         texsynth.evaluate(exemplar, exemplar, source_orientation=field, device="cpu")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from texsynth.errors import UsageError
@@ -38,14 +37,8 @@ def build(request: Request) -> Job:
     else:
         constant = shares.constant(request.blend, len(draft.exemplars), notices.append)
         blend, values["blend"] = shares.panels([constant], panel), list(constant)
-    job = synthesize.finish(draft, "barycenter", size, notices)
     record = {"size": f"{panel[1]}x{panel[0]}", Request.SECTION: recorded(request, Request.SECTION, **values)}
-    return replace(
-        job,
-        task=replace(job.task, blend=blend),
-        inputs=(*job.inputs, *entries),
-        values={**job.values, **record},
-    )
+    return synthesize.finish(draft, "barycenter", size, notices, entries, record, blend=blend)
 
 
 def check_preset(request: Request, preset: Preset) -> None:

@@ -68,13 +68,8 @@ def build(request: Request) -> Job:
     elif request.blend is not None:
         values["blend"] = list(shares.constant(request.blend, len(draft.exemplars), note))
         blend = shares.panels([tuple(values["blend"])], size)
-    job = synthesize.finish(draft, "control", size, notices)
-    return replace(
-        job,
-        task=replace(job.task, guides=tuple(guides), blend=blend),
-        inputs=(*job.inputs, *entries),
-        values={**job.values, Request.SECTION: values},
-    )
+    section = {Request.SECTION: values}
+    return synthesize.finish(draft, "control", size, notices, entries, section, guides=tuple(guides), blend=blend)
 
 
 def kind(part: GuidePart) -> Kind:

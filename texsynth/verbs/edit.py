@@ -47,14 +47,10 @@ def build(request: Request) -> Job:
         changes = _retargeted(request, size, notices.append)
     elif way == "mask":
         changes = _moved(request, draft, notices.append)
-    job = synthesize.finish(draft, "edit", changes.size, notices)
-    return replace(
-        job,
-        task=replace(job.task, hole=changes.hole, start=changes.start, guides=changes.guides),
-        inputs=(*job.inputs, *changes.inputs),
-        values={**job.values, Request.SECTION: _recorded(request) | changes.values},
-        match_tone=not request.exact_copies,
-    )
+    section = {Request.SECTION: _recorded(request) | changes.values}
+    parts = {"hole": changes.hole, "start": changes.start, "guides": changes.guides}
+    job = synthesize.finish(draft, "edit", changes.size, notices, changes.inputs, section, **parts)
+    return replace(job, match_tone=not request.exact_copies)
 
 
 def check_preset(request: Request, preset: Preset) -> None:

@@ -46,13 +46,11 @@ def build(request: Request) -> Job:
     others = range(1, len(exemplars))  # the pictures to copy from
     pictures = (replace(e, role="source") if n in others else e for n, e in enumerate(draft.inputs))
     draft = replace(draft, exemplars=exemplars, inputs=(*pictures, *entries, *mask_entries))
-    job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices)
+    job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices, hole=hole)
     extended = None if request.extend is None else ",".join(map(str, margins))
-    values = {
-        **{name: job.values[name] for name in ("size", "tile", "crop")},
-        Request.SECTION: recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0),
-    }
-    return replace(job, task=replace(job.task, hole=hole), values=values, match_tone=not request.exact_copies)
+    section = recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0)
+    values = {name: job.values[name] for name in ("size", "tile", "crop")} | {Request.SECTION: section}
+    return replace(job, values=values, match_tone=not request.exact_copies)
 
 
 def default_band(size: tuple[int, int]) -> int:

@@ -97,23 +97,32 @@ def extent(draft: Draft, reference: tuple[int, int]) -> tuple[int, int]:
     return parse.size(SIZE if draft.request.size is None else draft.request.size, reference)
 
 
-def finish(draft: Draft, verb: str, size: tuple[int, int], notices: list[str]) -> Job:
+def finish(
+    draft: Draft,
+    verb: str,
+    size: tuple[int, int],
+    notices: list[str],
+    entries: Sequence[Input] = (),
+    values: Mapping[str, Any] | None = None,
+    **parts: Any,
+) -> Job:
     """The job of a draft at its size (height, width), with a start picture if one was given; adds to `notices`.
 
-    Its values are those that the record keeps of the options that all verbs share, but the seed, which each run has.
+    `entries` are further inputs, `parts` further fields of its task, and `values` what the record keeps beside the
+    options that all verbs share (but the seed, which each run has).
     """
-    request, init, entries = draft.request, None, draft.inputs
+    request, init, read = draft.request, None, draft.inputs
     if request.init is not None:
         picture, entry = fitted(request.init, "init", "colour", size, None, notices.append)
-        init, entries = inputs.matching((picture,))[0], (*entries, entry)
-    values = recorded(request, "", size=f"{size[1]}x{size[0]}", tile=request.tile or NO_TILE, crop=draft.crop)
+        init, read = inputs.matching((picture,))[0], (*read, entry)
+    shared = recorded(request, "", size=f"{size[1]}x{size[0]}", tile=request.tile or NO_TILE, crop=draft.crop)
     return Job(
         verb=verb,
-        task=Task(draft.exemplars, size, draft.tile, init, draft.device, draft.memory),
+        task=Task(draft.exemplars, size, draft.tile, init, draft.device, draft.memory, **parts),
         image=Layer(draft.pictures),
         maps=draft.maps,
-        inputs=entries,
-        values={name: value for name, value in values.items() if name != "seed"},
+        inputs=(*read, *entries),
+        values={name: value for name, value in shared.items() if name != "seed"} | dict(values or {}),
         notices=tuple(notices),
     )
 
