@@ -39,7 +39,6 @@ class Result:
     record: The resolved run, JSON-able.
     losses: (method, level, step, loss) after every step.
     interrupted: Did Ctrl-C end the run early?
-    seconds: How long it took.
     shown: Further pictures that the method can show, by name.
     """
 

@@ -7,7 +7,7 @@ a start that is the object warped into its new shape.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from texsynth.errors import UsageError
 from texsynth.guidance.labels import WEIGHT
 from texsynth.image import holes
 from texsynth.image.load import Note
-from texsynth.job import Input, Job
+from texsynth.job import Job
 from texsynth.requests.edit import WAYS, Request
 from texsynth.requests.inpaint import Request as InpaintRequest
 from texsynth.requests.option import is_given, options, recorded
@@ -41,15 +41,12 @@ def build(request: Request) -> Job:
         return _removal(request)
     notices: list[str] = []
     draft = synthesize.read(request, synthesize.sources(request), notices.append)
-    size = draft.exemplars[0].size
-    changes = Changes(size)
     if way == "retarget":
-        changes = _retargeted(request, size, notices.append)
+        job = _retargeted(request, draft, notices)
     elif way == "mask":
-        changes = _moved(request, draft, notices.append)
-    section = {Request.SECTION: _recorded(request) | changes.values}
-    parts = {"hole": changes.hole, "start": changes.start, "guides": changes.guides}
-    job = synthesize.finish(draft, "edit", changes.size, notices, changes.inputs, section, **parts)
+        job = _moved(request, draft, notices)
+    else:
+        job = synthesize.finish(draft, "edit", draft.exemplars[0].size, notices, values=_section(request))
     return replace(job, match_tone=not request.exact_copies)
 
 
@@ -71,18 +68,6 @@ def settings(request: Request) -> dict[str, Any]:
 def default_margin(size: tuple[int, int]) -> int:
     """The margin of --keep-background for a picture of (height, width): a sixteenth of the shorter side, in pixels."""
     return max(4, round(min(size) / 16))
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What an edit adds to a task of `size` (height, width), the inputs read for it, and its values in the record."""
-
-    size: tuple[int, int]
-    start: Tensor | None = None
-    hole: Tensor | None = None
-    guides: tuple[Guide, ...] = ()
-    inputs: tuple[Input, ...] = ()
-    values: dict[str, Any] = field(default_factory=dict)
 
 
 def _check(request: Request) -> str:
@@ -121,10 +106,10 @@ def _check_values(request: Request) -> None:
         raise UsageError(f"--margin {request.margin}: a number of pixels from 0 up is needed")
 
 
-def _recorded(request: Request, **resolved: Any) -> dict[str, Any]:
+def _section(request: Request, **resolved: Any) -> dict[str, Any]:
     """What the record says of an edit; the masks are among its inputs."""
     size = None if request.retarget is None else str(request.retarget)
-    return recorded(request, Request.SECTION, retarget=size, **resolved)
+    return {Request.SECTION: recorded(request, Request.SECTION, retarget=size, **resolved)}
 
 
 def _removal(request: Request) -> Job:
@@ -134,25 +119,29 @@ def _removal(request: Request) -> Job:
     job = inpaint.build(repair)
     plain = {name: value for name, value in job.values.items() if name != InpaintRequest.SECTION}
     entries = tuple(replace(e, role="remove") if e.role == "mask" else e for e in job.inputs)
-    values = {**plain, Request.SECTION: _recorded(request, grow=request.grow or 0)}
-    return replace(job, verb="edit", inputs=entries, values=values)
+    return replace(job, verb="edit", inputs=entries, values=plain | _section(request, grow=request.grow or 0))
 
 
-def _retargeted(request: Request, size: tuple[int, int], note: Note) -> Changes:
-    """A task in which every pixel starts from the proportional place."""
+def _retargeted(request: Request, draft: Draft, notices: list[str]) -> Job:
+    """A job in which every pixel starts from the proportional place."""
     assert request.retarget is not None
+    size = draft.exemplars[0].size
     wanted = parse.size(request.retarget, size, "--retarget")
-    parse.room(wanted, 8, parse.memory(request.max_memory))
+    parse.room(wanted, 8, draft.memory)
     stretch = (wanted[1] / wanted[0]) / (size[1] / size[0])
     if (change := max(stretch, 1 / stretch)) > NOTICED_STRETCH:
-        note(f"--retarget {request.retarget}: the aspect changes {change:.1f} times, and objects change with it")
+        notices.append(
+            f"--retarget {request.retarget}: the aspect changes {change:.1f} times, and objects change with it"
+        )
     axes = [((torch.arange(n) + 0.5) * (old / n) - 0.5).clamp(0, old - 1) for n, old in zip(wanted, size, strict=True)]
-    return Changes(wanted, torch.stack(torch.meshgrid(*axes, indexing="ij"))[None])
+    start = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+    return synthesize.finish(draft, "edit", wanted, notices, values=_section(request), start=start)
 
 
-def _moved(request: Request, draft: Draft, note: Note) -> Changes:
-    """A task with the objects of SRC in the shapes of TGT."""
+def _moved(request: Request, draft: Draft, notices: list[str]) -> Job:
+    """A job with the objects of SRC in the shapes of TGT."""
     assert request.mask is not None and request.target_mask is not None
+    note = notices.append
     masks = objects.read(request.mask, request.target_mask, draft, note)
     name = request.warp or next(iter(WARPS))
     weight = WEIGHT if request.labels_weight is None else float(request.labels_weight)
@@ -164,14 +153,10 @@ def _moved(request: Request, draft: Draft, note: Note) -> Changes:
     start = objects.start(masks, WARPS[name], draft.exemplars[0].valid, note)
     if hole is not None:
         start = torch.where(hole, start, objects.places(size))  # what is kept needs no start, and has one
-    return Changes(
-        size,
-        start=start,
-        hole=hole,
-        guides=(Guide("labels", (masks.source,), masks.target, weight, "l0", palette=masks.colours),),
-        inputs=masks.inputs,
-        values={"warp": name, "labels_weight": weight, "margin": margin},
-    )
+    guide = Guide("labels", (masks.source,), masks.target, weight, "l0", palette=masks.colours)
+    section = _section(request, warp=name, labels_weight=weight, margin=margin)
+    parts = {"start": start, "hole": hole, "guides": (guide,)}
+    return synthesize.finish(draft, "edit", size, notices, masks.inputs, section, **parts)
 
 
 def _hole(masks: objects.Masks, margin: int, tile: tuple[bool, bool], note: Note) -> Tensor | None:

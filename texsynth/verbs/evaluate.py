@@ -163,14 +163,15 @@ def _pairs(group: Group, request: Request, device: torch.device, note: Note) -> 
 def _read(source: Source, tile: str | None) -> tuple[Row, Picture]:
     """An output and the row that names it. It wraps as `tile` says, or else as its record does."""
     picture, entry = inputs.load(source, "output")
-    is_file = isinstance(source, (str, Path))
-    record = image.read_metadata(source) if isinstance(source, (str, Path)) else None
+    name, record = entry.name, None
+    if isinstance(source, (str, Path)):
+        name, record = str(source), image.read_metadata(source)
     if tile is None:
         inpainting = (record or {}).get("inpaint")
         words = ((record or {}).get("tile"), inpainting.get("make_tileable") if isinstance(inpainting, dict) else None)
         wraps = [parse.TILES[word] for word in words if isinstance(word, str) and word in parse.TILES]
         tile = NAMES[any(y for y, _ in wraps), any(x for _, x in wraps)]
-    return Row("", str(source) if is_file else entry.name, folder(source), tile, {}, {}, record), picture
+    return Row("", name, folder(source), tile, {}, {}, record), picture
 
 
 def _guides(group: Group, size: tuple[int, int], device: torch.device, note: Note) -> tuple[Guide, ...]:
