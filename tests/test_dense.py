@@ -21,8 +21,7 @@ def matched(source: Tensor, target: Tensor) -> dense.Match:
 def test_a_picture_corresponds_to_itself_pixel_by_pixel() -> None:
     source = spots(33, 47)
     match = matched(source, source)
-    y, x = grid(33, 47)
-    assert torch.equal(match.y, y) and torch.equal(match.x, x)
+    assert torch.equal(torch.stack([match.y, match.x]), torch.stack(grid(33, 47)))
     assert match.cost.max() == 0
     layer = noise(1, 4, 33, 47)
     assert torch.allclose(dense.warp(match, layer), layer, atol=1e-6)
@@ -44,9 +43,7 @@ def test_a_pixel_is_compared_by_what_surrounds_it_alone() -> None:
     source = spots(64, 64)
     describe = descriptors.windows(source, None, generator())
     whole, part = describe(source, [0])[0], describe(source[:, :, 5:, 3:], [0])[0]
-    reach = 16
-    moved = whole[:, :, 5 + reach : -reach, 3 + reach : -reach]
-    assert torch.allclose(moved, part[:, :, reach:-reach, reach:-reach], atol=1e-4)
+    assert torch.allclose(whole[:, :, 21:-16, 19:-16], part[:, :, 16:-16, 16:-16], atol=1e-4)  # 16: their reach
     assert whole.shape[1] == descriptors.WIDTH["windows"]
     assert whole.square().sum(1).mean() == pytest.approx(1, abs=0.3)
 
@@ -97,9 +94,7 @@ def test_cells_of_a_network_lie_on_the_pixels_that_they_show(size: tuple[int, in
         assert laid.shape == (1, 2, *small)
         for axis, n in enumerate(small):
             middles = (torch.arange(n) + 0.5) * (1 << level)
-            inner = (middles > side) & (
-                middles < size[axis] - side
-            )  # beyond those of the first and last cell all is flat
+            inner = (middles > side) & (middles < size[axis] - side)  # beyond the outermost cells all is flat
             shown = laid[0, axis].mean(1 - axis)
             torch.testing.assert_close(shown[inner], middles[inner], atol=0.1 * (1 << level), rtol=0)
 
@@ -112,11 +107,9 @@ def test_what_a_network_sees_leads_where_windows_are_lost() -> None:
     levels = dense.levels((128, 128), (128, 128))
     described = descriptors.learned((source, target), cells, 4.0, levels, generator())
     assert all(layer.shape[1] <= descriptors.WIDTH["model"] for layers in described for layer in layers)
-    match = dense.correspond(*described, generator())
-    right = (match.x >= 64) == (torch.arange(128) < 64)
-    assert right.float().mean() > 0.9
-    plain = matched(source, target)
-    assert ((plain.x >= 64) == (torch.arange(128) < 64)).float().mean() < 0.7
+    both, plain = dense.correspond(*described, generator()), matched(source, target)
+    right = [((match.x >= 64) == (torch.arange(128) < 64)).float().mean() for match in (both, plain)]
+    assert right[0] > 0.9 and right[1] < 0.7
 
 
 def test_votes_that_disagree_leave_an_edge() -> None:

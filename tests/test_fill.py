@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 import texsynth
-from fields import atlas_of, copying, grid
-from pictures import box, bytes_of, generator, pattern, spots
+from fields import OPEN, atlas_of, copying, grid
+from pictures import box, bytes_of, generator, noise, pattern, spots
 from texsynth.field.atlas import Atlas
 from texsynth.field.fill import Gap, fill, thickness
 from texsynth.field.quilt import Blocks, QuiltRules, largest_blocks
 from texsynth.image import holes
 from texsynth.methods import field as method
 
-PLAIN = (False, False)
 RULES = QuiltRules(0.1, 0.0, 1)
 
 
@@ -30,7 +29,11 @@ def with_hole(image: Tensor, hole: Tensor) -> tuple[Atlas, Tensor]:
     return atlas, copying(atlas, *grid(*hole.shape)).index
 
 
-def filled(image: Tensor, hole: Tensor, side: int, tile: tuple[bool, bool] = PLAIN, seed: int = 0) -> Tensor:
+def picture(name: str, h: int, w: int) -> Tensor:
+    return torch.from_numpy(pattern(name, h, w)).permute(2, 0, 1)[None] / 255
+
+
+def filled(image: Tensor, hole: Tensor, side: int, tile: tuple[bool, bool] = OPEN, seed: int = 0) -> Tensor:
     """What a hole is filled with in pieces of `side`: pointers (h, w); all others must be kept."""
     atlas, places = with_hole(image, hole)
     blocks = largest_blocks(atlas, side, 0.25, generator(seed))
@@ -44,18 +47,18 @@ def filled(image: Tensor, hole: Tensor, side: int, tile: tuple[bool, bool] = PLA
 @pytest.mark.parametrize(
     ("sides", "tile", "thick"),
     [
-        (((5, 6, 5, 6),), PLAIN, 2),
-        (((5, 7, 5, 15),), PLAIN, 2),
-        (((5, 8, 5, 15),), PLAIN, 4),
-        (((4, 14, 4, 14),), PLAIN, 10),
-        (((4, 14, 4, 14), (0, 1, 0, 1)), PLAIN, 10),
-        (((0, 4, 0, 24),), PLAIN, 8),
+        (((5, 6, 5, 6),), OPEN, 2),
+        (((5, 7, 5, 15),), OPEN, 2),
+        (((5, 8, 5, 15),), OPEN, 4),
+        (((4, 14, 4, 14),), OPEN, 10),
+        (((4, 14, 4, 14), (0, 1, 0, 1)), OPEN, 10),
+        (((0, 4, 0, 24),), OPEN, 8),
         (((0, 4, 0, 24),), (True, False), 4),
         (((0, 4, 0, 24), (18, 20, 0, 24)), (True, False), 6),
         (((0, 20, 0, 3), (0, 20, 21, 24)), (False, True), 6),
-        (((0, 20, 0, 3), (0, 20, 21, 24)), PLAIN, 6),
-        ((), PLAIN, 0),
-        (((0, 20, 0, 24),), PLAIN, 0),
+        (((0, 20, 0, 3), (0, 20, 21, 24)), OPEN, 6),
+        ((), OPEN, 0),
+        (((0, 20, 0, 24),), OPEN, 0),
     ],
 )
 def test_how_thick_a_hole_is(sides: tuple[tuple[int, int, int, int], ...], tile: tuple[bool, bool], thick: int) -> None:
@@ -63,47 +66,41 @@ def test_how_thick_a_hole_is(sides: tuple[tuple[int, int, int, int], ...], tile:
     assert thickness(mask(20, 24, *sides), tile) == thick
 
 
-@pytest.mark.parametrize("tile", [PLAIN, (True, False), (True, True)])
+@pytest.mark.parametrize("tile", [OPEN, (True, False), (True, True)])
 @pytest.mark.parametrize(
-    "sides",
+    "hole",
     [
-        ((10, 20, 12, 24),),
-        ((0, 9, 0, 9),),
-        ((7, 8, 7, 8),),
-        ((0, 2, 0, 40), (34, 36, 0, 40)),
-        ((15, 17, 0, 40), (3, 4, 1, 2), (30, 36, 33, 40)),
+        mask(36, 40, (10, 20, 12, 24)),
+        mask(36, 40, (0, 9, 0, 9)),
+        mask(36, 40, (7, 8, 7, 8)),
+        mask(36, 40, (0, 2, 0, 40), (34, 36, 0, 40)),
+        mask(36, 40, (15, 17, 0, 40), (3, 4, 1, 2), (30, 36, 33, 40)),
+        noise(36, 40) < 0.05,
     ],
+    ids=["inside", "corner", "pixel", "bands", "several", "specks"],
 )
 @pytest.mark.parametrize("side", [8, 13])
-def test_every_hole_is_filled_and_the_rest_kept(
-    sides: tuple[tuple[int, int, int, int], ...], tile: tuple[bool, bool], side: int
-) -> None:
-    filled(spots(36, 40), mask(36, 40, *sides), side, tile)
-
-
-def test_specks_are_filled() -> None:
-    filled(spots(36, 40), torch.rand(36, 40, generator=generator()) < 0.05, 8)
+def test_every_hole_is_filled_and_the_rest_kept(hole: Tensor, tile: tuple[bool, bool], side: int) -> None:
+    filled(spots(36, 40), hole, side, tile)
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", ["stripes", "slashes", "bricks"])
 def test_pieces_continue_what_they_meet(name: str, seed: int) -> None:
     """A piece that fits without a fault is taken where there is one: a pattern of period at most 16 comes back."""
-    image = torch.from_numpy(pattern(name, 48, 48)).permute(2, 0, 1)[None] / 255
-    hole = mask(48, 48, (18, 30, 17, 31))
-    assert torch.equal(filled(image, hole, 16, seed=seed), image)
+    image = picture(name, 48, 48)
+    assert torch.equal(filled(image, mask(48, 48, (18, 30, 17, 31)), 16, seed=seed), image)
 
 
 def test_pieces_see_across_a_border_that_wraps() -> None:
     """A band along the left and right borders of a picture that repeats comes back, though no piece starts in it."""
-    image = torch.from_numpy(pattern("slashes", 40, 50)).permute(2, 0, 1)[None] / 255
-    hole = mask(40, 50, (0, 40, 0, 4), (0, 40, 46, 50))
+    image, hole = picture("slashes", 40, 50), mask(40, 50, (0, 40, 0, 4), (0, 40, 46, 50))
     assert torch.equal(filled(image, hole, 16, (False, True)), image)
 
 
 def test_only_the_context_is_continued() -> None:
     """What has a place already but is no context is kept, and does not matter."""
-    image = torch.from_numpy(pattern("slashes", 48, 48)).permute(2, 0, 1)[None] / 255
+    image = picture("slashes", 48, 48)
     hole, moved = mask(48, 48, (16, 32, 16, 28)), mask(48, 48, (16, 32, 28, 36))
     atlas, places = with_hole(image, hole)
     blocks = largest_blocks(atlas, 12, 0.25, generator())
@@ -111,7 +108,7 @@ def test_only_the_context_is_continued() -> None:
     fillings = []
     for shift in (0, -9):
         begun = torch.where(moved, places + shift * atlas.row, places)
-        index = fill(Gap(begun, hole, ~(hole | moved), PLAIN), blocks, RULES, generator())
+        index = fill(Gap(begun, hole, ~(hole | moved), OPEN), blocks, RULES, generator())
         assert torch.equal(index[~hole], begun[~hole])
         fillings.append(index[hole])
     assert torch.equal(*fillings)
@@ -132,5 +129,4 @@ def test_pieces_fit_on_the_canvas(monkeypatch: pytest.MonkeyPatch, size: tuple[i
     hole = box(h, w, (2, h - 2, 3, w - 3)).astype(np.uint8) * 255
     settings = {"coarsest": coarsest, "passes": [1]}
     texsynth.inpaint(bytes_of(spots(h, w)), hole, exemplars=bytes_of(spots(64, 64, seed=1)), settings=settings)
-    assert sides
-    assert all(4 <= side <= canvas for side, canvas in sides), sides
+    assert sides and all(4 <= side <= canvas for side, canvas in sides), sides

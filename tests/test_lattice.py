@@ -31,10 +31,9 @@ def brick(size: tuple[int, int], course: float, length: float, fine: int = 4) ->
 
 def hexagons(size: tuple[int, int], period: float) -> Tensor:
     """Spots on a hexagonal lattice whose neighbours are `period` apart, (1, 3, h, w)."""
-    y, x = grid(*size)
-    waves = torch.zeros(size)
-    for angle in (0, math.pi / 3, 2 * math.pi / 3):
-        waves += torch.cos(4 * math.pi / (math.sqrt(3) * period) * (x * math.cos(angle) + y * math.sin(angle)))
+    (y, x), turns = grid(*size), (0, math.pi / 3, 2 * math.pi / 3)
+    steep = 4 * math.pi / (math.sqrt(3) * period)
+    waves = sum(torch.cos(steep * (x * math.cos(angle) + y * math.sin(angle))) for angle in turns)
     return torch.sigmoid(2 * waves)[None, None].expand(1, 3, -1, -1).contiguous()
 
 
@@ -65,10 +64,7 @@ def test_hexagons_are_found(period: float) -> None:
 @pytest.mark.parametrize("scale", [0.9, 1.07, 1.31])
 def test_a_resampled_and_noisy_pattern_is_found(scale: float) -> None:
     """Periods of no whole number of pixels."""
-    picture = brick((72, 84), 8, 16)
-    resampled = F.interpolate(
-        picture, scale_factor=scale, mode="bilinear", antialias=True, recompute_scale_factor=False
-    )
+    resampled = F.interpolate(brick((72, 84), 8, 16), scale_factor=scale, mode="bilinear", antialias=True)
     assert checked(resampled + 0.2 * noise(*resampled.shape), bond(8 * scale, 16 * scale)).height > REGULAR
 
 
@@ -95,9 +91,7 @@ def test_stripes_may_be_shifted_along_themselves_only() -> None:
 
 def test_a_message_gives_full_size_pixels() -> None:
     text = Lattice(torch.tensor([[0.0, 8.0], [4.0, 2.5]]), 0.5).describe(4)
-    assert "(32.0, 0.0)" in text
-    assert "(10.0, 16.0)" in text
-    assert "0.50" in text
+    assert text == "steps (x, y) of (32.0, 0.0) and (10.0, 16.0) pixels, autocorrelation 0.50"
 
 
 @pytest.mark.parametrize("tile", [(True, True), (True, False), (False, True), (False, False)])
@@ -105,7 +99,7 @@ def test_a_message_gives_full_size_pixels() -> None:
 def test_a_tiling_canvas_holds_whole_cells(size: tuple[int, int], tile: tuple[bool, bool]) -> None:
     pattern = Lattice(bond(8.3, 17.7), 1.0)
     bent = pattern.bent(size, tile)
-    sides = torch.diag(torch.tensor([float(n) for n in size]))
+    sides = torch.diag(torch.tensor(size).float())
     cells, before = sides @ torch.linalg.inv(bent), sides @ torch.linalg.inv(pattern.vectors)
     for axis, wraps in enumerate(tile):
         assert torch.allclose(cells[axis], before[axis].round() if wraps else before[axis], atol=1e-4)
@@ -146,9 +140,7 @@ def test_the_phase_chosen_has_nearly_the_exemplar_s_mean(size: tuple[int, int]) 
         return float((canvas.mean((1, 2)) - picture.mean((0, 2, 3))).norm())
 
     every = sorted(off(dy, dx) for dy in range(16) for dx in range(16))
-    chosen = off(*(int(p) for p in (phase * 16).round()))
-    assert chosen <= every[len(every) // 20]
-    assert every[len(every) // 2] > 3 * chosen
+    assert off(*(int(p) for p in (phase * 16).round())) <= min(every[len(every) // 20], every[len(every) // 2] / 3)
 
 
 def steered(size: tuple[int, int], tile: tuple[bool, bool] = OPEN) -> tuple[Steer, Atlas]:
@@ -157,30 +149,20 @@ def steered(size: tuple[int, int], tile: tuple[bool, bool] = OPEN) -> tuple[Stee
     return lattice.steer(CELLS, cells(), atlas, size, tile, InStep(0.5)), atlas
 
 
-def everywhere(size: tuple[int, int], tile: tuple[bool, bool] = OPEN) -> Tensor:
-    """The price of putting the source pixel (5, 9) at every place of a canvas, (h, w)."""
-    charge, atlas = steered(size, tile)
-    y, x = grid(*size)
-    index = atlas.join(*(torch.tensor([n]) for n in (0, 5, 9)))
-    return charge(index, y.flatten(), x.flatten()).view(size)
-
-
 def test_a_place_in_step_costs_nothing_and_half_a_cell_off_all() -> None:
-    cost = everywhere((48, 56))
-    free = (cost < 1e-4).nonzero()
-    assert len(free) >= 6
-    y, x = (int(t) for t in free[0])
-    for oy, ox in ((16, 0), (0, 16), (16, 16)):
-        assert float(cost[y + oy, x + ox]) < 1e-4
-    for oy, ox in ((8, 0), (0, 8), (8, 8)):
-        assert float(cost[y + oy, x + ox]) == pytest.approx(0.5)
+    charge, atlas = steered((48, 56))
+    cost = charge(atlas.join(*(torch.tensor([n]) for n in (0, 5, 9))), *grid(48, 56))
+    y, x = (cost < 1e-4).nonzero()[0].tolist()
+    for oy, ox in ((1, 0), (0, 1), (1, 1)):
+        assert float(cost[y + 16 * oy, x + 16 * ox]) < 1e-4
+        assert float(cost[y + 8 * oy, x + 8 * ox]) == pytest.approx(0.5)
     assert 0 < float(cost[y + 1, x]) < 0.5
 
 
 def test_copying_on_in_step_stays_in_step() -> None:
     """A source pixel moves with its place: the price of a whole coherent piece is one price."""
     charge, atlas = steered((48, 48))
-    y, x = (t.flatten() for t in grid(40, 40))
+    y, x = grid(40, 40)
     for shift in range(8):
         cost = charge(atlas.join(torch.zeros_like(y), y + shift, x), y, x)
         assert float(cost.max() - cost.min()) < 1e-3
@@ -188,18 +170,12 @@ def test_copying_on_in_step_stays_in_step() -> None:
 
 def test_a_bent_canvas_stays_in_step_across_its_wrap() -> None:
     """On 50 pixels that hold three cells of 16, both ends agree."""
-    cost = everywhere((50, 50), (True, True))
-    best = (cost == cost.min()).nonzero()[0]
     assert torch.allclose(CELLS.bent((50, 50), (True, True)), torch.eye(2) * 50 / 3, atol=1e-4)
     charge, atlas = steered((50, 50), (True, True))
     index = atlas.join(*torch.zeros(3, 1, dtype=torch.long))
-    for y, x in ((0, 3), (7, 20), tuple(int(b) for b in best)):
-        here, wrapped, below = (
-            float(charge(index, torch.tensor([y + dy]), torch.tensor([x + dx])))
-            for dy, dx in ((0, 0), (0, 50), (50, 0))
-        )
-        assert wrapped == pytest.approx(here, abs=1e-3)
-        assert below == pytest.approx(here, abs=1e-3)
+    y, x = grid(50, 50)
+    for dy, dx in ((0, 50), (50, 0)):
+        assert torch.allclose(charge(index, y + dy, x + dx), charge(index, y, x), atol=1e-3)
 
 
 @pytest.mark.parametrize(("course", "length"), [(8.0, 16.0), (7.3, 20.6)])
@@ -219,11 +195,9 @@ def test_steps_of_a_brick_are_its_length_and_two_courses(course: float, length: 
         ([[1.3, 10.0], [7.0, 3.7]], (None, None)),
     ],
 )
-def test_steps_are_small_combinations_along_an_axis(
-    vectors: list[list[float]], steps: tuple[float | None, float | None]
-) -> None:
-    for one, wanted in zip(lattice.steps(Lattice(torch.tensor(vectors), 1.0)), steps, strict=True):
-        assert one == (None if wanted is None else pytest.approx(wanted, abs=0.5))
+def test_steps_combine_few_vectors_along_an_axis(vectors: list[list[float]], steps: tuple[float | None, ...]) -> None:
+    expected = tuple(None if step is None else pytest.approx(step, abs=0.5) for step in steps)
+    assert lattice.steps(Lattice(torch.tensor(vectors), 1.0)) == expected
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,9 @@ def test_what_fits_exactly_is_left_alone(name: str, tile: tuple[bool, bool]) -> 
     assert (change_of(texture(), mask(HOLES[name]), tile) == 0).all()
 
 
-def test_no_hole_and_nothing_but_a_hole_are_left_alone() -> None:
-    for hole in (mask(), mask((0, SIDE, 0, SIDE))):
-        assert (change_of(texture() + 0.05, hole) == 0).all()
+@pytest.mark.parametrize("sides", [(), ((0, SIDE, 0, SIDE),)])
+def test_no_hole_and_nothing_but_a_hole_are_left_alone(sides: tuple[tuple[int, int, int, int], ...]) -> None:
+    assert (change_of(texture() + 0.05, mask(*sides)) == 0).all()
 
 
 @pytest.mark.parametrize("step", [0.05, -0.03])
@@ -73,19 +73,18 @@ def test_a_step_of_tone_all_round_is_undone(name: str, step: float) -> None:
     """To within a fifth near the brim, the same in all colours, and of that sign everywhere."""
     hole = mask(HOLES[name])
     change = change_of(texture() + step, hole)
-    inner = F.max_pool2d((~hole).float(), 5, 1, 2) == 0
-    brim, inside = ((hole & ~inner).expand_as(change), hole.expand_as(change))
-    assert float((change[brim] / step - 1).abs().max()) < 0.2
-    assert float((change[inside] / step).min()) > 0.3
-    assert float((change / step).max()) < 1.05
+    brim = hole & (F.max_pool2d((~hole).float(), 5, 1, 2) > 0)
+    part = change / step
+    assert float((part[brim.expand_as(part)] - 1).abs().max()) < 0.2
+    assert float(part[hole.expand_as(part)].min()) > 0.3 and float(part.max()) < 1.05
     assert float((change - change[:, :1]).abs().max()) < 1e-5
 
 
 def test_tone_that_differs_from_side_to_side_is_followed() -> None:
-    ramp, hole = torch.linspace(-0.06, 0.06, SIDE), mask(MIDDLE)
+    ramp, hole = torch.linspace(-0.06, 0.06, SIDE).expand(1, 3, SIDE, SIDE), mask(MIDDLE)
+    inside = hole.expand_as(ramp)
     change = change_of(texture() + ramp, hole)
-    inside = hole.expand_as(change)
-    assert float((change - ramp)[inside].abs().mean()) < 0.3 * float(ramp.expand_as(change)[inside].abs().mean())
+    assert float((change - ramp)[inside].abs().mean()) < 0.3 * float(ramp[inside].abs().mean())
 
 
 def test_faults_of_shape_hardly_count_in_a_hole() -> None:
@@ -142,8 +141,7 @@ ONE_LABEL = torch.ones(1, 1, 16, 32)
 
 
 def halves(jump: int) -> tuple[Tensor, Tensor]:
-    """A sky that brightens to the right, and places that are their own on the left and `jump` columns on on the
-    right."""
+    """A sky that brightens to the right, and places, of which the right half lies `jump` columns further on."""
     colours = torch.linspace(0.5, 0.6, 64).expand(1, 3, 16, 64).contiguous()
     places = grid((16, 32), torch.device("cpu"))
     places[:, 1, :, 16:] += jump
@@ -184,11 +182,10 @@ def test_faults_of_shape_hardly_count_across_seams() -> None:
 
 def test_a_target_that_wraps_has_no_seam_at_its_border() -> None:
     colours, places = halves(0)
-    both = [
-        taken(colours, places) + warp_tone.correction(places, colours, ONE_LABEL, (False, wraps))
-        for wraps in (False, True)
-    ]
-    ends = [float((each[..., 0] - each[..., -1]).abs().mean()) for each in both]
+    ends = []
+    for wraps in (False, True):
+        image = taken(colours, places) + warp_tone.correction(places, colours, ONE_LABEL, (False, wraps))
+        ends.append(float((image[..., 0] - image[..., -1]).abs().mean()))
     assert ends[1] < 0.25 * ends[0]
 
 

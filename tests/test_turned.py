@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from fields import field_of, free, grid
-from pictures import generator, noise
-from texsynth.field import potential
+from pictures import box, generator, noise
 from texsynth.field.atlas import Atlas, Field, build_atlas, double, follow, turn, turn_guide
 from texsynth.field.geometry import rotated
 from texsynth.field.guide import Guiding, Prices, encode
@@ -24,6 +23,7 @@ from texsynth.task import Exemplar, Guide, Task
 
 PATCH = 5
 RULES = PieceRules(block=0.5, overlap=0.5, spread=0.1, tries=8, starts=1)
+LEVEL = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)  # the direction of a row
 MOVES = ("none", "rotate-90", "rotate-180", "rotate-270")
 
 
@@ -82,6 +82,11 @@ def synthesised(task: Task, levels: int = 2, passes: int = 2, seed: int = 0) -> 
     return field
 
 
+def swept(field: Field, space: TurnedSpace, rng: torch.Generator | None = None, jump: float = 2.5) -> Field:
+    """The field after one pass that charges for nothing but jumps."""
+    return sweep(field, space, Prices(free(space.described), jump), rng or generator())
+
+
 def turned_plane(atlas: Atlas, plane: int, move: str) -> Field:
     """The field that copies one plane from corner to corner, turned by quarter turns."""
     h, w = atlas.shapes[plane]
@@ -102,11 +107,10 @@ def test_a_whole_turned_source_fits_without_cost(move: str, plane: int) -> None:
     space = prepared(task, generator())
     field = turned_plane(space.atlas, plane, move)
     assert torch.equal(field.image(), turn(images[plane], move))
-    after = sweep(field, space, Prices(free(space.described), 2.5), generator())
+    after = swept(field, space)
     assert float(after.cost.max()) < 1e-6
-    assert after.place is not None and field.place is not None
+    assert after.place is not None and field.place is not None and after.angle is not None
     assert torch.allclose(after.place, field.place, atol=1e-3)
-    assert after.angle is not None and field.angle is not None
     assert float((after.angle - field.angle).cos().min()) > 0.999
 
 
@@ -140,9 +144,8 @@ def test_windows_turn_with_the_picture(degrees: float) -> None:
 @pytest.mark.parametrize("target", ["circle", "s-curve", "angle:35"])
 def test_a_texture_of_one_direction_flows_along_any_other(target: str) -> None:
     wanted = orientation.built_in(target, (96, 96))
-    level = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 48, 48)
     assert wanted is not None
-    image = synthesised(asked([stripes(48)], [level], wanted)).image()
+    image = synthesised(asked([stripes(48)], [LEVEL.expand(1, 2, 48, 48)], wanted)).image()
     flow, clear = orientation.structure(image)
     assert orientation.angle_error(flow, wanted, (clear > clear.median()).float()) < 8
 
@@ -159,7 +162,7 @@ def test_a_pass_makes_a_field_better() -> None:
     (space, field), rng = begun(flowing(31, 40, seed=1)), generator()
     costs = []
     for _ in range(4):
-        field = sweep(field, space, Prices(free(space.described), 2.5), rng)
+        field = swept(field, space, rng)
         costs.append(float(field.cost.mean()))
     assert costs[-1] < 0.8 * costs[0]
 
@@ -167,14 +170,12 @@ def test_a_pass_makes_a_field_better() -> None:
 def test_along_what_does_not_change_copies_relax() -> None:
     """Shaken along stripes, where no window tells, pixels calm down towards where their neighbours continue to."""
     wave = 0.5 + 0.4 * torch.sin(torch.arange(30.0))
-    level = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 30, 30)
-    space = prepared(asked([wave.expand(1, 3, 30, 30)], [level], level), generator())
+    upright = LEVEL.flip(1).expand(1, 2, 30, 30)
+    space = prepared(asked([wave.expand(1, 3, 30, 30)], [upright], upright), generator())
     still = turned_plane(space.atlas, 0, "none")
     shake = 0.4 * (noise(30, 30, 2) - 0.5) * torch.tensor([1.0, 0.0])
     assert still.place is not None
-    calm = sweep(
-        replace(still, place=still.place + shake), space, Prices(free(space.described), 100), generator()
-    ).place
+    calm = swept(replace(still, place=still.place + shake), space, jump=100).place
     assert calm is not None
     assert float((calm - still.place)[3:-3, 3:-3, 0].std()) < 0.25 * float(shake[..., 0].std())
 
@@ -196,20 +197,15 @@ def test_a_walk_follows_the_lines(begin: float) -> None:
 
 def test_what_may_not_be_copied_never_is() -> None:
     """Neither as a pointer nor as a tint between pixels: everything forbidden is green, all else is red."""
-    image, valid = stripes(32), torch.ones(1, 1, 32, 32, dtype=torch.bool)
-    valid[:, :, 9:14, 5:20] = False
-    valid[:, :, :, 27] = False
+    image, valid = stripes(32), ~torch.from_numpy(box(32, 32, (9, 14, 5, 20), (0, 32, 27, 28)))[None, None]
     image[:, 1:] = 0
     image = torch.where(valid, image, torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1))
     task = asked([image], [directions(32, 32)], directions(40, 40, seed=1))
     task = replace(task, exemplars=(Exemplar("holed", image, valid),))
     field = synthesised(task, levels=1)
-    assert field.atlas.valid[field.index].all()
-    assert float(field.image()[:, 1].max()) == 0
-    coarse = synthesised(task.at(1), levels=1)
-    fine = double(coarse, field.atlas, task.size)
-    assert field.atlas.valid[fine.index].all()
-    assert float(fine.image()[:, 1].max()) == 0
+    for each in (field, double(synthesised(task.at(1), levels=1), field.atlas, task.size)):
+        assert each.atlas.valid[each.index].all()
+        assert float(each.image()[:, 1].max()) == 0
 
 
 def test_a_tiling_output_has_no_border() -> None:
@@ -217,9 +213,7 @@ def test_a_tiling_output_has_no_border() -> None:
     slant = torch.tensor([0.6, 0.8]).view(1, 2, 1, 1).expand(1, 2, 24, 20)
     space, field = begun(asked([stripes(24)], [directions(24, 24)], slant, tile=(True, True)))
     shift = {name: getattr(field, name).roll((7, 9), (0, 1)) for name in ("index", "place", "angle", "cost")}
-    one, other = (
-        sweep(f, space, Prices(free(space.described), 2.5), generator()) for f in (field, replace(field, **shift))
-    )
+    one, other = (swept(each, space) for each in (field, replace(field, **shift)))
     assert torch.equal(other.index, one.index.roll((7, 9), (0, 1)))
     assert torch.allclose(other.image(), one.image().roll((7, 9), (2, 3)), atol=1e-5)
 
@@ -234,10 +228,8 @@ def test_open_borders_do_not_wrap() -> None:
 
 
 def test_a_remix_uses_every_exemplar() -> None:
-    task = asked(
-        [stripes(24), 0.3 * stripes(24, seed=5)], [directions(24, 24), directions(24, 24, seed=1)], directions(64, 64)
-    )
-    field = synthesised(task, levels=1)
+    images, sources = [stripes(24), 0.3 * stripes(24, seed=5)], [directions(24, 24), directions(24, 24, seed=1)]
+    field = synthesised(asked(images, sources, directions(64, 64)), levels=1)
     share = float((field.atlas.split(field.index)[0] == 1).float().mean())
     assert 0.2 < share < 0.8
 
@@ -268,12 +260,10 @@ def test_a_guide_counts_by_its_strength() -> None:
 
 def test_normals_turn_with_their_copies() -> None:
     """Vectors along the source's direction arrive along the target's, whichever sign each has."""
-    source = directions(24, 24)
-    task = flowing(40, 40, seed=2)
-    field = synthesised(task, levels=1)
+    source, target = directions(24, 24), directions(40, 40, seed=2)
+    field = synthesised(flowing(40, 40, seed=2), levels=1)
     up = torch.cat([source[:, :1], -source[:, 1:], torch.zeros(1, 1, 24, 24)], 1)  # in a normal map y points up
     out = 2 * follow(field, [(up + 1) / 2], "normal") - 1
-    target = task.guides[0].target
     across = out[:, 0] * target[:, 1] + out[:, 1] * target[:, 0]
     assert float(across.abs().max()) < 1e-4
     assert torch.allclose(out[:, :2].norm(dim=1), torch.ones(1, 40, 40), atol=1e-4)
@@ -293,16 +283,13 @@ def test_a_whirl_does_not_break_anything() -> None:
 def test_small_and_narrow_outputs_are_covered(size: tuple[int, int]) -> None:
     for tile in ((False, False), (True, True)):
         field = synthesised(flowing(*size, tile=tile), levels=1)
-        assert field.size == size
-        assert field.atlas.valid[field.index].all()
+        assert field.size == size and field.atlas.valid[field.index].all()
 
 
 def test_dear_parts_are_left() -> None:
     """A price on half of the source moves the output to the other half."""
     (space, field), rng = begun(asked([stripes(32)], [directions(32, 32)], directions(40, 40))), generator()
     left = space.atlas.split(torch.arange(len(space.table)))[2] < 16
-    psi = torch.zeros(space.atlas.homes)
-    price = potential.prices(space.atlas, field.index, psi, space.described, 0.0, 0.0) + 3.0 * left
     for _ in range(6):
-        field = sweep(field, space, Prices(price, 2.5), rng)
+        field = sweep(field, space, Prices(free(space.described) + 3.0 * left, 2.5), rng)
     assert float(left[field.index].float().mean()) < 0.1
