@@ -13,11 +13,19 @@ import fields
 from fields import copying, free, grid, scattered
 from pictures import generator, noise, spots
 from texsynth.features.windows import Basis
-from texsynth.field import jumps
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas
 from texsynth.field.guide import Guiding, Prices
-from texsynth.field.space import REACH, Space, describe, find_basis, surroundings
+from texsynth.field.space import (
+    REACH,
+    SHORTEST_JUMP,
+    Space,
+    describe,
+    find_basis,
+    finer_look_alikes,
+    look_alikes,
+    surroundings,
+)
 from texsynth.field.sweep import extend, near_seams, sweep
 from texsynth.task import Exemplar, Task
 
@@ -30,14 +38,14 @@ def described(atlas: Atlas, basis: Basis | None = None) -> Tensor:
     return describe(atlas, basis or find_basis(atlas, PATCH, 24, generator()), atlas.valid)
 
 
-def look_alikes(atlas: Atlas, count: int = 3) -> tuple[Tensor, Tensor]:
+def alike(atlas: Atlas, count: int = 3) -> tuple[Tensor, Tensor]:
     """The descriptors of all pixels that may be copied, and their look-alikes (N, count)."""
     table = described(atlas)
-    return table, jumps.compare(atlas, table, atlas.valid, count, generator())
+    return table, look_alikes(atlas, table, atlas.valid, count, generator())
 
 
 def space_of(atlas: Atlas) -> Space:
-    table, similar = look_alikes(atlas)
+    table, similar = alike(atlas)
     return Space(atlas, find_basis(atlas, PATCH, 24, generator()), table, atlas.valid, similar)
 
 
@@ -130,13 +138,13 @@ def apart(atlas: Atlas, a: Tensor, b: Tensor) -> Tensor:
 def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
     valid = noise(1, 1, 30, 34, seed=5) > 0.2
     atlas = atlas_of(spots(30, 34), spots(30, 34, seed=1), valid=valid, copies=copies)
-    picks = look_alikes(atlas)[1].long()
+    picks = alike(atlas)[1].long()
     usable = atlas.valid.nonzero()[:, 0]
     assert atlas.valid[picks[usable]].all()
     for k in range(3):
-        assert (apart(atlas, picks[usable, k], usable) >= jumps.SHORTEST_JUMP).all()
+        assert (apart(atlas, picks[usable, k], usable) >= SHORTEST_JUMP).all()
         for other in range(k):
-            assert (apart(atlas, picks[usable, k], picks[usable, other]) >= jumps.SHORTEST_JUMP).all()
+            assert (apart(atlas, picks[usable, k], picks[usable, other]) >= SHORTEST_JUMP).all()
     rest = (~atlas.valid).nonzero()
     assert (picks[rest[:, 0]] == rest).all()
 
@@ -144,10 +152,10 @@ def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
 def test_the_best_look_alike_comes_first() -> None:
     """Against all distances at once."""
     atlas = atlas_of(spots(24, 24))
-    table, picks = look_alikes(atlas, 2)
+    table, picks = alike(atlas, 2)
     usable = atlas.valid.nonzero()[:, 0]
     distance = torch.cdist(table[usable], table[usable])
-    distance[apart(atlas, usable[:, None], usable[None]) < jumps.SHORTEST_JUMP] = torch.inf
+    distance[apart(atlas, usable[:, None], usable[None]) < SHORTEST_JUMP] = torch.inf
     best = distance.min(1).values
     assert torch.allclose((table[usable] - table[picks[usable, 0]]).norm(dim=1), best, atol=1e-3)
     assert ((table[usable] - table[picks[usable, 1]]).norm(dim=1) >= best - 1e-3).all()
@@ -157,7 +165,7 @@ def test_a_repeated_object_is_found() -> None:
     """A picture that stands there twice: the look-alike is the same place in the other one."""
     half = spots(24, 24)
     atlas = atlas_of(half, half)
-    picks = look_alikes(atlas, 1)[1][:, 0].long()
+    picks = alike(atlas, 1)[1][:, 0].long()
     twin = atlas.rows * atlas.row
     usable = atlas.valid.nonzero()[:, 0]
     assert torch.equal(picks[usable], (usable + twin) % (2 * twin))
@@ -167,10 +175,10 @@ def refined(valid: Tensor, narrow: bool) -> tuple[Atlas, Tensor, Tensor, Tensor,
     """An atlas, its look-alikes, which pixels have one, the coarse look-alikes, and the coarse atlas."""
     task = Task((Exemplar("a", spots(40, 48), valid),), (16, 16))
     coarse, fine = (build_atlas(t, COPY_SETS["flips"], PATCH // 2) for t in (task.at(1), task))
-    parents = look_alikes(coarse)[1]
+    parents = alike(coarse)[1]
     wanted = surroundings(fine, fine.valid.nonzero()[:100, 0]) if narrow else fine.valid
     table = describe(fine, find_basis(fine, PATCH, 24, generator()), wanted)
-    return fine, jumps.refine(fine, table, parents, coarse, wanted, wanted), wanted, parents, coarse
+    return fine, finer_look_alikes(fine, table, parents, coarse, wanted, wanted), wanted, parents, coarse
 
 
 @pytest.mark.parametrize("narrow", [False, True])

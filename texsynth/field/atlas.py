@@ -273,12 +273,10 @@ def coordinates(field: Field) -> Coordinates:
     """Where each output pixel comes from, in pixels of the exemplars as they were read."""
     home, plane = field.atlas.home[field.index].cpu(), field.atlas.split(field.index)[0].cpu()
     exemplar, copy = plane // len(field.copies), plane % len(field.copies)
-    y, x, start = torch.zeros_like(home), torch.zeros_like(home), 0
-    for number, (h, w) in enumerate(field.atlas.exemplars):
-        here = exemplar == number
-        y[here], x[here] = (home[here] - start) // w, (home[here] - start) % w
-        start += h * w
-    return Coordinates(exemplar, copy, y, x)
+    sizes = torch.tensor(field.atlas.exemplars)
+    areas, width = sizes.prod(1), sizes[exemplar, 1]
+    at = home - (areas.cumsum(0) - areas)[exemplar]
+    return Coordinates(exemplar, copy, at // width, at % width)
 
 
 def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tensor:

@@ -20,13 +20,13 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features.windows import Basis
-from texsynth.field import jumps, lattice, potential
+from texsynth.field import lattice, potential
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.field.fill import Gap, fill, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.quilt import Blocks, QuiltRules, Steer, largest_blocks, quilt
-from texsynth.field.space import Space, describe, find_basis, nearest, surroundings
+from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import _mosaic, _oriented
 from texsynth.methods._placement import Placement, place
@@ -190,9 +190,9 @@ def begin(
     asking = described if placement is None else described | placement.inside
     table = describe(atlas, basis, asking)
     if coarser is None:
-        lookalikes = jumps.compare(atlas, table, asking, settings.similar, rng)
+        lookalikes = look_alikes(atlas, table, asking, settings.similar, rng)
     else:
-        lookalikes = jumps.refine(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
+        lookalikes = finer_look_alikes(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
     space = Space(atlas, basis, table, described, lookalikes)
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
     proportion = 0.0 if task.guides or task.blend is not None else settings.proportion  # maps have their own
@@ -273,7 +273,7 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
         return best
     # Describe the source pixels, for the passes.
     table = describe(atlas, ground.basis, atlas.valid)
-    lookalikes = jumps.compare(atlas, table, atlas.valid, settings.similar, rng)
+    lookalikes = look_alikes(atlas, table, atlas.valid, settings.similar, rng)
     space = Space(atlas, ground.basis, table, atlas.valid, lookalikes)
     price = torch.where(atlas.valid, 0.0, torch.inf)
     # Lay pieces of several sizes, and keep the cheapest field.

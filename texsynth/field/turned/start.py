@@ -133,7 +133,8 @@ def _place(cloth: Cloth, supply: Supply, top: Tensor, rng: torch.Generator) -> N
     tries = shortlist(score, supply.rules.tries, rng)  # (B, T)
     cells = top[:, None] + torch.cartesian_prod(*(torch.arange(side, device=device),) * 2)  # (B, side^2, 2)
     copy = _bent(supply, field, middle, cells, tries)
-    index, inside = pixels(supply.space.atlas, copy)
+    index, inside = locate(supply.space.atlas, copy)
+    inside &= supply.space.atlas.valid[index]
     # Cut them along what is painted.
     y, x = (cells % cells.new_tensor(field.size)).unbind(-1)
     old, mask = field.index[y, x], cloth.painted[y, x]
@@ -172,8 +173,9 @@ def _scores(cloth: Cloth, supply: Supply, middle: Tensor) -> tuple[Tensor, Tenso
     prior = price.repeat(2).expand(len(middle), -1)
     if guiding is not None and pieces.goals is not None:
         ways = (_within(way, field) for way in (place, place.flip(1)))
-        met = [guided(pieces.goals, few(guiding.goal[at]), few(guiding.strength[at])) for at in ways]
-        prior = prior + torch.cat(met, 1)
+        goals, squares = pieces.goals, pieces.goals.square()
+        asked = ((few(guiding.goal[at]), few(guiding.strength[at])) for at in ways)
+        prior = prior + torch.cat([mean_prices(goals, squares, *each, len(GUIDED) ** 2) for each in asked], 1)
     return torch.cat(error, 1) + prior, prior
 
 
@@ -262,7 +264,8 @@ def cut_out(
         plane, y, x = (t[:, None] for t in atlas.split(some))
         plane, begin = plane.expand(-1, len(grid)), torch.stack([y, x], -1).float()
         place, angle = walk(begin, grid[None], partial(frame_at, space, plane), space.frames.source[some][:, None])
-        index, inside = pixels(atlas, TurnedCopy(plane, place, angle))
+        index, inside = locate(atlas, TurnedCopy(plane, place, angle))
+        inside &= atlas.valid[index]
         covered.append(inside.float())
         lacking.append(LACKING * (1 - (inside & smooth[index])[:, inner].float().mean(1)))
         values.append((colours[index] * inside[..., None]).transpose(1, 2).flatten(1))
@@ -288,18 +291,7 @@ def frame_at(space: TurnedSpace, plane: Tensor, place: Tensor, _share: float = 0
     return space.frames.source[space.atlas.join(plane, *place.round().long().unbind(-1))]
 
 
-def pixels(atlas: Atlas, copy: TurnedCopy) -> tuple[Tensor, Tensor]:
-    """The pixels (...) nearest to some copies, and whether these may be copied."""
-    index, inside = locate(atlas, copy)
-    return index, inside & atlas.valid[index]
-
-
 def few(values: Tensor) -> Tensor:
     """The values (n, S, G) at the points where guides are compared, (n, F)."""
     rows = torch.tensor(GUIDED, device=values.device)
     return values[:, (rows[:, None] * ACROSS + rows).flatten()].flatten(1)
-
-
-def guided(values: Tensor, goal: Tensor, strength: Tensor) -> Tensor:
-    """The mean price (B, n) of the guides: of values (n, F) against goals (B, F), by strength (B, F)."""
-    return mean_prices(values, values.square(), goal, strength, len(GUIDED) ** 2)
