@@ -156,12 +156,9 @@ def autocorrelation(image: Tensor, valid: Tensor | None = None) -> Tensor:
     h, w = image.shape[2:]
     mask = torch.ones(1, h, w) if valid is None else valid[0].to(image)
     centred = (image[0] - (image[0] * mask).sum((1, 2), keepdim=True) / mask.sum()) * mask
-    spectrum = torch.fft.rfft2(centred, s=(2 * h, 2 * w))
-    raw = torch.fft.irfft2((spectrum * spectrum.conj()).sum(0), s=(2 * h, 2 * w))
-    ones = torch.fft.rfft2(mask[0], s=(2 * h, 2 * w))
-    count = torch.fft.irfft2(ones * ones.conj(), s=(2 * h, 2 * w))
-    count = count.clamp(min=max(1.0, SMALLEST_OVERLAP * float(mask.sum())))
-    shifts = torch.fft.fftshift(raw / count)
+    spectra = (torch.fft.rfft2(layers, s=(2 * h, 2 * w)) for layers in (centred, mask))
+    raw, count = (torch.fft.irfft2((each * each.conj()).sum(0), s=(2 * h, 2 * w)) for each in spectra)
+    shifts = torch.fft.fftshift(raw / count.clamp(min=max(1.0, SMALLEST_OVERLAP * float(mask.sum()))))
     ry, rx = int(h * LONGEST_PERIOD), int(w * LONGEST_PERIOD)
     part = shifts[h - ry : h + ry + 1, w - rx : w + rx + 1]
     normalised: Tensor = part / part[ry, rx].clamp(min=1e-9)
@@ -177,8 +174,7 @@ def _peaks(correlation: Tensor) -> Tensor:
     height, dy, dx = correlation[y, x], y - ry, x - rx
     far = dy**2 + dx**2 >= max(3.0, 2 * SHORTEST_PERIOD * min(correlation.shape)) ** 2
     inside, half = (dy.abs() < ry) & (dx.abs() < rx), (dy > 0) | ((dy == 0) & (dx > 0))
-    chosen = far & inside & half & (height > LOWEST_PEAK)
-    return torch.stack([height, dy.float(), dx.float()], 1)[chosen]
+    return torch.stack([height, dy.float(), dx.float()], 1)[far & inside & half & (height > LOWEST_PEAK)]
 
 
 def _shortest(peaks: Tensor) -> Tensor | None:

@@ -103,7 +103,7 @@ def start(
     guiding: Guiding | None = None,
 ) -> Field:  # fmt: skip
     """The best of several quilts for an output of `size`."""
-    supply = Supply(space, cut_out(space, size, rules.block, rules.overlap, guiding, rng), rules, guiding)
+    supply = Supply(space, _cut_out(space, size, rules, guiding, rng), rules, guiding)
     best = min((_lay(supply, size, tile, rng) for _ in range(rules.starts)), key=lambda cloth: cloth.cost)
     return refresh(best.field, space.frames)
 
@@ -174,7 +174,7 @@ def _scores(cloth: Cloth, supply: Supply, middle: Tensor) -> tuple[Tensor, Tenso
     if guiding is not None and pieces.goals is not None:
         ways = (_within(way, field) for way in (place, place.flip(1)))
         goals, squares = pieces.goals, pieces.goals.square()
-        asked = ((few(guiding.goal[at]), few(guiding.strength[at])) for at in ways)
+        asked = ((_few(guiding.goal[at]), _few(guiding.strength[at])) for at in ways)
         prior = prior + torch.cat([mean_prices(goals, squares, *each, len(GUIDED) ** 2) for each in asked], 1)
     return torch.cat(error, 1) + prior, prior
 
@@ -189,7 +189,7 @@ def _bent(supply: Supply, field: Field, middle: Tensor, cells: Tensor, tries: Te
 
     def lag(at: Tensor, share: float) -> Tensor:
         there = _target(space, field, middle[:, None, None] + share * offset)
-        return frame_at(space, plane.expand(at.shape[:-1]), at) - there
+        return _frame_at(space, plane.expand(at.shape[:-1]), at) - there
 
     first = space.frames.source[index] - _target(space, field, middle)[:, None] - back
     place, angle = walk(torch.stack([y, x], -1).float(), offset, lag, first[..., None])
@@ -243,38 +243,34 @@ def _paint(cloth: Cloth, at: tuple[Tensor, ...], index: Tensor, copy: TurnedCopy
     field.index[at], field.place[at], field.angle[at], cloth.painted[at] = index, copy.place, copy.angle, True
 
 
-def cut_out(
-    space: TurnedSpace, size: tuple[int, int], block: float, overlap: float, guiding: Guiding | None,
-    rng: torch.Generator,
-) -> Pieces:  # fmt: skip
-    """The pieces for an output of `size`: `block` shorter sides of the exemplar wide, neighbours overlapping by
-    `overlap` of that."""
+def _cut_out(
+    space: TurnedSpace, size: tuple[int, int], rules: PieceRules, guiding: Guiding | None, rng: torch.Generator
+) -> Pieces:
+    """All pieces for an output of `size`."""
     atlas, device = space.atlas, space.table.device
     # Lay the points at which pieces are compared.
-    side = max(2, min(round(block * min(min(s) for s in atlas.exemplars)), *size))
+    side = max(2, min(round(rules.block * min(min(s) for s in atlas.exemplars)), *size))
     ramp = (torch.arange(ACROSS, device=device) + 0.5) * side / ACROSS - side / 2
     grid = torch.cartesian_prod(ramp, ramp)
     middles = draw(space.described.nonzero()[:, 0], MOST_PIECES, rng)
-    colours = atlas.colours / atlas.deviation
-    smooth = _smooth(space, side)
-    inner = (grid.abs() <= side / 4).all(1)
+    colours, smooth, inner = atlas.colours / atlas.deviation, _smooth(space, side), (grid.abs() <= side / 4).all(1)
     # Walk from the middle of each piece to all of its points.
     covered, values, lacking, goals = [], [], [], []
     for some in middles.split(PIECES_CUT_AT_ONCE):
         plane, y, x = (t[:, None] for t in atlas.split(some))
         plane, begin = plane.expand(-1, len(grid)), torch.stack([y, x], -1).float()
-        place, angle = walk(begin, grid[None], partial(frame_at, space, plane), space.frames.source[some][:, None])
+        place, angle = walk(begin, grid[None], partial(_frame_at, space, plane), space.frames.source[some][:, None])
         index, inside = locate(atlas, TurnedCopy(plane, place, angle))
         inside &= atlas.valid[index]
         covered.append(inside.float())
         lacking.append(LACKING * (1 - (inside & smooth[index])[:, inner].float().mean(1)))
         values.append((colours[index] * inside[..., None]).transpose(1, 2).flatten(1))
         if guiding is not None:
-            goals.append(few(guiding.table[index]))
-    table, shared = torch.cat(values), max(1, min(round(overlap * side), side - 1))
+            goals.append(_few(guiding.table[index]))
+    table, overlap = torch.cat(values), max(1, min(round(rules.overlap * side), side - 1))
     energy = table.square().view(len(table), 3, -1).sum(1)
     met = torch.cat(goals) if goals else None
-    return Pieces(side, shared, middles, grid, torch.cat(covered), table, energy, met, torch.cat(lacking), colours)
+    return Pieces(side, overlap, middles, grid, torch.cat(covered), table, energy, met, torch.cat(lacking), colours)
 
 
 def _smooth(space: TurnedSpace, side: int) -> Tensor:
@@ -286,12 +282,12 @@ def _smooth(space: TurnedSpace, side: int) -> Tensor:
     return (turn < LARGEST_TURN / side).flatten()
 
 
-def frame_at(space: TurnedSpace, plane: Tensor, place: Tensor, _share: float = 0.0) -> Tensor:
+def _frame_at(space: TurnedSpace, plane: Tensor, place: Tensor, _share: float = 0.0) -> Tensor:
     """The angle of the frame at places (..., 2) of planes (...)."""
     return space.frames.source[space.atlas.join(plane, *place.round().long().unbind(-1))]
 
 
-def few(values: Tensor) -> Tensor:
+def _few(values: Tensor) -> Tensor:
     """The values (n, S, G) at the points where guides are compared, (n, F)."""
     rows = torch.tensor(GUIDED, device=values.device)
     return values[:, (rows[:, None] * ACROSS + rows).flatten()].flatten(1)
