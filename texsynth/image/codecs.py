@@ -51,8 +51,7 @@ def decode(handle: BinaryIO, form: str) -> tuple[np.ndarray, bytes | None]:
 
     Raises CodecError for anything damaged, too large or unsupported, MemoryError when it does not fit.
     """
-    decoders = {TIFF: _decode_tiff, PNG: _decode_png}
-    decoder = decoders.get(form, functools.partial(_decode_pillow, form=form))
+    decoder = {TIFF: _decode_tiff, PNG: _decode_png}.get(form, functools.partial(_decode_pillow, form=form))
     with _library(f"damaged or truncated {form}, export or copy the file again"):
         samples, icc, orientation = decoder(handle)
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
@@ -61,10 +60,8 @@ def decode(handle: BinaryIO, form: str) -> tuple[np.ndarray, bytes | None]:
 
 
 def encode(form: str, samples: np.ndarray, icc: bytes | None, text: dict[str, str]) -> bytes:
-    """File bytes for `samples`, in a depth and channel count that `form` holds; CodecError if that fails.
-
-    `text` (ASCII keywords and values) is stored for PNG only.
-    """
+    """File bytes for `samples`, in a depth and channel count that `form` holds, with ASCII `text` for PNG only; raises
+    CodecError."""
     samples = samples[..., 0] if samples.shape[2] == 1 else samples
     with _library(f"{form} encoder failed, try another format"):
         if form == PNG:
@@ -74,10 +71,7 @@ def encode(form: str, samples: np.ndarray, icc: bytes | None, text: dict[str, st
 
 @contextlib.contextmanager
 def _library(problem: str) -> Iterator[None]:
-    """Keep the libraries silent and strict inside, and turn what they raise into CodecError.
-
-    One thread at a time, because these settings are global.
-    """
+    """Keep the libraries silent and strict, one thread at a time as that is global; what they raise is CodecError."""
     from PIL import Image, ImageFile
 
     loggers = [logging.getLogger(name) for name in ("tifffile", "imagecodecs")]
@@ -117,9 +111,7 @@ def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
     """Apply an EXIF orientation to (H, W, C); values other than 2..8 leave it as it is."""
     if orientation in (5, 6, 7, 8):
         samples = samples.swapaxes(0, 1)
-    flip_rows = orientation in (3, 4, 7, 8)
-    flip_columns = orientation in (2, 3, 6, 7)
-    return samples[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+    return samples[:: -1 if orientation in (3, 4, 7, 8) else 1, :: -1 if orientation in (2, 3, 6, 7) else 1]
 
 
 def _exif_orientation(block: bytes) -> int:

@@ -28,16 +28,11 @@ NOTICED_ASPECT = 0.05  # a difference in aspect above this is told to the user
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a run, as its record holds it.
+    """One input of a run, as its record holds it."""
 
-    role: what the input is used for, such as "exemplar" or "map:height".
-    name: the base name of its file; "array" for an input without a file.
-    sha256: the hash of its file, or of its values.
-    """
-
-    role: str
-    name: str
-    sha256: str
+    role: str  # what the input is used for, such as "exemplar" or "map:height"
+    name: str  # the base name of its file; "array" for an input without a file
+    sha256: str  # of its file, or of its values
 
 
 def load(source: Source, role: str) -> tuple[Picture, Input]:
@@ -92,10 +87,10 @@ def stretched(picture: Picture, size: tuple[int, int], role: str, name: str, not
     bent = abs((w / h) / (size[1] / size[0]) - 1)
     if bent > NOTICED_ASPECT:
         note(f"{name} is {w}x{h}, stretched to {size[1]}x{size[0]}: the aspect differs by {100 * bent:.0f} %")
-    mode = "nearest-exact" if role == "labels" else "bilinear"
-    antialias = mode == "bilinear"
+    labels = role == "labels"
+    mode = "nearest-exact" if labels else "bilinear"
     resized = _mapped(
-        picture, lambda v: F.interpolate(v, size, mode=mode, antialias=antialias).clamp_(v.min(), v.max())
+        picture, lambda v: F.interpolate(v, size, mode=mode, antialias=not labels).clamp_(v.min(), v.max())
     )
     if role == "normal" and resized.pixels.shape[1] == 3:  # means of unit vectors are shorter than one
         vectors = F.normalize(resized.pixels * 2 - 1, dim=1)
@@ -125,27 +120,19 @@ def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]
     channels = max(p.pixels.shape[1] for p in pictures)
     alpha = any(p.alpha is not None for p in pictures)
     if len({(p.depth, p.pixels.shape[1], p.alpha is not None) for p in pictures}) > 1:
-        note(
-            f"{what} differ in kind; the result has {channels} channel(s) of {deepest}"
-            + (" and alpha" if alpha else "")
-        )
-    return tuple(
-        replace(
-            p,
-            pixels=p.pixels.expand(-1, channels, -1, -1),
-            alpha=torch.ones_like(p.pixels[:, :1]) if alpha and p.alpha is None else p.alpha,
-            depth=deepest,
-        )
-        for p in pictures
-    )
+        more = " and alpha" if alpha else ""
+        note(f"{what} differ in kind; the result has {channels} channel(s) of {deepest}{more}")
+
+    def as_all(p: Picture) -> Picture:
+        own_alpha = torch.ones_like(p.pixels[:, :1]) if alpha and p.alpha is None else p.alpha
+        return replace(p, pixels=p.pixels.expand(-1, channels, -1, -1), alpha=own_alpha, depth=deepest)
+
+    return tuple(map(as_all, pictures))
 
 
 def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:
-    """The images (1, 3, H, W) in [0, 1] that a solver compares.
-
-    Transparent pixels are over middle grey, so that hidden colours do not matter; floats beyond 1 are scaled down
-    together.
-    """
+    """The images (1, 3, H, W) in [0, 1] that a solver compares: over middle grey, so that colours under clear pixels do
+    not matter, and scaled down together where floats go beyond 1."""
     highest = top(pictures)
     images = []
     for p in pictures:

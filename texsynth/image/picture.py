@@ -85,8 +85,8 @@ def check_exemplar_size(picture: Picture, name: str) -> None:
 def from_array(array: np.ndarray, *, icc: bytes | None = None) -> Picture:
     """Picture from HxW or HxWx1 (grey), HxWx2 (grey + alpha), HxWx3 (RGB) or HxWx4 (RGB + alpha).
 
-    uint8 and uint16 are scaled to [0, 1]; floats are kept as they are (float64 becomes float32) and must be
-    finite, in alpha clamped to [0, 1]. Raises InputError for any other type, shape or value.
+    uint8 and uint16 are scaled to [0, 1]; finite floats are kept (float64 becomes float32), in alpha clamped to [0, 1].
+    Raises InputError for any other type, shape or value.
     """
     array = np.asarray(array)
     if array.dtype.name not in (*_DEPTHS, "float64"):
@@ -135,10 +135,7 @@ def _samples(picture: Picture, depth: str) -> np.ndarray:
 
 
 def list_pictures(folder: FilePath) -> list[Path]:
-    """Files of `folder` with a suffix of SUFFIXES_READ, sorted by name, hidden ones left out.
-
-    Raises InputError when the folder cannot be listed or holds none.
-    """
+    """Files with a suffix of SUFFIXES_READ, sorted by name, without hidden ones; raises InputError for none."""
     try:
         entries = sorted(Path(folder).iterdir())
     except OSError as exc:
@@ -150,20 +147,19 @@ def list_pictures(folder: FilePath) -> list[Path]:
 
 
 def read(path: FilePath) -> Picture:
-    """Read one picture, turned upright by its EXIF orientation.
+    """One picture, turned upright by its EXIF orientation, in the format that its content has, whatever its suffix.
 
-    The content decides the format; the suffix only has to be one of SUFFIXES_READ. Raises InputError for a file
-    that is missing, damaged, animated, too large or unsupported, ResourceError when memory does not suffice.
+    Raises InputError for a file that is missing, damaged, animated, too large or unsupported, or has no suffix of
+    SUFFIXES_READ; ResourceError when memory does not suffice.
     """
     with _opened(Path(path)) as (handle, form):
         return _picture(*codecs.decode(handle, form))
 
 
 def read_metadata(path: FilePath) -> dict[str, Any] | None:
-    """The metadata that `write` stored with the picture `path`, or None.
+    """The metadata that `write` stored with a picture, or None; raises InputError when the picture cannot be read.
 
-    PNG holds it in a tEXt chunk named METADATA_KEY, other formats in STEM.json beside the picture, as the
-    value of METADATA_KEY. Raises InputError when the picture cannot be read.
+    METADATA_KEY names a tEXt chunk of a PNG; for other formats it is the key in STEM.json beside the picture.
     """
     with _opened(Path(path)) as (handle, form):
         if form == codecs.PNG:
@@ -194,9 +190,8 @@ def _format(suffix: str, head: bytes) -> str:
     """Format of a file by the bytes it starts with; CodecError when it is none of SUFFIXES_READ."""
     form, allowed = codecs.sniff(head), " ".join(SUFFIXES_READ)
     if suffix.lower() not in SUFFIXES_READ:
-        raise codecs.CodecError(
-            f"{one_line(suffix) or 'no suffix'} is not supported; allowed: {allowed}; convert it to .png"
-        )
+        kind = one_line(suffix) or "no suffix"
+        raise codecs.CodecError(f"{kind} is not supported; allowed: {allowed}; convert it to .png")
     if form is None:
         fault = "its content is no picture" if head else "is empty (0 bytes)"
         raise codecs.CodecError(f"{fault}; allowed: {allowed}; export or copy it again")

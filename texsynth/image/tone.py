@@ -67,13 +67,16 @@ def seam_correction(steps: Sequence[tuple[Tensor, Tensor]], hold: Tensor) -> Ten
     price h of a change.
     """
 
+    def divergence(flow: Tensor, dim: int) -> Tensor:
+        return flow - flow.roll(1, dim)
+
     def normal_equations(x: Tensor) -> Tensor:
         out = hold * x
         for dim, (_, weight) in enumerate(steps, 2):
-            out = out - _divergence(weight * (x.roll(-1, dim) - x), dim)
+            out = out - divergence(weight * (x.roll(-1, dim) - x), dim)
         return out
 
-    goal = sum((-_divergence(weight * lack, dim) for dim, (lack, weight) in enumerate(steps, 2)), torch.tensor(0.0))
+    goal = sum((-divergence(weight * lack, dim) for dim, (lack, weight) in enumerate(steps, 2)), torch.tensor(0.0))
     return _conjugate_gradients(normal_equations, goal.to(hold)).clamp(-LARGEST_CHANGE, LARGEST_CHANGE)
 
 
@@ -128,11 +131,6 @@ def _solve_hole(
             system.view(-1).index_add_(0, i * count + j, sign)
     solution: Tensor = torch.linalg.solve(system, goal)
     return solution
-
-
-def _divergence(flow: Tensor, dim: int) -> Tensor:
-    """What flows into each cell along an axis less what flows out, (1, C, h, w)."""
-    return flow - flow.roll(1, dim)
 
 
 def _conjugate_gradients(apply: Callable[[Tensor], Tensor], goal: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
 """A level of the correspondence field along a field of directions: as in `field.py`, but the windows turn.
 
-This is the orientation guide of guided correspondence (Zhou et al. 2023) with the remedy that its authors name for its
-limit: in place of a few turned copies, every window is turned by the difference between the target's and the source's
-direction, so that the field meets the direction exactly and at any angle. All other guides apply as well.
+In place of the few turned copies of guided correspondence (Zhou et al. 2023), every window is turned by the difference
+between the target's and the source's direction, the remedy that the authors name. All other guides apply as well.
 """
 
 from __future__ import annotations

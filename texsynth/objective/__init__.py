@@ -23,14 +23,11 @@ OBJECTIVE_KEYS = ("loss", "features", "layers", "weight")  # of an objective its
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss on some layers of some features.
+    """A loss on some layers of some features, with the Settings of both.
 
     loss: the name of a file in losses/.
     features: the key of its features, which ends with the network's name where they have several.
-    layers: the names of the layers that are compared.
     weight: its share of the whole gradient at the start of a level.
-    loss_settings: an instance of the loss's Settings.
-    features_settings: an instance of the features' Settings.
     """
 
     loss: str
@@ -44,9 +41,8 @@ class Objective:
     def read(cls, plain: Any, where: str) -> Objective:
         """The objective of a flat mapping. where: how messages name its place. Raises UsageError."""
         if not isinstance(plain, Mapping):
-            raise UsageError(
-                f"{where}: an objective is a mapping such as {{loss: gram, features: vgg19, layers: [...]}}"
-            )
+            example = "{loss: gram, features: vgg19, layers: [...]}"
+            raise UsageError(f"{where}: an objective is a mapping such as {example}")
         name = _choice(plain, "loss", loss_names(), where)
         kind = _choice(plain, "features", feature_names(), where)
         for key in plain:

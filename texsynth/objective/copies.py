@@ -23,20 +23,13 @@ ROTATIONS = 8  # of every exemplar where a guide asks for a direction
 
 @dataclass(frozen=True)
 class ExemplarCopy:
-    """An exemplar or a copy of it.
+    """An exemplar or a copy of it."""
 
-    exemplar: the number of the exemplar.
-    image: (1, 3, H, W) in [0, 1].
-    valid: (1, 1, H, W) bool, the usable pixels; None for all.
-    guides: the map (1, C, H, W) of each guide.
-    place: (1, 2, H, W), the (y, x) in [0, 1] of the exemplar that each pixel comes from; None for the exemplar itself.
-    """
-
-    exemplar: int
-    image: Tensor
-    valid: Tensor | None
-    guides: tuple[Tensor, ...]
-    place: Tensor | None
+    exemplar: int  # the number of the exemplar
+    image: Tensor  # (1, 3, H, W) in [0, 1]
+    valid: Tensor | None  # (1, 1, H, W) bool, the usable pixels; None for all
+    guides: tuple[Tensor, ...]  # the map (1, C, H, W) of each guide
+    place: Tensor | None  # (1, 2, H, W), the (y, x) in [0, 1] of the exemplar of each pixel; None for no copy
 
 
 def sources(task: Task, copies: str) -> Iterator[ExemplarCopy]:

@@ -21,16 +21,15 @@ Sides = tuple[int, int]  # pixels of margin above and below, and left and right
 
 
 def sides(task: Task, margin: int, objectives: Sequence[Objective]) -> Sides:
-    """The margins of a task. There is none around a picture with a hole, whose surroundings exist already, nor where
-    the objectives depend on the place in the picture."""
+    """The margins of a task: none where a hole has its surroundings, and where objectives depend on the place."""
     if task.hole is not None or depend_on_place(objectives):
         return 0, 0
     return (0 if task.tile[0] else margin), (0 if task.tile[1] else margin)
 
 
 def larger(task: Task, margins: Sides) -> Task:
-    """The task of the picture with its margins. Maps continue with the values of their borders; pointers, by which a
-    picture is copied, turn back there; the start picture stays as it is."""
+    """The task of the picture with its margins, in which maps keep the values of their borders and pointers turn back;
+    the start picture stays as it is."""
     if margins == (0, 0):
         return task
 

@@ -8,7 +8,7 @@ one source.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,20 +21,6 @@ from texsynth.objective.copies import sources
 from texsynth.task import Task
 
 Values = Callable[[Tensor], list[Tensor]]
-
-
-@dataclass(frozen=True)
-class Share:
-    """A part of an objective.
-
-    weight: the weight of this part.
-    where: (1, 1, h, w), how much each output pixel counts; None where all count alike.
-    exemplar: the number of the exemplar that it compares with; None for all together.
-    """
-
-    weight: float
-    where: Tensor | None = None
-    exemplar: int | None = None
 
 
 def values(
@@ -68,11 +54,15 @@ def values(
     losses: list[tuple[Objective, list[tuple[float, Loss]]]] = []
     for o in objectives:
         references = [replace(r, features=_select(r.features, o.layers)) for r in extractors[_key(o)][2]]
-        losses.append((o, [(s.weight, _loss(o, references, s, setup)) for s in _shares(task)]))
+        losses.append((o, _parts(o, references, task, setup)))
 
     def evaluate(image: Tensor) -> list[Tensor]:
         extracted = {key: extract(image, layers) for key, (extract, layers, _) in extractors.items()}
-        return [_sum(parts, _select(extracted[_key(o)], o.layers)) for o, parts in losses]
+        totals = []
+        for o, parts in losses:
+            layers = _select(extracted[_key(o)], o.layers)
+            totals.append(torch.stack([weight * value(layers) for weight, value in parts]).sum())
+        return totals
 
     return evaluate
 
@@ -88,23 +78,20 @@ def balance(evaluate: Values, image: Tensor, free: Tensor | None = None) -> list
     return [1 / max(float(size), 1e-20) for size in sizes]
 
 
-def _shares(task: Task) -> list[Share]:
-    """The parts that the value of each objective is the sum of: one for each exemplar with a share, or one for all."""
+def _parts(objective: Objective, references: Sequence[Reference], task: Task, setup: Setup) -> list[tuple[float, Loss]]:
+    """The losses that an objective sums, with their weights: one for each exemplar with a share, or one for all."""
+
+    def build(compared: Sequence[Reference], where: Tensor | None) -> Loss:
+        built: Loss = loss(objective.loss).build(compared, objective.loss_settings, replace(setup, pixel_weights=where))
+        return built
+
     if task.blend is None:
-        return [Share(1.0, None if task.hole is None else task.hole.float().to(task.device))]
-    parts = [(float(part.mean()), part[:, None].to(task.device)) for part in task.blend.unbind(1)]
-    return [Share(weight, part, number) for number, (weight, part) in enumerate(parts) if weight > 0]
-
-
-def _loss(objective: Objective, references: Sequence[Reference], share: Share, setup: Setup) -> Loss:
-    compared = [r for r in references if share.exemplar in (None, r.exemplar)]
-    setup = replace(setup, pixel_weights=share.where)
-    built: Loss = loss(objective.loss).build(compared, objective.loss_settings, setup)
-    return built
-
-
-def _sum(parts: Sequence[tuple[float, Loss]], layers: Mapping[str, Tensor]) -> Tensor:
-    return torch.stack([weight * value(layers) for weight, value in parts]).sum()
+        return [(1.0, build(references, None if task.hole is None else task.hole.float().to(task.device)))]
+    return [
+        (float(share.mean()), build([r for r in references if r.exemplar == number], share[:, None].to(task.device)))
+        for number, share in enumerate(task.blend.unbind(1))
+        if float(share.mean()) > 0
+    ]
 
 
 def _select(extracted: Mapping[str, Tensor], layers: Sequence[str]) -> dict[str, Tensor]:

@@ -39,27 +39,25 @@ def window(task: Task, objectives: Sequence[Objective]) -> Window:
     if task.hole is None or not task.hole.any():
         return WHOLE
     cell, margin = _reach(task, objectives)
-    spans = []
+    spans = [slice(0, side) for side in task.size]
     for axis, wraps in enumerate(task.tile):
         where = task.hole.any(3 - axis)[0, 0].nonzero()[:, 0]
         start = max(0, int(where[0]) - margin) // cell * cell  # layers of the window are then cut from those of all
         stop = min(task.size[axis], (int(where[-1]) + margin) // cell * cell + cell)
-        everything = wraps or depend_on_place(objectives)
-        spans.append(slice(0, task.size[axis]) if everything else slice(start, stop))
+        if not wraps and not depend_on_place(objectives):
+            spans[axis] = slice(start, stop)
     return slice(None), slice(None), spans[0], spans[1]
 
 
 def extent(task: Task, margins: tuple[float, float] = (0, 0)) -> float:
-    """About how many pixels are optimised, before any features are there to measure. margins: pixels on either side of
-    a picture without a hole."""
+    """About how many pixels are optimised, with margins (y, x) on either side of a picture without a hole."""
     if task.hole is None:
         return (task.size[0] + 2 * margins[0]) * (task.size[1] + 2 * margins[1])
-    spans = []
+    pixels = 1.0
     for axis, wraps in enumerate(task.tile):
         where = task.hole.any(3 - axis)[0, 0].nonzero()[:, 0].tolist() or [0]
-        span = where[-1] - where[0] + 2 * PROBE
-        spans.append(task.size[axis] if wraps else min(task.size[axis], span))
-    return spans[0] * spans[1]
+        pixels *= task.size[axis] if wraps else min(task.size[axis], where[-1] - where[0] + 2 * PROBE)
+    return pixels
 
 
 def within(task: Task, part: Window) -> Task:
