@@ -48,12 +48,22 @@ def box(h: int, w: int, *sides: tuple[int, int, int, int]) -> np.ndarray:
     return mask
 
 
+def mask(h: int, w: int, *sides: tuple[int, int, int, int]) -> Tensor:
+    """A mask (1, 1, h, w) bool, True in boxes (top, bottom, left, right)."""
+    return torch.from_numpy(box(h, w, *sides))[None, None]
+
+
 def white(size: tuple[int, int], *parts: tuple[slice, slice]) -> np.ndarray:
     """A mask (h, w) of 8 bits, white in these parts."""
     mask = np.zeros(size, np.uint8)
     for part in parts:
         mask[part] = 255
     return mask
+
+
+def identity(h: int, w: int) -> Tensor:
+    """The (y, x) of every pixel, (1, 2, h, w)."""
+    return torch.stack(torch.meshgrid(torch.arange(float(h)), torch.arange(float(w)), indexing="ij"))[None]
 
 
 def places(h: int, w: int) -> np.ndarray:

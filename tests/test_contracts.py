@@ -63,18 +63,15 @@ def test_the_docstring_says_where_it_differs(name: str) -> None:
 def test_a_schedule_ends_at_full_size(name: str) -> None:
     method = methods.method(name)
     levels = method.schedule(task(), method.Settings())
-    assert levels
     assert all(isinstance(level, Level) and level.scale >= 0 and level.steps >= 0 for level in levels)
-    assert levels[-1].scale == 0
-    assert [level.scale for level in levels] == sorted((level.scale for level in levels), reverse=True)
+    scales = [level.scale for level in levels]
+    assert scales[-1] == 0 and scales == sorted(scales, reverse=True)
 
 
 def assert_sound(canvas: Canvas | None, size: tuple[int, int]) -> Tensor:
     assert canvas is not None
-    assert canvas.image.shape == (1, 3, *size)
-    assert canvas.image.dtype == torch.float32
-    assert canvas.image.isfinite().all()
-    assert float(canvas.image.min()) >= 0 and float(canvas.image.max()) <= 1
+    assert (canvas.image.shape, canvas.image.dtype) == ((1, 3, *size), torch.float32)
+    assert float(canvas.image.min()) >= 0 and float(canvas.image.max()) <= 1  # nor NaN
     if canvas.field is not None:
         assert torch.equal(canvas.image, canvas.field.image())
         assert canvas.field.atlas.valid[canvas.field.index].all()
@@ -87,8 +84,7 @@ def test_it_runs(name: str, tile: tuple[bool, bool]) -> None:
     events: list[Event] = []
     outcome = run(name, task((32, 36), tile), report=events.append)
     assert_sound(outcome.canvas, (32, 36))
-    assert not outcome.interrupted
-    assert len(outcome.losses) == len(events) > 0
+    assert not outcome.interrupted and len(outcome.losses) == len(events) > 0
     assert all(isinstance(loss[3], float) for loss in outcome.losses)
 
 
@@ -109,14 +105,11 @@ def test_it_goes_on_from_a_previous_stage(name: str, side: int) -> None:
     Measured on the field of a method that keeps one: it still takes from as much of the exemplar.
     """
     asked = Task((Exemplar("a", noise(1, 3, side, side)),), (2 * side, 2 * side))
-    once, twice = (run(name, asked, stages).canvas for stages in (1, 2))
-    assert_sound(once, asked.size)
-    assert_sound(twice, asked.size)
-    assert once is not None and twice is not None
-    if once.field is not None and twice.field is not None:
-        used = [len(atlas.usage(c.field.atlas, c.field.index).nonzero()) for c in (once, twice) if c.field]
-        assert used[1] > 0.8 * used[0]
-    blurred = [torch.nn.functional.avg_pool2d(c.image.mean(1, keepdim=True), 4).flatten() for c in (once, twice)]
+    canvases = [run(name, asked, stages).canvas for stages in (1, 2)]
+    images = [assert_sound(canvas, asked.size) for canvas in canvases]
+    used = [len(atlas.usage(c.field.atlas, c.field.index).nonzero()) for c in canvases if c and c.field]
+    assert not used or used[1] > 0.8 * used[0]
+    blurred = [torch.nn.functional.avg_pool2d(image.mean(1, keepdim=True), 4).flatten() for image in images]
     assert float(torch.corrcoef(torch.stack(blurred))[0, 1]) > 0.5
 
 
@@ -126,9 +119,7 @@ def test_ctrl_c_at_once_leaves_a_canvas_or_none(name: str) -> None:
         raise KeyboardInterrupt
 
     outcome = run(name, task(), report=interrupt)
-    assert outcome.interrupted
-    assert len(outcome.losses) == 1
-    assert outcome.canvas is not None
+    assert (outcome.interrupted, len(outcome.losses)) == (True, 1) and outcome.canvas is not None
 
 
 @alone
@@ -136,5 +127,4 @@ def test_the_estimate_is_of_this_world(name: str) -> None:
     method = methods.method(name)
     small, large = (method.estimate(task((n, n)), method.Settings()) for n in (32, 2048))
     assert isinstance(small, Estimate)
-    assert 0 < small.memory < large.memory
-    assert 0 < small.seconds < large.seconds
+    assert 0 < small.memory < large.memory and 0 < small.seconds < large.seconds

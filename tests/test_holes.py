@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pictures import box, generator, noise
+from pictures import generator, mask, noise
 from texsynth.image import holes
 
 SIZES = [(16, 16), (1, 9), (7, 1), (13, 22)]
@@ -16,10 +16,6 @@ SIZES = [(16, 16), (1, 9), (7, 1), (13, 22)]
 
 def scattered(h: int, w: int, share: float, seed: int = 0) -> Tensor:
     return torch.rand(1, 1, h, w, generator=generator(seed)) < share
-
-
-def mask(h: int, w: int, *sides: tuple[int, int, int, int]) -> Tensor:
-    return torch.from_numpy(box(h, w, *sides))[None, None]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import builders
 from builders import ignore, image_of, optimising, task
-from pictures import generator, spots
+from pictures import generator, identity, mask, spots
 from texsynth.methods import optimise
 from texsynth.objective import margin as module
 from texsynth.task import Canvas, Event, Exemplar, Guide, Stage, Task
@@ -29,16 +29,6 @@ def run(asked: Task, *stages: Stage) -> Tensor:
     return image_of(builders.run(asked, *stages))
 
 
-def hole() -> Tensor:
-    marked = torch.zeros(1, 1, 24, 24, dtype=torch.bool)
-    marked[:, :, :10, :10] = True
-    return marked
-
-
-def columns(*values: float) -> Tensor:
-    return torch.tensor(values).expand(1, 1, 3, len(values))
-
-
 @pytest.mark.parametrize("margin", [1, 5, 40])
 def test_the_picture_is_the_task_s_after_every_step(margin: int) -> None:
     """On every level, odd sizes and sides that the margin exceeds among them."""
@@ -53,21 +43,28 @@ def test_the_picture_is_the_task_s_after_every_step(margin: int) -> None:
     assert {tuple(size) for scale, *size in shapes if scale not in (0, 1)} == {(15, 24)}
 
 
-@pytest.mark.parametrize("values", [{"tile": (True, True)}, {"hole": hole()}], ids=["tile", "hole"])
+@pytest.mark.parametrize(
+    "values", [{"tile": (True, True)}, {"hole": mask(24, 24, (0, 10, 0, 10))}], ids=["tile", "hole"]
+)
 def test_where_nothing_is_beyond_a_border_there_is_no_margin(values: dict[str, Any]) -> None:
     asked = task(**values)
     assert torch.equal(run(asked, stage(6)), run(asked, stage(0)))
 
 
-def test_an_axis_that_wraps_has_none() -> None:
-    assert module.sides(task(tile=(False, True)), 6, ()) == (6, 0)
-    assert module.sides(task(tile=(True, False)), 6, ()) == (0, 6)
-
-
-@pytest.mark.parametrize(("context", "expected"), [(0.0, (6, 6)), (0.2, (0, 0))])
-def test_nor_is_there_one_where_places_in_the_picture_matter(context: float, expected: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("tile", "context", "expected"),
+    [
+        ((False, True), 0.0, (6, 0)),
+        ((True, False), 0.0, (0, 6)),
+        ((False, False), 0.0, (6, 6)),
+        ((False, False), 0.2, (0, 0)),
+    ],
+)
+def test_no_margin_where_an_axis_wraps_or_places_in_the_picture_matter(
+    tile: tuple[bool, bool], context: float, expected: tuple[int, int]
+) -> None:
     words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "context": context}
-    assert module.sides(task(), 6, stage(6, objectives=[words]).settings.objectives) == expected
+    assert module.sides(task(tile=tile), 6, stage(6, objectives=[words]).settings.objectives) == expected
 
 
 def test_every_pixel_is_held_by_as_many_patches() -> None:
@@ -91,7 +88,7 @@ def test_a_margin_can_be_added_and_cut_off(margin: int) -> None:
 
 
 def test_pictures_are_mirrored_there() -> None:
-    wider = module.extended(columns(1, 2, 3), (0, 5))
+    wider = module.extended(torch.tensor([1, 2, 3]).expand(1, 1, 3, 3), (0, 5))
     assert wider[0, 0, 0].tolist() == [2, 3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1, 2]
 
 
@@ -113,8 +110,8 @@ def test_maps_keep_the_values_of_their_borders() -> None:
     """And pointers turn back, so that what they show is mirrored."""
     ramp = torch.linspace(0, 1, 24).expand(1, 1, 24, 24)
     guide = Guide("a", (ramp,), ramp, strength=1 - ramp)
-    start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij"))[None]
-    wider = module.larger(task(guides=(guide,), start=start, blend=torch.cat([ramp, 1 - ramp], 1)), (3, 2))
+    blend = torch.cat([ramp, 1 - ramp], 1)
+    wider = module.larger(task(guides=(guide,), start=identity(24, 24), blend=blend), (3, 2))
     assert wider.size == (30, 28)
     assert wider.start is not None and wider.blend is not None and wider.guides[0].strength is not None
     assert torch.allclose(wider.blend.sum(1), torch.ones(1, 30, 28))
@@ -132,8 +129,7 @@ def test_what_is_given_to_start_from_is_still_the_start(first: str) -> None:
         asked = replace(asked, init=picture)
     if first == "pointers":
         picture = asked.exemplars[0].image.flip(3)
-        start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(24.0).flip(0), indexing="ij"))[None]
-        asked = replace(asked, start=start)
+        asked = replace(asked, start=identity(24, 24).flip(3))
     chosen = stage(5, scales=[1.0]).settings
     (level,) = optimise.schedule(asked, chosen)
     start, _ = optimise.begin(asked, canvas, level, chosen, generator(), ignore)

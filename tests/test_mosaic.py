@@ -22,22 +22,18 @@ TINTS = ((90, 0, 0), (0, 90, 0), (0, 0, 90))
 
 
 def even(h: int, w: int, *shares: float) -> Tensor:
-    return torch.tensor(shares).view(1, -1, 1, 1).expand(1, len(shares), h, w)
+    return torch.tensor(shares, dtype=torch.float32).view(1, -1, 1, 1).expand(1, len(shares), h, w)
 
 
 @pytest.mark.parametrize("tile", [PLAIN, (True, True)])
-@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.1, 0.2, 0.7), (0.25, 0.0, 0.75), (0.003, 0.997)])
+@pytest.mark.parametrize(
+    "shares", [(0.5, 0.5), (0.1, 0.2, 0.7), (0.25, 0, 0.75), (0.003, 0.997), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+)
 def test_shares_are_met_to_a_pixel(shares: tuple[float, ...], tile: tuple[bool, bool]) -> None:
     numbers = _mosaic.islands(even(37, 52, *shares), 4.0, tile, generator())
     assert numbers.shape == (1, 1, 37, 52)
     for number, share in enumerate(shares):
-        assert abs(float((numbers == number).sum()) - share * 37 * 52) <= 1
-
-
-@pytest.mark.parametrize("which", range(3))
-def test_the_whole_share_is_all_of_it(which: int) -> None:
-    numbers = _mosaic.islands(even(20, 30, *(float(n == which) for n in range(3))), 3.0, PLAIN, generator())
-    assert (numbers == which).all()
+        assert float((numbers == number).sum()) == pytest.approx(share * 37 * 52, abs=float(0 < share < 1))
 
 
 @pytest.mark.parametrize("tile", [PLAIN, (True, False), (False, True), (True, True)])
@@ -106,10 +102,9 @@ def test_the_whole_share_uses_nothing_else(blend: tuple[float, ...]) -> None:
 @pytest.mark.parametrize("blend", [(0.5, 0.5), (0.3, 0.7), (0.6, 0.0, 0.4)])
 def test_shares_come_back_as_pixels(blend: tuple[float, ...]) -> None:
     """To within 0.12, averaged over two seeds; what has no share is never used."""
-    made = [origin(mosaic(len(blend), blend=blend, seed=seed)) for seed in range(2)]
+    origins = torch.stack([origin(mosaic(len(blend), blend=blend, seed=seed)) for seed in range(2)])
     for number, share in enumerate(blend):
-        found = sum(float((numbers == number).float().mean()) for numbers in made) / 2
-        assert found == pytest.approx(share, abs=0.12 if share else 0), (number, found)
+        assert float((origins == number).float().mean()) == pytest.approx(share, abs=0.12 if share else 0), number
 
 
 def test_a_map_leads_from_one_to_the_other() -> None:

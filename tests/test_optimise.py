@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import builders
 from builders import ignore, optimising, task
 from networks import random_vgg
-from pictures import generator, noise, spots
+from pictures import generator, identity, mask, noise, spots
 from texsynth.features import vgg19
 from texsynth.field.atlas import turn, turn_guide
 from texsynth.guidance import orientation
@@ -36,14 +36,12 @@ def settings(*objectives: Any, **values: Any) -> optimise.Settings:
     return chosen
 
 
-def objectives(asked: Task, chosen: optimise.Settings, seed: int = 0) -> Values:
-    return values(asked, chosen.objectives, chosen.copies, generator(seed))
+def objectives(asked: Task, chosen: optimise.Settings) -> Values:
+    return values(asked, chosen.objectives, chosen.copies, generator())
 
 
-def run(
-    asked: Task, chosen: optimise.Settings, canvas: Canvas | None = None, seed: int = 0
-) -> tuple[Tensor, list[float]]:
-    rng, losses = generator(seed), []
+def run(asked: Task, chosen: optimise.Settings, canvas: Canvas | None = None) -> tuple[Tensor, list[float]]:
+    rng, losses = generator(), []
     for level in optimise.schedule(asked, chosen):
         canvas, step = optimise.begin(asked.at(level.scale, level.nearest), canvas, level, chosen, rng, ignore)
         for _ in range(level.steps):
@@ -51,6 +49,18 @@ def run(
             losses.append(loss)
     assert canvas is not None
     return canvas.image, losses
+
+
+def vectors(side: int, x: float, y: float) -> Tensor:
+    """The same vector everywhere, (1, 2, side, side)."""
+    return torch.tensor([x, y]).view(1, 2, 1, 1).expand(1, 2, side, side)
+
+
+def striped(side: int, along: tuple[float, float], pitch: float) -> tuple[Tensor, Tensor]:
+    """Stripes (1, 1, side, side), and the unit vectors along them."""
+    direction = F.normalize(vectors(side, *along))
+    y, x = identity(side, side).split(1, 1)
+    return torch.sin((y * direction[:, :1] - x * direction[:, 1:]) * pitch), direction
 
 
 def colours(image: Tensor) -> set[tuple[float, ...]]:
@@ -69,8 +79,7 @@ def colours(image: Tensor) -> set[tuple[float, ...]]:
 )
 def test_levels(values: dict[str, Any], scales: list[float], steps: list[int]) -> None:
     levels = optimise.schedule(task(exemplar=(128, 128)), settings(**values))
-    assert [level.scale for level in levels] == scales
-    assert [level.steps for level in levels] == steps
+    assert [(level.scale, level.steps) for level in levels] == list(zip(scales, steps, strict=True))
 
 
 def test_a_scale_between_halvings_has_its_own_size() -> None:
@@ -80,9 +89,8 @@ def test_a_scale_between_halvings_has_its_own_size() -> None:
 
 def test_levels_may_drop_pixels_in_place_of_averaging() -> None:
     (level,) = optimise.schedule(task(), settings(scales=(0.5,), reduction="nearest"))
-    whole = task()
-    dropped = whole.at(level.scale, level.nearest).exemplars[0].image
-    assert torch.equal(dropped, whole.exemplars[0].image[:, :, ::2, ::2])
+    dropped = task().at(level.scale, level.nearest).exemplars[0].image
+    assert torch.equal(dropped, task().exemplars[0].image[:, :, ::2, ::2])
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
@@ -108,7 +116,7 @@ def test_starts(start: str) -> None:
 
 def test_where_the_task_says_what_to_start_from_that_is_the_first_picture() -> None:
     """Unless another start is asked for, as published methods do, or a picture is given; a guess where it says none."""
-    start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(30.0).flip(0), indexing="ij"))[None]
+    start = identity(24, 30).flip(3)
     start[:, :, 5:9, 5:9] = torch.nan
     asked = task((24, 30), (30, 30), start=start)
     still: dict[str, Any] = {"scales": (1.0,), "steps": (0,)}
@@ -125,10 +133,8 @@ def test_where_the_task_says_what_to_start_from_that_is_the_first_picture() -> N
 
 def test_a_start_in_a_hole_is_what_stands_there_first() -> None:
     """And what is known stays."""
-    start = torch.stack(torch.meshgrid(torch.arange(24.0), torch.arange(24.0).flip(0), indexing="ij"))[None]
-    hole = torch.zeros(1, 1, 24, 24, dtype=torch.bool)
-    hole[:, :, 4:12, 6:20] = True
-    asked = task(start=start, hole=hole)
+    hole = mask(24, 24, (4, 12, 6, 20))
+    asked = task(start=identity(24, 24).flip(3), hole=hole)
     source = asked.exemplars[0].image
     image, _ = run(asked, settings(scales=(1.0,), steps=(0,)))
     assert torch.equal(image, torch.where(hole, source.flip(3), source))
@@ -147,9 +153,8 @@ def test_weights_are_shares_of_the_gradient_or_factors_of_the_values(switch: str
 
 def test_colours_come_from_where_it_is_allowed() -> None:
     asked = task()
-    left = torch.zeros(1, 1, 24, 24, dtype=torch.bool)
-    left[..., :2] = True
-    masked = replace(asked, exemplars=(replace(asked.exemplars[0], valid=left),))
+    left = replace(asked.exemplars[0], valid=mask(24, 24, (0, 24, 0, 2)))
+    masked = replace(asked, exemplars=(left,))
     image, _ = run(masked, settings(start="colours", scales=(1.0,), steps=(0,)))
     assert colours(image) <= colours(asked.exemplars[0].image[..., :2])
 
@@ -216,8 +221,7 @@ def test_two_objectives_on_one_network_run_it_once(tmp_path: Path, monkeypatch: 
 def test_a_layer_that_a_small_picture_lacks_counts_nothing() -> None:
     deep = dict(PATCHES, layers=["full", "sixteenth"])
     image, losses = run(task((12, 12), (12, 12)), settings(deep, scales=(1.0,), steps=(2,)))
-    assert torch.tensor(losses).isfinite().all()
-    assert image.shape == (1, 3, 12, 12)
+    assert torch.tensor(losses).isfinite().all() and image.shape == (1, 3, 12, 12)
 
 
 def test_copies_are_sources_too() -> None:
@@ -235,11 +239,9 @@ def test_copies_are_sources_too() -> None:
 @pytest.mark.parametrize("copy", ["none", "rotate-90", "rotate-180", "rotate-270", "flip-x", "flip-y", "transpose"])
 def test_directions_turn_with_their_copy(copy: str) -> None:
     """Stripes run along their direction before and after: colours do not change when one follows it."""
-    y, x = torch.meshgrid(torch.arange(33.0), torch.arange(33.0), indexing="ij")
-    direction = F.normalize(torch.tensor([2.0, 1.0]), dim=0)
-    stripes = torch.sin((x * -direction[1] + y * direction[0]) * 0.3)[None, None]
+    stripes, direction = striped(33, (2.0, 1.0), 0.3)
     turned = turn(stripes, copy)
-    vector = turn_guide(direction.view(1, 2, 1, 1).expand(1, 2, 33, 33), copy, "direction")[0, :, 16, 16]
+    vector = turn_guide(direction, copy, "direction")[0, :, 16, 16]
     ends = torch.stack([vector, -vector]).view(1, 1, 2, 2) * 0.5
     along = F.grid_sample(turned, ends, align_corners=True)[0, 0, 0]
     assert float((along - turned[0, 0, 16, 16]).abs().max()) < 0.05
@@ -262,21 +264,17 @@ def test_a_guide_without_strength_steers_nothing() -> None:
 
 @pytest.mark.parametrize("degrees", [45, 90, 135, 225])
 def test_a_rotated_copy_has_its_stripes_along_its_directions(degrees: float) -> None:
-    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
-    direction = F.normalize(torch.tensor([3.0, 1.0]), dim=0)
-    stripes = torch.sin((x * -direction[1] + y * direction[0]) * 0.5).expand(1, 3, 48, 48) * 0.5 + 0.5
+    stripes, direction = striped(48, (3.0, 1.0), 0.5)
     angle = math.radians(degrees)
-    image = rotated(stripes, angle)
-    vectors = rotated(direction.view(1, 2, 1, 1).expand(1, 2, 48, 48), angle, "direction")
-    measured, _ = orientation.structure(image)
-    assert orientation.angle_error(measured, vectors) < 2
+    measured, _ = orientation.structure(rotated(stripes.expand(1, 3, 48, 48) * 0.5 + 0.5, angle))
+    assert orientation.angle_error(measured, rotated(direction, angle, "direction")) < 2
     clockwise = torch.tensor([math.cos(angle), math.sin(angle)])
-    along = rotated(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 48, 48), angle, "direction")
+    along = rotated(vectors(48, 1.0, 0.0), angle, "direction")
     assert torch.allclose(along[0, :, 5, 5], clockwise, atol=1e-5)
 
 
 def test_a_direction_brings_eight_rotations() -> None:
-    east = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 24, 24)
+    east = vectors(24, 1.0, 0.0)
     guide = Guide("orientation", (east,), east, 5.0, "direction")
     assert len(list(sources(task(), "none"))) == 1
     copies = list(sources(task(guides=(guide,)), "none"))

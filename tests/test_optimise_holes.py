@@ -13,7 +13,7 @@ from torch import Tensor
 import builders
 from builders import ignore, image_of, optimising
 from networks import random_vgg
-from pictures import generator, noise, spots
+from pictures import generator, mask, noise, spots
 from texsynth.features import vgg19
 from texsynth.image import holes
 from texsynth.methods import optimise
@@ -40,8 +40,7 @@ def stage(*objectives: Any, **words: Any) -> Stage:
 
 def holed(image: Tensor, top: int, left: int, height: int, width: int, **words: Any) -> Task:
     """The task to fill a rectangle of a picture."""
-    hole = torch.zeros(1, 1, *image.shape[2:], dtype=torch.bool)
-    hole[:, :, top : top + height, left : left + width] = True
+    hole = mask(image.shape[2], image.shape[3], (top, top + height, left, left + width))
     source = Exemplar("a", holes.smooth(image, hole), ~hole)
     return Task((source,), (image.shape[2], image.shape[3]), hole=hole, **words)
 

@@ -9,30 +9,13 @@ import pytest
 from PIL import Image
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-AS_PNG = ["brick", "grass", "pebbles", "rust", "scales"]
-AS_JPEG = [
-    "cloth",
-    "coffee",
-    "cracked_earth",
-    "gravel",
-    "leaves",
-    "mat",
-    "planks",
-    "stonewall",
-    "terrazzo",
-    "wicker",
-]
-PICTURES = [f"{name}.png" for name in AS_PNG] + [f"{name}.jpg" for name in AS_JPEG]
+AS_PNG = "brick grass pebbles rust scales"
+AS_JPEG = "cloth coffee cracked_earth gravel leaves mat planks stonewall terrazzo wicker"
+PICTURES = [f"{name}.png" for name in AS_PNG.split()] + [f"{name}.jpg" for name in AS_JPEG.split()]
 HEIGHTS = ["brick_height.png", "cloth_height.png", "pebbles_height.png", "scales_height.png"]
 NORMALS = ["brick_normal.png", "pebbles_normal.png"]
-GREYS = [
-    "brick_mask.png",
-    "brick_roughness.png",
-    "mat_mask.png",
-    "mat_target.png",
-    "rust_progression.png",
-    "rust_roughness.png",
-]
+AS_GREY = "brick_mask brick_roughness mat_mask mat_target rust_progression rust_roughness"
+GREYS = [f"{name}.png" for name in AS_GREY.split()]
 OTHERS = ["grass_direction.png", "grass_direction.npy", "gravel_labels.png", "brick_paint.png"]
 GRAVEL, MOSS = (150, 150, 160), (46, 139, 40)
 
@@ -66,31 +49,27 @@ def test_total_size():
     assert sum(path.stat().st_size for path in SAMPLES.iterdir() if path.is_file()) < 3_000_000
 
 
-@pytest.mark.parametrize("name", [*PICTURES, *NORMALS, "grass_direction.png", "gravel_labels.png"])
-def test_colour_files(name):
+@pytest.mark.parametrize("name", [*PICTURES, *NORMALS, *GREYS, *HEIGHTS, "grass_direction.png", "gravel_labels.png"])
+def test_sizes_and_depths(name):
     pixels = read(name)
-    assert pixels.shape == (256, 256, 3)
-    assert pixels.dtype == np.uint8
+    assert pixels.shape == ((256, 256) if name in GREYS + HEIGHTS else (256, 256, 3))
+    assert pixels.dtype == (np.uint16 if name in HEIGHTS else np.uint8)
+    assert name not in GREYS or np.ptp(pixels) > 60
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_are_stationary_and_well_exposed(name):
     luma = grey(name)
     quarters = luma.reshape(2, 128, 2, 128).mean((1, 3))
-    assert 40 < luma.mean() < 190
-    assert luma.std() > 15
+    assert 40 < luma.mean() < 190 and luma.std() > 15
     assert np.ptp(quarters) < 45
-    assert np.mean(luma <= 1) < 0.06
-    assert np.mean(luma >= 254) < 0.01
+    assert np.mean(luma <= 1) < 0.06 and np.mean(luma >= 254) < 0.01
 
 
 @pytest.mark.parametrize("name", HEIGHTS)
 def test_heights_use_sixteen_bits(name):
     height = read(name)
-    assert height.shape == (256, 256)
-    assert height.dtype == np.uint16
-    assert height.min() == 0
-    assert height.max() == 65535
+    assert (height.min(), height.max()) == (0, 65535)
     assert len(np.unique(height)) > 5000
 
 
@@ -104,28 +83,16 @@ def test_normals_are_unit_and_agree_with_the_height(name):
     assert np.corrcoef(normal[..., 1].ravel(), down.ravel())[0, 1] > 0.4  # green points up the picture
 
 
-@pytest.mark.parametrize("name", GREYS)
-def test_grey_maps(name):
-    pixels = read(name)
-    assert pixels.shape == (256, 256)
-    assert pixels.dtype == np.uint8
-    assert np.ptp(pixels) > 60
-
-
 def test_mask_is_holes():
     mask = read("brick_mask.png")
     assert set(np.unique(mask)) == {0, 255}
     assert 0.03 < np.mean(mask == 255) < 0.25
-    assert not mask[[0, -1]].any()
-    assert not mask[:, [0, -1]].any()
+    assert not mask[[0, -1]].any() and not mask[:, [0, -1]].any()
 
 
 def test_labels_are_two_flat_colours_that_match_the_picture():
     labels, picture = read("gravel_labels.png"), read("gravel.jpg").astype(float)
-    assert {tuple(int(c) for c in colour) for colour in np.unique(labels.reshape(-1, 3), axis=0)} == {
-        GRAVEL,
-        MOSS,
-    }
+    assert {tuple(map(int, colour)) for colour in np.unique(labels.reshape(-1, 3), axis=0)} == {GRAVEL, MOSS}
     moss = (labels == MOSS).all(-1)
     greenness = picture[..., 1] - picture[..., [0, 2]].mean(-1)
     assert 0.2 < moss.mean() < 0.8
@@ -134,8 +101,7 @@ def test_labels_are_two_flat_colours_that_match_the_picture():
 
 def test_direction_field_is_unit_and_smooth():
     field = np.load(SAMPLES / "grass_direction.npy")
-    assert field.shape == (2, 256, 256)
-    assert field.dtype == np.float32
+    assert (field.shape, field.dtype) == ((2, 256, 256), np.float32)
     assert np.abs(np.linalg.norm(field, axis=0) - 1).max() < 1e-5
     assert max(np.abs(np.diff(field, axis=axis)).max() for axis in (1, 2)) < 0.1
     shown = read("grass_direction.png")[..., :2] / 127.5 - 1
@@ -153,10 +119,8 @@ def test_rust_follows_its_progression():
     picture, progress = read("rust.png").astype(float), read("rust_progression.png")
     redness = picture[..., 0] - picture[..., 2]
     stages = [redness[(progress >= low) & (progress < low + 64)].mean() for low in range(0, 256, 64)]
-    assert stages[0] < stages[1] < stages[2]
-    assert stages[3] > stages[0] + 30
-    assert progress.min() < 8
-    assert progress.max() > 247
+    assert stages[0] < stages[1] < stages[2] and stages[3] > stages[0] + 30
+    assert progress.min() < 8 and progress.max() > 247
 
 
 def test_script_draws_the_committed_pixels(tmp_path):

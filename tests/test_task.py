@@ -6,16 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from pictures import box, generator, noise
+from pictures import generator, identity, mask, noise
 from texsynth.pyramid import halved
 from texsynth.task import Exemplar, Task
 
 SIZES = [(32, 32), (33, 47), (20, 9)]
-
-
-def identity(h: int, w: int) -> Tensor:
-    """Every pixel starts from itself, (1, 2, h, w)."""
-    return torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"))[None].float()
 
 
 def task(h: int, w: int, **words: Tensor) -> Task:
@@ -27,10 +22,9 @@ def task(h: int, w: int, **words: Tensor) -> Task:
 def test_what_is_known_at_a_level_holds_nothing_of_the_hole(size: tuple[int, int], level: int) -> None:
     """And all cells that a hole does not touch are known."""
     h, w = size
-    hole = torch.from_numpy(box(h, w, (3, 8, 2, 5), (h - 1, h, w - 1, w)))[None, None]
+    hole = mask(h, w, (3, 8, 2, 5), (h - 1, h, w - 1, w))
     small = task(h, w, hole=hole).at(level).hole
-    assert small is not None
-    assert small.shape[2:] == (halved(h, level), halved(w, level))
+    assert small is not None and small.shape[2:] == (halved(h, level), halved(w, level))
     touched = torch.zeros_like(small)
     for y, x in hole[0, 0].nonzero().tolist():
         touched[..., y >> level, x >> level] = True
@@ -77,7 +71,7 @@ def test_shares_still_add_up_to_one(level: float) -> None:
 
 def test_levels_follow_each_other() -> None:
     """Two levels down is one level down twice."""
-    hole = torch.from_numpy(box(32, 48, (5, 14, 9, 30)))[None, None]
+    hole = mask(32, 48, (5, 14, 9, 30))
     blend = torch.rand(1, 2, 32, 48, generator=generator())
     whole = task(32, 48, hole=hole, start=identity(32, 48), blend=blend)
     once, twice = whole.at(2), whole.at(1).at(1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
 
 import pytest
 import torch
 from torch import Tensor
 
+from pictures import generator, identity, mask
 from texsynth.verbs import warp
 from texsynth.verbs.warp import WARPS
 
@@ -16,16 +19,13 @@ SIZE = (40, 48)
 
 def disc(y: float, x: float, radius: float, stretch: float = 1.0, turn: float = 0.0) -> Tensor:
     """An ellipse, `stretch` times as long as wide, its long axis `turn` radians from the x axis; (1, 1, *SIZE) bool."""
-    rows, columns = torch.meshgrid(*(torch.arange(float(n)) for n in SIZE), indexing="ij")
-    dy, dx = rows - y, columns - x
+    dy, dx = (identity(*SIZE) - torch.tensor([y, x]).view(1, 2, 1, 1)).split(1, 1)
     along, across = dx * math.cos(turn) + dy * math.sin(turn), dy * math.cos(turn) - dx * math.sin(turn)
-    return ((along / stretch) ** 2 + across**2 <= radius**2)[None, None]
+    return (along / stretch) ** 2 + across**2 <= radius**2
 
 
 def box(top: int, left: int, height: int, width: int) -> Tensor:
-    made = torch.zeros(1, 1, *SIZE, dtype=torch.bool)
-    made[:, :, top : top + height, left : left + width] = True
-    return made
+    return mask(*SIZE, (top, top + height, left, left + width))
 
 
 SHAPES = {
@@ -119,11 +119,11 @@ def test_spokes_end_on_the_boundary(shape: str) -> None:
 
 @shapes
 def test_snapped_points_lie_in_the_region_and_are_the_nearest(shape: Tensor) -> None:
-    where = 70 * torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 12
-    found = warp.snapped(where, shape)
-    assert shape[0, 0, found[:, 0], found[:, 1]].all()
+    where = 70 * torch.rand(200, 2, dtype=torch.float64, generator=generator()) - 12
+    snapped = warp.snapped(where, shape)
+    assert shape[0, 0, snapped[:, 0], snapped[:, 1]].all()
     best = torch.cdist((where + 0.5).floor(), points(shape)).amin(1)
-    assert torch.allclose((found - (where + 0.5).floor()).norm(dim=1), best)
+    assert torch.allclose((snapped - (where + 0.5).floor()).norm(dim=1), best)
 
 
 def test_snapping_leaves_the_pixels_of_the_region_alone() -> None:
@@ -133,8 +133,12 @@ def test_snapping_leaves_the_pixels_of_the_region_alone() -> None:
 
 @pytest.mark.parametrize("half", [0.5, -0.5])
 def test_snapped_neighbours_stay_neighbours_half_a_pixel_off(half: float) -> None:
-    found = warp.snapped(points(SHAPES["all"])[: SIZE[1] - 1] + half, SHAPES["all"])
-    assert (found[1:, 1] - found[:-1, 1] == 1).sum() >= SIZE[1] - 3
+    snapped = warp.snapped(points(SHAPES["all"])[: SIZE[1] - 1] + half, SHAPES["all"])
+    assert (snapped[1:, 1] - snapped[:-1, 1] == 1).sum() >= SIZE[1] - 3
+
+
+def same(parts: Iterable[Tensor], expected: list[Tensor]) -> bool:
+    return all(torch.equal(part, piece) for part, piece in zip(parts, expected, strict=True))
 
 
 @pytest.mark.parametrize("factor", [1, 5])
@@ -142,28 +146,22 @@ def test_parts_are_what_hangs_together(factor: int) -> None:
     """Also in pictures so large that they are looked at coarsely."""
     pieces = [box(20, 3, 12, 20), box(3, 30, 10, 10), box(30, 34, 6, 6)]
     large = [piece.repeat_interleave(factor, 2).repeat_interleave(factor, 3) for piece in pieces]
-    found = warp.parts(torch.stack(large).any(0))
-    assert len(found) == 3
-    assert all(torch.equal(part, piece) for part, piece in zip(found, large, strict=True))
+    assert same(warp.parts(torch.stack(large).any(0)), large)
 
 
 def test_specks_go_with_the_nearest_part() -> None:
     big, small, speck = box(2, 2, 20, 20), box(30, 30, 8, 8), box(35, 42, 2, 2)
-    found = warp.parts(big | small | speck)
-    assert [torch.equal(a, b) for a, b in zip(found, (big, small | speck), strict=True)] == [True, True]
+    assert same(warp.parts(big | small | speck), [big, small | speck])
 
 
 def test_which_part_is_made_of_which() -> None:
     left, right, third = box(10, 2, 6, 6), box(10, 38, 6, 6), box(30, 20, 6, 6)
-
-    def pairs(sources: list[Tensor], targets: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-        return warp.paired(sources, targets)
-
-    def same(found: list[tuple[Tensor, Tensor]], wanted: list[tuple[Tensor, Tensor]]) -> bool:
-        return all(torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(found, wanted, strict=True))
-
     shifted = [part.roll(2, 2) for part in (right, left)]
-    assert same(pairs([left, right], shifted), [(right, shifted[0]), (left, shifted[1])])
-    assert same(pairs([left], [right, third]), [(left, right), (left, third)])
-    assert same(pairs([left, right], [third]), [(left | right, third)])
-    assert same(pairs([left, right], [left, right, third])[:2], [(left, left), (right, right)])
+    for sources, targets, expected in (
+        ([left, right], shifted, [(right, shifted[0]), (left, shifted[1])]),
+        ([left], [right, third], [(left, right), (left, third)]),
+        ([left, right], [third], [(left | right, third)]),
+    ):
+        pairs = warp.paired(sources, targets)
+        assert same(itertools.chain(*pairs), list(itertools.chain(*expected)))
+    assert same(itertools.chain(*warp.paired([left, right], [left, right, third])[:2]), [left, left, right, right])
