@@ -12,6 +12,20 @@ from texsynth.runs import loop
 from texsynth.runs.loop import Outcome
 from texsynth.task import Exemplar, Report, Say, Stage, Task
 
+LOSSES: dict[str, dict[str, Any]] = {  # settings with which they are quick, and the same for the same seed
+    "semidual": {"patch": 3, "sample": 0, "ascents": 3},
+    "sliced": {"patch": 3, "fixed": "level"},
+    "correspondence": {"patch": 3, "stride": 1},
+    "gram": {"patch": 3},
+    "contextual": {"patch": 3},
+    "variation": {},
+}
+
+
+def on_windows(name: str, *layers: str, **words: Any) -> dict[str, Any]:
+    """An objective on windows of pixels, in its flat form."""
+    return {"loss": name, "features": "windows", "layers": list(layers or ("full", "half")), **LOSSES[name], **words}
+
 
 def ignore(_: object) -> None:
     """An observer of a run that looks at nothing."""

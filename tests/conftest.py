@@ -22,6 +22,12 @@ from texsynth.cli import main
 from texsynth.image import picture as image
 
 QUICK = ("-p", "steady", "-q")
+PRESETS = {name: f"method: {name}" for name in ("steady", "afloat", "obedient", "mixture", "painted")} | {
+    "steady-draft": "method: steady\npasses: [1, 1]",
+    "other": "stages:\n- method: steady\n- {method: steady, patch: 7}",
+    "train/easy": "recipe: easy",
+    "train/easy-slow": "recipe: easy\nrate: 0.01",
+}
 
 
 @dataclass(frozen=True)
@@ -78,16 +84,8 @@ def steady(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     """The registries with the method of fakes/ and presets for it; gives the folder of presets."""
     folder = tmp_path_factory.mktemp("presets")
     shutil.copytree(preset.folder(), folder, dirs_exist_ok=True)
-    (folder / "steady.yaml").write_text("description: For tests.\nmethod: steady\n")
-    (folder / "steady-draft.yaml").write_text("description: Quicker.\nmethod: steady\npasses: [1, 1]\n")
-    (folder / "afloat.yaml").write_text("description: No field.\nmethod: afloat\n")
-    (folder / "obedient.yaml").write_text("description: Follows guides and shares.\nmethod: obedient\n")
-    (folder / "mixture.yaml").write_text("description: Mixes.\nmethod: mixture\n")
-    (folder / "other.yaml").write_text("description: Two.\nstages:\n- method: steady\n- {method: steady, patch: 7}\n")
-    (folder / "painted.yaml").write_text("description: Uses a model of easy.\nmethod: painted\n")
-    (folder / "train").mkdir(exist_ok=True)
-    (folder / "train" / "easy.yaml").write_text("description: Learns a colour.\nrecipe: easy\n")
-    (folder / "train" / "easy-slow.yaml").write_text("description: Slower.\nrecipe: easy\nrate: 0.01\n")
+    for name, content in PRESETS.items():
+        (folder / f"{name}.yaml").write_text(f"description: For tests.\n{content}\n")
     monkeypatch.setattr(preset, "folder", lambda: folder)
     for name, method in fakes.METHODS.items():
         monkeypatch.setitem(registry.METHODS.registered, name, method)

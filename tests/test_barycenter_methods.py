@@ -8,27 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from builders import ignore, image_of, optimising, run
+from builders import LOSSES, ignore, image_of, on_windows, optimising, run
 from pictures import generator, noise, spots
 from texsynth.methods import optimise
 from texsynth.objective.values import balance, values
 from texsynth.task import Exemplar, Level, Task
 
-FLAT = {"loss": "semidual", "features": "windows", "layers": ["full"], "patch": 3, "ascents": 2, "sample": 50}
-LOSSES = {
-    "semidual": {"patch": 3, "ascents": 3},
-    "sliced": {"patch": 3},
-    "correspondence": {"patch": 3},
-    "gram": {"patch": 3},
-    "contextual": {"patch": 3},
-    "variation": {},
-}
-
-
-def on_windows(name: str, **words: Any) -> dict[str, Any]:
-    return {"loss": name, "features": "windows", "layers": ["full", "half"], **LOSSES[name], **words}
-
-
+FLAT = on_windows("semidual", "full", ascents=2, sample=50)
 BOTH = (Exemplar("a", spots(24, 20)), Exemplar("b", spots(20, 24, seed=1)))
 
 
@@ -61,7 +47,7 @@ def test_the_whole_share_of_one_exemplar_is_that_exemplar_alone(name: str, which
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - {"sliced"}))
 def test_the_value_is_the_sum_of_what_each_has_in_it(name: str) -> None:
     """Each exemplar has a loss, and a potential that climbs, of its own. (Sliced draws its directions for each.)"""
-    image, words = noise(1, 3, 24, 24, seed=3), on_windows(name, **({"sample": 0} if name == "semidual" else {}))
+    image, words = noise(1, 3, 24, 24, seed=3), on_windows(name)
     blended = measured(Task(BOTH, (24, 24), blend=blend(0.3, 0.7)), words, image, times=3)
     alone = [measured(Task((each,), (24, 24)), words, image, times=3) for each in BOTH]
     assert blended == pytest.approx(0.3 * alone[0] + 0.7 * alone[1], rel=1e-4)
@@ -86,7 +72,7 @@ def test_the_barycenter_of_flat_colours_is_their_mean(weights: tuple[float, ...]
 def test_a_blend_may_change_over_the_output(name: str) -> None:
     ramp = torch.linspace(0, 1, 32).expand(24, 32)
     asked = Task(flat((0.1, 0.2, 0.9), (0.9, 0.6, 0.1)), (24, 32), blend=blend(1 - ramp, ramp, size=(24, 32)))
-    words = on_windows(name, layers=["full"], patch=1, **({"sample": 50} if name == "semidual" else {}))
+    words = on_windows(name, "full", patch=1, **({"sample": 50} if name == "semidual" else {"fixed": "call"}))
     image = image_of(run(asked, optimising(words, rate=0.05, scales=(1.0,), steps=(80,), start="mean")))
     expected = torch.stack([0.1 + 0.8 * ramp[0], 0.2 + 0.4 * ramp[0], 0.9 - 0.8 * ramp[0]])
     assert float((image[0].mean(1) - expected).abs().mean()) < 0.03  # sliced draws places, so single ones are rough

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import builders
-from builders import ignore, image_of, optimising, task
+from builders import ignore, image_of, on_windows, optimising, task
 from pictures import generator, identity, mask, spots
 from texsynth.methods import optimise
 from texsynth.objective import margin as module
 from texsynth.task import Canvas, Event, Exemplar, Guide, Stage, Task
 
-PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 4, "ascents": 3}
+PATCHES = on_windows("semidual", patch=4)
 
 
 def stage(margin: int, **words: Any) -> Stage:
@@ -63,8 +63,8 @@ def test_where_nothing_is_beyond_a_border_there_is_no_margin(values: dict[str, A
 def test_no_margin_where_an_axis_wraps_or_places_in_the_picture_matter(
     tile: tuple[bool, bool], context: float, expected: tuple[int, int]
 ) -> None:
-    words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "context": context}
-    assert module.sides(task(tile=tile), 6, stage(6, objectives=[words]).settings.objectives) == expected
+    chosen = stage(6, objectives=[on_windows("correspondence", context=context)]).settings
+    assert module.sides(task(tile=tile), 6, chosen.objectives) == expected
 
 
 def test_every_pixel_is_held_by_as_many_patches() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import builders
-from builders import ignore, optimising, task
+from builders import ignore, on_windows, optimising, task
 from networks import random_vgg
 from pictures import generator, identity, mask, noise, spots
 from texsynth.features import vgg19
@@ -26,8 +26,8 @@ from texsynth.patches import cut as patches
 from texsynth.task import Canvas, Exemplar, Guide, Level, Task
 from texsynth.weights import pretrained
 
-GRAM = {"loss": "gram", "features": "windows", "layers": ["full"], "patch": 3}
-PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 3, "ascents": 3}
+GRAM = on_windows("gram", "full")
+PATCHES = on_windows("semidual")
 
 
 def settings(*objectives: Any, **values: Any) -> optimise.Settings:
@@ -250,7 +250,7 @@ def test_directions_turn_with_their_copy(copy: str) -> None:
 def test_a_guide_without_strength_steers_nothing() -> None:
     """Where the weight map is black the guide adds nothing, where it is white all of it."""
     side = (torch.arange(24) >= 12).float().expand(1, 1, 24, 24)
-    words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "patch": 3, "occurrence": 0}
+    words = on_windows("correspondence", "full", occurrence=0)
     values = {}
     for name, strength in (("none", torch.zeros(1, 1, 24, 24)), ("all", torch.ones(1, 1, 24, 24)), ("plain", None)):
         guide = Guide("progression", (side,), side.flip(3), 50.0, "l2", strength)
@@ -293,7 +293,7 @@ def test_guides_reach_the_loss() -> None:
     side = (torch.arange(24) >= 12).float().expand(1, 1, 24, 24)
     guide = Guide("progression", (side,), side.flip(3), 50.0, "l2")
     asked = Task((Exemplar("a", image.clamp(0, 1)),), (24, 24), guides=(guide,))
-    words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "patch": 3, "distance": "squared"}
+    words = on_windows("correspondence", "full", stride=3, distance="squared")
     image, _ = run(asked, settings(words, scales=(1.0,), steps=(60,)))
     assert float(image[..., :10].mean() - image[..., 14:].mean()) > 0.5
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import builders
-from builders import ignore, image_of, optimising
+from builders import LOSSES, ignore, image_of, on_windows, optimising
 from networks import random_vgg
 from pictures import generator, mask, noise, spots
 from texsynth.features import vgg19
@@ -23,15 +23,7 @@ from texsynth.objective.window import WHOLE, window, within
 from texsynth.task import Canvas, Exemplar, Guide, Level, Stage, Task
 from texsynth.weights import pretrained
 
-PATCHES = {"loss": "semidual", "features": "windows", "layers": ["full", "half"], "patch": 4, "sample": 0, "ascents": 3}
-LOSSES = {
-    "semidual": {"patch": 3, "sample": 0, "ascents": 2},
-    "sliced": {"patch": 2, "fixed": "level"},
-    "correspondence": {"patch": 3, "stride": 1},
-    "gram": {"patch": 2},
-    "contextual": {"patch": 2},
-    "variation": {},
-}
+PATCHES = on_windows("semidual", patch=4)
 
 
 def stage(*objectives: Any, **words: Any) -> Stage:
@@ -107,8 +99,7 @@ def test_a_level_without_a_hole_does_nothing() -> None:
     asked = Task((Exemplar("a", holes.smooth(image, specks), ~specks),), (24, 24), hole=specks)
     chosen = stage({**PATCHES, "layers": ["full"], "patch": 1}, scales=(0.5, 1.0), steps=(3,))
     filled, losses = run(asked, chosen)
-    assert [loss == 0 for loss in losses] == [True] * 3 + [False] * 3
-    assert filled.shape[2:] == (24, 24)
+    assert [loss == 0 for loss in losses] == [True] * 3 + [False] * 3 and filled.shape[2:] == (24, 24)
     canvas, step = optimise.begin(asked.at(1), None, Level(1, 3), chosen.settings, generator(), ignore)
     assert step(canvas) == (canvas, 0.0)
     assert torch.equal(canvas.image, asked.at(1).exemplars[0].image)
@@ -129,8 +120,7 @@ def test_a_picture_that_may_not_be_a_source_is_none() -> None:
 @pytest.mark.parametrize("reduction", ["box", "gaussian"])
 def test_the_neighbourhood_is_all_that_matters(name: str, reduction: str) -> None:
     """The window around a hole has the loss and the gradient of the whole picture."""
-    words = {"loss": name, "features": "windows", "layers": ["full", "half"], "reduction": reduction, **LOSSES[name]}
-    chosen = stage(words).settings
+    chosen = stage(on_windows(name, reduction=reduction)).settings
     asked = holed(spots(64, 72), 40, 36, 5, 7)
     where = window(asked, chosen.objectives)
     assert where[2].start > 0 and where[3].stop < 72
@@ -164,15 +154,14 @@ def test_the_neighbourhood_of_a_network_is_wide_enough(tmp_path: Path) -> None:
 
 
 def test_where_a_place_in_the_whole_picture_matters_all_of_it_is_kept() -> None:
-    words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "patch": 3}
     asked = holed(spots(64, 64), 30, 30, 4, 4)
-    spans = {}
-    for context in (0.0, 0.5):
-        where = window(asked, stage({**words, "context": context}).settings.objectives)
-        spans[context] = within(asked, where).size
-    assert spans[0.5] == (64, 64) and max(spans[0.0]) < 32
-    across = window(replace(asked, tile=(False, True)), stage(words).settings.objectives)
-    assert within(asked, across).size == (spans[0.0][0], 64)
+
+    def span(context: float, tile: tuple[bool, bool] = (False, False)) -> tuple[int, int]:
+        chosen = stage(on_windows("correspondence", "full", context=context)).settings
+        return within(asked, window(replace(asked, tile=tile), chosen.objectives)).size
+
+    assert span(0.5) == (64, 64) and max(span(0.0)) < 32
+    assert span(0.0, (False, True)) == (span(0.0)[0], 64)
 
 
 def test_guides_reach_into_a_hole() -> None:
@@ -180,7 +169,7 @@ def test_guides_reach_into_a_hole() -> None:
     image = 0.1 * noise(1, 3, 40, 40)
     image[..., 20:] += 0.8
     side = (torch.arange(40) >= 20).float().expand(1, 1, 40, 40)
-    words = {"loss": "correspondence", "features": "windows", "layers": ["full"], "patch": 3, "distance": "squared"}
+    words = on_windows("correspondence", "full", stride=3, distance="squared")
     for wanted in (0.0, 1.0):
         guide = Guide("progression", (side,), torch.full((1, 1, 40, 40), wanted), 50.0)
         asked = holed(image, 16, 16, 8, 8, guides=(guide,))

@@ -186,7 +186,7 @@ def test_list(texsynth: Texsynth) -> None:
     assert [line.split()[0] for line in second.splitlines()[1:]] == [f"train/{name}" for name in preset.trained()]
     listed = json.loads(texsynth("presets", "list", "--json").out)
     assert {"name": "steady", "description": "For tests.", "methods": ["steady"]} in listed["presets"]
-    assert {"name": "train/easy", "description": "Learns a colour.", "recipe": "easy"} in listed["training"]
+    assert {"name": "train/easy", "description": "For tests.", "recipe": "easy"} in listed["training"]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (preset.folder() / "train").glob("*.yaml")))

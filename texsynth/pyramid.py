@@ -24,10 +24,8 @@ def halved(size: int, level: float) -> int:
 
 
 def shrink(image: Tensor, level: float, nearest: bool = False) -> Tensor:
-    """Reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)), by boxes for whole levels.
-
-    Border cells average what they hold, so no row is dropped and parents line up with children exactly.
-    """
+    """Reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)), by boxes for whole levels. Border cells
+    average what they hold, so no row is dropped and parents line up with children exactly."""
     size = halved(image.shape[2], level), halved(image.shape[3], level)
     if nearest:
         return F.interpolate(image, size, mode="nearest")
@@ -44,11 +42,9 @@ def shrink_valid(valid: Tensor, level: float) -> Tensor:
 
 
 def shrink_hole(hole: Tensor, level: float) -> Tensor:
-    """Every cell that the hole (1, 1, H, W) bool touches, so that the pixels around it stay clean.
-
-    Scattered specks would take more than half of the pixels outside the hole in this way; the coarse hole is then every
-    cell of which at least half lies in the hole.
-    """
+    """Every cell that the hole (1, 1, H, W) bool touches, so that the pixels around it stay clean. Scattered specks
+    would take more than half of the pixels outside the hole in this way; the coarse hole is then every cell of which at
+    least half lies in the hole."""
     share = shrink(hole.float(), level)
     touched = share > 0
     return touched if float((~touched).float().mean()) > 0.5 * float((1 - share).mean()) else share >= 0.5
@@ -65,11 +61,8 @@ def shrink_pointers(pointers: Tensor, level: float) -> Tensor:
 
 
 def shrink_guide(values: Tensor, level: float, distance: str) -> Tensor:
-    """The map of a guide (1, C, H, W) at a coarser level, by the guide's distance.
-
-    "l0" (labels) takes the nearest pixel, "l2" the mean, "direction" the mean of the vectors' outer products, in which
-    opposite signs do not cancel.
-    """
+    """The map of a guide (1, C, H, W) at a coarser level, by the guide's distance. "l0" (labels) takes the nearest
+    pixel, "l2" the mean, "direction" the mean of the vectors' outer products, in which opposite signs do not cancel."""
     if distance == "direction":
         return axis(shrink(tensor_of(values), level))
     return shrink(values, level, nearest=distance == "l0")

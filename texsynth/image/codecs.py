@@ -47,10 +47,8 @@ def sniff(head: bytes) -> str | None:
 
 
 def decode(handle: BinaryIO, form: str) -> tuple[np.ndarray, bytes | None]:
-    """Samples and ICC profile of the file `handle` of format `form`, turned upright by its orientation.
-
-    Raises CodecError for anything damaged, too large or unsupported, MemoryError when it does not fit.
-    """
+    """Samples and ICC profile of the file `handle` of format `form`, turned upright by its orientation. Raises
+    CodecError for anything damaged, too large or unsupported, MemoryError when it does not fit."""
     decoder = {TIFF: _decode_tiff, PNG: _decode_png}.get(form, functools.partial(_decode_pillow, form=form))
     with _library(f"damaged or truncated {form}, export or copy the file again"):
         samples, icc, orientation = decoder(handle)

@@ -102,10 +102,8 @@ def from_array(array: np.ndarray, *, icc: bytes | None = None) -> Picture:
 
 
 def to_array(picture: Picture) -> np.ndarray:
-    """Array in the picture's depth: HxW grey, HxWx2 grey + alpha, HxWx3 RGB, HxWx4 RGB + alpha.
-
-    Values beyond [0, 1] are clamped for integer depths, beyond its range for float16.
-    """
+    """Array in the picture's depth: HxW grey, HxWx2 grey + alpha, HxWx3 RGB, HxWx4 RGB + alpha. Values beyond [0, 1]
+    are clamped for integer depths, beyond its range for float16."""
     samples = _samples(picture, picture.depth)
     return samples[..., 0] if samples.shape[2] == 1 else samples
 
@@ -148,19 +146,15 @@ def list_pictures(folder: FilePath) -> list[Path]:
 
 def read(path: FilePath) -> Picture:
     """One picture, turned upright by its EXIF orientation, in the format that its content has, whatever its suffix.
-
     Raises InputError for a file that is missing, damaged, animated, too large or unsupported, or has no suffix of
-    SUFFIXES_READ; ResourceError when memory does not suffice.
-    """
+    SUFFIXES_READ; ResourceError when memory does not suffice."""
     with _opened(Path(path)) as (handle, form):
         return _picture(*codecs.decode(handle, form))
 
 
 def read_metadata(path: FilePath) -> dict[str, Any] | None:
     """The metadata that `write` stored with a picture, or None; raises InputError when the picture cannot be read.
-
-    METADATA_KEY names a tEXt chunk of a PNG; for other formats it is the key in STEM.json beside the picture.
-    """
+    METADATA_KEY names a tEXt chunk of a PNG; for other formats it is the key in STEM.json beside the picture."""
     with _opened(Path(path)) as (handle, form):
         if form == codecs.PNG:
             return _json_object(codecs.png_text(handle.read(), METADATA_KEY) or "")

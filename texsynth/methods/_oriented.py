@@ -34,10 +34,8 @@ def direction(task: Task) -> Guide | None:
 def begin(
     task: Task, before: Field | None, patch: int, components: int, kappa: float, rng: torch.Generator
 ) -> tuple[Field, Improve]:
-    """The field of this level, from the coarser level's (`before`) or from nothing, and the pass that improves it.
-
-    A pass takes a field and the potential (homes,) and returns the next ones.
-    """
+    """The field of this level, from the coarser level's (`before`) or from nothing, and the pass that improves it. A
+    pass takes a field and the potential (homes,) and returns the next ones."""
     guide = direction(task)
     assert guide is not None
     atlas = build_atlas(task, ("none",), margin(patch))

@@ -164,10 +164,8 @@ def _scales(
 def _start(
     task: Task, margins: margin.Sides, canvas: Canvas | None, settings: Settings, level: Level, rng: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
-    """The first picture of a level with its margins, and the picture of the previous stage, or None.
-
-    It is that of the coarser level with the finer detail of the previous stage, and the exemplar outside a hole.
-    """
+    """The first picture of a level with its margins, and the picture of the previous stage, or None. It is that of the
+    coarser level with the finer detail of the previous stage, and the exemplar outside a hole."""
 
     def fitted(image: Tensor) -> Tensor:
         mode = "nearest" if level.nearest else "bilinear"
@@ -192,9 +190,7 @@ def _start(
 
 def _first(task: Task, settings: Settings, rng: torch.Generator) -> Tensor:
     """The very first picture (1, 3, h, w): noise or colours at random, or the pixels that the task's start points at.
-
-    In a hole without a start it is the smooth guess that the exemplar holds there.
-    """
+    In a hole without a start it is the smooth guess that the exemplar holds there."""
     if task.start is not None and settings.start == "auto":
         return _pointed(task.start, task.exemplars[0].image).to(task.device)
     if task.start is None and task.hole is not None:

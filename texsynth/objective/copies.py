@@ -34,9 +34,7 @@ class ExemplarCopy:
 
 def sources(task: Task, copies: str) -> Iterator[ExemplarCopy]:
     """Every exemplar with its copies: those of the set `copies`, or rotations where a guide asks for a direction.
-
-    Exemplars without any usable pixel are left out.
-    """
+    Exemplars without any usable pixel are left out."""
     directed = any(guide.distance == "direction" and guide.weight > 0 for guide in task.guides)
     device = task.device
     for number, exemplar in enumerate(task.exemplars):

@@ -32,10 +32,8 @@ def completed(task: Task, image: Tensor) -> Tensor:
 
 
 def window(task: Task, objectives: Sequence[Objective]) -> Window:
-    """The part of the output that the objectives see from the patches that touch the hole, as an index of images.
-
-    It is everything without a hole, along axes that tile, and where objectives depend on the place in the picture.
-    """
+    """The part of the output that the objectives see from the patches that touch the hole, as an index of images. It is
+    everything without a hole, along axes that tile, and where objectives depend on the place in the picture."""
     if task.hole is None or not task.hole.any():
         return WHOLE
     cell, margin = _reach(task, objectives)

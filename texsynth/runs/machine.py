@@ -22,11 +22,9 @@ def use_threads(count: int | None) -> None:
 
 
 def reuse_memory() -> None:
-    """Let malloc keep freed buffers, which saves a third of a run's time.
-
-    By default glibc gives every large buffer back to the system and pays for the next one again, page by page. Only a
-    process that does nothing else may change this; without glibc it has no effect.
-    """
+    """Let malloc keep freed buffers, which saves a third of a run's time. By default glibc gives every large buffer
+    back to the system and pays for the next one again, page by page. Only a process that does nothing else may change
+    this; without glibc it has no effect."""
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
