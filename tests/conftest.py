@@ -50,6 +50,7 @@ def palette(pixels: np.ndarray) -> set[tuple[int, ...]]:
 
 
 Texsynth = Callable[..., Ran]
+Refused = Callable[..., str]
 Picture = Callable[..., np.ndarray]
 Draw = Callable[..., np.ndarray]
 
@@ -113,7 +114,7 @@ def texsynth(
 
 
 @pytest.fixture
-def refused(texsynth: Texsynth) -> Callable[..., str]:
+def refused(texsynth: Texsynth) -> Refused:
     """Run a command that must fail: the exit code, nothing on stdout, one line on stderr. Gives the line."""
 
     def run(code: int, *words: object) -> str:

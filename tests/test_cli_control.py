@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import Draw, Picture, Ran, Texsynth, array
+from conftest import Draw, Picture, Ran, Refused, Texsynth, array
 from texsynth.guidance import labels, orientation, progression
 from texsynth.image import picture as image
 
-Refused = Callable[..., str]
 OBEY = ("-p", "obedient", "-q")
 RED, GREEN, BLUE = (255, 0, 0), (0, 128, 0), (0, 0, 255)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from conftest import Picture, Texsynth
+from conftest import Picture, Refused, Texsynth
 from texsynth.verbs import parse
-
-Refused = Callable[..., str]
 
 
 @pytest.mark.parametrize(

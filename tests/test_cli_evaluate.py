@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import Draw, Ran, Texsynth
+from conftest import Draw, Ran, Refused, Texsynth
 from networks import random_vgg
+from pages import Balance
 from pictures import bytes_of, noise, spots
 from texsynth import metrics
 from texsynth.image import picture as image
@@ -28,7 +28,6 @@ from texsynth.metrics import Pair, transport
 from texsynth.report import evaluation
 from texsynth.weights import pretrained
 
-Refused = Callable[..., str]
 CHEAP = ("nn_pixel", "repetition")
 ONLY = tuple(word for name in CHEAP for word in ("--metric", name))
 FREE = [name for name in metrics.names() if not metrics.metric(name).about.needs]
@@ -300,24 +299,6 @@ def test_maps_in_a_folder_belong_to_the_exemplar_of_their_stem(texsynth: Texsynt
 # ---- files ----
 
 
-class Balance(HTMLParser):
-    """Fails on a tag that is closed but was not open; `open` must be empty at the end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.links += [str(value) for name, value in attrs if name in ("src", "href")]
-        if tag not in {"img", "meta", "path", "circle", "image", "use"}:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in {"img", "meta", "path", "circle", "image", "use"}:
-            assert self.open.pop() == tag
-
-
 def test_the_page_needs_nothing_else_and_shows_everything(texsynth: Texsynth) -> None:
     record = {"verb": "synthesize", "tile": "xy", "seed": 41, "losses": [["field", 0, n, 1 / n] for n in range(1, 9)]}
     carry("<b>made.png", record)
@@ -328,8 +309,7 @@ def test_the_page_needs_nothing_else_and_shows_everything(texsynth: Texsynth) ->
     )
     assert ran.code == 0, ran
     text = Path("p.html").read_text("utf-8")
-    reader = Balance()
-    reader.feed(text)
+    reader = Balance(text)
     assert reader.open == []
     assert all(link.startswith(("data:image/png;base64,", "#output")) for link in reader.links)
     assert "url(" not in text and "<b>" not in text

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import Picture, Texsynth, array
+from conftest import Picture, Refused, Texsynth, array
 from texsynth.image import picture as image
 
-Refused = Callable[..., str]
 DRAWN = ("perlin", "radial", "linear", "stripes")
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from conftest import QUICK, Picture, Texsynth, array
+from conftest import QUICK, Picture, Refused, Texsynth, array
 from texsynth.image import picture as image
 
 
@@ -78,7 +76,7 @@ def test_a_map_of_another_size_is_stretched_and_a_bent_one_told(texsynth: Texsyn
     assert set(array("o_label.png").flatten()) <= set(labels.flatten())  # nearest makes no new labels
 
 
-def test_each_exemplar_needs_each_map(texsynth: Texsynth, refused: Callable[..., str], picture: Picture) -> None:
+def test_each_exemplar_needs_each_map(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
     for name in ("a.png", "b.png"):
         picture(name, seed=ord(name[0]))
     low, high = np.zeros((16, 16), np.uint8), np.full((16, 16), 255, np.uint8)
@@ -93,12 +91,12 @@ def test_each_exemplar_needs_each_map(texsynth: Texsynth, refused: Callable[...,
 
 
 @pytest.mark.parametrize("text", ["height", "=h.png", "height=", "he/ight=h.png", "../x=h.png"])
-def test_a_map_needs_a_name_and_a_file(refused: Callable[..., str], picture: Picture, text: str) -> None:
+def test_a_map_needs_a_name_and_a_file(refused: Refused, picture: Picture, text: str) -> None:
     picture("a.png")
     assert "NAME=FILE" in refused(2, "synthesize", "a.png", "-o", "o.png", "--map", text)
 
 
-def test_a_map_may_not_take_a_name_of_the_field(refused: Callable[..., str], picture: Picture) -> None:
+def test_a_map_may_not_take_a_name_of_the_field(refused: Refused, picture: Picture) -> None:
     picture("a.png")
     words = ("synthesize", "a.png", "-o", "o.png", "--map", "cost=a.png", "--save-field", *QUICK)
     assert "--map cost" in refused(2, *words)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import QUICK, Picture, Texsynth, array
+from conftest import QUICK, Picture, Refused, Texsynth, array
 from texsynth.cli import messages
 from texsynth.image import picture as image
 from texsynth.job import Job
@@ -139,7 +138,7 @@ def test_an_interrupted_picture_is_redone_by_update(texsynth: Texsynth, picture:
 
 
 def test_a_method_without_a_field_says_what_it_cannot_give(
-    texsynth: Texsynth, refused: Callable[..., str], picture: Picture
+    texsynth: Texsynth, refused: Refused, picture: Picture
 ) -> None:
     picture("a.png")
     words = (*SYNTH, "-p", "afloat")

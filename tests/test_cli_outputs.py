@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import QUICK, Picture, Texsynth
+from conftest import QUICK, Picture, Refused, Texsynth
 from texsynth.image import picture as image
 
 SYNTH = ("synthesize", "a.png", "-o", "o.png")
 
 
-def test_existing_output_is_refused_before_work(
-    texsynth: Texsynth, refused: Callable[..., str], picture: Picture
-) -> None:
+def test_existing_output_is_refused_before_work(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
     picture("a.png")
     Path("o.png").write_bytes(b"mine")
     assert "o.png exists; --force" in refused(2, *SYNTH, *QUICK)
@@ -27,7 +24,7 @@ def test_existing_output_is_refused_before_work(
 
 @pytest.mark.parametrize("name", ["o_m.png", "o_field.npz", "o_plane.png"])
 def test_existing_maps_and_fields_are_refused(
-    texsynth: Texsynth, refused: Callable[..., str], picture: Picture, name: str
+    texsynth: Texsynth, refused: Refused, picture: Picture, name: str
 ) -> None:
     picture("a.png")
     Path(name).write_bytes(b"mine")
@@ -39,13 +36,13 @@ def test_existing_maps_and_fields_are_refused(
     assert Path(name).read_bytes() != b"mine"
 
 
-def test_variations_that_exist_are_refused(refused: Callable[..., str], picture: Picture) -> None:
+def test_variations_that_exist_are_refused(refused: Refused, picture: Picture) -> None:
     picture("a.png")
     Path("o-2.png").write_bytes(b"mine")
     assert "o-2.png exists" in refused(2, *SYNTH, "-n", 2)
 
 
-def test_an_input_is_never_overwritten(refused: Callable[..., str], picture: Picture) -> None:
+def test_an_input_is_never_overwritten(refused: Refused, picture: Picture) -> None:
     picture("a.png")
     assert "is an input" in refused(2, "synthesize", "a.png", "-o", "../" + Path.cwd().name + "/a.png", "--force")
     assert "is an input" in refused(2, "synthesize", "a.png", "-o", "./", "--force")
@@ -91,7 +88,7 @@ def test_update_knows_a_picked_variation(texsynth: Texsynth, picture: Picture) -
 
 
 @pytest.mark.parametrize("pair", [("--force", "--update"), ("--skip-existing", "--force"), ("-q", "-v")])
-def test_flags_that_exclude_each_other(refused: Callable[..., str], pair: tuple[str, str]) -> None:
+def test_flags_that_exclude_each_other(refused: Refused, pair: tuple[str, str]) -> None:
     assert "exclude each other" in refused(2, "synthesize", "a.png", *pair)
 
 
@@ -104,9 +101,7 @@ def test_a_folder_is_done_one_by_one(texsynth: Texsynth, picture: Picture) -> No
     assert image.read("new/deep/c.tif").width == 32
 
 
-def test_files_and_globs_into_an_existing_folder(
-    texsynth: Texsynth, refused: Callable[..., str], picture: Picture
-) -> None:
+def test_files_and_globs_into_an_existing_folder(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
     for name in ("a1.png", "a2.png", "b.png", "[c].png"):
         picture(name)
     Path("out").mkdir()
@@ -124,7 +119,7 @@ def test_names_that_collide_are_kept_apart(texsynth: Texsynth, picture: Picture)
     assert len(list(Path("out").iterdir())) == 4
 
 
-def test_folders_need_a_folder(refused: Callable[..., str], picture: Picture) -> None:
+def test_folders_need_a_folder(refused: Refused, picture: Picture) -> None:
     picture("in/a.png")
     assert "-o must name a folder too" in refused(2, "synthesize", "in", "-o", "o.png")
     assert "-o must name a folder too" in refused(2, "synthesize", "in")
@@ -177,7 +172,7 @@ def test_json_is_one_object(texsynth: Texsynth, picture: Picture) -> None:
     assert made["record"] == image.read_metadata("o.png")
 
 
-def test_dry_run_tells_and_writes_nothing(texsynth: Texsynth, refused: Callable[..., str], picture: Picture) -> None:
+def test_dry_run_tells_and_writes_nothing(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
     picture("in/a.png")
     before = sorted(Path().rglob("*"))
     ran = texsynth("synthesize", "in", "-o", "out/", "--dry-run", "-s", "100x50", "--seed", 4, *QUICK)

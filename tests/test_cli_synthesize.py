@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import QUICK, Picture, Texsynth, array
+from conftest import QUICK, Picture, Refused, Texsynth, array
 from texsynth.image import picture as image
 
 
@@ -42,7 +41,7 @@ def test_size(texsynth: Texsynth, picture: Picture, size: str, shape: tuple[int,
 
 
 @pytest.mark.parametrize("size", ["", "big", "0", "7", "20x7", "20x-20", "-5", "0.1x", "20*20", "x"])
-def test_a_size_that_is_none(refused: Callable[..., str], picture: Picture, size: str) -> None:
+def test_a_size_that_is_none(refused: Refused, picture: Picture, size: str) -> None:
     picture("a.png")
     assert "--size" in refused(2, "synthesize", "a.png", "-o", "out.png", f"--size={size}")
 
@@ -107,7 +106,7 @@ def test_tile_reaches_the_run(texsynth: Texsynth, picture: Picture) -> None:
     assert [entry["runs"][0]["record"]["tile"] for entry in entries] == ["none", "x", "y", "xy"]
 
 
-def test_source_mask(texsynth: Texsynth, refused: Callable[..., str], picture: Picture) -> None:
+def test_source_mask(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
     exemplar = picture("a.png")
     mask = np.zeros((16, 16), np.uint8)
     mask[:, 8:] = 128  # just above half
@@ -135,7 +134,7 @@ def test_crop_cuts_exemplar_maps_and_mask_alike(texsynth: Texsynth, picture: Pic
 
 
 @pytest.mark.parametrize("crop", ["0,0,17,16", "0,1,16,16", "-1,0,8,8", "0,0,7,8", "0,0,8", "a,b,c,d", "0,0,8.5,8", ""])
-def test_a_crop_that_is_none(refused: Callable[..., str], picture: Picture, crop: str) -> None:
+def test_a_crop_that_is_none(refused: Refused, picture: Picture, crop: str) -> None:
     picture("a.png")
     assert "--crop" in refused(2, "synthesize", "a.png", "-o", "o.png", f"--crop={crop}")
 
@@ -157,7 +156,7 @@ def test_hidden_colours_do_not_matter(texsynth: Texsynth, tmp_path: Path) -> Non
     assert 0 in array("oa.png")[..., 3]  # transparent pixels are copied too
 
 
-def test_init_is_read_and_recorded(texsynth: Texsynth, refused: Callable[..., str], picture: Picture) -> None:
+def test_init_is_read_and_recorded(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
     picture("a.png")
     picture("start.png", (10, 30))
     ran = texsynth("synthesize", "a.png", "-o", "o.png", "--init", "start.png", "--json", "-p", "steady")
@@ -223,7 +222,7 @@ def test_metadata_may_be_left_out(texsynth: Texsynth, picture: Picture) -> None:
     assert not Path("o.json").exists()
 
 
-def test_report(texsynth: Texsynth, refused: Callable[..., str], picture: Picture) -> None:
+def test_report(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
     picture("a.png")
     texsynth("synthesize", "a.png", "-o", "o.png", "--report", "r.html", *QUICK)
     assert "<html" in Path("r.html").read_text("utf-8").lower()

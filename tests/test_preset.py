@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import Texsynth
+from conftest import Refused, Texsynth
 from texsynth import preset, settings
 from texsynth.errors import UsageError
 
@@ -206,5 +205,5 @@ def test_show_tells_values_limits_and_help(texsynth: Texsynth) -> None:
     assert (rows["passes"]["value"], rows["passes"]["default"]) == ([1, 1], [2, 1])
 
 
-def test_show_of_nothing(refused: Callable[..., str]) -> None:
+def test_show_of_nothing(refused: Refused) -> None:
     assert "did you mean steady?" in refused(2, "presets", "show", "stedy")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import Texsynth, array
+from conftest import Refused, Texsynth, array
 from networks import random_resnet50, random_vgg
 from pictures import spots
 from texsynth import methods, preset
@@ -74,7 +73,7 @@ def test_the_same_seed_makes_the_same_bytes(texsynth: Texsynth, name: str) -> No
 
 @pytest.mark.parametrize("name", sorted(DEEP))
 def test_a_missing_layer_is_told_before_the_run(
-    texsynth: Texsynth, refused: Callable[..., str], exemplar: np.ndarray, name: str
+    texsynth: Texsynth, refused: Refused, exemplar: np.ndarray, name: str
 ) -> None:
     said = refused(5, *words(name))
     assert "relu4_1" in said and "relu3_4" in said and "--set layers=" in said
@@ -94,7 +93,7 @@ def test_the_weights_are_recorded(texsynth: Texsynth, network: Path) -> None:
 
 
 @WRITTEN
-def test_other_weights_do_not_repeat_a_run(texsynth: Texsynth, refused: Callable[..., str], tmp_path: Path) -> None:
+def test_other_weights_do_not_repeat_a_run(texsynth: Texsynth, refused: Refused, tmp_path: Path) -> None:
     texsynth(*words("gram"), "-q")
     other = random_vgg(tmp_path / "other.safetensors", seed=1)
     said = refused(3, "synthesize", "--from", "o.png", "-o", "b.png", "--weights", other)
@@ -114,9 +113,7 @@ def test_weights_are_found(texsynth: Texsynth, network: Path, monkeypatch: pytes
 
 
 @WRITTEN
-def test_nothing_is_downloaded_unasked(
-    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_nothing_is_downloaded_unasked(refused: Refused, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TEXSYNTH_WEIGHTS")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TEXSYNTH_OFFLINE", "1")

@@ -7,7 +7,6 @@ import io
 import math
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import contact_sheet
@@ -17,6 +16,7 @@ import torch
 from PIL import Image
 
 from asking import job_of
+from pages import Balance
 from texsynth import preset
 from texsynth.field import pictures
 from texsynth.field.atlas import coordinates
@@ -26,8 +26,6 @@ from texsynth.job import Job
 from texsynth.report import chart, html
 from texsynth.runs import run
 from texsynth.runs.run import Result
-
-VOID = {"img", "meta", "br", "path", "circle"}
 
 
 def spots(seed: int, height: int = 32, width: int = 40) -> np.ndarray:
@@ -42,33 +40,14 @@ def made() -> tuple[Result, Job]:
     return run.run(job, preset.resolve(quality="draft"), seed=1), job
 
 
-class Balance(HTMLParser):
-    """Fails on a tag that is closed but was not open; `open` must be empty at the end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.sources: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.sources += [str(value) for name, value in attrs if name in ("src", "href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-
 def test_the_page_is_whole_and_needs_nothing_else(made: tuple[Result, Job], tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text("old", "utf-8")
     html.write(path, *made)
     text = path.read_text("utf-8")
-    reader = Balance()
-    reader.feed(text)
+    reader = Balance(text)
     assert reader.open == []
-    assert all(source.startswith("data:image/png;base64,") for source in reader.sources)
+    assert all(source.startswith("data:image/png;base64,") for source in reader.links)
     assert "url(" not in text
     assert "@import" not in text
     assert list(tmp_path.iterdir()) == [path]

@@ -94,11 +94,7 @@ def build(name: str, plain: Mapping[str, Any], values: Mapping[str, Any] = Mappi
     kinds = {s["method"]: methods.method(s["method"]).Settings for s in stages}
     chosen = settings.assign(stages, kinds, values)
     built = tuple(
-        Stage(
-            s["method"],
-            settings.make(kinds[s["method"]], {k: v for k, v in s.items() if k != "method"}, f"preset {name}"),
-        )
-        for s in chosen
+        Stage(method := stage.pop("method"), settings.make(kinds[method], stage, f"preset {name}")) for stage in chosen
     )
     resolved = [{"method": s.method, **settings.plain(s.settings)} for s in built]
     return Preset(name, plain.get("description", ""), built, {"name": name, "stages": resolved})
@@ -169,8 +165,7 @@ def _plain(content: Any, name: str) -> dict[str, Any]:
 
 
 def _explain(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "is not YAML"
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or "is not YAML"
     return problem if mark is None else f"line {mark.line + 1}: {problem}"
 
 

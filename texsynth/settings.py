@@ -20,7 +20,7 @@ from texsynth.registry import METHODS
 
 def setting(
     default: Any,
-    help: str = "",  # noqa: A002 (the word that a reader expects)
+    help: str = "",  # noqa: A002
     *,
     low: float | None = None,
     high: float | None = None,
@@ -32,8 +32,8 @@ def setting(
     Help texts, `--set`, the checks of presets and the reference pages all come from these two.
 
     help: what it means, where that is no plain text.
-    low, high: the least and the greatest value, None for no limit; of a list they limit each item.
-    choices: the only values that are allowed, None for any.
+    low, high: limits of the value, or of each item of a list.
+    choices: the only values that are allowed.
     was: the key of an earlier version, which presets, models and checkpoints may still use.
     """
     return field(default=default, metadata={"help": help, "min": low, "max": high, "choices": choices, "was": was})
@@ -136,7 +136,7 @@ class _Place:
 def _places(stage: dict[str, Any], kind: type) -> Iterator[_Place]:
     """A stage, and the nested mappings in it; nested defaults are written out so that they can be changed."""
     words = {stage["method"], *(old for old, new in METHODS.aliases.items() if new == stage["method"])}
-    yield _Place(words, _names(kind), stage, _former(kind))
+    yield _Place(words, [f.name for f in fields(kind)], stage, _former(kind))
     hints = get_type_hints(kind)
     for f in fields(kind):
         nested = _nested(hints[f.name])
@@ -158,12 +158,12 @@ def check(f: Field[Any], hint: Any, value: Any, where: str) -> Any:
         return tuple(nested.read(item, where) for item in value)
     try:
         typed = _typed(hint, value, f.metadata.get("choices"))
+        if all(_allowed(f.metadata, item) for item in (typed if isinstance(typed, tuple) else (typed,))):
+            return typed
     except (TypeError, ValueError):
-        raise UsageError(f"{where}: {f.name} = {_show(value)}, but it is {describe(f, hint)}") from None
-    items = typed if isinstance(typed, tuple) else (typed,)
-    if not all(_allowed(f.metadata, item) for item in items):
-        raise UsageError(f"{where}: {f.name} = {_show(value)}, but it is {describe(f, hint)}")
-    return typed
+        pass
+    shown = repr(value) if isinstance(value, str) else str(value)
+    raise UsageError(f"{where}: {f.name} = {shown}, but it is {describe(f, hint)}")
 
 
 def describe(f: Field[Any], hint: Any) -> str:
@@ -234,10 +234,6 @@ def _allowed(limits: Mapping[str, Any], value: Any) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _show(value: Any) -> str:
-    return repr(value) if isinstance(value, str) else str(value)
-
-
 def _nested(hint: Any) -> Any:
     """The type of a list's items where these are mappings of their own: it can `read` them."""
     item = get_args(hint)[0] if get_origin(hint) is tuple else None
@@ -248,10 +244,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_plain(item) for item in value)
     return value.plain() if hasattr(value, "plain") else value
-
-
-def _names(kind: type) -> list[str]:
-    return [f.name for f in fields(kind)]
 
 
 def _former(kind: type) -> dict[str, str]:

@@ -15,51 +15,33 @@ from texsynth.settings import summary
 
 def command(verb: str, module: ModuleType) -> Callable[..., int]:
     """The function that Typer calls for a verb, whose request `module` declares."""
-    kind = module.Request
+    shown = [o for o in options(module.Request) if o.flags]
 
     def run(**values: Any) -> int:
         from texsynth.cli import runner  # brings torch, which --help and completion do without
 
-        parsed = {o.name: _parsed(o, values[o.name]) for o in options(kind) if o.flags}
-        return runner.execute(verb, made(kind, parsed))
+        texts = ((o, values[o.name]) for o in shown)
+        parsed = {o.name: text if o.parse is None or text is None else o.parse(text) for o, text in texts}
+        return runner.execute(verb, made(module.Request, parsed))
 
-    parameters = [_parameter(o) for o in options(kind) if o.flags]
+    parameters = [_parameter(o) for o in shown]
     run.__name__ = verb
-    run.__doc__ = summary(kind)
+    run.__doc__ = summary(module.Request)
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
 
 
-def _parsed(o: Option, value: Any) -> Any:
-    return value if value is None or o.parse is None else o.parse(value)
-
-
 def _parameter(o: Option) -> inspect.Parameter:
-    default = inspect.Parameter.empty if _required(o) else o.default
-    told = _positional(o) if o.flags == (ARGUMENT,) else _named(o)
-    annotation: Any = Annotated[(o.text, told)]
-    return inspect.Parameter(o.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def _required(o: Option) -> bool:
-    return o.flags == (ARGUMENT,) and o.default is not None
-
-
-def _positional(o: Option) -> Any:
-    return typer.Argument(metavar=o.metavar, help=o.help, show_default=False, autocompletion=_completion(o))
-
-
-def _named(o: Option) -> Any:
-    return typer.Option(
-        *o.flags,
-        help=o.help,
-        metavar=o.metavar,
-        rich_help_panel=o.panel,
-        show_default=False,
-        autocompletion=_completion(o),
-        min=o.low,
-    )
+    default, kind = o.default, inspect.Parameter.KEYWORD_ONLY
+    shared: dict[str, Any] = {"help": o.help, "metavar": o.metavar, "show_default": False}
+    shared["autocompletion"] = _completion(o)
+    if o.flags == (ARGUMENT,):
+        default = inspect.Parameter.empty if default is not None else None  # without a default it is required
+        typed: Any = Annotated[(o.text, typer.Argument(**shared))]
+    else:
+        typed = Annotated[(o.text, typer.Option(*o.flags, rich_help_panel=o.panel, min=o.low, **shared))]
+    return inspect.Parameter(o.name, kind, default=default, annotation=typed)
 
 
 def _completion(o: Option) -> Callable[[str], list[str]] | None:

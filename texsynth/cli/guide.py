@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,13 +59,8 @@ def perlin(
     force: Force = False,
 ) -> None:
     """Smooth random blotches."""
-    from texsynth.guidance import procedural
-    from texsynth.verbs import parse
-
-    extent = _size(size)
-    _check(output, extent, force)
-    drawn = procedural.perlin(extent, _period(period, extent, 4), octaves, seed, parse.tile(tile))
-    _write_map(drawn, output, invert, hard)
+    draw, extent, wraps = _begun(output, size, force, tile)
+    _write_map(draw.perlin(extent, _period(period, extent, 4), octaves, seed, wraps), output, invert, hard)
 
 
 @app.command(epilog="Example: texsynth guide radial -o spot.png --centre 0.3,0.5")
@@ -81,12 +76,8 @@ def radial(
     force: Force = False,
 ) -> None:
     """White at a point, black far from it."""
-    from texsynth.guidance import procedural
-    from texsynth.verbs import parse
-
-    extent = _size(size)
-    _check(output, extent, force)
-    _write_map(procedural.radial(extent, _centre(centre), parse.tile(tile)), output, invert, hard)
+    draw, extent, wraps = _begun(output, size, force, tile)
+    _write_map(draw.radial(extent, _centre(centre), wraps), output, invert, hard)
 
 
 @app.command(epilog="Example: texsynth guide linear -o ramp.png --angle 90")
@@ -94,11 +85,8 @@ def linear(
     output: Output, size: Size = "512", angle: Angle = 0.0, invert: Invert = False, force: Force = False
 ) -> None:
     """An even ramp, brighter in the direction of the angle."""
-    from texsynth.guidance import procedural
-
-    extent = _size(size)
-    _check(output, extent, force)
-    _write_map(procedural.linear(extent, angle), output, invert)
+    draw, extent, _ = _begun(output, size, force)
+    _write_map(draw.linear(extent, angle), output, invert)
 
 
 @app.command(epilog="Example: texsynth guide stripes -o stripes.png --period 64 --angle 30 --tile xy")
@@ -113,13 +101,8 @@ def stripes(
     force: Force = False,
 ) -> None:
     """Stripes along an angle; --tile fits period and angle to whole numbers of stripes."""
-    from texsynth.guidance import procedural
-    from texsynth.verbs import parse
-
-    extent = _size(size)
-    _check(output, extent, force)
-    drawn = procedural.stripes(extent, _period(period, extent, 8), angle, soft, parse.tile(tile))
-    _write_map(drawn, output, invert)
+    draw, extent, wraps = _begun(output, size, force, tile)
+    _write_map(draw.stripes(extent, _period(period, extent, 8), angle, soft, wraps), output, invert)
 
 
 @app.command(epilog="Example: texsynth guide direction s-curve -o flow.npy --strokes flow.png")
@@ -184,6 +167,16 @@ def progression(image: Image, output: Output, invert: Invert = False, force: For
     estimated, line = extract.estimate(picture)
     print(line, file=sys.stderr)
     _write_map(estimated, output, invert)
+
+
+def _begun(output: Path, size: str, force: bool, tile: str = "none") -> tuple[Any, tuple[int, int], tuple[bool, bool]]:
+    """The formulas, and the size and the tiling of a map that can be written; raises UsageError."""
+    from texsynth.guidance import procedural
+    from texsynth.verbs import parse
+
+    extent = _size(size)
+    _check(output, extent, force)
+    return procedural, extent, parse.tile(tile)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -53,7 +53,8 @@ class Session:
 
 def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
     """See runner.Commands. Raises UsageError and InputError."""
-    _check(request)
+    if request.seed is not None and request.seed + request.variations > 2**63:
+        raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
     module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
     arguments, stored = [str(source) for source in request.inputs()], None
     if request.repeat is not None:
@@ -81,12 +82,6 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
         document=lambda document: document,
         stopped=_stopped,
     )
-
-
-def _check(request: PictureOptions) -> None:
-    """Refuse what contradicts itself in the options that all verbs share; UsageError."""
-    if request.seed is not None and request.seed + request.variations > 2**63:
-        raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
 
 
 def _planned_runs(verb: Verb, arguments: Sequence[str], request: PictureOptions) -> Plan:
@@ -166,8 +161,8 @@ class Output:
     @property
     def records(self) -> list[dict[str, Any]]:
         """The records that the picture may carry: one for each seed."""
-        describe = [record.describe(self.job, self.session.preset, seed) for seed in self.seeds]
-        return [_picked(each, len(self.seeds)) for each in describe] if self.session.request.pick else describe
+        picked = {"picked_from": len(self.seeds)} if self.session.request.pick else {}
+        return [record.describe(self.job, self.session.preset, seed) | picked for seed in self.seeds]
 
     def shown(self, result: Result) -> dict[Path, Picture]:
         """What the method can show and was asked for, by where it goes."""
@@ -244,8 +239,8 @@ class Output:
                     break
         if best is None:
             raise KeyboardInterrupt
-        unfinished = {"interrupted": True} if stopped else {}
-        return replace(best, record=_picked(best.record, len(self.seeds)) | unfinished, interrupted=stopped)
+        picked = {"picked_from": len(self.seeds), **({"interrupted": True} if stopped else {})}
+        return replace(best, record={**best.record, **picked}, interrupted=stopped)
 
     def saved(self, result: Result) -> Entry:
         """Write a result and describe it."""
@@ -278,11 +273,6 @@ class Output:
             "interrupted": result.interrupted,
             "record": dict(result.record),
         }
-
-
-def _picked(stored: Mapping[str, Any], candidates: int) -> dict[str, Any]:
-    """The record of the best of some candidates."""
-    return {**stored, "picked_from": candidates}
 
 
 def _stopped(done: Sequence[Entry]) -> str:

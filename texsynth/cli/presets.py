@@ -31,8 +31,16 @@ def options(context: typer.Context) -> None:
 @app.command("list")
 def list_(as_json: Json = False) -> int:
     """The presets that come with texsynth."""
-    synthesis = [{"name": name, **_summary(name)} for name in preset.names()]
-    training = [{"name": f"{TRAIN}{name}", **_recipe(name)} for name in preset.trained()]
+    read = {name: preset.read(name) for name in preset.names()}
+    learned = {name: preset.read_training(name) for name in preset.trained()}
+    synthesis = [
+        {"name": name, "description": plain["description"], "methods": [stage["method"] for stage in plain["stages"]]}
+        for name, plain in read.items()
+    ]
+    training = [
+        {"name": f"{TRAIN}{name}", "description": plain["description"], "recipe": plain["recipe"]}
+        for name, plain in learned.items()
+    ]
     if as_json:
         print(json.dumps({"presets": synthesis, "training": training}, indent=2))
         return 0
@@ -94,16 +102,6 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
     for number, item in enumerate(row["items"], 1):
         yield f"    {number}."
         yield from (f"    {line}" for inner in item for line in _lines(inner))
-
-
-def _summary(name: str) -> dict[str, Any]:
-    content = preset.read(name)
-    return {"description": content["description"], "methods": [stage["method"] for stage in content["stages"]]}
-
-
-def _recipe(name: str) -> dict[str, Any]:
-    content = preset.read_training(name)
-    return {"description": content["description"], "recipe": content["recipe"]}
 
 
 def _plain(value: Any) -> str:

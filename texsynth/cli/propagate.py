@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
         actions=actions,
         tell=lambda entry: print(_words(entry), flush=True),
         document=lambda document: document,
-        stopped=lambda done: f"{_finished(done)} of {len(todo.items)} targets are written",
+        stopped=lambda done: f"{[e['status'] for e in done].count('done')} of {len(todo.items)} targets are written",
     )
 
 
@@ -71,9 +71,6 @@ def _labels(request: Request, todo: Plan) -> list[Path | None]:
     pictures = [Path(str(request.source)), *(path for item in todo.items for path in item.sources)]
     if not request.labels:
         return [None] * len(pictures)
-    if len(request.labels) > 1 and len(request.labels) != len(pictures):
-        counts = f"{len(request.labels)} given for the source and {len(pictures) - 1} target(s)"
-        raise UsageError(f"--labels: {counts}; give it once for each, the source first, or a folder of all")
     paths = plan.paired(request.labels, pictures, "--labels")
     if len(paths) != len(pictures):
         counts = f"{len(paths)} given for the source and {len(pictures) - 1} target(s)"
@@ -127,10 +124,6 @@ def _planned(work: Work, out: Path) -> Entry:
 def _tick(step: int, steps: int) -> messages.Tick:
     words = f"step {step}/{steps}"
     return messages.Tick(step / steps, {"stage": "propagate", "step": step, "steps": steps}, words)
-
-
-def _finished(done: Sequence[Entry]) -> int:
-    return sum(entry["status"] == "done" for entry in done)
 
 
 def _words(entry: Entry) -> str:

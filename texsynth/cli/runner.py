@@ -82,7 +82,9 @@ def execute(verb: str, request: Any) -> int:
     machine.use_threads(request.threads)
     machine.reuse_memory()
     talk = messages.talk(request)
-    command = _commands(verb).prepare(verb, request, talk)
+    file = verb if verb in ("propagate", "train", "evaluate") else "pictures"  # which all other verbs make
+    preparing = cast(Commands, importlib.import_module(f"texsynth.cli.{file}"))
+    command = preparing.prepare(verb, request, talk)
     # Refuse, before anything is read, what would be lost.
     inputs = existing.read_by(command.request, command.plan)
     for item in command.plan.items:
@@ -104,12 +106,6 @@ def execute(verb: str, request: Any) -> int:
     if failed:
         raise BatchError(f"{len(failed)} of {len(command.plan.items)} inputs failed")
     return 0
-
-
-def _commands(verb: str) -> Commands:
-    """The file that prepares a verb: its own, or that of all verbs that make pictures."""
-    own = verb if verb in ("propagate", "train", "evaluate") else "pictures"
-    return cast(Commands, importlib.import_module(f"texsynth.cli.{own}"))
 
 
 def _work(command: Command, talk: Talk, inputs: set[Path], results: tuple[list[Entry], list[Entry]]) -> bool:

@@ -38,8 +38,6 @@ EDGE_REACH = 4  # pixels from a soft edge to the flat areas on both sides of it
 PIXELS_OF_A_CHUNK = 1 << 14  # edge pixels looked at together
 
 Table = tuple[Tensor, Tensor]  # distinct colours (U, 3), and how many pixels have each (U,)
-
-
 WEIGHT = 10.0  # of the guide, by default
 
 

@@ -28,16 +28,11 @@ from texsynth.task import Guide
 PYRAMID_LEVELS = 7  # of the pyramid that `refine` builds, where both maps are large enough
 COARSEST_SIDE = 4  # pixels of the shorter side, below which a level has no histogram worth the name
 MEASURED_SIDE = 256  # pixels of the shorter side at which appearance is measured
-WINDOW_SCALES = (
-    1 / 32,
-    1 / 16,
-)  # of the shorter side: deviations of the windows whose colours and spreads are compared
+WINDOW_SCALES = (1 / 32, 1 / 16)  # of the shorter side: deviations of the windows that are compared
 TEXTURE_SCALE = 1 / 32  # of the shorter side: what varies over less is texture
 CONSTANT_VARIANCE = 1e-6  # variance of Lab / 100 at large scale, below which nothing changes
 WEAK_SHARE = 0.1  # share of all variation in colour, below which large-scale change hardly shows
 VALUE_STEP = 1 / 255  # values this near count as equal: half a step of 8 bits on either side
-
-
 WEIGHT = 10.0  # of the guide, by default
 COLOUR_RANGE = 0.02  # difference of the channels up to which a map counts as grey
 
@@ -101,9 +96,8 @@ def distance_transform(values: Tensor) -> Tensor:
     for channel in bright:
         if bool(channel.all()) or not bool(channel.any()):
             kind = "brighter than" if bool(channel.all()) else "at most"
-            raise UsageError(
-                f"distance transform: every pixel of the map is {kind} 0.5; draw a shape in white on black"
-            )
+            text = f"every pixel of the map is {kind} 0.5; draw a shape in white on black"
+            raise UsageError(f"distance transform: {text}")
     channels, height, width = bright.shape
     # Down the columns first: count from the nearest dark pixel above and below. Wholly bright columns stay far.
     far = 2 * (height + width)

@@ -22,17 +22,15 @@ def curve(losses: Sequence[Sequence[Any]]) -> str:
     if not finite:
         return ""
     low, high = min(0.0, *finite), max(*finite, 1e-9)
-
-    def place(index: int, loss: float) -> tuple[float, float]:
-        x = LEFT + (index + 0.5) / len(points) * (WIDTH - LEFT - RIGHT)
-        return x, TOP + (high - loss) / (high - low) * (HEIGHT - TOP - BOTTOM)
-
+    marks = {
+        i: _place((i + 0.5) / len(points), (high - loss) / (high - low)) for i, loss in points if math.isfinite(loss)
+    }
     parts = [_axes(low, high)]
     for (stage, level), entries in groupby(enumerate(losses), key=lambda pair: (pair[1][0], pair[1][1])):
         indices = [index for index, _ in entries]
-        marks = [place(*points[index]) for index in indices if math.isfinite(points[index][1])]
-        parts.append(_level(f"{stage}, level {level}", indices, marks, len(points)))
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="loss by step">{"".join(parts)}</svg>'
+        here = [marks[index] for index in indices if index in marks]
+        parts.append(_level(f"{stage}, level {level}", indices, here, len(points)))
+    return _svg("loss by step", *parts)
 
 
 def course(points: Sequence[tuple[int, float]], name: str) -> str:
@@ -42,17 +40,8 @@ def course(points: Sequence[tuple[int, float]], name: str) -> str:
         return ""
     last = max(step for step, _ in finite)
     low, high = min(0.0, *(value for _, value in finite)), max(1e-9, *(value for _, value in finite))
-    marks = [
-        (LEFT + step / last * (WIDTH - LEFT - RIGHT), TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM))
-        for step, value in finite
-    ]
-    path = "".join(f"{'L' if number else 'M'}{x:.1f} {y:.1f}" for number, (x, y) in enumerate(marks))
-    label = f"{html.escape(name)}, to step {last}"
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(name)} by step">{_axes(low, high)}'
-        f'<path class="curve" d="{path}"/>'
-        f'<text x="{WIDTH / 2}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{label}</text></svg>'
-    )
+    marks = [_place(step / last, (high - value) / (high - low)) for step, value in finite]
+    return _svg(f"{name} by step", _axes(low, high), _curve(marks), _name(f"{name}, to step {last}", WIDTH / 2))
 
 
 def _axes(low: float, high: float) -> str:
@@ -69,11 +58,26 @@ def _level(name: str, indices: list[int], marks: list[tuple[float, float]], coun
     """One level's curve, its name below, and a line where it ends."""
     step = (WIDTH - LEFT - RIGHT) / count
     start, end = LEFT + indices[0] * step, LEFT + (indices[-1] + 1) * step
-    path = "".join(f"{'L' if number else 'M'}{x:.1f} {y:.1f}" for number, (x, y) in enumerate(marks))
     dots = "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in marks)
     label = name if end - start > 7 * len(name) else name.rsplit(" ", 1)[-1]
-    middle = (start + end) / 2
-    return (
-        f'<path class="axis" d="M{end:.1f} {TOP}V{HEIGHT - BOTTOM}"/><path class="curve" d="{path}"/>{dots}'
-        f'<text x="{middle:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{html.escape(label)}</text>'
-    )
+    end_line = f'<path class="axis" d="M{end:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
+    return f"{end_line}{_curve(marks)}{dots}{_name(label, (start + end) / 2)}"
+
+
+def _place(across: float, down: float) -> tuple[float, float]:
+    """The point at these shares of the width and the height between the axes."""
+    return LEFT + across * (WIDTH - LEFT - RIGHT), TOP + down * (HEIGHT - TOP - BOTTOM)
+
+
+def _svg(label: str, *parts: str) -> str:
+    label = html.escape(label)
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def _curve(marks: Sequence[tuple[float, float]]) -> str:
+    path = "".join(f"{'L' if number else 'M'}{x:.1f} {y:.1f}" for number, (x, y) in enumerate(marks))
+    return f'<path class="curve" d="{path}"/>'
+
+
+def _name(text: str, x: float) -> str:
+    return f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{html.escape(text)}</text>'

@@ -25,7 +25,7 @@ from texsynth.metrics import Pair
 from texsynth.patches.nearest import nearest
 from texsynth.pyramid import shrink
 from texsynth.report import chart
-from texsynth.report.html import STYLE, document, listing, png, section, tables
+from texsynth.report.html import STYLE, document, embedded, listing, png, reduced, section, tables
 from texsynth.report.scores import Evaluation, Line, Row, lines
 
 PICTURED = 100  # outputs that are shown; further ones have their scores only
@@ -83,8 +83,8 @@ def longest(outputs: int, exemplars: int) -> int:
 
 def shot(pair: Pair, side: int, seed: int) -> Shot:
     """The pictures of one output, none with a side of more than `side` pixels."""
-    exemplar, output = (png(Picture(_fitted(image, side).cpu())) for image in (pair.exemplar, pair.output))
-    sources = _fitted(sources_picture(pair, torch.Generator().manual_seed(seed)), max(1, side // 2))
+    exemplar, output = (png(Picture(reduced(image, side).cpu())) for image in (pair.exemplar, pair.output))
+    sources = reduced(sources_picture(pair, torch.Generator().manual_seed(seed)), max(1, side // 2))
     return Shot(exemplar, output, png(Picture(sources.cpu())), (pair.output.shape[2], pair.output.shape[3]))
 
 
@@ -145,7 +145,7 @@ def _sections(rows: Sequence[Row], shots: Sequence[Shot]) -> Iterator[str]:
     shown = list(enumerate(zip(rows, shots, strict=False)))
     for exemplar, group in groupby(shown, key=lambda item: item[1][0].exemplar):
         members = list(group)
-        body = _image(members[0][1][1].exemplar, "Exemplar")
+        body = embedded(members[0][1][1].exemplar, "Exemplar")
         body += "".join(_output(number, row, shot) for number, (row, shot) in members)
         yield section(markup.escape(exemplar), body)
 
@@ -163,7 +163,7 @@ def _output(number: int, row: Row, shot: Shot) -> str:
         f"<figcaption>{markup.escape(row.output)} <small>{width} x {height}</small></figcaption></figure>"
         f'{frame}{2 * width} {2 * height}">{copies}</svg><figcaption>Side by side '
         f"<small>{'wraps in ' + row.tile if row.tile != 'none' else 'not said to wrap'}</small></figcaption></figure>"
-        f"{_image(shot.sources, 'Most like this place of the exemplar: red is x, green is y')}{details}{_run(row)}"
+        f"{embedded(shot.sources, 'Most like this place of the exemplar: red is x, green is y')}{details}{_run(row)}"
     )
 
 
@@ -187,18 +187,3 @@ def _losses(found: Any) -> list[list[Any]]:
 def _detail(name: str, parts: Mapping[str, float]) -> str:
     rows = "".join(f"<tr><th>{markup.escape(key)}</th><td>{number(value)}</td></tr>" for key, value in parts.items())
     return f"<table><caption>{markup.escape(name)}</caption>{rows}</table>"
-
-
-def _image(data: bytes, caption: str) -> str:
-    text = markup.escape(caption)
-    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
-
-
-def _fitted(image: Tensor, side: int) -> Tensor:
-    """(1, 3, H, W) with its longer side at most `side`."""
-    share = side / max(image.shape[2:])
-    if share >= 1:
-        return image
-    size = [max(1, round(n * share)) for n in image.shape[2:]]
-    return F.interpolate(image, size, mode="bilinear", antialias=True)

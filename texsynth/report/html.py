@@ -95,9 +95,13 @@ def repeated(picture: Picture, tile: tuple[bool, bool]) -> Picture:
 def figure(picture: Picture, caption: str) -> str:
     """One picture with its caption and size."""
     note = "" if max(picture.height, picture.width) <= LONGEST_PICTURE else ", shown reduced"
-    source = f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
-    text = f"{html.escape(caption)} <small>{picture.width} x {picture.height}{note}</small>"
-    return f'<figure><img src="{source}" alt="{html.escape(caption)}"><figcaption>{text}</figcaption></figure>'
+    return embedded(png(picture), caption, f" <small>{picture.width} x {picture.height}{note}</small>")
+
+
+def embedded(data: bytes, caption: str, after: str = "") -> str:
+    """The figure of a PNG; `after` is markup that follows the caption."""
+    source, text = f"data:image/png;base64,{base64.b64encode(data).decode()}", html.escape(caption)
+    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}{after}</figcaption></figure>'
 
 
 def png(picture: Picture) -> bytes:
@@ -110,12 +114,12 @@ def png(picture: Picture) -> bytes:
     return codecs.encode(codecs.PNG, image.to_array(small), None, {})
 
 
-def reduced(values: Tensor) -> Tensor:
-    """(1, C, H, W) with its longer side at most LONGEST_PICTURE."""
+def reduced(values: Tensor, side: int = LONGEST_PICTURE) -> Tensor:
+    """(1, C, H, W) with its longer side at most `side`."""
     longest = max(values.shape[2:])
-    if longest <= LONGEST_PICTURE:
+    if longest <= side:
         return values
-    size = [max(1, round(side * LONGEST_PICTURE / longest)) for side in values.shape[2:]]
+    size = [max(1, round(n * side / longest)) for n in values.shape[2:]]
     return F.interpolate(values, size, mode="bilinear", antialias=True)
 
 
@@ -130,11 +134,9 @@ def listing(lines: Sequence[str]) -> str:
 def tables(record: Mapping[str, Any]) -> Iterator[str]:
     """The record: plain values in a first table, then one table for each group."""
     plain = {key: value for key, value in record.items() if not isinstance(value, Mapping)}
-    groups = {key: value for key, value in record.items() if isinstance(value, Mapping) and value}
-    if plain:
-        yield table("", plain)
-    for name, group in groups.items():
-        yield table(name, group)
+    for name, group in {"": plain, **{k: v for k, v in record.items() if k not in plain}}.items():
+        if group:
+            yield table(name, group)
 
 
 def table(caption: str, values: Mapping[str, Any]) -> str:

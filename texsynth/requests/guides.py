@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import UsageError
 from texsynth.requests.option import Files, Part, Source, exactly, option, options
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 AUTO = "auto"  # in place of a map of an exemplar: it is estimated
 EXTRACTORS = ("tensor", "histogram")
@@ -45,14 +48,14 @@ class GuidePart(Part):
 
     @property
     def present(self) -> bool:
-        """Was a guide of this kind asked for?"""
-        raise NotImplementedError
+        """Was a guide of this kind asked for? The option of its name does so."""
+        return any(o.of(self) is not None for o in options(type(self)) if o.name == self.NAME)
 
     def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Any:
         """These options of a request with the values of a recorded run where none were given; raises InputError."""
         raise NotImplementedError
 
-    def _filled(self, section: Mapping[str, Any], **values: Any) -> Any:
+    def _filled(self, section: Mapping[str, Any], **values: Any) -> Self:
         """With plain values of the record where none were given, and with these ones."""
         plain = {
             o.path[0]: section.get(o.name)
@@ -74,7 +77,6 @@ class ProgressionMaps(GuidePart):
 
     maps: tuple[list[Source], Source] | None = option(
         None,
-        flags="--progression",
         metavar="SRC TGT",
         name="progression",
         text=tuple[str, str] | None,
@@ -84,11 +86,6 @@ class ProgressionMaps(GuidePart):
         recorded=True,
         stored=list,
     )
-
-    @property
-    def present(self) -> bool:
-        """Were maps given?"""
-        return self.maps is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +109,6 @@ class Progression(ProgressionMaps):
     refine_seed: int | None = None
 
     def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Progression:
-        """See GuidePart."""
         section, values = record["guides"], dict[str, Any]()
         words = section.get("progression")
         if self.refine is None and section.get("refine") is not None:
@@ -121,8 +117,7 @@ class Progression(ProgressionMaps):
             paths = iter(exactly(words.count(None), files("progression-source")))
             sources = [next(paths) if word is None else AUTO for word in words]
             values["maps"] = (sources, exactly(1, files("progression-target"))[0])
-        filled: Progression = self._filled(section, **values)
-        return filled
+        return self._filled(section, **values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,17 +132,10 @@ class OrientationMaps(GuidePart):
     NAME = "orientation"
 
     target: Source | None = option(
-        None,
-        flags="--orientation",
-        metavar="TGT",
-        name="orientation",
-        role="orientation-target",
-        per="run",
-        recorded=True,
+        None, name="orientation", metavar="TGT", role="orientation-target", per="run", recorded=True
     )
     sources: list[Source] | None = option(
         None,
-        flags="--source-orientation",
         metavar="SRC",
         name="source_orientation",
         text=str | None,
@@ -155,11 +143,6 @@ class OrientationMaps(GuidePart):
         role="orientation-source",
         per="exemplar",
     )
-
-    @property
-    def present(self) -> bool:
-        """Was a target given?"""
-        return self.target is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,15 +153,11 @@ class Orientation(OrientationMaps):
     weight: The weight of the orientation. Default: 5.
     """
 
-    extractor: str | None = option(
-        None, name="orientation_extractor", flags="--orientation-extractor", metavar="|".join(EXTRACTORS), recorded=True
-    )
-    weight: float | None = option(
-        None, flags="--orientation-weight", metavar="X", name="orientation_weight", recorded=True
-    )
+    extractor: str | None = option(None, name="orientation_extractor", metavar="|".join(EXTRACTORS), recorded=True)
+    weight: float | None = option(None, name="orientation_weight", metavar="X", recorded=True)
 
     def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Orientation:
-        """See GuidePart. Directions that are given and a way to extract them rule each other out."""
+        """Directions that are given and a way to extract them rule each other out."""
         section, values = record["guides"], dict[str, Any]()
         if self.sources is not None:
             values["extractor"] = self.extractor
@@ -186,8 +165,7 @@ class Orientation(OrientationMaps):
             values["sources"] = list(files("orientation-source")) or None
         if self.target is None and "orientation" in section:
             values["target"] = section["orientation"] or exactly(1, files("orientation-target"))[0]
-        filled: Orientation = self._filled(section, **values)
-        return filled
+        return self._filled(section, **values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +179,6 @@ class LabelMaps(GuidePart):
 
     maps: tuple[list[Source], Source] | None = option(
         None,
-        flags="--labels",
         metavar="SRC TGT",
         name="labels",
         text=tuple[str, str] | None,
@@ -209,11 +186,6 @@ class LabelMaps(GuidePart):
         role="labels",
         per="exemplar",
     )
-
-    @property
-    def present(self) -> bool:
-        """Were maps given?"""
-        return self.maps is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,15 +206,12 @@ class Labels(LabelMaps):
         text=list[str] | None,
         parse=label_exemplars,
     )
-    target: Source | None = option(
-        None, flags="--label-map", metavar="TGT", name="label_map", role="label-map", per="run"
-    )
-    weight: float | None = option(None, flags="--labels-weight", metavar="X", name="labels_weight", recorded=True)
+    target: Source | None = option(None, name="label_map", metavar="TGT", role="label-map", per="run")
+    weight: float | None = option(None, name="labels_weight", metavar="X", recorded=True)
     label_colours: list[str] | None = option(None, recorded=True, hidden=True)
 
     @property
     def present(self) -> bool:
-        """Were maps or a colour for each exemplar given?"""
         return self.maps is not None or bool(self.colours)
 
     @property
@@ -251,7 +220,7 @@ class Labels(LabelMaps):
         return self.label_colours or [colour for colour, _ in self.exemplars or ()]
 
     def recalled(self, record: Mapping[str, Any], files: Files, request: Any) -> Labels:
-        """See GuidePart. One way of giving labels rules out the other."""
+        """One way of giving labels rules out the other."""
         section, values = record["guides"], dict[str, Any]()
         if self.maps is None and "labels_weight" in section:
             if section.get("label_colours"):
@@ -259,5 +228,4 @@ class Labels(LabelMaps):
                 values["label_colours"] = self.colours or [str(colour) for colour in section["label_colours"]]
             elif not self.colours:
                 values["maps"] = (list(files("labels-source")), exactly(1, files("labels-target"))[0])
-        filled: Labels = self._filled(section, **values)
-        return filled
+        return self._filled(section, **values)

@@ -7,7 +7,7 @@ documentation (`api.py`), the record of a run and its replay (`recorded` and `re
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import UnionType
@@ -60,16 +60,16 @@ class Option:
     metavar: str | None
     panel: str
     text: Any
-    parse: Callable[[Any], Any] | None
-    choices: tuple[str, ...]
     complete: Sequence[str] | Callable[[str], list[str]]
-    low: int | None
     section: str | None
     stored: type
-    role: str
-    per: str
-    group: str
-    ways: tuple[str, ...]
+    parse: Callable[[Any], Any] | None = None
+    choices: tuple[str, ...] = ()
+    low: int | None = None
+    role: str = ""
+    per: str = ""
+    group: str = ""
+    ways: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -88,29 +88,21 @@ class Option:
         return request
 
 
-def option(
-    default: Any,
-    *,
-    flags: str = "",
-    metavar: str | None = None,
-    help: str = "",  # noqa: A002 (the word that a reader expects)
-    **details: Any,
-) -> Any:
+def option(default: Any, *, flags: str = "", metavar: str | None = None, help: str = "", **details: Any) -> Any:  # noqa: A002
     """A field of a request that is an option; `details` are further attributes of Option.
 
-    What it means stands in the docstring of its class, in `help` where that is no plain text.
-    flags: separated by spaces; by default made of the field's name. name: by default the field's own.
-    recorded: is it kept in the record of a run? hidden: is it only there for the record?
+    What it means stands in the docstring of its class, in `help` where that is no plain text. flags are separated by
+    spaces, and by default made of the field's name, as name is. recorded: does the record of a run keep it? hidden: is
+    it there for the record only?
     """
-    metadata = {"help": help, "flags": flags, "metavar": metavar, **details}
-    return dataclasses.field(default=default, metadata={"option": metadata})
+    return dataclasses.field(
+        default=default, metadata={"option": {"help": help, "flags": flags, "metavar": metavar, **details}}
+    )
 
 
 def argument(metavar: str, required: bool = False, help: str = "", **details: Any) -> Any:  # noqa: A002
     """A field of a request that is a positional argument."""
-    default: Any = dataclasses.MISSING if required else None
-    metadata = {"help": help, "flags": ARGUMENT, "metavar": metavar, **details}
-    return dataclasses.field(default=default, metadata={"option": metadata})
+    return option(dataclasses.MISSING if required else None, flags=ARGUMENT, metavar=metavar, help=help, **details)
 
 
 class Part:
@@ -132,7 +124,7 @@ def options(kind: Any) -> tuple[Option, ...]:
 
 
 @cache
-def _options(kind: Any) -> tuple[Option, ...]:
+def _options(kind: Any) -> tuple[Option, ...]:  # apart, since `cache` hides the types of arguments
     return tuple(_declared(kind, kind.__mro__))
 
 
@@ -155,32 +147,14 @@ def _declared(kind: Any, owners: Sequence[type]) -> list[Option]:
 
 
 def _option(field: dataclasses.Field[Any], hint: Any, owner: Any) -> Option:
-    details = dict(field.metadata["option"])
-    name = details.pop("name", field.name)
-    flags = tuple(details.pop("flags").split()) or (f"--{name.replace('_', '-')}",)
-    flags = () if details.pop("hidden", False) else flags
-    recorded, choices = details.pop("recorded", False), tuple(details.get("choices", ()))
-    text = details.get("text", hint)
-    return Option(
-        name=name,
-        path=(field.name,),
-        default=field.default,
-        flags=flags,
-        help=details["help"] or meanings(owner)[field.name],
-        metavar=details["metavar"] or "|".join(choices) or None,
-        panel=details.get("panel", owner.PANEL),
-        text=text,
-        parse=details.get("parse"),
-        choices=choices,
-        complete=details.get("complete", choices),
-        low=details.get("low"),
-        section=owner.SECTION if recorded else None,
-        stored=details.get("stored", _plain_type(text)),
-        role=details.get("role", ""),
-        per=details.get("per", ""),
-        group=details.get("group", ""),
-        ways=tuple(details.get("ways", ())),
-    )
+    details = {"panel": owner.PANEL, "text": hint, "choices": (), "name": field.name, **field.metadata["option"]}
+    flags = tuple(details["flags"].split()) or (f"--{details['name'].replace('_', '-')}",)
+    details["flags"] = () if details.pop("hidden", False) else flags
+    details["help"] = details["help"] or meanings(owner)[field.name]
+    details["metavar"] = details["metavar"] or "|".join(details["choices"]) or None
+    details["section"] = owner.SECTION if details.pop("recorded", False) else None
+    derived = {"complete": details["choices"], "stored": _plain_type(details["text"])}
+    return Option(path=(field.name,), default=field.default, **{**derived, **details})
 
 
 def _plain_type(hint: Any) -> type:
@@ -193,13 +167,8 @@ def _plain_type(hint: Any) -> type:
 
 def made(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     """A request from the values of its options by name; what is not among them has its default."""
-    return replaced(_empty(kind), {o: values[o.name] for o in options(kind) if o.name in values})
-
-
-def _empty(kind: type[Kind]) -> Kind:
-    """A request of nothing but defaults, None where an argument has none."""
     required = {f.name: None for f in fields(kind) if f.default is f.default_factory is dataclasses.MISSING}  # type: ignore[arg-type]
-    return kind(**required)
+    return replaced(kind(**required), {o: values[o.name] for o in options(kind) if o.name in values})
 
 
 def replaced(request: Kind, values: Mapping[Option, Any]) -> Kind:
@@ -236,27 +205,19 @@ def check(request: Any) -> None:
 
 
 def recorded(request: Any, section: str, **resolved: Any) -> dict[str, Any]:
-    """What one section of the record keeps of a request.
+    """What one section of the record keeps of a request; options that have no flag only where they have a value.
 
     resolved: values that take the place of what was given, such as a default that depends on the picture.
     """
-    kept = [o for o in options(type(request)) if o.section == section]
-    plain = {o.name: bool(o.of(request)) if o.stored is bool else o.of(request) for o in kept}
-    return {**plain, **resolved}
+    values = {o: o.of(request) for o in options(type(request)) if o.section == section}
+    values = {o: value for o, value in values.items() if o.flags or value is not None}
+    return {**{o.name: bool(value) if o.stored is bool else value for o, value in values.items()}, **resolved}
 
 
 def sound(kind: type, record: Mapping[str, Any]) -> bool:
     """Are all values that a record keeps for a request of the types that its options have? Any may be missing."""
-    for o in options(kind):
-        if not o.section:
-            continue
-        section = record.get(o.section)
-        if not isinstance(section, dict):
-            return False
-        value = section.get(o.name)
-        if value is not None and not isinstance(value, o.stored):
-            return False
-    return True
+    kept = [(o, record.get(o.section)) for o in options(kind) if o.section]
+    return all(isinstance(part, dict) and isinstance(part.get(o.name), (o.stored, type(None))) for o, part in kept)
 
 
 def recalled(request: Any, record: Mapping[str, Any], files: Files) -> Any:
@@ -264,7 +225,7 @@ def recalled(request: Any, record: Mapping[str, Any], files: Files) -> Any:
 
     An option that excludes others, or belongs to another way of the verb than was asked for, is left alone.
     """
-    original, every = request, options(type(request))
+    every = options(type(request))
     settled = {o.group for o in every if o.group and is_given(o.of(request))}
     ways = {o.ways[0] for o in every if len(o.ways) == 1 and is_given(o.of(request))}
     values: dict[Option, Any] = {}
@@ -281,17 +242,9 @@ def recalled(request: Any, record: Mapping[str, Any], files: Files) -> Any:
             values[o] = (paths if o.stored is list else o.stored(paths[0])) if paths else None
         elif o.section is not None:
             values[o] = (record if o.section == "" else record[o.section]).get(o.name)
-    request = replaced(request, values)
-    for part in _parts(type(request)):
-        changed = getattr(original, part).recalled(record, files, original)
-        request = dataclasses.replace(request, **{part: changed})
-    return request
-
-
-def _parts(kind: type) -> Iterator[str]:
-    """The attributes of a request that hold options of their own."""
-    hints = get_type_hints(kind)
-    return (f.name for f in fields(kind) if is_dataclass(hints[f.name]))
+    parts = dict.fromkeys(o.path[0] for o in every if len(o.path) > 1)
+    recalled_parts = {name: getattr(request, name).recalled(record, files, request) for name in parts}
+    return dataclasses.replace(replaced(request, values), **recalled_parts)
 
 
 def exactly(count: int, files: Sequence[str]) -> Sequence[str]:
@@ -303,18 +256,12 @@ def exactly(count: int, files: Sequence[str]) -> Sequence[str]:
 
 def reads(request: Any) -> list[Path | str]:
     """Every file and folder that the options of a request name, and the words that may stand for one."""
-    out: list[Path | str] = []
-    for o in options(type(request)):
-        if o.role:
-            out += _named(o.of(request))
-    return out
+    return [file for o in options(type(request)) if o.role for file in _named(o.of(request))]
 
 
 def _named(value: Any) -> list[Any]:
-    if value is None:
-        return []
     if isinstance(value, Mapping):
-        return [file for several in value.values() for file in several]
+        return _named(list(value.values()))
     if isinstance(value, (list, tuple)):
         return [file for item in value for file in _named(item)]
-    return [value]
+    return [] if value is None else [value]

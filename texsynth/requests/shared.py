@@ -36,24 +36,6 @@ def preset_names(incomplete: str) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapOptions(Part):
-    """What goes with the exemplars of a synthesis.
-
-    maps: An aligned map that follows the copy bit-exactly, written as STEM_NAME; repeat for more maps, and once for
-        each exemplar. FILE may be a folder, paired by stem.
-    source_mask: Copy only from what is white (at least 50 %) in this mask; repeat it once for each exemplar. A folder
-        of masks is paired by stem.
-    """
-
-    PANEL = "Input"
-
-    maps: Mapping[str, list[Source]] | None = option(
-        None, flags="--map", metavar="NAME=FILE", text=list[str] | None, parse=named_files, role="map:", per="exemplar"
-    )
-    source_mask: list[Source] | None = option(None, metavar="MASK", role="source-mask", per="exemplar")
-
-
-@dataclass(frozen=True, kw_only=True)
 class CropOptions(Part):
     """Which part of the exemplars is used, and how.
 
@@ -68,16 +50,22 @@ class CropOptions(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartOptions(Part):
-    """What a synthesis starts from.
+class InputOptions(CropOptions):
+    """What goes with the exemplars of a synthesis, and what it starts from.
 
+    maps: An aligned map that follows the copy bit-exactly, written as STEM_NAME; repeat for more maps, and once for
+        each exemplar. FILE may be a folder, paired by stem.
+    source_mask: Copy only from what is white (at least 50 %) in this mask; repeat it once for each exemplar. A folder
+        of masks is paired by stem.
     init: A picture to start from, stretched to the output's size.
     repeat: Repeat the run that OUT.png records; flags given beside it override. Inputs are looked for by name beside it
         and in the working folder.
     """
 
-    PANEL = "Input"
-
+    maps: Mapping[str, list[Source]] | None = option(
+        None, flags="--map", metavar="NAME=FILE", text=list[str] | None, parse=named_files, role="map:", per="exemplar"
+    )
+    source_mask: list[Source] | None = option(None, metavar="MASK", role="source-mask", per="exemplar")
     init: Source | None = option(None, metavar="FILE", role="init")
     repeat: Path | None = option(None, flags="--from", metavar="OUT.png")
 
@@ -135,25 +123,9 @@ class BatchOptions(ForceOptions):
     keep_going: In a batch, go on after a failure (exit code 6 at the end).
     """
 
-    PANEL = "Output"
-
     skip_existing: bool = option(False, group="existing")
     update: bool = option(False, group="existing")
     keep_going: bool = option(False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextureOptions(Part):
-    """The size of the output, and how it repeats.
-
-    size: The size of the output: pixels, N for a square, or a factor. Default: the verb's own.
-    tile: The directions in which the output repeats without a seam. Default: none.
-    """
-
-    PANEL = "Texture"
-
-    size: Text | None = option(None, flags="-s --size", metavar="WxH|N|2x", recorded=True)
-    tile: str | None = option(None, choices=TILES, recorded=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,24 +141,15 @@ class SeedOptions(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PresetOptions(Part):
-    """How a texture is made.
+class TextureOptions(SeedOptions):
+    """The size of the output, and how it repeats.
 
-    preset: A preset (see `texsynth presets list`) or a YAML file of your own.
-    quality: The variant of the preset that has this quality.
+    size: The size of the output: pixels, N for a square, or a factor. Default: the verb's own.
+    tile: The directions in which the output repeats without a seam. Default: none.
     """
 
-    PANEL = "Preset"
-
-    method: str | None = option(
-        None,
-        help=f"The method, by the name of its preset. Default: {presets.DEFAULT}; barycenter has its own.",
-        flags="-m --method",
-        metavar="NAME",
-        complete=preset_names,
-    )
-    preset: str | None = option(None, flags="-p --preset", metavar="NAME|FILE.yaml", complete=preset_names)
-    quality: str | None = option(None, metavar="|".join(presets.QUALITIES), complete=tuple(presets.QUALITIES))
+    size: Text | None = option(None, flags="-s --size", metavar="WxH|N|2x", recorded=True)
+    tile: str | None = option(None, choices=TILES, recorded=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +191,25 @@ class WeightsOptions(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresetOptions(SettingOptions, ModelOptions, WeightsOptions):
+    """How a texture is made.
+
+    preset: A preset (see `texsynth presets list`) or a YAML file of your own.
+    quality: The variant of the preset that has this quality.
+    """
+
+    method: str | None = option(
+        None,
+        help=f"The method, by the name of its preset. Default: {presets.DEFAULT}; barycenter has its own.",
+        flags="-m --method",
+        metavar="NAME",
+        complete=preset_names,
+    )
+    preset: str | None = option(None, flags="-p --preset", metavar="NAME|FILE.yaml", complete=preset_names)
+    quality: str | None = option(None, metavar="|".join(presets.QUALITIES), complete=tuple(presets.QUALITIES))
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeviceOptions(Part):
     """Where a command computes.
 
@@ -248,8 +230,6 @@ class MachineOptions(DeviceOptions):
     max_memory: Refuse to start what needs more memory than this. Default: 6G.
     dry_run: Say what would be done, and the memory and time it needs; write nothing.
     """
-
-    PANEL = "Machine"
 
     max_memory: Text = option("6G", metavar="6G")
     dry_run: bool = option(False)
@@ -277,18 +257,12 @@ class MessageOptions(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions(
-    MapOptions,
-    CropOptions,
-    StartOptions,
+    InputOptions,
     PathOptions,
     VariationOptions,
     BatchOptions,
     TextureOptions,
-    SeedOptions,
     PresetOptions,
-    SettingOptions,
-    ModelOptions,
-    WeightsOptions,
     MachineOptions,
     MessageOptions,
 ):
