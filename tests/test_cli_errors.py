@@ -11,6 +11,11 @@ from conftest import Picture, Refused, Texsynth
 from texsynth.verbs import parse
 
 
+@pytest.fixture(autouse=True)
+def exemplar(picture: Picture) -> None:
+    picture("a.png")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -46,10 +51,8 @@ from texsynth.verbs import parse
         (("presets", "shw"), "show"),
     ],
 )
-def test_usage(refused: Refused, picture: Picture, words: tuple[str, ...], said: str) -> None:
-    picture("a.png")
-    assert said in refused(2, *words)
-    assert [path.name for path in Path().iterdir()] == ["a.png"]
+def test_usage(refused: Refused, words: tuple[str, ...], said: str) -> None:
+    assert said in refused(2, *words) and [path.name for path in Path().iterdir()] == ["a.png"]
 
 
 @pytest.mark.parametrize("flag", ["exemplar", "--map", "--source-mask", "--init", "--from"])
@@ -75,21 +78,18 @@ def test_a_long_thin_exemplar_works(texsynth: Texsynth, picture: Picture) -> Non
     assert texsynth("synthesize", "a.png", "-o", "o.png", "-s", "32x16", "--quality", "draft").code == 0
 
 
-def test_too_little_memory_names_a_size_that_fits(refused: Refused, texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_too_little_memory_names_a_size_that_fits(refused: Refused, texsynth: Texsynth) -> None:
     words = ("synthesize", "a.png", "-o", "o.png", "--max-memory", "101M", "-p", "steady")
     line = refused(4, *words, "-s", "400x200")
     size = line.split("--size ")[1].split()[0]
     width, height = map(int, size.split("x"))
-    assert width == pytest.approx(2 * height, abs=2)
-    assert 28 <= width <= 50
+    assert width == pytest.approx(2 * height, abs=2) and 28 <= width <= 50
     assert texsynth(*words, "-s", size, "-q").code == 0
     assert "raise --max-memory or --crop" in refused(4, "synthesize", "a.png", "-p", "steady", "--max-memory", "90M")
     refused(4, "synthesize", "a.png", "-o", "p.png", "-s", "9999999999x9999999999", "-p", "steady")
 
 
-def test_a_device_that_is_not_there(refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture("a.png")
+def test_a_device_that_is_not_there(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parse, "available", lambda: ["cpu", "cuda:0"])
     for name in ("mps", "cuda:1"):
         line = refused(4, "synthesize", "a.png", "-o", "o.png", "--device", name)
@@ -111,24 +111,20 @@ def test_auto_takes_the_fastest_device(monkeypatch: pytest.MonkeyPatch) -> None:
         ("crash", 1, "RuntimeError: a first line and a second (unexpected; --debug shows where)"),
     ],
 )
-def test_failures_while_running(refused: Refused, picture: Picture, how: str, code: int, said: str) -> None:
-    picture("a.png")
+def test_failures_while_running(refused: Refused, how: str, code: int, said: str) -> None:
     assert said in refused(code, "synthesize", "a.png", "-o", "o.png", "-p", "steady", "--set", f"fail={how}", "-q")
     assert not Path("o.png").exists()
 
 
-def test_debug_shows_where(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_debug_shows_where(texsynth: Texsynth) -> None:
     words = ("synthesize", "a.png", "-o", "o.png", "-p", "steady", "-q", "--debug")
     ran = texsynth(*words, "--set", "fail=crash")
-    assert "Traceback" in ran.err
-    assert "steady.py" in ran.err
+    assert "Traceback" in ran.err and "steady.py" in ran.err
     assert ran.err.splitlines()[-1].startswith("texsynth: error: RuntimeError")
     assert "Traceback" in texsynth(*words[:-1], "--debug", "-s", "1").err
 
 
-def test_threads_are_set(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_threads_are_set(texsynth: Texsynth) -> None:
     before = torch.get_num_threads()
     try:
         texsynth("synthesize", "a.png", "-o", "o.png", "-p", "steady", "--threads", 2)
@@ -140,8 +136,7 @@ def test_threads_are_set(texsynth: Texsynth, picture: Picture) -> None:
 def test_version(texsynth: Texsynth) -> None:
     project = (Path(__file__).parent.parent / "pyproject.toml").read_text()
     version = texsynth("--version").out.split()
-    assert version[0] == "texsynth"
-    assert f'version = "{version[1]}"' in project
+    assert version[0] == "texsynth" and f'version = "{version[1]}"' in project
 
 
 def test_help_leads_with_groups_and_ends_with_examples(texsynth: Texsynth) -> None:
@@ -153,8 +148,7 @@ def test_help_leads_with_groups_and_ends_with_examples(texsynth: Texsynth) -> No
     assert texsynth().out == texsynth("--help").out
     for words in (("presets",), ("presets", "--help"), ("presets", "show", "-h"), ("doctor", "--help")):
         ran = texsynth(*words)
-        assert (ran.code, ran.err) == (0, "")
-        assert "Usage" in ran.out
+        assert (ran.code, ran.err) == (0, "") and "Usage" in ran.out
 
 
 def test_every_common_option_is_in_the_contract(texsynth: Texsynth) -> None:
@@ -185,5 +179,4 @@ def test_completion(
     monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
     with pytest.raises(SystemExit) as left:
         texsynth()
-    assert left.value.code == 0
-    assert offered in capsys.readouterr().out.split()
+    assert left.value.code == 0 and offered in capsys.readouterr().out.split()

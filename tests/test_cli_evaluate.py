@@ -71,8 +71,7 @@ def test_a_line_for_each_output_and_a_column_for_each_metric(texsynth: Texsynth)
     ran = texsynth("evaluate", "a.png", "near.png", "far.png", "a.png")
     head, *lines = table(ran)
     applied = set(FREE) - {"labels", "orientation", "progression", "seam", "min_patch_colour"}
-    assert head[:2] == ["exemplar", "output"]
-    assert set(head[2:]) == applied
+    assert head[:2] == ["exemplar", "output"] and set(head[2:]) == applied
     assert [line[:2] for line in lines] == [["a.png", name] for name in ("near.png", "far.png", "a.png")]
     itself = dict(zip(head, lines[2], strict=True))
     assert itself["nn_pixel"] == itself["sliced"] == itself["repetition"] == "0"
@@ -93,8 +92,7 @@ def test_what_is_left_out_is_said_once_with_its_reason(texsynth: Texsynth) -> No
 
 def test_only_the_metrics_that_are_named_run_in_their_order(texsynth: Texsynth) -> None:
     ran = texsynth("evaluate", "a.png", "near.png", "--metric", "use", "--metric", "nn_pixel", "--metric", "use")
-    assert table(ran)[0] == ["exemplar", "output", "use", "nn_pixel"]
-    assert ran.err == ""
+    assert table(ran)[0] == ["exemplar", "output", "use", "nn_pixel"] and ran.err == ""
 
 
 def test_same_seed_same_numbers(texsynth: Texsynth) -> None:
@@ -172,8 +170,7 @@ def test_outputs_of_folders_are_paired_by_stem(texsynth: Texsynth) -> None:
     ]
     values = [float(line[head.index("nn_pixel")]) for line in lines]
     assert values[3] == pytest.approx((values[0] + values[1]) / 2, rel=1e-3)
-    assert values[4] == values[2]
-    assert "no exemplar has the stem of ours/stranger.png" in ran.err
+    assert values[4] == values[2] and "no exemplar has the stem of ours/stranger.png" in ran.err
     assert "no output was found of exemplars/lone.png" in ran.err
     assert "3 of 3: theirs/brick.png" in ran.err
     rows = list(csv.reader(io.StringIO(Path("s.csv").read_text("utf-8"))))
@@ -226,8 +223,7 @@ def test_a_metric_that_is_named_fetches_its_weights(texsynth: Texsynth, monkeypa
 
     monkeypatch.setattr(pretrained, "fetch", fetch)
     ran = texsynth("evaluate", "a.png", "near.png", "--metric", "sifid")
-    assert (ran.code, asked) == (0, ["vgg19"])
-    assert "getting vgg19" in ran.err
+    assert (ran.code, asked) == (0, ["vgg19"]) and "getting vgg19" in ran.err
     assert texsynth("evaluate", "a.png", "nowhere.png", "--metric", "sifid").code == 3
     assert asked == ["vgg19"], "names are checked first"
 
@@ -264,8 +260,7 @@ def test_a_tile_is_told_by_its_record_or_by_the_flag(
 ) -> None:
     carry("t.png", record)
     found = told(texsynth, "a.png", "t.png", *words)
-    assert found["results"][0]["tile"] == tile
-    assert ("seam" in found["metrics"]) == (tile != "none")
+    assert found["results"][0]["tile"] == tile and ("seam" in found["metrics"]) == (tile != "none")
 
 
 def test_guides_are_compared_with_what_was_made(texsynth: Texsynth, draw: Draw) -> None:
@@ -318,8 +313,7 @@ def test_the_page_needs_nothing_else_and_shows_everything(texsynth: Texsynth) ->
     assert text.count('href="#output0"') == text.count('href="#output1"') == 4, "2 x 2, without a second copy"
     assert "wraps in xy" in text and "not said to wrap" in text
     assert "<th>seed</th><td>41</td>" in text and text.count("<svg") == 5, "a curve of losses, and no table of them"
-    assert "<th>losses" not in text
-    assert "nn_pixel ↓" in text and text.count("<strong>") >= 2
+    assert "<th>losses" not in text and "nn_pixel ↓" in text and text.count("<strong>") >= 2
     assert pretrained.read(Path("vgg19.safetensors"), "vgg19", {}).sha256 in text
     assert "seam: no score for 1 of 2 outputs" in text
 

@@ -32,13 +32,8 @@ def test_the_smallest_map_needs_no_option(texsynth: Texsynth, kind: str) -> None
 
 
 def test_options_reach_the_map(texsynth: Texsynth) -> None:
-    for name, words in {
-        "a": (),
-        "b": ("--period", 20),
-        "c": ("--octaves", 1),
-        "d": ("--seed", 7),
-        "e": ("--tile", "xy"),
-    }.items():
+    changes = ((), ("--period", 20), ("--octaves", 1), ("--seed", 7), ("--tile", "xy"))
+    for name, words in zip("abcde", changes, strict=True):
         assert texsynth("guide", "perlin", "-o", f"{name}.png", "-s", 48, *words).code == 0
     assert len({Path(f"{name}.png").read_bytes() for name in "abcde"}) == 5
     assert texsynth("guide", "linear", "-o", "down.png", "-s", 16, "--angle", 90).code == 0
@@ -82,8 +77,7 @@ def test_a_direction_is_read_out_of_a_picture(texsynth: Texsynth, words: tuple[o
     assert (ran.code, ran.out) == (0, "field.npy\nover.png\n")
     assert ran.err.startswith("mean coherence ")
     field = np.load("field.npy")
-    assert field.shape == (2, 40, 48)
-    assert np.abs(field[1]) == pytest.approx(1, abs=0.01)
+    assert field.shape == (2, 40, 48) and np.abs(field[1]) == pytest.approx(1, abs=0.01)
 
 
 def test_a_progression_is_read_out_of_a_picture(texsynth: Texsynth) -> None:
@@ -161,8 +155,7 @@ def test_inputs(refused: Refused, picture: Picture, kind: str) -> None:
 
 def test_loss_of_depth_is_said(texsynth: Texsynth) -> None:
     ran = texsynth("guide", "linear", "-o", "o.jpg", "-s", 16)
-    assert (ran.code, ran.out) == (0, "o.jpg\n")
-    assert "uint16 stored as uint8" in ran.err
+    assert (ran.code, ran.out) == (0, "o.jpg\n") and "uint16 stored as uint8" in ran.err
 
 
 def test_help_shows_every_kind_and_an_example_for_each(texsynth: Texsynth) -> None:
@@ -185,5 +178,4 @@ def test_hard_maps_are_black_and_white_in_even_parts(texsynth: Texsynth, kind: s
     texsynth("guide", kind, "-o", "soft.png", "-s", "40x24")
     texsynth("guide", kind, "-o", "hard.png", "-s", "40x24", "--hard")
     soft, hard = array("soft.png"), array("hard.png")
-    assert set(np.unique(hard)) == {0, 65535}
-    assert np.array_equal(hard > 0, soft > 32767.5)
+    assert set(np.unique(hard)) == {0, 65535} and np.array_equal(hard > 0, soft > 32767.5)

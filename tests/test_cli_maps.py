@@ -9,6 +9,11 @@ from conftest import QUICK, Picture, Refused, Texsynth, array
 from texsynth.image import picture as image
 
 
+@pytest.fixture(autouse=True)
+def exemplar(picture: Picture) -> None:
+    picture("a.png")
+
+
 def test_maps_follow_exactly(texsynth: Texsynth, picture: Picture) -> None:
     """With one unique colour a pixel, the picture itself says which map value belongs where."""
     exemplar = picture("a.png")
@@ -25,28 +30,24 @@ def test_maps_follow_exactly(texsynth: Texsynth, picture: Picture) -> None:
     field = np.load("out_field.npz")
     for y, x in np.ndindex(*made.shape[:2]):
         source = where[tuple(made[y, x])]
-        assert tall[y, x] == height[source][0]
-        assert label[y, x] == ids[source][0]
+        assert tall[y, x] == height[source][0] and label[y, x] == ids[source][0]
         assert (field["y"][y, x], field["x"][y, x], field["exemplar"][y, x]) == (*source, 0)
 
 
-def test_normals_turn_with_their_copy(texsynth: Texsynth, picture: Picture) -> None:
+def test_normals_turn_with_their_copy(texsynth: Texsynth) -> None:
     """`steady` uses mirrored copies: where it did, x of the normal is inverted; data maps are left alone."""
-    picture("a.png")
     normal = np.zeros((16, 16, 3), np.uint8)
     normal[:] = (200, 128, 255)
     image.write("n.png", image.from_array(normal))
     texsynth("synthesize", "a.png", "-o", "o.png", "--map", "normal=n.png", "--map", "d=n.png", "--save-field", *QUICK)
     copy = np.load("o_field.npz")["copy"]
     names = np.load("o_field.npz")["copies"]
-    assert list(names) == ["none", "flip-x"]
-    assert 0 < copy.mean() < 1
+    assert list(names) == ["none", "flip-x"] and 0 < copy.mean() < 1
     assert (array("o_normal.png")[..., 0] == np.where(copy == 1, 55, 200)).all()
     assert (array("o_d.png")[..., 0] == 200).all()
 
 
-def test_the_field_is_saved_small_and_as_pictures(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_the_field_is_saved_small_and_as_pictures(texsynth: Texsynth) -> None:
     texsynth("synthesize", "a.png", "-o", "out.png", "--save-field", *QUICK)
     field = np.load("out_field.npz")
     assert {name: field[name].dtype.name for name in ("exemplar", "copy", "y", "x", "cost")} == {
@@ -58,7 +59,6 @@ def test_the_field_is_saved_small_and_as_pictures(texsynth: Texsynth, picture: P
 
 
 def test_float_maps_and_maps_beside_a_jpeg_keep_their_values(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
     height = picture("h.tif", channels=1, dtype="float32")
     ids = picture("i.png", channels=1)
     texsynth("synthesize", "a.png", "-o", "out.jpg", "--map", "height=h.tif", "--map", "id=i.png", *QUICK)
@@ -67,7 +67,6 @@ def test_float_maps_and_maps_beside_a_jpeg_keep_their_values(texsynth: Texsynth,
 
 
 def test_a_map_of_another_size_is_stretched_and_a_bent_one_told(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
     labels = picture("l.png", (32, 40), channels=1)
     picture("h.png", (33, 33), channels=1)
     ran = texsynth("synthesize", "a.png", "-o", "o.png", "--map", "label=l.png", "--map", "h=h.png", "-p", "steady")
@@ -86,17 +85,14 @@ def test_each_exemplar_needs_each_map(texsynth: Texsynth, refused: Refused, pict
     assert "--map m: 1 given for 2 exemplar(s)" in refused(2, *both)
     texsynth(*both, "--map", "m=high.png", "--save-field", *QUICK)
     exemplar = np.load("o_field.npz")["exemplar"]
-    assert (array("o_m.png") == exemplar * 255).all()
-    assert set(exemplar.flatten()) == {0, 1}
+    assert (array("o_m.png") == exemplar * 255).all() and set(exemplar.flatten()) == {0, 1}
 
 
 @pytest.mark.parametrize("text", ["height", "=h.png", "height=", "he/ight=h.png", "../x=h.png"])
-def test_a_map_needs_a_name_and_a_file(refused: Refused, picture: Picture, text: str) -> None:
-    picture("a.png")
+def test_a_map_needs_a_name_and_a_file(refused: Refused, text: str) -> None:
     assert "NAME=FILE" in refused(2, "synthesize", "a.png", "-o", "o.png", "--map", text)
 
 
-def test_a_map_may_not_take_a_name_of_the_field(refused: Refused, picture: Picture) -> None:
-    picture("a.png")
+def test_a_map_may_not_take_a_name_of_the_field(refused: Refused) -> None:
     words = ("synthesize", "a.png", "-o", "o.png", "--map", "cost=a.png", "--save-field", *QUICK)
     assert "--map cost" in refused(2, *words)

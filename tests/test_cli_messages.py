@@ -22,8 +22,12 @@ from texsynth.task import Canvas, Event, Preset
 SYNTH = ("synthesize", "a.png", "-o", "o.png")
 
 
-def test_quiet_default_and_verbose(texsynth: Texsynth, picture: Picture) -> None:
+@pytest.fixture(autouse=True)
+def exemplar(picture: Picture) -> None:
     picture("a.png")
+
+
+def test_quiet_default_and_verbose(texsynth: Texsynth) -> None:
     said = {
         flag: texsynth(*SYNTH, "--force", "-p", "steady", *([flag] if flag else [])).err for flag in ("-q", "", "-v")
     }
@@ -32,32 +36,27 @@ def test_quiet_default_and_verbose(texsynth: Texsynth, picture: Picture) -> None
         "texsynth: o.png: 33%, level 1",
         "texsynth: o.png: 100%, level 0",
     ]
-    assert "preset steady on cpu" in said["-v"]
-    assert "steady at level 1" in said["-v"]
+    assert "preset steady on cpu" in said["-v"] and "steady at level 1" in said["-v"]
 
 
-def test_progress_none_leaves_the_notices(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_progress_none_leaves_the_notices(texsynth: Texsynth) -> None:
     Path("o-1.png").write_bytes(b"")
     words = (*SYNTH, "-n", 2, "--skip-existing", "-p", "steady", "--progress", "none")
     assert texsynth(*words).err == "texsynth: o-1.png is kept\n"
 
 
-def test_progress_as_json_lines(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_progress_as_json_lines(texsynth: Texsynth) -> None:
     ran = texsynth(*SYNTH, "-p", "steady", "--progress", "jsonl", "-v")
     lines = [json.loads(line) for line in ran.err.splitlines()]
     steps = [line for line in lines if line["event"] == "step"]
     assert {line["event"] for line in lines} == {"step", "note"}
     assert [(s["level"], s["step"], s["steps"]) for s in steps] == [(1, 1, 2), (1, 2, 2), (0, 1, 1)]
-    assert steps[-1]["done"] == 1
-    assert steps[-1]["seconds_left"] == 0
+    assert steps[-1]["done"] == 1 and steps[-1]["seconds_left"] == 0
     assert steps[0].keys() >= {"stage", "levels", "loss", "output", "seconds_left"}
 
 
-def test_a_bar_on_a_terminal(texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_on_a_terminal(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rich draws on anything that says it is a terminal; colours go when NO_COLOR is set."""
-    picture("a.png")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -65,8 +64,7 @@ def test_a_bar_on_a_terminal(texsynth: Texsynth, picture: Picture, monkeypatch: 
     monkeypatch.delenv("NO_COLOR", raising=False)
     colourful = texsynth(*SYNTH, "-p", "steady", "-v").err
     assert "level 0 step 1/1 loss 0.2500" in colourful
-    assert "texsynth: preset steady on cpu" in colourful
-    assert "\x1b[3" in colourful
+    assert "texsynth: preset steady on cpu" in colourful and "\x1b[3" in colourful
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in texsynth(*SYNTH, "-p", "steady", "--force").err
 
@@ -91,8 +89,7 @@ def test_ctrl_c_saves_the_picture_so_far_at_full_size(texsynth: Texsynth, pictur
     assert (image.read_metadata("o.png") or {})["interrupted"] is True
 
 
-def test_ctrl_c_before_there_is_a_picture(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_ctrl_c_before_there_is_a_picture(texsynth: Texsynth) -> None:
     ran = texsynth(*SYNTH, "--set", "fail=at once", *QUICK)
     assert (ran.code, ran.out) == (130, "")
     assert ran.err == "texsynth: interrupted: there was no picture yet to save\n"
@@ -104,15 +101,11 @@ def test_ctrl_c_ends_a_batch_and_its_json(texsynth: Texsynth, picture: Picture) 
         picture(name)
     ran = texsynth("synthesize", "in", "-o", "out/", "--set", "fail=interrupt", "--keep-going", "--json", *QUICK)
     told = json.loads(ran.out)
-    assert ran.code == 130
-    assert told["interrupted"] is True
+    assert ran.code == 130 and told["interrupted"] is True
     assert [(made["image"], made["interrupted"]) for made in told["runs"]] == [("out/a.png", True)]
 
 
-def test_ctrl_c_while_picking_keeps_the_best_so_far(
-    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    picture("a.png")
+def test_ctrl_c_while_picking_keeps_the_best_so_far(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
     real, seeds = run.run, []
 
     def stopped_at_the_second(job: Job, preset: Preset, seed: int, *rest: Any) -> run.Result:
@@ -131,22 +124,17 @@ def test_ctrl_c_while_picking_keeps_the_best_so_far(
     assert (again.code, again.out) == (0, "o.png\n")
 
 
-def test_an_interrupted_picture_is_redone_by_update(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_an_interrupted_picture_is_redone_by_update(texsynth: Texsynth) -> None:
     texsynth(*SYNTH, "--set", "fail=interrupt", *QUICK)
     assert texsynth(*SYNTH, "--update", *QUICK).out == "o.png\n"
 
 
-def test_a_method_without_a_field_says_what_it_cannot_give(
-    texsynth: Texsynth, refused: Refused, picture: Picture
-) -> None:
-    picture("a.png")
+def test_a_method_without_a_field_says_what_it_cannot_give(texsynth: Texsynth, refused: Refused) -> None:
     words = (*SYNTH, "-p", "afloat")
     said = refused(2, *words, "--map", "m=a.png")
     assert "--map m: preset afloat copies nothing" in said and "guided-correspondence can" in said
     ran = texsynth(*words, "--save-field")
-    assert (ran.code, ran.out) == (0, "o.png\n")
-    assert "no field to save" in ran.err
+    assert (ran.code, ran.out) == (0, "o.png\n") and "no field to save" in ran.err
     assert sorted(p.name for p in Path().iterdir()) == ["a.png", "o.png"]
     assert np.abs(array("o.png").astype(int) - 128).max() <= 1
 
@@ -154,11 +142,8 @@ def test_a_method_without_a_field_says_what_it_cannot_give(
 def test_colours_that_move_after_the_copy_are_told_of(texsynth: Texsynth, steady: Path, picture: Picture) -> None:
     """The picture is the last stage's, and the maps are the field's."""
     height = picture("h.png", channels=1)
-    picture("a.png")
     (steady / "both.yaml").write_text("description: x\nstages: [{method: steady}, {method: afloat}]\n")
     ran = texsynth(*SYNTH, "-p", "both", "--map", "height=h.png")
-    assert ran.code == 0
-    assert "moves the colours" in ran.err
-    assert len(np.unique(array("o.png"))) == 1
+    assert ran.code == 0 and "moves the colours" in ran.err and len(np.unique(array("o.png"))) == 1
     assert set(np.unique(array("o_height.png"))) <= set(np.unique(height))
     assert len(np.unique(array("o_height.png"))) > 10

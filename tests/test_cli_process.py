@@ -60,8 +60,7 @@ def test_ctrl_c(tmp_path: Path, picture: Picture) -> None:
     code, out, last = stopped(tmp_path, signal.SIGINT)
     assert (code, out) == (130, "o.png\n")
     assert last == "texsynth: interrupted: the picture so far is o.png"
-    assert image.read(tmp_path / "o.png").width == 64
-    assert (tmp_path / "o_m.png").exists()
+    assert image.read(tmp_path / "o.png").width == 64 and (tmp_path / "o_m.png").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -98,8 +97,7 @@ def test_streams_of_a_plain_run(tmp_path: Path, picture: Picture) -> None:
     with started(tmp_path, *PLAIN, "synthesize", "a.png", "-o", "o.png", "--quality", "draft") as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "o.png\n")
-    assert all(line.startswith("texsynth: o.png: ") for line in err.splitlines())
-    assert "100%" in err
+    assert all(line.startswith("texsynth: o.png: ") for line in err.splitlines()) and "100%" in err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names that are bytes")
@@ -109,11 +107,9 @@ def test_names_of_any_bytes(tmp_path: Path, picture: Picture) -> None:
     (tmp_path / "a.png").rename(os.fsdecode(name))
     words = [sys.executable, "-m", "texsynth", "synthesize", name, "-o", b"\xfe.png", "--quality", "draft"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (0, b"\xfe.png\n")
-    assert b"\x1b" not in done.stderr
+    assert (done.returncode, done.stdout) == (0, b"\xfe.png\n") and b"\x1b" not in done.stderr
     again = subprocess.run([*words[:4], b"\x1b[31m\n.png"], cwd=tmp_path, capture_output=True, check=False)
-    assert (again.returncode, again.stderr.count(b"\n")) == (3, 1)
-    assert b"\x1b" not in again.stderr
+    assert (again.returncode, again.stderr.count(b"\n")) == (3, 1) and b"\x1b" not in again.stderr
 
 
 def test_an_error_of_a_process(tmp_path: Path) -> None:

@@ -12,6 +12,11 @@ from conftest import QUICK, Picture, Refused, Texsynth, array
 from texsynth.image import picture as image
 
 
+@pytest.fixture(autouse=True)
+def exemplar(picture: Picture) -> None:
+    picture("a.png")
+
+
 def colours(values: np.ndarray) -> set[tuple[int, ...]]:
     return {tuple(colour) for colour in values.reshape(-1, values.shape[-1] if values.ndim == 3 else 1)}
 
@@ -20,8 +25,7 @@ def test_the_first_command(texsynth: Texsynth, picture: Picture) -> None:
     """The real thing: default preset and size, every pixel one of the exemplar's."""
     exemplar = picture("a.png", (32, 32))
     ran = texsynth("synthesize", "a.png", "-o", "out.png")
-    assert (ran.code, ran.out) == (0, "out.png\n")
-    assert array("out.png").shape == (64, 64, 3)
+    assert (ran.code, ran.out) == (0, "out.png\n") and array("out.png").shape == (64, 64, 3)
     assert colours(array("out.png")) <= colours(exemplar)
 
 
@@ -41,8 +45,7 @@ def test_size(texsynth: Texsynth, picture: Picture, size: str, shape: tuple[int,
 
 
 @pytest.mark.parametrize("size", ["", "big", "0", "7", "20x7", "20x-20", "-5", "0.1x", "20*20", "x"])
-def test_a_size_that_is_none(refused: Refused, picture: Picture, size: str) -> None:
-    picture("a.png")
+def test_a_size_that_is_none(refused: Refused, size: str) -> None:
     assert "--size" in refused(2, "synthesize", "a.png", "-o", "out.png", f"--size={size}")
 
 
@@ -65,18 +68,15 @@ def test_pixels_are_copied_exactly_in_their_own_depth(
     exemplar = picture(f"a.{suffix}", channels=channels, dtype=dtype)
     assert texsynth("synthesize", f"a.{suffix}", "-o", f"out.{suffix}", *QUICK).code == 0
     made = array(f"out.{suffix}")
-    assert made.dtype == exemplar.dtype
-    assert made.shape[2:] == exemplar.squeeze().shape[2:]
-    assert colours(made) <= colours(exemplar.squeeze())
-    assert len(colours(made)) > 20
+    assert made.dtype == exemplar.dtype and made.shape[2:] == exemplar.squeeze().shape[2:]
+    assert colours(made) <= colours(exemplar.squeeze()) and len(colours(made)) > 20
 
 
 def test_floats_beyond_one_are_copied_as_they_are(texsynth: Texsynth, tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32) * 40
     image.write(tmp_path / "a.tif", image.from_array(values))
     assert texsynth("synthesize", "a.tif", "-o", "out.tif", *QUICK).code == 0
-    assert colours(array("out.tif")) <= colours(values)
-    assert array("out.tif").max() > 10
+    assert colours(array("out.tif")) <= colours(values) and array("out.tif").max() > 10
 
 
 def test_a_loss_of_depth_is_said(texsynth: Texsynth, picture: Picture) -> None:
@@ -92,13 +92,10 @@ def test_remix_copies_from_all_and_widens_to_the_deepest(texsynth: Texsynth, pic
     assert "the exemplars differ in kind; the result has 3 channel(s) of uint16 and alpha" in ran.err
     wide = np.concatenate([grey.astype(np.uint16).repeat(3, axis=2) * 257, np.full((16, 16, 1), 65535)], axis=2)
     made = colours(array("out.png"))
-    assert made <= colours(wide) | colours(deep)
-    assert made & colours(wide)
-    assert made & colours(deep)
+    assert made <= colours(wide) | colours(deep) and made & colours(wide) and made & colours(deep)
 
 
-def test_tile_reaches_the_run(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_tile_reaches_the_run(texsynth: Texsynth) -> None:
     entries = [
         json.loads(texsynth("synthesize", "a.png", "-o", f"{tile}.png", "--tile", tile, "--json", *QUICK).out)
         for tile in ("none", "x", "y", "xy")
@@ -134,8 +131,7 @@ def test_crop_cuts_exemplar_maps_and_mask_alike(texsynth: Texsynth, picture: Pic
 
 
 @pytest.mark.parametrize("crop", ["0,0,17,16", "0,1,16,16", "-1,0,8,8", "0,0,7,8", "0,0,8", "a,b,c,d", "0,0,8.5,8", ""])
-def test_a_crop_that_is_none(refused: Refused, picture: Picture, crop: str) -> None:
-    picture("a.png")
+def test_a_crop_that_is_none(refused: Refused, crop: str) -> None:
     assert "--crop" in refused(2, "synthesize", "a.png", "-o", "o.png", f"--crop={crop}")
 
 
@@ -157,7 +153,6 @@ def test_hidden_colours_do_not_matter(texsynth: Texsynth, tmp_path: Path) -> Non
 
 
 def test_init_is_read_and_recorded(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
-    picture("a.png")
     picture("start.png", (10, 30))
     ran = texsynth("synthesize", "a.png", "-o", "o.png", "--init", "start.png", "--json", "-p", "steady")
     assert "start.png is 30x10, stretched to 32x32" in ran.err
@@ -171,64 +166,53 @@ def test_flatten_evens_out_a_vignette_and_says_so(texsynth: Texsynth, tmp_path: 
     image.write(tmp_path / "a.png", image.from_array(values))
     plain = texsynth("synthesize", "a.png", "-o", "plain.png", "-p", "steady", "--save-field")
     even = texsynth("synthesize", "a.png", "-o", "even.png", "-p", "steady", "--flatten", "--save-field")
-    assert "a.png:" in even.err
-    assert "a.png:" not in plain.err
+    assert "a.png:" in even.err and "a.png:" not in plain.err
 
     def slope(name: str) -> float:
         """How much brighter pixels from the right of the exemplar are than those from its left."""
         x, made = np.load(f"{name}_field.npz")["x"], array(f"{name}.png").astype(float)
         return float(made[x > 40].mean() - made[x < 24].mean())
 
-    assert array("even.png").ndim == 2
-    assert abs(slope("even")) < 0.3 * slope("plain")
+    assert array("even.png").ndim == 2 and abs(slope("even")) < 0.3 * slope("plain")
 
 
-def test_seeds(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_seeds(texsynth: Texsynth) -> None:
     for name, seed in (("o", 3), ("p", 3), ("q", 4)):
         texsynth("synthesize", "a.png", "-o", f"{name}.png", "--seed", seed, *QUICK)
     assert Path("o.png").read_bytes() == Path("p.png").read_bytes()
     assert (array("o.png") != array("q.png")).any()
 
 
-def test_variations_have_their_own_seeds_and_names(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_variations_have_their_own_seeds_and_names(texsynth: Texsynth) -> None:
     ran = texsynth("synthesize", "a.png", "-o", "o.png", "-n", 3, "--seed", 5, *QUICK)
     assert ran.out == "o-1.png\no-2.png\no-3.png\n"
     seeds = [(image.read_metadata(f"o-{n}.png") or {})["seed"] for n in (1, 2, 3)]
-    assert seeds == [5, 6, 7]
-    assert not Path("o.png").exists()
+    assert seeds == [5, 6, 7] and not Path("o.png").exists()
     texsynth("synthesize", "a.png", "-o", "six.png", "--seed", 6, *QUICK)
     assert Path("six.png").read_bytes() == Path("o-2.png").read_bytes()
 
 
-def test_pick_keeps_the_best(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_pick_keeps_the_best(texsynth: Texsynth) -> None:
     words = ("synthesize", "a.png", "-n", 4, "--json", *QUICK)
     every = json.loads(texsynth(*words, "-o", "o.png").out)["runs"]
     best = json.loads(texsynth(*words, "-o", "best.png", "--pick", "best").out)["runs"]
     assert len({run["score"] for run in every}) == 4
     wanted = min(every, key=lambda run: run["score"])
     assert [(run["seed"], run["score"]) for run in best] == [(wanted["seed"], wanted["score"])]
-    assert (array("best.png") == array(wanted["image"])).all()
-    assert not list(Path().glob("best-*"))
+    assert (array("best.png") == array(wanted["image"])).all() and not list(Path().glob("best-*"))
 
 
-def test_metadata_may_be_left_out(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_metadata_may_be_left_out(texsynth: Texsynth) -> None:
     texsynth("synthesize", "a.png", "-o", "o.png", "--no-metadata", *QUICK)
     texsynth("synthesize", "a.png", "-o", "o.jpg", "--no-metadata", *QUICK)
-    assert image.read_metadata("o.png") is None
-    assert not Path("o.json").exists()
+    assert image.read_metadata("o.png") is None and not Path("o.json").exists()
 
 
-def test_report(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
-    picture("a.png")
+def test_report(texsynth: Texsynth, refused: Refused) -> None:
     texsynth("synthesize", "a.png", "-o", "o.png", "--report", "r.html", *QUICK)
     assert "<html" in Path("r.html").read_text("utf-8").lower()
     words = ("synthesize", "a.png", "-o", "p.png", "-n", 2, *QUICK, "--report")
     texsynth(*words, "s.html")
-    assert Path("s_p-1.html").exists()
-    assert Path("s_p-2.html").exists()
+    assert Path("s_p-1.html").exists() and Path("s_p-2.html").exists()
     assert "r.html exists" in refused(2, "synthesize", "a.png", "-o", "q.png", "--report", "r.html")
     assert "no folder" in refused(2, "synthesize", "a.png", "-o", "q.png", "--report", "no/r.html")

@@ -68,8 +68,7 @@ def test_defaults_by_kind() -> None:
     for guide in job.task.guides:
         assert [tuple(s.shape[2:]) for s in guide.sources] == [(16, 20)]
         assert tuple(guide.target.shape[2:]) == job.task.size
-        assert guide.sources[0].shape[1] == guide.target.shape[1]
-        assert guide.strength is None
+        assert guide.sources[0].shape[1] == guide.target.shape[1] and guide.strength is None
 
 
 def test_orientation_is_extracted_or_read_and_built_in_or_read() -> None:
@@ -99,8 +98,7 @@ def test_directions_follow_the_crop() -> None:
     field = np.zeros((2, 16, 20))
     field[0, :, :10], field[1, :, 10:] = 1, 1
     guide = only(build(orientation="circle", source_orientation=(field,), crop="10,0,10,16"))
-    assert guide.sources[0].shape == (1, 2, 16, 10)
-    assert (guide.sources[0][:, 1].abs() > 0.999).all()
+    assert guide.sources[0].shape == (1, 2, 16, 10) and (guide.sources[0][:, 1].abs() > 0.999).all()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -153,8 +151,7 @@ def test_labels_are_ids_of_the_palette() -> None:
     guide = only(job)
     assert guide.palette is not None
     back = guide.palette[guide.target[0, 0].long()]
-    assert (back * 255 == torch.from_numpy(halves(24)).float()).all()
-    assert guide.weight == 3
+    assert (back * 255 == torch.from_numpy(halves(24)).float()).all() and guide.weight == 3
 
 
 def test_stretched_labels_stay_labels() -> None:
@@ -168,8 +165,7 @@ def test_one_label_for_each_exemplar() -> None:
     job = build(label_exemplars=list(colours), label_map=halves())
     first, second, third = only(job).sources
     assert (float(first.unique()), float(second.unique()), float(third.unique())) == (0, 1, 0)
-    assert (only(job).target[..., :8] == 0).all()
-    assert (only(job).target[..., 8:] == 1).all()
+    assert (only(job).target[..., :8] == 0).all() and (only(job).target[..., 8:] == 1).all()
 
 
 @pytest.mark.parametrize("colour", ["red", "RED", "ff0000", "#FF0000"])
@@ -182,12 +178,10 @@ def test_strength_is_one_share_of_all_guides() -> None:
         progression=((noise(1),), noise(2)), orientation="circle", guide_weight_map=np.full((5, 5), 51, np.uint8)
     )
     for guide in job.task.guides:
-        assert guide.strength is not None
-        assert guide.strength.shape == (1, 1, 16, 20)
+        assert guide.strength is not None and guide.strength.shape == (1, 1, 16, 20)
         assert torch.allclose(guide.strength, torch.tensor(0.2))
     for guide in job.task.at(1).guides:
-        assert guide.strength is not None
-        assert guide.strength.shape == (1, 1, 8, 10)
+        assert guide.strength is not None and guide.strength.shape == (1, 1, 8, 10)
 
 
 def test_guides_reach_the_method_at_every_level(steady: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,8 +273,7 @@ def test_label_exemplars_by_the_api(steady: Path) -> None:
     files = {"red": [plain((1, 1, 1)), plain((2, 2, 2))], "0000ff": plain((3, 3, 3))}
     made = api.control(label_exemplars=files, label_map=halves(), preset="obedient", device="cpu")
     pixels = image.to_array(made.image)
-    assert set(pixels[:, :8].flatten()) <= {1, 2}
-    assert set(pixels[:, 8:].flatten()) == {3}
+    assert set(pixels[:, :8].flatten()) <= {1, 2} and set(pixels[:, 8:].flatten()) == {3}
 
 
 @pytest.mark.parametrize(
@@ -322,12 +315,10 @@ def test_exemplars_are_blended_by_shares_or_by_a_map() -> None:
     both = {"labels": ((halves(), halves()), halves())}
     assert build(noise(), noise(1), **both).task.blend is None
     even = build(noise(), noise(1), blend="1,3", **both)
-    assert even.task.blend is not None
-    assert even.task.blend[0, :, 0, 0].tolist() == [0.25, 0.75]
+    assert even.task.blend is not None and even.task.blend[0, :, 0, 0].tolist() == [0.25, 0.75]
     assert even.values["guides"]["blend"] == [0.25, 0.75]
     mapped = build(noise(), noise(1), blend_map=(halves(),), **both)
-    assert mapped.task.blend is not None
-    assert mapped.task.blend.shape == (1, 2, *mapped.task.size)
+    assert mapped.task.blend is not None and mapped.task.blend.shape == (1, 2, *mapped.task.size)
     assert mapped.inputs[-1].role == "blend-map"
     for wrong, words in (
         ({"blend": "1,1", "blend_map": (halves(),)}, "exclude each other"),

@@ -137,8 +137,7 @@ def test_a_label_absent_from_the_exemplar_is_named(quality: int | None) -> None:
     text = str(error.value)
     absent, present = text.split("is not in the exemplar")
     assert all(f"#{word}" in present for word in ("c81e1e", "1e28c8"))
-    assert absent.count("%") == 2
-    assert "\n" not in text
+    assert absent.count("%") == 2 and "\n" not in text
     if quality is None:
         assert "#5ac83c (15 %), #732373 (9.4 %)" in absent
 

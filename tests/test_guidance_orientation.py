@@ -47,8 +47,7 @@ def test_structure_finds_every_angle(wavelength: float) -> None:
 @pytest.mark.parametrize("wavelength", [6, 16])
 def test_the_histogram_finds_every_angle_axes_included(wavelength: float) -> None:
     errors = [angle_error(orientation.histogram(stripes(a, wavelength)), field(f"angle:{a}", (40, 40))) for a in ANGLES]
-    assert max(errors) < 7
-    assert max(errors[0], errors[len(ANGLES) // 2]) < 0.5
+    assert max(errors) < 7 and max(errors[0], errors[len(ANGLES) // 2]) < 0.5
 
 
 def test_coherence_tells_stripes_from_nothing() -> None:
@@ -104,9 +103,7 @@ def test_an_s_curve_runs_down_left_then_right_then_left_without_a_kink() -> None
     down = curve * curve[:, 1:].sign()
     assert bool((down[:, 1] > 0.3).all())
     x = down[0, 0, :, 0]
-    assert x[0] < -0.8
-    assert x[32] > 0.8
-    assert x[-1] < -0.8
+    assert x[0] < -0.8 and x[32] > 0.8 and x[-1] < -0.8
     assert float(torch.atan2(down[:, 1], down[:, 0]).diff(n=2, dim=1).abs().max()) < 0.02
 
 
@@ -131,8 +128,7 @@ def test_built_in_fields_are_unit_vectors(name: str, size: tuple[int, int]) -> N
 def test_other_words_are_refused(text: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
         built_in(text, (8, 8))
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
+    assert said in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["flow.npy", "maps/flow", "./circle", "flow.png"])
@@ -173,8 +169,7 @@ def test_pixels_without_direction_take_that_of_their_surroundings() -> None:
 def test_bad_fields_are_refused_in_one_line(values: object, said: str) -> None:
     with pytest.raises(InputError) as error:
         orientation.decode(values)  # type: ignore[arg-type]
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
+    assert said in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (50, 23)])

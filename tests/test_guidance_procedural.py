@@ -32,8 +32,7 @@ DRAWN: dict[str, Draw] = {
 @pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_maps_use_the_full_range(draw: Draw, tile: tuple[bool, bool]) -> None:
     drawn = draw((24, 33), tile)
-    assert drawn.shape == (1, 1, 24, 33)
-    assert (float(drawn.min()), float(drawn.max())) == (0, 1)
+    assert drawn.shape == (1, 1, 24, 33) and (float(drawn.min()), float(drawn.max())) == (0, 1)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -48,24 +47,21 @@ def test_the_step_across_a_tiling_border_is_one_among_others(draw: Draw, axis: i
 def test_a_tiling_map_goes_on_as_it_begins() -> None:
     """A map of twice the size and the same number of stripes or bumps per pixel is the map twice."""
     one, two = (procedural.stripes((n, n), 8, 30, tile=BOTH) for n in (32, 64))
-    assert torch.allclose(one.roll((0, 0), (2, 3)), one)
-    assert two.shape == (1, 1, 64, 64)
+    assert torch.allclose(one.roll((0, 0), (2, 3)), one) and two.shape == (1, 1, 64, 64)
     wave = torch.fft.rfft2(one[0, 0] - one.mean()).abs().flatten()
     assert float(wave.max() / wave.sum()) > 0.99
 
 
 def test_perlin_depends_on_the_seed_alone() -> None:
     maps = [procedural.perlin((16, 16), 8, seed=seed) for seed in (0, 0, 1)]
-    assert torch.equal(maps[0], maps[1])
-    assert not torch.allclose(maps[0], maps[2])
+    assert torch.equal(maps[0], maps[1]) and not torch.allclose(maps[0], maps[2])
 
 
 def test_a_longer_period_and_fewer_octaves_are_smoother() -> None:
     def rough(period: float, octaves: int) -> float:
         return float(procedural.perlin((48, 48), period, octaves).diff(dim=3).abs().mean())
 
-    assert rough(24, 1) < rough(6, 1)
-    assert rough(24, 1) < rough(24, 5)
+    assert rough(24, 1) < rough(6, 1) and rough(24, 1) < rough(24, 5)
 
 
 def test_radial_falls_with_distance_from_its_centre() -> None:
@@ -85,8 +81,7 @@ def test_linear_rises_along_its_angle() -> None:
 def test_stripes_run_along_their_angle(angle: float) -> None:
     found, _ = orientation.structure(procedural.stripes((48, 48), 8, angle).expand(1, 3, 48, 48))
     wanted = orientation.built_in(f"angle:{angle}", (48, 48))
-    assert wanted is not None
-    assert orientation.angle_error(found, wanted) < 1
+    assert wanted is not None and orientation.angle_error(found, wanted) < 1
 
 
 def test_hard_stripes_are_nearly_black_and_white() -> None:

@@ -129,8 +129,7 @@ def test_outside_counts_pixels_that_the_source_cannot_meet() -> None:
 def test_refinement_takes_any_size(target: tuple[int, int], source: tuple[int, int], channels: int) -> None:
     wanted, given = noise(1, channels, *target), 0.2 + 0.5 * noise(1, channels, *source, seed=1)
     out = progression.refine(wanted, given, generator())
-    assert out.shape == wanted.shape
-    assert progression.outside(out, given) == 0
+    assert out.shape == wanted.shape and progression.outside(out, given) == 0
     assert bool(out.isfinite().all())
 
 
@@ -144,8 +143,7 @@ def test_refinement_gives_the_sources_detail_and_histogram_and_keeps_the_layout(
         return float((values[..., 1:, :] - values[..., :-1, :]).std())
 
     assert detail(source) / 2 < detail(out) < detail(source) * 2
-    assert detail(target) < detail(source) / 10
-    assert correlation(out, target) > 0.8
+    assert detail(target) < detail(source) / 10 and correlation(out, target) > 0.8
     assert torch.equal(out, progression.refine(target, source, generator()))
 
 
@@ -170,16 +168,14 @@ def test_the_estimate_finds_what_changes_and_names_it(kind: str) -> None:
     found, line = progression.estimate(graded(kind))
     assert abs(correlation(found, ramp(64, 64))) > 0.9
     assert (float(found.min()), float(found.max())) == pytest.approx((0, 1), abs=0.02)
-    assert line.startswith(f"progression estimated from {kind} (")
-    assert "\n" not in line
+    assert line.startswith(f"progression estimated from {kind} (") and "\n" not in line
 
 
 def test_brighter_is_higher() -> None:
     picture = graded("brightness")
     found, _ = progression.estimate(picture)
     mirrored, _ = progression.estimate(picture.flip(3))
-    assert correlation(found, ramp(64, 64)) > 0.9
-    assert correlation(mirrored, ramp(64, 64)) < -0.9
+    assert correlation(found, ramp(64, 64)) > 0.9 and correlation(mirrored, ramp(64, 64)) < -0.9
 
 
 def test_a_picture_without_change_is_told_from_one_with() -> None:

@@ -21,8 +21,7 @@ def resolved(*sets: str, name: str = "steady") -> object:
 @pytest.mark.parametrize("name", sorted(path.stem for path in preset.folder().glob("*.yaml")))
 def test_shipped_presets_are_valid_and_described(name: str) -> None:
     loaded = preset.load(name)
-    assert loaded.description
-    assert loaded.stages
+    assert loaded.description and loaded.stages
 
 
 def test_the_default_is_there_in_every_quality() -> None:
@@ -89,8 +88,7 @@ def test_set_reads_values_of_every_type(text: str, key: str, value: object) -> N
 def test_set_refuses_and_says_what_is_allowed(text: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         resolved(text)
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_set_reaches_every_stage_that_has_the_key() -> None:
@@ -167,8 +165,7 @@ def test_a_broken_file_is_told_in_one_line(tmp_path: Path, text: str, words: str
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(UsageError) as caught:
         preset.load(str(tmp_path / "mine.yaml"))
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
     assert "mine" in str(caught.value)
 
 
@@ -191,8 +188,7 @@ def test_list(texsynth: Texsynth) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (preset.folder() / "train").glob("*.yaml")))
 def test_presets_of_train_are_valid_and_described(texsynth: Texsynth, name: str) -> None:
     shown = json.loads(texsynth("presets", "show", f"train/{name}", "--json").out)
-    assert shown["description"]
-    assert name.startswith(shown["recipe"])
+    assert shown["description"] and name.startswith(shown["recipe"])
     assert {"steps", "checks", "metric"} <= {row["name"] for row in shown["settings"]}
 
 

@@ -51,8 +51,7 @@ def test_it_makes_a_picture(texsynth: Texsynth, exemplar: np.ndarray, name: str)
     ran = texsynth(*words(name), "-q")
     assert (ran.code, ran.err) == (0, "")
     made = array("o.png")
-    assert made.shape == exemplar.shape
-    assert made.std() > 10
+    assert made.shape == exemplar.shape and made.std() > 10
     if preset.read(name)["stages"][-1]["method"] == "field":
         assert {tuple(c) for c in made.reshape(-1, 3)} <= {tuple(c) for c in exemplar.reshape(-1, 3)}
 
@@ -63,8 +62,7 @@ def test_the_same_seed_makes_the_same_bytes(texsynth: Texsynth, name: str) -> No
     texsynth(*words(name), "-q")
     first = Path("o.png").read_bytes()
     again = texsynth("synthesize", "--from", "o.png", "-o", "b.png", "-q")
-    assert (again.code, again.err) == (0, "")
-    assert np.array_equal(array("b.png"), array("o.png"))
+    assert (again.code, again.err) == (0, "") and np.array_equal(array("b.png"), array("o.png"))
     texsynth(*words(name), "-q", "--force")
     assert Path("o.png").read_bytes() == first
     texsynth(*words(name), "-q", "--force", "--seed", "1")
@@ -79,8 +77,7 @@ def test_a_missing_layer_is_told_before_the_run(
     assert "relu4_1" in said and "relu3_4" in said and "--set layers=" in said
     assert not Path("o.png").exists()
     ran = texsynth(*words(name), "--set", "correspondence.layers=relu2_1,relu3_1", "-q")
-    assert ran.code == 0
-    assert array("o.png").shape == exemplar.shape
+    assert ran.code == 0 and array("o.png").shape == exemplar.shape
 
 
 @WRITTEN
@@ -97,8 +94,7 @@ def test_other_weights_do_not_repeat_a_run(texsynth: Texsynth, refused: Refused,
     texsynth(*words("gram"), "-q")
     other = random_vgg(tmp_path / "other.safetensors", seed=1)
     said = refused(3, "synthesize", "--from", "o.png", "-o", "b.png", "--weights", other)
-    assert "other.safetensors is not vgg19.safetensors" in said
-    assert not Path("b.png").exists()
+    assert "other.safetensors is not vgg19.safetensors" in said and not Path("b.png").exists()
 
 
 @WRITTEN

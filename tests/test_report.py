@@ -48,9 +48,7 @@ def test_the_page_is_whole_and_needs_nothing_else(made: tuple[Result, Job], tmp_
     reader = Balance(text)
     assert reader.open == []
     assert all(source.startswith("data:image/png;base64,") for source in reader.links)
-    assert "url(" not in text
-    assert "@import" not in text
-    assert list(tmp_path.iterdir()) == [path]
+    assert "url(" not in text and "@import" not in text and list(tmp_path.iterdir()) == [path]
 
 
 def test_the_page_shows_every_picture(made: tuple[Result, Job]) -> None:
@@ -70,11 +68,8 @@ def test_the_page_shows_every_picture(made: tuple[Result, Job]) -> None:
 def test_the_page_tells_the_run(made: tuple[Result, Job]) -> None:
     result, job = made
     text = html.page(result, job)
-    assert "<th>seed</th><td>1</td>" in text
-    assert "<th>texsynth</th>" in text
-    assert "<th>patch</th>" in text
-    assert "<svg" in text
-    assert "Interrupted" not in text
+    assert "<th>seed</th><td>1</td>" in text and "<th>texsynth</th>" in text
+    assert "<th>patch</th>" in text and "<svg" in text and "Interrupted" not in text
     assert "Interrupted" in html.page(replace(result, interrupted=True), job)
 
 
@@ -82,8 +77,7 @@ def test_names_cannot_break_the_page(made: tuple[Result, Job]) -> None:
     result, job = made
     named = tuple(replace(exemplar, name='<b>&".png') for exemplar in job.task.exemplars)
     text = html.page(result, replace(job, task=replace(job.task, exemplars=named)))
-    assert "<b>" not in text
-    assert "&lt;b&gt;&amp;&quot;.png" in text
+    assert "<b>" not in text and "&lt;b&gt;&amp;&quot;.png" in text
 
 
 def test_a_result_that_does_not_wrap_is_not_repeated(made: tuple[Result, Job]) -> None:
@@ -104,8 +98,7 @@ def test_large_pictures_are_embedded_reduced() -> None:
 def test_float_values_are_brought_into_range() -> None:
     ramp = torch.linspace(-5, 20, 11).view(1, 1, 1, 11)
     shown = np.asarray(Image.open(io.BytesIO(html.png(Picture(ramp, depth="float32")))))
-    assert shown[0, 0].tolist() == [0, 0, 0]
-    assert shown[0, -1].tolist() == [255, 255, 255]
+    assert shown[0, 0].tolist() == [0, 0, 0] and shown[0, -1].tolist() == [255, 255, 255]
 
 
 def test_the_curve_has_one_line_for_each_level() -> None:
@@ -122,8 +115,7 @@ def test_coordinates_as_colours(made: tuple[Result, Job]) -> None:
     field = made[0].field
     assert field is not None
     shown, where = pictures.coordinate_picture(field), coordinates(field)
-    assert shown.shape == (1, 3, 36, 48)
-    assert torch.equal((shown[0, 0] * 39).round().long(), where.x)
+    assert shown.shape == (1, 3, 36, 48) and torch.equal((shown[0, 0] * 39).round().long(), where.x)
     assert torch.equal((shown[0, 1] * 31).round().long(), where.y)
     assert len(shown[0, 2].unique()) == len(where.exemplar.unique())
 
@@ -136,8 +128,7 @@ def test_planes_as_colours(made: tuple[Result, Job]) -> None:
     colours = pictures.plane_picture(field)[0].flatten(1).T
     assert len(colours.unique(dim=0)) == len(planes.unique())
     many = pictures.palette(32)
-    assert torch.pdist(many).min() > 0.02
-    assert torch.equal(many[:4], pictures.palette(4))
+    assert torch.pdist(many).min() > 0.02 and torch.equal(many[:4], pictures.palette(4))
 
 
 def test_cost_as_colours_gets_lighter_with_cost(made: tuple[Result, Job]) -> None:
@@ -175,8 +166,7 @@ def test_the_sheet_holds_every_exemplar_and_result_at_full_size(
     second = 3 * gap + 40 + 40
     assert np.array_equal(sheet[gap : gap + 24, second : second + 24], spots(2, 24, 24))
     printed = capsys.readouterr()
-    assert printed.out.strip() == str(out)
-    assert "one" in printed.err
+    assert printed.out.strip() == str(out) and "one" in printed.err
 
 
 def test_the_sheet_goes_on_after_a_picture_that_fails(
@@ -185,16 +175,14 @@ def test_the_sheet_goes_on_after_a_picture_that_fails(
     (folder / "broken.png").write_text("no picture", "utf-8")
     with pytest.raises(SystemExit) as stop:
         contact_sheet.main([str(folder), "-o", str(tmp_path / "sheet.png"), *OPTIONS, "--columns", "1"])
-    assert stop.value.code == 6
-    assert (tmp_path / "sheet.png").is_file()
+    assert stop.value.code == 6 and (tmp_path / "sheet.png").is_file()
     assert "broken.png" in capsys.readouterr().err
 
 
 def test_a_folder_without_pictures_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         contact_sheet.main([str(tmp_path), "-o", str(tmp_path / "sheet.png")])
-    assert stop.value.code == 3
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert stop.value.code == 3 and len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_large_exemplars_are_reduced_and_small_ones_left() -> None:

@@ -38,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb, module in VERBS.items():
-    app.command(epilog=module.EXAMPLES)(command(verb, module))
+    app.command(epilog="\n\n".join(["Examples:", *module.EXAMPLES.strip().splitlines()]))(command(verb, module))
 app.add_typer(guide.app, name="guide")
 app.add_typer(presets.app, name="presets")
 app.add_typer(weights.app, name="weights")

@@ -7,7 +7,7 @@ import csv
 import html as markup
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -25,7 +25,7 @@ from texsynth.metrics import Pair
 from texsynth.patches.nearest import nearest
 from texsynth.pyramid import shrink
 from texsynth.report import chart
-from texsynth.report.html import STYLE, document, embedded, listing, png, reduced, section, tables
+from texsynth.report.html import STYLE, document, embedded, listing, png, reduced, section, table, tables
 from texsynth.report.scores import Evaluation, Line, Row, lines
 
 PICTURED = 100  # outputs that are shown; further ones have their scores only
@@ -150,16 +150,18 @@ def _sections(rows: Sequence[Row], shots: Sequence[Shot]) -> Iterator[str]:
         yield section(markup.escape(exemplar), body)
 
 
-def _output(number: int, row: Row, shot: Shot) -> str:
+def _output(index: int, row: Row, shot: Shot) -> str:
     """The pictures of one output, and how it was made."""
     height, width = shot.size
     frame = f'<figure><svg role="img" style="width:min(100%,{LONGEST_SHOT}px)" viewBox="0 0 '
     data = f"data:image/png;base64,{base64.b64encode(shot.output).decode()}"
     size = f'width="{width}" height="{height}" preserveAspectRatio="none"'
-    copies = "".join(f'<use href="#output{number}" x="{x}" y="{y}"/>' for y in (0, height) for x in (0, width))
-    details = "".join(_detail(name, parts) for name, parts in row.details.items())
+    copies = "".join(f'<use href="#output{index}" x="{x}" y="{y}"/>' for y in (0, height) for x in (0, width))
+    details = "".join(
+        table(name, {key: number(value) for key, value in parts.items()}) for name, parts in row.details.items()
+    )
     return (
-        f'{frame}{width} {height}"><image id="output{number}" {size} href="{data}"/></svg>'
+        f'{frame}{width} {height}"><image id="output{index}" {size} href="{data}"/></svg>'
         f"<figcaption>{markup.escape(row.output)} <small>{width} x {height}</small></figcaption></figure>"
         f'{frame}{2 * width} {2 * height}">{copies}</svg><figcaption>Side by side '
         f"<small>{'wraps in ' + row.tile if row.tile != 'none' else 'not said to wrap'}</small></figcaption></figure>"
@@ -182,8 +184,3 @@ def _losses(found: Any) -> list[list[Any]]:
     if not all(isinstance(e, list) and [type(value) for value in e[2:]] == [int, float] for e in entries):
         return []
     return entries[:: max(1, math.ceil(len(entries) / POINTS))]
-
-
-def _detail(name: str, parts: Mapping[str, float]) -> str:
-    rows = "".join(f"<tr><th>{markup.escape(key)}</th><td>{number(value)}</td></tr>" for key, value in parts.items())
-    return f"<table><caption>{markup.escape(name)}</caption>{rows}</table>"

@@ -8,15 +8,12 @@ from texsynth import preset as presets
 from texsynth.requests.option import Numbers, Source, argument, option
 from texsynth.requests.shared import PictureOptions
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 texsynth barycenter samples/grass.png samples/pebbles.png -s 128 -o between.png
-
 texsynth barycenter samples/grass.png samples/pebbles.png --mode mosaic --steps 5 -s 128 -o strip.png
-
 texsynth guide radial -s 256 -o spot.png
-
-texsynth barycenter samples/grass.png samples/pebbles.png --mode mosaic --blend-map spot.png -o clearing.png"""
+texsynth barycenter samples/grass.png samples/pebbles.png --mode mosaic --blend-map spot.png -o clearing.png
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

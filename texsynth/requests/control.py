@@ -11,20 +11,15 @@ from texsynth.requests.guides import GuidePart, Labels, Orientation, Progression
 from texsynth.requests.option import Numbers, Source, argument, is_given, option
 from texsynth.requests.shared import PictureOptions
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 texsynth guide perlin -o spots.png
-
 texsynth control samples/rust.png --progression samples/rust_progression.png spots.png -o rusty.png
-
 texsynth control samples/grass.png --orientation circle --source-orientation samples/grass_direction.npy -o nest.png
-
 texsynth control samples/gravel.jpg --labels samples/gravel_labels.png samples/gravel_labels.png -s 2x -o path.png
-
 texsynth guide stripes --soft 0 -o beds.png
-
 texsynth control --label-exemplar black=samples/grass.png --label-exemplar white=samples/pebbles.png \
---label-map beds.png -o garden.png"""
+--label-map beds.png -o garden.png
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from texsynth.requests.option import Source, Text, argument, option
 from texsynth.requests.shared import PictureOptions
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 texsynth guide radial --hard -s 128 -o was.png
-
 texsynth guide stripes --soft 0 -s 128 -o will.png
-
 texsynth edit samples/gravel.jpg --mask was.png --target-mask will.png -o moved.png
-
 texsynth edit samples/brick.png --retarget 192x128 -o wide.png
-
 texsynth edit samples/pebbles.png --reshuffle --seed 3 -o other.png
-
-texsynth edit samples/gravel.jpg --remove was.png --grow 2 -o without.png"""
+texsynth edit samples/gravel.jpg --remove was.png --grow 2 -o without.png
+"""
 
 WAYS = ("mask", "retarget", "reshuffle", "remove")  # the four ways to edit, by the option that asks for each
 HOW = "How"

@@ -10,15 +10,12 @@ from texsynth.requests.guides import LabelMaps, OrientationMaps, ProgressionMaps
 from texsynth.requests.option import Source, argument, option
 from texsynth.requests.shared import DeviceOptions, ForceOptions, MessageOptions, SeedOptions, WeightsOptions
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 texsynth evaluate samples/brick.png wall-1.png wall-2.png --report wall.html
-
 texsynth evaluate photos/ results/ --csv scores.csv
-
 texsynth evaluate samples/rust.png rusty.png --progression samples/rust_progression.png spots.png
-
-texsynth evaluate samples/brick.png wall.png --metric all --weights vgg19.safetensors --json"""
+texsynth evaluate samples/brick.png wall.png --metric all --weights vgg19.safetensors --json
+"""
 
 ALL = "all"  # in place of a metric's name
 METRICS = registry.METRICS.names()

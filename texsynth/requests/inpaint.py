@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from texsynth.requests.option import Numbers, Source, argument, option
 from texsynth.requests.shared import PictureOptions
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 texsynth guide radial --hard -o spot.png
-
 texsynth inpaint samples/brick.png --mask spot.png -o mended.png
-
 texsynth inpaint samples/gravel.jpg --make-tileable xy --preview -o tile.png
-
-texsynth inpaint samples/brick.png --extend 0,0,128,0 -o wider.png"""
+texsynth inpaint samples/brick.png --extend 0,0,128,0 -o wider.png
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

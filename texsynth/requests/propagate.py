@@ -15,13 +15,11 @@ from texsynth.requests.shared import (
     WeightsOptions,
 )
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 texsynth synthesize samples/rust.png -o panel.png
-
 texsynth propagate samples/rust.png samples/rust_progression.png panel.png --blend screen --strength 0.5 -o dusty.png
-
-texsynth propagate samples/rust.png samples/rust_progression.png samples/rust.png panel.png --blend multiply -o out/"""
+texsynth propagate samples/rust.png samples/rust_progression.png samples/rust.png panel.png --blend multiply -o out/
+"""
 
 MODEL = "model"  # what pixels are compared by where a model is given
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from texsynth.requests.option import Source, argument
 from texsynth.requests.shared import PictureOptions
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 texsynth synthesize samples/brick.png -o wall.png
-
 texsynth synthesize samples/brick.png -o tile.png --size 512 --tile xy --map height=samples/brick_height.png
-
-texsynth synthesize photos/ -o bigger/ --quality draft --keep-going"""
+texsynth synthesize photos/ -o bigger/ --quality draft --keep-going
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

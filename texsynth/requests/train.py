@@ -18,15 +18,12 @@ from texsynth.requests.shared import (
     WeightsOptions,
 )
 
-EXAMPLES = """Examples:
-
+EXAMPLES = """
 texsynth train texture-net samples/pebbles.png -o pebbles.safetensors
-
 texsynth train texture-net samples/pebbles.png -o pebbles.safetensors --resume --steps 6000
-
 texsynth train pseudo-optimizer photos/ -o photos.safetensors --weights vgg19.safetensors
-
-texsynth synthesize samples/pebbles.png --model pebbles.safetensors -s 2048 -o beach.png"""
+texsynth synthesize samples/pebbles.png --model pebbles.safetensors -s 2048 -o beach.png
+"""
 
 RECIPES = tuple(name.replace("_", "-") for name in registry.RECIPES.names())
 MAPS = "For recipes that take them: once for each exemplar, or a folder, paired by stem."
