@@ -221,7 +221,6 @@ def propagate(
     request = _made("propagate", arguments)
     from texsynth.verbs import propagate as verb
 
-    _use_threads(request)
     first, second = (None, None) if labels is None else labels
     edit = verb.prepare(request, first, logger.info)
     work = verb.aim(edit, target, second)
@@ -264,7 +263,6 @@ def train(
     request = _made("train", arguments)
     from texsynth.verbs import train as verb
 
-    _use_threads(request)
     lesson = verb.build(request, logger.info)
     for notice in lesson.notices:
         logger.info(notice)
@@ -296,7 +294,6 @@ def evaluate(
     request = _made("evaluate", _given("evaluate", locals()))
     from texsynth.verbs import evaluate as verb
 
-    _use_threads(request)
     groups, notices = verb.arranged(request)
     evaluation = verb.evaluate(request, groups, logger.info)
     return replace(evaluation, notices=(*notices, *evaluation.notices))
@@ -309,7 +306,7 @@ def _given(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _made(verb: str, values: Mapping[str, Any]) -> Any:
-    """The checked request of a verb; TypeError for a keyword that is none of its options, UsageError for a value."""
+    """A verb's checked request, with its threads in use; TypeError for an unknown keyword, UsageError for a value."""
     kind = _request(verb)
     by_name = {o.name: o for o in options(kind)}
     if unknown := sorted(values.keys() - by_name.keys()):
@@ -317,6 +314,9 @@ def _made(verb: str, values: Mapping[str, Any]) -> Any:
     converted = {name: _value(by_name[name], value) for name, value in values.items() if is_given(value)}
     request = made(kind, converted)
     check(request)
+    from texsynth.runs import machine
+
+    machine.use_threads(request.threads)
     return request
 
 
@@ -330,15 +330,8 @@ def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
 
     module: Verb = importlib.import_module(f"texsynth.verbs.{verb}").VERB
     preset = preset_of(module, request)
-    _use_threads(request)
     job = ready(module, request.of(request.inputs()), preset, logger.warning)
     return run.run(job, preset, request.seed or 0, progress or run.silent)
-
-
-def _use_threads(request: Any) -> None:
-    from texsynth.runs import machine
-
-    machine.use_threads(request.threads)
 
 
 def _value(o: Option, value: Any) -> Any:

@@ -102,10 +102,8 @@ def parse(texts: Sequence[str]) -> dict[str, Any]:
 def assign(
     stages: Sequence[Mapping[str, Any]], kinds: Mapping[str, type], values: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Put each value into the stages, and the objectives in them, that have its key.
-
-    "word.key" means those of one method, or of one loss or features.
-    """
+    """Put each value into the stages, and the objectives in them, that have its key. "word.key" means those of one
+    method, or of one loss or features."""
     out = copy.deepcopy([dict(stage) for stage in stages])
     places = [place for stage in out for place in _places(stage, kinds[stage["method"]])]
     for name, value in values.items():
@@ -184,10 +182,8 @@ def describe(f: Field[Any], hint: Any) -> str:
 
 
 def show(instance: Any) -> Iterator[dict[str, Any]]:
-    """Every setting of an instance: name, value, default, what is allowed, help; plain values all of them.
-
-    Where the value is a list of mappings, "items" holds the rows of each.
-    """
+    """Every setting of an instance: name, value, default, what is allowed, help; plain values all of them. Where the
+    value is a list of mappings, "items" holds the rows of each."""
     hints, texts = get_type_hints(type(instance)), meanings(type(instance))
     for f in fields(instance):
         value = getattr(instance, f.name)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from texsynth import preset
 from texsynth.errors import WeightsError
 
 PACKAGES = (
@@ -30,7 +31,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object on
         "devices": devices(),
         "memory": memory(),
         "weights": weights(),
-        "presets": presets(),
+        "presets": preset.names(),
         "self_test": self_test(),
     }
     typer.echo(json_text.dumps(report, indent=2) if json else "\n".join(lines(report)))
@@ -95,18 +96,9 @@ def weights() -> dict[str, Any]:
     }
 
 
-def presets() -> list[str]:
-    """Names of the presets that ship with this installation."""
-    from texsynth import preset
-
-    return preset.names()
-
-
 def self_test() -> dict[str, Any]:
-    """Synthesize a small picture and check its size and that each of its colours is one of the exemplar's.
-
-    Any failure is reported, whatever it is: finding it is what this is for.
-    """
+    """Synthesize a small picture and check its size and that each of its colours is one of the exemplar's. Any failure
+    is reported, whatever it is: finding it is what this is for."""
     start = time.perf_counter()
     try:
         problem = trial()

@@ -31,7 +31,12 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
     """See runner.Commands. The one item is the whole evaluation; raises UsageError and InputError."""
     del name
     groups, notices = verb.arranged(request)
-    groups = tuple(_aligned(group) for group in groups)
+    groups = tuple(  # a folder may stand for the maps, which pair by the exemplar's stem
+        group
+        if group.guides is None
+        else replace(group, guides=plan.aligned(group.guides, [Path(str(group.exemplar))]))
+        for group in groups
+    )
     pictures = [Path(str(source)) for group in groups for source in (group.exemplar, *group.outputs)]
     written = [path for path in (request.csv, request.report) if path is not None]
     existing.check_distinct({"--csv": request.csv, "--report": request.report})
@@ -49,13 +54,6 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
         document=lambda document: scores.as_json(document["runs"][0]["evaluation"]),
         stopped=lambda _: "nothing was scored",
     )
-
-
-def _aligned(group: Group) -> Group:
-    """The group with its maps, for which a folder may stand, paired by the exemplar's stem."""
-    if group.guides is None:
-        return group
-    return replace(group, guides=plan.aligned(group.guides, [Path(str(group.exemplar))]))
 
 
 def _run(request: Request, groups: Sequence[Group], talk: Talk) -> Entry:

@@ -27,10 +27,8 @@ def read_by(request: Any, plan: Plan) -> set[Path]:
 
 
 def refuse(paths: Iterable[Path], inputs: set[Path], request: Any) -> None:
-    """Refuse to overwrite an input, or without leave what exists; UsageError.
-
-    With --skip-existing and --update the picture is missing or stale, and so is what belongs to it.
-    """
+    """Refuse to overwrite an input, or without leave what exists; UsageError. With --skip-existing and --update the
+    picture is missing or stale, and so is what belongs to it."""
     allowed = any(flag(request, name) for name in ("force", "skip_existing", "update"))
     keep = ", --skip-existing or --update may keep it" if hasattr(request, "skip_existing") else ""
     for path in paths:

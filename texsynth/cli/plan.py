@@ -88,10 +88,8 @@ def expand(argument: str) -> list[Path]:
 
 
 def aligned(request: Asked, exemplars: Sequence[Path]) -> Asked:
-    """The request for a run with these exemplars; folders stand for their files of the exemplars' stems.
-
-    Raises InputError where a folder has no such file.
-    """
+    """The request for a run with these exemplars; folders stand for their files of the exemplars' stems. Raises
+    InputError where a folder has no such file."""
     values: dict[Option, Any] = {}
     for o in options(type(request)):
         value = o.of(request)

@@ -96,13 +96,10 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
     """A setting as people read it; a list of objectives with the settings of each."""
     mark = " " if row["value"] == row["default"] else "*"
     if "items" not in row:
-        yield f"{mark} {row['name']} = {_plain(row['value'])}  ({row['allowed']}) {row['help']}"
+        value = ",".join(map(str, row["value"])) if isinstance(row["value"], tuple) else row["value"]
+        yield f"{mark} {row['name']} = {value}  ({row['allowed']}) {row['help']}"
         return
     yield f"{mark} {row['name']}: {row['help']}"
     for number, item in enumerate(row["items"], 1):
         yield f"    {number}."
         yield from (f"    {line}" for inner in item for line in _lines(inner))
-
-
-def _plain(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -81,8 +81,13 @@ def _labels(request: Request, todo: Plan) -> list[Path | None]:
 def _run(work: Work, files: dict[str, Path], request: Request, talk: Talk) -> Entry:
     """Carry the edit to one target and write what came of it."""
     out = files["image"]
+
+    def tick(step: int, steps: int) -> messages.Tick:
+        values = {"stage": "propagate", "step": step, "steps": steps}
+        return messages.Tick(step / steps, values, f"step {step}/{steps}")
+
     with talk.watch(out.name) as watch:
-        result = verb.execute(work, lambda step, steps: watch(_tick(step, steps)), "warp" in files)
+        result = verb.execute(work, lambda step, steps: watch(tick(step, steps)), "warp" in files)
     if result.relit:
         talk.say(f"{out.name}: compared in the source's light")
     notices = []
@@ -119,11 +124,6 @@ def _planned(work: Work, out: Path) -> Entry:
         "seconds": round(work.cost.seconds, 1),
         "record": dict(work.record),
     }
-
-
-def _tick(step: int, steps: int) -> messages.Tick:
-    words = f"step {step}/{steps}"
-    return messages.Tick(step / steps, {"stage": "propagate", "step": step, "steps": steps}, words)
 
 
 def _words(entry: Entry) -> str:

@@ -25,10 +25,8 @@ def gaussian(sigma: float, like: Tensor, radius: int | None = None) -> Tensor:
 
 
 def blur(image: Tensor, sigma: float, weight: Tensor | None = None) -> Tensor:
-    """Weighted Gaussian mean of (1, C, H, W) around each pixel; weight (1, 1, H, W) >= 0, by default 1 everywhere.
-
-    A pixel that sees no weight at all becomes 0.
-    """
+    """Weighted Gaussian mean of (1, C, H, W) around each pixel; weight (1, 1, H, W) >= 0, by default 1 everywhere. A
+    pixel that sees no weight at all becomes 0."""
     weight = torch.ones_like(image[:, :1]) if weight is None else weight
     kernel = gaussian(sigma, image)
     both = separable(torch.cat([image * weight, weight], 1), kernel, kernel, len(kernel) // 2)

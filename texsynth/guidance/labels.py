@@ -136,9 +136,7 @@ def palette(pictures: Sequence[Tensor], share: float = SMALLEST_SHARE) -> Tensor
 
 def shared(colours: Tensor, target: Tensor) -> Tensor:
     """The labels (K, 3) of the exemplars, followed by colours of the target (1, 3, H, W) that none of them is near to.
-
-    Near is within 40 / 255, and within half the distance of the two most alike labels.
-    """
+    Near is within 40 / 255, and within half the distance of the two most alike labels."""
     tolerance = COLOUR_DISTANCE
     if len(colours) > 1:
         tolerance = min(COLOUR_DISTANCE, float(F.pdist(colours).min()) / 2)
@@ -226,11 +224,9 @@ def _with_lines(areas: Tensor, others: Tensor) -> Tensor:
 
 
 def _peaks(table: Table, least: float, major: float) -> Tensor:
-    """The commonest colour, then the commonest that is not near to it, and so on: (K, 3).
-
-    Those that stand for fewer than `least` pixels, counting all that are near, are left out; with fewer than `major`
-    also those twice as far from a commoner one, which noise beside an edge may have made of it.
-    """
+    """The commonest colour, then the commonest that is not near to it, and so on: (K, 3). Those that stand for fewer
+    than `least` pixels, counting all that are near, are left out; with fewer than `major` also those twice as far from
+    a commoner one, which noise beside an edge may have made of it."""
     order = table[1].argsort(descending=True, stable=True)
     colours, counts, peaks = table[0][order], table[1][order], table[0][:0]
     while len(colours) and float(counts.sum()) >= least:
@@ -265,10 +261,8 @@ def _between(colours: Tensor, bases: Tensor) -> Tensor:
 
 
 def _off_mixture(colours: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """How far colours are from what two make when their brightness and their hue are mixed apart, as JPEG does.
-
-    All (..., 3), broadcast against each other; returns the distances (...).
-    """
+    """How far colours are from what two make when their brightness and their hue are mixed apart, as JPEG does. All
+    (..., 3), broadcast against each other; returns the distances (...)."""
     weights = colours.new_tensor([0.299, 0.587, 0.114])
     bright, bright_one, bright_other = ((c * weights).sum(-1, keepdim=True) for c in (colours, one, other))
     start, step = one - bright_one, (other - bright_other) - (one - bright_one)

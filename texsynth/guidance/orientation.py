@@ -283,10 +283,8 @@ def strokes(field: Tensor, size: tuple[int, int], under: Tensor | None = None) -
 
 
 def _gradient(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Gaussian derivatives along x and y, (1, C, H, W) each, and where they see nothing but pixels, (1, 1, H, W).
-
-    With a deviation of 0.8 pixels their ratio is the slope within 0.2 degrees for wavelengths of 4 pixels and more.
-    """
+    """Gaussian derivatives along x and y, (1, C, H, W) each, and where they see nothing but pixels, (1, 1, H, W). With
+    a deviation of 0.8 pixels their ratio is the slope within 0.2 degrees for wavelengths of 4 pixels and more."""
     radius = 3
     smooth = gaussian(0.8, image, radius)
     ramp = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)

@@ -89,9 +89,7 @@ def reverse(values: Tensor) -> Tensor:
 
 def distance_transform(values: Tensor) -> Tensor:
     """Distance in pixels of what is brighter than 0.5 to the nearest pixel that is not, each channel from 0 to 1.
-
-    Raises UsageError for a channel that is all bright or all dark.
-    """
+    Raises UsageError for a channel that is all bright or all dark."""
     bright = values[0] > 0.5
     for channel in bright:
         if bool(channel.all()) or not bool(channel.any()):
@@ -252,10 +250,8 @@ def _interpolated(at: Tensor, knots: Tensor, values: Tensor) -> Tensor:
 
 
 def _lower_envelope(heights: Tensor) -> Tensor:
-    """For each row the minimum over q of heights[q] + (x - q)^2 at every x: (R, W) float64 -> (R, W).
-
-    One sweep keeps the parabolas that are lowest somewhere and where each begins to be; all rows go together.
-    """
+    """For each row the minimum over q of heights[q] + (x - q)^2 at every x: (R, W) float64 -> (R, W). One sweep keeps
+    the parabolas that are lowest somewhere and where each begins to be; all rows go together."""
     count, width = heights.shape
     row = torch.arange(count)
     vertex = torch.zeros(count, width, dtype=torch.long)

@@ -91,9 +91,7 @@ def shot(pair: Pair, side: int, seed: int) -> Shot:
 @torch.no_grad()
 def sources_picture(pair: Pair, rng: torch.Generator) -> Tensor:
     """Which window of the exemplar each pixel's surroundings are most like, (1, 3, h, w): red is x, green is y there.
-
-    Pictures are halved until there are few enough windows, and then those around all pixels are compared.
-    """
+    Pictures are halved until there are few enough windows, and then those around all pixels are compared."""
     level = 0
     exemplar, output = pair.exemplar, pair.output
     while exemplar[0, 0].numel() * output[0, 0].numel() > WORK and min(*exemplar.shape[2:], *output.shape[2:]) > 32:

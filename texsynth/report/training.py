@@ -24,10 +24,8 @@ GAP = 8  # pixels between samples
 
 
 def keep(folder: Path, about: Mapping[str, Any], state: State, samples: Sequence[Tensor]) -> None:
-    """Write course.csv, and where there are samples their sheet, samples/STEP.png, and course.html beside it.
-
-    Samples are (1, 3, h, w) in [0, 1]; about is what the page says of the run.
-    """
+    """Write course.csv, and where there are samples their sheet, samples/STEP.png, and course.html beside it. Samples
+    are (1, 3, h, w) in [0, 1]; about is what the page says of the run."""
     write(folder / "course.csv", csv_text(state))
     if samples:
         shown = sheet(samples)

@@ -221,10 +221,8 @@ def sound(kind: type, record: Mapping[str, Any]) -> bool:
 
 
 def recalled(request: Any, record: Mapping[str, Any], files: Files) -> Any:
-    """A request with the values of a recorded run where none were given.
-
-    An option that excludes others, or belongs to another way of the verb than was asked for, is left alone.
-    """
+    """A request with the values of a recorded run where none were given. An option that excludes others, or belongs to
+    another way of the verb than was asked for, is left alone."""
     every = options(type(request))
     settled = {o.group for o in every if o.group and is_given(o.of(request))}
     ways = {o.ways[0] for o in every if len(o.ways) == 1 and is_given(o.of(request))}
