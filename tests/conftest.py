@@ -146,6 +146,12 @@ def picture(tmp_path: Path) -> Picture:
 
 
 @pytest.fixture
+def exemplar(picture: Picture) -> None:
+    """a.png, for files whose every test needs one."""
+    picture("a.png")
+
+
+@pytest.fixture
 def draw(tmp_path: Path) -> Draw:
     """Write an array as a picture; gives it back."""
 

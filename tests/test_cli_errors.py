@@ -10,10 +10,7 @@ import torch
 from conftest import Picture, Refused, Texsynth
 from texsynth.verbs import parse
 
-
-@pytest.fixture(autouse=True)
-def exemplar(picture: Picture) -> None:
-    picture("a.png")
+pytestmark = pytest.mark.usefixtures("exemplar")
 
 
 @pytest.mark.parametrize(
@@ -40,6 +37,7 @@ def exemplar(picture: Picture) -> None:
         (("synthesize", "a.png", "-p", "steady", "--quality", "high"), "has only draft, normal"),
         (("synthesize", "a.png", "-p", "stedy"), "did you mean steady?"),
         (("synthesize", "a.png", "-m", "stedy"), "did you mean steady?"),
+        (("synthesize", "a.png", "-p", "nowhere.yaml"), "does not exist"),
         (("synthesize", "a.png", "-m", "steady", "-p", "other"), "give one of the two"),
         (("synthesize", "a.png", "-p", "steady", "--set", "patc=3"), "did you mean patch?"),
         (("synthesize", "a.png", "--weights", "w.pth"), "--weights: preset guided-correspondence needs none"),

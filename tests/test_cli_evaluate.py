@@ -424,10 +424,6 @@ def test_a_page_that_cannot_be_written_is_a_line(refused: Refused, monkeypatch: 
     assert "s.csv: cannot be written (No space left" in refused(4, "evaluate", *GIVEN, *ONLY, "--csv", "s.csv")
 
 
-def test_debug_shows_where(texsynth: Texsynth) -> None:
-    assert "Traceback" in texsynth("evaluate", "a.png", "b.png", "--debug").err
-
-
 def test_help_and_completion_load_no_torch(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
         "import sys\nfrom texsynth.cli import main\nfrom texsynth.requests.evaluate import METRICS\n"

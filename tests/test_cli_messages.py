@@ -19,12 +19,9 @@ from texsynth.job import Job
 from texsynth.runs import run
 from texsynth.task import Canvas, Event, Preset
 
+pytestmark = pytest.mark.usefixtures("exemplar")
+
 SYNTH = ("synthesize", "a.png", "-o", "o.png")
-
-
-@pytest.fixture(autouse=True)
-def exemplar(picture: Picture) -> None:
-    picture("a.png")
 
 
 def test_quiet_default_and_verbose(texsynth: Texsynth) -> None:

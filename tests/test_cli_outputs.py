@@ -10,12 +10,9 @@ import pytest
 from conftest import QUICK, Picture, Refused, Texsynth
 from texsynth.image import picture as image
 
+pytestmark = pytest.mark.usefixtures("exemplar")
+
 SYNTH = ("synthesize", "a.png", "-o", "o.png")
-
-
-@pytest.fixture(autouse=True)
-def exemplar(picture: Picture) -> None:
-    picture("a.png")
 
 
 def test_existing_output_is_refused_before_work(texsynth: Texsynth, refused: Refused) -> None:

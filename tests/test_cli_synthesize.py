@@ -11,10 +11,7 @@ import pytest
 from conftest import QUICK, Picture, Refused, Texsynth, array
 from texsynth.image import picture as image
 
-
-@pytest.fixture(autouse=True)
-def exemplar(picture: Picture) -> None:
-    picture("a.png")
+pytestmark = pytest.mark.usefixtures("exemplar")
 
 
 def colours(values: np.ndarray) -> set[tuple[int, ...]]:

@@ -282,12 +282,9 @@ def test_label_exemplars_by_the_api(steady: Path) -> None:
         ({}, "control needs a guide"),
         ({"exemplars": (), "orientation": "circle"}, "at least one exemplar"),
         ({"label_exemplars": {"red": plain(RED)}}, "leave EXEMPLAR out"),
-        ({"label_map": halves()}, "--label-map needs --label-exemplar"),
         ({"progression": (noise(), noise()), "progression_weight": -1}, "from 0 up"),
         ({"progression": ([noise(), noise(1)], noise())}, "2 given for 1 exemplar"),
         ({"orientation": "circle", "source_orientation": [np.ones((2, 8, 8))] * 2}, "2 given for 1 exemplar"),
-        ({"orientation": "cirle"}, "did you mean circle"),
-        ({"refine": True, "orientation": "circle"}, "--refine needs --progression"),
     ],
 )
 def test_usage(words: dict[str, Any], said: str) -> None:

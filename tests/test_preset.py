@@ -103,22 +103,6 @@ def test_the_resolved_values_build_the_same_preset_again() -> None:
     assert preset.build(plain["name"], plain).stages == chosen.stages
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        ({"preset": "stedy"}, "did you mean steady?"),
-        ({"method": "stedy"}, "did you mean steady?"),
-        ({"preset": "nowhere.yaml"}, "does not exist"),
-        ({"method": "steady", "preset": "other"}, "not of --method steady"),
-        ({"preset": "steady", "quality": "high"}, "has only draft, normal"),
-        ({"preset": "steady", "quality": "best"}, "not one of draft, normal, high"),
-    ],
-)
-def test_flags_that_name_nothing_or_contradict(flags: dict[str, str], words: str) -> None:
-    with pytest.raises(UsageError, match=words.replace("?", r"\?")):
-        preset.resolve(**flags)
-
-
 def test_a_method_is_short_for_its_preset_and_qualities_follow_it() -> None:
     assert preset.resolve(method="steady").name == "steady"
     assert preset.resolve(method="steady", preset="steady-draft").name == "steady-draft"

@@ -19,7 +19,7 @@ from asking import job_of
 from pages import Balance
 from texsynth import preset
 from texsynth.field import pictures
-from texsynth.field.atlas import coordinates
+from texsynth.field.atlas import Field, coordinates
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
 from texsynth.job import Job
@@ -111,18 +111,21 @@ def test_the_curve_has_one_line_for_each_level() -> None:
     assert chart.curve([("field", 0, 0, math.inf)]) == ""
 
 
-def test_coordinates_as_colours(made: tuple[Result, Job]) -> None:
+@pytest.fixture
+def field(made: tuple[Result, Job]) -> Field:
     field = made[0].field
     assert field is not None
+    return field
+
+
+def test_coordinates_as_colours(field: Field) -> None:
     shown, where = pictures.coordinate_picture(field), coordinates(field)
     assert shown.shape == (1, 3, 36, 48) and torch.equal((shown[0, 0] * 39).round().long(), where.x)
     assert torch.equal((shown[0, 1] * 31).round().long(), where.y)
     assert len(shown[0, 2].unique()) == len(where.exemplar.unique())
 
 
-def test_planes_as_colours(made: tuple[Result, Job]) -> None:
-    field = made[0].field
-    assert field is not None
+def test_planes_as_colours(field: Field) -> None:
     where = coordinates(field)
     planes = where.exemplar * len(field.copies) + where.copy
     colours = pictures.plane_picture(field)[0].flatten(1).T
@@ -131,9 +134,7 @@ def test_planes_as_colours(made: tuple[Result, Job]) -> None:
     assert torch.pdist(many).min() > 0.02 and torch.equal(many[:4], pictures.palette(4))
 
 
-def test_cost_as_colours_gets_lighter_with_cost(made: tuple[Result, Job]) -> None:
-    field = made[0].field
-    assert field is not None
+def test_cost_as_colours_gets_lighter_with_cost(field: Field) -> None:
     ramp = replace(field, cost=torch.linspace(0, 1, 48).repeat(36, 1))
     light = pictures.cost_picture(ramp)[0].mean(dim=0)[0]
     assert (light.diff() >= -1e-6).all()

@@ -21,7 +21,7 @@ PACKAGES = (
 )
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False) -> None:
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
     """Versions, devices, memory, weights and presets found, and a two-second self test.
 
     Exit code 0 when all is well, 1 when the self test fails.

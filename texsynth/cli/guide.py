@@ -18,25 +18,31 @@ app = typer.Typer(help="Draw a map that steers a texture, or read one out of a p
 DIRECTIONS = "angle:DEG (clockwise from the x axis), circle, spiral or s-curve"
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="MAP", help="The map to write: 16-bit grey.")]
 Field = Annotated[Path, typer.Option("-o", "--output", metavar="MAP", help="The field to write: .npy or a picture.")]
-Size = Annotated[str, typer.Option("-s", "--size", metavar="WxH|N", help="Pixels, or N for a square.")]
-Angle = Annotated[float, typer.Option("--angle", metavar="DEG", help="Clockwise on screen from the x axis.")]
+Size = Annotated[
+    str, typer.Option("-s", "--size", metavar="WxH|N", help="The size of the map: pixels, or N for a square.")
+]
+Angle = Annotated[float, typer.Option("--angle", metavar="DEG", help="The angle, clockwise on screen from the x axis.")]
 Period = Annotated[
     float | None,
     typer.Option(
         "--period",
         metavar="PIXELS",
-        help="Default: a quarter of the shorter side for perlin, an eighth for stripes.",
+        help="The length of a bump or of a pair of stripes. Default: a quarter of the shorter side for perlin, an "
+        "eighth for stripes.",
         show_default=False,
     ),
 ]
-Tile = Annotated[str, typer.Option("--tile", metavar="none|x|y|xy", help="Where the map repeats without a seam.")]
-Hard = Annotated[bool, typer.Option("--hard", help="Black and white only, split at one half: a label map.")]
-Invert = Annotated[bool, typer.Option("--invert", help="Exchange black and white.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
-Strokes = Annotated[
-    Path | None, typer.Option("--strokes", metavar="FILE", help="Draw the directions too.", show_default=False)
+Tile = Annotated[
+    str, typer.Option("--tile", metavar="none|x|y|xy", help="The directions in which the map repeats without a seam.")
 ]
-Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to read it from.", show_default=False)]
+Hard = Annotated[bool, typer.Option("--hard", help="Draw in black and white only, split at one half: a label map.")]
+Invert = Annotated[bool, typer.Option("--invert", help="Exchange black and white.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+Strokes = Annotated[
+    Path | None,
+    typer.Option("--strokes", metavar="FILE", help="Draw the directions as strokes too.", show_default=False),
+]
+Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to read the map from.", show_default=False)]
 
 
 @app.callback()
@@ -51,8 +57,10 @@ def perlin(
     output: Output,
     size: Size = "512",
     period: Period = None,
-    octaves: Annotated[int, typer.Option("--octaves", min=1, max=10, help="Layers, each half as coarse.")] = 3,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same map.")] = 0,
+    octaves: Annotated[
+        int, typer.Option("--octaves", min=1, max=10, help="The number of layers, each half as coarse.")
+    ] = 3,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same map.")] = 0,
     tile: Tile = "none",
     hard: Hard = False,
     invert: Invert = False,
@@ -95,7 +103,9 @@ def stripes(
     size: Size = "512",
     period: Period = None,
     angle: Angle = 0.0,
-    soft: Annotated[float, typer.Option("--soft", min=0, max=1, help="0 for hard edges, 1 for a sine.")] = 1.0,
+    soft: Annotated[
+        float, typer.Option("--soft", min=0, max=1, help="How soft edges are: 0 for hard ones, 1 for a sine.")
+    ] = 1.0,
     tile: Tile = "none",
     invert: Invert = False,
     force: Force = False,
@@ -107,7 +117,7 @@ def stripes(
 
 @app.command(epilog="Example: texsynth guide direction s-curve -o flow.npy --strokes flow.png")
 def direction(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{DIRECTIONS}.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"The field: {DIRECTIONS}.", show_default=False)],
     output: Field,
     size: Size = "512",
     strokes: Strokes = None,
@@ -140,7 +150,7 @@ def orientation(
         ),
     ] = None,
     histogram: Annotated[
-        bool, typer.Option("--histogram", help="The paper's histogram of gradients per cell of 16 pixels.")
+        bool, typer.Option("--histogram", help="Use the paper's histogram of gradients in cells of 16 pixels.")
     ] = False,
     strokes: Strokes = None,
     force: Force = False,

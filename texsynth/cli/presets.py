@@ -13,7 +13,7 @@ from texsynth import preset
 app = typer.Typer(help="What a preset sets, and which there are.", invoke_without_command=True)
 
 TRAIN = "train/"  # before the name of a preset of `texsynth train`
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 def _names(incomplete: str) -> list[str]:

@@ -16,7 +16,7 @@ from texsynth.weights import download, pretrained, zoo
 
 app = typer.Typer(help="Pretrained networks: which there are, and whether they are here.", invoke_without_command=True)
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 def _names() -> list[str]:
