@@ -53,9 +53,7 @@ def test_descriptors_are_centred_and_of_length_one(patch: int) -> None:
     torch.testing.assert_close(result.mean(1), torch.zeros(1, 7, 9), atol=1e-6, rtol=0)
     torch.testing.assert_close(result.norm(dim=1), torch.ones(1, 7, 9))
     torch.testing.assert_close(descriptors(result), result)
-    assert not descriptors(torch.full((1, 3, 4, 4), 0.5), patch).any(), (
-        "without differences there is nothing to compare"
-    )
+    assert not descriptors(torch.full((1, 3, 4, 4), 0.5), patch).any()  # nothing differs
 
 
 def test_descriptors_of_windows_hold_the_neighbours() -> None:
@@ -126,10 +124,8 @@ def test_search_finds_places_that_the_coarse_grid_does_not_show() -> None:
     """On a map without any coarse features, random search and neighbours find what was moved as a whole."""
     keys = noise(1, 8, 24, 24) - 0.5
     queries = keys.roll((7, -5), (2, 3))
-    share = [
-        (candidates(pyramid(queries), pyramid(keys), 4, generator(), n)[0] == best(queries, keys)).float().mean()
-        for n in (0, 4, 12)
-    ]
+    results = [candidates(pyramid(queries), pyramid(keys), 4, generator(), n)[0] for n in (0, 4, 12)]
+    share = [(result == best(queries, keys)).float().mean() for result in results]
     assert share[0] < share[1] < share[2] and share[2] > 0.9
 
 

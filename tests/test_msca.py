@@ -17,6 +17,7 @@ from networks import vgg_weights
 from pictures import generator, noise, spots
 from texsynth import settings
 from texsynth.errors import InputError
+from texsynth.learned.cocosnet.pairs import disjoint
 from texsynth.learned.msca import attention, method, pairs, recipe
 from texsynth.learned.msca import network as msca
 from texsynth.learned.msca.network import MscaNet, RegionAttention, Shape
@@ -186,12 +187,13 @@ def test_what_is_not_valid_does_not_count() -> None:
     assert share is not None and share.shape[2:] == (16, 20) and int(share.sum()) == 15 * 18
 
 
+@pytest.mark.parametrize("draw", [pairs.separate, disjoint])
 @pytest.mark.parametrize("size", [(32, 70), (70, 32), (64, 80), (32, 64)])
-def test_crops_share_no_pixel(size: tuple[int, int]) -> None:
-    """And all places come up: both axes where both have the room, and both orders."""
+def test_crops_share_no_pixel(draw: Any, size: tuple[int, int]) -> None:
+    """Here and in CoCosNet; and all places come up: both axes where both have the room, and both orders."""
     rng, apart = generator(), set()
     for _ in range(300):
-        places = pairs.separate(size, 32, rng)
+        places = draw(size, 32, rng)
         assert all(0 <= at <= side - 32 for place in places for at, side in zip(place, size, strict=True))
         steps = [b - a for a, b in zip(*places, strict=True)]
         assert max(map(abs, steps)) >= 32
@@ -210,15 +212,13 @@ def test_too_small_an_exemplar_is_an_error() -> None:
 def test_maps_move_with_their_crops() -> None:
     """Cut out, reduced, mirrored and turned alike; labels stay ids."""
     place = torch.stack(torch.meshgrid(torch.arange(40.0), torch.arange(50.0), indexing="ij"))[None] / 50
-    source = pairs.LabelledSource("a", torch.cat([place, place[:, :1]], 1), place[:, 1:], place[:, :1])
+    source = pairs.LabelledPictures(torch.cat([place, place[:, :1]], 1), place[:, 1:], place[:, :1])
     pair = pairs.cut(source, [(3, 5), (10, 20)], 24, 24)
     for number in range(20):
         moved = pairs.moved(pair, True, True, generator(number))
         assert torch.equal(moved.image[:, 1:2], moved.labels) and torch.equal(moved.image[:, :1], moved.valid)
-    ways = {
-        tuple(pairs.moved(pair, True, True, generator(n)).image[0, :2, 0, :2].flatten().tolist()) for n in range(99)
-    }
-    assert len(ways) == 8
+    every = [pairs.moved(pair, True, True, generator(n)).image[0, :2, 0, :2] for n in range(99)]
+    assert len(torch.stack(every).unique(dim=0)) == 8
     assert torch.equal(pairs.moved(pair, False, False, generator()).image, pair.image)
     small = pairs.cut(source, [(3, 5), (10, 20)], 24, 16)
     assert small.image.shape == (2, 3, 16, 16) and set(small.labels.unique().tolist()) <= set(place.unique().tolist())
@@ -228,7 +228,7 @@ def test_maps_move_with_their_crops() -> None:
 def test_labels_get_other_colours_in_both_crops_alike() -> None:
     """So that what a crop shall look like can be read off the other one, and off nothing else."""
     labels = ids(32, 32)
-    source = pairs.LabelledSource("a", spots(32, 32, 3) * 0.2 + 0.4, labels, torch.ones_like(labels))
+    source = pairs.LabelledPictures(spots(32, 32, 3) * 0.2 + 0.4, labels, torch.ones_like(labels))
     pair = pairs.cut(source, [(2, 3), (2, 3)], 24, 24)
     one, other = pairs.recoloured(pair, generator(1)), pairs.recoloured(pair, generator(2))
     assert torch.equal(one.image[0], one.image[1]) and not torch.allclose(one.image, other.image, atol=0.05)
@@ -244,9 +244,9 @@ def test_labels_get_other_colours_in_both_crops_alike() -> None:
 
 
 def test_the_pair_with_common_labels_is_taken() -> None:
-    def pair(first: Tensor, second: Tensor) -> pairs.CropPair:
+    def pair(first: Tensor, second: Tensor) -> pairs.LabelledPictures:
         labels = torch.cat([first, second])
-        return pairs.CropPair(labels.expand(-1, 3, -1, -1), labels, torch.ones_like(labels))
+        return pairs.LabelledPictures(labels.expand(-1, 3, -1, -1), labels, torch.ones_like(labels))
 
     half = torch.zeros(1, 1, 4, 4)
     half[..., 2:] = 1
@@ -396,9 +396,8 @@ def test_labels_are_sent_where_regions_are() -> None:
     assert torch.allclose(attention.transfer(straight), torch.eye(2), atol=1e-6)
     crossed = replace(straight, beta=target.flip(1))
     assert torch.allclose(attention.transfer(crossed), torch.eye(2).flip(0), atol=1e-6)
-    half = replace(
-        straight, alphas=[alpha, alpha.flip(1)], labels=[source, source], shares=torch.full((1, 2, 6, 7), 0.5)
-    )
+    shares = torch.full((1, 2, 6, 7), 0.5)
+    half = replace(straight, alphas=[alpha, alpha.flip(1)], labels=[source, source], shares=shares)
     assert torch.allclose(attention.transfer(half), torch.full((2, 2), 0.5), atol=1e-6)
     lone = replace(straight, target=torch.stack([torch.ones(6, 7), torch.zeros(6, 7)])[None])
     assert attention.transfer(lone)[:, 1].tolist() == [0, 0]

@@ -146,7 +146,7 @@ def _side(model: Model | None, settings: Settings) -> int:
 
 def _estimate_under_maps(size: tuple[int, int], model: Model, settings: Settings) -> Estimate:
     """Fitted to runs at 256 to 1024 pixels."""
-    shape, channels = loading.shaped(spade.Shape, model), sum(map(conditions.channels, model.facts["guides"]))
+    shape, channels = loading.shaped(spade.Shape, model), conditions.channels(model)
     reach = max(size) if shape.normalisation == "instance" else spade.reach(shape)
     rows, columns = (
         [min(length, start + settings.steered + reach) - max(0, start - reach) for start in starts]

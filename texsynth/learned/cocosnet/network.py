@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from texsynth.learned.cocosnet import tone
 from texsynth.learned.cocosnet.match import MEMORY, candidates, descriptors, gather_patches, match, match_among
 from texsynth.learned.cocosnet.places import KeyGrid, code, find_places, grid
-from texsynth.learned.shared import generator, loading
+from texsynth.learned.shared import conditions, generator, loading
 from texsynth.learned.shared.conv import LEAK, OFF, Conv, Tile, normalised
 from texsynth.learned.shared.generator import Generator, Size, continued, normal_noise
 from texsynth.pyramid import shrink
@@ -87,7 +87,6 @@ class Side:
 
     @property
     def size(self) -> Size:
-        """The size of the grid of cells."""
         return self.features.shape[2], self.features.shape[3]
 
 
@@ -300,15 +299,10 @@ def fitted(warp: Tensor, labels: Tensor) -> Tensor:
 def describe(model: Model, image: Tensor, ids: Tensor | None, device: torch.device) -> Tensor:
     """The descriptors of the cells of a picture (1, 3, H, W) in [0, 1], of length 1: (1, D, h, w). ids: (1, 1, H, W),
     its labels as the model numbers them; None where there are none."""
-    shape, count = loading.shaped(Shape, model), label_count(model)
+    shape, count = loading.shaped(Shape, model), conditions.channels(model)
     matcher = loading.loaded(Matcher(shape, count), model, device, "matcher.")
     image = image.to(device)
     labels = image.new_zeros(1, count, *image.shape[2:])
     if ids is not None:
         labels.scatter_(1, ids.long().to(device), 1.0)
     return descriptors(matcher.exemplar(image, labels).features, shape.window)
-
-
-def label_count(model: Model) -> int:
-    """The number of labels of a model."""
-    return sum(len(guide["palette"]) for guide in model.facts["guides"] if guide["name"] == "labels")

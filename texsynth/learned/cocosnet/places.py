@@ -48,7 +48,6 @@ class KeyGrid:
 
     @property
     def size(self) -> Size:
-        """The number of cells down and across."""
         return self.keys.shape[2], self.keys.shape[3]
 
     def clipped(self, places: Tensor) -> Tensor:

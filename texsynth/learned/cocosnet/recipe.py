@@ -30,7 +30,7 @@ from texsynth.learned.shared.conv import initialise
 from texsynth.learned.shared.patchgan import PatchGAN, feature_matching, hinge_generator
 from texsynth.metrics import metric
 from texsynth.settings import setting
-from texsynth.task import Estimate, Exemplar, Task
+from texsynth.task import Estimate, Task
 from texsynth.training import exemplars, recipes
 from texsynth.training.recipes import SAMPLE_SEED, Training
 
@@ -122,13 +122,10 @@ class Scene:
 
 @dataclass(frozen=True)
 class Rendering:
-    """What the networks make of a scene.
+    """What the networks make of a scene: the target on the grid of cells, and a picture (1, 3, s, s) for it.
 
-    target: the target on the grid of cells.
-    warp: (1, 3, s, s), the exemplar in the layout of the target.
-    labels: (1, L, h, w), the exemplar's labels in that layout, as shares of each cell.
+    warp, labels: the exemplar (1, 3, s, s), and the shares of its labels (1, L, h, w), in the layout of the target.
     back: (1, 3, H, W), the cells of the warp in the layout of the exemplar.
-    image: (1, 3, s, s), the picture.
     """
 
     target: Side
@@ -299,24 +296,21 @@ def _sample(parts: TrainingParts) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _samples(task: Task, settings: Settings) -> list[Sample]:
-    """The exemplars, reduced, with their labels; raises InputError where one has no room for two crops."""
-    smallest = max(settings.crop, metric(settings.metric).about.smallest_side)
+    """The exemplars, reduced, with their labels; raises InputError where one, reduced, has no room for two crops, or
+    has parts that may not be used."""
+    crop = max(settings.crop, metric(settings.metric).about.smallest_side)
     samples = []
     for exemplar, ids in zip(task.exemplars, task.guides[0].sources, strict=True):
         reduced = exemplars.reduced(exemplar, settings.side)
         if ids.shape[2:] != reduced.image.shape[2:]:
             ids = F.interpolate(ids, reduced.size, mode="nearest-exact")
-        _check(exemplar, reduced, smallest)
+        h, w = reduced.size
+        if not room((h, w), crop):
+            larger = max(adversarial.SMALLEST_CROP, min(h, w, max(h, w) // 2))
+            fix = f"--set crop={larger} fits" if room((h, w), larger) else "enlarge it"
+            size = f"{exemplar.name}, {w}x{h} in training,"
+            raise InputError(f"{size} has no room for two crops of {crop} pixels; {fix}")
+        if exemplar.valid is not None and not exemplar.valid.all():
+            raise InputError(f"{exemplar.name} has parts that may not be used, which crops would meet; --crop them off")
         samples.append(Sample(reduced.image.to(task.device), ids.to(task.device)))
     return samples
-
-
-def _check(exemplar: Exemplar, reduced: Exemplar, crop: int) -> None:
-    """Raise InputError for an exemplar that, reduced, has no room for two crops, or has parts that may not be used."""
-    h, w = reduced.size
-    if not room((h, w), crop):
-        larger = max(adversarial.SMALLEST_CROP, min(h, w, max(h, w) // 2))
-        fix = f"--set crop={larger} fits" if room((h, w), larger) else "enlarge it"
-        raise InputError(f"{exemplar.name}, {w}x{h} in training, has no room for two crops of {crop} pixels; {fix}")
-    if exemplar.valid is not None and not exemplar.valid.all():
-        raise InputError(f"{exemplar.name} has parts that may not be used, which crops would meet; --crop them off")

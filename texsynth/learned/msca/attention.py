@@ -43,13 +43,8 @@ class AttentionMaps:
 
 
 def pictures(maps: AttentionMaps, palette: Tensor) -> dict[str, Tensor]:
-    """Pictures (1, 3, H, W) in [0, 1] by name.
-
-    Each region's picture has its places in the exemplars beside those in the target. The table is "transfer"; where
-    there are two labels or more, the tree is "dendrogram".
-
-    palette: (L, 3), the colours of the labels in [0, 1].
-    """
+    """Pictures (1, 3, H, W) in [0, 1] by name: of each region, its places in the exemplars beside those in the target;
+    "transfer", the table, and, of two labels or more, "dendrogram", the tree. palette: (L, 3), the labels' colours."""
     out = {f"region-{number:02d}": _region(maps, number) for number in range(maps.beta.shape[1])}
     table, labels = transfer(maps), frequent(maps)
     out["transfer"] = _table(table, labels[:TABLE_LABELS], palette)

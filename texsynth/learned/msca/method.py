@@ -125,8 +125,7 @@ def begin(
     """A grey canvas, and the step that looks at the next exemplar, and paints when it has looked at all."""
     assert task.model is not None
     shape = shaped(Shape, task.model)
-    count = sum(conditions.channels(facts) for facts in task.model.facts["guides"])
-    net = loaded(MscaNet(shape, count), task.model, task.device)
+    net = loaded(MscaNet(shape, conditions.channels(task.model)), task.model, task.device)
     extract = vgg19.build(vgg19.Settings(), (False, False), task.weights["vgg19"]) if shape.layers else None
     target = conditions.of_task(task.guides, [g.target for g in task.guides], task.model).to(task.device)
     painter = Painter(task, settings, task.model, net, extract, target)

@@ -11,31 +11,11 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError
 from texsynth.learned.shared.chance import integer
-from texsynth.training.exemplars import middle
+from texsynth.task import Exemplar
 
 Place = tuple[int, int]
 LOWEST_CONTRAST = 0.5  # of a label in other colours; the highest is one more
 SHIFT_RANGE = 0.6  # of the shifts of a label's colours, half of it each way
-
-
-@dataclass(frozen=True)
-class LabelledSource:
-    """An exemplar (1, 3, H, W) and the ids of its labels (1, 1, H, W). valid: (1, 1, H, W) floats, 0 where nothing may
-    be learned from."""
-
-    name: str
-    image: Tensor
-    labels: Tensor
-    valid: Tensor
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width)."""
-        return self.image.shape[2], self.image.shape[3]
-
-    def middle(self, side: int) -> LabelledSource:
-        """Its middle, at most `side` pixels each way."""
-        return LabelledSource(self.name, *(middle(x, side) for x in (self.image, self.labels, self.valid)))
 
 
 @dataclass(frozen=True)
@@ -52,8 +32,12 @@ class ColourChange:
 
 
 @dataclass(frozen=True)
-class CropPair:
-    """Two crops, as a batch of two. changes: for each label in other colours than the exemplar's, their change."""
+class LabelledPictures:
+    """An exemplar, or two crops of one: pictures (n, 3, h, w) and the ids of their labels (n, 1, h, w).
+
+    valid: (n, 1, h, w) floats, 0 where nothing may be learned from.
+    changes: for each label that has other colours than in the exemplar, their change.
+    """
 
     image: Tensor
     labels: Tensor
@@ -61,7 +45,7 @@ class CropPair:
     changes: Mapping[int, ColourChange] = field(default_factory=dict)
 
 
-def check(exemplars: Sequence[LabelledSource], crop: int, smallest: int) -> None:
+def check(exemplars: Sequence[Exemplar], crop: int, smallest: int) -> None:
     """Raise InputError where two separate crops do not fit into an exemplar. smallest: the smallest crop to offer."""
     for exemplar in exemplars:
         h, w = exemplar.size
@@ -92,7 +76,7 @@ def anywhere(size: tuple[int, int], crop: int, rng: torch.Generator) -> tuple[Pl
     return first, second
 
 
-def cut(exemplar: LabelledSource, places: Sequence[Place], side: int, crop: int) -> CropPair:
+def cut(exemplar: LabelledPictures, places: Sequence[Place], side: int, crop: int) -> LabelledPictures:
     """Crops of a side at these places, resized to `crop`: colours smoothly, labels by the nearest."""
     image, labels, valid = (
         torch.cat([x[:, :, y : y + side, x0 : x0 + side] for y, x0 in places])
@@ -101,15 +85,15 @@ def cut(exemplar: LabelledSource, places: Sequence[Place], side: int, crop: int)
     if side != crop:
         image = F.interpolate(image, (crop, crop), mode="bilinear", antialias=True).clamp(0, 1)
         labels, valid = (F.interpolate(x, (crop, crop), mode="nearest-exact") for x in (labels, valid))
-    return CropPair(image, labels, valid)
+    return LabelledPictures(image, labels, valid)
 
 
-def best(candidates: Sequence[CropPair]) -> CropPair:
+def best(candidates: Sequence[LabelledPictures]) -> LabelledPictures:
     """The pair that teaches most: whose crops are valid, and have the same labels, and several of them."""
     return max(candidates, key=lambda pair: float(pair.valid.mean()) ** 2 * _common(pair.labels))
 
 
-def moved(pair: CropPair, flips: bool, turns: bool, rng: torch.Generator) -> CropPair:
+def moved(pair: LabelledPictures, flips: bool, turns: bool, rng: torch.Generator) -> LabelledPictures:
     """Both crops and their maps flipped and turned alike, at random."""
     flip = flips and bool(integer(2, rng))
     quarters = integer(4, rng) if turns else 0
@@ -117,10 +101,10 @@ def moved(pair: CropPair, flips: bool, turns: bool, rng: torch.Generator) -> Cro
     def of(x: Tensor) -> Tensor:
         return (x.flip(3) if flip else x).rot90(quarters, (2, 3))
 
-    return CropPair(of(pair.image), of(pair.labels), of(pair.valid))
+    return LabelledPictures(of(pair.image), of(pair.labels), of(pair.valid))
 
 
-def recoloured(pair: CropPair, rng: torch.Generator) -> CropPair:
+def recoloured(pair: LabelledPictures, rng: torch.Generator) -> LabelledPictures:
     """Every label in random other colours, the same in both crops, so that only the other crop shows which."""
     image, changes = pair.image, {}
     for label in pair.labels.unique().tolist():

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from texsynth.features import Extract
 from texsynth.learned.msca import pairs
 from texsynth.learned.msca.network import AuxiliaryDecoder, MscaNet, Shape
-from texsynth.learned.msca.pairs import CropPair, LabelledSource
+from texsynth.learned.msca.pairs import LabelledPictures
 from texsynth.learned.shared import adversarial, patchgan
 from texsynth.learned.shared import copies as steered
 from texsynth.learned.shared.adversarial import SAMPLE_SIDE, SMALLEST_CROP, Optimisers
@@ -34,6 +34,7 @@ from texsynth.learned.shared.regions import Bank, bank, transport
 from texsynth.settings import setting
 from texsynth.task import Estimate, Task
 from texsynth.training import recipes
+from texsynth.training.exemplars import middle
 from texsynth.training.recipes import SAMPLE_SEED, Training
 
 METHOD = "msca"
@@ -75,7 +76,7 @@ class MscaContext:
     """What a step needs. labels: their number. vgg: for presets that use it. banks: the patches of each exemplar."""
 
     settings: Settings
-    exemplars: Sequence[LabelledSource]
+    exemplars: Sequence[LabelledPictures]
     labels: int
     net: MscaNet
     decoder: AuxiliaryDecoder
@@ -162,11 +163,11 @@ def estimate(task: Task, settings: Settings) -> Estimate:
 
 def _context(task: Task, settings: Settings, labels: int, rng: torch.Generator) -> MscaContext:
     """Build the networks, and prepare what their outputs are compared with."""
-    exemplars = []
+    pairs.check(task.exemplars, settings.crop, SMALLEST_CROP)
+    exemplars, device = [], task.device
     for e, ids in zip(task.exemplars, task.guides[0].sources, strict=True):
-        maps = e.image, ids, torch.ones_like(ids) if e.valid is None else e.valid.float()
-        exemplars.append(LabelledSource(e.name, *(x.to(task.device) for x in maps)))
-    pairs.check(exemplars, settings.crop, SMALLEST_CROP)
+        valid = torch.ones_like(ids) if e.valid is None else e.valid.float()
+        exemplars.append(LabelledPictures(e.image.to(device), ids.to(device), valid.to(device)))
     vgg = scaled_vgg(task) if settings.image == "vgg19" else None
     probe = exemplars[0].image[:, :, :SMALLEST_CROP, :SMALLEST_CROP]
     counts = [goal.shape[1] for goal in decoder_goals(probe, settings, vgg)]
@@ -194,20 +195,22 @@ def _lesson(context: MscaContext, number: int) -> RebuildLesson:
     return RebuildLesson(image, labels, exemplar, exemplar_labels, counts, banks)
 
 
-def _pair(context: MscaContext, number: int) -> tuple[CropPair, bool, Bank | None]:
+def _pair(context: MscaContext, number: int) -> tuple[LabelledPictures, bool, Bank | None]:
     """Two crops, whether each rebuilds itself, not the other, and the patches for crops at the exemplar's scale."""
     settings, rng = context.settings, context.rng
     chosen = integer(len(context.exemplars), rng)
     exemplar = context.exemplars[chosen]
+    rows, columns = exemplar.image.shape[2:]
     # Take larger crops in the last steps, and sometimes the whole exemplar.
     late = number >= round(settings.steps * (1 - settings.second))
     whole = late and share(rng) < settings.whole
     side = settings.crop
     if late:
-        side = min(exemplar.size) if whole else min(*exemplar.size, round(side * settings.larger))
+        side = min(rows, columns) if whole else min(rows, columns, round(side * settings.larger))
     place = pairs.anywhere if late else pairs.separate
     # Draw some pairs, and take the one with most labels in common.
-    crops = [pairs.cut(exemplar, place(exemplar.size, side, rng), side, settings.crop) for _ in range(settings.draws)]
+    places = [place((rows, columns), side, rng) for _ in range(settings.draws)]
+    crops = [pairs.cut(exemplar, each, side, settings.crop) for each in places]
     pair = pairs.moved(pairs.best(crops), settings.flips, settings.turns, rng)
     if share(rng) < settings.recolour:
         pair = pairs.recoloured(pair, rng)
@@ -282,10 +285,9 @@ def _samples(context: MscaContext) -> list[tuple[Tensor, Tensor, Tensor]]:
     net.eval()
     samples = []
     for exemplar in context.exemplars[:SAMPLES]:
-        part = exemplar.middle(SAMPLE_SIDE)
-        valid = None if bool(part.valid.all()) or not bool(part.valid.any()) else part.valid
-        lesson = RebuildLesson(part.image, part.labels, part.image, part.labels, valid)
+        image, labels, counts = (middle(x, SAMPLE_SIDE) for x in (exemplar.image, exemplar.labels, exemplar.valid))
+        valid = None if bool(counts.all()) or not bool(counts.any()) else counts
         rng = torch.Generator().manual_seed(SAMPLE_SEED)
-        samples.append((part.image, part.labels, _rebuilt(context, lesson, rng)))
+        samples.append((image, labels, _rebuilt(context, RebuildLesson(image, labels, image, labels, valid), rng)))
     net.train(training)
     return samples

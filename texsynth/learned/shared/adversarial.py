@@ -13,14 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from texsynth.learned.shared import patchgan
-from texsynth.learned.shared.patchgan import PatchGAN, hinge_discriminator
+from texsynth.learned.shared.patchgan import Pair, PatchGAN, hinge_discriminator
 from texsynth.settings import setting
 from texsynth.training import recipes
 
 SMALLEST_CROP = 16  # pixels of a side
 SAMPLE_SIDE = 256  # the most pixels of the sides of what is measured and shown
 BETAS = (0.0, 0.9)  # of Adam, as in SPADE
-Pair = tuple[Tensor, Tensor]  # of what is true and of an output
 Contest = tuple[Pair, Pair]  # maps (n, C, h, w), and pictures (n, 3, h, w), for discriminators to tell apart
 
 
@@ -76,10 +75,8 @@ def set_rates(both: Optimisers, settings: Settings, number: int) -> None:
 
 
 def teach_discriminators(discriminators: PatchGAN, optimiser: torch.optim.Adam, contests: Sequence[Contest]) -> float:
-    """One update of the discriminators: true pictures shall score above 1, and outputs below -1.
-
-    Contests go through one by one, so that memory holds one of them. Returns the mean loss over the contests.
-    """
+    """One update of the discriminators, which score true pictures above 1 and outputs below -1; returns the mean loss
+    over the contests, which go through one by one, so that memory holds one of them."""
     optimiser.zero_grad()
     mean = 0.0
     for contest in contests:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,13 +12,13 @@ from texsynth.task import Guide
 from texsynth.weights.trained import Model
 
 SAME_COLOUR = 40 / 255  # the largest distance of two colours that are one label
+CHANNELS = {"l2": 1, "direction": 2}  # of the conditions of values, by how these are compared
 LISTED_LABELS = 8  # the most labels that a message lists
 
 
-def channels(facts: Mapping[str, Any]) -> int:
-    """How many channels the condition of a kind of map has, by what a model's facts say of it."""
-    palette = facts["palette"]
-    return len(palette) if palette else {"l2": 1, "direction": 2}[facts["distance"]]
+def channels(model: Model) -> int:
+    """How many channels the conditions of a model's maps have together: one for each label, and those of values."""
+    return sum(len(facts["palette"] or ()) or CHANNELS[facts["distance"]] for facts in model.facts["guides"])
 
 
 def encode(values: Tensor, distance: str, labels: int = 0) -> Tensor:
@@ -67,12 +66,9 @@ def mismatch(guides: Sequence[Guide], model: Model) -> str | None:
     if {guide.name for guide in guides} != trained.keys():
         flags = " and ".join(f"--{name}" for name in trained)
         return f"follows what {model.name} was trained with: {flags}, and nothing else"
-    for guide in guides:
-        if guide.palette is None:
-            continue
-        if why := unknown((*guide.sources, guide.target), guide.palette, trained[guide.name]["palette"]):
-            return why
-    return None
+    labels = [(guide, guide.palette) for guide in guides if guide.palette is not None]
+    why = (unknown((*g.sources, g.target), palette, trained[g.name]["palette"]) for g, palette in labels)
+    return next(filter(None, why), None)
 
 
 def uneven(size: tuple[int, int], tile: tuple[bool, bool], cell: int) -> str | None:

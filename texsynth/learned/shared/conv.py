@@ -27,8 +27,8 @@ FIRST_ROUNDS = 15  # rounds of power iteration before training
 class Conv(nn.Module):
     """(n, before, h, w) -> (n, after, h, w), with h and w divided by the stride.
 
-    Beyond a border lies the mirrored map, and along axes that tile the map's other side. spectral: the
-    kernel is divided by its largest singular value, for which every training step searches once more.
+    Beyond a border lies the mirrored map, and along axes that tile the map's other side. spectral: the kernel is
+    divided by its largest singular value, for which every training step searches once more.
     """
 
     u: Tensor | None  # the present estimate of the left singular vector, (after,)

@@ -16,11 +16,8 @@ MARGIN = 4  # cells beyond a border that does not wrap, where networks would sho
 
 
 def extended(x: Tensor, by: int, tile: tuple[bool, bool]) -> Tensor:
-    """Add `by` rows and columns to each side of a map (n, C, h, w).
-
-    They come from the opposite side along axes that tile. Along others they are mirrored, or the border is repeated
-    where there are too few rows to mirror.
-    """
+    """Add `by` rows and columns to each side of a map (n, C, h, w): from the opposite side along axes that tile; along
+    others they are mirrored, or the border is repeated where there are too few rows to mirror."""
     for wraps, size, pads in zip(tile, x.shape[2:], ([0, 0, by, by], [by, by, 0, 0]), strict=True):
         x = F.pad(x, pads, mode="circular" if wraps else "reflect" if size > by else "replicate")
     return x

@@ -21,6 +21,7 @@ from texsynth.settings import setting
 DISCRIMINATORS = 2  # one for each scale
 KERNEL = 4  # side of the convolutions' kernels
 WIDEST = 8  # most channels of a layer, as a multiple of the width
+Pair = tuple[Tensor, Tensor]  # of what is true and of an output
 Features = Sequence[Sequence[Tensor]]  # of every scale, of every layer; the last of a scale are its scores
 
 
@@ -54,9 +55,7 @@ class PatchGAN(nn.Module):
             features.append(scale(x))
         return features
 
-    def pair(
-        self, condition: tuple[Tensor, Tensor], image: tuple[Tensor, Tensor]
-    ) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+    def pair(self, condition: Pair, image: Pair) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
         """Features of true pictures and of outputs, in one pass; both are of one size, and equally many."""
         features = self(torch.cat(condition), torch.cat(image))
         halves = [[layer.chunk(2) for layer in scale] for scale in features]

@@ -94,14 +94,14 @@ class SpadeContext:
     """What a step needs.
 
     task: the exemplars and their maps, reduced.
-    crop_sources: the numbers of the copies that have room for a crop.
+    crop_sources: the copies that have room for a crop.
     objectives: the losses of outputs for drawn maps.
     """
 
     settings: Settings
     task: Task
     copies: Sequence[MappedCopy]
-    crop_sources: Sequence[int]
+    crop_sources: Sequence[MappedCopy]
     net: Generator
     discriminators: patchgan.PatchGAN
     objectives: SteeredObjectives
@@ -144,7 +144,10 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
     """
     if settings.first < 1 and settings.perturbed + settings.perlin > 0:
         perlin((2, 2), 2)
-    context = _context(_reduced(task, settings.side), settings, rng)
+    short = max(min(exemplar.size) for exemplar in task.exemplars)
+    if 0 < settings.side < short:
+        task = task.at(math.log2(short / settings.side))
+    context = _context(task, settings, rng)
     net, discriminators = context.net, context.discriminators
     optimisers = adversarial.optimisers(net.parameters(), discriminators, settings)
 
@@ -190,7 +193,7 @@ def _context(task: Task, settings: Settings, rng: torch.Generator) -> SpadeConte
             problem = f"{exemplar.name} is {w}x{h}, which has no room for crops of {settings.crop}x{settings.crop}"
             raise InputError(f"{problem}; --set crop={min(h, w)} fits, or give a larger exemplar")
     copies = steered.copies(task, settings.flips, settings.turns)
-    crop_sources = [number for number, copy in enumerate(copies) if min(copy.image.shape[2:]) >= settings.crop]
+    crop_sources = [copy for copy in copies if min(copy.image.shape[2:]) >= settings.crop]
     vgg = scaled_vgg(task) if settings.features == "vgg19" else None
     channels = encode_all([guide.sources[0] for guide in task.guides], task.guides).shape[1]
     net, discriminators = Generator(settings, channels), patchgan.PatchGAN(settings, channels)
@@ -201,16 +204,10 @@ def _context(task: Task, settings: Settings, rng: torch.Generator) -> SpadeConte
     return SpadeContext(settings, task, copies, crop_sources, net, discriminators, objectives, patches, vgg, rng)
 
 
-def _reduced(task: Task, side: int) -> Task:
-    """The task with exemplars, and their maps, of which the largest shorter side is at most `side`; 0: as it is."""
-    short = max(min(exemplar.size) for exemplar in task.exemplars)
-    return task.at(math.log2(short / side)) if 0 < side < short else task
-
-
 def _lesson(context: SpadeContext, paired: bool) -> MapLesson:
     """A true crop with its maps, and the maps to make a picture for: these, or drawn ones of the same exemplar."""
     settings, rng, guides = context.settings, context.rng, context.task.guides
-    copy = context.copies[context.crop_sources[integer(len(context.crop_sources), rng)]]
+    copy = context.crop_sources[integer(len(context.crop_sources), rng)]
     image, *image_maps = _crop(copy, settings.crop, rng)
     if paired:
         return MapLesson(image_maps, copy.exemplar, image, image_maps, True)
@@ -253,7 +250,9 @@ def _update(
         losses |= dict(zip(names, _objectives(context, output, lessons), strict=True))
         weights |= {name: o.weight for name, o in zip(names, settings.objectives, strict=True)}
     if settings.texture:
-        losses["texture"], weights["texture"] = _texture(context, output, lessons), settings.texture
+        ids = [regions(lesson.maps, context.task.guides) for lesson in lessons]
+        terms = [transport(*one, context.bank, context.rng) for one in zip(output.split(1), ids, strict=True)]
+        losses["texture"], weights["texture"] = torch.stack(terms).mean(), settings.texture
     return {"discriminator": discriminator_loss} | adversarial.teach_network(optimisers.network, losses, weights)
 
 
@@ -273,13 +272,6 @@ def _objectives(context: SpadeContext, output: Tensor, lessons: Sequence[MapLess
         chosen = steered.draw(context.copies, lesson.exemplar, context.rng)
         values.append(context.objectives.values(chosen, image, lesson.maps, setup))
     return [torch.stack(each).mean() for each in zip(*values, strict=True)]
-
-
-def _texture(context: SpadeContext, output: Tensor, lessons: Sequence[MapLesson]) -> Tensor:
-    """The distance between the distributions of patches, its mean over the pictures."""
-    ids = [regions(lesson.maps, context.task.guides) for lesson in lessons]
-    each = zip(output.split(1), ids, strict=True)
-    return torch.stack([transport(*one, context.bank, context.rng) for one in each]).mean()
 
 
 @torch.no_grad()
