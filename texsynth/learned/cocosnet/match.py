@@ -82,7 +82,9 @@ def candidates(
     pairs of the coarsest are compared; on finer ones a position looks, in several rounds, at the candidates of its
     neighbours and at random ones. A candidate is named twice where there are fewer keys than `count`.
     """
-    positions = _compared(queries[0], keys[0], count, memory)
+    q, k = rows(descriptors(queries[0])), rows(descriptors(keys[0]))
+    parts = q.split(_height(len(k), q, memory))
+    positions = torch.cat([(part @ k.T).topk(min(count, len(k))).indices for part in parts])
     for (before, query), (source, key) in zip(pairwise(queries), pairwise(keys), strict=True):
         q, k, grid, size = rows(descriptors(query)), rows(descriptors(key)), _size(query), _size(key)
         finer = _doubled(positions, (_size(before), grid), (_size(source), size))
@@ -167,13 +169,6 @@ def _refined(q: Tensor, k: Tensor, among: Tensor, count: int, memory: int) -> Te
     ]
     best = torch.cat(parts).topk(min(count, among.shape[1])).indices
     return among.gather(1, best)
-
-
-def _compared(query: Tensor, key: Tensor, count: int, memory: int) -> Tensor:
-    """The best `count` of all positions of keys (1, D, H, W) for each of the queries (1, D, h, w): (h * w, count)."""
-    q, k = rows(descriptors(query)), rows(descriptors(key))
-    parts = q.split(_height(len(k), q, memory))
-    return torch.cat([(part @ k.T).topk(min(count, len(k))).indices for part in parts])
 
 
 def _doubled(positions: Tensor, grids: tuple[Size, Size], sizes: tuple[Size, Size]) -> Tensor:

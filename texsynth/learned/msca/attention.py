@@ -135,8 +135,13 @@ def _tree(steps: Sequence[Merge], colours: Tensor) -> Tensor:
     count = len(colours)
     image = Image.new("RGB", (CELL + 2 * GAP + TREE_WIDTH, count * CELL), WHITE)
     draw = ImageDraw.Draw(image)
+    # Order the leaves, those of a cluster beside each other.
+    clusters = {leaf: [leaf] for leaf in range(count)}
+    for number, (a, b, _) in enumerate(steps):
+        clusters[count + number] = clusters.pop(a) + clusters.pop(b)
+    # Draw the leaves, and then the merges.
     places: dict[int, tuple[float, float]] = {}
-    for line, leaf in enumerate(_order(steps, count)):
+    for line, leaf in enumerate(clusters[count + len(steps) - 1]):
         _swatch(draw, (0, line * CELL), colours[leaf])
         places[leaf] = float(CELL + GAP), (line + 0.5) * CELL
     scale = TREE_WIDTH / max(steps[-1][2], 1e-12)
@@ -146,14 +151,6 @@ def _tree(steps: Sequence[Merge], colours: Tensor) -> Tensor:
         draw.line([(x0, y0), (x, y0), (x, y1), (x1, y1)], INK, 2)
         places[count + number] = x, (y0 + y1) / 2
     return _tensor(image)
-
-
-def _order(steps: Sequence[Merge], count: int) -> list[int]:
-    """The leaves, those of a cluster beside each other."""
-    clusters = {leaf: [leaf] for leaf in range(count)}
-    for number, (a, b, _) in enumerate(steps):
-        clusters[count + number] = clusters.pop(a) + clusters.pop(b)
-    return clusters[count + len(steps) - 1]
 
 
 def _swatch(draw: ImageDraw.ImageDraw, at: tuple[int, int], colour: Tensor) -> None:

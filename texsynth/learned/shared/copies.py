@@ -28,6 +28,7 @@ ANGLE_STEP = 2  # from one of the angles that a step compares with to the next
 HALF_TURN = ANGLES // 2  # after which directions are the same
 COMPARED_EXEMPLARS = 3  # the most exemplars that a step compares with
 GUIDE_WEIGHTS = {"l0": 10.0, "l2": 10.0, "direction": 5.0}  # by the distance of a guide, as in control
+PreparedObjective = tuple[Objective, Extract, Sequence[Mapping[str, Tensor]]]  # the last are the features of each copy
 MIRRORS, QUARTERS = ("flip-x",), ("rotate-90", "rotate-180", "rotate-270")
 MIRRORED_QUARTERS = ("flip-y", "transpose", "anti-transpose")
 
@@ -48,15 +49,6 @@ class MappedCopy:
 
 
 @dataclass(frozen=True)
-class PreparedObjective:
-    """An objective, the extractor of its features, and the features of each copy."""
-
-    objective: Objective
-    extract: Extract
-    features: Sequence[Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True)
 class SteeredObjectives:
     """Objectives that compare outputs under maps with copies of the exemplars; guides give the kinds of maps only."""
 
@@ -71,16 +63,12 @@ class SteeredObjectives:
             Guide(guide.name, (), target, GUIDE_WEIGHTS[guide.distance], guide.distance)
             for guide, target in zip(self.guides, maps, strict=True)
         )
-        copies = [self.copies[number] for number in chosen]
+        copies = [(number, self.copies[number]) for number in chosen]
         values = []
-        for prepared in self.prepared:
-            references = [
-                Reference(prepared.features[number], copy.exemplar, copy.valid, copy.maps)
-                for number, copy in zip(chosen, copies, strict=True)
-            ]
-            objective = prepared.objective
+        for objective, extract, maps_of in self.prepared:
+            references = [Reference(maps_of[number], copy.exemplar, copy.valid, copy.maps) for number, copy in copies]
             built = loss(objective.loss).build(references, objective.loss_settings, replace(setup, guides=guides))
-            values.append(built(prepared.extract(image, objective.layers)))
+            values.append(built(extract(image, objective.layers)))
         return values
 
 
@@ -95,7 +83,7 @@ def prepare(objectives: Sequence[Objective], task: Task, every: Sequence[MappedC
     for o in objectives:
         extract = features(o.features).build(o.features_settings, (False, False), task.weights.get(o.features))
         with torch.no_grad():
-            prepared.append(PreparedObjective(o, extract, [extract(copy.image, o.layers) for copy in every]))
+            prepared.append((o, extract, [extract(copy.image, o.layers) for copy in every]))
     return SteeredObjectives(every, task.guides, prepared)
 
 
