@@ -12,13 +12,13 @@ from texsynth.task import Guide
 from texsynth.weights.trained import Model
 
 SAME_COLOUR = 40 / 255  # the largest distance of two colours that are one label
-CHANNELS = {"l2": 1, "direction": 2}  # of the conditions of values, by how these are compared
+CONDITION_CHANNELS = {"l2": 1, "direction": 2}  # of the conditions of values, by how these are compared
 LISTED_LABELS = 8  # the most labels that a message lists
 
 
 def channels(model: Model) -> int:
     """How many channels the conditions of a model's maps have together: one for each label, and those of values."""
-    return sum(len(facts["palette"] or ()) or CHANNELS[facts["distance"]] for facts in model.facts["guides"])
+    return sum(len(facts["palette"] or ()) or CONDITION_CHANNELS[facts["distance"]] for facts in model.facts["guides"])
 
 
 def encode(values: Tensor, distance: str, labels: int = 0) -> Tensor:
