@@ -69,31 +69,26 @@ class Run:
 
 
 def damaged(path: Path, kind: str) -> None:
-    good = tensors(LAYERS)
-    if kind == "text":
-        path.write_text("# Weights\n", "utf-8")
-    elif kind == "code":
-        torch.save({**good, "extra": Run()}, path)
-    elif kind == "object":
-        torch.save(torch.nn.Linear(2, 2), path)
-    elif kind == "list":
-        torch.save([1, 2], path)
-    elif kind == "other":
-        save_file({"layer.weight": torch.zeros(2)}, path)
-    elif kind == "shape":
-        save_file({**good, KEYS[-1]: torch.zeros(3)}, path)
-    elif kind == "whole numbers":
-        save_file({**good, KEYS[-1]: torch.zeros(64, dtype=torch.int32)}, path)
-    elif kind == "nan":
-        save_file({**good, KEYS[-1]: torch.full((64,), torch.nan)}, path)
+    """Write a file that is damaged in this way."""
+    good, last = tensors(LAYERS), KEYS[-1]
+    contents = {"text": b"# Weights\n", "empty": b"", "cut zip": CONTENT[:5000]}
+    pickles = {"code": {**good, "extra": Run()}, "object": torch.nn.Linear(2, 2), "list": [1, 2]}
+    plain = {
+        "other": {"layer.weight": torch.zeros(2)},
+        "shape": {**good, last: torch.zeros(3)},
+        "whole numbers": {**good, last: torch.zeros(64, dtype=torch.int32)},
+        "nan": {**good, last: torch.full((64,), torch.nan)},
+    }
+    if kind in contents:
+        path.write_bytes(contents[kind])
+    elif kind in pickles:
+        torch.save(pickles[kind], path)
+    elif kind in plain:
+        save_file(plain[kind], path)
     elif kind == "cut":
         path.write_bytes(random_vgg(path, LAYERS).read_bytes()[:5000])
-    elif kind == "cut zip":
-        path.write_bytes(CONTENT[:5000])
     elif kind == "cut legacy":
         path.write_bytes(saved(_use_new_zipfile_serialization=False)[:5000])
-    elif kind == "empty":
-        path.write_bytes(b"")
 
 
 DAMAGE = {
@@ -165,7 +160,5 @@ def shelf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Shelf]:
 def two(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:  # noqa: ARG001
     """Both networks are known, and a file of each is somewhere, under names that tell nothing."""
     monkeypatch.setattr(pretrained, "NETWORKS", {**NETWORKS, **pretrained.NETWORKS})
-    made = {"vgg19": tmp_path / "a.safetensors", "resnet50": tmp_path / "b.safetensors"}
-    random_vgg(made["vgg19"], LAYERS)
-    random_resnet50(made["resnet50"], ("stem",))
-    return made
+    vgg, resnet = random_vgg(tmp_path / "a.safetensors", LAYERS), tmp_path / "b.safetensors"
+    return {"vgg19": vgg, "resnet50": random_resnet50(resnet, ("stem",))}

@@ -20,8 +20,14 @@ def part() -> Path:
     return cached.with_name(f"{cached.name}.part")
 
 
+def beginning(content: bytes) -> None:
+    """Leave this of an earlier try."""
+    part().parent.mkdir(parents=True)
+    part().write_bytes(content)
+
+
 def fails(*words: str) -> str:
-    """A fetch that must fail, with these words in its one line, and leave nothing that looks whole. Gives the line."""
+    """A fetch that must fail, with these words in its one line, and leave nothing that looks whole; gives the line."""
     with pytest.raises(WeightsError) as caught:
         pretrained.fetch("vgg19", silent)
     text = str(caught.value)
@@ -57,19 +63,17 @@ def test_a_cut_download_goes_on(shelf: Shelf, ranges: bool) -> None:
 
 
 def test_a_whole_part_is_not_asked_for_again(shelf: Shelf) -> None:
-    part().parent.mkdir(parents=True)
-    part().write_bytes(CONTENT)
+    beginning(CONTENT)
     assert pretrained.fetch("vgg19", silent).read_bytes() == CONTENT
     assert shelf.asked == []
 
 
 @pytest.mark.parametrize(
-    "beginning", [b"", b"not the same beginning", CONTENT + b"more"], ids=["end", "beginning", "length"]
+    "received", [b"", b"not the same beginning", CONTENT + b"more"], ids=["end", "beginning", "length"]
 )
-def test_a_damaged_file_is_removed(shelf: Shelf, beginning: bytes) -> None:
-    if beginning:
-        part().parent.mkdir(parents=True)
-        part().write_bytes(beginning)
+def test_a_damaged_file_is_removed(shelf: Shelf, received: bytes) -> None:
+    if received:
+        beginning(received)
     else:
         shelf.content = CONTENT[:-1] + b"?"
     fails("arrived damaged", "SHA-256 begins", "tries again")
@@ -79,8 +83,7 @@ def test_a_damaged_file_is_removed(shelf: Shelf, beginning: bytes) -> None:
 
 
 def test_a_part_that_the_server_cannot_go_on_from_is_removed(shelf: Shelf) -> None:
-    part().parent.mkdir(parents=True)
-    part().write_bytes(CONTENT[:-1])
+    beginning(CONTENT[:-1])
     shelf.content = CONTENT[:5]
     fails("the server says 416")
     assert not part().exists()
@@ -88,8 +91,7 @@ def test_a_part_that_the_server_cannot_go_on_from_is_removed(shelf: Shelf) -> No
 
 def test_another_file_of_that_name_is_refused_and_keeps_the_part(shelf: Shelf) -> None:
     """As a login page of a network would be."""
-    part().parent.mkdir(parents=True)
-    part().write_bytes(CONTENT[:50])
+    beginning(CONTENT[:50])
     shelf.content, shelf.ranges = b"<html>Log in</html>", False
     fails("the server sends 19 bytes", f"not {len(CONTENT)}")
     assert part().read_bytes() == CONTENT[:50]

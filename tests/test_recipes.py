@@ -31,11 +31,8 @@ SMALL = {  # what a picture of 32 pixels has room for
 SLIM = {
     "msca-paper": ("width=2", "hidden=4", "batch=1", "discriminator_width=4", "channels=4,4,4,4,4", "label_channels=4")
 }
-MAPS = {
-    "spade": ("--progression", "p.png"),
-    "msca": ("--labels", "l.png"),
-    "cocosnet": ("--labels", "l.png"),
-}
+LABELS = ("--labels", "l.png")
+MAPS = {"spade": ("--progression", "p.png"), "msca": LABELS, "cocosnet": LABELS}
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models import model_of
 from networks import random_vgg
 from pictures import generator, noise, spots
 from texsynth import settings
@@ -23,7 +24,6 @@ from texsynth.losses import Reference, Setup, semidual
 from texsynth.task import Exemplar, Task
 from texsynth.training.recipes import SAMPLE_SEED, Training
 from texsynth.weights import pretrained
-from texsynth.weights.trained import Model
 from training import check_chance, check_gradients, check_resumed
 
 SMALL = Shape(levels=3, channels=2)
@@ -40,20 +40,20 @@ GRAM = {"loss": "gram", "features": "vgg19", "layers": ["relu1_1"]}
 TASK = Task((Exemplar("a", spots(40, 44)),), (40, 44))
 
 
-def net_of(shape: Shape = SMALL) -> TextureNet:
+def net_of(shape: Shape) -> TextureNet:
     return filled(TextureNet(shape), generator())
 
 
-def chosen(**values: Any) -> recipe.Settings:
-    plain = {"objectives": [PATCHES], "levels": 3, "crop": 24, **values}
-    out = settings.make(recipe.Settings, plain, "test")
-    assert isinstance(out, recipe.Settings)
-    return out
+NET = settled(net_of(SMALL), 1, 32)
 
 
-def training(**values: Any) -> tuple[Training, torch.Generator]:
+def chosen(**values: Any) -> Any:
+    return settings.make(recipe.Settings, {"objectives": [PATCHES], "levels": 3, "crop": 24, **values}, "test")
+
+
+def training(asked: Task = TASK, **values: Any) -> tuple[Training, torch.Generator]:
     rng = generator()
-    return recipe.build(TASK, chosen(**values), rng), rng
+    return recipe.build(asked, chosen(**values), rng), rng
 
 
 @pytest.mark.parametrize(("channels", "count"), [(2, 7_968), (4, 30_096), (8, 116_832), (16, 460_224)])
@@ -102,17 +102,14 @@ def test_noise_is_a_function_of_position() -> None:
 
 @pytest.mark.parametrize("part", [Window(0, 48, 0, 40), Window(7, 30, 11, 12), Window(-5, 20, 31, 63)])
 def test_a_window_is_part_of_the_whole(part: Window) -> None:
-    net = settled(net_of(), 1, 32)
     whole = Window(-9, 60, -1, 70)
     with torch.no_grad():
-        assert torch.allclose(net(5, part), part.of(whole, net(5, whole)), atol=1e-5)
+        assert torch.allclose(NET(5, part), part.of(whole, NET(5, whole)), atol=1e-5)
 
 
 def test_pictures_go_on_where_they_repeat() -> None:
-    net = settled(net_of(), 1, 32)
     with torch.no_grad():
-        twice = net(5, Window(0, 48, 0, 64), (24, 32))
-        once = net(5, Window(0, 48, 0, 64))
+        once, twice = (NET(5, Window(0, 48, 0, 64), period) for period in ((0, 0), (24, 32)))
     assert torch.allclose(twice[:, :, :24], twice[:, :, 24:], atol=1e-5)
     assert torch.allclose(twice[..., :32], twice[..., 32:], atol=1e-5)
     assert not torch.allclose(once[..., :32], once[..., 32:], atol=1e-2)
@@ -132,7 +129,7 @@ def test_every_parameter_counts() -> None:
 def test_training_lowers_the_loss(objective: dict[str, Any], tmp_path: Path) -> None:
     read = pretrained.read(random_vgg(tmp_path / "vgg19.safetensors", ("relu1_1",)), "vgg19", vgg19.keys(["relu1_1"]))
     asked = replace(TASK, weights={"vgg19": read})
-    started = recipe.build(asked, chosen(objectives=[objective], rate=0.03), generator())
+    started, _ = training(asked, objectives=[objective], rate=0.03)
     before, first = started.measure(), started.step(0)
     for number in range(1, 60):
         last = started.step(number)
@@ -158,15 +155,12 @@ def test_a_loss_hands_out_what_it_changes() -> None:
     assert all(psi.any() for psi in potentials.values())
 
 
-@pytest.mark.parametrize("steps", [40, 400])
-def test_rates_follow_the_share_of_the_steps(steps: int) -> None:
+def test_rates_follow_the_share_of_the_steps() -> None:
     """So one that is cut short falls as far."""
-    words = chosen(rate=0.1, decay=0.25, constant=0.5, steps=steps)
-    rates = [recipe.rate(words, n * steps // 4) for n in range(5)]
-    assert rates == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.025])
-
-
-def test_steps_have_their_rate() -> None:
+    for steps in (40, 400):
+        words = chosen(rate=0.1, decay=0.25, constant=0.5, steps=steps)
+        rates = [recipe.rate(words, n * steps // 4) for n in range(5)]
+        assert rates == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.025])
     started, _ = training(rate=0.1, decay=0.25, steps=4)
     started.step(2)
     assert started.optimisers["adam"].param_groups[0]["lr"] == pytest.approx(0.05)
@@ -182,8 +176,7 @@ def test_several_exemplars_are_one_texture() -> None:
     sides = {"dark": (40, 44, 0.0), "light": (36, 38, 0.7)}
     pair = tuple(Exemplar(name, spots(h, w) * 0.3 + light) for name, (h, w, light) in sides.items())
     colours = {"loss": "sliced", "features": "windows", "layers": ["full"], "patch": 1}
-    both = replace(TASK, exemplars=pair)
-    started = recipe.build(both, chosen(objectives=[colours], crop=999, rate=0.05), generator())
+    started, _ = training(replace(TASK, exemplars=pair), objectives=[colours], crop=999, rate=0.05)
     for number in range(40):
         started.step(number)
     assert 0.4 < float(started.sample()[-1].mean()) < 0.75
@@ -199,8 +192,7 @@ def test_what_is_stored_makes_what_was_measured() -> None:
     """The model's tensors, loaded again, make the sample of the training."""
     started, _ = training()
     started.step(0)
-    tensors = {name: tensor.clone() for name, tensor in started.tensors().items()}
-    stored = Model("texture-net", settings.plain(chosen()), tensors, {}, "m.safetensors", "0")
+    stored = model_of(started, "texture-net", chosen())
     net = loading.loaded(TextureNet(loading.shaped(Shape, stored)), stored, CPU)
     with torch.no_grad():
         again = net(SAMPLE_SEED, Window(0, 40, 0, 44)).clamp(0, 1)
@@ -210,4 +202,4 @@ def test_what_is_stored_makes_what_was_measured() -> None:
 def test_too_small_an_exemplar_is_an_error() -> None:
     tiny = replace(TASK, exemplars=(Exemplar("dot", spots(10, 40)),))
     with pytest.raises(InputError, match=r"dot is 40x10, but at least \d+x\d+ is needed"):
-        recipe.build(tiny, chosen(), generator())
+        training(tiny)

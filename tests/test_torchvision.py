@@ -62,10 +62,8 @@ def test_maps_and_scores_are_those_of_the_module() -> None:
 
 def test_maps_with_channels_last_are_turned() -> None:
     got = extractor("swin_t", "features.1")(spots(64, 96), ["features.0", "features.1"])
-    assert {name: tuple(layer.shape) for name, layer in got.items()} == {
-        "features.0": (1, 96, 16, 24),
-        "features.1": (1, 96, 16, 24),
-    }
+    assert {name: tuple(layer.shape) for name, layer in got.items()} == dict.fromkeys(got, (1, 96, 16, 24))
+    assert list(got) == ["features.0", "features.1"]
     expected = filled("swin_t").features[:2](normalised(spots(64, 96))).permute(0, 3, 1, 2)
     torch.testing.assert_close(got["features.1"], expected)
 
@@ -141,10 +139,7 @@ def test_a_network_for_pictures_of_one_size_has_no_layers() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (
-            {"network": "convnext_tini"},
-            "there is no network 'convnext_tini' in torchvision; did you mean convnext_tiny",
-        ),
+        ({"network": "convnext_tini"}, "no network 'convnext_tini' in torchvision; did you mean convnext_tiny"),
         ({"layers": ["features.33"]}, "torchvision:squeezenet1_1 has no layer 'features.33'; did you mean"),
         ({"padding": "circular"}, "one of zero, reflect"),
         ({"netwrok": "resnet18"}, "unknown setting 'netwrok'; did you mean network"),

@@ -20,17 +20,24 @@ from texsynth.weights import header, pretrained
 from texsynth.weights.catalogue import VGG19
 
 WANTED = {"vgg19": SHAPES, "resnet50": resnet50.keys(["stem"])}
+FORMS = {"zip": CONTENT, "legacy": saved(_use_new_zipfile_serialization=False), "2017": old()}
+forms = pytest.mark.parametrize("content", FORMS.values(), ids=FORMS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "folder"
+    path.mkdir()
+    return path
 
 
 @pytest.mark.usefixtures("shelf")
 def test_what_is_given_comes_before_the_environment_and_that_before_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pretrained.find("vgg19") is None
     cached = pretrained.fetch("vgg19", silent)
     assert pretrained.find("vgg19") == cached
-    folder = tmp_path / "folder"
-    folder.mkdir()
     (folder / "README.md").write_text("not this", "utf-8")
     named = random_vgg(folder / "vgg19_mine.safetensors", LAYERS)
     for place in (named, folder):
@@ -71,23 +78,17 @@ def test_a_file_stands_for_the_network_that_it_holds(
 
 @pytest.mark.parametrize("place", ["file", "folder"])
 def test_a_file_of_another_network_of_torchvision_is_passed_over(
-    place: str, two: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, two: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
     file = random_network("torchvision:squeezenet1_1", folder / "squeezenet1_1.safetensors", ["classifier"])
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two["vgg19"]))
     wanted = {"vgg19": SHAPES, "squeezenet1_1": features("torchvision:squeezenet1_1").keys(["features.3"])}
     loaded = pretrained.load(wanted, file if place == "file" else folder, silent)
-    assert {name: read.name for name, read in loaded.items()} == {
-        "vgg19": two["vgg19"].name,
-        "squeezenet1_1": file.name,
-    }
+    files = {"vgg19": two["vgg19"].name, "squeezenet1_1": file.name}
+    assert {name: read.name for name, read in loaded.items()} == files
 
 
-def test_a_folder_has_a_file_of_each_network(two: dict[str, Path], tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
+def test_a_folder_has_a_file_of_each_network(two: dict[str, Path], folder: Path) -> None:
     shutil.copy(two["vgg19"], folder / "vgg19.safetensors")
     assert pretrained.find("resnet50", folder) is None
     shutil.copy(two["resnet50"], folder / "resnet50.safetensors")
@@ -97,12 +98,10 @@ def test_a_folder_has_a_file_of_each_network(two: dict[str, Path], tmp_path: Pat
 @pytest.mark.parametrize(("named_network", "wanted"), [("vgg19", "resnet50"), ("resnet50", "vgg19")])
 @pytest.mark.parametrize("place", ["file", "folder"])
 def test_what_serves_nothing_is_refused(
-    named_network: str, wanted: str, place: str, two: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    named_network: str, wanted: str, place: str, two: dict[str, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even where the network is to be had elsewhere."""
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two[wanted]))
-    folder = tmp_path / "folder"
-    folder.mkdir()
     shutil.copy(two[named_network], folder / f"{named_network}.safetensors")
     named = two[named_network] if place == "file" else folder
     with pytest.raises(WeightsError, match=rf"--weights: .* is of another network; {wanted} is needed here") as caught:
@@ -137,9 +136,7 @@ def test_the_cache_is_where_torch_has_it(chosen: dict[str, str], monkeypatch: py
     assert pretrained.cache() == with_torch
 
 
-@pytest.mark.parametrize(
-    "content", [CONTENT, saved(_use_new_zipfile_serialization=False), old()], ids=["zip", "legacy", "2017"]
-)
+@forms
 def test_a_torch_state_dict_is_read(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "vgg19.pth"
     path.write_bytes(content)
@@ -151,9 +148,7 @@ def test_a_torch_state_dict_is_read(content: bytes, tmp_path: Path) -> None:
     assert all(torch.equal(read.tensors[key], tensor) for key, tensor in tensors(LAYERS).items())
 
 
-@pytest.mark.parametrize(
-    "content", [CONTENT, saved(_use_new_zipfile_serialization=False), old()], ids=["zip", "legacy", "2017"]
-)
+@forms
 def test_keys_are_read_without_torch(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(content)
     assert header.keys(tmp_path / "a.pth") == {*KEYS, "classifier.0.weight"}
@@ -232,9 +227,9 @@ def test_a_missing_layer_is_named(tmp_path: Path) -> None:
 
 
 def test_a_layer_behind_a_gap_does_not_count(tmp_path: Path) -> None:
-    made = tensors(["relu2_2"])
-    del made["features.5.bias"]
-    save_file(made, tmp_path / "vgg19.safetensors")
+    gap = tensors(["relu2_2"])
+    del gap["features.5.bias"]
+    save_file(gap, tmp_path / "vgg19.safetensors")
     assert pretrained.held(tmp_path / "vgg19.safetensors", "vgg19") == ("relu1_1", "relu1_2")
 
 
