@@ -25,12 +25,16 @@ Refused = Callable[..., str]
 EASY = ("train", "easy", "a.png", "-o", "m.safetensors", "-q")
 
 
+@pytest.fixture(autouse=True)
+def exemplar(picture: Picture) -> np.ndarray:
+    return picture("a.png")
+
+
 def history() -> list[dict[str, str]]:
     return list(csv.DictReader((FOLDER / "course.csv").read_text().splitlines()))
 
 
-def test_a_training_leaves_a_model_and_its_history(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_a_training_leaves_a_model_and_its_history(texsynth: Texsynth) -> None:
     ran = texsynth(*EASY)
     assert (ran.code, ran.out, ran.err) == (0, "m.safetensors\n", "")
     read = model.read(Path("m.safetensors"))
@@ -48,9 +52,8 @@ def test_a_training_leaves_a_model_and_its_history(texsynth: Texsynth, picture: 
     assert "a.png" in page
 
 
-def test_the_best_network_is_kept_not_the_last(texsynth: Texsynth, picture: Picture) -> None:
+def test_the_best_network_is_kept_not_the_last(texsynth: Texsynth) -> None:
     """With a rate this high the colour swings past what it is to be."""
-    picture("a.png")
     assert texsynth(*EASY, "--set", "rate=0.5", "--steps", 5, "--set", "checks=5").code == 0
     metrics = [float(row["metric"]) for row in history()]
     facts = model.read(Path("m.safetensors")).facts
@@ -59,8 +62,7 @@ def test_the_best_network_is_kept_not_the_last(texsynth: Texsynth, picture: Pict
     assert int(model.read(Path("m.safetensors")).tensors["seen"]) == facts["step"]
 
 
-def test_the_same_seed_trains_the_same_network(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_the_same_seed_trains_the_same_network(texsynth: Texsynth) -> None:
     files = []
     for seed in (3, 3, 4):
         assert texsynth(*EASY, "--seed", seed, "--force").code == 0
@@ -70,9 +72,8 @@ def test_the_same_seed_trains_the_same_network(texsynth: Texsynth, picture: Pict
 
 @pytest.mark.parametrize("at", [1, 2, 3, 5])
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch, at: int
+    texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    picture("a.png")
     assert texsynth(*EASY).code == 0
     whole, written = stored(), Path("m.safetensors").read_bytes()
     Path("m.safetensors").unlink()
@@ -89,8 +90,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert Path("m.safetensors").read_bytes() == written
 
 
-def test_ctrl_c_ends_between_two_steps(texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture("a.png")
+def test_ctrl_c_ends_between_two_steps(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
     original = recipes.recipe("easy").build
 
     def build(*given: Any) -> Any:
@@ -111,8 +111,7 @@ def test_ctrl_c_ends_between_two_steps(texsynth: Texsynth, picture: Picture, mon
     assert stored().state.step == 3
 
 
-def test_more_steps_go_on_from_a_finished_run(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_more_steps_go_on_from_a_finished_run(texsynth: Texsynth) -> None:
     assert texsynth(*EASY).code == 0
     assert texsynth(*EASY, "--resume", "--steps", 9).code == 0
     assert stored().state.step == 9
@@ -120,10 +119,7 @@ def test_more_steps_go_on_from_a_finished_run(texsynth: Texsynth, picture: Pictu
     assert stored().state.step == 9
 
 
-def test_a_loss_that_is_lost_ends_the_run_and_leaves_the_checkpoint(
-    refused: Refused, texsynth: Texsynth, picture: Picture
-) -> None:
-    picture("a.png")
+def test_a_loss_that_is_lost_ends_the_run_and_leaves_the_checkpoint(refused: Refused, texsynth: Texsynth) -> None:
     assert "diverged at step 5; try a lower rate" in refused(1, *EASY, "--set", "fail=5")
     assert stored().state.step == 4
     assert not Path("m.safetensors").exists()
@@ -142,8 +138,7 @@ def test_several_exemplars_presets_and_settings(texsynth: Texsynth, picture: Pic
     assert [entry["name"] for entry in read.facts["inputs"]] == ["a.png", "b.png"]
 
 
-def test_progress_by_line_and_by_json(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_progress_by_line_and_by_json(texsynth: Texsynth) -> None:
     lines = texsynth(*EASY[:-1], "--progress", "jsonl").err.splitlines()
     steps = [event for event in map(json.loads, lines) if event["event"] == "step"]
     assert [event["step"] for event in steps] == [1, 2, 3, 4, 5, 6]
@@ -155,8 +150,7 @@ def test_progress_by_line_and_by_json(texsynth: Texsynth, picture: Picture) -> N
     ]
 
 
-def test_a_dry_run_writes_nothing(texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_a_dry_run_writes_nothing(texsynth: Texsynth) -> None:
     ran = texsynth(*EASY, "--dry-run")
     assert ran.out == "m.safetensors: preset easy, 6 steps, about 100 MB and 0 minutes on two cores\n"
     assert not FOLDER.exists()
@@ -181,14 +175,12 @@ def test_a_dry_run_writes_nothing(texsynth: Texsynth, picture: Picture) -> None:
         (5, ("synthesize", "a.png", "--model", "a.png"), "is no model of `texsynth train`"),
     ],
 )
-def test_what_is_refused(refused: Refused, picture: Picture, code: int, words: tuple[str, ...], reason: str) -> None:
-    picture("a.png")
+def test_what_is_refused(refused: Refused, code: int, words: tuple[str, ...], reason: str) -> None:
     assert reason in refused(code, *words)
     assert not FOLDER.exists()
 
 
-def test_what_exists_is_not_overwritten(refused: Refused, texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_what_exists_is_not_overwritten(refused: Refused, texsynth: Texsynth) -> None:
     assert texsynth(*EASY).code == 0
     before = Path("m.safetensors").read_bytes()
     assert "--force starts anew, --resume goes on" in refused(2, *EASY)
@@ -211,22 +203,19 @@ def test_what_exists_is_not_overwritten(refused: Refused, texsynth: Texsynth, pi
 def test_a_run_goes_on_only_as_it_began(
     refused: Refused, texsynth: Texsynth, picture: Picture, code: int, words: tuple[str, ...], reason: str
 ) -> None:
-    picture("a.png")
     picture("b.png", seed=1)
     assert texsynth(*EASY, "--seed", 0).code == 0
     assert reason in refused(code, *EASY, "--resume", *words)
 
 
-def test_a_damaged_checkpoint_is_told(refused: Refused, texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_a_damaged_checkpoint_is_told(refused: Refused, texsynth: Texsynth) -> None:
     assert texsynth(*EASY).code == 0
     path = FOLDER / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:-200])
     assert "is damaged; leave the flag out" in refused(3, *EASY, "--resume")
 
 
-def test_a_model_is_all_that_synthesis_needs(texsynth: Texsynth, picture: Picture) -> None:
-    exemplar = picture("a.png")
+def test_a_model_is_all_that_synthesis_needs(texsynth: Texsynth, exemplar: np.ndarray) -> None:
     assert texsynth(*EASY, "--set", "rate=0.05", "--steps", 60).code == 0
     assert texsynth("synthesize", "a.png", "--model", "m.safetensors", "-o", "o.png", "-s", 24, "-q").code == 0
     output = array("o.png")
@@ -236,10 +225,7 @@ def test_a_model_is_all_that_synthesis_needs(texsynth: Texsynth, picture: Pictur
     assert Path("again.png").read_bytes() == Path("o.png").read_bytes()
 
 
-def test_a_model_that_changed_is_told_when_a_run_is_repeated(
-    refused: Refused, texsynth: Texsynth, picture: Picture
-) -> None:
-    picture("a.png")
+def test_a_model_that_changed_is_told_when_a_run_is_repeated(refused: Refused, texsynth: Texsynth) -> None:
     assert texsynth(*EASY).code == 0
     assert texsynth("synthesize", "a.png", "--model", "m.safetensors", "-o", "o.png", "-q").code == 0
     assert texsynth(*EASY, "--seed", 1, "--force").code == 0
@@ -249,15 +235,13 @@ def test_a_model_that_changed_is_told_when_a_run_is_repeated(
 
 
 def test_a_method_refuses_what_it_cannot_do(refused: Refused, texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
     picture("mask.png", channels=1)
     assert texsynth(*EASY).code == 0
     said = refused(2, "inpaint", "a.png", "--mask", "mask.png", "--model", "m.safetensors")
     assert "preset painted (method painted) paints no holes" in said
 
 
-def test_a_model_of_another_recipe_is_refused(refused: Refused, texsynth: Texsynth, picture: Picture) -> None:
-    picture("a.png")
+def test_a_model_of_another_recipe_is_refused(refused: Refused, texsynth: Texsynth) -> None:
     assert texsynth(*EASY).code == 0
     read = model.read(Path("m.safetensors"))
     model.write(Path("n.safetensors"), "hard", read.settings, read.tensors, read.facts)
@@ -299,16 +283,10 @@ def test_help_lists_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_maps_come_with_the_exemplars(
-    texsynth: Texsynth,
-    picture: Picture,
-    draw: Draw,
-    words: tuple[str, ...],
-    facts: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    texsynth: Texsynth, draw: Draw, words: tuple[str, ...], facts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model knows the colours of its labels; resuming asks for the same maps."""
     monkeypatch.setattr(recipes.recipe("easy"), "GUIDES", ("labels", "progression", "orientation"))
-    picture("a.png")
     halves = np.zeros((16, 16, 3), np.uint8)
     halves[:10, :, 0], halves[10:, :, 2] = 255, 255
     for name in ("l.png", "maps/a.png"):
@@ -320,8 +298,7 @@ def test_maps_come_with_the_exemplars(
     assert texsynth(*EASY, "--progression", "a.png", "--resume").code in (2, 3)
 
 
-def test_maps_that_a_recipe_does_not_take(refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture("a.png")
+def test_maps_that_a_recipe_does_not_take(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "--labels: recipe easy takes no maps" in refused(2, *EASY, "--labels", "a.png")
     monkeypatch.setattr(recipes.recipe("easy"), "GUIDES", ("labels",))
     assert "needs --labels MAP" in refused(2, *EASY)
@@ -329,10 +306,9 @@ def test_maps_that_a_recipe_does_not_take(refused: Refused, picture: Picture, mo
     assert "2 given for 1 exemplar(s)" in refused(2, *EASY, "--labels", "a.png", "--labels", "a.png")
 
 
-def test_the_api_trains_as_the_command_line_does(texsynth: Texsynth, picture: Picture) -> None:
+def test_the_api_trains_as_the_command_line_does(texsynth: Texsynth, exemplar: np.ndarray) -> None:
     import texsynth as api
 
-    exemplar = picture("a.png")
     assert texsynth(*EASY, "--seed", 3).code == 0
     written = Path("m.safetensors").read_bytes()
     steps: list[int] = []

@@ -62,13 +62,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class PassMemory:
-    """What a level hands to the next: the number of passes so far."""
-
-    passes: int
-
-
-@dataclass(frozen=True)
 class Coder:
     """Turns pixels (1, 3, h, w) into the features of a layer by VGG-19, and back; outputs wrap in (y, x) by `tile`."""
 
@@ -114,10 +107,10 @@ def begin(
     """Bring the canvas to this level, and return it with the step that matches one layer."""
     # Plan the passes of this level, and the colours at the end.
     coder, layers = _coder(task), _shape(task.model).ordered()[::-1]
-    before = canvas.memory.passes if canvas is not None and isinstance(canvas.memory, PassMemory) else 0
+    before = canvas.memory if canvas is not None and isinstance(canvas.memory, int) else 0
     passes = (level.steps - int(settings.colours == "on" and level.scale == 0)) // len(layers)
     todo = iter([(before + n, layer) for n in range(passes) for layer in layers] + [(before + passes - 1, PIXELS)])
-    memory = PassMemory(before + passes)
+    memory = before + passes  # the number of passes so far is all that a level hands to the next
     # Prepare the regions, and the picture in whole cells.
     regions = styles.regions(task, round(settings.softness / 2**level.scale))
     shares = [region.share for region in regions]

@@ -35,7 +35,7 @@ from texsynth.weights.trained import Model
 METHOD = "optimal-textures"
 GUIDES: tuple[str, ...] = ()
 INITIAL_CROPS = 4  # crops that scale the first weights of the decoders
-LARGEST_SAMPLE = 128  # pixels a side of the syntheses that are measured and shown
+LARGEST_SAMPLE = 128  # pixels a side of the syntheses that are measured and shown, which take a second or two
 MOST_SAMPLES = 4  # exemplars that are measured
 SMALLEST_EXEMPLAR = 16  # pixels a side, where the deepest layer still has one feature
 
@@ -94,7 +94,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
         return errors
 
     def pairs(count: int) -> list[tuple[Tensor, Tensor]]:
-        shown = [_middle(exemplar) for exemplar in task.exemplars[:count]]
+        shown = [replace(e, image=middle(e.image, LARGEST_SAMPLE), valid=None) for e in task.exemplars[:count]]
         return [(e.image, _synthesis(task, settings, e, net.state_dict())) for e in shown]
 
     return Training(
@@ -142,11 +142,6 @@ def _synthesis(task: Task, settings: Settings, exemplar: Exemplar, tensors: Mapp
     if outcome.interrupted or outcome.canvas is None:  # the loop of synthesis keeps its canvas; training ends instead
         raise KeyboardInterrupt
     return outcome.canvas.image
-
-
-def _middle(exemplar: Exemplar) -> Exemplar:
-    """The middle of an exemplar, small enough that a synthesis takes a second or two."""
-    return replace(exemplar, image=middle(exemplar.image, LARGEST_SAMPLE), valid=None)
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

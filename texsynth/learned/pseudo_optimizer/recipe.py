@@ -36,7 +36,6 @@ class Settings(recipes.Settings, po.Shape):
     """The defaults are the published training of ProPO.
 
     metric: The metric of the best network.
-    steps: The number of updates of the network.
     crop: The side of the crops in pixels.
     side: The shorter side to which exemplars are reduced; 0 keeps theirs.
     flips: With on, half of the crops are mirrored.
