@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,16 +24,20 @@ from texsynth.weights import pretrained, zoo
 Refused = Callable[..., str]
 
 
+def listed(texsynth: Texsynth) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(texsynth("weights", "list", "--json").out)["networks"]
+    return rows
+
+
 def test_list_says_what_is_here(shelf: Shelf, texsynth: Texsynth) -> None:
     before = texsynth("weights", "list")
     assert before.code == 0
     assert "not here" in before.out and shelf.url in before.out and SIZE in before.out
     path = pretrained.fetch("vgg19", silent)
     assert f"{path} (relu1_1 to relu1_2)" in texsynth("weights", "list").out
-    (row,) = json.loads(texsynth("weights", "list", "--json").out)["networks"]
-    assert (row["name"], row["file"], row["problem"]) == ("vgg19", str(path), None)
-    assert row["layers"] == ["relu1_1", "relu1_2"]
-    assert row["size"] == len(CONTENT)
+    (row,) = listed(texsynth)
+    facts = {"name": "vgg19", "file": str(path), "problem": None, "layers": ["relu1_1", "relu1_2"]}
+    assert row | facts | {"size": len(CONTENT)} == row
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "other"])
@@ -44,17 +49,15 @@ def test_list_says_what_is_wrong(
     ran = texsynth("weights", "list")
     words = {"missing": "w.pth does not exist", "text": "w.pth is no weights file", "other": "none of its layers"}
     assert ran.code == 0 and ran.out.count(words[kind]) == len(NETWORKS)
-    rows = json.loads(texsynth("weights", "list", "--json").out)["networks"]
-    assert [(entry["name"], entry["layers"]) for entry in rows] == [("resnet50", []), ("vgg19", [])]
+    assert [(entry["name"], entry["layers"]) for entry in listed(texsynth)] == [("resnet50", []), ("vgg19", [])]
 
 
 def test_list_has_each_file_at_its_network(
     texsynth: Texsynth, two: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(two["vgg19"]))
-    rows = json.loads(texsynth("weights", "list", "--json").out)["networks"]
-    assert {entry["name"]: entry["file"] for entry in rows} == {"vgg19": str(two["vgg19"]), "resnet50": None}
-    assert all(entry["problem"] is None for entry in rows)
+    files = {entry["name"]: (entry["file"], entry["problem"]) for entry in listed(texsynth)}
+    assert files == {"vgg19": (str(two["vgg19"]), None), "resnet50": (None, None)}
 
 
 def test_list_needs_neither_torch_nor_torchvision(tmp_path: Path) -> None:
@@ -156,11 +159,8 @@ def test_verify_reads_any_other_file(
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(path))
     assert texsynth("weights", "verify").out == ran.out
     assert "no file, nor one of the networks resnet50, vgg19" in refused(5, "weights", "verify", "nothing.pth")
-    for kind, words in (
-        ("text", "no weights file"),
-        ("nan", "not finite"),
-        ("other", "none of the networks resnet50, vgg19"),
-    ):
+    other = "none of the networks resnet50, vgg19"
+    for kind, words in (("text", "no weights file"), ("nan", "not finite"), ("other", other)):
         damaged(path, kind)
         assert words in refused(5, "weights", "verify", path)
 

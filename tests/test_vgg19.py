@@ -187,14 +187,10 @@ def test_a_gradient_keeps_a_quarter_of_the_maps() -> None:
 @pytest.mark.parametrize("tile", [OFF, (True, True)])
 def test_a_small_picture_has_the_layers_that_fit(tile: tuple[bool, bool], values: dict[str, str]) -> None:
     """Three pixels are pooled to one, which no pool takes: what is behind is left out, and nothing fails."""
-    outputs = extractor("relu3_1", tile=tile, **values)(
-        noise(1, 3, 5, 3), ["relu1_1", "pool1", "relu2_2", "pool2", "relu3_1"]
-    )
-    assert {name: tuple(layer.shape[2:]) for name, layer in outputs.items()} == {
-        "relu1_1": (5, 3),
-        "pool1": (2, 1),
-        "relu2_2": (2, 1),
-    }
+    run, layers = extractor("relu3_1", tile=tile, **values), ["relu1_1", "pool1", "relu2_2", "pool2", "relu3_1"]
+    outputs = run(noise(1, 3, 5, 3), layers)
+    sizes = {name: tuple(layer.shape[2:]) for name, layer in outputs.items()}
+    assert sizes == {"relu1_1": (5, 3), "pool1": (2, 1), "relu2_2": (2, 1)}
     one = extractor("relu1_2", tile=tile, **values)(noise(1, 3, 5, 1), ["relu1_2"])["relu1_2"]
     assert one.shape == (1, 64, 5, 1) and one.isfinite().all()
 
