@@ -1,4 +1,4 @@
-"""Gram, sliced, contextual and variation against closed forms, and their gradients in float64."""
+"""Losses against closed forms, their gradients in float64, and what they are blind to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from loss_builders import OFF, build, double, value
 from pictures import generator, noise
+from texsynth.errors import UsageError
 from texsynth.losses import gram as gram_loss
 from texsynth.task import Guide
 
@@ -21,23 +23,79 @@ def row(*numbers: float) -> Tensor:
     return torch.tensor(numbers, dtype=torch.float64).view(1, 1, 1, -1)
 
 
+def scores(*numbers: float) -> Tensor:
+    """Of so many classes, (1, K, 1, 1)."""
+    return row(*numbers).transpose(1, 3)
+
+
 # ---- all of them ----
 
-CASES = {
+DRAWN: dict[str, list[dict[str, Any]]] = {
     "gram": [{}, {"normalise": "gatys"}, {"centred": True}, {"patch": 3, "stride": 2}],
     "sliced": [{"fixed": "level"}, {"fixed": "level", "patch": 2}, {"fixed": "level", "sample": 7, "directions": 4}],
     "contextual": [{}, {"patch": 2}],
     "variation": [{}, {"power": 2}, {"diagonal": True}],
 }
+EDITING: dict[str, list[dict[str, Any]]] = {
+    "classification": [{}, {"target": 1}],
+    "moments": [{}],
+    "norm": [{}],
+    "variation": [{"measure": "norm"}, {"measure": "norm", "power": 2}, {"measure": "norm", "diagonal": True}],
+}
+EDITING_CASES = [(name, values) for name, cases in EDITING.items() for values in cases]
+CASES = [(name, values, False) for name, cases in DRAWN.items() for values in cases]
+CASES += [(*case, some) for case in EDITING_CASES for some in (False, True)]
 
 
-@pytest.mark.parametrize(
-    ("name", "values"), [(n, v) for n, cases in CASES.items() for v in cases], ids=lambda v: str(v).replace("'", "")
-)
-def test_gradients_are_exact(name: str, values: Mapping[str, Any]) -> None:
-    of = build(name, double(1, 2, 4, 5), double(1, 2, 4, 4, seed=1), tile=(False, True), **values)
-    x = double(1, 2, 5, 4, seed=2).requires_grad_()
+def words(case: object) -> str:
+    return str(case).replace("'", "")
+
+
+@pytest.mark.parametrize(("name", "values", "some"), CASES, ids=words)
+def test_gradients_are_exact(name: str, values: Mapping[str, Any], some: bool) -> None:
+    """Where all pixels count alike, and where they do not."""
+    share = double(1, 1, 5, 4, seed=3).round(decimals=1) if some else None
+    of = build(name, double(1, 3, 4, 5), double(1, 3, 4, 4, seed=1), tile=(False, True), share=share, **values)
+    x = double(1, 3, 5, 4, seed=2).requires_grad_()
     assert torch.autograd.gradcheck(lambda layer: of({"a": layer}), (x,))
+
+
+@pytest.mark.parametrize(("name", "values"), EDITING_CASES, ids=words)
+@pytest.mark.parametrize("level", [0.0, 0.5])
+def test_a_flat_map_has_a_gradient_without_gaps(name: str, values: Mapping[str, Any], level: float) -> None:
+    """Channels that are dead, as some always are behind rectifiers, make no infinity."""
+    x = torch.full((1, 3, 4, 4), level).requires_grad_()
+    build(name, noise(1, 3, 4, 4), **values)({"a": x}).backward()
+    assert x.grad is not None and x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["moments", "norm", "variation"])
+def test_what_does_not_count_is_not_looked_at(name: str) -> None:
+    share = torch.zeros(1, 1, 8, 8)
+    share[..., :4] = 1
+    of = build(name, noise(1, 3, 8, 8), share=share, **({"measure": "norm"} if name == "variation" else {}))
+    first, other = noise(1, 3, 8, 8, seed=1), noise(1, 3, 8, 8, seed=1)
+    other[..., 5:] = 7  # behind the neighbours of what counts
+    assert value(of, other) == pytest.approx(value(of, first)) != 0
+    other[..., 2] = 7
+    assert value(of, other) != pytest.approx(value(of, first))
+
+
+@pytest.mark.parametrize("name", ["gram", "moments"])
+def test_statistics_do_not_see_where_things_are(name: str) -> None:
+    of, x = build(name, double(1, 3, 6, 6)), double(1, 3, 5, 8, seed=1)
+    shuffled = x.flatten(2)[:, :, torch.randperm(40, generator=generator())].view_as(x)
+    assert value(of, shuffled) == pytest.approx(value(of, x))
+    if name == "gram":
+        of = build(name, double(1, 3, 6, 6), patch=2)
+        assert value(of, shuffled) != pytest.approx(value(of, x))
+
+
+@pytest.mark.parametrize("name", ["gram", "moments"])
+def test_statistics_of_several_references_are_those_of_one_sample(name: str) -> None:
+    left, right = double(1, 3, 6, 2), double(1, 3, 6, 5, seed=1)
+    whole, x = torch.cat([left, right], 3), double(1, 3, 5, 5, seed=2)
+    assert value(build(name, left, right), x) == pytest.approx(value(build(name, whole), x))
 
 
 @pytest.mark.parametrize("name", ["gram", "sliced", "contextual"])
@@ -65,6 +123,12 @@ def test_a_flat_exemplar_can_be_matched(name: str, flat: float) -> None:
     assert 0 < value(of, noise(1, 3, 6, 6)) < math.inf
 
 
+@pytest.mark.parametrize("name", ["gram", "sliced"])
+def test_a_scale_common_to_a_layer_does_not_matter_when_relative(name: str) -> None:
+    y, x = double(1, 3, 6, 6), double(1, 3, 6, 6, seed=1)
+    assert value(build(name, 100 * y), 100 * x) == pytest.approx(value(build(name, y), x))
+
+
 # ---- gram ----
 
 
@@ -80,26 +144,6 @@ def test_gram_of_one_channel_by_hand(normalise: str, unit: float) -> None:
     """The mean square is 3 in the exemplar, 5 in the output."""
     of = build("gram", row(1, math.sqrt(5)), normalise=normalise)
     assert value(of, row(1, 3, math.sqrt(5))) == pytest.approx((5 - 3) ** 2 / unit)
-
-
-def test_gram_does_not_see_where_things_are() -> None:
-    of, x = build("gram", double(1, 3, 6, 6)), double(1, 3, 5, 8, seed=1)
-    shuffled = x.flatten(2)[:, :, torch.randperm(40, generator=generator())].view_as(x)
-    assert value(of, shuffled) == pytest.approx(value(of, x))
-    of = build("gram", double(1, 3, 6, 6), patch=2)
-    assert value(of, shuffled) != pytest.approx(value(of, x))
-
-
-def test_gram_of_several_references_weighs_them_by_their_size() -> None:
-    left, right = double(1, 3, 6, 2), double(1, 3, 6, 5, seed=1)
-    whole, x = torch.cat([left, right], 3), double(1, 3, 5, 5, seed=2)
-    assert value(build("gram", left, right), x) == pytest.approx(value(build("gram", whole), x))
-
-
-def test_a_scale_common_to_a_layer_does_not_matter_when_relative() -> None:
-    y, x = double(1, 3, 6, 6), double(1, 3, 6, 6, seed=1)
-    for name in ("gram", "sliced"):
-        assert value(build(name, 100 * y), 100 * x) == pytest.approx(value(build(name, y), x))
 
 
 # ---- sliced ----
@@ -143,13 +187,13 @@ def test_sliced_samples_stand_for_the_whole() -> None:
     assert part == pytest.approx(whole, rel=0.2)
 
 
-def regions(*numbers: float) -> Tensor:
-    return torch.tensor(numbers).view(1, 1, 1, -1)
+def tagged(source: Tensor, target: Tensor, distance: str = "l0") -> Guide:
+    return Guide("labels", (source.float(),), target.float(), distance=distance)
 
 
 def test_tags_keep_regions_apart() -> None:
     """Tag 1 holds 0 and 1, tag 2 holds 5 and 7; the output asks for them the other way round."""
-    guide = Guide("labels", (regions(1, 1, 2, 2),), regions(2, 2, 1, 1), distance="l0")
+    guide = tagged(row(1, 1, 2, 2), row(2, 2, 1, 1))
     steered = build("sliced", row(0, 1, 5, 7), guides=[guide], normalise="none")
     plain = build("sliced", row(0, 1, 5, 7), normalise="none")
     assert value(steered, row(7, 5, 0, 1)) == pytest.approx(0)
@@ -158,22 +202,22 @@ def test_tags_keep_regions_apart() -> None:
 
 
 def test_tags_are_resampled_to_what_the_target_has_of_them() -> None:
-    guide = Guide("labels", (regions(1, 2, 2, 2),), regions(1, 1, 1, 1, 2, 2), distance="l0")
+    guide = tagged(row(1, 2, 2, 2), row(1, 1, 1, 1, 2, 2))
     of = build("sliced", row(4, 0, 1, 2), guides=[guide], normalise="none")
     assert value(of, row(4, 4, 4, 4, 0.25, 1.75)) == pytest.approx(0)
 
 
 def test_a_tag_without_an_example_takes_from_everywhere() -> None:
-    guide = Guide("labels", (regions(1, 1, 2, 2),), regions(3, 3, 3, 3), distance="l0")
+    guide = tagged(row(1, 1, 2, 2), row(3, 3, 3, 3))
     steered, plain = (build("sliced", row(0, 1, 5, 7), guides=g, normalise="none") for g in ([guide], []))
     assert value(steered, row(2, 0, 7, 9)) == pytest.approx(value(plain, row(2, 0, 7, 9)))
 
 
 def test_several_guides_make_finer_regions_and_others_make_none() -> None:
     """Together the two number all four positions, so each is asked for its own value."""
-    halves = Guide("halves", (regions(0, 0, 1, 1),), regions(0, 0, 1, 1), distance="l0")
-    turns = Guide("turns", (regions(0, 1, 0, 1),), regions(0, 1, 0, 1), distance="l0")
-    shade = Guide("shade", (regions(0, 0.1, 0.2, 0.3),), regions(0.3, 0.2, 0.1, 0), distance="l2")
+    halves = tagged(row(0, 0, 1, 1), row(0, 0, 1, 1))
+    turns = tagged(row(0, 1, 0, 1), row(0, 1, 0, 1))
+    shade = tagged(row(0, 0.1, 0.2, 0.3), row(0.3, 0.2, 0.1, 0), "l2")
     y, x = row(0, 1, 5, 7), row(1, 0, 7, 5)
     assert value(build("sliced", y, guides=[halves, shade], normalise="none"), x) == pytest.approx(0)
     assert value(build("sliced", y, guides=[halves, turns], normalise="none"), x) == pytest.approx((1 + 1 + 4 + 4) / 4)
@@ -183,7 +227,7 @@ def test_tags_follow_the_middle_of_a_patch_on_a_smaller_layer() -> None:
     """Two patches side by side in a 3 x 7 layer, told apart by a tag under their middle pixel alone."""
     tags = torch.zeros(1, 1, 6, 14)
     tags[..., 2:4, 2:4], tags[..., 2:4, 10:12] = 1, 2
-    guide = Guide("labels", (tags,), tags.flip(3), distance="l0")
+    guide = tagged(tags, tags.flip(3))
     y = double(1, 1, 3, 7)
     of = build("sliced", y, guides=[guide], patch=3, stride=4, normalise="none")
     assert value(of, torch.cat([y[..., 4:], y[..., 3:4], y[..., :3]], 3)) == pytest.approx(0)
@@ -220,7 +264,70 @@ def test_contextual_draws_where_there_is_more_than_its_sample() -> None:
     assert 0 < value(of, x) < math.log(16)
 
 
-# ---- variation ----
+# ---- classification ----
+
+
+@pytest.mark.parametrize(
+    ("shown", "values", "label"),
+    [(scores(5, 1, 0, 0), {}, 0), (scores(-4, -3, -2, -1), {}, 3)]
+    + [(scores(9, 0, 0, 0), {"target": n}, n) for n in range(4)],
+)
+def test_it_is_the_cross_entropy_with_the_class_that_the_exemplar_shows_or_that_is_named(
+    shown: Tensor, values: Mapping[str, Any], label: int
+) -> None:
+    x = scores(0.3, -1, 2, 0.5)
+    expected = F.cross_entropy(x[:, :, 0, 0], torch.tensor([label]))
+    assert value(build("classification", shown, **values), x) == pytest.approx(float(expected))
+
+
+def test_any_class_of_several_exemplars_will_do() -> None:
+    """Minus the logarithm of the sum of their probabilities; two exemplars of one class are one."""
+    x = scores(0.3, -1, 2, 0.5)
+    chances = x.flatten().softmax(0)
+    first, second = scores(9, 0, 0, 0), scores(0, 9, 0, 0)
+    assert value(build("classification", first, second), x) == pytest.approx(-math.log(chances[0] + chances[1]))
+    assert value(build("classification", first, first * 2), x) == pytest.approx(-math.log(chances[0]))
+
+
+def test_descending_reaches_the_class() -> None:
+    x, of = scores(3, 0, 0, 0).requires_grad_(), build("classification", scores(0, 0, 0, 1))
+    for _ in range(20):
+        (slope,) = torch.autograd.grad(of({"a": x}), x)
+        x = (x - slope).detach().requires_grad_()
+    assert int(x.argmax()) == 3
+
+
+def test_a_map_counts_by_its_mean_over_positions() -> None:
+    x, y = double(1, 4, 3, 5), double(1, 4, 2, 2, seed=1)
+    pooled = build("classification", y.mean((2, 3), keepdim=True))
+    assert value(build("classification", y), x) == pytest.approx(value(pooled, x.mean((2, 3), keepdim=True)))
+
+
+def test_a_class_that_a_layer_has_not_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"target = 4, but layer a has 4 channels; .* logits of resnet50") as caught:
+        build("classification", scores(1, 2, 3, 4), target=4)
+    assert "\n" not in str(caught.value)
+
+
+# ---- moments ----
+
+
+def test_moments_by_hand() -> None:
+    """Means 2 and 5, deviations 1 and 2; and in a second channel, the same of both."""
+    here = torch.tensor([[1.0, 3.0], [7.0, 7.0]]).view(1, 2, 1, 2)
+    there = torch.tensor([[3.0, 7.0], [7.0, 7.0]]).view(1, 2, 1, 2)
+    assert value(build("moments", here), there) == pytest.approx(100 * (9 + 1) / 2)
+    assert value(build("moments", here), here) == 0
+
+
+def test_moments_are_those_of_torch() -> None:
+    y, x = double(1, 3, 6, 5), double(1, 3, 4, 7, seed=1)
+    (mean, std), (own, spread) = ((m.mean((2, 3)), m.std((2, 3), correction=0)) for m in (y, x))
+    expected = 100 * (F.mse_loss(own, mean) + F.mse_loss(spread, std))
+    assert value(build("moments", y), x) == pytest.approx(float(expected))
+
+
+# ---- variation and norm ----
 
 
 @pytest.mark.parametrize(
@@ -247,3 +354,27 @@ def test_variation_of_a_ramp(values: Mapping[str, Any], tile: tuple[bool, bool],
 def test_variation_of_one_line_and_of_one_pixel() -> None:
     assert value(build("variation", row(0)), row(0, 1, 1)) == pytest.approx(0.5)
     assert value(build("variation", row(0)), row(3)) == 0
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_norms_of_differences_by_hand(power: int) -> None:
+    """Every direction has a norm of its own, and these are added."""
+    x = torch.tensor([[2.0, 1.0], [0.0, 1.0]]).view(1, 1, 2, 2)
+    right, down, across, back = ([-1.0, 1.0], [-2.0, 0.0], [-1.0], [-1.0])
+    sizes = [float(torch.tensor(steps).norm(power)) for steps in (right, down, across, back)]
+    assert value(build("variation", measure="norm", power=power), x) == pytest.approx(sum(sizes[:2]))
+    assert value(build("variation", measure="norm", power=power, diagonal=True), x) == pytest.approx(sum(sizes))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_norm_and_mean_tell_the_same_of_one_direction(power: int) -> None:
+    """A ring has as many differences as values."""
+    x = double(1, 3, 1, 7)
+    norm, mean = (build("variation", tile=(False, True), measure=m, power=power) for m in ("norm", "mean"))
+    assert value(norm, x) == pytest.approx((value(mean, x) * x.numel()) ** (1 / power))
+
+
+def test_the_norm_of_a_picture_is_that_of_its_vector() -> None:
+    x = double(1, 3, 4, 5)
+    assert value(build("norm"), x) == pytest.approx(math.sqrt(float((x**2).sum())))
+    assert value(build("norm"), 3 * x) == pytest.approx(3 * value(build("norm"), x))
