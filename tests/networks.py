@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pictures import generator
+from texsynth import metrics
 from texsynth.features import Extract, features, resnet50, vgg19
 from texsynth.weights.pretrained import Weights
 
@@ -72,6 +73,12 @@ def vgg_weights(layers: Sequence[str]) -> dict[str, Weights]:
 def random_features() -> Extract:
     """The features of a random VGG-19 down to relu3_4, always the same one."""
     return vgg19.build(vgg19.Settings(), (False, False), vgg_weights(("relu3_4",))["vgg19"])
+
+
+def measured(name: str, pair: metrics.Pair, seed: int = 0) -> float:
+    """A metric of a pair, by random features where it takes any."""
+    metric = metrics.metric(name)
+    return metric.measure(pair, random_features() if metric.about.needs else None, generator(seed))
 
 
 def random_resnet50(path: Path, layers: Sequence[str] = ("logits",), seed: int = 0) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from loss_builders import BOTH, assert_same, build, measured, normal, value
 from texsynth.losses import Reference
@@ -75,8 +76,7 @@ def test_in_one_dimension_it_is_the_sorted_difference() -> None:
 
 @pytest.mark.parametrize("more", [{}, {"ascent_sample": 24}])
 def test_it_climbs_to_the_exact_cost_of_transport(more: dict[str, Any]) -> None:
-    """Never above the optimum, and within a few per cent of it after enough steps, of all patches or of a few at a
-    time."""
+    """Never above the optimum, and within a few per cent of it, by steps of all patches or of a few at a time."""
     ot = pytest.importorskip("ot")
     source, layer = normal(1, 2, 8, 9), 0.5 + normal(1, 2, 11, 9, seed=1)
     cost = costs(layer, [source], 3)
@@ -114,8 +114,7 @@ def test_a_tile_is_seen_across_its_borders() -> None:
     source, layer = normal(1, 3, 9, 8), normal(1, 3, 10, 11, seed=1)
     (still, gradient), rolled = (measured(transport(source, tile=BOTH), x) for x in (layer, layer.roll(4, 3)))
     assert_same(rolled, (still, gradient.roll(4, 3)))
-    wide = torch.cat([layer, layer[:, :, :3]], 2)
-    wide = torch.cat([wide, wide[:, :, :, :3]], 3)
+    wide = F.pad(layer, (0, 3, 0, 3), mode="circular")
     torch.testing.assert_close(still, transport(source)({"a": wide}))
 
 
@@ -170,10 +169,7 @@ def test_layers_are_averaged_and_small_ones_left_out() -> None:
     source, layer = ({name: normal(1, 3, 9, 9, seed=s + n) for n, name in enumerate("ab")} for s in (0, 2))
     each = [value(transport(Reference({n: source[n]})), {n: layer[n]}) for n in "ab"]
     assert value(transport(Reference(source)), layer) == pytest.approx(sum(each) / 2)
-    for sources, layers in (
-        (source | {"b": normal(1, 3, 9, 3)}, layer),
-        (source, layer | {"b": normal(1, 3, 3, 9)}),
-    ):
+    for sources, layers in ((source | {"b": normal(1, 3, 9, 3)}, layer), (source, layer | {"b": normal(1, 3, 3, 9)})):
         assert value(transport(Reference(sources)), layers) == pytest.approx(each[0])
     nothing, gradient = measured(transport(normal(1, 3, 3, 3)), layer["a"])
     assert float(nothing) == float(gradient.abs().sum()) == 0
