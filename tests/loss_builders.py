@@ -15,7 +15,6 @@ from texsynth.losses import Loss, Reference, Setup
 from texsynth.task import Guide
 
 OFF, BOTH = (False, False), (True, True)
-WITHOUT_PLACES = {"classification": "a class is one of the whole picture, so a part of it cannot be left out"}
 
 Features = dict[str, Tensor]
 
