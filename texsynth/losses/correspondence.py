@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -124,16 +125,13 @@ def _cells(references: Sequence[Reference], grids: Sequence[tuple[int, int]]) ->
 
     Patches of turned copies share the number of the place they were copied from.
     """
-    # The grid of each exemplar is that of its plain copy
     exemplar_grids: dict[int, tuple[int, int]] = {}
     for reference, size in zip(references, grids, strict=True):
         if reference.place is None or reference.exemplar not in exemplar_grids:
             exemplar_grids[reference.exemplar] = size
     # Number the places of one exemplar after those of another
-    start, starts = 0, {}
-    for exemplar, size in exemplar_grids.items():
-        starts[exemplar] = start
-        start += math.prod(size)
+    ends = accumulate(map(math.prod, exemplar_grids.values()), initial=0)
+    starts = dict(zip(exemplar_grids, ends, strict=False))
     # Read the places that copies show, and number those of plain exemplars in order
     cells = []
     for reference, size in zip(references, grids, strict=True):
@@ -190,19 +188,22 @@ def _evaluate(
     def distances(tile: Tile) -> Tensor:
         return kept[tile] if kept else targets.distances(tile)
 
+    def priced(plain: Tensor, price: Tensor, tile: Tile) -> Tensor:
+        return plain + price if added is None else (plain + price).add_(added(tile))
+
     # First pass: count how often each place is matched, and price its patches by that
     price = matching.barred
     if settings.occurrence > 0:
         used = layer.new_zeros(int(cells.max()) + 1)
         for tile in squares:
-            _, best = row_minimum(_priced(distances(tile), price, added, tile))
+            _, best = row_minimum(priced(distances(tile), price, tile))
             used.index_add_(0, cells[best], tile.column(weights)[:, 0])
         price = price + settings.occurrence * matching.used_places / weight * used[cells]
     # Second pass: add up the contrasts and their derivatives
     value, gradient = layer.new_zeros(()), DistanceGradient.zero(targets)
     for tile in squares:
         plain = distances(tile)
-        values, slopes, sums = _contrast(_priced(plain, price, added, tile), settings.h, settings.eps)
+        values, slopes, sums = _contrast(priced(plain, price, tile), settings.h, settings.eps)
         counts = tile.column(weights)
         value += (values * counts[:, 0]).sum()
         if needs_gradient:
@@ -210,12 +211,6 @@ def _evaluate(
             moment = (slopes * plain).sum(1, keepdim=True)
             gradient.add(tile, slopes, sums, moment)
     return value / weight, gradient.result() / weight if needs_gradient else None
-
-
-def _priced(plain: Tensor, price: Tensor, added: Penalty | None, tile: Tile) -> Tensor:
-    """Distances (tile.count, N) with the price of each source patch and all penalties."""
-    priced = plain + price
-    return priced if added is None else priced.add_(added(tile))
 
 
 def _contrast(distances: Tensor, h: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:

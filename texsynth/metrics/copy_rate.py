@@ -16,8 +16,7 @@ from torch.nn import functional as F
 from texsynth.metrics import About, Pair
 
 PATCH, CELL = 16, 4
-PATCHES = 2048  # of the output
-CANDIDATES = 16  # patches of the exemplar that are compared in full with each of them
+PATCHES, CANDIDATES = 2048, 16  # of the output, and of the exemplar that are compared in full with each of them
 ROUNDING = 2.5 / 255
 DISTANCES_AT_ONCE = 1 << 23
 ABOUT = About(

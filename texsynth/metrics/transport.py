@@ -45,15 +45,12 @@ def _distance(exemplar: Tensor, output: Tensor, rng: torch.Generator) -> float:
 def assignment(cost: Tensor, rng: torch.Generator) -> Tensor:
     """The column assigned to each row of a square matrix (N, N) at the least sum: (N,), a permutation.
 
-    Rows without a column bid for the one they gain most from, by as much as they lose with their second best and a
-    step on top; a column goes to the highest bidder. Each round of a smaller step starts from the prices of the last,
-    and the prices bound the least sum from below, which tells when to end. Noise of the size of the step keeps equal
-    patches from bidding for the same one, one after the other.
+    Rows without a column bid for the one they gain most from, by what they lose with their second best and a step; it
+    goes to the highest bidder. Rounds of smaller steps start from the last prices, which bound the least sum from
+    below and tell when to end. Noise of a step's size keeps equal patches from bidding for the same one in turn.
     """
     scale = max(float(cost.mean()), 1e-12)
-    last = scale * LAST_STEP
-    noise = torch.rand(cost.shape, generator=rng)
-    prices = torch.zeros_like(cost[0])
+    last, noise, prices = scale * LAST_STEP, torch.rand(cost.shape, generator=rng), torch.zeros_like(cost[0])
     step, paid, bound = scale, 1.0, 0.0
     while step > last and paid - bound > TOLERANCE * paid:
         step = max(step / STEP_FACTOR, last)
@@ -65,8 +62,7 @@ def assignment(cost: Tensor, rng: torch.Generator) -> Tensor:
 
 def _auction(cost: Tensor, prices: Tensor, step: float) -> Tensor:
     """The row that each column goes to at these prices, which rise in place: (N,)."""
-    owner = torch.full((len(cost),), -1)
-    waiting = torch.arange(len(cost))
+    owner, waiting = torch.full((len(cost),), -1), torch.arange(len(cost))
     while len(waiting):
         # Each waiting row bids for its best column
         least, choice = (cost[waiting] + prices).topk(min(2, len(cost)), dim=1, largest=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, cast
 
 import torch
@@ -23,8 +23,6 @@ Evaluate = Callable[[Tensor, bool], "tuple[Tensor, Tensor | None]"]
 
 
 class _WithGradient(torch.autograd.Function):
-    """A scalar whose gradient is worked out along with its value, so that nothing but the gradient is kept."""
-
     @staticmethod
     def forward(ctx: Any, layer: Tensor, evaluate: Evaluate) -> Tensor:
         value, gradient = evaluate(layer, ctx.needs_input_grad[0])
@@ -77,15 +75,11 @@ def tiles(grid: tuple[int, int], most: int, margin: int = 0) -> list[Tile]:
 
     They are nearly square, so that margins cost little, and nearly equal; each has at least one patch.
     """
-    side = max(1, math.isqrt(most) - margin)
-    rows = min(grid[0], side)
+    rows = min(grid[0], max(1, math.isqrt(most) - margin))
     columns = min(grid[1], max(1, most // (rows + margin) - margin))
     rows = min(grid[0], max(1, most // (columns + margin) - margin))
-    return [
-        Tile(top, left, height, width)
-        for top, height in _spans(grid[0], rows)
-        for left, width in _spans(grid[1], columns)
-    ]
+    spans = product(_spans(grid[0], rows), _spans(grid[1], columns))
+    return [Tile(top, left, height, width) for (top, height), (left, width) in spans]
 
 
 def _spans(length: int, most: int) -> Iterator[tuple[int, int]]:

@@ -142,10 +142,9 @@ class DistanceGradient:
     def result(self) -> Tensor:
         """The gradient, (1, C, h, w), once all tiles are in."""
         layer, sources = self.targets.layer, self.targets.sources
-        whole = Tile(0, 0, *self.targets.along.shape)
-        ones = _ones(layer, sources.patch, sources.stride)
-        pixels = whole.pixels(self.along_sources, sources.patch, sources.stride)
-        pixels += whole.pixels(layer, sources.patch, sources.stride) * ones.pull(self.of_targets.view(-1, 1), whole)
+        whole, cut = Tile(0, 0, *self.targets.along.shape), (sources.patch, sources.stride)
+        pixels = whole.pixels(self.along_sources, *cut)
+        pixels += whole.pixels(layer, *cut) * _ones(layer, *cut).pull(self.of_targets.view(-1, 1), whole)
         pixels -= sources.mean.pull(self.of_mean.view(-1, 1), whole)
         return self.along_sources
 

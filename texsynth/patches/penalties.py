@@ -1,7 +1,6 @@
 """What is added to the distances of patches, so that looks alone do not decide: guides and the local context.
 
-The distances of guides are those of Guided Correspondence (Zhou et al. 2023). None of this depends on the output's
-colours, so no gradient comes from here.
+The distances of guides are those of Zhou et al. 2023. Nothing depends on the output's colours: there is no gradient.
 """
 
 from __future__ import annotations
@@ -117,7 +116,7 @@ def _one_hot(maps: Sequence[Tensor]) -> list[Tensor]:
 def _context(layout: PatchLayout, context: float, like: Tensor) -> Penalty:
     """FAR for source patches whose relative place along an axis differs by more than the context.
 
-    A difference of half the step of a coarse grid is always allowed, so that every output patch has something to match.
+    Half the step of a coarse grid is always allowed, so that every output patch has something to match.
     """
     axes = zip(layout.output, layout.output_grid, layout.tile, strict=True)
     places = [_places(length, count, layout.stride, wraps).to(like) for length, count, wraps in axes]

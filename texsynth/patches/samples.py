@@ -21,16 +21,11 @@ def tables(
 
     valid: (1, 1, H, W) bool in pixels. With it, only patches on valid pixels are taken, and nothing wraps.
     """
-    out = {}
-    for name, layer in features.items():
-        if 0 in grid(size_of(layer), patch, stride):
-            continue
-        vectors = cut(layer, patch, stride, tile)
-        if valid is not None:
-            vectors = vectors[usable(valid, size_of(layer), patch, stride)]
-        if len(vectors):
-            out[name] = vectors
-    return out
+    large = {name: layer for name, layer in features.items() if 0 not in grid(size_of(layer), patch, stride)}
+    every = {name: cut(layer, patch, stride, tile) for name, layer in large.items()}
+    if valid is not None:
+        every = {name: rows[usable(valid, size_of(large[name]), patch, stride)] for name, rows in every.items()}
+    return {name: rows for name, rows in every.items() if len(rows)}
 
 
 def draw(vectors: Tensor, most: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor | slice:
