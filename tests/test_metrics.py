@@ -172,7 +172,6 @@ def crops(image: Tensor, step: int, side: int = 64) -> list[Tensor]:
 
 
 def apart(a: Tensor, b: Tensor) -> float:
-    """Two crops, compared as min_patch's docstring says."""
     both = [{n: F.normalize(layer) for n, layer in local(c, tuple(min_patch.PIXELS_PER_CELL)).items()} for c in (a, b)]
     return sum(float((both[0][n] - both[1][n]).square().sum(1).mean()) for n in both[0]) / len(both[0])
 
@@ -196,10 +195,8 @@ def test_min_patch_of_larger_crops() -> None:
 
 def test_min_patch_finds_copies_in_step() -> None:
     exemplar = spots(90, 90)
-    near, off = (
-        min_patch.measure(Pair(exemplar, exemplar[..., y : y + 72, x : x + 72]), local, generator())
-        for y, x in ((6, 10), (7, 11))
-    )
+    copies = (exemplar[..., y : y + 72, x : x + 72] for y, x in ((6, 10), (7, 11)))
+    near, off = (min_patch.measure(Pair(exemplar, copy), local, generator()) for copy in copies)
     assert near == pytest.approx(0, abs=1e-5)
     assert off > 10 * near
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 import torch
-from torch import Tensor
 
 from loss_builders import BOTH, OFF, normal
 from pictures import generator, noise
 from texsynth.patches import nearest
 from texsynth.patches.chunks import Tile, tiles
 from texsynth.patches.cut import cut, gather, grid, patch_weights, pixel_indices, scatter_add
-from texsynth.patches.products import Diagonal, Products, Table, products
+from texsynth.patches.products import Diagonal, Table, products
 from texsynth.patches.samples import draw
 
 
@@ -29,9 +26,8 @@ def test_patches_are_gathered_as_they_are_cut(patch: int, stride: int) -> None:
     assert torch.equal(channels_first, cut(layer, patch, stride)[numbers])
     total = torch.zeros_like(pixels)
     scatter_add(total, indices, other_rows)
-    torch.testing.assert_close(
-        (total * pixels).sum(), (rows * other_rows).sum()
-    )  # <scatter_add(b), a> = <b, gather(a)>
+    # <scatter_add(b), a> = <b, gather(a)>
+    torch.testing.assert_close((total * pixels).sum(), (rows * other_rows).sum())
 
 
 @pytest.mark.parametrize("patch", [1, 3])
@@ -57,18 +53,11 @@ def test_rows_are_drawn_in_proportion() -> None:
     assert len(few) == 100 and float(shares[few].min()) > 0
 
 
-def both(maps: Sequence[Tensor], patch: int, stride: int) -> tuple[Products, Products]:
-    """The same patches as a table and in phases."""
-    wide = products([torch.cat([m] * 3, 1) for m in maps], patch, stride)
-    table = Table(torch.cat([cut(torch.cat([m] * 3, 1), patch, stride) for m in maps]), patch, stride)
-    assert isinstance(wide, Diagonal)
-    return wide, table
-
-
 @pytest.mark.parametrize(("patch", "stride"), [(7, 3), (7, 4), (4, 1), (4, 2), (5, 5), (3, 4), (1, 1)])
 def test_products_along_diagonals_are_those_of_cut_patches(patch: int, stride: int) -> None:
-    maps, layer = [normal(1, 4, 20, 23), normal(1, 4, 9, 8, seed=1)], normal(1, 12, 21, 16, seed=2)
-    wide, table = both(maps, patch, stride)
+    maps, layer = [normal(1, 12, 20, 23), normal(1, 12, 9, 8, seed=1)], normal(1, 12, 21, 16, seed=2)
+    wide, table = products(maps, patch, stride), Table(torch.cat([cut(m, patch, stride) for m in maps]), patch, stride)
+    assert isinstance(wide, Diagonal)
     for tile in tiles(grid((21, 16), patch, stride), 60, wide.margin):
         pixels = tile.pixels(layer, patch, stride)
         torch.testing.assert_close(wide.inner(pixels, tile), table.inner(pixels, tile))
