@@ -102,10 +102,7 @@ def reference_tables(references: Sequence[Reference], settings: PatchSettings) -
 def counted_tables(
     features: Features, layers: Collection[str], settings: PatchSettings, setup: Setup
 ) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-    """The patches of each of these layers of the output, (N, D), where any of them counts.
-
-    With each come its name and how much each patch counts, (N,); None where all count alike.
-    """
+    """The name of each layer where patches count, these (N, D), and how much, (N,); None where all count alike."""
     for name, vectors in tables(features, settings.patch, settings.stride, setup.tile).items():
         weights = None
         if setup.pixel_weights is not None:
@@ -118,10 +115,7 @@ def counted_tables(
 def usable_sources(
     name: str, references: Sequence[Reference], patch: int, stride: int
 ) -> list[tuple[Reference, Tensor, Tensor]]:
-    """The references that have a usable patch on a layer.
-
-    With each come its map (1, C, h, w) and whether each of its patches is usable, (n,) bool.
-    """
+    """References with a usable patch on a layer, their maps (1, C, h, w), and which patches are usable, (n,) bool."""
     out = []
     for reference in references:
         layer = reference.features.get(name)

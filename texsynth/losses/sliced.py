@@ -23,6 +23,9 @@ from texsynth.patches.samples import draw, tables
 from texsynth.settings import setting
 from texsynth.task import Guide
 
+# Unit directions, (K, D), and for each region the sorted projections of the exemplar on them, (K, n)
+Quantiles = tuple[Tensor, Mapping[int, Tensor]]
+
 
 @dataclass(frozen=True)
 class Settings(PatchSettings):
@@ -44,9 +47,8 @@ class Settings(PatchSettings):
 
 @dataclass(frozen=True)
 class SourceVectors:
-    """The usable vectors of all references on a layer.
+    """The usable vectors of all references on a layer, (N, D).
 
-    vectors: (N, D).
     regions: the number of the region that each lies in, (N,); None without regions.
     unit: what squared differences are divided by.
     """
@@ -54,18 +56,6 @@ class SourceVectors:
     vectors: Tensor
     regions: Tensor | None
     unit: float | Tensor
-
-
-@dataclass(frozen=True)
-class Quantiles:
-    """What the output is compared with.
-
-    directions: unit vectors, (K, D).
-    by_region: the sorted projections of the exemplar on them, (K, n), for each region.
-    """
-
-    directions: Tensor
-    by_region: Mapping[int, Tensor]
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
@@ -142,16 +132,17 @@ def _quantiles(source: SourceVectors, wanted: Sequence[int], settings: Settings,
             vectors = vectors[source.regions == region]
         vectors = vectors[draw(vectors, settings.sample, rng)]
         by_region[region] = (directions @ vectors.T).sort(1).values
-    return Quantiles(directions, by_region)
+    return directions, by_region
 
 
 def _distance(vectors: Tensor, regions: Tensor | None, quantiles: Quantiles) -> Tensor:
     """The mean squared difference of the projections of vectors (n, D) to the wanted ones, region by region."""
-    projected = quantiles.directions @ vectors.T  # (K, n)
+    directions, by_region = quantiles
+    projected = directions @ vectors.T  # (K, n)
     if regions is None:
-        return (projected - _ranked(projected.detach(), quantiles.by_region[0])).square().mean()
+        return (projected - _ranked(projected.detach(), by_region[0])).square().mean()
     wanted = torch.empty_like(projected)
-    for region, values in quantiles.by_region.items():
+    for region, values in by_region.items():
         inside = regions == region
         wanted[:, inside] = _ranked(projected.detach()[:, inside], values)
     return (projected - wanted).square().mean()
