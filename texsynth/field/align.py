@@ -44,8 +44,7 @@ def align(field: Field, rounds: int, rng: torch.Generator, fixed: Tensor | None 
 
 
 def _seams(field: Field, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, int]]:
-    """All pairs of neighbours that do not continue each other: both source pixels, the labels of the pieces of both,
-    and the distance of neighbours in the atlas."""
+    """All neighbours that do not continue each other: both pixels, both labels, and how far neighbours lie apart."""
     for dim, stride, wraps in ((0, field.atlas.row, field.tile[0]), (1, 1, field.tile[1])):
         length = field.index.shape[dim] - (0 if wraps else 1)
         a, of_a = field.index.narrow(dim, 0, length), labels.narrow(dim, 0, length)

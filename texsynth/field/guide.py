@@ -39,8 +39,7 @@ class Guiding:
         return Guiding(self.table, self.goal.flatten(0, 1)[pixels], self.strength.flatten(0, 1)[pixels])
 
     def price(self, index: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
-        """The price of copying the source pixels `index` (...), one for each goal (..., G), or for the `rows` of
-        these."""
+        """The price of copying the source pixels `index` (...) for each goal (..., G), or for the `rows` of them."""
         return ((self.table[index] - self.goal[rows]).square_() * self.strength[rows]).sum(-1)
 
     def fitting(self, draws: Tensor) -> list[Tensor]:
@@ -65,8 +64,7 @@ class Prices:
         return self if self.guiding is None else replace(self, guiding=self.guiding.at(pixels))
 
     def of(self, index: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
-        """The price (m,) of copying the source pixels `index` (m,) to the pixels that `at` has chosen, or to the `rows`
-        (m,) of these."""
+        """The price (m,) of copying the source pixels `index` (m,) to the chosen pixels, or to the `rows` of them."""
         price = self.source[index]
         return price if self.guiding is None else price + self.guiding.price(index, rows)
 

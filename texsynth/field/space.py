@@ -1,7 +1,6 @@
 """The search space of one level: the source pixels that a field may copy, their windows and their look-alikes.
 
-The look-alikes are the jumps that a field may take (Zelinka & Garland 2002), the candidates of k-coherence (Tong et al.
-2002).
+Look-alikes are the jumps that a field may take (Zelinka & Garland 2002), as in k-coherence (Tong et al. 2002).
 """
 
 from __future__ import annotations

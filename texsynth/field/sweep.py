@@ -65,8 +65,7 @@ def sweep(
 
 
 def _continuations(strip: Tensor, margin: int, row: int) -> list[Tensor]:
-    """What the eight neighbours of each pixel of a strip (rows + 2 * margin, w + 2 * margin) continue to there: eight
-    tensors (rows * w,)."""
+    """What the eight neighbours of each pixel within the margin of a strip continue to there: eight tensors (n,)."""
     h, w = (n - 2 * margin for n in strip.shape)
     return [strip[margin + dy :, margin + dx :][:h, :w].flatten() - (dy * row + dx) for dy, dx in NEIGHBOURS]
 

@@ -80,8 +80,7 @@ class Pieces:
 
 @dataclass
 class Cloth:
-    """A quilt while it is laid: what its pixels copy, which of them are `painted` (h, w) bool, and the cost of all cuts
-    so far, per pixel."""
+    """A quilt while it is laid: its pixels, whether they are `painted` (h, w), and the cost per pixel of all cuts."""
 
     field: Field
     painted: Tensor
