@@ -53,12 +53,6 @@ def test_settings_are_frozen_and_explained(name: str) -> None:
     assert name in used
 
 
-@every
-def test_the_docstring_says_where_it_differs(name: str) -> None:
-    words = " ".join((methods.method(name).__doc__ or "").split())
-    assert "Differs from the paper in" in words
-
-
 @alone
 def test_a_schedule_ends_at_full_size(name: str) -> None:
     method = methods.method(name)

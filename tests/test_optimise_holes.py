@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +146,9 @@ def test_the_neighbourhood_of_a_network_is_wide_enough(tmp_path: Path) -> None:
     where = window(asked, chosen.objectives)
     assert where[2].start > 0 and where[2].stop < 144 and where[3].start > 0
     image = asked.exemplars[0].image
+    evaluate = (values(within(asked, area), chosen.objectives, "none", generator()) for area in (WHOLE, where))
     with torch.no_grad():
-        whole, part = (
-            float(values(within(asked, area), chosen.objectives, "none", generator())(image[area])[0])
-            for area in (WHOLE, where)
-        )
+        whole, part = (float(value(image[area])[0]) for value, area in zip(evaluate, (WHOLE, where), strict=True))
     assert whole == pytest.approx(part, rel=1e-4)
 
 
@@ -181,5 +180,4 @@ def test_a_small_hole_is_estimated_as_cheap() -> None:
     chosen = stage().settings
     small, large = (holed(spots(512, 512), 200, 200, side, side) for side in (20, 220))
     costs = [optimise.estimate(task, chosen) for task in (small, large, replace(small, hole=None))]
-    assert costs[0].memory < costs[1].memory < costs[2].memory
-    assert costs[0].seconds < costs[1].seconds < costs[2].seconds
+    assert all(less.memory < more.memory and less.seconds < more.seconds for less, more in pairwise(costs))
