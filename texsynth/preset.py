@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from texsynth import settings
 from texsynth.errors import UsageError
 from texsynth.registry import METHODS
 
 if TYPE_CHECKING:  # task imports torch, and `presets list` must answer before that
+    import yaml
+
     from texsynth.task import Preset
 
 DEFAULT = "guided-correspondence"
@@ -66,8 +67,10 @@ def read_training(name_or_file: str) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
+    import yaml  # here, as --help does without it
+
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())
     except UnicodeDecodeError:
         raise UsageError(f"preset {path.name} is not UTF-8 text") from None
     except OSError as error:
@@ -169,16 +172,22 @@ def _explain(error: yaml.YAMLError) -> str:
     return problem if mark is None else f"line {mark.line + 1}: {problem}"
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, with a key that stands twice refused (PyYAML would keep the last one silently)."""
+@cache
+def _loader() -> type[yaml.SafeLoader]:
+    import yaml
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                break  # the safe loader has its own words for that
-            if key in keys:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", key_node.start_mark)
-            keys.add(key)
-        return super().construct_mapping(node, deep=deep)
+    class Loader(yaml.SafeLoader):
+        """The safe loader, with a key that stands twice refused (PyYAML would keep the last one silently)."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys: set[Any] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if not isinstance(key, Hashable):
+                    break  # the safe loader has its own words for that
+                if key in keys:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", key_node.start_mark)
+                keys.add(key)
+            return super().construct_mapping(node, deep=deep)
+
+    return Loader

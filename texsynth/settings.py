@@ -12,8 +12,6 @@ from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
-import yaml
-
 from texsynth.errors import UsageError
 from texsynth.registry import METHODS
 
@@ -87,6 +85,8 @@ def plain(made: Any) -> dict[str, Any]:
 
 def parse(texts: Sequence[str]) -> dict[str, Any]:
     """The words of `--set`, each key=value with a YAML scalar or list as its value; raises UsageError."""
+    import yaml  # here, as --help does without it
+
     values = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -216,6 +216,8 @@ def _typed(hint: Any, value: Any, choices: Sequence[Any] | None) -> Any:
 
 def _items(value: Any) -> list[Any]:
     """A list from YAML, from "1,2,3", or from a single value."""
+    import yaml
+
     if isinstance(value, str):
         return [yaml.safe_load(item) for item in value.split(",")]
     return list(value) if isinstance(value, (list, tuple)) else [value]
