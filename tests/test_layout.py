@@ -6,13 +6,19 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "texsynth"
 FILES = sorted(PACKAGE.rglob("*.py"))
+MODULES = {
+    ".".join(("texsynth", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in FILES
+}
+SAY_NOTHING = {"found", "known", "made", "own", "seen", "told", "given"}
 
 # Lowest first. A module may import modules of its own layer and of those below it, never of those above.
 LAYERS = (
@@ -94,6 +100,72 @@ def test_an_arrow_that_points_backward_is_seen(tmp_path: Path) -> None:
         "utf-8",
     )
     assert imported(source) == {"runs", "methods"}
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Every module of the package that a file imports, and the name that it takes from it; for types too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("texsynth"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield (inner, "") if inner in MODULES else (str(node.module), alias.name)
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of a graph of imports that can be reached from themselves."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        pending = list(graph[start])
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                pending += graph.get(name, ())
+        return seen
+
+    return sorted(name for name in graph if name in reached(name))
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """Between files, not only packages, and counting imports for the type checker."""
+    graph = {name: {other for other, _ in imports(path)} for name, path in MODULES.items()}
+    assert circles(graph) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+
+
+def test_what_is_private_stays_in_its_package() -> None:
+    for name, path in MODULES.items():
+        for other, taken in imports(path):
+            private = any(part.startswith("_") and part != "__main__" for part in (*other.split("."), taken))
+            home = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            assert not private or other.rpartition(".")[0] == home or taken == "__version__", f"{name}: {other} {taken}"
+
+
+def test_few_modules_stand_alone() -> None:
+    assert len([path for path in FILES if path.parent == PACKAGE]) <= 10
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """The words of protocols excepted, which every recipe, verb and network has."""
+    names = [
+        node.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and node.name not in ("Settings", "Request", "Shape")
+    ]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_variables_of_long_functions_say_what_they_are(path: Path) -> None:
+    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(function, ast.FunctionDef):
+            first = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0]
+            stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            stored |= {a.arg for a in (*function.args.args, *function.args.kwonlyargs)}
+            if (function.end_lineno or 0) - first.lineno >= 5:
+                assert not stored & SAY_NOTHING, f"{function.name}: {stored & SAY_NOTHING}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
