@@ -44,11 +44,12 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
         for layer in features.values():
             weights = None if share is None else patch_weights(share, layer, 1, 1)[None, None]
             for step in steps:
-                here, there = _neighbours(layer, step, setup.tile)
-                if here.numel():
+                pairs = _inner(_rolled(layer, step) - layer, step, setup.tile)
+                if pairs.numel():
                     # A pair counts as much as the one of the two that counts more
-                    counts = None if weights is None else torch.maximum(*_neighbours(weights, step, setup.tile))
-                    terms.append(_size(there - here, counts, settings))
+                    counts = None if weights is None else torch.maximum(_rolled(weights, step), weights)
+                    counts = None if counts is None else _inner(counts, step, setup.tile)
+                    terms.append(_size(pairs, counts, settings))
         return total(terms, features)
 
     return loss
@@ -66,11 +67,14 @@ def _size(pairs: Tensor, weights: Tensor | None, settings: Settings) -> Tensor:
     return (powers.mean(1, keepdim=True) * weights).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 
-def _neighbours(layer: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
-    """The positions of (1, C, h, w), and those one `step` (down, right) away; across a border only where it wraps."""
-    here, there = layer, torch.roll(layer, (-step[0], -step[1]), (2, 3))
+def _rolled(layer: Tensor, step: tuple[int, int]) -> Tensor:
+    """At each position of (1, C, h, w) the value one `step` (down, right) away."""
+    return torch.roll(layer, (-step[0], -step[1]), (2, 3))
+
+
+def _inner(pairs: Tensor, step: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
+    """The values of pairs (1, C, h, w), without those across a border that does not wrap."""
     for dim, moved, wraps in zip((2, 3), step, tile, strict=True):
         if moved and not wraps:
-            start, length = 0 if moved > 0 else 1, layer.shape[dim] - 1
-            here, there = here.narrow(dim, start, length), there.narrow(dim, start, length)
-    return here, there
+            pairs = pairs.narrow(dim, 0 if moved > 0 else 1, pairs.shape[dim] - 1)
+    return pairs
