@@ -6,10 +6,8 @@ import io
 import os
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -18,16 +16,7 @@ from texsynth.cli import doctor, failure, guide, presets, weights
 from texsynth.cli.command import command
 from texsynth.requests import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
 
-VERBS = {
-    "synthesize": synthesize,
-    "control": control,
-    "inpaint": inpaint,
-    "barycenter": barycenter,
-    "edit": edit,
-    "propagate": propagate,
-    "train": train,
-    "evaluate": evaluate,
-}
+VERBS = (synthesize, control, inpaint, barycenter, edit, propagate, train, evaluate)
 
 app = typer.Typer(
     name="texsynth",
@@ -37,8 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb, module in VERBS.items():
-    app.command(epilog="\n\n".join(["Examples:", *module.EXAMPLES.strip().splitlines()]))(command(verb, module))
+for module in VERBS:
+    examples = "\n\n".join(["Examples:", *module.EXAMPLES.strip().splitlines()])
+    app.command(epilog=examples)(command(module.__name__.rpartition(".")[2], module))
 app.add_typer(guide.app, name="guide")
 app.add_typer(presets.app, name="presets")
 app.add_typer(weights.app, name="weights")
@@ -71,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a path is printed byte for byte, whatever its encoding
         sys.stdout.reconfigure(errors="surrogateescape")
     try:
-        with _sigterm_raises():
+        # SIGTERM unwinds like an exception, so that half-written files are cleared away on the way out.
+        with failure.handling(signal.SIGTERM, _leave):
             return int(app(words or ["--help"], prog_name="texsynth", standalone_mode=False) or 0)
     except KeyboardInterrupt:
         error: Exception = failure.InterruptError(failure.NOTHING)
@@ -84,18 +75,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM unwinds like an exception, so that half-written files are cleared away on the way out."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(*_: object) -> None:
-        raise SystemExit(143)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _leave(*_: object) -> None:
+    raise SystemExit(143)

@@ -12,6 +12,20 @@ import typer
 from texsynth.requests.option import ARGUMENT, Option, made, options
 from texsynth.settings import summary
 
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def group(text: str) -> typer.Typer:
+    """A command that has commands of its own; without one it prints its help."""
+    app = typer.Typer(help=text, invoke_without_command=True)
+
+    @app.callback()
+    def options(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            print(context.get_help())
+
+    return app
+
 
 def command(verb: str, module: ModuleType) -> Callable[..., int]:
     """The function that Typer calls for a verb, whose request `module` declares."""
@@ -45,7 +59,6 @@ def _parameter(o: Option) -> inspect.Parameter:
 
 
 def _completion(o: Option) -> Callable[[str], list[str]] | None:
-    """Completion in the shell from a list of words, or by the option's own function."""
     words = o.complete
     if callable(words):
         return words

@@ -8,11 +8,12 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from texsynth import preset
+from texsynth.cli.command import Json
 from texsynth.errors import WeightsError
 
 PACKAGES = (
@@ -21,7 +22,7 @@ PACKAGES = (
 )
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False) -> None:
+def doctor(json: Json = False) -> None:
     """Versions, devices, memory, weights and presets found, and a two-second self test.
 
     Exit code 0 when all is well, 1 when the self test fails.
@@ -80,8 +81,7 @@ def weights() -> dict[str, Any]:
     from texsynth.weights import pretrained, zoo
 
     variable = os.environ.get("TEXSYNTH_WEIGHTS")
-    places = [Path(variable)] if variable else []
-    places.append(pretrained.cache())
+    places = [*([Path(variable)] if variable else []), pretrained.cache()]
     files = [file for place in places for file in (sorted(place.iterdir()) if place.is_dir() else [place])]
     problem = None
     try:
@@ -151,5 +151,4 @@ def row(name: str, value: str) -> str:
 
 
 def gigabytes(amount: int | None) -> str:
-    """Bytes as people read them."""
     return "unknown" if amount is None else f"{amount / (1 << 30):.1f} GB"

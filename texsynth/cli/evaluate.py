@@ -27,15 +27,11 @@ from texsynth.verbs import evaluate as verb
 from texsynth.verbs.pairing import Group
 
 
-def prepare(name: str, request: Request, talk: Talk) -> Command:
-    """See runner.Commands. The one item is the whole evaluation; raises UsageError and InputError."""
-    del name
+def prepare(_: str, request: Request, talk: Talk) -> Command:
+    """See runner.execute. The one item is the whole evaluation; raises UsageError and InputError."""
     groups, notices = verb.arranged(request)
     groups = tuple(  # a folder may stand for the maps, which pair by the exemplar's stem
-        group
-        if group.guides is None
-        else replace(group, guides=plan.aligned(group.guides, [Path(str(group.exemplar))]))
-        for group in groups
+        replace(g, guides=g.guides and plan.aligned(g.guides, [Path(str(g.exemplar))])) for g in groups
     )
     pictures = [Path(str(source)) for group in groups for source in (group.exemplar, *group.outputs)]
     written = [path for path in (request.csv, request.report) if path is not None]
@@ -59,8 +55,7 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
 def _run(request: Request, groups: Sequence[Group], talk: Talk) -> Entry:
     """The scores, with their page and table if there is to be one."""
     shots: list[Shot] = []
-    exemplars = len({str(group.exemplar) for group in groups})
-    side = pages.longest(sum(len(group.outputs) for group in groups), exemplars)
+    side = pages.longest(sum(len(g.outputs) for g in groups), len({str(g.exemplar) for g in groups}))
 
     def show(pair: Pair) -> None:
         if request.report is not None and len(shots) < pages.PICTURED:
@@ -131,5 +126,4 @@ def _tables(evaluation: Evaluation, width: int, arrows: bool) -> Iterator[Table]
 
 
 def _breadth(head: str) -> int:
-    """The characters that a column of scores takes, with its frame."""
     return max(10, *map(len, head.split("\n"))) + 3

@@ -57,12 +57,12 @@ def check_distinct(pages: Mapping[str, Path | None]) -> None:
         check_page(name, path)
 
 
-def make_folder(folder: Path, flag_name: str) -> None:
-    """Make the folder that an option names; raises UsageError."""
+def make_folder(folder: Path, argument: str) -> None:
+    """Make the folder that an option and its value name; raises UsageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{flag_name} {folder}: this folder cannot be made ({error.strerror})") from None
+        raise UsageError(f"{argument}: this folder cannot be made ({error.strerror})") from None
 
 
 def unchanged(files: Sequence[Path], out: Path, records: Sequence[Mapping[str, Any]]) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import typer
@@ -18,6 +22,19 @@ class InterruptError(TexsynthError):
     """Ctrl-C ended the run; what there was has been saved."""
 
     exit_code: ClassVar[int] = 130
+
+
+@contextmanager
+def handling(number: int, handler: Callable[..., None]) -> Iterator[None]:
+    """Answer a signal with `handler` for a while; outside the main thread, which alone gets signals, do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def explain(error: Exception) -> tuple[str, int]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from texsynth.cli.command import group
 from texsynth.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-app = typer.Typer(help="Draw a map that steers a texture, or read one out of a picture.", invoke_without_command=True)
-
+app = group("Draw a map that steers a texture, or read one out of a picture.")
 DIRECTIONS = "angle:DEG (clockwise from the x axis), circle, spiral or s-curve"
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="MAP", help="The map to write: 16-bit grey.")]
 Field = Annotated[Path, typer.Option("-o", "--output", metavar="MAP", help="The field to write: .npy or a picture.")]
@@ -43,13 +44,6 @@ Strokes = Annotated[
     typer.Option("--strokes", metavar="FILE", help="Draw the directions as strokes too.", show_default=False),
 ]
 Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to read the map from.", show_default=False)]
-
-
-@app.callback()
-def options(context: typer.Context) -> None:
-    """Draw a map that steers a texture, or read one out of a picture."""
-    if context.invoked_subcommand is None:
-        print(context.get_help())
 
 
 @app.command(epilog="Example: texsynth guide perlin -o blotches.png -s 768x512 --period 120 --seed 3")
@@ -202,18 +196,15 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _period(given: float | None, size: tuple[int, int], parts: int) -> float:
-    """What was given, or the shorter side in so many parts."""
     return max(2.0, min(size) / parts) if given is None else given
 
 
 def _centre(text: str) -> tuple[float, float]:
     """ "X,Y" as two shares; what lies outside the map is allowed, what is no number is not."""
-    try:
+    with suppress(ValueError):
         x, y = (float(part) for part in text.split(","))
         if abs(x) <= 100 and abs(y) <= 100:
             return x, y
-    except ValueError:
-        pass
     raise UsageError(f"--centre {text!r} is not X,Y in shares of the width and the height, for example 0.5,0.5")
 
 
@@ -265,10 +256,16 @@ def _write_map(values: Tensor, out: Path, invert: bool, hard: bool = False) -> N
 
 
 def _write_field(field: Tensor, out: Path, strokes: Path | None, under: Tensor | None) -> None:
+    """A field (1, 2, H, W) as .npy (2, H, W) float32 or as a picture, and its strokes."""
+    import numpy as np
+
     from texsynth.guidance import orientation as tools
+    from texsynth.image import files
 
     if out.suffix.lower() == ".npy":
-        _write_array(field, out)
+        with files.whole(out) as part, part.open("wb") as file:
+            np.save(file, field[0].numpy())
+        print(out)
     else:
         _write_picture(tools.encode(field), out, "uint16")
     if strokes is not None:
@@ -280,15 +277,4 @@ def _write_picture(values: Tensor, out: Path, depth: str) -> None:
 
     for notice in image.write(out, image.Picture(values, depth=depth)):
         print(notice, file=sys.stderr)
-    print(out)
-
-
-def _write_array(field: Tensor, out: Path) -> None:
-    """A field (1, 2, H, W) as .npy (2, H, W) float32, whole or not at all."""
-    import numpy as np
-
-    from texsynth.image import files
-
-    with files.whole(out) as part, part.open("wb") as file:
-        np.save(file, field[0].numpy())
     print(out)

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +48,9 @@ def talk(options: MessageOptions) -> Talk:
     line: Callable[[str], None]
     watch: Callable[[str], AbstractContextManager[Watch]]
     if options.progress == "jsonl":
-        line, watch = _json_note, _json_lines
+        line, watch = lambda text: _json({"event": "note", "text": text}), _json_lines
     elif options.quiet or options.progress == "none":
-        line, watch = _line, _nothing
+        line, watch = _line, lambda _: nullcontext(_mute)
     elif sys.stderr.isatty():
         line, watch = _bars()
     else:
@@ -88,7 +88,7 @@ def remaining(tick: Tick, start: float) -> float:
     return (time.perf_counter() - start) * (1 - tick.done) / max(tick.done - tick.begun, 1e-6)
 
 
-def _mute(_: str) -> None:
+def _mute(_: object) -> None:
     pass
 
 
@@ -96,17 +96,8 @@ def _line(text: str) -> None:
     print(f"texsynth: {one_line(text)}", file=sys.stderr, flush=True)
 
 
-def _json_note(text: str) -> None:
-    _json({"event": "note", "text": text})
-
-
 def _json(values: dict[str, Any]) -> None:
     print(json.dumps(values), file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _nothing(_: str) -> Iterator[Watch]:
-    yield lambda _: None
 
 
 @contextmanager

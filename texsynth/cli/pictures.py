@@ -41,7 +41,6 @@ class Session:
 
     @property
     def seeds(self) -> range:
-        """The seeds of the variations."""
         first = self.request.seed or 0
         return range(first, first + self.request.variations)
 
@@ -52,7 +51,7 @@ class Session:
 
 
 def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
-    """See runner.Commands. Raises UsageError and InputError."""
+    """See runner.execute. Raises UsageError and InputError."""
     if request.seed is not None and request.seed + request.variations > 2**63:
         raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
     module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
@@ -110,15 +109,8 @@ def _actions(session: Session, item: Item) -> Iterable[Action]:
     outs = plan.targets(item.out, session.request.variations, session.request.pick)
     for number, out in enumerate(outs):
         output = Output(session, job, out, session.seeds if request.pick else session.seeds[number : number + 1])
-        yield Action(
-            out,
-            [*output.files, *output.drawings.values()],
-            output.planned,
-            output.run,
-            output.records,
-            output.check,
-            [] if output.page is None else [output.page],
-        )
+        files, beside = [*output.files, *output.drawings.values()], [] if output.page is None else [output.page]
+        yield Action(out, files, output.planned, output.run, output.records, output.check, beside)
 
 
 @dataclass(frozen=True)
@@ -175,7 +167,6 @@ class Output:
 
     @property
     def warp(self) -> Path:
-        """Where the warped exemplar goes."""
         return self.out.with_name(f"{self.out.stem}_warp.png")
 
     def check(self) -> None:
@@ -194,7 +185,6 @@ class Output:
             raise UsageError(f"{twice.pop().name} is the name of two files to write; give --save-guides another folder")
 
     def planned(self) -> Entry:
-        """What a dry run says."""
         cost = run.estimate(self.job, self.session.preset)
         return {
             "image": str(self.out),
@@ -207,17 +197,15 @@ class Output:
     def run(self) -> Entry:
         """Make the picture, write it with all that belongs to it, and describe it."""
         if folder := getattr(self.session.request, "save_guides", None):
-            existing.make_folder(folder, "--save-guides")
+            existing.make_folder(folder, f"--save-guides {folder}")
             for path in self.drawings.values():
                 image.check_writable(path)
         if folder := getattr(self.session.request, "save_attention", None):
-            existing.make_folder(folder, "--save-attention")
-        if self.session.request.pick is None:
-            return self.saved(self.result(self.out.name, self.seeds[0]))
-        return self.saved(self.best())
+            existing.make_folder(folder, f"--save-attention {folder}")
+        one = self.session.request.pick is None
+        return self.saved(self.result(self.out.name, self.seeds[0]) if one else self.best())
 
     def result(self, label: str, seed: int) -> Result:
-        """One run with one seed."""
         talk = self.session.talk
         with talk.watch(label) as watch:
             observe = messages.of_synthesis
@@ -234,8 +222,7 @@ class Output:
                 self.session.talk.say(f"seed {seed} scores {run.score(result):.4f}")
                 if best is None or (not result.interrupted and run.score(result) < run.score(best)):
                     best = result
-                stopped = result.interrupted
-                if stopped:
+                if stopped := result.interrupted:
                     break
         if best is None:
             raise KeyboardInterrupt
@@ -243,7 +230,6 @@ class Output:
         return replace(best, record={**best.record, **picked}, interrupted=stopped)
 
     def saved(self, result: Result) -> Entry:
-        """Write a result and describe it."""
         request, talk, page, where = self.session.request, self.session.talk, self.page, self.drawings
         drawn = guides.drawings(self.job, result.field) if where else {}
         shown = self.shown(result)
@@ -285,9 +271,8 @@ def _words(entry: Entry) -> str:
     if entry["status"] == "done":
         return str(entry["image"])
     stored = entry["record"]
-    run_words = f"preset {stored['preset']['name']}, seed {stored['seed']}, device {stored['device']}"
-    cost = _cost(entry["memory_bytes"], entry["seconds"])
-    return f"{entry['image']}: {entry['size']}, {run_words}, about {cost}"
+    words = f"preset {stored['preset']['name']}, seed {stored['seed']}, device {stored['device']}"
+    return f"{entry['image']}: {entry['size']}, {words}, about {_cost(entry['memory_bytes'], entry['seconds'])}"
 
 
 def _cost(memory: int, seconds: float) -> str:

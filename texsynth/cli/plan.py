@@ -41,9 +41,8 @@ def plan(arguments: Sequence[str], output: str | None, verb: str) -> Plan:
         raise UsageError(f"`texsynth {verb}` needs an input picture, or --from OUT.png")
     batch = is_folder(output)
     if not batch and (folders := [a for a in arguments if Path(a).is_dir()]):
-        raise UsageError(
-            f"{folders[0]} is a folder, so -o must name a folder too: one that exists, or with / at its end"
-        )
+        need = "-o must name a folder too: one that exists, or with / at its end"
+        raise UsageError(f"{folders[0]} is a folder, so {need}")
     sources = [path for argument in arguments for path in expand(argument)]
     if output is None:
         output = f"{sources[0].stem}_{verb}.png"
@@ -56,15 +55,6 @@ def plan(arguments: Sequence[str], output: str | None, verb: str) -> Plan:
 def is_folder(output: str | None) -> bool:
     """Does -o name a folder, one that exists or will be made?"""
     return output is not None and (output.endswith(("/", "\\")) or Path(output).is_dir())
-
-
-def make_folder(plan: Plan) -> None:
-    """Make the folder of a batch; raises UsageError."""
-    folder = plan.items[0].out.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"-o {folder}/: this folder cannot be made ({error.strerror})") from None
 
 
 def targets(out: Path, variations: int, pick: str | None) -> tuple[Path, ...]:
@@ -114,8 +104,7 @@ def paired(sources: Sequence[Any], exemplars: Sequence[Path], flag: str) -> list
     the word for an estimate, stand for those of all exemplars."""
     if len(sources) == 1 and (sources[0] == AUTO or Path(sources[0]).is_dir()):
         sources = list(sources) * len(exemplars)
-    last = len(exemplars) - 1
-    return [_partner(source, exemplars[min(n, last)], flag) for n, source in enumerate(sources)]
+    return [_partner(source, exemplars[min(n, len(exemplars) - 1)], flag) for n, source in enumerate(sources)]
 
 
 def _partner(source: Any, exemplar: Path, flag: str) -> Any:
@@ -131,19 +120,17 @@ def _partner(source: Any, exemplar: Path, flag: str) -> Any:
 
 
 def _batch(sources: Sequence[Path], folder: Path) -> Plan:
-    items: list[Item] = []
+    items: dict[Path, Item] = {}  # by where it goes
     notices = []
-    taken: set[Path] = set()
     for source in sources:
         suffix = source.suffix.lower() if source.suffix.lower() in KEPT else ".png"
         wanted = folder / f"{source.stem}{suffix}"
         out, number = wanted, 1
-        while out in taken:
+        while out in items:
             number += 1
             kind = source.suffix.lower().lstrip(".")
             out = folder / (f"{source.stem}_{kind}{suffix}" if number == 2 else f"{source.stem}_{kind}{number}{suffix}")
         if out != wanted:
             notices.append(f"{source.name} is written as {out.name}, because {wanted.name} is taken")
-        taken.add(out)
-        items.append(Item((source,), out))
-    return Plan(tuple(items), True, tuple(notices))
+        items[out] = Item((source,), out)
+    return Plan(tuple(items.values()), True, tuple(notices))

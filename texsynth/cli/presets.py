@@ -8,24 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from texsynth import preset
+from texsynth import preset, settings
+from texsynth.cli.command import Json, group
 
-app = typer.Typer(help="What a preset sets, and which there are.", invoke_without_command=True)
-
+app = group("What a preset sets, and which there are.")
 TRAIN = "train/"  # before the name of a preset of `texsynth train`
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 def _names(incomplete: str) -> list[str]:
     every = [*preset.names(), *(f"{TRAIN}{name}" for name in preset.trained())]
     return [name for name in every if name.startswith(incomplete)]
-
-
-@app.callback()
-def options(context: typer.Context) -> None:
-    """What a preset sets, and which there are."""
-    if context.invoked_subcommand is None:
-        print(context.get_help())
 
 
 @app.command("list")
@@ -69,22 +61,18 @@ def show(
         kind = "method" if "method" in stage else "recipe"
         print(f"\n{kind} {stage[kind]}")
         for row in stage["settings"]:
-            for line in _lines(row):
-                print(line)
+            print(*_lines(row), sep="\n")
     print("\n* differs from the default")
     return 0
 
 
 def _stages(name: str) -> dict[str, Any]:
-    from texsynth import settings
-
     chosen = preset.load(name)
     stages = [{"method": stage.method, "settings": list(settings.show(stage.settings))} for stage in chosen.stages]
     return {"name": chosen.name, "description": chosen.description, "stages": stages}
 
 
 def _training(name: str) -> dict[str, Any]:
-    from texsynth import settings
     from texsynth.training import preset as training
 
     chosen = training.resolve(preset.read_training(name)["recipe"], name)

@@ -19,7 +19,7 @@ from texsynth.verbs.propagate import Edit, Work
 
 
 def prepare(name: str, request: Request, talk: Talk) -> Command:
-    """See runner.Commands. Source and layer are read with the first target; raises UsageError and InputError."""
+    """See runner.execute. Source and layer are read with the first target; raises UsageError and InputError."""
     todo = plan.plan([str(target) for target in request.targets], request.output, name)
     if not todo.batch and len(todo.items[0].sources) > 1:
         raise UsageError(f"{len(todo.items[0].sources)} targets need a folder to go to, such as -o edited/")
@@ -40,14 +40,13 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
         for notice in work.notices:
             talk.note(notice)
         where = _files(item.out, request)
-        yield Action(
-            item.out,
-            list(where.values()),
-            planned=partial(_planned, work, item.out),
-            run=partial(_run, work, where, request, talk),
-            records=[dict(work.record)],
-            check=partial(_check, item.out, work),
-        )
+
+        def check() -> None:
+            if item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
+                image.check_writable(item.out, (work.target.height, work.target.width))
+
+        planned, carry = partial(_planned, work, item.out), partial(_run, work, where, request, talk)
+        yield Action(item.out, list(where.values()), planned, carry, [dict(work.record)], check)
 
     return Command(
         request,
@@ -91,9 +90,8 @@ def _run(work: Work, files: dict[str, Path], request: Request, talk: Talk) -> En
     if result.relit:
         talk.say(f"{out.name}: compared in the source's light")
     notices = []
-    for name in files:
-        if name != "image":
-            notices += image.write(files[name], verb.storable(result, name))
+    for name in [name for name in files if name != "image"]:
+        notices += image.write(files[name], verb.storable(result, name))
     notices += image.write(out, result.image, metadata=None if request.no_metadata else dict(result.record))
     for notice in notices:
         talk.note(notice)
@@ -108,12 +106,6 @@ def _run(work: Work, files: dict[str, Path], request: Request, talk: Talk) -> En
         "seconds": round(result.seconds, 3),
         "record": dict(result.record),
     }
-
-
-def _check(out: Path, work: Work) -> None:
-    """Refuse a format that cannot hold the result; UsageError."""
-    if out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
-        image.check_writable(out, (work.target.height, work.target.width))
 
 
 def _planned(work: Work, out: Path) -> Entry:

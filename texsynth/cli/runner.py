@@ -12,12 +12,12 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 from texsynth.cli import existing, failure, messages
 from texsynth.cli.existing import flag
 from texsynth.cli.messages import Talk
-from texsynth.cli.plan import Item, Plan, make_folder
+from texsynth.cli.plan import Item, Plan
 from texsynth.errors import BatchError
 from texsynth.requests import option
 from texsynth.runs import machine
@@ -52,7 +52,6 @@ class Command:
     """A command, resolved.
 
     request: with what a record gave back to it.
-    plan: which inputs make which outputs.
     outs: the pictures that an item makes, as far as they are known before its inputs are read.
     actions: the outputs of an item; reads and checks its inputs, and raises TexsynthErrors.
     tell: what standard output says of an entry.
@@ -69,28 +68,22 @@ class Command:
     stopped: Callable[[Sequence[Entry]], str]
 
 
-class Commands(Protocol):
-    """A file of cli/ that prepares the commands of one or more verbs: everything that can be checked without reading
-    pictures is, and what a record gives back is filled in."""
-
-    def prepare(self, verb: str, request: Any, talk: Talk) -> Command: ...
-
-
 def execute(verb: str, request: Any) -> int:
-    """Run a verb to its exit code; raises TexsynthError."""
+    """Run a verb to its exit code; raises TexsynthError. The `prepare` of a file of cli/ makes the command of a verb:
+    it checks everything that can be checked without reading pictures, and fills in what a record gives back."""
     option.check(request)
     machine.use_threads(request.threads)
     machine.reuse_memory()
     talk = messages.talk(request)
     file = verb if verb in ("propagate", "train", "evaluate") else "pictures"  # which all other verbs make
-    preparing = cast(Commands, importlib.import_module(f"texsynth.cli.{file}"))
-    command = preparing.prepare(verb, request, talk)
+    command: Command = importlib.import_module(f"texsynth.cli.{file}").prepare(verb, request, talk)
     # Refuse, before anything is read, what would be lost.
     inputs = existing.read_by(command.request, command.plan)
     for item in command.plan.items:
         existing.refuse(command.outs(item), inputs, command.request)
     if command.plan.batch and not flag(request, "dry_run"):
-        make_folder(command.plan)
+        folder = command.plan.items[0].out.parent
+        existing.make_folder(folder, f"-o {folder}/")
     for notice in command.plan.notices:
         talk.note(notice)
     # Work through the plan, and tell what came of it.

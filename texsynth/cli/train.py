@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from texsynth.cli import messages, plan
+from texsynth.cli import failure, messages, plan
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
@@ -21,21 +21,18 @@ from texsynth.verbs import train as verb
 from texsynth.verbs.train import Lesson, Trained
 
 
-def prepare(name: str, request: Request, talk: Talk) -> Command:
-    """See runner.Commands. What exists is the verb's own matter: --resume goes on from it."""
-    del name
+def prepare(_: str, request: Request, talk: Talk) -> Command:
+    """See runner.execute. What exists is the verb's own matter: --resume goes on from it."""
     sources = [path for argument in request.exemplars for path in plan.expand(str(argument))]
-    maps = {
-        o: plan.paired(o.of(request), sources, o.flag) for o in options(Request) if o.per and o.of(request) is not None
-    }
+    given_maps = [o for o in options(Request) if o.per and o.of(request) is not None]
+    maps = {o: plan.paired(o.of(request), sources, o.flag) for o in given_maps}
     request = replace(replaced(request, maps), exemplars=list(sources))
 
     def actions(_: Item) -> Iterable[Action]:
         lesson = verb.build(request, talk.note)
         for notice in lesson.notices:
             talk.note(notice)
-        planned, learn = partial(_planned, lesson), partial(_run, lesson, talk)
-        yield Action(lesson.output, (), planned=planned, run=learn)
+        yield Action(lesson.output, (), planned=partial(_planned, lesson), run=partial(_run, lesson, talk))
 
     return Command(
         request,
@@ -61,9 +58,6 @@ def _run(lesson: Lesson, talk: Talk) -> Entry:
 def _asked(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """Has Ctrl-C been pressed? It ends the training between two steps; pressed again it ends the program at once."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
 
     def ask(*_: object) -> None:
         if asked.is_set():
@@ -71,11 +65,8 @@ def _asked(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         asked.set()
         note("stopping after this step; Ctrl-C again stops at once, and leaves the checkpoint before")
 
-    before = signal.signal(signal.SIGINT, ask)
-    try:
+    with failure.handling(signal.SIGINT, ask):
         yield asked.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _planned(lesson: Lesson) -> Entry:

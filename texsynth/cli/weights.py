@@ -10,24 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
+from texsynth.cli.command import Json, group
 from texsynth.errors import WeightsError
 from texsynth.image.files import digest
 from texsynth.weights import download, pretrained, zoo
 
-app = typer.Typer(help="Pretrained networks: which there are, and whether they are here.", invoke_without_command=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+app = group("Pretrained networks: which there are, and whether they are here.")
 
 
 def _names() -> list[str]:
     return sorted(pretrained.NETWORKS)
-
-
-@app.callback()
-def options(context: typer.Context) -> None:
-    """Pretrained networks: which there are, and whether they are here."""
-    if context.invoked_subcommand is None:
-        print(context.get_help())
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ import csv
 import html as markup
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -56,11 +56,14 @@ def write(path: Path, text: str) -> None:
 
 def csv_text(evaluation: Evaluation) -> str:
     """The table with a line of names; empty where a metric does not apply."""
+    rows = [["exemplar", "output", *evaluation.names]]
+    return comma_separated([*rows, *([line.exemplar, line.output, *line.values] for line in lines(evaluation))])
+
+
+def comma_separated(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV; None is empty."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["exemplar", "output", *evaluation.names])
-    for line in lines(evaluation):
-        writer.writerow([line.exemplar, line.output, *("" if value is None else value for value in line.values)])
+    csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 

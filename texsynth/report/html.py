@@ -20,6 +20,7 @@ from texsynth.image.picture import Picture
 from texsynth.report import chart, guides
 
 if TYPE_CHECKING:
+    from texsynth.field.atlas import Field
     from texsynth.job import Job
     from texsynth.runs.run import Result
 
@@ -35,14 +36,13 @@ def write(path: str | Path, result: Result, job: Job) -> None:
 
 def page(result: Result, job: Job) -> str:
     """The whole document."""
-    names = [exemplar.name for exemplar in job.task.exemplars]
-    title = f"{job.verb}: {', '.join(names)}"
+    title = f"{job.verb}: {', '.join(exemplar.name for exemplar in job.task.exemplars)}"
     size = f"{result.image.width} x {result.image.height} pixels in {result.seconds:.1f} s."
     state = " Interrupted: this is the picture so far." if result.interrupted else ""
     parts = [
         f"<header><h1>{html.escape(title)}</h1><p>{size}{state}</p></header>",
         section("Pictures", "".join(figures(result, job))),
-        section("Where it comes from", "".join(field_figures(result))) if result.field is not None else "",
+        section("Where it comes from", "".join(field_figures(result.field))) if result.field is not None else "",
         section("Loss", chart.curve(result.losses)) if result.losses else "",
         section("Notes", listing(job.notices)) if job.notices else "",
         section("Run", "".join(tables(result.record))),
@@ -72,15 +72,10 @@ def figures(result: Result, job: Job) -> Iterator[str]:
         yield figure(picture, f"Map: {name}")
 
 
-def field_figures(result: Result) -> Iterator[str]:
+def field_figures(field: Field) -> Iterator[str]:
     """The field as pictures, with what their colours mean."""
-    field = result.field
-    if field is None:
-        return
-    where = coordinates(field)
-    planes = len(field.copies) * (int(where.exemplar.max()) + 1)
     yield figure(Picture(pictures.coordinate_picture(field)), "Source of each pixel: red is x, green is y")
-    if planes > 1:
+    if len(field.copies) * (int(coordinates(field).exemplar.max()) + 1) > 1:
         yield figure(Picture(pictures.plane_picture(field)), f"Exemplar and copy ({', '.join(field.copies)})")
     yield figure(Picture(pictures.cost_picture(field)), "Misfit of the surroundings: pale is the worst percent")
 
@@ -93,7 +88,6 @@ def repeated(picture: Picture, tile: tuple[bool, bool]) -> Picture:
 
 
 def figure(picture: Picture, caption: str) -> str:
-    """One picture with its caption and size."""
     note = "" if max(picture.height, picture.width) <= LONGEST_PICTURE else ", shown reduced"
     return embedded(png(picture), caption, f" <small>{picture.width} x {picture.height}{note}</small>")
 
@@ -140,7 +134,6 @@ def tables(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def table(caption: str, values: Mapping[str, Any]) -> str:
-    """Two columns, keys and values."""
     rows = "".join(f"<tr><th>{html.escape(str(key))}</th><td>{cell(value)}</td></tr>" for key, value in values.items())
     head = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     return f"<table>{head}{rows}</table>"

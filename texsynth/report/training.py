@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from torch.nn import functional as F
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
 from texsynth.report import chart
-from texsynth.report.evaluation import write
+from texsynth.report.evaluation import comma_separated, write
 from texsynth.report.html import document, figure, section, tables
 from texsynth.training.loop import State
 
@@ -44,13 +42,8 @@ def sheet(samples: Sequence[Tensor]) -> Picture:
 def csv_text(state: State) -> str:
     """One line for each row of the course; the metric is empty where it was not measured."""
     names = list(dict.fromkeys(name for row in state.rows for name in row.losses))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["step", *names, "metric"])
-    for row in state.rows:
-        losses = [row.losses.get(name, "") for name in names]
-        writer.writerow([row.step, *losses, "" if row.metric is None else row.metric])
-    return out.getvalue()
+    rows = ([row.step, *map(row.losses.get, names), row.metric] for row in state.rows)
+    return comma_separated([["step", *names, "metric"], *rows])
 
 
 def page(about: Mapping[str, Any], state: State, samples: Picture) -> str:
