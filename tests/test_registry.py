@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from asking import asked
 from conftest import Picture, Texsynth, array
 from texsynth import preset, registry
 from texsynth.image import picture as image
+from texsynth.requests import option
 
 
 def test_keys_are_files_and_folders() -> None:
@@ -27,7 +29,7 @@ def test_a_key_that_is_none_and_one_that_is_registered(monkeypatch: pytest.Monke
     assert registry.METRICS.module("mine") is module and "mine" in registry.METRICS.names()
 
 
-@pytest.mark.parametrize(("former", "key"), registry.METHODS.aliases.items())
+@pytest.mark.parametrize(("former", "key"), [("transport", "optimal_textures"), ("pseudo", "pseudo_optimizer")])
 def test_keys_of_the_first_version_are_read_in_presets(former: str, key: str) -> None:
     plain = {"description": "", "stages": [{"method": former}]}
     (stage,) = preset.build("mine", plain).stages
@@ -51,3 +53,10 @@ def test_a_record_of_the_first_version_is_repeated(
     ran = texsynth("synthesize", "--from", "old.png", "-o", "again.png", "-q")
     assert ran.code == 0, ran
     assert np.array_equal(array("again.png"), array("o.png"))
+
+
+def test_of_options_that_exclude_each_other_a_record_gives_back_none_where_one_is_given() -> None:
+    record = {"seed": 3, "inputs": [], "barycenter": {"blend": [0.25, 0.75], "steps": None, "mode": "mosaic"}}
+    anew = option.recalled(asked("barycenter", steps=3), record, lambda _: [])
+    assert (anew.steps, anew.blend, anew.mode, anew.seed) == (3, None, "mosaic", 3)
+    assert option.recalled(asked("barycenter"), record, lambda _: []).blend == [0.25, 0.75]
