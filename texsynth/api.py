@@ -285,6 +285,7 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     threads: int | None = None,
+    max_memory: str | int = "6G",
 ) -> Evaluation:
     """Score outputs against the exemplar that they were made from: `rows` with `scores` by metric, `mean`.
 

@@ -43,6 +43,10 @@ Strokes = Annotated[
     Path | None,
     typer.Option("--strokes", metavar="FILE", help="Draw the directions as strokes too.", show_default=False),
 ]
+Memory = Annotated[
+    str,
+    typer.Option("--max-memory", metavar="6G", help="Refuse to read a picture that needs more memory than this."),
+]
 Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="The picture to read the map from.", show_default=False)]
 
 
@@ -148,13 +152,14 @@ def orientation(
     ] = False,
     strokes: Strokes = None,
     force: Force = False,
+    max_memory: Memory = "6G",
 ) -> None:
     """The directions of the stripes, hairs or grain in a picture."""
     from texsynth.guidance import orientation as extract
 
     if histogram and sigma is not None:
         raise UsageError("--sigma and --histogram exclude each other; the histogram has cells of a fixed size")
-    picture = _read(image)
+    picture = _read(image, max_memory)
     _check(output, _extent(picture), force, image, strokes, array=True)
     field, coherence = extract.structure(picture, sigma)
     print(f"mean coherence {float(coherence.mean()):.2f} (0: no direction, 1: straight stripes)", file=sys.stderr)
@@ -162,11 +167,13 @@ def orientation(
 
 
 @app.command(epilog="Example: texsynth guide progression samples/rust.png -o rust_map.png")
-def progression(image: Image, output: Output, invert: Invert = False, force: Force = False) -> None:
+def progression(
+    image: Image, output: Output, invert: Invert = False, force: Force = False, max_memory: Memory = "6G"
+) -> None:
     """How far along its main change of appearance each part of a picture is; brighter parts are white."""
     from texsynth.guidance import progression as extract
 
-    picture = _read(image)
+    picture = _read(image, max_memory)
     _check(output, _extent(picture), force, image)
     estimated, line = extract.estimate(picture)
     print(line, file=sys.stderr)
@@ -208,12 +215,15 @@ def _centre(text: str) -> tuple[float, float]:
     raise UsageError(f"--centre {text!r} is not X,Y in shares of the width and the height, for example 0.5,0.5")
 
 
-def _read(path: Path) -> Tensor:
+def _read(path: Path, memory: str) -> Tensor:
     from texsynth.image import load as inputs
     from texsynth.image import picture as image
+    from texsynth.verbs import parse, synthesize
 
-    picture, _ = inputs.load(path, "image")
+    limit = parse.memory(memory)
+    picture, _ = inputs.load(path, "image", limit)
     image.check_exemplar_size(picture, path.name)
+    parse.room((picture.height, picture.width), synthesize.COMPARED, limit, path.name)
     return inputs.matching((picture,))[0]
 
 

@@ -41,11 +41,11 @@ Table = tuple[Tensor, Tensor]  # distinct colours (U, 3), and how many pixels ha
 WEIGHT = 10.0  # of the guide, by default
 
 
-def target(part: Labels) -> Map:
-    """The map of the output as it was given; raises InputError."""
+def target(part: Labels, memory: int) -> Map:
+    """The map of the output as it was given, which may take `memory` bytes; raises InputError and ResourceError."""
     source = part.target if part.maps is None else part.maps[1]
     assert source is not None
-    return maps.read(source, "labels-target")
+    return maps.read(source, "labels-target", memory)
 
 
 def guide(part: Labels, draft: Cropped, wanted: Map | None, size: tuple[int, int], note: Note) -> Guided:
@@ -77,7 +77,7 @@ def sources(
 
     wanted: the target, a picture (1, 3, h, w), and its name; its colours are among those that are given back.
     """
-    read = [maps.read(source, "labels-source") for source in pictures]
+    read = [maps.read(source, "labels-source", draft.room) for source in pictures]
     entries, drawn = [m.entry for m in read], [maps.rgb(m.picture) for m in read]
     with maps.about(maps.names_of(entries)):
         colours = palette(drawn)

@@ -43,7 +43,8 @@ class Guided:
 
 
 class Cropped(Protocol):
-    """Exemplars as they are used: `box` (x, y, width, height) of pictures of the sizes `whole`, (height, width)."""
+    """Exemplars as they are used: `box` (x, y, width, height) of pictures of the sizes `whole`, (height, width); and
+    the bytes of memory, `room`, that are left for maps."""
 
     @property
     def exemplars(self) -> tuple[Exemplar, ...]: ...
@@ -54,10 +55,13 @@ class Cropped(Protocol):
     @property
     def box(self) -> Box | None: ...
 
+    @property
+    def room(self) -> int: ...
 
-def read(source: Source, role: str) -> Map:
-    """Read a map that is a picture; raises InputError."""
-    return Map(*inputs.load(source, role))
+
+def read(source: Source, role: str, memory: int) -> Map:
+    """Read a map that is a picture, which may take `memory` bytes; raises InputError and ResourceError."""
+    return Map(*inputs.load(source, role, memory))
 
 
 def is_auto(source: Source) -> bool:
@@ -77,9 +81,10 @@ def usable(maps: Sequence[Tensor], draft: Cropped) -> list[Tensor]:
     return [m.flatten(2) if e.valid is None else m.flatten(2)[:, :, e.valid.flatten()] for m, e in pairs]
 
 
-def strength(source: Source, size: tuple[int, int], note: Note) -> tuple[Tensor, Input]:
-    """The share of their weight that guides have at each output pixel, (1, 1, *size): white for all of it."""
-    weights = read(source, "guide-weight-map")
+def strength(source: Source, size: tuple[int, int], memory: int, note: Note) -> tuple[Tensor, Input]:
+    """The share of their weight that guides have at each output pixel, (1, 1, *size): white for all of it. Reading
+    them may take `memory` bytes."""
+    weights = read(source, "guide-weight-map", memory)
     whole = inputs.stretched(weights.picture, size, "data", weights.entry.name, note)
     share = whole.pixels.mean(1, keepdim=True).clamp(0, 1)
     if float(share.max()) < FLAT_RANGE:

@@ -43,12 +43,14 @@ STEEPEST_CURVE = 65.0  # degrees from the vertical that the lines of s-curve rea
 SPIRAL_PITCH = 30.0  # degrees between a spiral and the circles that it crosses
 LUMA = (0.299, 0.587, 0.114)
 WEIGHT = 5.0  # of the guide, by default
+FIELD_PIXEL = 40  # bytes a pixel while a field is decoded, at the least
 
 
-def target(part: Orientation) -> Map | None:
-    """The field of the output as it was given, None for a built-in one; raises InputError and UsageError."""
+def target(part: Orientation, memory: int) -> Map | None:
+    """The field of the output as it was given, which may take `memory` bytes, None for a built-in one; raises
+    InputError, ResourceError and UsageError."""
     assert part.target is not None
-    return None if word(part.target) else read(part.target, "orientation-target")
+    return None if word(part.target) else read(part.target, "orientation-target", memory)
 
 
 def guide(part: Orientation, draft: Cropped, wanted: Map | None, size: tuple[int, int], note: Note) -> Guided:
@@ -76,7 +78,7 @@ def sources(
 ) -> tuple[list[Tensor], list[Input]]:
     """The direction of each pixel of each exemplar, (1, 2, H, W); extracted from it where no maps are given."""
     if pictures:
-        drawn = [read(source, "orientation-source") for source in pictures]
+        drawn = [read(source, "orientation-source", draft.room) for source in pictures]
         fields = [axis(maps.on_exemplar(m, draft, number, note)) for number, m in enumerate(drawn)]
         return fields, [m.entry for m in drawn]
     if extractor == "histogram":
@@ -91,26 +93,31 @@ def word(source: Source) -> str | None:
     return source
 
 
-def read(source: Source, role: str) -> Map:
-    """Read a direction field: .npy or an array (2, H, W), or a picture; raises InputError with its name."""
+def read(source: Source, role: str, memory: int) -> Map:
+    """Read a direction field: .npy or an array (2, H, W), or a picture, which may take `memory` bytes; raises
+    InputError and ResourceError with its name."""
     values: Any
     if isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".npy":
         path = Path(source)
-        values, entry = _array(path), Input(role, path.name, digest(path))
+        values, entry = _array(path, memory), Input(role, path.name, digest(path))
     elif isinstance(source, np.ndarray) and (source.ndim != 3 or source.shape[2] not in (3, 4) or len(source) == 2):
         content = str(source.shape).encode() + np.ascontiguousarray(source).tobytes()
         values, entry = source, Input(role, "array", hashlib.sha256(content).hexdigest())
     else:
-        picture, entry = inputs.load(source, role)
+        picture, entry = inputs.load(source, role, memory)
         values = image_tools.rgb(picture)
     with maps.about(entry.name):
         return Map(Picture(tensor_of(decode(values)), depth="float32"), entry)
 
 
-def _array(path: Path) -> np.ndarray[Any, Any]:
-    """The array of a .npy file, never one that would run code; raises InputError."""
+def _array(path: Path, memory: int) -> np.ndarray[Any, Any]:
+    """The array of a .npy file, never one that would run code; raises InputError, and ResourceError where it and the
+    field that is made of it take more than `memory` bytes."""
     try:
-        return np.array(np.lib.format.open_memmap(path, mode="r"))
+        stored = np.lib.format.open_memmap(path, mode="r")
+        if (need := stored.nbytes + FIELD_PIXEL * (stored.size // 2)) > memory:
+            raise image_tools.too_large(path.name, "x".join(map(str, stored.shape)), need, memory)
+        return np.array(stored)
     except FileNotFoundError:
         raise InputError(f"{path.name}: no such file in {path.parent}; check the path") from None
     except OSError as error:

@@ -37,10 +37,10 @@ WEIGHT = 10.0  # of the guide, by default
 COLOUR_RANGE = 0.02  # difference of the channels up to which a map counts as grey
 
 
-def target(part: Progression) -> Map:
-    """The map of the output as it was given; raises InputError."""
+def target(part: Progression, memory: int) -> Map:
+    """The map of the output as it was given, which may take `memory` bytes; raises InputError and ResourceError."""
     assert part.maps is not None
-    return maps.read(part.maps[1], "progression-target")
+    return maps.read(part.maps[1], "progression-target", memory)
 
 
 def guide(part: Progression, draft: Cropped, wanted: Map | None, size: tuple[int, int], note: Note) -> Guided:
@@ -75,7 +75,7 @@ def sources(pictures: Sequence[Source], draft: Cropped, note: Note) -> tuple[lis
                 values, line = estimate(exemplar.image)
             note(f"{exemplar.name}: {line}")
         else:
-            drawn = maps.read(source, "progression-source")
+            drawn = maps.read(source, "progression-source", draft.room)
             entries.append(drawn.entry)
             values = maps.on_exemplar(drawn, draft, number, note)
         out.append(values)

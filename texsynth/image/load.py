@@ -35,11 +35,12 @@ class Input:
     sha256: str  # of its file, or of its values
 
 
-def load(source: Source, role: str) -> tuple[Picture, Input]:
-    """Read one input. Arrays are (H, W) or (H, W, C); uint8, uint16 or float in [0, 1]. Raises InputError."""
+def load(source: Source, role: str, memory: int | None) -> tuple[Picture, Input]:
+    """Read one input, which may take `memory` bytes, None for any. Arrays are (H, W) or (H, W, C); uint8, uint16 or
+    float in [0, 1]. Raises InputError, and ResourceError for a picture that needs more, before it is decoded."""
     if isinstance(source, (str, Path)):
         path = Path(source)
-        picture = image.read(path)
+        picture = image.read(path, memory)
         return picture, Input(role, path.name, files.digest(path))
     picture = source if isinstance(source, Picture) else image.from_array(source)
     digest = hashlib.sha256(str(tuple(picture.pixels.shape)).encode())
@@ -47,6 +48,15 @@ def load(source: Source, role: str) -> tuple[Picture, Input]:
         if values is not None:
             digest.update(values.numpy().tobytes())
     return picture, Input(role, "array", digest.hexdigest())
+
+
+def load_all(sources: Sequence[Source], role: str, memory: int) -> list[tuple[Picture, Input]]:
+    """Read inputs that are held together, which may take `memory` bytes; raises as `load` does."""
+    loaded: list[tuple[Picture, Input]] = []
+    for source in sources:
+        loaded.append(load(source, role, memory))
+        memory -= image.size_in_memory(loaded[-1][0])
+    return loaded
 
 
 def extent(picture: Picture) -> tuple[int, int]:

@@ -15,14 +15,14 @@ import torch
 
 from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, one_line
 from texsynth.image import codecs
+from texsynth.image.codecs import png
 from texsynth.image.files import staged, unwritable
 
 FilePath = str | os.PathLike[str]
 MIN_EXEMPLAR_SIDE = 8
 METADATA_KEY = "texsynth"
-SUFFIXES_WRITE = {".png": codecs.PNG, ".jpg": codecs.JPEG, ".jpeg": codecs.JPEG, ".webp": codecs.WEBP}
-SUFFIXES_WRITE |= {".tif": codecs.TIFF, ".tiff": codecs.TIFF}
-SUFFIXES_READ = SUFFIXES_WRITE | {".bmp": codecs.BMP, ".gif": codecs.GIF}
+SUFFIXES_READ = {suffix: form for form in codecs.FORMATS for suffix in form.suffixes}
+SUFFIXES_WRITE = {suffix: form for suffix, form in SUFFIXES_READ.items() if form.encoded is not None}
 
 _LEVELS = {"uint8": 255, "uint16": 65535}
 _DEPTHS = (*_LEVELS, "float16", "float32")
@@ -110,14 +110,17 @@ def to_array(picture: Picture) -> np.ndarray:
 
 def _picture(samples: np.ndarray, icc: bytes | None) -> Picture:
     """Picture from (H, W, C) samples in one of the four depths."""
-    depth = samples.dtype.name
-    values = np.array(samples.transpose(2, 0, 1), dtype=np.float32, order="C")  # always new memory
-    if depth in _LEVELS:
-        values /= np.float32(_LEVELS[depth])
-    tensor = torch.from_numpy(values).unsqueeze(0)
-    colours = 1 if len(values) < 3 else 3
-    alpha = tensor[:, colours:].clamp(0, 1) if len(values) in (2, 4) else None
-    return Picture(tensor[:, :colours].contiguous(), alpha, depth, icc)
+    colours = 1 if samples.shape[2] < 3 else 3
+    alpha = _planes(samples[..., colours:]).clamp_(0, 1) if samples.shape[2] in (2, 4) else None
+    return Picture(_planes(samples[..., :colours]), alpha, samples.dtype.name, icc)
+
+
+def _planes(samples: np.ndarray) -> torch.Tensor:
+    """(1, C, H, W) float32 of (H, W, C) samples, in new memory; integers scaled to [0, 1]."""
+    values = np.array(samples.transpose(2, 0, 1), dtype=np.float32, order="C")
+    if samples.dtype.name in _LEVELS:
+        values /= np.float32(_LEVELS[samples.dtype.name])
+    return torch.from_numpy(values).unsqueeze(0)
 
 
 def _samples(picture: Picture, depth: str) -> np.ndarray:
@@ -144,12 +147,36 @@ def list_pictures(folder: FilePath) -> list[Path]:
     return pictures
 
 
-def read(path: FilePath) -> Picture:
+def read(path: FilePath, memory: int | None = None) -> Picture:
     """One picture, turned upright by its EXIF orientation, in the format that its content has, whatever its suffix.
+
+    memory: the bytes that reading may take, of the file's and the decoder's to the picture's own; None for any.
     Raises InputError for a file that is missing, damaged, animated, too large or unsupported, or has no suffix of
-    SUFFIXES_READ; ResourceError when memory does not suffice."""
+    SUFFIXES_READ; ResourceError, before a pixel is decoded, for one that needs more than `memory`, and when there is
+    no more.
+    """
     with _opened(Path(path)) as (handle, form):
-        return _picture(*codecs.decode(handle, form))
+        file = codecs.opened(handle, form)
+        if memory is not None and (need := _peak(file.header)) > memory:
+            raise too_large(Path(path).name, f"{file.header.width}x{file.header.height}", need, memory)
+        return _picture(*codecs.decode(file, form))
+
+
+def _peak(header: codecs.Header) -> int:
+    """The bytes that reading a picture takes at its peak: while it is decoded, or while samples become floats."""
+    planes = 4 * header.width * header.height * header.channels
+    return header.samples + max(header.working, planes)
+
+
+def size_in_memory(picture: Picture) -> int:
+    """The bytes of a picture's colours and alpha."""
+    return sum(part.nbytes for part in (picture.pixels, picture.alpha) if part is not None)
+
+
+def too_large(name: str, size: str, need: int, memory: int) -> ResourceError:
+    """The error to raise for an input of a size such as 640x480 that needs more than `memory` bytes to be read."""
+    needs = f"needs {-(-need >> 20)} MB to be read, above the {max(0, memory) >> 20} MB that --max-memory leaves"
+    return ResourceError(f"{one_line(name)}: is {size}, which {needs}; scale it down or raise --max-memory")
 
 
 def read_metadata(path: FilePath) -> dict[str, Any] | None:
@@ -157,12 +184,12 @@ def read_metadata(path: FilePath) -> dict[str, Any] | None:
     METADATA_KEY names a tEXt chunk of a PNG; for other formats it is the key in STEM.json beside the picture."""
     with _opened(Path(path)) as (handle, form):
         if form == codecs.PNG:
-            return _json_object(codecs.png_text(handle.read(), METADATA_KEY) or "")
+            return _json_object(png.text(handle, METADATA_KEY) or "")
         return _sidecar_content(Path(path).with_suffix(".json"))
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, codecs.Format]]:
     """The file, open at its start, and its format; InputError or ResourceError for all that fails inside."""
     name = one_line(path.name)
     try:
@@ -180,7 +207,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
         raise ResourceError(f"{name}: does not fit in memory; scale it down or crop it") from exc
 
 
-def _format(suffix: str, head: bytes) -> str:
+def _format(suffix: str, head: bytes) -> codecs.Format:
     """Format of a file by the bytes it starts with; CodecError when it is none of SUFFIXES_READ."""
     form, allowed = codecs.sniff(head), " ".join(SUFFIXES_READ)
     if suffix.lower() not in SUFFIXES_READ:
@@ -220,7 +247,7 @@ def check_writable(path: FilePath, size: tuple[int, int] | None = None) -> None:
         raise UsageError(f"{name}: there is no folder {folder} to write to; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(f"{name}: folder {folder} is not writable; choose another one")
-    if size and max(size) > (side := codecs.MAX_SIDE.get(form, codecs.MAX_PIXELS)):
+    if size and max(size) > (side := form.max_side):
         raise UsageError(f"{name}: {size[1]}x{size[0]} is too long for {form}, at most {side}; use .tif")
 
 
@@ -257,11 +284,10 @@ def write(path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None =
     return [f"{name}: {notice}" for notice in notices]
 
 
-def _fitted(picture: Picture, form: str) -> tuple[Picture, list[str]]:
+def _fitted(picture: Picture, form: codecs.Format) -> tuple[Picture, list[str]]:
     """The part of `picture` that a file of format `form` can hold, and a line for each loss."""
     alpha, icc, notices = picture.alpha, picture.icc, []
-    held = {codecs.PNG: _DEPTHS[:2], codecs.TIFF: _DEPTHS}.get(form, _DEPTHS[:1])
-    depth = picture.depth if picture.depth in held else held[-1]
+    depth = picture.depth if picture.depth in form.held else form.held[-1]
     if depth != picture.depth:
         clamped = "" if picture.depth in _LEVELS else ", values clamped to [0, 1]"
         notices.append(f"{picture.depth} stored as {depth}{clamped}, all that {form} holds; .tif keeps it")

@@ -8,7 +8,7 @@ from pathlib import Path
 from texsynth import registry
 from texsynth.requests.guides import LabelMaps, OrientationMaps, ProgressionMaps
 from texsynth.requests.option import Source, argument, option
-from texsynth.requests.shared import DeviceOptions, ForceOptions, MessageOptions, SeedOptions, WeightsOptions
+from texsynth.requests.shared import ForceOptions, MemoryOptions, MessageOptions, SeedOptions, WeightsOptions
 
 EXAMPLES = """
 texsynth evaluate samples/brick.png wall-1.png wall-2.png --report wall.html
@@ -22,7 +22,7 @@ METRICS = registry.METRICS.names()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(WeightsOptions, ForceOptions, SeedOptions, DeviceOptions, MessageOptions):
+class Request(WeightsOptions, ForceOptions, SeedOptions, MemoryOptions, MessageOptions):
     """Score outputs against the exemplar that they were made from, by the metrics of the field.
 
     exemplar: The picture that outputs were made from; or a folder, to whose pictures outputs belong by their names:

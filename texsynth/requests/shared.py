@@ -224,14 +224,22 @@ class DeviceOptions(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MachineOptions(DeviceOptions):
+class MemoryOptions(DeviceOptions):
     """What a command may use of its machine.
 
-    max_memory: Refuse to start what needs more memory than this. Default: 6G.
-    dry_run: Say what would be done, and the memory and time it needs; write nothing.
+    max_memory: Refuse to start what needs more memory than this, and to read a picture that does. Default: 6G.
     """
 
     max_memory: Text = option("6G", metavar="6G")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineOptions(MemoryOptions):
+    """What a command may use of its machine, and whether it runs.
+
+    dry_run: Say what would be done, and the memory and time it needs; write nothing.
+    """
+
     dry_run: bool = option(False)
 
 

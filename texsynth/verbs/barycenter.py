@@ -30,7 +30,7 @@ def build(request: Request) -> Job:
     entries: list[Input] = []
     values: dict[str, Any] = {"blend": None, "mode": request.mode or MODE}
     if request.blend_map:
-        blend, entries = shares.mapped(request.blend_map, size, notices.append)
+        blend, entries = shares.mapped(request.blend_map, size, draft.room, notices.append)
     elif request.steps is not None:
         ends = [number / (request.steps - 1) for number in range(request.steps)]
         blend = shares.panels([(1 - second, second) for second in ends], panel)

@@ -43,9 +43,10 @@ def panels(shares: Sequence[tuple[float, ...]], panel: tuple[int, int]) -> Tenso
     return torch.cat([torch.tensor(each).view(1, -1, 1, 1).expand(-1, -1, *panel) for each in shares], 3)
 
 
-def mapped(maps: Sequence[Source], size: tuple[int, int], note: Note) -> tuple[Tensor, list[Input]]:
-    """The shares that maps give each pixel, (1, K, *size), and the maps' entries in the record; InputError."""
-    read = [synthesize.fitted(source, "blend-map", "data", size, None, note) for source in maps]
+def mapped(maps: Sequence[Source], size: tuple[int, int], memory: int, note: Note) -> tuple[Tensor, list[Input]]:
+    """The shares that maps give each pixel, (1, K, *size), and the maps' entries in the record; reading each may
+    take `memory` bytes. Raises InputError and ResourceError."""
+    read = [synthesize.fitted(source, "blend-map", "data", size, None, memory, note) for source in maps]
     weights = torch.cat([picture.pixels.mean(1, keepdim=True).clamp(0, 1) for picture, _ in read], 1)
     entries = [entry for _, entry in read]
     if len(maps) == 1:

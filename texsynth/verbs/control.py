@@ -27,11 +27,11 @@ from texsynth.verbs.verb import Verb
 class Kind(Protocol):
     """A file of guidance/ that makes a guide out of the part of the request with its name.
 
-    target: Reads the map of the output; None where the part names no map.
+    target: Reads the map of the output, which may take `memory` bytes; None where the part names no map.
     guide: Makes the guide on all exemplars, and on an output of `size`, (height, width).
     """
 
-    def target(self, part: Any) -> Map | None: ...
+    def target(self, part: Any, memory: int) -> Map | None: ...
 
     def guide(self, part: Any, draft: Cropped, wanted: Map | None, size: tuple[int, int], note: Note) -> Guided: ...
 
@@ -48,13 +48,14 @@ def build(request: Request) -> Job:
     draft = synthesize.read(request, sources, note)
     # Make the guides.
     parts = [part for part in request.guides if part.present]
-    targets = [kind(part).target(part) for part in parts]
+    targets = [kind(part).target(part, draft.room) for part in parts]
     size = _extent(draft, [target for target in targets if target is not None])
+    parse.room(size, 2 * len(parts), draft.memory)
     guided = [kind(part).guide(part, draft, wanted, size, note) for part, wanted in zip(parts, targets, strict=True)]
     entries = [entry for one in guided for entry in one.inputs]
     guides = [one.guide for one in guided]
     if request.guide_weight_map is not None:
-        share, entry = maps.strength(request.guide_weight_map, size, note)
+        share, entry = maps.strength(request.guide_weight_map, size, draft.room, note)
         guides = [replace(guide, strength=share) for guide in guides]
         entries.append(entry)
     # Note in the record what they were made with, and blend the exemplars.
@@ -63,7 +64,7 @@ def build(request: Request) -> Job:
         values |= recorded(part, Request.SECTION, **one.record)
     blend = None
     if request.blend_map:
-        blend, read = shares.mapped(request.blend_map, size, note)
+        blend, read = shares.mapped(request.blend_map, size, draft.room, note)
         entries += read
     elif request.blend is not None:
         values["blend"] = list(shares.constant(request.blend, len(draft.exemplars), note))

@@ -14,7 +14,6 @@ from texsynth.features import Extract, features
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image.load import Note, Source
-from texsynth.image.picture import Picture
 from texsynth.job import Input
 from texsynth.metrics import Pair
 from texsynth.report.scores import Evaluation, Row, networks_of
@@ -55,7 +54,7 @@ def evaluate(request: Request, groups: Sequence[Group], note: Note = silent, sho
     UsageError, InputError where a picture cannot be read or a metric that was named scores no output, WeightsError and
     ResourceError.
     """
-    device = parse.device(request.device)
+    device, memory = parse.device(request.device), parse.memory(request.max_memory)
     if request.tile is not None:
         parse.tile(request.tile)
     choice = choose(request)
@@ -72,7 +71,7 @@ def evaluate(request: Request, groups: Sequence[Group], note: Note = silent, sho
     failures: list[Failure] = []
     total = sum(len(group.outputs) for group in groups)
     for group in groups:
-        for row, pair in _pairs(group, request, device, notices.append):
+        for row, pair in _pairs(group, request, device, memory, notices.append):
             scored, failed = _scored(row, pair, choice, extracts, request)
             rows.append(scored)
             failures += failed
@@ -94,6 +93,7 @@ def arranged(request: Request) -> tuple[tuple[Group, ...], tuple[str, ...]]:
         progression=guides.Progression(maps=request.progression.maps),
         orientation=guides.Orientation(target=request.orientation.target, sources=request.orientation.sources),
         labels=guides.Labels(maps=request.labels.maps),
+        max_memory=request.max_memory,
     )
     return tuple(replace(group, guides=steering.of([group.exemplar])) for group in groups), notices
 
@@ -145,10 +145,11 @@ def _extracts(
     return extracts, {entry.role.removeprefix("weights:"): entry for entry in entries}
 
 
-def _pairs(group: Group, request: Request, device: torch.device, note: Note) -> Iterator[tuple[Row, Pair]]:
+def _pairs(group: Group, request: Request, device: torch.device, memory: int, note: Note) -> Iterator[tuple[Row, Pair]]:
     """Every output of a group as a row without scores, and the pictures that are compared."""
-    exemplar, entry = inputs.load(group.exemplar, "exemplar")
-    rows, pictures = zip(*(_read(source, request.tile) for source in group.outputs), strict=True)
+    (exemplar, entry), *outputs = inputs.load_all((group.exemplar, *group.outputs), "picture", memory)
+    pictures = [picture for picture, _ in outputs]
+    rows = [_row(source, entry.name, request.tile) for source, (_, entry) in zip(group.outputs, outputs, strict=True)]
     source, *images = (picture.to(device) for picture in inputs.matching((exemplar, *pictures)))
     steering: dict[tuple[int, int], tuple[Guide, ...]] = {}  # laid out once for each size of outputs
     for number, (row, picture) in enumerate(zip(rows, images, strict=True)):
@@ -160,10 +161,9 @@ def _pairs(group: Group, request: Request, device: torch.device, note: Note) -> 
         yield replace(row, exemplar=name), Pair(source, picture, others, parse.TILES[row.tile], steering[size])
 
 
-def _read(source: Source, tile: str | None) -> tuple[Row, Picture]:
-    """An output and the row that names it. It wraps as `tile` says, or else as its record does."""
-    picture, entry = inputs.load(source, "output")
-    name, record = entry.name, None
+def _row(source: Source, name: str, tile: str | None) -> Row:
+    """The row of an output called `name`. It wraps as `tile` says, or else as its record does."""
+    record = None
     if isinstance(source, (str, Path)):
         name, record = str(source), image.read_metadata(source)
     if tile is None:
@@ -171,7 +171,7 @@ def _read(source: Source, tile: str | None) -> tuple[Row, Picture]:
         words = ((record or {}).get("tile"), inpainting.get("make_tileable") if isinstance(inpainting, dict) else None)
         wraps = [parse.TILES[word] for word in words if isinstance(word, str) and word in parse.TILES]
         tile = NAMES[any(y for y, _ in wraps), any(x for _, x in wraps)]
-    return Row("", name, folder(source), tile, {}, {}, record), picture
+    return Row("", name, folder(source), tile, {}, {}, record)
 
 
 def _guides(group: Group, size: tuple[int, int], device: torch.device, note: Note) -> tuple[Guide, ...]:

@@ -132,7 +132,7 @@ def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple
 def _marked(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, list[Input]]:
     """The pixels that the mask marks, or without one all that are not opaque, (1, 1, h, w) bool."""
     if request.mask is not None:
-        picture, entry = synthesize.fitted(request.mask, "mask", "data", draft.whole[0], draft.box, note)
+        picture, entry = synthesize.fitted(request.mask, "mask", "data", draft.whole[0], draft.box, draft.room, note)
         white = inputs.usable(picture)
         return _framed(~white if request.mask_invert else white, margins), [entry]
     hole, alpha = ~inputs.opaque(draft.pictures[0]), draft.pictures[0].alpha
@@ -204,7 +204,7 @@ def _exemplars(
     """The exemplars with the pixels that may be copied, opaque ones of the others or of IMAGE outside the hole; and the
     entries of the source masks in the record."""
     sizes = draft.whole[1:] if request.others else draft.whole
-    masks, entries = synthesize.masks(request.source_mask or (), sizes, draft.box, note)
+    masks, entries = synthesize.masks(request.source_mask or (), sizes, draft.box, draft.room, note)
     usable = [inputs.opaque(picture) for picture in draft.pictures]
     usable[0] &= False if request.others else ~hole
     for number, mask in enumerate(masks, 1 if request.others else 0):

@@ -50,7 +50,7 @@ class Masks:
 
 def read(source: Source, target: Source, draft: Draft, note: Note) -> Masks:
     """Both masks on the pixels of the draft's first exemplar; raises InputError when they show no object to edit."""
-    loaded = [inputs.load(source, "mask"), inputs.load(target, "target-mask")]
+    loaded = [inputs.load(source, "mask", draft.room), inputs.load(target, "target-mask", draft.room)]
     pictures, entries = [p for p, _ in loaded], (loaded[0][1], loaded[1][1])
     # Number the colours of label maps, or the black and white of masks.
     drawn = [maps.rgb(picture) for picture in pictures]

@@ -79,12 +79,13 @@ def tile(name: str, flag: str = "--tile", words: Sequence[str] = tuple(TILES)) -
     return TILES[name]
 
 
-def room(size: tuple[int, int], planes: int, limit: int) -> None:
+def room(size: tuple[int, int], planes: int, limit: int, name: str = "") -> None:
     """Raise ResourceError where so many planes of floats of `size` (height, width) take more than `limit` bytes; for
-    use before they are made."""
+    use before they are made. `name` is that of their picture, for the message."""
     need = 4 * planes * size[0] * size[1]
     if need > limit:
-        needs = f"{size[1]}x{size[0]} needs more than {need >> 20} MB, above the limit of {limit >> 20} MB"
+        what = f"{name}: " if name else ""
+        needs = f"{what}{size[1]}x{size[0]} needs more than {need >> 20} MB, above the limit of {limit >> 20} MB"
         raise ResourceError(f"{needs}; make it smaller or raise --max-memory")
 
 

@@ -109,15 +109,17 @@ def prepare(request: Request, labels_map: Source | None = None, say: Note = run.
     _check(request)
     device, limit = parse.device(request.device), parse.memory(request.max_memory)
     notices: list[str] = []
-    source, source_entry = inputs.load(request.source, "source")
+    source, source_entry = inputs.load(request.source, "source", limit)
     image.check_exemplar_size(source, source_entry.name)
-    layer, layer_entry = inputs.load(request.layer, "layer")
+    room = limit - image.size_in_memory(source)
+    layer, layer_entry = inputs.load(request.layer, "layer", room)
     layer = _layer(layer, layer_entry.name, source, request.blend, notices.append)
     entries = [source_entry, layer_entry]
     extract = model = labels = None
     if request.model is not None:
         model, model_entry = learned.read(request.model, "propagate")
-        labels, drawn = learned.read_labels(labels_map, "labels-source", inputs.extent(source), model, notices.append)
+        size = inputs.extent(source)
+        labels, drawn = learned.read_labels(labels_map, "labels-source", size, model, room, notices.append)
         entries += [model_entry, *drawn]
     elif (module := features(request.compares)).WEIGHTS is not None:
         layers = [name for (name, _), _ in descriptors.LAYERS]
@@ -130,11 +132,14 @@ def prepare(request: Request, labels_map: Source | None = None, say: Note = run.
 def aim(edit: Edit, target: Source, labels_map: Source | None = None) -> Work:
     """Read and check one target, and its label map where the source has one; raises UsageError, InputError and
     ResourceError."""
-    picture, entry = inputs.load(target, "target")
+    room = edit.limit - image.size_in_memory(edit.source) - image.size_in_memory(edit.layer)
+    picture, entry = inputs.load(target, "target", room)
     image.check_exemplar_size(picture, entry.name)
     notices: list[str] = []
     layer, size = edit.layer, inputs.extent(picture)
-    labels, drawn = learned.read_labels(labels_map, "labels-target", size, edit.model, notices.append, edit.labels)
+    labels, drawn = learned.read_labels(
+        labels_map, "labels-target", size, edit.model, room, notices.append, edit.labels
+    )
     if picture.channels == 1 and layer.channels == 3:
         if torch.equal(layer.pixels, layer.pixels[:, :1].expand_as(layer.pixels)):
             layer = replace(layer, pixels=layer.pixels[:, :1])

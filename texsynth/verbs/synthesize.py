@@ -25,6 +25,7 @@ from texsynth.verbs.verb import Verb
 
 SIZE = "2x"
 NO_TILE = "none"
+COMPARED = 6  # planes of floats of an exemplar that are there at once, at the least, while it is made comparable
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Draft:
 
     whole: The exemplars' (height, width) before the crop to `box`.
     tile: Does the output wrap in (y, x)?
+    memory: The bytes that the run may take.
     """
 
     request: PictureOptions
@@ -45,6 +47,11 @@ class Draft:
     tile: tuple[bool, bool]
     device: torch.device
     memory: int
+
+    @property
+    def room(self) -> int:
+        """The bytes that are left for further inputs, beside the pictures that are held."""
+        return self.memory - sum(image.size_in_memory(picture) for picture in self.pictures)
 
     @property
     def crop(self) -> str | None:
@@ -76,15 +83,17 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note) -> Dr
     if request.source_mask:
         inputs.per_exemplar(request.source_mask, len(exemplars), "--source-mask")
 
-    loaded = [inputs.load(source, "exemplar") for source in exemplars]
+    loaded = inputs.load_all(exemplars, "exemplar", memory)
     whole = tuple(inputs.extent(picture) for picture, _ in loaded)
     named = [(inputs.cropped(picture, box, entry.name), entry.name) for picture, entry in loaded]
     for picture, name in named:
         image.check_exemplar_size(picture, name)
+        parse.room(inputs.extent(picture), COMPARED, memory, name)
     lit = [_flattened(p, name, note) if request.flatten else p for p, name in named]
     pictures = inputs.alike(lit, "the exemplars", note)
-    masked, mask_inputs = masks(request.source_mask or (), whole, box, note)
-    maps, map_inputs = _maps(request, whole, box, note)
+    room = memory - sum(image.size_in_memory(picture) for picture in pictures)
+    masked, mask_inputs = masks(request.source_mask or (), whole, box, room, note)
+    maps, map_inputs = _maps(request, whole, box, room, note)
 
     names = [name for _, name in named]
     matched = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), masked, strict=True))
@@ -113,7 +122,8 @@ def finish(
     """
     request, init, read = draft.request, None, draft.inputs
     if request.init is not None:
-        picture, entry = fitted(request.init, "init", "colour", size, None, notices.append)
+        parse.room(size, COMPARED, draft.memory)
+        picture, entry = fitted(request.init, "init", "colour", size, None, draft.room, notices.append)
         init, read = inputs.matching((picture,))[0], (*read, entry)
     shared = recorded(request, "", size=f"{size[1]}x{size[0]}", tile=request.tile or NO_TILE, crop=draft.crop)
     return Job(
@@ -128,13 +138,14 @@ def finish(
 
 
 def fitted(
-    source: Source, role: str, kind: str, size: tuple[int, int], box: Box | None, note: Note
+    source: Source, role: str, kind: str, size: tuple[int, int], box: Box | None, memory: int, note: Note
 ) -> tuple[Picture, Input]:
     """A picture stretched to `size` (height, width) and cropped to `box`, and its entry in the record.
 
-    `role` is its role in the record, `kind` that of its values: "colour", "data", "normal" or "labels".
+    `role` is its role in the record, `kind` that of its values: "colour", "data", "normal" or "labels". `memory` is the
+    number of bytes that reading it may take.
     """
-    picture, entry = inputs.load(source, role)
+    picture, entry = inputs.load(source, role, memory)
     whole = inputs.stretched(picture, size, kind, entry.name, note)
     return inputs.cropped(whole, box, entry.name), entry
 
@@ -147,14 +158,14 @@ def _flattened(picture: Picture, name: str, note: Note) -> Picture:
 
 
 def masks(
-    sources: Sequence[Source], sizes: Sequence[tuple[int, int]], box: Box | None, note: Note
+    sources: Sequence[Source], sizes: Sequence[tuple[int, int]], box: Box | None, memory: int, note: Note
 ) -> tuple[list[Tensor | None], list[Input]]:
     """What may be copied, (1, 1, H, W) bool for each exemplar, by one source each, or None of all where there is none;
     InputError when a mask leaves nothing."""
     usable: list[Tensor | None] = []
     entries = []
     for source, size in zip(sources, sizes, strict=False):
-        picture, entry = fitted(source, "source-mask", "data", size, box, note)
+        picture, entry = fitted(source, "source-mask", "data", size, box, memory, note)
         mask = inputs.usable(picture)
         if not mask.any():
             where = "" if box is None else " inside the crop"
@@ -165,13 +176,16 @@ def masks(
 
 
 def _maps(
-    request: PictureOptions, sizes: Sequence[tuple[int, int]], box: Box | None, note: Note
+    request: PictureOptions, sizes: Sequence[tuple[int, int]], box: Box | None, memory: int, note: Note
 ) -> tuple[dict[str, Layer], list[Input]]:
     """Every named map as a layer of the exemplars' sizes."""
     layers, entries = {}, []
     for name, files in (request.maps or {}).items():
         role = inputs.role_of(name)
-        read = [fitted(f, f"map:{name}", role, size, box, note) for f, size in zip(files, sizes, strict=True)]
+        read: list[tuple[Picture, Input]] = []
+        for file, size in zip(files, sizes, strict=True):
+            read.append(fitted(file, f"map:{name}", role, size, box, memory, note))
+            memory -= image.size_in_memory(read[-1][0])
         layers[name] = Layer(inputs.alike([picture for picture, _ in read], f"the maps {name}", note), role)
         entries += [entry for _, entry in read]
     return layers, entries

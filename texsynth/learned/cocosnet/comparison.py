@@ -47,16 +47,23 @@ def read(path: Path, user: str) -> tuple[Model, Input]:
 
 
 def read_labels(
-    source: Source | None, role: str, size: Size, trained: Model | None, note: Note, first: LabelMap | None = None
+    source: Source | None,
+    role: str,
+    size: Size,
+    trained: Model | None,
+    memory: int,
+    note: Note,
+    first: LabelMap | None = None,
 ) -> tuple[LabelMap | None, tuple[Input, ...]]:
     """The label map of a picture of `size`, and its entry in the record; nothing without a map or a model. A target's
-    map repeats the colours of the source's, `first`. Raises InputError, and UsageError for labels unknown to the model.
+    map repeats the colours of the source's, `first`. Reading it may take `memory` bytes. Raises InputError and
+    ResourceError, and UsageError for labels unknown to the model.
     """
     if source is None or trained is None:
         return None, ()
     if not loading.shaped(Shape, trained).labelled:
         raise UsageError(f"--labels: {trained.name} was trained to do without those of pictures; leave them out")
-    layer = maps.read(source, role)
+    layer = maps.read(source, role, memory)
     name, drawn = layer.entry.name, maps.rgb(layer.picture)
     # Number the labels by the map's own colours, and then as the model does.
     with maps.about(name):

@@ -1,0 +1,79 @@
+"""Picture files to arrays and arrays to file bytes; each format is described once, in a module of this package.
+
+A file is opened first, which reads its header and no pixel; what it would need is known then, before it is decoded.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import BinaryIO
+
+import numpy as np
+
+from texsynth.image.codecs.base import MAX_PIXELS as MAX_PIXELS
+from texsynth.image.codecs.base import CodecError as CodecError
+from texsynth.image.codecs.base import Decoded as Decoded
+from texsynth.image.codecs.base import Format as Format
+from texsynth.image.codecs.base import Header as Header
+from texsynth.image.codecs.base import Opened as Opened
+from texsynth.image.codecs.base import strict
+from texsynth.image.codecs.pillow import BMP as BMP
+from texsynth.image.codecs.pillow import GIF as GIF
+from texsynth.image.codecs.pillow import JPEG as JPEG
+from texsynth.image.codecs.pillow import WEBP as WEBP
+from texsynth.image.codecs.png import PNG as PNG
+from texsynth.image.codecs.tiff import TIFF as TIFF
+
+FORMATS = (PNG, JPEG, WEBP, TIFF, BMP, GIF)
+
+
+def sniff(head: bytes) -> Format | None:
+    """The format of a file that starts with `head` (12 bytes are enough), or None."""
+    return next((form for form in FORMATS if form.recognises(head)), None)
+
+
+def opened(handle: BinaryIO, form: Format) -> Opened:
+    """The file `handle` of format `form` with its header read. Raises CodecError for anything damaged, too large or
+    unsupported, MemoryError when it does not fit."""
+    with _damaged(form):
+        file = form.opened(handle)
+    check_size(file.header.width, file.header.height, form)
+    return file
+
+
+def decode(file: Opened, form: Format) -> tuple[np.ndarray, bytes | None]:
+    """Samples and ICC profile of an opened file, turned upright by its orientation; raises as `opened` does."""
+    with _damaged(form):
+        decoded = file.decode()
+    if decoded.samples.dtype.kind == "f" and not np.isfinite(decoded.samples).all():
+        raise CodecError("holds NaN or infinite values; only finite values are allowed, replace them")
+    return _upright(decoded.samples, decoded.orientation), decoded.icc
+
+
+def encode(form: Format, samples: np.ndarray, icc: bytes | None, text: dict[str, str]) -> bytes:
+    """File bytes for `samples`, in a depth and channel count that `form` holds, with ASCII `text` for PNG only; raises
+    CodecError."""
+    if form.encoded is None:
+        raise CodecError(f"{form} is not written, try another format")
+    samples = samples[..., 0] if samples.shape[2] == 1 else samples
+    with strict(f"{form} encoder failed, try another format"):
+        return form.encoded(samples, icc, text)
+
+
+def _damaged(form: Format) -> AbstractContextManager[None]:
+    return strict(f"damaged or truncated {form}, export or copy the file again")
+
+
+def check_size(width: int, height: int, form: Format) -> None:
+    """CodecError for a picture that is larger than is allowed, or than `form` can be."""
+    if width * height > MAX_PIXELS:
+        raise CodecError(f"is {width}x{height}; at most {MAX_PIXELS} pixels are allowed, scale it down")
+    if max(width, height) > form.max_side:
+        raise CodecError(f"is {width}x{height}; {form} can have at most {form.max_side} pixels per side, use TIFF")
+
+
+def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """Apply an EXIF orientation to (H, W, C); values other than 2..8 leave it as it is."""
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
+    return samples[:: -1 if orientation in (3, 4, 7, 8) else 1, :: -1 if orientation in (2, 3, 6, 7) else 1]

@@ -1,0 +1,148 @@
+"""What all formats share: how a file is described before its pixels are decoded, and the strictness of the libraries.
+
+Samples are arrays (H, W, C): 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha, with straight (not premultiplied) alpha,
+in uint8, uint16, float16 or float32.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+MAX_PIXELS = 2**28
+MAX_ICC = 2**24  # bytes, beyond any real profile
+ORIENTATION = 274  # tag of EXIF and TIFF
+_SILENT = logging.Filter("no logger has this name")
+_library_lock = threading.RLock()
+
+
+class CodecError(Exception):
+    """Why a file cannot be decoded or encoded: one line that does not name the file."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its picture before any pixel is decoded.
+
+    channels, depth: Those of the samples that come out; depth is the name of their type.
+    working: The bytes that the decoder holds at its peak, beside these samples.
+    """
+
+    width: int
+    height: int
+    channels: int
+    depth: str
+    working: int
+
+    @property
+    def samples(self) -> int:
+        """The bytes of the samples."""
+        return self.width * self.height * self.channels * np.dtype(self.depth).itemsize
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded file.
+
+    samples: As it stores them, before `orientation` (of EXIF) is applied.
+    icc: The ICC profile, or None.
+    """
+
+    samples: np.ndarray
+    icc: bytes | None = None
+    orientation: int = 1
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file whose header was read: `decode` reads the pixels, as long as the file is open."""
+
+    header: Header
+    decode: Callable[[], Decoded]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    suffixes: Those of its files, in lower case.
+    recognises: Do these first bytes of a file belong to the format?
+    opened: Reads the header; raises CodecError for what is damaged or not supported.
+    encoded: File bytes of (H, W) or (H, W, C) samples, an ICC profile and ASCII texts; None where files are only read.
+    held: The depths that are written.
+    max_side: The longest side, in pixels, that the format or its library can hold.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    opened: Callable[[BinaryIO], Opened]
+    encoded: Callable[[np.ndarray, bytes | None, dict[str, str]], bytes] | None = None
+    held: tuple[str, ...] = ("uint8",)
+    max_side: int = MAX_PIXELS
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def starts_with(*signatures: bytes) -> Callable[[bytes], bool]:
+    """Does a file start with one of these?"""
+    return lambda head: head.startswith(signatures)
+
+
+@contextlib.contextmanager
+def strict(problem: str) -> Iterator[None]:
+    """Keep the libraries silent and strict, one thread at a time as that is global; what they raise is CodecError."""
+    from PIL import Image, ImageFile
+
+    loggers = [logging.getLogger(name) for name in ("tifffile", "imagecodecs")]
+    with _library_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, truncated = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+        # Pillow's own limit is below MAX_PIXELS; sizes are checked before any pixel is decoded.
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = None, False
+        for logger in loggers:
+            logger.addFilter(_SILENT)
+        try:
+            yield
+        except (CodecError, MemoryError):
+            raise
+        except Exception as exc:  # each library has its own types; to the user they all mean the same
+            reason = " ".join(str(exc).split()) or type(exc).__name__
+            raise CodecError(f"{problem} ({reason})") from exc
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limit, truncated
+            for logger in loggers:
+                logger.removeFilter(_SILENT)
+
+
+def check_frames(count: int, kind: str) -> None:
+    """CodecError for more frames than one."""
+    if count > 1:
+        raise CodecError(f"{kind} with {count} frames; one is allowed, export the frame you want as PNG")
+
+
+def exif_orientation(block: bytes) -> int:
+    """Orientation in an EXIF block; 1 when absent or damaged, which is no reason to refuse the pixels."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):
+        exif.load(block)
+        return int(exif.get(ORIENTATION, 1))
+    return 1
+
+
+def size_of(handle: BinaryIO) -> int:
+    """The bytes of a file."""
+    position = handle.tell()
+    size = handle.seek(0, 2)
+    handle.seek(position)
+    return size
