@@ -19,6 +19,7 @@ from PIL import Image, ImageFile
 
 from picture_files import GRAY, SRGB, array_of, chunk, leftovers, noise, png, put, raising, refused, saved
 from texsynth.errors import BatchError, InputError, ResourceError, TexsynthError, UsageError, WeightsError
+from texsynth.foreign import regular
 from texsynth.image import codecs
 from texsynth.image import picture as image
 
@@ -121,7 +122,7 @@ def test_permission_denied_and_lack_of_memory(tmp_path: Path, monkeypatch: pytes
     path = put(tmp_path / "a.png", png(1, 1, 8, 0, b"\0\7"))
     monkeypatch.setattr(imagecodecs, "png_decode", raising(MemoryError()))
     refused(path, "memory", kind=ResourceError)
-    monkeypatch.setattr(Path, "open", raising(PermissionError(13, "Permission denied")))
+    monkeypatch.setattr(regular, "opened", raising(PermissionError(13, "Permission denied")))
     refused(path, "Permission denied")
 
 

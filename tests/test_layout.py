@@ -24,6 +24,7 @@ SAY_NOTHING = {"found", "known", "made", "own", "seen", "told", "given"}
 LAYERS = (
     (
         "errors",
+        "foreign",
         "registry",
         "settings",
         "requests.option",

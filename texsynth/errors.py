@@ -1,17 +1,25 @@
 """The errors texsynth raises on purpose, each with the exit code of the command line.
 
-A message is one line: what the user gave, what is allowed, the nearest fix.
+A message is one line: what the user gave, what is allowed, the nearest fix. What it repeats of a file or an option is
+escaped and cut short (`one_line`, `shown`), as others may have written it.
 """
 
 from __future__ import annotations
 
+import reprlib
 from typing import ClassVar
+
+LONGEST_MESSAGE = 2000  # characters; paths may be long
+LONGEST_VALUE = 200  # characters that a message repeats of a value
 
 
 class TexsynthError(Exception):
     """Base of every error that is shown to the user as one line, without a traceback."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: object) -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(TexsynthError):
@@ -44,6 +52,23 @@ class BatchError(TexsynthError):
     exit_code: ClassVar[int] = 6
 
 
-def one_line(text: object) -> str:
-    """`text` as one printable line: a space for every run of white space, "?" for all that cannot be printed."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
+def one_line(text: object, longest: int = LONGEST_MESSAGE) -> str:
+    """`text` as one printable line: a space for every run of white space, "?" for all that cannot be printed, "..." for
+    the middle of what is too long."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
+    half = longest // 2
+    return line if len(line) <= longest else f"{line[:half]}...{line[-half:]}"
+
+
+def shown(value: object) -> str:
+    """A value that others wrote as messages repeat it: text in quotes, everything cut short."""
+    try:
+        text = _short.repr(value)
+    except ValueError:  # which Python raises for a number of thousands of digits
+        text = f"a {type(value).__name__} of too many digits"
+    return one_line(text, LONGEST_VALUE)
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = LONGEST_VALUE
+_short.maxlist = _short.maxtuple = _short.maxdict = 20

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from functools import cache
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from texsynth import settings
-from texsynth.errors import UsageError
+from texsynth.errors import UsageError, one_line, shown
+from texsynth.foreign import regular, yaml_text
 from texsynth.registry import METHODS
 
 if TYPE_CHECKING:  # task imports torch, and `presets list` must answer before that
-    import yaml
-
     from texsynth.task import Preset
 
 DEFAULT = "guided-correspondence"
@@ -45,8 +44,8 @@ def find(name_or_file: str, training: bool = False) -> Path:
         return folder() / ("train" if training else "") / f"{name_or_file}.yaml"
     path = Path(name_or_file)
     if path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"there is no preset {name_or_file!r}{settings.suggestion(name_or_file, allowed)}")
-    if not path.is_file():
+        raise UsageError(f"there is no preset {shown(name_or_file)}{settings.suggestion(name_or_file, allowed)}")
+    if not os.path.lexists(path):
         raise UsageError(f"preset file {path} does not exist")
     return path
 
@@ -67,16 +66,14 @@ def read_training(name_or_file: str) -> dict[str, Any]:
 
 
 def _content(path: Path) -> Any:
-    import yaml  # here, as --help does without it
-
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())
+        return yaml_text.load(regular.content(path, yaml_text.LONGEST).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise UsageError(f"preset {path.name} is not UTF-8 text") from None
     except OSError as error:
         raise UsageError(f"preset {path.name} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"preset {path.name}: {_explain(error)}") from None
+    except ValueError as error:
+        raise UsageError(f"preset {path.name}: {error}") from None
 
 
 def load(name_or_file: str) -> Preset:
@@ -93,7 +90,7 @@ def build(name: str, plain: Mapping[str, Any], values: Mapping[str, Any] = Mappi
     for stage in stages:
         if stage["method"] not in methods.names():
             hint = settings.suggestion(str(stage["method"]), methods.names())
-            raise UsageError(f"preset {name}: there is no method {stage['method']!r}{hint}")
+            raise UsageError(f"preset {name}: there is no method {shown(stage['method'])}{hint}")
     kinds = {s["method"]: methods.method(s["method"]).Settings for s in stages}
     chosen = settings.assign(stages, kinds, values)
     built = tuple(
@@ -113,7 +110,7 @@ def resolve(
     """The preset that the flags ask for, `default` where they name none. `--method X` is the preset X; raises
     UsageError."""
     if method is not None and method not in names():
-        raise UsageError(f"--method {method!r} is not known{settings.suggestion(method, names())}")
+        raise UsageError(f"--method {shown(method)} is not known{settings.suggestion(method, names())}")
     if method is not None and preset is not None and not _belongs(preset, method):
         raise UsageError(f"--preset {preset} is not of --method {method}; give one of the two")
     name = preset or method or default
@@ -132,7 +129,7 @@ def _belongs(preset: str, method: str) -> bool:
 
 def _graded(name: str, quality: str) -> str:
     if quality not in QUALITIES:
-        raise UsageError(f"--quality {quality!r} is not one of {', '.join(QUALITIES)}")
+        raise UsageError(f"--quality {shown(quality)} is not one of {', '.join(QUALITIES)}")
     there = [q for q, suffix in QUALITIES.items() if name + suffix in names()]
     if quality not in there:
         has = f"has only {', '.join(there)}" if there else "is a file, which has no qualities"
@@ -152,7 +149,8 @@ def _mapping(content: Any, name: str) -> dict[str, Any]:
 def _plain(content: Any, name: str) -> dict[str, Any]:
     content = _mapping(content, name)
     if "recipe" in content:
-        raise UsageError(f"preset {name} is one of `texsynth train {content['recipe']}`; synthesis takes its --model")
+        recipe = one_line(content["recipe"], 40)
+        raise UsageError(f"preset {name} is one of `texsynth train {recipe}`; synthesis takes its --model")
     if ("method" in content) == ("stages" in content):
         raise UsageError(f"preset {name} needs either `method:` or a list of `stages:`")
     described = content.get("description", "")
@@ -161,33 +159,7 @@ def _plain(content: Any, name: str) -> dict[str, Any]:
         return {"description": described, "stages": [rest]}
     stages = rest.pop("stages")
     if rest:
-        raise UsageError(f"preset {name}: {next(iter(rest))!r} stands beside `stages:`; put it into a stage")
+        raise UsageError(f"preset {name}: {shown(next(iter(rest)))} stands beside `stages:`; put it into a stage")
     if not isinstance(stages, list) or not stages or not all(isinstance(s, dict) and "method" in s for s in stages):
         raise UsageError(f"preset {name}: `stages:` is a list, and each of its entries has a `method:`")
     return {"description": described, "stages": stages}
-
-
-def _explain(error: yaml.YAMLError) -> str:
-    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or "is not YAML"
-    return problem if mark is None else f"line {mark.line + 1}: {problem}"
-
-
-@cache
-def _loader() -> type[yaml.SafeLoader]:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """The safe loader, with a key that stands twice refused (PyYAML would keep the last one silently)."""
-
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys: set[Any] = set()
-            for key_node, _ in node.value:
-                key = self.construct_object(key_node, deep=True)
-                if not isinstance(key, Hashable):
-                    break  # the safe loader has its own words for that
-                if key in keys:
-                    raise yaml.constructor.ConstructorError(None, None, f"{key!r} stands twice", key_node.start_mark)
-                keys.add(key)
-            return super().construct_mapping(node, deep=deep)
-
-    return Loader

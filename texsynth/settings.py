@@ -12,8 +12,12 @@ from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
-from texsynth.errors import UsageError
+from texsynth.errors import UsageError, one_line, shown
+from texsynth.foreign import yaml_text
 from texsynth.registry import METHODS
+
+LONGEST_WORD = 100  # characters that are compared with known words
+LONGEST_LIST = 1000  # items of a list that is one text
 
 
 def setting(
@@ -74,7 +78,7 @@ def make(kind: type, values: Mapping[str, Any], where: str) -> Any:
     values = {former.get(key, key): value for key, value in values.items()}
     for key in values:
         if key not in declared:
-            raise UsageError(f"{where}: unknown setting {key!r}{suggestion(key, list(declared))}")
+            raise UsageError(f"{where}: unknown setting {shown(key)}{suggestion(key, list(declared))}")
     return kind(**{key: check(declared[key], hints[key], value, where) for key, value in values.items()})
 
 
@@ -85,17 +89,16 @@ def plain(made: Any) -> dict[str, Any]:
 
 def parse(texts: Sequence[str]) -> dict[str, Any]:
     """The words of `--set`, each key=value with a YAML scalar or list as its value; raises UsageError."""
-    import yaml  # here, as --help does without it
-
     values = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--set {text!r} is not key=value")
+            raise UsageError(f"--set {shown(text)} is not key=value")
         try:
-            values[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UsageError(f"--set {text!r}: the value is no number, word or list such as [1, 2]") from None
+            values[name.strip()] = yaml_text.load(value)
+        except ValueError as error:
+            why = f"the value is no number, word or list such as [1, 2] ({error})"
+            raise UsageError(f"--set {shown(text)}: {why}") from None
     return values
 
 
@@ -111,14 +114,18 @@ def assign(
         named = [place for place in places if not dot or word in place.words]
         if not named:
             words = sorted({w for place in places for w in place.words})
-            raise UsageError(f"--set {name}: the preset has no {word!r}{suggestion(word, words)}")
+            raise UsageError(f"--set {_cut(name)}: the preset has no {shown(word)}{suggestion(word, words)}")
         having = [place for place in named if place.former.get(key, key) in place.keys]
         if not having:
             keys = sorted({k for place in named for k in place.keys})
-            raise UsageError(f"--set {name}: unknown setting {key!r}{suggestion(key, keys)}")
+            raise UsageError(f"--set {_cut(name)}: unknown setting {shown(key)}{suggestion(key, keys)}")
         for place in having:
             place.values[place.former.get(key, key)] = value
     return out
+
+
+def _cut(name: str) -> str:
+    return one_line(name, LONGEST_WORD)
 
 
 @dataclass(frozen=True)
@@ -158,10 +165,9 @@ def check(f: Field[Any], hint: Any, value: Any, where: str) -> Any:
         typed = _typed(hint, value, f.metadata.get("choices"))
         if all(_allowed(f.metadata, item) for item in (typed if isinstance(typed, tuple) else (typed,))):
             return typed
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
-    shown = repr(value) if isinstance(value, str) else str(value)
-    raise UsageError(f"{where}: {f.name} = {shown}, but it is {describe(f, hint)}")
+    raise UsageError(f"{where}: {f.name} = {shown(value)}, but it is {describe(f, hint)}")
 
 
 def describe(f: Field[Any], hint: Any) -> str:
@@ -192,11 +198,11 @@ def show(instance: Any) -> Iterator[dict[str, Any]]:
         yield row | {"items": [list(item.show()) for item in value]} if _nested(hints[f.name]) else row
 
 
-def suggestion(word: str, known: Sequence[str]) -> str:
-    """ "; did you mean X?", or the list of what is known."""
+def suggestion(word: object, known: Sequence[str]) -> str:
+    """ "; did you mean X?", or the list of what is known; `word` may be anything that a file has in a word's place."""
     if not known:
         return "; there are none"
-    close = difflib.get_close_matches(word, known, n=1)
+    close = difflib.get_close_matches(str(word)[:LONGEST_WORD], known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 
 
@@ -215,16 +221,19 @@ def _typed(hint: Any, value: Any, choices: Sequence[Any] | None) -> Any:
 
 
 def _items(value: Any) -> list[Any]:
-    """A list from YAML, from "1,2,3", or from a single value."""
-    import yaml
-
+    """A list from YAML, from "1,2,3", or from a single value; raises ValueError."""
     if isinstance(value, str):
-        return [yaml.safe_load(item) for item in value.split(",")]
+        items = value.split(",", LONGEST_LIST)
+        if len(items) > LONGEST_LIST:
+            raise ValueError
+        return [yaml_text.load(item) for item in items]
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _allowed(limits: Mapping[str, Any], value: Any) -> bool:
     if isinstance(value, float) and not math.isfinite(value):
+        return False
+    if isinstance(value, int) and abs(value) >= 1 << 63:  # which no tensor holds
         return False
     if limits.get("choices") and value not in limits["choices"]:
         return False

@@ -9,16 +9,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from texsynth.errors import ResourceError, TexsynthError, UsageError
+from texsynth.foreign import regular
 
 BLOCK = 1 << 20  # bytes that are read at a time
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in blocks so that its size does not matter; raises OSError."""
+    """SHA-256 of a regular file in hexadecimal, read in blocks so that its size does not matter; raises OSError."""
     import hashlib  # with OpenSSL, which would slow every start of the command line
 
     total = hashlib.sha256()
-    with path.open("rb") as file:
+    with regular.opened(path) as file:
         while block := file.read(BLOCK):
             total.update(block)
     return total.hexdigest()

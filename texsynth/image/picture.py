@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, one_line
+from texsynth.foreign import json_text, regular
 from texsynth.image import codecs
 from texsynth.image.codecs import png
 from texsynth.image.files import staged, unwritable
@@ -195,7 +196,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, codecs.Format]]:
     try:
         if path.exists() and not path.is_file():
             raise codecs.CodecError("is a folder or a device; a picture file is needed")
-        with path.open("rb") as handle:
+        with regular.opened(path) as handle:
             yield handle, _format(path.suffix, handle.peek(16))
     except codecs.CodecError as exc:
         raise InputError(f"{name}: {exc}") from exc
@@ -221,14 +222,17 @@ def _format(suffix: str, head: bytes) -> codecs.Format:
 
 def _sidecar_content(sidecar: Path) -> dict[str, Any] | None:
     """Metadata inside a sidecar file; None when there is no such file or it is not one of ours."""
-    text = sidecar.read_text("utf-8", errors="replace") if sidecar.exists() else ""
+    try:
+        text = regular.content(sidecar, json_text.LONGEST).decode("utf-8", errors="replace")
+    except OSError:  # none, or nothing that texsynth wrote
+        return None
     inner = (_json_object(text) or {}).get(METADATA_KEY)
     return inner if isinstance(inner, dict) else None
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
     with contextlib.suppress(ValueError):
-        value = json.loads(text)
+        value = json_text.load(text)
         return value if isinstance(value, dict) else None
     return None
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from texsynth import settings
-from texsynth.errors import UsageError
+from texsynth.errors import UsageError, shown
 from texsynth.features import features, key_of, name_of
 from texsynth.features import names as feature_names
 from texsynth.losses import loss
@@ -47,23 +47,26 @@ class Objective:
         kind = _choice(plain, "features", feature_names(), where)
         for key in plain:
             if key not in cls.keys(plain):
-                raise UsageError(f"{where}: unknown setting {key!r}{settings.suggestion(key, cls.keys(plain))}")
+                raise UsageError(f"{where}: unknown setting {shown(key)}{settings.suggestion(key, cls.keys(plain))}")
         loss_settings, features_settings = (
             settings.make(each, {n: plain[n] for n in _names(each) if n in plain}, f"{where}, {name}")
             for each in (loss(name).Settings, features(kind).Settings)
         )
         kind = key_of(kind, features_settings)
         layers = plain.get("layers", [])
-        layers = tuple(layers.split(",") if isinstance(layers, str) else layers)
+        layers = layers.split(",") if isinstance(layers, str) else layers
+        if not isinstance(layers, (list, tuple)):
+            raise UsageError(f"{where}: layers = {shown(layers)}, but it is a list of names")
+        layers = tuple(layers)
         offered = features(kind).LAYERS
         for layer in layers:
             if layer not in offered:
-                raise UsageError(f"{where}: {kind} has no layer {layer!r}{settings.suggestion(str(layer), offered)}")
+                raise UsageError(f"{where}: {kind} has no layer {shown(layer)}{settings.suggestion(layer, offered)}")
         if not layers:
             raise UsageError(f"{where}: {name} on {kind} names no layers; known are {_listed(offered)}")
         weight = plain.get("weight", 1)
         if type(weight) not in (int, float) or not 0 < weight < 1e6:
-            raise UsageError(f"{where}: weight = {weight!r}, but it is a number above 0")
+            raise UsageError(f"{where}: weight = {shown(weight)}, but it is a number above 0")
         return cls(name, kind, layers, float(weight), loss_settings, features_settings)
 
     @classmethod
@@ -102,7 +105,7 @@ def _choice(plain: Mapping[str, Any], key: str, choices: list[str], where: str) 
     """The value of a key, which is one of `choices`; raises UsageError."""
     name = plain.get(key)
     if name not in choices:
-        raise UsageError(f"{where}: {key} = {name!r}{settings.suggestion(str(name), choices)}")
+        raise UsageError(f"{where}: {key} = {shown(name)}{settings.suggestion(name, choices)}")
     return str(name)
 
 
