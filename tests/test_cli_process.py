@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -10,12 +12,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conftest import Picture
+import fakes
+from conftest import QUICK, Picture, Texsynth
 from texsynth.image import picture as image
 
+POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+TESTS = Path(__file__).parent
 PLAIN = ("-m", "texsynth")
 # The same entry with the method of fakes/ known: its steps can be slow, which leaves time for a signal.
 FAKED = """
@@ -32,7 +38,7 @@ def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, *words],
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, (TESTS, TESTS.parent)))},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -54,42 +60,191 @@ def stopped(folder: Path, number: int) -> tuple[int, str, str]:
     return process.returncode, out, err.splitlines()[-1] if err else ""
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c(tmp_path: Path, picture: Picture) -> None:
+@POSIX
+def test_stopped_or_killed(tmp_path: Path, picture: Picture) -> None:
+    """SIGTERM saves the picture so far; SIGKILL leaves nothing partial."""
     picture("a.png", (32, 32))
-    code, out, last = stopped(tmp_path, signal.SIGINT)
-    assert (code, out) == (130, "o.png\n")
+    assert stopped(tmp_path, signal.SIGKILL)[:2] == (-signal.SIGKILL, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "slow.yaml"]
+    code, out, last = stopped(tmp_path, signal.SIGTERM)
+    assert (code, out) == (143, "o.png\n"), last
     assert last == "texsynth: interrupted: the picture so far is o.png"
     assert image.read(tmp_path / "o.png").width == 64 and (tmp_path / "o_m.png").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_terminated_or_killed_nothing_partial_is_left(tmp_path: Path, picture: Picture) -> None:
-    picture("a.png", (32, 32))
-    for number, code in ((signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)):
-        returned, out, _ = stopped(tmp_path, number)
-        assert (returned, out) == (code, "")
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "slow.yaml"]
+def sent_when(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *numbers: int) -> None:
+    """Send this process signals when a function is called for the first time."""
+    original, left = getattr(owner, name), list(numbers)
+
+    def call(*words: Any, **more: Any) -> Any:
+        while left:
+            signal.raise_signal(left.pop(0))
+        return original(*words, **more)
+
+    monkeypatch.setattr(owner, name, call)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_terminated_while_writing(tmp_path: Path, picture: Picture) -> None:
-    """The signal comes while the temporary file stands: it is cleared away."""
+@POSIX
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_signal_saves_the_picture_so_far(
+    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It is full-size, the rest of a batch is not started, and JSON says so."""
+    number = getattr(signal, name)
+    for each in ("in/a.png", "in/b.png"):
+        picture(each)
+    before = signal.getsignal(number)
+    sent_when(monkeypatch, fakes.METHODS["steady"], "_fail", number)
+    ran = texsynth("synthesize", "in", "-o", "out/", "--keep-going", "--json", *QUICK)
+    printed = json.loads(ran.out)
+    assert (ran.code, printed["interrupted"], printed["failed"]) == (128 + number, True, [])
+    assert [(run["image"], run["interrupted"]) for run in printed["runs"]] == [("out/a.png", True)]
+    assert ran.err == "texsynth: interrupted: the picture so far is out/a.png\n"
+    assert image.read("out/a.png").width == 32 and not Path("out/b.png").exists()
+    assert signal.getsignal(number) == before
+
+
+@POSIX
+def test_what_is_ignored_from_the_start_stays_so(
+    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture("a.png")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        sent_when(monkeypatch, fakes.METHODS["steady"], "_fail", signal.SIGHUP)
+        assert texsynth("synthesize", "a.png", "-o", "o.png", *QUICK).code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@POSIX
+def test_a_signal_while_writing(texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first lets the files be finished, the second ends at once and leaves nothing."""
+    picture("a.png")
+    words = ("synthesize", "a.png", "-o", "o.png", *QUICK)
+    with monkeypatch.context() as patched:
+        sent_when(patched, Path, "write_bytes", signal.SIGTERM, signal.SIGINT)
+        ran = texsynth(*words)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (143, "", 1) and "second signal" in ran.err
+    assert [path.name for path in Path().iterdir()] == ["a.png"]
+    with monkeypatch.context() as patched:
+        sent_when(patched, Path, "write_bytes", signal.SIGTERM)
+        ran = texsynth(*words)
+    assert (ran.code, ran.out) == (143, "o.png\n") and "o.png" in ran.err
+    assert "interrupted" not in (image.read_metadata("o.png") or {})
+
+
+NOTHING_YET = [
+    ("synthesize", "a.png", "-o", "o.png"),
+    ("control", "a.png", "--orientation", "circle", "-o", "o.png"),
+    ("inpaint", "a.png", "--make-tileable", "x", "-o", "o.png"),
+    ("barycenter", "a.png", "a.png", "-o", "o.png"),
+    ("edit", "a.png", "--retarget", "20x16", "-o", "o.png"),
+    ("propagate", "a.png", "a.png", "a.png", "-o", "o.png"),
+    ("train", "easy", "a.png", "-o", "o.safetensors"),
+    ("evaluate", "a.png", "a.png"),
+    ("guide", "orientation", "a.png", "-o", "o.png"),
+]
+
+
+@POSIX
+@pytest.mark.parametrize("words", NOTHING_YET, ids=lambda words: words[0])
+def test_stopped_while_reading(
+    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    picture("a.png")
+    sent_when(monkeypatch, image, "read", signal.SIGTERM)
+    ran = texsynth(*words)
+    last = ran.err.splitlines()[-1]
+    assert (ran.code, ran.out) == (143, "") and last.startswith("texsynth: interrupted: "), ran
+    assert ("nothing was scored" if words[0] == "evaluate" else "no picture yet") in last
+    assert [path.name for path in Path().iterdir()] == ["a.png"]
+
+
+@POSIX
+def test_stopped_while_torch_is_imported(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\n"
-        "write = Path.write_bytes\n"
-        "def slow(self, data):\n"
-        "    write(self, data[:10])\n"
-        "    assert self.name.endswith('.part') and self.exists()\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "Path.write_bytes = slow\n"
+        "import signal, sys\n"
+        "class Hook:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch':\n"
+        "            signal.raise_signal(signal.SIGHUP)\n"
+        "sys.meta_path.insert(0, Hook())\n"
         "from texsynth.cli import main\n"
-        "sys.exit(main(['synthesize', 'a.png', '-o', 'o.png', '--quality', 'draft']))\n"
+        "sys.exit(main(['evaluate', 'a.png', 'b.png', '--json']))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (143, "")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert (done.returncode, done.stderr) == (129, "texsynth: interrupted: there was no picture yet to save\n")
+    assert json.loads(done.stdout)["interrupted"] is True
+
+
+class Broken(io.StringIO):
+    """A stream that cannot be written, as one that is buffered says it: when it is flushed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def flush(self) -> None:
+        raise OSError(self.number, os.strerror(self.number))
+
+
+BROKEN = [
+    (errno.EPIPE, 141, ""),
+    (errno.ENOSPC, 4, "texsynth: error: standard output cannot be written (No space left on device)\n"),
+]
+
+
+@pytest.mark.parametrize(("number", "code", "said"), BROKEN)
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("presets", "list"), "completion", "batch"], ids=str)
+def test_standard_output_that_cannot_be_written(
+    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch, words: Any, number: int, code: int, said: str
+) -> None:
+    """A reader that has gone ends the program as it ends other tools; anything else is told. Pictures are kept."""
+    if words == "completion":
+        for name, value in {
+            "_TEXSYNTH_COMPLETE": "complete_bash",
+            "COMP_WORDS": "texsynth s",
+            "COMP_CWORD": "1",
+        }.items():
+            monkeypatch.setenv(name, value)
+    if words == "batch":
+        picture("in/a.png")
+    monkeypatch.setattr(sys, "stdout", Broken(number))
+    batch = ("synthesize", "in", "-o", "out/", "--keep-going", *QUICK)
+    ran = texsynth(*{"batch": batch, "completion": ()}.get(words, words))
+    assert (ran.code, ran.err) == (code, said)
+    assert words != "batch" or Path("out/a.png").exists()
+
+
+def test_messages_that_cannot_be_written_end_nothing(
+    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture("a.png")
+    monkeypatch.setattr(sys, "stderr", Broken(errno.EPIPE))
+    ran = texsynth("synthesize", "a.png", "-o", "o.png", "-p", "steady", "-v")
+    assert (ran.code, ran.out) == (0, "o.png\n")
+    assert texsynth("synthesize", "none.png").code == 3
+
+
+@POSIX
+def test_streams_that_are_closed(tmp_path: Path) -> None:
+    """What cannot be printed is an error; an error is not printed elsewhere."""
+    command = f"{sys.executable} -m texsynth "
+    for words, code in (("--version >&-", 4), ("--version 2>&- >&-", 4), ("--zzz 2>&-", 2)):
+        done = subprocess.run(command + words, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (code, "")
+
+
+def test_a_name_that_the_encoding_lacks(
+    texsynth: Texsynth, picture: Picture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is printed byte for byte."""
+    picture("a.png")
+    with (tmp_path / "out.txt").open("w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert texsynth("synthesize", "a.png", "-o", "ö.png", *QUICK).code == 0
+    assert (tmp_path / "out.txt").read_bytes() == os.fsencode("ö.png\n")
 
 
 def test_streams_of_a_plain_run(tmp_path: Path, picture: Picture) -> None:

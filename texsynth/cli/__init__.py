@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from texsynth.cli.app import main
+from texsynth.cli.process import main
 
 __all__ = ["main"]

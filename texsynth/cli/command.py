@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from types import ModuleType
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from texsynth.requests.option import ARGUMENT, Option, made, options
+from texsynth.runs import stop
 from texsynth.settings import summary
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -32,11 +34,9 @@ def command(verb: str, module: ModuleType) -> Callable[..., int]:
     shown = [o for o in options(module.Request) if o.flags]
 
     def run(**values: Any) -> int:
-        from texsynth.cli import runner  # brings torch, which --help and completion do without
-
         texts = ((o, values[o.name]) for o in shown)
         parsed = {o.name: text if o.parse is None or text is None else o.parse(text) for o, text in texts}
-        return runner.execute(verb, made(module.Request, parsed))
+        return _executed(verb, made(module.Request, parsed))
 
     parameters = [_parameter(o) for o in shown]
     run.__name__ = verb
@@ -44,6 +44,20 @@ def command(verb: str, module: ModuleType) -> Callable[..., int]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _executed(verb: str, request: Any) -> int:
+    """Run a verb to its exit code; one that is stopped before work starts is told as JSON too."""
+    try:
+        from texsynth.cli import runner  # brings torch, which --help and completion do without
+
+        if stop.asked():  # and got lost while that was imported
+            raise KeyboardInterrupt
+        return runner.execute(verb, request)
+    except KeyboardInterrupt:
+        if request.json:
+            print(json.dumps({"verb": verb, "runs": [], "failed": [], "interrupted": True}, indent=2))
+        raise
 
 
 def _parameter(o: Option) -> inspect.Parameter:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +24,7 @@ from texsynth.report import scores
 from texsynth.report.evaluation import Shot, number, title
 from texsynth.report.scores import Evaluation
 from texsynth.requests.evaluate import Request
+from texsynth.runs import stop
 from texsynth.verbs import evaluate as verb
 from texsynth.verbs.pairing import Group
 
@@ -47,8 +49,8 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
         outs=lambda _: written,
         actions=actions,
         tell=lambda entry: _print(entry["evaluation"]),
-        document=lambda document: scores.as_json(document["runs"][0]["evaluation"]),
-        stopped=lambda _: "nothing was scored",
+        document=_document,
+        stopped=lambda done: "all is scored" if done else "nothing was scored",
     )
 
 
@@ -65,10 +67,11 @@ def _run(request: Request, groups: Sequence[Group], talk: Talk) -> Entry:
     for notice in evaluation.notices:
         talk.note(notice)
     _say_left_out(evaluation, talk, request.verbose)
-    if request.csv is not None:
-        pages.write(request.csv, pages.csv_text(evaluation))
-    if request.report is not None:
-        pages.write(request.report, pages.page(evaluation, shots))
+    with stop.later():
+        if request.csv is not None:
+            pages.write(request.csv, pages.csv_text(evaluation))
+        if request.report is not None:
+            pages.write(request.report, pages.page(evaluation, shots))
     return {"evaluation": evaluation}
 
 
@@ -84,6 +87,12 @@ def _say_left_out(evaluation: Evaluation, talk: Talk, verbose: bool) -> None:
     if reasons:
         texts = [f"{', '.join(names)} ({reason})" for reason, names in reasons.items()]
         talk.note(f"left out: {'; '.join(texts)}")
+
+
+def _document(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The scores; where there are none yet, what the runner says."""
+    runs, interrupted = document["runs"], {"interrupted": True} if document["interrupted"] else {}
+    return {**scores.as_json(runs[0]["evaluation"]), **interrupted} if runs else document
 
 
 def _print(evaluation: Evaluation) -> None:

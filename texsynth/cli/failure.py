@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import ClassVar
 
 import typer
 
 from texsynth.errors import TexsynthError, one_line
+from texsynth.runs import stop
 
 CliError = typer.BadParameter.__mro__[2]  # the base of the parser's errors, wherever this Typer keeps it
 NOTHING = "there was no picture yet to save"
+AT_ONCE = "at once, at the second signal; what was being written is dropped"
 SHORT_OF_MEMORY = ("can't allocate memory", "out of memory")
 
 
 class InterruptError(TexsynthError):
-    """Ctrl-C ended the run; what there was has been saved."""
-
-    exit_code: ClassVar[int] = 130
+    """Ctrl-C, or a signal like it, ended the run; what there was has been saved."""
 
 
-@contextmanager
-def handling(number: int, handler: Callable[..., None]) -> Iterator[None]:
-    """Answer a signal with `handler` for a while; outside the main thread, which alone gets signals, do nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
-def explain(error: Exception) -> tuple[str, int]:
+def explain(error: BaseException) -> tuple[str, int]:
     """One line for the user, and the exit code."""
-    if isinstance(error, typer.Abort):  # how the parser passes Ctrl-C on
-        error = InterruptError(NOTHING)
+    # How the parser passes Ctrl-C on, and what comes of one in the middle of an import.
+    passed_on = stop.asked() and not isinstance(error, (TexsynthError, CliError))
+    if passed_on or isinstance(error, (typer.Abort, KeyboardInterrupt)):
+        error = InterruptError(AT_ONCE if stop.twice() else NOTHING)
     if isinstance(error, CliError):
         return _usage(error), 2
     if isinstance(error, InterruptError):
-        return f"interrupted: {one_line(error)}", error.exit_code
+        return f"interrupted: {one_line(error)}", stop.exit_code()
     if isinstance(error, TexsynthError):
         return f"error: {one_line(error)}", error.exit_code
     if _out_of_memory(error):
@@ -52,7 +36,7 @@ def explain(error: Exception) -> tuple[str, int]:
     return f"error: {type(error).__name__}: {one_line(error)} (unexpected; --debug shows where)", 1
 
 
-def _usage(error: Exception) -> str:
+def _usage(error: BaseException) -> str:
     """The parser's words, with the nearest option instead of a list of them."""
     near = getattr(error, "possibilities", None)
     hint = f"{error.message}; did you mean {near[0]}?" if near else None  # type: ignore[attr-defined]

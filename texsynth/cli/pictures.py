@@ -22,7 +22,7 @@ from texsynth.report import guides
 from texsynth.requests import option
 from texsynth.requests.option import recalled
 from texsynth.requests.shared import PictureOptions
-from texsynth.runs import check, record, run, save
+from texsynth.runs import check, record, run, save, stop
 from texsynth.runs.run import Result
 from texsynth.task import Preset
 from texsynth.verbs.verb import Verb, preset_of, ready
@@ -203,7 +203,9 @@ class Output:
         if folder := getattr(self.session.request, "save_attention", None):
             existing.make_folder(folder, f"--save-attention {folder}")
         one = self.session.request.pick is None
-        return self.saved(self.result(self.out.name, self.seeds[0]) if one else self.best())
+        result = self.result(self.out.name, self.seeds[0]) if one else self.best()
+        with stop.later():
+            return self.saved(result)
 
     def result(self, label: str, seed: int) -> Result:
         talk = self.session.talk
@@ -263,7 +265,10 @@ class Output:
 
 def _stopped(done: Sequence[Entry]) -> str:
     unfinished = [entry["image"] for entry in done if entry.get("interrupted")]
-    return f"the picture so far is {unfinished[0]}" if unfinished else failure.NOTHING
+    if unfinished:
+        return f"the picture so far is {unfinished[0]}"
+    finished = [entry["image"] for entry in done if entry["status"] == "done"]
+    return f"the last picture, which is finished, is {finished[-1]}" if finished else failure.NOTHING
 
 
 def _words(entry: Entry) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
-from texsynth.cli import messages, plan
+from texsynth.cli import failure, messages, plan
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
 from texsynth.errors import UsageError
 from texsynth.image import picture as image
 from texsynth.requests.propagate import Request
-from texsynth.runs import run
+from texsynth.runs import run, stop
 from texsynth.verbs import propagate as verb
 from texsynth.verbs.propagate import Edit, Work
 
@@ -55,7 +55,7 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
         actions=actions,
         tell=lambda entry: print(_words(entry), flush=True),
         document=lambda document: document,
-        stopped=lambda done: f"{[e['status'] for e in done].count('done')} of {len(todo.items)} targets are written",
+        stopped=partial(_stopped, len(todo.items)),
     )
 
 
@@ -90,9 +90,10 @@ def _run(work: Work, files: dict[str, Path], request: Request, talk: Talk) -> En
     if result.relit:
         talk.say(f"{out.name}: compared in the source's light")
     notices = []
-    for name in [name for name in files if name != "image"]:
-        notices += image.write(files[name], verb.storable(result, name))
-    notices += image.write(out, result.image, metadata=None if request.no_metadata else dict(result.record))
+    with stop.later():
+        for name in [name for name in files if name != "image"]:
+            notices += image.write(files[name], verb.storable(result, name))
+        notices += image.write(out, result.image, metadata=None if request.no_metadata else dict(result.record))
     for notice in notices:
         talk.note(notice)
     talk.say(f"{out.name}: {result.covered:.0%} covered, distance {result.distance:.3f}, {result.seconds:.1f} s")
@@ -116,6 +117,11 @@ def _planned(work: Work, out: Path) -> Entry:
         "seconds": round(work.cost.seconds, 1),
         "record": dict(work.record),
     }
+
+
+def _stopped(targets: int, done: Sequence[Entry]) -> str:
+    finished = [entry["status"] for entry in done].count("done")
+    return f"{finished} of {targets} targets are written" if finished else failure.NOTHING
 
 
 def _words(entry: Entry) -> str:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from texsynth.cli import existing, failure, messages
+from texsynth.cli import existing, failure, messages, streams
 from texsynth.cli.existing import flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.errors import BatchError
 from texsynth.requests import option
-from texsynth.runs import machine
+from texsynth.runs import machine, stop
 
 Entry = dict[str, Any]  # one output, as --json tells it
 
@@ -90,9 +90,9 @@ def execute(verb: str, request: Any) -> int:
     done: list[Entry] = []
     failed: list[Entry] = []
     interrupted = _work(command, talk, inputs, (done, failed))
-    if request.json:
-        results = {"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}
-        if (document := command.document(results)) is not None:
+    results = {"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}
+    with stop.later():
+        if request.json and (document := command.document(results)) is not None:
             print(json.dumps(document, indent=2))
     if interrupted:
         raise failure.InterruptError(command.stopped(done))
@@ -102,7 +102,8 @@ def execute(verb: str, request: Any) -> int:
 
 
 def _work(command: Command, talk: Talk, inputs: set[Path], results: tuple[list[Entry], list[Entry]]) -> bool:
-    """All items of a plan; with --keep-going a failure is told and noted. Was it ended by Ctrl-C?"""
+    """All items of a plan; with --keep-going a failure is told and noted. Was it ended by Ctrl-C, or a signal like it?
+    Then no other item is begun."""
     request, (done, failed) = command.request, results
     for item in command.plan.items:
         try:
@@ -110,12 +111,15 @@ def _work(command: Command, talk: Talk, inputs: set[Path], results: tuple[list[E
                 done.append(entry)
                 if not request.json and entry["status"] != "kept":
                     command.tell(entry)
-                if entry.get("interrupted"):
+                if entry.get("interrupted") or stop.asked():
                     return True
         except KeyboardInterrupt:
+            if stop.twice():
+                raise
             return True
         except Exception as error:
-            if not (flag(request, "keep_going") and command.plan.batch):
+            goes_on = flag(request, "keep_going") and command.plan.batch and not stop.asked()
+            if not goes_on or isinstance(error, streams.OutputError):
                 raise
             if request.debug:
                 traceback.print_exception(error)

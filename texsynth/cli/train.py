@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +13,7 @@ from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
 from texsynth.requests.option import options, replaced
 from texsynth.requests.train import Request
-from texsynth.runs import run
+from texsynth.runs import run, stop
 from texsynth.verbs import train as verb
 from texsynth.verbs.train import Lesson, Trained
 
@@ -41,7 +38,7 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
         actions=actions,
         tell=_tell,
         document=_document,
-        stopped=lambda done: str(done[-1]["stopped"]),
+        stopped=lambda done: str(done[-1]["stopped"]) if done else failure.NOTHING,
     )
 
 
@@ -49,24 +46,10 @@ def _run(lesson: Lesson, talk: Talk) -> Entry:
     begun = 0 if lesson.kept is None else lesson.kept.state.step
     metric = lesson.preset.settings.metric
     talk.note(f"{lesson.folder} keeps the course, samples and the checkpoint; Ctrl-C stops after a step")
-    with talk.watch(lesson.output.name) as watch, _asked(talk.note) as stop:
-        trained = verb.execute(lesson, lambda progress: watch(messages.of_training(progress, metric, begun)), stop)
+    stopping = "stopping after this step; Ctrl-C again stops at once, and leaves the checkpoint before"
+    with talk.watch(lesson.output.name) as watch, stop.later(lambda: talk.note(stopping)):
+        trained = verb.execute(lesson, lambda p: watch(messages.of_training(p, metric, begun)), stop.asked)
     return _done(lesson, trained)
-
-
-@contextmanager
-def _asked(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Has Ctrl-C been pressed? It ends the training between two steps; pressed again it ends the program at once."""
-    asked = threading.Event()
-
-    def ask(*_: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        note("stopping after this step; Ctrl-C again stops at once, and leaves the checkpoint before")
-
-    with failure.handling(signal.SIGINT, ask):
-        yield asked.is_set
 
 
 def _planned(lesson: Lesson) -> Entry:

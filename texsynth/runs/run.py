@@ -22,7 +22,7 @@ from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
-from texsynth.runs import loop, record
+from texsynth.runs import loop, record, stop
 from texsynth.task import Canvas, Estimate, Preset, Report, Say
 from texsynth.verbs.parse import SMALLEST
 from texsynth.weights import pretrained, trained
@@ -62,7 +62,8 @@ def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: S
     outcome = loop.synthesize(job.task, preset.stages, torch.Generator().manual_seed(seed), report, say)
     if outcome.canvas is None:
         raise KeyboardInterrupt
-    image, maps, field = _finish(outcome.canvas, job)
+    with stop.later():
+        image, maps, field = _finish(outcome.canvas, job)
     stored = record.describe(job, preset, seed)
     if outcome.interrupted:  # an unfinished picture never passes for the finished one
         stored["interrupted"] = True
