@@ -132,12 +132,19 @@ def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]
     if len({(p.depth, p.pixels.shape[1], p.alpha is not None) for p in pictures}) > 1:
         more = " and alpha" if alpha else ""
         note(f"{what} differ in kind; the result has {channels} channel(s) of {deepest}{more}")
+    if len({p.tags.colours(p.icc) for p in pictures}) > 1:
+        note(f"{what} differ in what they say of their colours ({_colours(pictures)}); the first's goes to the result")
 
     def as_all(p: Picture) -> Picture:
         own_alpha = torch.ones_like(p.pixels[:, :1]) if alpha and p.alpha is None else p.alpha
         return replace(p, pixels=p.pixels.expand(-1, channels, -1, -1), alpha=own_alpha, depth=deepest)
 
     return tuple(map(as_all, pictures))
+
+
+def _colours(pictures: list[Picture]) -> str:
+    """What pictures say of their colours, in short."""
+    return ", ".join(dict.fromkeys(str(p.tags.colours(p.icc)[0]) for p in pictures))
 
 
 def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:

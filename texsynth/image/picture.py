@@ -37,12 +37,14 @@ class Picture:
     alpha: (1, 1, H, W) float32 in [0, 1], straight (not premultiplied), or None.
     depth: "uint8", "uint16", "float16" or "float32", of the files that are written from it.
     icc: the bytes of the ICC profile, or None.
+    tags: what else its file says of the colours, and of the resolution; it is carried over to files, not interpreted.
     """
 
     pixels: torch.Tensor
     alpha: torch.Tensor | None = None
     depth: str = "uint8"
     icc: bytes | None = None
+    tags: codecs.Tags = codecs.PLAIN
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
@@ -99,7 +101,7 @@ def from_array(array: np.ndarray, *, icc: bytes | None = None) -> Picture:
         samples = samples.astype(np.float32) if samples.dtype.name == "float64" else samples
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
         raise InputError("array holds NaN, infinite or too large values; only finite float32 are allowed")
-    return _picture(samples, icc)
+    return _picture(codecs.Decoded(samples, icc))
 
 
 def to_array(picture: Picture) -> np.ndarray:
@@ -109,11 +111,12 @@ def to_array(picture: Picture) -> np.ndarray:
     return samples[..., 0] if samples.shape[2] == 1 else samples
 
 
-def _picture(samples: np.ndarray, icc: bytes | None) -> Picture:
-    """Picture from (H, W, C) samples in one of the four depths."""
+def _picture(decoded: codecs.Decoded) -> Picture:
+    """Picture from (H, W, C) samples in one of the four depths, and what comes with them."""
+    samples = decoded.samples
     colours = 1 if samples.shape[2] < 3 else 3
     alpha = _planes(samples[..., colours:]).clamp_(0, 1) if samples.shape[2] in (2, 4) else None
-    return Picture(_planes(samples[..., :colours]), alpha, samples.dtype.name, icc)
+    return Picture(_planes(samples[..., :colours]), alpha, samples.dtype.name, decoded.icc, decoded.tags)
 
 
 def _planes(samples: np.ndarray) -> torch.Tensor:
@@ -160,7 +163,7 @@ def read(path: FilePath, memory: int | None = None) -> Picture:
         file = codecs.opened(handle, form)
         if memory is not None and (need := _peak(file.header)) > memory:
             raise too_large(Path(path).name, f"{file.header.width}x{file.header.height}", need, memory)
-        return _picture(*codecs.decode(file, form))
+        return _picture(codecs.decode(file, form))
 
 
 def _peak(header: codecs.Header) -> int:
@@ -275,7 +278,7 @@ def write(path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None =
             notices.append(f"metadata not stored, {one_line(sidecar.name)} exists and is not from texsynth")
         elif metadata is not None:
             files[sidecar] = json.dumps({METADATA_KEY: metadata}, indent=2).encode()
-        files[path] = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text)
+        files[path] = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text, fitted.tags)
         with contextlib.ExitStack() as stack:  # leaving it renames, the picture first
             for target, content in files.items():
                 stack.enter_context(staged(target)).write_bytes(content)
@@ -302,4 +305,7 @@ def _fitted(picture: Picture, form: codecs.Format) -> tuple[Picture, list[str]]:
     if icc is not None and icc[16:20] != space:
         icc = None
         notices.append(f"ICC profile dropped, it is not one for {space.decode().strip()} pictures")
+    colours = picture.tags.colours(icc)
+    if form != codecs.PNG and colours[0] in ("cICP", "gAMA and cHRM"):
+        notices.append(f"{colours[0]} dropped, the meaning of colours that {form} cannot hold; .png keeps it")
     return replace(picture, depth=depth, alpha=alpha, icc=icc), notices

@@ -6,6 +6,7 @@ A file is opened first, which reads its header and no pixel; what it would need 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -22,8 +23,11 @@ from texsynth.image.codecs.pillow import GIF as GIF
 from texsynth.image.codecs.pillow import JPEG as JPEG
 from texsynth.image.codecs.pillow import WEBP as WEBP
 from texsynth.image.codecs.png import PNG as PNG
+from texsynth.image.codecs.tags import Tags as Tags
 from texsynth.image.codecs.tiff import TIFF as TIFF
 
+PLAIN = Tags()  # of a picture that says nothing
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 FORMATS = (PNG, JPEG, WEBP, TIFF, BMP, GIF)
 
 
@@ -41,23 +45,26 @@ def opened(handle: BinaryIO, form: Format) -> Opened:
     return file
 
 
-def decode(file: Opened, form: Format) -> tuple[np.ndarray, bytes | None]:
-    """Samples and ICC profile of an opened file, turned upright by its orientation; raises as `opened` does."""
+def decode(file: Opened, form: Format) -> Decoded:
+    """An opened file, decoded and turned upright by its orientation; raises as `opened` does."""
     with _damaged(form):
         decoded = file.decode()
     if decoded.samples.dtype.kind == "f" and not np.isfinite(decoded.samples).all():
         raise CodecError("holds NaN or infinite values; only finite values are allowed, replace them")
-    return _upright(decoded.samples, decoded.orientation), decoded.icc
+    tags = decoded.tags
+    if (stored := tags.density) is not None and decoded.orientation in SIDEWAYS:
+        tags = replace(tags, density=replace(stored, x=stored.y, y=stored.x))
+    return Decoded(_upright(decoded.samples, decoded.orientation), decoded.icc, tags)
 
 
-def encode(form: Format, samples: np.ndarray, icc: bytes | None, text: dict[str, str]) -> bytes:
-    """File bytes for `samples`, in a depth and channel count that `form` holds, with ASCII `text` for PNG only; raises
-    CodecError."""
+def encode(form: Format, samples: np.ndarray, icc: bytes | None, text: dict[str, str], tags: Tags = PLAIN) -> bytes:
+    """File bytes for `samples`, in a depth and channel count that `form` holds, with as much of `tags` as it holds, and
+    ASCII `text` for PNG only; raises CodecError."""
     if form.encoded is None:
         raise CodecError(f"{form} is not written, try another format")
     samples = samples[..., 0] if samples.shape[2] == 1 else samples
     with strict(f"{form} encoder failed, try another format"):
-        return form.encoded(samples, icc, text)
+        return form.encoded(samples, icc, tags, text)
 
 
 def _damaged(form: Format) -> AbstractContextManager[None]:
@@ -74,6 +81,6 @@ def check_size(width: int, height: int, form: Format) -> None:
 
 def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
     """Apply an EXIF orientation to (H, W, C); values other than 2..8 leave it as it is."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in SIDEWAYS:
         samples = samples.swapaxes(0, 1)
     return samples[:: -1 if orientation in (3, 4, 7, 8) else 1, :: -1 if orientation in (2, 3, 6, 7) else 1]

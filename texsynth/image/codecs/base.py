@@ -11,14 +11,19 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
+from texsynth.image.codecs.tags import CENTIMETRE, INCH, Density, Tags, density
+
 MAX_PIXELS = 2**28
 MAX_ICC = 2**24  # bytes, beyond any real profile
-ORIENTATION = 274  # tag of EXIF and TIFF
+# Tags of EXIF and TIFF
+ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
+UNITS: dict[Any, Fraction | None] = {1: None, 2: INCH, 3: CENTIMETRE}  # by the number of RESOLUTION_UNIT
 _SILENT = logging.Filter("no logger has this name")
 _library_lock = threading.RLock()
 
@@ -53,10 +58,12 @@ class Decoded:
 
     samples: As it stores them, before `orientation` (of EXIF) is applied.
     icc: The ICC profile, or None.
+    tags: What else it says of colours, and of resolution.
     """
 
     samples: np.ndarray
     icc: bytes | None = None
+    tags: Tags = field(default_factory=Tags)
     orientation: int = 1
 
 
@@ -68,6 +75,9 @@ class Opened:
     decode: Callable[[], Decoded]
 
 
+Encoder: TypeAlias = "Callable[[np.ndarray, bytes | None, Tags, dict[str, str]], bytes]"
+
+
 @dataclass(frozen=True)
 class Format:
     """A file format.
@@ -75,7 +85,8 @@ class Format:
     suffixes: Those of its files, in lower case.
     recognises: Do these first bytes of a file belong to the format?
     opened: Reads the header; raises CodecError for what is damaged or not supported.
-    encoded: File bytes of (H, W) or (H, W, C) samples, an ICC profile and ASCII texts; None where files are only read.
+    encoded: File bytes of (H, W) or (H, W, C) samples, an ICC profile, tags and ASCII texts, of which it takes what it
+        can hold; None where files are only read.
     held: The depths that are written.
     max_side: The longest side, in pixels, that the format or its library can hold.
     """
@@ -84,7 +95,7 @@ class Format:
     suffixes: tuple[str, ...]
     recognises: Callable[[bytes], bool]
     opened: Callable[[BinaryIO], Opened]
-    encoded: Callable[[np.ndarray, bytes | None, dict[str, str]], bytes] | None = None
+    encoded: Encoder | None = None
     held: tuple[str, ...] = ("uint8",)
     max_side: int = MAX_PIXELS
 
@@ -129,15 +140,27 @@ def check_frames(count: int, kind: str) -> None:
         raise CodecError(f"{kind} with {count} frames; one is allowed, export the frame you want as PNG")
 
 
-def exif_orientation(block: bytes) -> int:
-    """Orientation in an EXIF block; 1 when absent or damaged, which is no reason to refuse the pixels."""
+def read_exif(block: bytes) -> tuple[int, Density | None]:
+    """Orientation and resolution in an EXIF block; 1 and None when absent or damaged, which is no reason to refuse the
+    pixels."""
     from PIL import Image
 
-    exif = Image.Exif()
+    exif, tags = Image.Exif(), {}
     with contextlib.suppress(Exception):
         exif.load(block)
-        return int(exif.get(ORIENTATION, 1))
-    return 1
+        tags = {code: exif.get(code) for code in (ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)}
+    orientation = tags.get(ORIENTATION)
+    return orientation if isinstance(orientation, int) else 1, resolution(tags.get)
+
+
+def resolution(value: Callable[[int], Any]) -> Density | None:
+    """The resolution by the tags of EXIF or TIFF, whose unit is the inch unless another is named."""
+    unit = value(RESOLUTION_UNIT)
+    try:
+        unit = UNITS[2 if unit is None else unit]
+    except (KeyError, TypeError):
+        return None
+    return density(value(X_RESOLUTION), value(Y_RESOLUTION), unit)
 
 
 def size_of(handle: BinaryIO) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,10 +15,13 @@ from texsynth.image.codecs.base import (
     Header,
     Opened,
     check_frames,
-    exif_orientation,
+    read_exif,
     size_of,
     starts_with,
 )
+from texsynth.image.codecs.tags import CENTIMETRE, INCH, Density, Tags, density, to_inches
+
+BMP_INCHES = 39.3701  # to the metre, as Pillow has it
 
 
 def _opened(handle: BinaryIO, name: str, frames: bool) -> Opened:
@@ -35,15 +39,27 @@ def _opened(handle: BinaryIO, name: str, frames: bool) -> Opened:
     header = Header(picture.width, picture.height, (1 if grey else 3) + alpha, "uint8", working)
 
     def decode() -> Decoded:
-        orientation = exif_orientation(picture.info.get("exif", b""))
+        orientation, resolution = read_exif(picture.info.get("exif", b""))
         # A CMYK profile does not describe the RGB values that come out.
         icc = None if picture.mode == "CMYK" else picture.info.get("icc_profile")
         converted = picture.convert(("LA" if alpha else "L") if grey else ("RGBA" if alpha else "RGB"))
         samples = np.asarray(converted)
         fitting = icc if icc and len(icc) <= MAX_ICC else None
-        return Decoded(samples.reshape(*samples.shape[:2], -1), fitting, orientation)
+        tags = Tags(density=_density(picture) or resolution)
+        return Decoded(samples.reshape(*samples.shape[:2], -1), fitting, tags, orientation)
 
     return Opened(header, decode)
+
+
+def _density(picture: Any) -> Density | None:
+    """The resolution that a format keeps outside EXIF."""
+    if "jfif_density" in picture.info:
+        x, y = picture.info["jfif_density"]
+        return density(x, y, {1: INCH, 2: CENTIMETRE}.get(picture.info.get("jfif_unit")))
+    if picture.format == "BMP" and "dpi" in picture.info:  # stored to the metre
+        x, y = (round(value * BMP_INCHES) for value in picture.info["dpi"])
+        return density(x, y, Fraction(1))
+    return None
 
 
 def _encoded(samples: np.ndarray, icc: bytes | None, name: str, **options: Any) -> bytes:
@@ -52,6 +68,12 @@ def _encoded(samples: np.ndarray, icc: bytes | None, name: str, **options: Any) 
     picture, out = Image.fromarray(samples), io.BytesIO()
     picture.save(out, name.upper(), icc_profile=icc, **options)
     return out.getvalue()
+
+
+def _encoded_jpeg(samples: np.ndarray, icc: bytes | None, tags: Tags, _: dict[str, str]) -> bytes:
+    inches = to_inches(tags.density) if tags.density is not None else None
+    options: dict[str, Any] = {} if inches is None else {"dpi": inches}
+    return _encoded(samples, icc, "JPEG", quality=95, subsampling=0, **options)
 
 
 def _is_webp(head: bytes) -> bool:
@@ -64,7 +86,7 @@ JPEG = Format(
     (".jpg", ".jpeg"),
     starts_with(b"\xff\xd8\xff"),
     lambda handle: _opened(handle, "JPEG", frames=False),
-    lambda samples, icc, _: _encoded(samples, icc, "JPEG", quality=95, subsampling=0),
+    _encoded_jpeg,
     max_side=65_500,
 )
 WEBP = Format(
@@ -73,7 +95,7 @@ WEBP = Format(
     _is_webp,
     lambda handle: _opened(handle, "WebP", frames=True),
     # exact: keep the colour under transparent pixels
-    lambda samples, icc, _: _encoded(samples, icc, "WebP", lossless=True, exact=True),
+    lambda samples, icc, _, __: _encoded(samples, icc, "WebP", lossless=True, exact=True),
     max_side=16_383,
 )
 BMP = Format("BMP", (".bmp",), starts_with(b"BM"), lambda handle: _opened(handle, "BMP", frames=False))

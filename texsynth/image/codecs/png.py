@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from texsynth.image.codecs import tags
 from texsynth.image.codecs.base import (
     MAX_ICC,
     CodecError,
@@ -18,10 +19,11 @@ from texsynth.image.codecs.base import (
     Header,
     Opened,
     check_frames,
-    exif_orientation,
+    read_exif,
     size_of,
     starts_with,
 )
+from texsynth.image.codecs.tags import Tags
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 IHDR_END = 33
@@ -64,7 +66,9 @@ def _opened(handle: BinaryIO) -> Opened:
     for kind, position, length in places:
         if kind != b"IDAT" and kind not in said and length <= MAX_CHUNK:
             handle.seek(position)
-            said[kind] = handle.read(length)
+            body, checksum = handle.read(length), handle.read(4)
+            if zlib.crc32(kind + body).to_bytes(4, "big") == checksum or kind in DRAWN:  # the decoder checks those
+                said[kind] = body
     width, height, bits, colour = struct.unpack_from(">IIBB", said[b"IHDR"])
     check_frames(int.from_bytes(said.get(b"acTL", b"")[:4], "big"), "animated PNG")
     channels = COLOUR_CHANNELS[colour] + (b"tRNS" in said)
@@ -75,8 +79,8 @@ def _opened(handle: BinaryIO) -> Opened:
         import imagecodecs
 
         samples = imagecodecs.png_decode(_drawn(handle, places))
-        icc, orientation = _inflated(said.get(b"iCCP", b"")), exif_orientation(said.get(b"eXIf", b""))
-        return Decoded(samples.reshape(*samples.shape[:2], -1), icc, orientation)
+        icc, (orientation, _) = _inflated(said.get(b"iCCP", b"")), read_exif(said.get(b"eXIf", b""))
+        return Decoded(samples.reshape(*samples.shape[:2], -1), icc, tags.from_chunks(said), orientation)
 
     return Opened(header, decode)
 
@@ -100,13 +104,14 @@ def _inflated(body: bytes) -> bytes | None:
     return None
 
 
-def _encoded(samples: np.ndarray, icc: bytes | None, texts: dict[str, str]) -> bytes:
+def _encoded(samples: np.ndarray, icc: bytes | None, wanted: Tags, texts: dict[str, str]) -> bytes:
     import imagecodecs
 
     # The room it reserves by itself forgets the byte before each row: too little for tall pictures.
     raw = samples.nbytes + len(samples)
     data = bytes(imagecodecs.png_encode(samples, out=raw + raw // 100 + 4096))
     added = [(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
+    added += tags.to_chunks(wanted)
     added += [(b"tEXt", f"{keyword}\0{value}".encode("ascii")) for keyword, value in texts.items()]
     extra = b""
     for kind, body in added:

@@ -17,8 +17,10 @@ from texsynth.image.codecs.base import (
     Header,
     Opened,
     check_frames,
+    resolution,
     starts_with,
 )
+from texsynth.image.codecs.tags import Tags, to_rationals
 
 ICC = 34675  # its tag
 MINISWHITE, MINISBLACK, RGB, PALETTE, YCBCR, JPEG_COMPRESSED = 0, 1, 2, 3, 6, 7
@@ -40,7 +42,8 @@ def _opened(handle: BinaryIO) -> Opened:
 
     def decode() -> Decoded:
         orientation, icc = (page.tags.valueof(code) for code in (ORIENTATION, ICC))
-        return Decoded(_samples(page), bytes(icc) if icc and len(icc) <= MAX_ICC else None, orientation)
+        fitting = bytes(icc) if icc and len(icc) <= MAX_ICC else None
+        return Decoded(_samples(page), fitting, Tags(density=resolution(page.tags.valueof)), orientation)
 
     return Opened(header, decode)
 
@@ -108,7 +111,7 @@ def _straight(samples: np.ndarray) -> np.ndarray:
     return np.concatenate([colour, alpha], axis=-1).astype(samples.dtype)
 
 
-def _encoded(samples: np.ndarray, icc: bytes | None, _: dict[str, str]) -> bytes:
+def _encoded(samples: np.ndarray, icc: bytes | None, tags: Tags, _: dict[str, str]) -> bytes:
     import tifffile
 
     options: dict[str, Any] = {"planarconfig": "contig"} if samples.ndim == 3 else {}
@@ -116,6 +119,8 @@ def _encoded(samples: np.ndarray, icc: bytes | None, _: dict[str, str]) -> bytes
         options["extrasamples"] = ("unassalpha",)
     colour, out = "rgb" if samples.shape[2:] > (2,) else "minisblack", io.BytesIO()
     options |= {"photometric": colour, "compression": "zlib", "predictor": True, "iccprofile": icc}
+    if tags.density is not None:
+        options["resolution"], options["resolutionunit"] = to_rationals(tags.density)
     tifffile.imwrite(out, samples, metadata=None, **options)
     return out.getvalue()
 
