@@ -23,11 +23,11 @@ from texsynth.field.atlas import (
     coordinates,
     double,
     enlarge,
-    follow,
     settle,
     turn,
     usage,
 )
+from texsynth.field.follow import follow
 from texsynth.field.geometry import rotated
 from texsynth.task import Exemplar, Task
 

@@ -63,12 +63,14 @@ def test_float_maps_and_maps_beside_a_jpeg_keep_their_values(texsynth: Texsynth,
     assert set(array("out_id.png").flatten()) <= set(ids.flatten())
 
 
-def test_a_map_of_another_size_is_stretched_and_a_bent_one_told(texsynth: Texsynth, picture: Picture) -> None:
+def test_a_map_of_a_broken_factor_is_stretched_and_that_is_told(texsynth: Texsynth, picture: Picture) -> None:
     labels = picture("l.png", (32, 40), channels=1)
     picture("h.png", (33, 33), channels=1)
     ran = texsynth("synthesize", "a.png", "-o", "o.png", "--map", "label=l.png", "--map", "h=h.png", "-p", "steady")
     assert "l.png is 40x32, stretched to 16x16: the aspect differs by 25 %" in ran.err
-    assert "h.png" not in ran.err
+    assert "the aspect differs by 25 %; its labels are those of the nearest pixels" in ran.err
+    assert "h.png is 33x33, stretched to 16x16; its values are interpolated" in ran.err
+    assert "a map as large as a.png, or 2 times as large (32x32), would be copied exactly" in ran.err
     assert set(array("o_label.png").flatten()) <= set(labels.flatten())  # nearest makes no new labels
 
 

@@ -37,11 +37,11 @@ def test_a_wrong_result_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: 
     """The trial itself notices a solver that invents colours."""
     import torch
 
-    from texsynth.field import atlas
+    from texsynth.field import follow
     from texsynth.runs import run
 
-    honest = atlas.follow
-    monkeypatch.setattr(run.atlas, "follow", lambda *a: honest(*a) * 0.5 + torch.tensor(0.25))
+    honest = follow.follow
+    monkeypatch.setattr(run, "follow", lambda *a: honest(*a) * 0.5 + torch.tensor(0.25))
     assert main(["doctor", "--json"]) == 1
     shown = report(capsys)
     assert shown["self_test"]["ok"] is False

@@ -154,7 +154,8 @@ def test_a_layer_without_alpha_covers_all_but_its_neutral_colour(
 
 def test_a_layer_of_another_size_is_stretched_and_a_bent_one_told(texsynth: Texsynth, draw: Draw) -> None:
     draw("twice.png", paint(2 * SIDE))
-    good(texsynth("propagate", "a.png", "twice.png", "a.png", "-o", "o.png", "--save-layer", "--progress", "none"))
+    ran = texsynth("propagate", "a.png", "twice.png", "a.png", "-o", "o.png", "--save-layer", "--progress", "none")
+    assert "twice.png is 80x80, stretched to 40x40; what is painted on it is interpolated" in ran.err
     layer = array("o_layer.png").astype(int)
     assert abs(layer[..., 3] - paint()[..., 3]).mean() < 4
     seen = layer[..., 3] > 8

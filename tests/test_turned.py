@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fields import field_of, free, grid
 from pictures import box, generator, noise
-from texsynth.field.atlas import Atlas, Field, build_atlas, double, follow, turn, turn_guide
+from texsynth.field.atlas import Atlas, Field, build_atlas, double, turn, turn_guide
+from texsynth.field.follow import follow
 from texsynth.field.geometry import rotated
 from texsynth.field.guide import Guiding, Prices, encode
 from texsynth.field.turned import space as turned_space

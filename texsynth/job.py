@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from texsynth.image.load import Input as Input
@@ -16,10 +17,25 @@ class Layer:
     """Pictures that the field copies, one aligned with each exemplar, alike in channels and depth.
 
     role: "colour", "data", "normal" or "labels"; it decides how values turn with their copy and how they are resized.
+    scale: How many times as fine as its exemplar it is: a whole number, or 1 divided by one. The pictures of a finer
+        layer are so many times as large; those of a coarser one repeat each value to have the exemplar's size.
     """
 
     pictures: tuple[Picture, ...]
     role: str = "colour"
+    scale: Fraction = Fraction(1)
+
+    def extent(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size of the copy beside an output of `size` (height, width). A coarser layer has that of the output where
+        this is no whole number of its values."""
+        scale = self.scale if all(side % self.scale.denominator == 0 for side in size) else self.scale.numerator
+        return int(size[0] * scale), int(size[1] * scale)
+
+    @property
+    def planes(self) -> int:
+        """The floats that a pixel of the output takes while this layer is copied."""
+        first = self.pictures[0]
+        return (first.channels + (first.alpha is not None)) * self.scale.numerator**2
 
 
 @dataclass(frozen=True)

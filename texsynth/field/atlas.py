@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.errors import UsageError
-from texsynth.field.geometry import cubic, moved_normals, rotated, rotated_normals
+from texsynth.field.geometry import cubic, rotated
 from texsynth.pyramid import halved
 from texsynth.task import Task
 
@@ -38,6 +37,17 @@ COPY_SETS: dict[str, tuple[str, ...]] = {
     "all": tuple(COPIES),
 }
 PLACES_READ_AT_ONCE = 1 << 16  # places between pixels: bounds the memory
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Source pixels as pixels of the exemplars as they were read: (...) int64 tensors. `exemplar` is a number, `copy`
+    one in `Atlas.copies`."""
+
+    exemplar: Tensor
+    copy: Tensor
+    y: Tensor
+    x: Tensor
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,14 @@ class Atlas:
         x = torch.minimum(x.clamp(min=0), shapes[..., 1] - 1)
         return (plane * self.rows + y + self.margin) * self.row + x + self.margin
 
+    def origins(self, index: Tensor) -> Coordinates:
+        """What the source pixels `index` (...), none of them in the padding, are copies of."""
+        plane, home = self.split(index)[0], self.home[index]
+        exemplar, sizes = plane // len(self.copies), torch.tensor(self.exemplars, device=index.device)
+        areas, width = sizes.prod(1), sizes[exemplar, 1]
+        at = home - (areas.cumsum(0) - areas)[exemplar]
+        return Coordinates(exemplar, plane % len(self.copies), at // width, at % width)
+
     def picture(self, values: Tensor) -> Tensor:
         """A table (N, C) as pictures of the padded planes, (planes, C, rows, row)."""
         return values.view(self.planes, self.rows, self.row, -1).permute(0, 3, 1, 2)
@@ -125,17 +143,6 @@ class Field:
         """What the field copies from a table of source pixels, (N, C) -> (1, C, h, w)."""
         values = table[self.index] if self.place is None else read_between(self.atlas, self.index, self.place, table)
         return values.permute(2, 0, 1).unsqueeze(0).contiguous()
-
-
-@dataclass(frozen=True)
-class Coordinates:
-    """A field in pixels of the exemplars as they were read: (h, w) int64 tensors on the CPU. `exemplar` is a number,
-    `copy` one in `Field.copies`."""
-
-    exemplar: Tensor
-    copy: Tensor
-    y: Tensor
-    x: Tensor
 
 
 def turn(image: Tensor, copy: str) -> Tensor:
@@ -270,35 +277,9 @@ def enlarge(field: Field, task: Task) -> Field:
 
 
 def coordinates(field: Field) -> Coordinates:
-    """Where each output pixel comes from, in pixels of the exemplars as they were read."""
-    home, plane = field.atlas.home[field.index].cpu(), field.atlas.split(field.index)[0].cpu()
-    exemplar, copy = plane // len(field.copies), plane % len(field.copies)
-    sizes = torch.tensor(field.atlas.exemplars)
-    areas, width = sizes.prod(1), sizes[exemplar, 1]
-    at = home - (areas.cumsum(0) - areas)[exemplar]
-    return Coordinates(exemplar, copy, at // width, at % width)
-
-
-def follow(field: Field, layers: Sequence[Tensor], role: str = "colour") -> Tensor:
-    """Copy one layer per exemplar, each (1, C, H, W), through the field -> (1, C, h, w), values bit-exact.
-
-    The role "normal" turns and mirrors tangent-space vectors (OpenGL, y up, encoded in [0, 1]) with their copy. Freely
-    turned copies read the role "colour" between pixels, every other role at the nearest pixel. Raises UsageError when a
-    layer does not have its exemplar's size.
-    """
-    for layer, size in zip(layers, field.atlas.exemplars, strict=True):
-        if tuple(layer.shape[2:]) != size:
-            raise UsageError(f"a layer is {tuple(layer.shape[2:])}, its exemplar {size}")
-    if field.place is not None and role == "colour":
-        return field.read(spread(layers, field.atlas)).to(layers[0].device)
-    table = torch.cat([layer[0].flatten(1) for layer in layers], dim=1)
-    home = field.atlas.home[field.index].to(table.device)
-    out = table[:, home.flatten()].view(1, -1, *field.size)
-    if role != "normal":
-        return out
-    copy = field.atlas.split(field.index)[0].to(table.device) % len(field.copies)
-    out = moved_normals(out, copy, [COPIES[name] for name in field.copies])
-    return out if field.angle is None else rotated_normals(out, field.angle.to(table.device))
+    """Where each output pixel comes from, in pixels of the exemplars as they were read; on the CPU."""
+    at = field.atlas.origins(field.index)
+    return Coordinates(at.exemplar.cpu(), at.copy.cpu(), at.y.cpu(), at.x.cpu())
 
 
 def usage(atlas: Atlas, index: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def cropped(picture: Picture, box: Box | None, name: str) -> Picture:
     h, w = extent(picture)
     if x + width > w or y + height > h:
         raise UsageError(f"--crop {x},{y},{width},{height} reaches outside {name}, which is {w}x{h}")
-    return _mapped(picture, lambda values: values[:, :, y : y + height, x : x + width])
+    return mapped(picture, lambda values: values[:, :, y : y + height, x : x + width])
 
 
 def extended(picture: Picture, margins: tuple[int, int, int, int]) -> Picture:
@@ -85,21 +85,25 @@ def extended(picture: Picture, margins: tuple[int, int, int, int]) -> Picture:
     return replace(picture, pixels=F.pad(picture.pixels, around), alpha=alpha)
 
 
-def stretched(picture: Picture, size: tuple[int, int], role: str, name: str, note: Note) -> Picture:
+def stretched(
+    picture: Picture, size: tuple[int, int], role: str, name: str, note: Note, consequence: str | None = None
+) -> Picture:
     """A picture resized to `size` (height, width): labels by the nearest pixel, all else by area or linearly.
 
     role: "labels", "normal" or "data", see `role_of`. name: how messages name the picture. note: is told when the
-    aspect changes by more than 5 %.
+    aspect changes by more than 5 %, and of every change that has a `consequence`, the end of that line.
     """
     h, w = extent(picture)
     if (h, w) == size:
         return picture
     bent = abs((w / h) / (size[1] / size[0]) - 1)
-    if bent > NOTICED_ASPECT:
-        note(f"{name} is {w}x{h}, stretched to {size[1]}x{size[0]}: the aspect differs by {100 * bent:.0f} %")
+    if bent > NOTICED_ASPECT or consequence is not None:
+        aspect = f": the aspect differs by {100 * bent:.0f} %" if bent > NOTICED_ASPECT else ""
+        ending = "" if consequence is None else f"; {consequence}"
+        note(f"{name} is {w}x{h}, stretched to {size[1]}x{size[0]}{aspect}{ending}")
     labels = role == "labels"
     mode = "nearest-exact" if labels else "bilinear"
-    resized = _mapped(
+    resized = mapped(
         picture, lambda v: F.interpolate(v, size, mode=mode, antialias=not labels).clamp_(v.min(), v.max())
     )
     if role == "normal" and resized.pixels.shape[1] == 3:  # means of unit vectors are shorter than one
@@ -177,7 +181,7 @@ def per_exemplar(sources: Sequence[Source], exemplars: int, flag: str) -> None:
         raise UsageError(f"{flag}: {len(sources)} given for {exemplars} exemplar(s); give it once for each, in order")
 
 
-def _mapped(picture: Picture, change: Callable[[Tensor], Tensor]) -> Picture:
+def mapped(picture: Picture, change: Callable[[Tensor], Tensor]) -> Picture:
     """A picture whose colours and alpha both went through `change`."""
     alpha = None if picture.alpha is None else change(picture.alpha)
     return replace(picture, pixels=change(picture.pixels), alpha=alpha)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from texsynth.field.atlas import follow
+from texsynth.field.follow import follow
 from texsynth.image.load import matching
 from texsynth.job import Job
 from texsynth.metrics.seam import borders, seam

@@ -17,7 +17,8 @@ from texsynth.errors import ResourceError, UsageError, WeightsError
 from texsynth.features import features
 from texsynth.field import atlas, tone
 from texsynth.field.atlas import Field
-from texsynth.image.load import top
+from texsynth.field.follow import follow
+from texsynth.image.load import mapped, top
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
 from texsynth.methods import method
@@ -143,8 +144,7 @@ def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> E
     """Peak bytes and seconds of a run, at the job's size or at another one."""
     task = job.task if size is None else replace(job.task, size=size)
     costs = [method(stage.method).estimate(task, stage.settings) for stage in preset.stages]
-    layers = [layer.pictures[0] for layer in (job.image, *job.maps.values())]
-    planes = sum(first.channels + (first.alpha is not None) for first in layers)
+    planes = sum(layer.planes for layer in (job.image, *job.maps.values()))
     final = planes * task.size[0] * task.size[1] * 4
     return Estimate(max(cost.memory for cost in costs) + final, sum(cost.seconds for cost in costs))
 
@@ -243,9 +243,17 @@ def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
 
 
 def _copied(field: Field, layer: Layer, hole: Tensor | None) -> Picture:
-    """One layer through the field, every value exact."""
-    first = layer.pictures[0]
-    pixels = atlas.follow(field, [p.pixels for p in layer.pictures], layer.role)
+    """One layer through the field, every value exact and at the layer's own resolution."""
+    first, fine = layer.pictures[0], layer.scale.numerator
+    pixels = follow(field, [p.pixels for p in layer.pictures], layer.role, fine)
     alphas = [p.alpha for p in layer.pictures if p.alpha is not None]  # all of them, or none
-    alpha = atlas.follow(field, alphas, "data") if alphas else None
-    return _kept(replace(first, pixels=pixels, alpha=alpha), first, hole)
+    alpha = follow(field, alphas, "data", fine) if alphas else None
+    if hole is not None:
+        hole = hole.repeat_interleave(fine, 2).repeat_interleave(fine, 3)
+    return _thinned(_kept(replace(first, pixels=pixels, alpha=alpha), first, hole), layer.extent(field.size))
+
+
+def _thinned(copied: Picture, size: tuple[int, int]) -> Picture:
+    """A copy in which values are repeated, reduced to `size` (height, width): the value in the middle of each cell."""
+    steps = copied.height // size[0], copied.width // size[1]
+    return mapped(copied, lambda v: v[:, :, steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]].contiguous())

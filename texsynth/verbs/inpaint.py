@@ -88,15 +88,15 @@ def _extended(request: Request, draft: Draft, margins: Margins) -> Draft:
     """The draft at the size of the result, with the new border round IMAGE and its maps."""
     height, width = draft.exemplars[0].size
     left, top, right, bottom = margins
-    first = (draft.pictures[0], *(layer.pictures[0] for layer in draft.maps.values()))
     size = height + top + bottom, width + left + right
-    parse.room(size, 4 + sum(picture.channels for picture in first), draft.memory)
+    planes = sum(layer.planes for layer in (Layer(draft.pictures), *draft.maps.values()))
+    parse.room(size, 4 + planes, draft.memory)
 
-    def framed(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
-        return inputs.extended(pictures[0], margins), *pictures[1:]
+    def framed(pictures: tuple[Picture, ...], fine: int = 1) -> tuple[Picture, ...]:
+        return inputs.extended(pictures[0], (fine * left, fine * top, fine * right, fine * bottom)), *pictures[1:]
 
     y, x = (tiled or wrapped for tiled, wrapped in zip(draft.tile, _wraps(request), strict=True))
-    maps = {name: Layer(framed(layer.pictures), layer.role) for name, layer in draft.maps.items()}
+    maps = {n: replace(m, pictures=framed(m.pictures, m.scale.numerator)) for n, m in draft.maps.items()}
     return replace(draft, pictures=framed(draft.pictures), maps=maps, tile=(y, x))
 
 

@@ -233,7 +233,8 @@ def _layer(layer: Picture, name: str, source: Picture, blend: str, note: Note) -
     if not alpha.any():
         raise InputError(f"{name} {nothing}, so there is nothing to propagate; paint the edit on it")
     weighted = replace(layer, pixels=pixels * alpha, alpha=alpha)
-    return inputs.stretched(weighted, inputs.extent(source), "colour", name, note)
+    blurred = "what is painted on it is interpolated; a layer as large as the source would stay sharp"
+    return inputs.stretched(weighted, inputs.extent(source), "colour", name, note, blurred)
 
 
 def _match(work: Work, report: Report) -> tuple[Match, bool]:

@@ -20,7 +20,8 @@ from texsynth.requests import synthesize
 from texsynth.requests.option import recorded
 from texsynth.requests.shared import PictureOptions
 from texsynth.task import Exemplar, Task
-from texsynth.verbs import parse
+from texsynth.verbs import layers, parse
+from texsynth.verbs.layers import Ground
 from texsynth.verbs.verb import Verb
 
 SIZE = "2x"
@@ -93,9 +94,10 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note) -> Dr
     pictures = inputs.alike(lit, "the exemplars", note)
     room = memory - sum(image.size_in_memory(picture) for picture in pictures)
     masked, mask_inputs = masks(request.source_mask or (), whole, box, room, note)
-    maps, map_inputs = _maps(request, whole, box, room, note)
-
     names = [name for _, name in named]
+    grounds = list(map(Ground, names, whole))
+    maps, map_inputs = layers.read(request.maps or {}, grounds, box, room, note)
+
     matched = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), masked, strict=True))
     entries = (*(entry for _, entry in loaded), *mask_inputs, *map_inputs)
     return Draft(request, matched, pictures, maps, entries, whole, box, wrap, device, memory)
@@ -121,6 +123,7 @@ def finish(
     options that all verbs share (but the seed, which each run has).
     """
     request, init, read = draft.request, None, draft.inputs
+    layers.tell(draft.maps, size, notices.append)
     if request.init is not None:
         parse.room(size, COMPARED, draft.memory)
         picture, entry = fitted(request.init, "init", "colour", size, None, draft.room, notices.append)
@@ -173,22 +176,6 @@ def masks(
         usable.append(mask)
         entries.append(entry)
     return usable or [None] * len(sizes), entries
-
-
-def _maps(
-    request: PictureOptions, sizes: Sequence[tuple[int, int]], box: Box | None, memory: int, note: Note
-) -> tuple[dict[str, Layer], list[Input]]:
-    """Every named map as a layer of the exemplars' sizes."""
-    layers, entries = {}, []
-    for name, files in (request.maps or {}).items():
-        role = inputs.role_of(name)
-        read: list[tuple[Picture, Input]] = []
-        for file, size in zip(files, sizes, strict=True):
-            read.append(fitted(file, f"map:{name}", role, size, box, memory, note))
-            memory -= image.size_in_memory(read[-1][0])
-        layers[name] = Layer(inputs.alike([picture for picture, _ in read], f"the maps {name}", note), role)
-        entries += [entry for _, entry in read]
-    return layers, entries
 
 
 VERB = Verb("synthesize", build)

@@ -1,0 +1,92 @@
+"""Aligned maps, which follow the copy: read, and brought to one scale where there are several exemplars.
+
+A map that is larger or smaller than its exemplar by a whole factor keeps its resolution and all its values. Any other
+is stretched to the exemplar's size, and the user is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from texsynth.image import load as inputs
+from texsynth.image import picture as image
+from texsynth.image.load import Box, Note, Source, extent
+from texsynth.image.picture import Picture
+from texsynth.job import Input, Layer
+from texsynth.verbs import parse
+
+VALUES_MIXED, LABELS_MOVED = "its values are interpolated", "its labels are those of the nearest pixels"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a map lies on: the name of its exemplar, and the exemplar's whole (height, width)."""
+
+    name: str
+    size: tuple[int, int]
+
+    def scale(self, picture: Picture) -> Fraction | None:
+        """How many times as fine a map is: a whole number, or 1 divided by one; None if it is neither."""
+        height, width = (Fraction(*sides) for sides in zip(extent(picture), self.size, strict=True))
+        return height if height == width and 1 in height.as_integer_ratio() else None
+
+
+def read(
+    named: Mapping[str, Sequence[Source]], grounds: Sequence[Ground], box: Box | None, memory: int, note: Note
+) -> tuple[dict[str, Layer], list[Input]]:
+    """Every named map, one file for each exemplar, as a layer; and their entries in the record.
+
+    box: the part of the exemplars that is used. memory: the bytes that all maps may take together. Raises InputError
+    and ResourceError.
+    """
+    layers, entries = {}, []
+    for name, files in named.items():
+        role = inputs.role_of(name)
+        loaded = inputs.load_all(files, f"map:{name}", memory)
+        scales = [ground.scale(p) or Fraction(1) for ground, (p, _) in zip(grounds, loaded, strict=True)]
+        scale = max(scales)
+        if len(set(scales)) > 1:
+            each = ", ".join(map(str, scales))
+            note(f"the maps {name} are {each} times as fine as their exemplars; all are brought to {scale}")
+        pictures = []
+        for ground, (picture, entry) in zip(grounds, loaded, strict=True):
+            height, width = (scale.numerator * side for side in ground.size)
+            parse.room((height, width), picture.channels + (picture.alpha is not None), memory, entry.name)
+            fitted = _fitted(picture, (height, width), ground, role, entry.name, note)
+            memory -= image.size_in_memory(fitted)
+            pictures.append(inputs.cropped(fitted, box and _scaled(box, scale.numerator), entry.name))
+            entries.append(entry)
+        layers[name] = Layer(inputs.alike(pictures, f"the maps {name}", note), role, scale)
+    return layers, entries
+
+
+def tell(layers: Mapping[str, Layer], size: tuple[int, int], note: Note) -> None:
+    """Say which maps lose their own resolution beside an output of `size`, because it is no whole number of values."""
+    for name, layer in layers.items():
+        cell = layer.scale.denominator
+        if cell > 1 and layer.extent(size) == size:
+            height, width = size
+            note(
+                f"the map {name} has {layer.scale} of its exemplar's resolution, and {width}x{height} does not divide "
+                f"by {cell}: it is written at that size with its values repeated; "
+                f"{-(-width // cell) * cell}x{-(-height // cell) * cell} would keep its resolution"
+            )
+
+
+def _fitted(picture: Picture, size: tuple[int, int], ground: Ground, role: str, name: str, note: Note) -> Picture:
+    """A map at `size`: its values repeated where it is coarser by a whole factor, else stretched."""
+    times = Fraction(size[0], picture.height)
+    if ground.scale(picture) is not None and times.denominator == 1:
+        return inputs.mapped(picture, lambda v: v.repeat_interleave(int(times), 2).repeat_interleave(int(times), 3))
+    factor = max(2, round(picture.height / ground.size[0]))
+    example = f"{factor * ground.size[1]}x{factor * ground.size[0]}"
+    lost = LABELS_MOVED if role == "labels" else VALUES_MIXED
+    exact = f"a map as large as {ground.name}, or {factor} times as large ({example}), would be copied exactly"
+    return inputs.stretched(picture, size, role, name, note, f"{lost}; {exact}")
+
+
+def _scaled(box: Box, times: int) -> Box:
+    x, y, width, height = box
+    return times * x, times * y, times * width, times * height
