@@ -16,7 +16,7 @@ HEIGHTS = ["brick_height.png", "cloth_height.png", "pebbles_height.png", "scales
 NORMALS = ["brick_normal.png", "pebbles_normal.png"]
 AS_GREY = "brick_mask brick_roughness mat_mask mat_target rust_progression rust_roughness"
 GREYS = [f"{name}.png" for name in AS_GREY.split()]
-OTHERS = ["grass_direction.png", "grass_direction.npy", "gravel_labels.png", "brick_paint.png"]
+OTHERS = ["grass_direction.png", "grass_direction.npy", "gravel_labels.png", "brick_paint.png", "brick_id.png"]
 GRAVEL, MOSS = (150, 150, 160), (46, 139, 40)
 
 
@@ -43,6 +43,13 @@ def test_the_paint_covers_some_whole_bricks():
     assert 0.08 < covered.mean() < 0.25
     assert ((paint[..., 3] < 16) | (paint[..., 3] > 239)).mean() > 0.9
     assert np.median(height[covered]) > np.median(height[~covered])
+
+
+def test_the_numbers_of_bricks_are_twice_as_fine_and_lie_on_bricks():
+    ids, height = read("brick_id.png"), read("brick_height.png").repeat(2, 0).repeat(2, 1)
+    assert (ids.shape, ids.dtype) == ((512, 512), np.uint8)
+    assert 20 < len(np.unique(ids)) < 64
+    assert height[ids > 0].mean() > 1.5 * height[ids == 0].mean()
 
 
 def test_total_size():

@@ -53,8 +53,9 @@ class CropOptions(Part):
 class InputOptions(CropOptions):
     """What goes with the exemplars of a synthesis, and what it starts from.
 
-    maps: An aligned map that follows the copy bit-exactly, written as STEM_NAME; repeat for more maps, and once for
-        each exemplar. FILE may be a folder, paired by stem.
+    maps: An aligned map that follows the copy bit-exactly, at its own resolution where that is a whole factor of the
+        exemplar's, written as STEM_NAME; repeat for more maps, and once for each exemplar. FILE may be a folder, paired
+        by stem.
     source_mask: Copy only from what is white (at least 50 %) in this mask; repeat it once for each exemplar. A folder
         of masks is paired by stem.
     init: A picture to start from, stretched to the output's size.
