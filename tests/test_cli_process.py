@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 import fakes
-from conftest import QUICK, Picture, Texsynth
+from conftest import QUICK, Picture, Refused, Texsynth
+from texsynth.cli import limits
 from texsynth.image import picture as image
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -176,6 +177,35 @@ def test_stopped_while_torch_is_imported(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (129, "texsynth: interrupted: there was no picture yet to save\n")
     assert json.loads(done.stdout)["interrupted"] is True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold to the limit")
+@pytest.mark.parametrize("words", ["synthesize a.png", "guide perlin -o o.png"])
+def test_an_address_space_that_is_too_small(tmp_path: Path, picture: Picture, words: str) -> None:
+    """It ends the command before a library ends the process; help needs no library."""
+    picture("a.png")
+    command = f"ulimit -v 400000; {sys.executable} -m texsynth {words}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1), done
+    assert "address-space limit of 0.4 GB (ulimit -v) is too small to load PyTorch" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [MemoryError(), OSError(errno.ENOMEM, "?"), RuntimeError("std::bad_alloc"), RuntimeError("can't start new thread")],
+)
+def test_memory_that_ends_under_a_limit(
+    refused: Refused, picture: Picture, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    picture("a.png")
+    monkeypatch.setattr(limits, "address_space", lambda: 3 << 30)
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(fakes.METHODS["steady"], "_fail", fail)
+    line = refused(4, "synthesize", "a.png", "-o", "o.png", *QUICK)
+    assert "out of memory under the address-space limit of 3.0 GB (ulimit -v); raise it" in line
 
 
 class Broken(io.StringIO):

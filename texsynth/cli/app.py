@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
-from texsynth.cli import doctor, guide, presets, weights
+from texsynth.cli import doctor, guide, limits, presets, weights
 from texsynth.cli.command import command
 from texsynth.requests import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
 
 VERBS = (synthesize, control, inpaint, barycenter, edit, propagate, train, evaluate)
+
+LOADING = {*(module.__name__.rpartition(".")[2] for module in VERBS), "guide", "doctor"}  # what brings torch
+HELP = {"-h", "--help"}
 
 app = typer.Typer(
     name="texsynth",
@@ -19,7 +22,7 @@ app = typer.Typer(
     epilog="Start with: texsynth synthesize samples/brick.png -o wall.png",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": sorted(HELP)},
 )
 for module in VERBS:
     examples = "\n\n".join(["Examples:", *module.EXAMPLES.strip().splitlines()])
@@ -49,4 +52,6 @@ def options(
 
 def run(words: Sequence[str]) -> int:
     """Run a command line (without the program's name) and give its exit code; raises whatever ends it."""
+    if words and words[0] in LOADING and not HELP & set(words):
+        limits.check()
     return int(app(list(words) or ["--help"], prog_name="texsynth", standalone_mode=False) or 0)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
 
+from texsynth.cli import limits
 from texsynth.errors import TexsynthError, one_line
 from texsynth.runs import stop
 
 CliError = typer.BadParameter.__mro__[2]  # the base of the parser's errors, wherever this Typer keeps it
 NOTHING = "there was no picture yet to save"
 AT_ONCE = "at once, at the second signal; what was being written is dropped"
-SHORT_OF_MEMORY = ("can't allocate memory", "out of memory")
+SHORT_OF_MEMORY = (
+    *("can't allocate memory", "out of memory", "bad_alloc", "can't start new thread"),
+    *("cannot allocate memory", "failed to map segment"),  # of a library that is loaded
+)
 
 
 class InterruptError(TexsynthError):
@@ -32,7 +37,9 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, TexsynthError):
         return f"error: {one_line(error)}", error.exit_code
     if _out_of_memory(error):
-        return "error: out of memory; try a smaller --size, a --crop, or --device cpu", 4
+        limit = limits.named()
+        under = f" under {limit}; raise it, or" if limit else ";"
+        return f"error: out of memory{under} try a smaller --size, a --crop, or --device cpu", 4
     return f"error: {type(error).__name__}: {one_line(error)} (unexpected; --debug shows where)", 1
 
 
@@ -48,4 +55,6 @@ def _out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in SHORT_OF_MEMORY)
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, (RuntimeError, ImportError)) and any(words in str(error) for words in SHORT_OF_MEMORY)
