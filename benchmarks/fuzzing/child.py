@@ -1,0 +1,111 @@
+"""One command line in a forked child, in a folder of its own, under limits; and what it did."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from texsynth.cli import main
+
+SECONDS = 20  # of CPU; and times ten by the clock, for machines that do other things too
+ROOM = 3 << 30  # bytes of address space beyond those of the parent: a guard, far above what is judged
+# What no command has a reason to do, by the names of Python's audit events.
+NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.bind", "urllib.Request", "webbrowser.open")
+PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen", "pty.spawn")
+FORBIDDEN = frozenset((*NETWORK, *PROGRAMS, "pickle.find_class"))
+TOUCHING = {"os.remove": 1, "os.rename": 2, "os.mkdir": 1, "os.rmdir": 1, "os.link": 2, "os.symlink": 2}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did.
+
+    code: its exit code, or minus the signal that ended it.
+    memory: the most bytes that it held, libraries included.
+    events: what it tried that no command may: the network, other programs, files elsewhere.
+    """
+
+    code: int
+    out: str
+    err: str
+    memory: int
+    seconds: float
+    events: str
+
+
+def run(words: Sequence[str], root: Path, environment: Mapping[str, str]) -> Outcome:
+    """Run a command line in root/work, without the network; nothing outside `root` may be written."""
+    logs = {name: root.with_name(f"{root.name}.{name}") for name in ("out", "err", "events")}
+    files = {name: os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC) for name, path in logs.items()}
+    gc.freeze()  # else the child copies every page that it looks at for garbage
+    pid = os.fork()
+    if pid == 0:
+        os.environ.update(environment)
+        _become(words, root, files)
+    _, status, usage = os.wait4(pid, 0)
+    texts = {}
+    for name, path in logs.items():
+        os.close(files[name])
+        texts[name] = path.read_bytes().decode("utf-8", "surrogateescape")
+        path.unlink()
+    seconds = usage.ru_utime + usage.ru_stime
+    return Outcome(os.waitstatus_to_exitcode(status), memory=usage.ru_maxrss << 10, seconds=seconds, **texts)
+
+
+def _become(words: Sequence[str], root: Path, files: dict[str, int]) -> NoReturn:
+    code = 99  # of a failure that is the fuzzer's own
+    try:
+        os.chdir(root / "work")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(files[name], number)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (lives as long as the process)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 2))
+        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + ROOM,) * 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.alarm(10 * SECONDS)
+        sys.addaudithook(_watch(files["events"], str(root)))
+        code = main(list(words))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 99
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
+def _watch(log: int, root: str) -> Any:
+    """An audit hook that writes down what may not be done, and does not let it happen."""
+
+    def elsewhere(name: Any) -> bool:
+        text = os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else ""
+        return bool(text) and not os.path.realpath(text).startswith((root, os.devnull))
+
+    def hook(event: str, details: tuple[Any, ...]) -> None:
+        bad = event in FORBIDDEN
+        if event == "open" and isinstance(details[2], int):
+            bad = details[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) != 0 and elsewhere(details[0])
+        elif event in TOUCHING:
+            bad = any(elsewhere(name) for name in details[: TOUCHING[event]])
+        if bad:
+            os.write(log, f"{event} {details!r:.200}\n".encode("utf-8", "backslashreplace"))
+            raise OSError(f"{event} is not allowed here")
+
+    return hook

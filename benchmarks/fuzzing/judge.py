@@ -1,0 +1,110 @@
+"""What is wrong with what a command did, in words by which findings are counted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from fuzzing.child import Outcome
+from fuzzing.tries import LIMITED, MEMORY, Try
+
+LINE = re.compile(r"texsynth: (error|interrupted): .+")
+STRANGE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")  # what a terminal would obey
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def findings(trial: Try, did: Outcome, before: Mapping[str, bytes], folder: Path) -> list[str]:
+    """Everything that is wrong; nothing where the command did what is documented."""
+    after = snapshot(folder)
+    kept = {name: content for name, content in before.items() if name not in trial.outputs}
+    out = [f"touches what it may not: {line.split(' ')[0]}" for line in did.events.splitlines()]
+    out += [*_of_code(trial, did), *_of_streams(trial, did)]
+    out += [f"an input is changed or gone: {name}" for name in kept if after.get(name) != kept[name]]
+    for name in after.keys() - before.keys():
+        out += [f"is left behind: {name}"] if name.endswith((".part", ".tmp")) else _unreadable(folder / name)
+    if trial.words[0] in LIMITED and did.memory > MEMORY:
+        out.append("more memory than --max-memory")
+    return list(dict.fromkeys(out))
+
+
+def _of_code(trial: Try, did: Outcome) -> Iterator[str]:
+    if did.code < 0:
+        yield {-24: "hangs", -14: "hangs"}.get(did.code, f"dies of signal {-did.code}")
+    elif did.code == 1 or did.code == 99:
+        yield "unexpected: " + " ".join(re.findall(r"error: (\w+):|^(\w+): ", did.err)[-1]).strip()
+    elif did.code not in trial.allowed:
+        yield f"exit code {did.code}"
+
+
+def _of_streams(trial: Try, did: Outcome) -> Iterator[str]:
+    lines = did.err.splitlines()
+    if STRANGE.search(did.err) or (STRANGE.search(did.out) and not STRANGE.search(" ".join(trial.words))):
+        yield "control characters"
+    if "Traceback" in did.err:
+        yield "traceback"
+    if "--progress" not in trial.words and any(not line.startswith("texsynth: ") for line in lines):
+        yield "a line on stderr that is not its own"
+    told = [line for line in lines if LINE.match(line)]
+    if did.code in (0, 1) or did.code < 0:
+        if did.code == 0 and told:
+            yield "an error and exit code 0"
+        if did.code == 0 and "--json" in trial.words and not _is_json(did.out):
+            yield "--json without JSON"
+        return
+    if (len(told) != 1 or lines[-1] != told[0]) and did.code != 6:
+        yield f"{len(told)} lines of error"
+    if did.out and did.code != 6:
+        yield "an error, and something on stdout"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _unreadable(path: Path) -> list[str]:
+    """What is wrong with a file that a command wrote; other programs read it, not texsynth."""
+    try:
+        _read(path)
+    except Exception as error:
+        return [f"wrote a file that cannot be read: {path.suffix} ({type(error).__name__})"]
+    return []
+
+
+def _read(path: Path) -> Any:
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        return tifffile.imread(path)
+    if suffix in (".npy", ".npz"):
+        values = np.load(path, allow_pickle=False)
+        return dict(values) if suffix == ".npz" else values
+    if suffix == ".safetensors":
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+    if suffix == ".pt":
+        return torch.load(path, weights_only=True)
+    if suffix == ".json":
+        return json.loads(path.read_text("utf-8"))
+    if suffix in Image.registered_extensions():
+        with Image.open(path) as picture:
+            return picture.load()
+    text = path.read_text("utf-8")  # a table or a page, under any name
+    if text.startswith("<") and not text.rstrip().endswith("</html>"):
+        raise ValueError("it has no end")
+    return text

@@ -1,0 +1,201 @@
+"""Commands that read every kind of file, one of which is spoiled; and options with values that nobody expects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from random import Random
+
+from fuzzing import mutate, seeds
+from texsynth import preset, settings
+from texsynth.cli.app import VERBS
+from texsynth.requests.option import ARGUMENT, Option, options
+
+# {kind} is a file that may be spoiled, {kind:pattern} one of a certain name; @ is a file that lies there, unnamed.
+COMMANDS = (
+    "synthesize {picture} -s 24 -p {preset:p.yaml} --map m={map} --source-mask {mask} -o out.png",
+    "synthesize {picture} -s 16 --quality draft --tile xy --report out.html -o out.webp",
+    "synthesize {picture} {picture} -s 16 --quality draft --init {picture} -o out.tif",
+    "synthesize {picture} -o folder/ -s 16 --quality draft",
+    "inpaint {picture} --mask {mask} --map m={map} --quality draft -o out.png",
+    "inpaint {picture} --make-tileable xy --preview --quality draft -o out.jpg",
+    "inpaint {picture} --extend 3,0,2,1 --exemplar {picture} --quality draft -o out.png",
+    "control {picture} --progression {map} {map} --quality draft -o out.png",
+    "control {picture} --orientation {array} --guide-weight-map {map} --quality draft -o out.png",
+    "control {picture} --orientation circle --source-orientation {array} --quality draft -o out.png",
+    "control {picture} --labels {map:labels.png} {map:labels.png} --save-guides guides --quality draft -o out.png",
+    "barycenter {picture} a.png -s 16 -p barycenter-draft -o out.png",
+    "barycenter a.png {picture} -s 16 --mode mosaic --blend-map {map} -o out.png",
+    "edit {picture} --mask {mask} --target-mask {mask} --quality draft -o out.png",
+    "edit {picture} --remove {mask} --quality draft -o out.png",
+    "edit {picture} --reshuffle --quality draft --save-field -o out.png",
+    "propagate {picture} {picture:clear.*} {picture} -o out.png --save-layer",
+    "evaluate {picture} {picture} --report out.html --csv out.csv --details --json",
+    "evaluate {picture} {record:*.png} --progression {map} {map}",
+    "guide orientation {picture} -o out.npy --strokes out.png",
+    "guide progression {picture} -o out.png",
+    "train texture-net {picture} -p {training} --steps 1 -o out.safetensors",
+    "train texture-net a.png --resume -p t.yaml --steps 3 -o m.safetensors --force @m.safetensors @{checkpoint}",
+    "synthesize a.png -s 20 -p feed-forward --model {model} -o out.png",
+    "synthesize a.png -s 16 -p {preset:g.yaml} --weights {weights} -o out.png",
+    "evaluate a.png o.png --metric gram_distance --weights {weights}",
+    "weights verify {weights}",
+    "presets show {preset}",
+    "presets show {preset} --json",
+    "synthesize a.png -p {preset:p.yaml} --dry-run --json",
+    "synthesize --from {record:o.png} -o out.png @a.png @map.png",
+    "synthesize --from o.jpg -o out.png @{record:o*.json} @a.png",
+    "inpaint --from {record:inpainted.png} -o out.png @a.png @mask.png",
+    "control --from {record:controlled.png} -o out.png --dry-run @a.png @map.png",
+    "synthesize a.png -s 24 -p p.yaml --map m=map.png --update -o {record:o.png} @o_m.png",
+    "propagate a.png layer.png o.png --update -o {record:propagated.png}",
+)
+FIRST = {
+    "picture": "a.png",
+    "mask": "mask.png",
+    "preset": "p.yaml",
+    "weights": "vgg.safetensors",
+}  # of kinds with several good files
+SLOT = re.compile(r"\{(\w+)(?::([^}]*))?\}")
+LIMITED = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "train")  # know --max-memory
+MEMORY = 1200 << 20  # bytes that those may take, which libraries need half of
+# The exit codes that are right for a spoiled file of each kind. Options may be wrong in every documented way.
+DOCUMENTED = frozenset((0, 2, 3, 4, 5, 6))
+ALLOWED = {
+    **dict.fromkeys(("picture", "mask", "map", "array", "record"), frozenset((0, 3, 4))),
+    **dict.fromkeys(("preset", "training"), frozenset((0, 2))),
+    **dict.fromkeys(("model", "checkpoint", "weights"), frozenset((0, 5))),
+    "option": DOCUMENTED,
+}
+TEXTS = (
+    *("", " ", "x", "auto", "none", "a.png", "nothing.png", "missing/out.png", "folder/", ".", "..", "/dev/null", "é"),
+    *("\x1b[31mred", "two\nlines", "x" * 300, "x" * 5000, "\udcff", "=", "a=b=c", "=a.png", "--json", "-", "--", "*"),
+)
+NUMBERS = (
+    *("0", "1", "2", "3", "-1", "0.5", "1.5", "-0.0", "16", "24x17", "2x", "0.5x", "150%", "1e3", "1e400", "nan"),
+    *("inf", "-inf", "100000", "99999999999999999999", "1" * 5000, "0x10", "1_0", "\uff11\uff12", "1,2", "4G", "-1G"),
+)
+SIZES = ("16", "1", "24x17", "2x", "0.5x", "150%", "1G", "20,20", "0,0,20,20")
+ENDLESS = ("variations", "steps")  # counts of which a large one is no fault: it takes the time that it says
+
+
+@dataclass(frozen=True)
+class Try:
+    """A command line to run in a folder of its own.
+
+    files: what lies there, by name: good content, or a spoiled one.
+    outputs: names that the command may write over.
+    allowed: the exit codes that are right.
+    fetches: may it ask for weights over the network? If not, it is watched whether it does.
+    """
+
+    kind: str
+    words: tuple[str, ...]
+    files: dict[str, bytes]
+    outputs: frozenset[str]
+    allowed: frozenset[int]
+    fetches: bool
+
+
+def build(kind: str, folder: Path, rng: Random) -> Try:
+    """A try of a kind, out of the good files in `folder`."""
+    slots = [(line, slot) for line in COMMANDS for slot in SLOT.finditer(line) if kind in ("option", slot[1])]
+    line, slot = rng.choice(slots)
+    names, chosen = [], ""
+    for other in SLOT.finditer(line):
+        fitting = [n for n in seeds.of_kind(other[1], folder) if fnmatch(n, other[2] or "*")]
+        spoil = kind != "option" and other.start() == slot.start()
+        names.append(rng.choice(fitting) if spoil else FIRST.get(other[1], fitting[0]) if not other[2] else fitting[0])
+        chosen = names[-1] if spoil else chosen
+    filled = iter(names)
+    words = SLOT.sub(lambda _: next(filled), line).split()
+    lying = [word[1:] for word in words if word.startswith("@")]
+    words = [word for word in words if not word.startswith("@")]
+    allowed = ALLOWED[kind]
+    if words[0] in LIMITED:
+        words += ["--max-memory", str(MEMORY)]
+        words += ["-q"] if rng.random() < 0.7 else []
+    if kind == "option" or rng.random() < 0.2:
+        words, allowed = (
+            with_options(words, folder, rng, 1 if kind != "option" else rng.choice((1, 2, 3, 5))),
+            DOCUMENTED,
+        )
+    named = {word.rpartition("=")[2] for word in words} | set(lying)
+    contents = {name: (folder / name).read_bytes() for name in sorted(named) if name and is_file(folder / name)}
+    if chosen:
+        contents[chosen] = mutate.spoiled(chosen, contents[chosen], rng)
+    outputs = {words[n + 1] for n, word in enumerate(words[:-1]) if word in ("-o", "--output")}
+    outputs |= {name for name in contents if name.startswith("m_training/")}
+    fetches = "--dry-run" not in words and (kind != "record" or allowed is DOCUMENTED)
+    return Try(kind, tuple(words), contents, frozenset(outputs), allowed, fetches)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is one, for names that no system can have too."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def with_options(words: Sequence[str], folder: Path, rng: Random, count: int) -> list[str]:
+    """Further options of the verb at the end, or of any where it has none declared."""
+    requests = {module.__name__.rpartition(".")[2]: module.Request for module in VERBS}
+    if words[0] not in requests:
+        return [*words, rng.choice(("--force", "--json", "-s", "--angle", "")), rng.choice((*TEXTS, *NUMBERS))]
+    every = [o for o in options(requests[words[0]]) if o.flags and o.flags != (ARGUMENT,) and o.name != "debug"]
+    added = [word for o in rng.sample(every, count) for word in spelled(o, folder, rng)]
+    return [*words, *added]
+
+
+def spelled(o: Option, folder: Path, rng: Random) -> list[str]:
+    """An option on the command line, with a value that may be right, or cannot be."""
+    flag = rng.choice([part for name in o.flags for part in name.split("/")])
+    if o.text in (bool, bool | None):
+        return [flag]
+    if o.name in ENDLESS:
+        return [flag, rng.choice(("-1", "0", "1", "2", "3", "x", "1.5", ""))]
+    likely = rng.random() < 0.6
+    pick = plausible if likely else hostile
+    return [flag, *(pick(o, folder, rng) for _ in range(2 if (o.metavar or "").count(" ") else 1))]
+
+
+def plausible(o: Option, folder: Path, rng: Random) -> str:
+    """A value of the kind that an option wants: a word that it lists, a file, a number or some."""
+    metavar, words = o.metavar or "", [*o.choices, *(o.complete("") if callable(o.complete) else o.complete)]
+    left, equals, _ = metavar.partition("=")
+    if equals:
+        name = rng.choice(setting_names()) if left == "KEY" else rng.choice(("m", "height", "black", "ff0000"))
+        return f"{name}={rng.choice(NUMBERS) if left == 'KEY' else rng.choice(files(folder))}"
+    if words and rng.random() < 0.8:
+        return str(rng.choice(words))
+    if o.role or "FILE" in metavar or o.name in ("preset", "output", "repeat", "save_guides", "save_attention"):
+        return rng.choice((*files(folder), "new.png", "new.html", "new.csv", "folder", "new/"))
+    if "," in metavar:
+        return ",".join(rng.choice(("0", "1", "2", "9", "16")) for _ in metavar.split(","))
+    if "|" in metavar:
+        return rng.choice((*metavar.split("|"), *SIZES))
+    return rng.choice(("0", "1", "2", "0.5", "16", "4G"))
+
+
+def hostile(o: Option, folder: Path, rng: Random) -> str:
+    """A value that nobody expects."""
+    if "=" in (o.metavar or "") and rng.random() < 0.8:
+        name = rng.choice(("m", "Ä", "", "a/b", "field", "image", "x" * 300, *setting_names()))
+        return f"{name}={rng.choice((*TEXTS, *NUMBERS, *files(folder), '[1]', '{a: 1}', '[' * 2000))}"
+    if rng.random() < 0.4:
+        return ",".join(rng.choice(NUMBERS) for _ in range((o.metavar or "").count(",") + rng.choice((1, 1, 2))))
+    return rng.choice((*TEXTS, *files(folder)))
+
+
+def files(folder: Path) -> list[str]:
+    """All good files, and the folders that hold some."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def setting_names() -> list[str]:
+    """The settings of the default preset, as --set names them."""
+    return [row["name"] for stage in preset.load(preset.DEFAULT).stages for row in settings.show(stage.settings)]
