@@ -42,10 +42,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """A try: its number, its kind, what is wrong, the command line and the last line of its stderr."""
+    """A try: its number, its kind, its exit code, what is wrong, the command and the last line of its stderr."""
 
     number: int
     kind: str
+    code: int
     wrong: tuple[str, ...]
     command: str
     said: str
@@ -78,7 +79,7 @@ def attempt(pair: tuple[Plan, int]) -> Result:
         wrong = judge.findings(trial, did, before, root / "work")
     command = shlex.join(["texsynth", *trial.words])
     said = did.err.strip().rpartition("\n")[2][:300]
-    result = Result(number, trial.kind, tuple(wrong), command, said)
+    result = Result(number, trial.kind, did.code, tuple(wrong), command, said)
     if wrong and plan.keep is not None:
         keep(plan.keep / f"{trial.kind}-{plan.seed}-{number}", before, result, did)
     return result
@@ -97,13 +98,14 @@ def keep(folder: Path, files: dict[str, bytes], result: Result, did: child.Outco
 
 
 def table(results: Sequence[Result]) -> str:
-    """Tries and findings of each kind, and how often everything that is wrong was seen."""
-    lines = [f"{'kind':12}{'tries':>8}{'findings':>10}"]
-    for kind in KINDS:
-        of_kind = [result for result in results if result.kind == kind]
-        if of_kind:
-            lines.append(f"{kind:12}{len(of_kind):>8}{sum(bool(r.wrong) for r in of_kind):>10}")
-    lines.append(f"{'all':12}{len(results):>8}{sum(bool(r.wrong) for r in results):>10}")
+    """Tries, exit codes and findings of each kind, and how often everything that is wrong was seen."""
+    codes = sorted({result.code for result in results})
+    lines = [f"{'kind':12}{'tries':>8}{'findings':>10}   exit code" + "".join(f"{code:>7}" for code in codes)]
+    for kind in (*KINDS, "all"):
+        rows = [result for result in results if kind in (result.kind, "all")]
+        counts = Counter(result.code for result in rows)
+        shown = "".join(f"{counts[code]:>7}" for code in codes)
+        lines.append(f"{kind:12}{len(rows):>8}{sum(bool(row.wrong) for row in rows):>10}{'':12}{shown}")
     causes = Counter((result.kind, wrong) for result in results for wrong in result.wrong)
     lines += [f"{count:6}  {kind}: {wrong}" for (kind, wrong), count in causes.most_common()]
     return "\n".join(lines)
