@@ -7,6 +7,7 @@ WEIGHTS ?=
 PRESETS ?= guided-correspondence layout+field correspondence+field
 OUT ?= build/contact-sheet.png
 BUDGET ?= quick
+FUZZ ?=
 EXEMPLARS ?=
 FIGURES ?= figures
 BIN = $(VENV)/bin
@@ -14,7 +15,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 SOURCES = texsynth tests samples benchmarks docs/reference.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs docs-reference bench bench-methods bench-repair figures samples contact-sheet clean
+.PHONY: help demo test lint format docs docs-reference bench bench-methods bench-repair fuzz figures samples contact-sheet clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +72,9 @@ bench-methods: $(VENV)/.installed ## DIR=folder of exemplars, WEIGHTS=vgg19 file
 
 bench-repair: $(VENV)/.installed ## [DIR=folder with stationary/]: repairs timed, and what was held out (minutes)
 	$(BIN)/python benchmarks/repair.py $(if $(DIR),"$(DIR)")
+
+fuzz: $(VENV)/.installed ## [FUZZ="--tries N --seed S --jobs J --only KIND"]: 10,000 hostile inputs (an hour); findings go to findings/
+	$(BIN)/python benchmarks/fuzz.py $(FUZZ)
 
 # `make figures-grid` draws one of them.
 FIGURE_WORDS = --budget $(BUDGET) -o "$(FIGURES)" $(if $(EXEMPLARS),--exemplars "$(EXEMPLARS)") \

@@ -75,7 +75,7 @@ def test_a_direction_is_read_out_of_a_picture(texsynth: Texsynth, words: tuple[o
     stripes("photo.png")
     ran = texsynth("guide", "orientation", "photo.png", "-o", "field.npy", "--strokes", "over.png", *words)
     assert (ran.code, ran.out) == (0, "field.npy\nover.png\n")
-    assert ran.err.startswith("mean coherence ")
+    assert ran.err.startswith("texsynth: mean coherence ")
     field = np.load("field.npy")
     assert field.shape == (2, 40, 48) and np.abs(field[1]) == pytest.approx(1, abs=0.01)
 
@@ -84,7 +84,7 @@ def test_a_progression_is_read_out_of_a_picture(texsynth: Texsynth) -> None:
     stripes("photo.png")
     ran = texsynth("guide", "progression", "photo.png", "-o", "map.png")
     assert (ran.code, ran.out) == (0, "map.png\n")
-    assert ran.err.startswith("progression estimated from brightness")
+    assert ran.err.startswith("texsynth: progression estimated from brightness")
     found = array("map.png")
     assert (found.shape, found.dtype) == ((40, 48), np.uint16)
     assert found[:, -8:].mean() > found[:, :8].mean() + 20000

@@ -87,7 +87,7 @@ def test_any_network_of_torchvision_is_fetched(
     shelf.cut = None
     ran = texsynth("weights", "fetch", "convnext_tiny")
     assert (ran.code, ran.out) == (0, f"{pretrained.cached('convnext_tiny')}\n")
-    assert ran.err.startswith("fetching convnext_tiny weights (") and f" from {shelf.url}, going on after" in ran.err
+    assert "fetching convnext_tiny weights (" in ran.err and f" from {shelf.url}, going on after" in ran.err
     assert "as published" in texsynth("weights", "verify", "convnext_tiny").out
 
 
@@ -103,9 +103,9 @@ def test_verify_reads_a_file_of_another_network(
 def test_fetch_prints_where_it_is(shelf: Shelf, texsynth: Texsynth) -> None:
     first, again = (texsynth("weights", "fetch", "vgg19") for _ in range(2))
     assert first.out == again.out == f"{pretrained.cached('vgg19')}\n"
-    assert first.err.startswith(f"fetching vgg19 weights ({SIZE}) from {shelf.url}")
+    assert first.err.startswith(f"texsynth: fetching vgg19 weights ({SIZE}) from {shelf.url}")
     assert first.err.count("\n") == 1
-    assert again.err == "vgg19 weights are here already\n"
+    assert again.err == "texsynth: vgg19 weights are here already\n"
     assert len(shelf.asked) == 1
 
 
@@ -118,7 +118,7 @@ def test_a_fetch_that_fails_is_exit_code_5(shelf: Shelf, texsynth: Texsynth, tro
     ran = texsynth("weights", "fetch", "vgg19")
     assert (ran.code, ran.out) == (5, "")
     notice, error = ran.err.splitlines()
-    assert notice.startswith("fetching vgg19")
+    assert notice.startswith("texsynth: fetching vgg19")
     assert error.startswith("texsynth: error: ") and "--weights FILE" in error
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from texsynth.cli import messages
 from texsynth.cli.command import group
 from texsynth.errors import UsageError
 
@@ -162,7 +162,7 @@ def orientation(
     picture = _read(image, max_memory)
     _check(output, _extent(picture), force, image, strokes, array=True)
     field, coherence = extract.structure(picture, sigma)
-    print(f"mean coherence {float(coherence.mean()):.2f} (0: no direction, 1: straight stripes)", file=sys.stderr)
+    messages.note(f"mean coherence {float(coherence.mean()):.2f} (0: no direction, 1: straight stripes)")
     _write_field(extract.histogram(picture) if histogram else field, output, strokes, picture)
 
 
@@ -176,7 +176,7 @@ def progression(
     picture = _read(image, max_memory)
     _check(output, _extent(picture), force, image)
     estimated, line = extract.estimate(picture)
-    print(line, file=sys.stderr)
+    messages.note(line)
     _write_map(estimated, output, invert)
 
 
@@ -286,5 +286,5 @@ def _write_picture(values: Tensor, out: Path, depth: str) -> None:
     from texsynth.image import picture as image
 
     for notice in image.write(out, image.Picture(values, depth=depth)):
-        print(notice, file=sys.stderr)
+        messages.note(notice)
     print(out)

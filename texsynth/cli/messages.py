@@ -50,11 +50,11 @@ def talk(options: MessageOptions) -> Talk:
     if options.progress == "jsonl":
         line, watch = lambda text: _json({"event": "note", "text": text}), _json_lines
     elif options.quiet or options.progress == "none":
-        line, watch = _line, lambda _: nullcontext(_mute)
+        line, watch = note, lambda _: nullcontext(_mute)
     elif sys.stderr.isatty():
         line, watch = _bars()
     else:
-        line, watch = _line, _plain
+        line, watch = note, _plain
     return Talk(_mute if options.quiet else line, line if options.verbose else _mute, line, watch)
 
 
@@ -92,7 +92,8 @@ def _mute(_: object) -> None:
     pass
 
 
-def _line(text: str) -> None:
+def note(text: str) -> None:
+    """One line on stderr, which says who speaks."""
     print(f"texsynth: {one_line(text)}", file=sys.stderr, flush=True)
 
 
@@ -118,7 +119,7 @@ def _plain(label: str) -> Iterator[Watch]:
 
     def report(tick: Tick) -> None:
         if tick.line:
-            _line(f"{label}: {tick.done:.0%}, {tick.line}, {remaining(tick, start):.0f} s left")
+            note(f"{label}: {tick.done:.0%}, {tick.line}, {remaining(tick, start):.0f} s left")
 
     yield report
 

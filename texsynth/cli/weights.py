@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from texsynth.cli import messages
 from texsynth.cli.command import Json, group
 from texsynth.errors import WeightsError
 from texsynth.image.files import digest
@@ -41,8 +41,8 @@ def fetch(name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_na
     """Download a network, a listed one or any other of torchvision, into torch's cache, and print where it is."""
     path = pretrained.find(name)
     if path is not None:
-        _note(f"{name} weights are here already")
-    print(path or pretrained.fetch(name, _note))
+        messages.note(f"{name} weights are here already")
+    print(path or pretrained.fetch(name, messages.note))
     return 0
 
 
@@ -116,7 +116,3 @@ def _place(entry: dict[str, Any]) -> str:
         return "not here"
     layers = entry["layers"]
     return f"{entry['file']} ({f'{layers[0]} to {layers[-1]}' if layers else 'none of its layers'})"
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
