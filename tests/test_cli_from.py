@@ -76,9 +76,9 @@ def test_a_preset_file_need_not_be_there_any_more(texsynth: Texsynth, picture: P
 def test_a_sidecar_serves_other_formats(texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     texsynth("synthesize", "a.png", "-o", "o.webp", "--seed", 3, *QUICK)
-    assert json.loads(Path("o.json").read_text())["texsynth"]["seed"] == 3
+    assert json.loads(Path("o.webp.json").read_text())["texsynth"]["seed"] == 3
     assert texsynth("synthesize", "--from", "o.webp", "-o", "p.webp", "-q").code == 0
-    assert same_bytes("p.json", "o.json")
+    assert same_bytes("p.webp.json", "o.webp.json")
 
 
 def test_no_folder_of_this_machine_is_told(made: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_metadata_beside_other_formats(tmp_path: Path, suffix: str) -> None:
     image.write(path, picture, metadata={"old": 1})
     assert image.write(path, picture, metadata=RECORD) == []
     assert image.read_metadata(path) == RECORD
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["a.b.json", path.name])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([f"{path.name}.json", path.name])
 
 
 def test_metadata_absent_or_foreign(tmp_path: Path) -> None:
@@ -92,12 +92,20 @@ def test_metadata_absent_or_foreign(tmp_path: Path) -> None:
     for name in ("a.png", "a.jpg"):
         image.write(tmp_path / name, picture)
         assert image.read_metadata(tmp_path / name) is None
-    for foreign in ('{"mine": 1}', "[1]", "no json", '{"texsynth": 1}'):
-        (tmp_path / "a.json").write_text(foreign)
-        (notice,) = image.write(tmp_path / "a.jpg", picture, metadata=RECORD)
-        assert notice.startswith("a.jpg: metadata not stored, a.json")
-        assert (tmp_path / "a.json").read_text() == foreign
+    beside = tmp_path / "a.jpg.json"
+    for foreign in ("[1]", "no json"):
+        beside.write_text(foreign)
         assert image.read_metadata(tmp_path / "a.jpg") is None
+        (notice,) = image.write(tmp_path / "a.jpg", picture, metadata=RECORD)
+        assert notice.startswith("a.jpg: a.jpg.json held no JSON object")
+        assert image.read_metadata(tmp_path / "a.jpg") == RECORD
+    for foreign in ('{"mine": 1}', '{"mine": 1, "texsynth": 1}'):  # what others keep there stays
+        beside.write_text(foreign)
+        assert image.read_metadata(tmp_path / "a.jpg") is None
+        assert image.write(tmp_path / "a.jpg", picture, metadata=RECORD) == []
+        assert json.loads(beside.read_text()) == {"mine": 1, "texsynth": RECORD}
+        image.write(tmp_path / "a.jpg", picture)
+        assert json.loads(beside.read_text()) == {"mine": 1}, "the record of another picture goes"
     refused(tmp_path / "none.png", "no such file", attempt=image.read_metadata)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
 from texsynth.errors import one_line
+from texsynth.image.files import together
 from texsynth.metrics import Pair
 from texsynth.report import evaluation as pages
 from texsynth.report import scores
@@ -37,16 +38,17 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
     )
     pictures = [Path(str(source)) for group in groups for source in (group.exemplar, *group.outputs)]
     written = [path for path in (request.csv, request.report) if path is not None]
-    existing.check_distinct({"--csv": request.csv, "--report": request.report})
+    existing.check_pages({"--csv": request.csv, "--report": request.report})
     item = Item(tuple(pictures), written[0] if written else Path())
 
     def actions(_: Item) -> Iterable[Action]:
-        yield Action(item.out, (), planned=dict, run=partial(_run, request, groups, talk))
+        yield Action(item.out, written, planned=dict, run=partial(_run, request, groups, talk))
 
     return Command(
         request,
         Plan((item,), batch=False, notices=notices),
         outs=lambda _: written,
+        files=lambda _: written,
         actions=actions,
         tell=lambda entry: _print(entry["evaluation"]),
         document=_document,
@@ -54,7 +56,7 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
     )
 
 
-def _run(request: Request, groups: Sequence[Group], talk: Talk) -> Entry:
+def _run(request: Request, groups: Sequence[Group], talk: Talk, replaceable: Collection[Path]) -> Entry:
     """The scores, with their page and table if there is to be one."""
     shots: list[Shot] = []
     side = pages.longest(sum(len(g.outputs) for g in groups), len({str(g.exemplar) for g in groups}))
@@ -67,11 +69,12 @@ def _run(request: Request, groups: Sequence[Group], talk: Talk) -> Entry:
     for notice in evaluation.notices:
         talk.note(notice)
     _say_left_out(evaluation, talk, request.verbose)
-    with stop.later():
-        if request.csv is not None:
-            pages.write(request.csv, pages.csv_text(evaluation))
-        if request.report is not None:
-            pages.write(request.report, pages.page(evaluation, shots))
+    if written := [path for path in (request.csv, request.report) if path is not None]:
+        with stop.later(), together(written[0], replaceable) as put:
+            if request.csv is not None:
+                put(request.csv, pages.csv_text(evaluation))
+            if request.report is not None:
+                put(request.report, pages.page(evaluation, shots))
     return {"evaluation": evaluation}
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from texsynth.cli.plan import Plan
-from texsynth.errors import InputError, UsageError
+from texsynth.errors import InputError, UsageError, one_line
+from texsynth.image import files
 from texsynth.image import picture as image
 from texsynth.requests.option import reads
 
@@ -18,24 +21,75 @@ def flag(request: Any, name: str) -> bool:
     return bool(getattr(request, name, False))
 
 
-def read_by(request: Any, plan: Plan) -> set[Path]:
-    """Every file that a command may read, resolved; a folder stands for all of its files."""
+def read_by(request: Any, plan: Plan) -> set[str]:
+    """Every file that a command may read, by `files.identity`; a folder stands for all of its files."""
     named = [*(source for item in plan.items for source in item.sources), *map(Path, map(str, reads(request)))]
-    named += [path for path in (getattr(request, "weights", None),) if path is not None]
-    inside = [file for folder in named if folder.is_dir() for file in folder.iterdir()]
-    return {path.resolve() for path in (*named, *inside)}
+    named += [Path(path) for name in ("weights", "repeat", "preset") if (path := getattr(request, name, None))]
+    named += [Path(path) for path in [os.environ.get("TEXSYNTH_WEIGHTS")] if path]
+    named += [beside for path in named for beside in image.sidecar(path)]
+    inside = [file for folder in named if os.path.isdir(folder) for file in folder.iterdir()]  # noqa: PTH112 (any name)
+    return {files.identity(path) for path in (*named, *inside)}
 
 
-def refuse(paths: Iterable[Path], inputs: set[Path], request: Any) -> None:
-    """Refuse to overwrite an input, or without leave what exists; UsageError. With --skip-existing and --update the
-    picture is missing or stale, and so is what belongs to it."""
-    allowed = any(flag(request, name) for name in ("force", "skip_existing", "update"))
-    keep = ", --skip-existing or --update may keep it" if hasattr(request, "skip_existing") else ""
+def refuse(paths: Iterable[Path], inputs: set[str], allowed: bool, remedy: str = "--force overwrites it") -> None:
+    """Refuse to overwrite an input, what is no file, and unless `allowed` whatever exists; UsageError."""
     for path in paths:
-        if path.resolve() in inputs:
+        place = files.destination(path)
+        if files.identity(place) in inputs:
             raise UsageError(f"{path} is an input of this command; write to another name or folder")
-        if path.exists() and not allowed:
-            raise UsageError(f"{path} exists; --force overwrites it{keep}")
+        if not allowed and place.exists():
+            raise UsageError(f"{path} exists; {remedy}")
+
+
+def check_distinct(paths: Iterable[Path], taken: Iterable[str] = ()) -> set[str]:
+    """Refuse to write two files to one name; gives the names, also those that were taken. Raises UsageError."""
+    names = set(taken)
+    for path in paths:
+        name = files.identity(path)
+        if name in names:
+            raise UsageError(
+                f"{one_line(path)} is the name of two files to write; give one of them another name or folder"
+            )
+        names.add(name)
+    return names
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What stands between the files of a command and those that exist.
+
+    inputs: What the command reads. written: What its outputs so far have written. swept: The folders that are clear of
+    what dead processes left.
+    """
+
+    request: Any
+    inputs: set[str]
+    written: set[str] = field(default_factory=set)
+    swept: set[Path] = field(default_factory=set)
+
+    def check(self, paths: Sequence[Path]) -> None:
+        """Refuse what would be lost; UsageError. With --skip-existing and --update the picture is missing or stale, and
+        so is what belongs to it."""
+        request = self.request
+        allowed = any(flag(request, name) for name in ("force", "skip_existing", "update", "resume"))
+        remedy = "--force overwrites it"
+        if hasattr(request, "skip_existing"):
+            remedy += ", --skip-existing or --update may keep it"
+        if hasattr(request, "resume"):
+            remedy = "--force starts anew, --resume goes on from the last checkpoint"
+        refuse(paths, self.inputs, allowed, remedy)
+
+    def claim(self, paths: Sequence[Path]) -> frozenset[Path]:
+        """Check the files of one output just before it is made; gives those whose places it may take. A file that
+        appears later than that must be asked about again, unless everything may be overwritten."""
+        names = check_distinct(paths, self.written)
+        self.check(paths)
+        self.written.update(names)
+        if not flag(self.request, "dry_run"):
+            fresh = {path.parent for path in paths} - self.swept
+            files.sweep(fresh)
+            self.swept.update(fresh)
+        return frozenset(path for path in paths if flag(self.request, "force") or path.exists())
 
 
 def check_page(flag_name: str, page: Path | None) -> None:
@@ -48,12 +102,12 @@ def check_page(flag_name: str, page: Path | None) -> None:
         raise UsageError(f"{flag_name} {page}: there is no folder {page.parent} to write to; create it first")
 
 
-def check_distinct(pages: Mapping[str, Path | None]) -> None:
+def check_pages(pages: Mapping[str, Path | None]) -> None:
     """Refuse pages and tables, by their flags, that could not be written or name one file; UsageError."""
-    given = {name: path for name, path in pages.items() if path is not None}
-    if len({path.resolve() for path in given.values()}) < len(given):
-        raise UsageError(f"{' and '.join(given)} name one file; give each its own")
-    for name, path in given.items():
+    there = {name: path for name, path in pages.items() if path is not None}
+    if len({files.identity(path) for path in there.values()}) < len(there):
+        raise UsageError(f"{' and '.join(there)} name one file; give each its own")
+    for name, path in there.items():
         check_page(name, path)
 
 
@@ -65,9 +119,9 @@ def make_folder(folder: Path, argument: str) -> None:
         raise UsageError(f"{argument}: this folder cannot be made ({error.strerror})") from None
 
 
-def unchanged(files: Sequence[Path], out: Path, records: Sequence[Mapping[str, Any]]) -> bool:
+def unchanged(paths: Sequence[Path], out: Path, records: Sequence[Mapping[str, Any]]) -> bool:
     """Is everything there, and does `out` carry one of these records? How its losses went is not asked."""
-    if not all(path.exists() for path in files):
+    if not all(path.exists() for path in paths):
         return False
     with suppress(InputError):  # a damaged picture is one to redo
         stored = image.read_metadata(out) or {}

@@ -14,6 +14,7 @@ from texsynth.runs import stop
 CliError = typer.BadParameter.__mro__[2]  # the base of the parser's errors, wherever this Typer keeps it
 NOTHING = "there was no picture yet to save"
 AT_ONCE = "at once, at the second signal; what was being written is dropped"
+MISNAMED = (errno.ENAMETOOLONG, errno.ELOOP)  # what looking at a name of any kind may end with
 SHORT_OF_MEMORY = (
     *("can't allocate memory", "out of memory", "bad_alloc", "can't start new thread"),
     *("cannot allocate memory", "failed to map segment"),  # of a library that is loaded
@@ -36,6 +37,9 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"interrupted: {one_line(error)}", stop.exit_code()
     if isinstance(error, TexsynthError):
         return f"error: {one_line(error)}", error.exit_code
+    if isinstance(error, OSError) and error.errno in MISNAMED:
+        name = one_line(error.filename)
+        return f"error: {name[:40]}{'...' * (len(name) > 40)}: {error.strerror}; give another name", 2
     if _out_of_memory(error):
         limit = limits.named()
         under = f" under {limit}; raise it, or" if limit else ";"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,7 +68,7 @@ def perlin(
 ) -> None:
     """Smooth random blotches."""
     draw, extent, wraps = _begun(output, size, force, tile)
-    _write_map(draw.perlin(extent, _period(period, extent, 4), octaves, seed, wraps), output, invert, hard)
+    _write_map(draw.perlin(extent, _period(period, extent, 4), octaves, seed, wraps), output, force, invert, hard)
 
 
 @app.command(epilog="Example: texsynth guide radial -o spot.png --centre 0.3,0.5")
@@ -83,7 +85,7 @@ def radial(
 ) -> None:
     """White at a point, black far from it."""
     draw, extent, wraps = _begun(output, size, force, tile)
-    _write_map(draw.radial(extent, _centre(centre), wraps), output, invert, hard)
+    _write_map(draw.radial(extent, _centre(centre), wraps), output, force, invert, hard)
 
 
 @app.command(epilog="Example: texsynth guide linear -o ramp.png --angle 90")
@@ -92,7 +94,7 @@ def linear(
 ) -> None:
     """An even ramp, brighter in the direction of the angle."""
     draw, extent, _ = _begun(output, size, force)
-    _write_map(draw.linear(extent, angle), output, invert)
+    _write_map(draw.linear(extent, angle), output, force, invert)
 
 
 @app.command(epilog="Example: texsynth guide stripes -o stripes.png --period 64 --angle 30 --tile xy")
@@ -110,7 +112,7 @@ def stripes(
 ) -> None:
     """Stripes along an angle; --tile fits period and angle to whole numbers of stripes."""
     draw, extent, wraps = _begun(output, size, force, tile)
-    _write_map(draw.stripes(extent, _period(period, extent, 8), angle, soft, wraps), output, invert)
+    _write_map(draw.stripes(extent, _period(period, extent, 8), angle, soft, wraps), output, force, invert)
 
 
 @app.command(epilog="Example: texsynth guide direction s-curve -o flow.npy --strokes flow.png")
@@ -129,7 +131,7 @@ def direction(
     if field is None:
         raise UsageError(f"direction {name!r} is not built in; allowed: {DIRECTIONS}")
     _check(output, extent, force, strokes=strokes, array=True)
-    _write_field(field, output, strokes, None)
+    _write_field(field, output, force, strokes)
 
 
 @app.command(epilog="Example: texsynth guide orientation samples/grass.png -o blades.npy --strokes blades.png")
@@ -163,7 +165,7 @@ def orientation(
     _check(output, _extent(picture), force, image, strokes, array=True)
     field, coherence = extract.structure(picture, sigma)
     messages.note(f"mean coherence {float(coherence.mean()):.2f} (0: no direction, 1: straight stripes)")
-    _write_field(extract.histogram(picture) if histogram else field, output, strokes, picture)
+    _write_field(extract.histogram(picture) if histogram else field, output, force, strokes, picture)
 
 
 @app.command(epilog="Example: texsynth guide progression samples/rust.png -o rust_map.png")
@@ -177,7 +179,7 @@ def progression(
     _check(output, _extent(picture), force, image)
     estimated, line = extract.estimate(picture)
     messages.note(line)
-    _write_map(estimated, output, invert)
+    _write_map(estimated, output, force, invert)
 
 
 def _begun(output: Path, size: str, force: bool, tile: str = "none") -> tuple[Any, tuple[int, int], tuple[bool, bool]]:
@@ -240,51 +242,59 @@ def _check(
     array: bool = False,
 ) -> None:
     """Refuse, before anything is drawn, what cannot be written or must not be overwritten; UsageError."""
+    from texsynth.cli import existing
+    from texsynth.image import files
     from texsynth.image import picture as image
 
     if array and output.suffix.lower() == ".npy":
-        if output.is_dir() or not output.parent.is_dir():
-            raise UsageError(f"{output}: is a folder or lies in none; give the name of a file in a folder that exists")
+        existing.check_page("--output", output)
     else:
         image.check_writable(output, size)
     if strokes is not None:
         image.check_writable(strokes, size)
-        if strokes.resolve() == output.resolve():
+        if files.identity(strokes) == files.identity(output):
             raise UsageError(f"{strokes} is named by --output and --strokes; give two names")
-    for path in (output, *([strokes] if strokes else [])):
-        if source is not None and path.resolve() == source.resolve():
-            raise UsageError(f"{path} is an input of this command; write to another name or folder")
-        if path.exists() and not force:
-            raise UsageError(f"{path} exists; --force overwrites it")
+    written = [output, *([strokes] if strokes else [])]
+    existing.refuse(written, set() if source is None else {files.identity(source)}, force)
+    files.sweep(path.parent for path in written)
 
 
-def _write_map(values: Tensor, out: Path, invert: bool, hard: bool = False) -> None:
+def _write_map(values: Tensor, out: Path, force: bool, invert: bool, hard: bool = False) -> None:
     from texsynth.guidance import progression as tools
 
     values = (values > 0.5).to(values) if hard else values
-    _write_picture(tools.reverse(values) if invert else values, out, "uint16")
+    _write(out, force, {out: tools.reverse(values) if invert else values})
 
 
-def _write_field(field: Tensor, out: Path, strokes: Path | None, under: Tensor | None) -> None:
+def _write_field(
+    field: Tensor, out: Path, force: bool, strokes: Path | None = None, under: Tensor | None = None
+) -> None:
     """A field (1, 2, H, W) as .npy (2, H, W) float32 or as a picture, and its strokes."""
+    from texsynth.guidance import orientation as tools
+
+    drawn = field if out.suffix.lower() == ".npy" else tools.encode(field)
+    strokes_of = {} if strokes is None else {strokes: tools.strokes(field, _extent(field), under)}
+    _write(out, force, {out: drawn, **strokes_of})
+
+
+def _write(main: Path, force: bool, values: Mapping[Path, Tensor]) -> None:
+    """Write maps, the first of them `main` in 16 bits or as numbers, others in 8, and print their names."""
     import numpy as np
 
-    from texsynth.guidance import orientation as tools
     from texsynth.image import files
-
-    if out.suffix.lower() == ".npy":
-        with files.whole(out) as part, part.open("wb") as file:
-            np.save(file, field[0].numpy())
-        print(out)
-    else:
-        _write_picture(tools.encode(field), out, "uint16")
-    if strokes is not None:
-        _write_picture(tools.strokes(field, _extent(field), under), strokes, "uint8")
-
-
-def _write_picture(values: Tensor, out: Path, depth: str) -> None:
     from texsynth.image import picture as image
 
-    for notice in image.write(out, image.Picture(values, depth=depth)):
+    notices = []
+    with files.together(main, None if force else ()) as put:
+        for path, shown in values.items():
+            if path.suffix.lower() == ".npy":
+                content = io.BytesIO()
+                np.save(content, shown[0].numpy())
+                put(path, content.getvalue())
+            else:
+                drawn = image.Picture(shown, depth="uint16" if path == main else "uint8")
+                notices += image.write(path, drawn, put=put)
+    for notice in notices:
         messages.note(notice)
-    print(out)
+    for path in values:
+        print(path)

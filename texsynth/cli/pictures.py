@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
 from texsynth.errors import UsageError
 from texsynth.image import picture as image
+from texsynth.image.files import together
 from texsynth.image.picture import Picture
 from texsynth.job import Job
 from texsynth.methods import method
@@ -76,6 +77,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
         request,
         todo,
         outs=lambda item: plan.targets(item.out, request.variations, request.pick),
+        files=lambda item: _written(session, item),
         actions=lambda item: _actions(session, item),
         tell=lambda entry: print(_words(entry), flush=True),
         document=lambda document: document,
@@ -96,6 +98,14 @@ def _planned_runs(verb: Verb, arguments: Sequence[str], request: PictureOptions)
     return todo
 
 
+def _written(session: Session, item: Item) -> list[Path]:
+    """Everything that an item writes, but drawings of guides, which its inputs tell; maps as if they held integers."""
+    request = session.request
+    depths = dict.fromkeys(request.maps or (), "uint8")
+    places = [Places(request, out, session.several) for out in plan.targets(item.out, request.variations, request.pick)]
+    return [path for place in places for path in (*place.files(depths), *place.beside)]
+
+
 def _actions(session: Session, item: Item) -> Iterable[Action]:
     """One for each picture of an item, whose job they share."""
     talk, request = session.talk, plan.aligned(session.request, item.sources)
@@ -109,8 +119,44 @@ def _actions(session: Session, item: Item) -> Iterable[Action]:
     outs = plan.targets(item.out, session.request.variations, session.request.pick)
     for number, out in enumerate(outs):
         output = Output(session, job, out, session.seeds if request.pick else session.seeds[number : number + 1])
-        files, beside = [*output.files, *output.drawings.values()], [] if output.page is None else [output.page]
-        yield Action(out, files, output.planned, output.run, output.records, output.check, beside)
+        files = [*output.files, *output.drawings.values()]
+        yield Action(out, files, output.planned, output.run, output.records, output.check, output.places.beside)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where one picture of a command goes, and what is written beside it. several: Is it one of several?"""
+
+    request: Any
+    out: Path
+    several: bool
+
+    def files(self, depths: Mapping[str, str]) -> list[Path]:
+        """Every file that belongs to the picture, but the report and drawings; depths are those of its maps."""
+        return list(
+            save.paths(self.out, depths, self.request.save_field, existing.flag(self.request, "preview")).values()
+        )
+
+    @property
+    def page(self) -> Path | None:
+        """The report; with several outputs each has its own."""
+        page: Path | None = self.request.report
+        return page.with_name(f"{page.stem}_{self.out.stem}{page.suffix}") if page and self.several else page
+
+    @property
+    def prefix(self) -> str:
+        """What the names of drawings begin with, where several outputs draw into one folder."""
+        return f"{self.out.stem}_" if self.several else ""
+
+    @property
+    def warp(self) -> Path:
+        return self.out.with_name(f"{self.out.stem}_warp.png")
+
+    @property
+    def beside(self) -> list[Path]:
+        """The record, the report, and what the method shows."""
+        shown = [self.warp] if existing.flag(self.request, "save_warp") else []
+        return [*image.sidecar(self.out, not self.request.no_metadata), *([self.page] if self.page else []), *shown]
 
 
 @dataclass(frozen=True)
@@ -123,23 +169,13 @@ class Output:
     seeds: range
 
     @property
+    def places(self) -> Places:
+        return Places(self.session.request, self.out, self.session.several)
+
+    @property
     def files(self) -> list[Path]:
         """Every file that belongs to the picture, but the report and drawings."""
-        request, maps = self.session.request, {n: layer.pictures[0] for n, layer in self.job.maps.items()}
-        preview = existing.flag(request, "preview")
-        return list(save.paths(self.out, maps, request.save_field, preview).values())
-
-    @property
-    def page(self) -> Path | None:
-        """The report; with several outputs each has its own."""
-        page: Path | None = self.session.request.report
-        several = page is not None and self.session.several
-        return page.with_name(f"{page.stem}_{self.out.stem}{page.suffix}") if page and several else page
-
-    @property
-    def prefix(self) -> str:
-        """What the names of drawings begin with, where several outputs draw into one folder."""
-        return f"{self.out.stem}_" if self.session.several else ""
+        return self.places.files({name: layer.pictures[0].depth for name, layer in self.job.maps.items()})
 
     @property
     def drawings(self) -> dict[str, Path]:
@@ -148,7 +184,7 @@ class Output:
         if folder is None:
             return {}
         copies = any(method(stage.method).COPIES for stage in self.session.preset.stages)
-        return {name: folder / f"{self.prefix}{name}.png" for name in guides.names(self.job, copies)}
+        return {name: folder / f"{self.places.prefix}{name}.png" for name in guides.names(self.job, copies)}
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -156,33 +192,29 @@ class Output:
         picked = {"picked_from": len(self.seeds)} if self.session.request.pick else {}
         return [record.describe(self.job, self.session.preset, seed) | picked for seed in self.seeds]
 
-    def shown(self, result: Result) -> dict[Path, Picture]:
-        """What the method can show and was asked for, by where it goes."""
-        request = self.session.request
+    def drawn(self, result: Result) -> dict[str, tuple[Path, Picture]]:
+        """What was asked for of the guides and of what the method can show, and where it goes."""
+        request, where = self.session.request, self.drawings
+        pictures = guides.drawings(self.job, result.field) if where else {}
+        drawn = {f"guide:{name}": (where[name], picture) for name, picture in pictures.items()}
         if existing.flag(request, "save_warp") and "warp" in result.shown:
-            return {self.warp: result.shown["warp"]}
+            return drawn | {self.places.warp.stem: (self.places.warp, result.shown["warp"])}
         folder: Path | None = getattr(request, "save_attention", None)
-        drawn = result.shown.items() if folder is not None else ()
-        return {cast(Path, folder) / f"{self.prefix}{name}.png": picture for name, picture in drawn}
-
-    @property
-    def warp(self) -> Path:
-        return self.out.with_name(f"{self.out.stem}_warp.png")
+        for name, picture in result.shown.items() if folder is not None else ():
+            path = cast(Path, folder) / f"{self.places.prefix}{name}.png"
+            drawn[path.stem] = path, picture
+        return drawn
 
     def check(self) -> None:
-        """Refuse a format that cannot hold the result, and files in the way of what is written; UsageError."""
-        request, page = self.session.request, self.page
+        """Refuse a format that cannot hold the result, and a folder that others draw into; UsageError."""
+        request = self.session.request
         attention: Path | None = getattr(request, "save_attention", None)
-        if attention is not None and not request.force and attention.is_dir() and any(attention.iterdir()):
+        there = attention.iterdir() if attention is not None and attention.is_dir() else ()
+        if not request.force and any(path.name.startswith(self.places.prefix) for path in there):
             raise UsageError(f"--save-attention {attention}: this folder is not empty; --force writes into it")
-        if existing.flag(request, "save_warp") and not request.force and self.warp.exists():
-            raise UsageError(f"{self.warp} exists; --force overwrites it")
         if self.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
             image.check_writable(self.out, self.job.task.size)
-        existing.check_page("--report", page)
-        written = {path.resolve() for path in (*self.files, *([page] if page else []))}
-        if twice := written & {path.resolve() for path in self.drawings.values()}:
-            raise UsageError(f"{twice.pop().name} is the name of two files to write; give --save-guides another folder")
+        existing.check_page("--report", self.places.page)
 
     def planned(self) -> Entry:
         cost = run.estimate(self.job, self.session.preset)
@@ -194,7 +226,7 @@ class Output:
             "record": self.records[0],
         }
 
-    def run(self) -> Entry:
+    def run(self, replaceable: Collection[Path]) -> Entry:
         """Make the picture, write it with all that belongs to it, and describe it."""
         if folder := getattr(self.session.request, "save_guides", None):
             existing.make_folder(folder, f"--save-guides {folder}")
@@ -205,7 +237,7 @@ class Output:
         one = self.session.request.pick is None
         result = self.result(self.out.name, self.seeds[0]) if one else self.best()
         with stop.later():
-            return self.saved(result)
+            return self.saved(result, replaceable)
 
     def result(self, label: str, seed: int) -> Result:
         talk = self.session.talk
@@ -231,18 +263,19 @@ class Output:
         picked = {"picked_from": len(self.seeds), **({"interrupted": True} if stopped else {})}
         return replace(best, record={**best.record, **picked}, interrupted=stopped)
 
-    def saved(self, result: Result) -> Entry:
-        request, talk, page, where = self.session.request, self.session.talk, self.page, self.drawings
-        drawn = guides.drawings(self.job, result.field) if where else {}
-        shown = self.shown(result)
-        pictures = {where[name]: picture for name, picture in drawn.items()} | shown
+    def saved(self, result: Result, replaceable: Collection[Path]) -> Entry:
+        request, talk, page = self.session.request, self.session.talk, self.places.page
         preview = existing.flag(request, "preview")
-        files, notices = save.save(result, self.out, not request.no_metadata, request.save_field, pictures, preview)
-        files |= {f"guide:{name}": where[name] for name in drawn} | {path.stem: path for path in shown}
-        if page is not None:
-            from texsynth.report import html
+        with together(self.out, replaceable) as put:
+            files, notices = save.save(result, self.out, not request.no_metadata, request.save_field, preview, put)
+            drawn = self.drawn(result)
+            for path, picture in drawn.values():
+                notices += image.write(path, picture, put=put)
+            if page is not None:
+                from texsynth.report import html
 
-            html.write(page, result, self.job)
+                html.write(page, result, self.job, put)
+        files |= {name: path for name, (path, _) in drawn.items()}
         for notice in notices:
             talk.note(notice)
         talk.say(f"{self.out.name}: {result.seconds:.1f} s")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
 from texsynth.errors import UsageError
 from texsynth.image import picture as image
+from texsynth.image.files import together
 from texsynth.requests.propagate import Request
 from texsynth.runs import run, stop
 from texsynth.verbs import propagate as verb
@@ -23,9 +24,6 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
     todo = plan.plan([str(target) for target in request.targets], request.output, name)
     if not todo.batch and len(todo.items[0].sources) > 1:
         raise UsageError(f"{len(todo.items[0].sources)} targets need a folder to go to, such as -o edited/")
-    files = [path for item in todo.items for path in _files(item.out, request).values()]
-    if twice := [path for path in files if files.count(path) > 1]:
-        raise UsageError(f"{twice[0].name} is the name of two files to write; rename a target, or run them apart")
     labels = _labels(request, todo)
 
     @cache
@@ -46,12 +44,14 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
                 image.check_writable(item.out, (work.target.height, work.target.width))
 
         planned, carry = partial(_planned, work, item.out), partial(_run, work, where, request, talk)
-        yield Action(item.out, list(where.values()), planned, carry, [dict(work.record)], check)
+        beside = image.sidecar(item.out, not request.no_metadata)
+        yield Action(item.out, list(where.values()), planned, carry, [dict(work.record)], check, beside)
 
     return Command(
         request,
         todo,
         outs=lambda item: list(_files(item.out, request).values()),
+        files=lambda item: [*_files(item.out, request).values(), *image.sidecar(item.out, not request.no_metadata)],
         actions=actions,
         tell=lambda entry: print(_words(entry), flush=True),
         document=lambda document: document,
@@ -77,7 +77,7 @@ def _labels(request: Request, todo: Plan) -> list[Path | None]:
     return [Path(path) for path in paths]
 
 
-def _run(work: Work, files: dict[str, Path], request: Request, talk: Talk) -> Entry:
+def _run(work: Work, files: dict[str, Path], request: Request, talk: Talk, replaceable: Collection[Path]) -> Entry:
     """Carry the edit to one target and write what came of it."""
     out = files["image"]
 
@@ -90,10 +90,11 @@ def _run(work: Work, files: dict[str, Path], request: Request, talk: Talk) -> En
     if result.relit:
         talk.say(f"{out.name}: compared in the source's light")
     notices = []
-    with stop.later():
+    with stop.later(), together(out, replaceable) as put:
         for name in [name for name in files if name != "image"]:
-            notices += image.write(files[name], verb.storable(result, name))
-        notices += image.write(out, result.image, metadata=None if request.no_metadata else dict(result.record))
+            notices += image.write(files[name], verb.storable(result, name), put=put)
+        stored = None if request.no_metadata else dict(result.record)
+        notices += image.write(out, result.image, metadata=stored, put=put)
     for notice in notices:
         talk.note(notice)
     talk.say(f"{out.name}: {result.covered:.0%} covered, distance {result.distance:.3f}, {result.seconds:.1f} s")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import json
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from texsynth.cli import existing, failure, messages, streams
-from texsynth.cli.existing import flag
+from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.errors import BatchError
@@ -30,18 +30,18 @@ class Action:
     """One output of a command.
 
     out: what standard output names.
-    files: everything that belongs to it; none where the verb has rules of its own for what exists.
+    files: everything that belongs to it.
     beside: what is written too, but may be missing where --update leaves `out` alone.
     check: refuses, before work starts, what could not be written; UsageError.
     records: those with which --update leaves `out` alone.
     planned: what a dry run says of it.
-    run: makes and writes it, and says what was done.
+    run: makes and writes it, gets the files whose places it may take, and says what was done.
     """
 
     out: Path
     files: Sequence[Path]
     planned: Callable[[], Entry]
-    run: Callable[[], Entry]
+    run: Callable[[Collection[Path]], Entry]
     records: Sequence[Mapping[str, Any]] = ()
     check: Callable[[], None] = lambda: None
     beside: Sequence[Path] = ()
@@ -52,7 +52,8 @@ class Command:
     """A command, resolved.
 
     request: with what a record gave back to it.
-    outs: the pictures that an item makes, as far as they are known before its inputs are read.
+    outs: the pictures that an item makes: with --skip-existing it is left alone where they exist.
+    files: everything that an item writes, as far as it is known before its inputs are read.
     actions: the outputs of an item; reads and checks its inputs, and raises TexsynthErrors.
     tell: what standard output says of an entry.
     document: what --json prints; None for nothing.
@@ -62,6 +63,7 @@ class Command:
     request: Any
     plan: Plan
     outs: Callable[[Item], Sequence[Path]]
+    files: Callable[[Item], Sequence[Path]]
     actions: Callable[[Item], Iterable[Action]]
     tell: Callable[[Entry], None]
     document: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
@@ -78,9 +80,10 @@ def execute(verb: str, request: Any) -> int:
     file = verb if verb in ("propagate", "train", "evaluate") else "pictures"  # which all other verbs make
     command: Command = importlib.import_module(f"texsynth.cli.{file}").prepare(verb, request, talk)
     # Refuse, before anything is read, what would be lost.
-    inputs = existing.read_by(command.request, command.plan)
-    for item in command.plan.items:
-        existing.refuse(command.outs(item), inputs, command.request)
+    guard = existing.Guard(command.request, existing.read_by(command.request, command.plan))
+    written = [path for item in command.plan.items for path in command.files(item)]
+    existing.check_distinct(written)
+    guard.check(written)
     if command.plan.batch and not flag(request, "dry_run"):
         folder = command.plan.items[0].out.parent
         existing.make_folder(folder, f"-o {folder}/")
@@ -89,7 +92,7 @@ def execute(verb: str, request: Any) -> int:
     # Work through the plan, and tell what came of it.
     done: list[Entry] = []
     failed: list[Entry] = []
-    interrupted = _work(command, talk, inputs, (done, failed))
+    interrupted = _work(command, talk, guard, (done, failed))
     results = {"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}
     with stop.later():
         if request.json and (document := command.document(results)) is not None:
@@ -101,13 +104,13 @@ def execute(verb: str, request: Any) -> int:
     return 0
 
 
-def _work(command: Command, talk: Talk, inputs: set[Path], results: tuple[list[Entry], list[Entry]]) -> bool:
+def _work(command: Command, talk: Talk, guard: Guard, results: tuple[list[Entry], list[Entry]]) -> bool:
     """All items of a plan; with --keep-going a failure is told and noted. Was it ended by Ctrl-C, or a signal like it?
     Then no other item is begun."""
     request, (done, failed) = command.request, results
     for item in command.plan.items:
         try:
-            for entry in _entries(command, item, talk, inputs):
+            for entry in _entries(command, item, talk, guard):
                 done.append(entry)
                 if not request.json and entry["status"] != "kept":
                     command.tell(entry)
@@ -129,7 +132,7 @@ def _work(command: Command, talk: Talk, inputs: set[Path], results: tuple[list[E
     return False
 
 
-def _entries(command: Command, item: Item, talk: Talk, inputs: set[Path]) -> Iterable[Entry]:
+def _entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterable[Entry]:
     """What comes of one item, as it is finished."""
     request, outs = command.request, command.outs(item)
     if flag(request, "skip_existing") and outs and all(out.exists() for out in outs):
@@ -141,11 +144,11 @@ def _entries(command: Command, item: Item, talk: Talk, inputs: set[Path]) -> Ite
             yield _kept(action.out, talk)
             continue
         action.check()
-        existing.refuse([*action.files, *action.beside], inputs, request)
+        replaceable = guard.claim([*action.files, *action.beside])
         if flag(request, "dry_run"):
             yield {"status": "planned", **action.planned()}
         else:
-            yield {"status": "done", **action.run()}
+            yield {"status": "done", **action.run(replaceable)}
 
 
 def _kept(out: Path, talk: Talk) -> Entry:

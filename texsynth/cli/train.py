@@ -29,12 +29,14 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
         lesson = verb.build(request, talk.note)
         for notice in lesson.notices:
             talk.note(notice)
-        yield Action(lesson.output, (), planned=partial(_planned, lesson), run=partial(_run, lesson, talk))
+        written = verb.written(lesson.output)
+        yield Action(lesson.output, written, planned=partial(_planned, lesson), run=lambda _: _run(lesson, talk))
 
     return Command(
         request,
         Plan((Item(tuple(sources), request.model_path),), batch=False),
         outs=lambda _: (),
+        files=lambda _: verb.written(request.model_path),
         actions=actions,
         tell=_tell,
         document=_document,

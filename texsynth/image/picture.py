@@ -15,9 +15,9 @@ import torch
 
 from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, one_line
 from texsynth.foreign import json_text, regular
-from texsynth.image import codecs
+from texsynth.image import codecs, files
 from texsynth.image.codecs import png
-from texsynth.image.files import staged, unwritable
+from texsynth.image.files import Put
 
 FilePath = str | os.PathLike[str]
 MIN_EXEMPLAR_SIDE = 8
@@ -185,11 +185,21 @@ def too_large(name: str, size: str, need: int, memory: int) -> ResourceError:
 
 def read_metadata(path: FilePath) -> dict[str, Any] | None:
     """The metadata that `write` stored with a picture, or None; raises InputError when the picture cannot be read.
-    METADATA_KEY names a tEXt chunk of a PNG; for other formats it is the key in STEM.json beside the picture."""
+    METADATA_KEY names a tEXt chunk of a PNG; for other formats it is the key in the `sidecar` beside the picture, or in
+    STEM.json, which the first version wrote."""
     with _opened(Path(path)) as (handle, form):
         if form == codecs.PNG:
             return _json_object(png.text(handle, METADATA_KEY) or "")
-        return _sidecar_content(Path(path).with_suffix(".json"))
+        return _record_in(_sidecar_of(Path(path)))
+
+
+def sidecar(path: FilePath, recorded: bool = True) -> list[Path]:
+    """The file OUT.EXT.json beside a picture OUT.EXT that `write` writes or removes, if it does; recorded: will there
+    be metadata?"""
+    beside = _named_sidecar(Path(path))
+    if SUFFIXES_WRITE.get(Path(path).suffix.lower()) == codecs.PNG:
+        return []
+    return [beside] if recorded or _record_in(beside) is not None else []
 
 
 @contextlib.contextmanager
@@ -223,14 +233,35 @@ def _format(suffix: str, head: bytes) -> codecs.Format:
     return form
 
 
-def _sidecar_content(sidecar: Path) -> dict[str, Any] | None:
+def _named_sidecar(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _sidecar_of(path: Path) -> Path:
+    """The file that holds the metadata of a picture, if there is one. STEM.json, of the first version, belongs to one
+    picture of that stem: the one that was written with it, which is the nearest to it in time."""
+    beside, former = _named_sidecar(path), path.with_suffix(".json")
+    if beside.exists() or not former.exists():
+        return beside
+    written = former.stat().st_mtime
+    rivals = [path.with_suffix(suffix) for suffix, form in SUFFIXES_WRITE.items() if form != codecs.PNG]
+    others = [other for other in rivals if other.exists() and not _named_sidecar(other).exists()]
+    nearest = min((abs(other.stat().st_mtime - written) for other in others), default=0.0)
+    return former if not others or abs(path.stat().st_mtime - written) <= nearest else beside
+
+
+def _record_in(beside: Path) -> dict[str, Any] | None:
     """Metadata inside a sidecar file; None when there is no such file or it is not one of ours."""
+    inner = (_content(beside) or {}).get(METADATA_KEY)
+    return inner if isinstance(inner, dict) else None
+
+
+def _content(beside: Path) -> dict[str, Any] | None:
+    """The JSON object in a file, if there is one."""
     try:
-        text = regular.content(sidecar, json_text.LONGEST).decode("utf-8", errors="replace")
+        return _json_object(regular.content(beside, json_text.LONGEST).decode("utf-8", errors="replace"))
     except OSError:  # none, or nothing that texsynth wrote
         return None
-    inner = (_json_object(text) or {}).get(METADATA_KEY)
-    return inner if isinstance(inner, dict) else None
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -248,8 +279,7 @@ def check_writable(path: FilePath, size: tuple[int, int] | None = None) -> None:
     if form is None:
         suffix, allowed = one_line(path.suffix) or "no suffix", " ".join(SUFFIXES_WRITE)
         raise UsageError(f"{name}: cannot write {suffix}; allowed: {allowed}; nearest: .png")
-    if path.is_dir():
-        raise UsageError(f"{name}: is a folder; give the name of a file")
+    files.destination(path)
     if not path.parent.is_dir():
         raise UsageError(f"{name}: there is no folder {folder} to write to; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -258,11 +288,14 @@ def check_writable(path: FilePath, size: tuple[int, int] | None = None) -> None:
         raise UsageError(f"{name}: {size[1]}x{size[0]} is too long for {form}, at most {side}; use .tif")
 
 
-def write(path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None = None) -> list[str]:
+def write(
+    path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None = None, put: Put | None = None
+) -> list[str]:
     """Write `picture` in the format of the suffix, all or nothing, and return one line per loss (often none).
 
-    `metadata` must be serialisable as JSON. Raises UsageError for a path that cannot be written, for lack of
-    disk or memory ResourceError, for NaN or infinite values TexsynthError.
+    `metadata` must be serialisable as JSON. `put` writes the files, for a picture that is one of several that belong
+    together (`files.together`); without it what exists is overwritten. Raises UsageError for a path that cannot be
+    written, for lack of disk or memory ResourceError, for NaN or infinite values TexsynthError.
     """
     path = Path(path)
     check_writable(path, (picture.height, picture.width))
@@ -270,25 +303,32 @@ def write(path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None =
     if not all(torch.isfinite(part).all() for part in (picture.pixels, picture.alpha) if part is not None):
         raise TexsynthError(f"{name}: not written, the result holds NaN or infinite values; try another seed")
     fitted, notices = _fitted(picture, form)
+    contents: dict[Path, bytes | None] = {}
     try:
-        files, text, sidecar = {}, {}, path.with_suffix(".json")
-        if metadata is not None and form == codecs.PNG:
-            text = {METADATA_KEY: json.dumps(metadata)}
-        elif metadata is not None and sidecar.exists() and _sidecar_content(sidecar) is None:
-            notices.append(f"metadata not stored, {one_line(sidecar.name)} exists and is not from texsynth")
-        elif metadata is not None:
-            files[sidecar] = json.dumps({METADATA_KEY: metadata}, indent=2).encode()
-        files[path] = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text, fitted.tags)
-        with contextlib.ExitStack() as stack:  # leaving it renames, the picture first
-            for target, content in files.items():
-                stack.enter_context(staged(target)).write_bytes(content)
+        text = {METADATA_KEY: json.dumps(metadata)} if metadata is not None and form == codecs.PNG else {}
+        contents[path] = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text, fitted.tags)
+        for beside in sidecar(path, metadata is not None):
+            contents[beside], lost = _beside(beside, metadata)
+            notices += lost
     except codecs.CodecError as exc:
         raise TexsynthError(f"{name}: {exc}") from exc
     except OSError as exc:
-        raise unwritable(name, exc) from exc
+        raise files.unwritable(name, exc) from exc
     except MemoryError as exc:
         raise ResourceError(f"{name}: does not fit in memory; write a smaller picture") from exc
+    with contextlib.nullcontext(put) if put is not None else files.together(path) as put_file:
+        for target, content in contents.items():
+            put_file(target, content)
     return [f"{name}: {notice}" for notice in notices]
+
+
+def _beside(path: Path, metadata: dict[str, Any] | None) -> tuple[bytes | None, list[str]]:
+    """The new content of a sidecar, None for none, and what is lost. What other programs keep in the file stays."""
+    before = _content(path)
+    content = {key: value for key, value in (before or {}).items() if key != METADATA_KEY}
+    notices = [f"{one_line(path.name)} held no JSON object and is replaced"] if before is None and path.exists() else []
+    content |= {} if metadata is None else {METADATA_KEY: metadata}
+    return json.dumps(content, indent=2).encode() if content else None, notices
 
 
 def _fitted(picture: Picture, form: codecs.Format) -> tuple[Picture, list[str]]:

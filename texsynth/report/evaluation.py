@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +18,6 @@ from torch.nn import functional as F
 
 from texsynth import metrics
 from texsynth.features.windows import fit
-from texsynth.image import files
 from texsynth.image.picture import Picture
 from texsynth.metrics import Pair
 from texsynth.patches.nearest import nearest
@@ -46,12 +44,6 @@ class Shot:
     output: bytes
     sources: bytes
     size: tuple[int, int]
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; raises ResourceError and UsageError."""
-    with files.whole(path) as part:
-        part.write_text(text, "utf-8", newline="")
 
 
 def csv_text(evaluation: Evaluation) -> str:

@@ -16,6 +16,7 @@ from texsynth.field import pictures
 from texsynth.field.atlas import coordinates
 from texsynth.image import codecs, files
 from texsynth.image import picture as image
+from texsynth.image.files import Put
 from texsynth.image.picture import Picture
 from texsynth.report import chart, guides
 
@@ -28,10 +29,9 @@ LONGEST_PICTURE = 1024  # pixels; larger pictures are embedded reduced, so that 
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
-def write(path: str | Path, result: Result, job: Job) -> None:
+def write(path: str | Path, result: Result, job: Job, put: Put = files.write) -> None:
     """Write the page of one result, whole or not at all; raises ResourceError and UsageError."""
-    with files.whole(Path(path)) as part:
-        part.write_text(page(result, job), "utf-8")
+    put(Path(path), page(result, job))
 
 
 def page(result: Result, job: Job) -> str:

@@ -12,24 +12,34 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.image import picture as image
+from texsynth.image.files import Put, unwritable
 from texsynth.image.picture import Picture
 from texsynth.report import chart
-from texsynth.report.evaluation import comma_separated, write
+from texsynth.report.evaluation import comma_separated
 from texsynth.report.html import document, figure, section, tables
 from texsynth.training.loop import State
 
+COURSE, PAGE, SAMPLES = "course.csv", "course.html", "samples"  # in the folder of a training
 GAP = 8  # pixels between samples
 
 
-def keep(folder: Path, about: Mapping[str, Any], state: State, samples: Sequence[Tensor]) -> None:
-    """Write course.csv, and where there are samples their sheet, samples/STEP.png, and course.html beside it. Samples
-    are (1, 3, h, w) in [0, 1]; about is what the page says of the run."""
-    write(folder / "course.csv", csv_text(state))
+def keep(folder: Path, about: Mapping[str, Any], state: State, samples: Sequence[Tensor], put: Put) -> None:
+    """Write course.csv, and where there are samples their sheet, samples/STEP.png, and course.html beside it, by `put`.
+    Samples are (1, 3, h, w) in [0, 1]; about is what the page says of the run."""
+    put(folder / COURSE, csv_text(state))
     if samples:
         shown = sheet(samples)
-        (folder / "samples").mkdir(exist_ok=True)
-        image.write(folder / "samples" / f"{state.step:07d}.png", shown)
-        write(folder / "course.html", page(about, state, shown))
+        try:
+            (folder / SAMPLES).mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(SAMPLES, error) from None
+        image.write(sample_file(folder, state.step), shown, put=put)
+        put(folder / PAGE, page(about, state, shown))
+
+
+def sample_file(folder: Path, step: int) -> Path:
+    """Where the sheet of samples after so many steps goes."""
+    return folder / SAMPLES / f"{step:07d}.png"
 
 
 def sheet(samples: Sequence[Tensor]) -> Picture:

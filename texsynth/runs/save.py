@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from texsynth.errors import UsageError
 from texsynth.field import pictures as drawing
 from texsynth.field.atlas import Field, coordinates
 from texsynth.image import picture as image
-from texsynth.image.files import whole
+from texsynth.image.files import Put, together
 from texsynth.image.picture import Picture
 from texsynth.runs.run import Result
 
@@ -22,12 +23,13 @@ PREVIEW_FILES = {"preview": ".png"}
 FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
 
 
-def paths(out: Path, maps: Mapping[str, Picture], save_field: bool, preview: bool = False) -> dict[str, Path]:
+def paths(out: Path, depths: Mapping[str, str], save_field: bool, preview: bool = False) -> dict[str, Path]:
     """Every file of a result, by what it is: the maps, the field's files, the preview, and the image itself last.
 
-    A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or a TIFF for floats.
+    depths: those of the maps. A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or
+    a TIFF for floats.
     """
-    suffixes = {name: _suffix(out.suffix.lower(), picture.depth) for name, picture in maps.items()}
+    suffixes = {name: _suffix(out.suffix.lower(), depth) for name, depth in depths.items()}
     for flag, wanted, files in (("--save-field", save_field, FIELD_FILES), ("--preview", preview, PREVIEW_FILES)):
         if wanted and (taken := sorted(suffixes.keys() & files.keys())):
             raise UsageError(f"--map {taken[0]}: {flag} writes a file of that name; call the map something else")
@@ -41,18 +43,19 @@ def save(
     out: Path,
     metadata: bool = True,
     save_field: bool = False,
-    drawings: Mapping[Path, Picture] | None = None,
     preview: bool = False,
+    put: Put | None = None,
 ) -> tuple[dict[str, Path], list[str]]:
-    """Write a result, each file whole or not at all; return the files by name, and notices.
+    """Write a result, all of it or nothing; return the files by name, and notices.
 
-    `drawings` are further pictures by where they go; `preview` adds the result repeated 2 x 2. Raises UsageError for a
+    `preview` adds the result repeated 2 x 2; `put` writes the files, as for `image.write`. Raises UsageError for a
     format that cannot be written, ResourceError for a full disk.
     """
-    files = paths(out, result.maps, save_field and result.field is not None, preview)
+    if put is None:
+        with together(out) as put_file:
+            return save(result, out, metadata, save_field, preview, put_file)
+    files = paths(out, {n: p.depth for n, p in result.maps.items()}, save_field and result.field is not None, preview)
     notices = []
-    for path, picture in (drawings or {}).items():
-        notices += image.write(path, picture)
     if save_field and result.field is None:
         notices.append("this method copies nothing, so there is no field to save")
     pictures = dict(result.maps)
@@ -60,12 +63,12 @@ def save(
         pictures["coordinates"] = Picture(drawing.coordinate_picture(result.field))
         pictures["plane"] = Picture(drawing.plane_picture(result.field))
         pictures["cost"] = Picture(drawing.cost_picture(result.field))
-        write_field(files["field"], result.field)
+        put(files["field"], field_content(result.field))
     if preview:
         pictures["preview"] = repeated(result.image)
     for name, picture in pictures.items():
-        notices += image.write(files[name], picture)
-    notices += image.write(out, result.image, metadata=dict(result.record) if metadata else None)
+        notices += image.write(files[name], picture, put=put)
+    notices += image.write(out, result.image, metadata=dict(result.record) if metadata else None, put=put)
     return files, notices
 
 
@@ -76,15 +79,16 @@ def repeated(picture: Picture) -> Picture:
     return replace(picture, pixels=picture.pixels.repeat(1, 1, 2, 2), alpha=alpha, depth=depth)
 
 
-def write_field(path: Path, field: Field) -> None:
+def field_content(field: Field) -> bytes:
     """The field as .npz: exemplar, copy, y, x (h, w) in the smallest unsigned integers, cost float32, and copies, the
     names that `copy` counts."""
     where = coordinates(field)
     indices: dict[str, Any] = {name: getattr(where, name).numpy() for name in ("exemplar", "copy", "y", "x")}
     arrays = {name: values.astype(np.min_scalar_type(int(values.max()))) for name, values in indices.items()}
     arrays |= {"cost": field.cost.float().cpu().numpy(), "copies": np.array(field.copies)}
-    with whole(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
 
 
 def _suffix(wanted: str, depth: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +12,6 @@ from typing import Any
 import torch
 
 from texsynth.errors import InputError
-from texsynth.image import files
 from texsynth.training.loop import HistoryRow, State
 from texsynth.training.recipes import Training
 
@@ -31,10 +31,10 @@ class Checkpoint:
     parts: Mapping[str, Any]
 
 
-def save(path: Path, about: Mapping[str, Any], state: State, training: Training, rng: torch.Generator) -> None:
-    """Write a checkpoint, completely or not at all; raises ResourceError and UsageError."""
+def content(about: Mapping[str, Any], state: State, training: Training, rng: torch.Generator) -> bytes:
+    """A checkpoint as a file holds it."""
     plain = {name: getattr(state, name) for name in ("step", "best", "best_step")}
-    content = {
+    parts = {
         "about": dict(about),
         "state": plain | {"rows": [asdict(row) for row in state.rows], "tensors": dict(state.tensors)},
         "modules": {name: module.state_dict() for name, module in training.modules.items()},
@@ -42,8 +42,9 @@ def save(path: Path, about: Mapping[str, Any], state: State, training: Training,
         "memory": dict(training.memory),
         "rng": rng.get_state(),
     }
-    with files.whole(path) as part, part.open("wb") as file:
-        torch.save(content, file)
+    file = io.BytesIO()  # torch tells a full disk in no way that could be understood
+    torch.save(parts, file)
+    return file.getvalue()
 
 
 def load(path: Path) -> Checkpoint:

@@ -12,7 +12,9 @@ import torch
 
 from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.guidance import labels, maps, orientation, progression
+from texsynth.image import files
 from texsynth.image import load as inputs
+from texsynth.image.files import Content
 from texsynth.image.load import Note
 from texsynth.job import Input
 from texsynth.report import training as report_of
@@ -39,6 +41,7 @@ class Lesson:
 
     about: What model, checkpoint and page say of it.
     kept: The checkpoint that it goes on from.
+    replaceable: The files whose places it may take.
     """
 
     output: Path
@@ -49,6 +52,7 @@ class Lesson:
     cost: Estimate
     kept: Checkpoint | None = None
     notices: tuple[str, ...] = ()
+    replaceable: frozenset[Path] = frozenset()
 
     @property
     def folder(self) -> Path:
@@ -69,7 +73,7 @@ class Trained:
 
 def build(request: Request, say: Say) -> Lesson:
     """Read and check everything; raises TexsynthErrors. `say` is called with a line for every file that is fetched."""
-    _check_output(request)
+    replaceable = _check_output(request)
     kept = checkpoint.load(_folder(request.model_path) / CHECKPOINT) if request.resume else None
     preset = _preset(request, kept)
     _check_guides(request)
@@ -110,52 +114,68 @@ def build(request: Request, say: Say) -> Lesson:
     if [entry["sha256"] for entry in before["inputs"]] != [entry["sha256"] for entry in about["inputs"]]:
         names = ", ".join(entry["name"] for entry in before["inputs"])
         raise InputError(f"--resume: the checkpoint was trained on other inputs ({names}); give these, in their order")
-    return Lesson(request.model_path, preset, task, seed, about, cost, kept, tuple(notices))
+    return Lesson(request.model_path, preset, task, seed, about, cost, kept, tuple(notices), replaceable)
 
 
 def execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[[], bool] = lambda: False) -> Trained:
     """Train, and write the best network. Where `stop`, asked between steps, says so, the run ends with a checkpoint
-    from which it can go on."""
-    start = time.perf_counter()
-    rng = torch.Generator().manual_seed(lesson.seed)
-    training = recipes.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
-    state = State()
-    if lesson.kept is not None:
-        checkpoint.restore(lesson.kept, training, rng)
-        state = lesson.kept.state
+    from which it can go on. One training at a time is at work in a folder; UsageError for others."""
     try:
         lesson.folder.mkdir(exist_ok=True)
     except OSError as error:
         raise UsageError(f"{lesson.folder}: this folder cannot be made ({error.strerror})") from None
+    with files.alone(lesson.folder):
+        return _execute(lesson, report, stop)
+
+
+def _execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[[], bool]) -> Trained:
+    start = time.perf_counter()
+    rng = torch.Generator().manual_seed(lesson.seed)
+    training = recipes.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
+    state, replaceable = State(), set(lesson.replaceable)
+    if lesson.kept is not None:
+        checkpoint.restore(lesson.kept, training, rng)
+        state = lesson.kept.state
+
+    def put(path: Path, content: Content) -> None:
+        files.write(path, content, replaceable)
+        replaceable.add(path)  # it is this training's from now on
 
     def keep(state: State, samples: Sequence[torch.Tensor]) -> None:
-        checkpoint.save(lesson.folder / CHECKPOINT, lesson.about, state, training, rng)
-        report_of.keep(lesson.folder, lesson.about, state, samples)
+        put(lesson.folder / CHECKPOINT, checkpoint.content(lesson.about, state, training, rng))
+        report_of.keep(lesson.folder, lesson.about, state, samples, put)
 
     state = loop.train(training, lesson.preset.settings, state, report, keep, stop)
     if state.tensors:  # write the model, with how the network did
         measured = {"metric": lesson.preset.values["metric"], "value": state.best, "step": state.best_step}
         facts = {key: value for key, value in lesson.about.items() if key not in ("recipe", "preset")} | measured
-        model.write(lesson.output, lesson.preset.recipe, lesson.preset.values, state.tensors, facts)
-    written, ended = lesson.output if state.tensors else None, state.step < lesson.preset.settings.steps
-    return Trained(written, lesson.folder, state, ended, time.perf_counter() - start)
+        model.write(lesson.output, lesson.preset.recipe, lesson.preset.values, state.tensors, facts, replaceable)
+    output, ended = lesson.output if state.tensors else None, state.step < lesson.preset.settings.steps
+    return Trained(output, lesson.folder, state, ended, time.perf_counter() - start)
+
+
+def written(output: Path) -> list[Path]:
+    """Everything that a training writes to a model and its folder; sheets of samples only as far as they exist."""
+    folder = _folder(output)
+    samples = sorted((folder / report_of.SAMPLES).glob("[0-9]" * 7 + ".png"))
+    return [output, *(folder / name for name in (CHECKPOINT, report_of.COURSE, report_of.PAGE)), *samples]
 
 
 def _folder(output: Path) -> Path:
     return output.with_name(f"{output.stem}_training")
 
 
-def _check_output(request: Request) -> None:
-    output, folder = request.model_path, _folder(request.model_path)
+def _check_output(request: Request) -> frozenset[Path]:
+    """Refuse what cannot be written and what would be lost, UsageError; gives what may be replaced."""
+    output = request.model_path
     if output.suffix != model.SUFFIX:
         raise UsageError(f"-o {output}: a model is a {model.SUFFIX} file; call it {output.stem}{model.SUFFIX}")
     if not output.parent.is_dir():
         raise UsageError(f"-o {output}: there is no folder {output.parent} to write to; create it first")
-    if request.force or request.resume:
-        return
-    for path in (output, folder / CHECKPOINT):
-        if path.exists():
-            raise UsageError(f"{path} exists; --force starts anew, --resume goes on from the last checkpoint")
+    there = [path for path in written(output) if files.destination(path).exists()]
+    if there and not (request.force or request.resume):
+        raise UsageError(f"{there[0]} exists; --force starts anew, --resume goes on from the last checkpoint")
+    return frozenset(there)
 
 
 def _preset(request: Request, kept: Checkpoint | None) -> presets.TrainingPreset:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import WeightsError
-from texsynth.image.files import digest, whole
+from texsynth.image import files
+from texsynth.image.files import digest
 from texsynth.weights.header import safetensors_header
 
 if TYPE_CHECKING:
@@ -71,11 +72,17 @@ def read(path: Path) -> Model:
     return Model(about["recipe"], about["settings"], tensors, about["facts"], path.name, digest(path))
 
 
-def write(path: Path, recipe: str, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], facts: Any) -> None:
-    """Write a model, whole or not at all; raises ResourceError and UsageError."""
+def write(
+    path: Path,
+    recipe: str,
+    settings: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    facts: Any,
+    replaceable: Collection[Path] | None = None,
+) -> None:
+    """Write a model, whole or not at all, as `files.together` does; raises ResourceError and UsageError."""
     from safetensors.torch import save
 
     about = json.dumps({"recipe": recipe, "settings": dict(settings), "facts": facts})
     content = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, {KEY: about})
-    with whole(path) as part:
-        part.write_bytes(content)
+    files.write(path, content, replaceable)
