@@ -6,22 +6,25 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from asking import entry_of, record_of, same_bytes
-from conftest import QUICK, Picture, Texsynth
+from conftest import QUICK, Draw, Picture, Texsynth
+from pictures import white
 from texsynth.image import picture as image
 
 FLAGS = ("-s", "40x24", "--tile", "x", "--seed", 7, "--crop", "2,2,14,12", "--set", "patch=7", "--set", "passes=1,2")
 
 
 @pytest.fixture
-def made(texsynth: Texsynth, picture: Picture) -> Path:
+def made(texsynth: Texsynth, picture: Picture, draw: Draw) -> Path:
     """A picture made with every kind of input, moved away from its command line."""
     picture("in/a.png")
     picture("in/b.png", (20, 20), seed=1)
-    for name in ("ha", "hb", "mask", "start"):
+    for name in ("ha", "hb", "start"):
         picture(f"in/{name}.png", channels=1, seed=2)
+    draw("in/mask.png", white((16, 16), np.s_[:, 5:]))
     inputs = ("--map", "h=in/ha.png", "--map", "h=in/hb.png", "--init", "in/start.png")
     masks = ("--source-mask", "in/mask.png", "--source-mask", "in/mask.png")
     ran = texsynth("synthesize", "in/a.png", "in/b.png", "-o", "in/o.png", *FLAGS, *inputs, *masks, *QUICK)

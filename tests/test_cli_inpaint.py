@@ -230,7 +230,7 @@ def test_nothing_known_or_nothing_to_copy(texsynth: Texsynth, refused: Refused, 
     assert "b.png: nothing is left" in refused(3, *words, "--source-mask", "m.png")
     before[..., 3] = 0
     draw("a.png", before)
-    assert "a.png: nothing is left" in refused(3, *words, "--exemplar", "a.png")
+    assert "no 8x8 pixels are opaque to copy from" in refused(3, *words, "--exemplar", "a.png")
     assert texsynth(*words, *COPIES).code == 0
 
 

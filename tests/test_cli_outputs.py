@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from conftest import QUICK, Picture, Refused, Texsynth
+from conftest import QUICK, Draw, Picture, Refused, Texsynth
+from pictures import white
 from texsynth.image import picture as image
 
 pytestmark = pytest.mark.usefixtures("exemplar")
@@ -117,7 +119,7 @@ def test_folders_need_a_folder(refused: Refused, picture: Picture) -> None:
     assert "no pictures" in refused(3, "synthesize", "none", "-o", "out/")
 
 
-def test_maps_and_masks_of_a_batch_pair_by_stem(texsynth: Texsynth, picture: Picture) -> None:
+def test_maps_and_masks_of_a_batch_pair_by_stem(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
     heights = {name: picture(f"h/{name}.png", channels=1, seed=ord(name)) for name in "ab"}
     for name in "ab":
         picture(f"in/{name}.jpg")
@@ -125,10 +127,10 @@ def test_maps_and_masks_of_a_batch_pair_by_stem(texsynth: Texsynth, picture: Pic
     for name in "ab":
         made = image.to_array(image.read(f"out/{name}_h.png"))
         assert set(made.flatten()) <= set(heights[name].flatten())
-    Path("h/b.png").unlink()
-    ran = texsynth("synthesize", "in", "-o", "new/", "--source-mask", "h", *QUICK)
+    draw("m/a.png", white((16, 16), np.s_[:, 5:]))
+    ran = texsynth("synthesize", "in", "-o", "new/", "--source-mask", "m", *QUICK)
     assert (ran.code, ran.out) == (3, "new/a.png\n")
-    assert "--source-mask h: this folder holds no picture named b" in ran.err
+    assert "--source-mask m: this folder holds no picture named b" in ran.err
 
 
 def test_a_batch_stops_or_keeps_going(texsynth: Texsynth, picture: Picture) -> None:

@@ -163,7 +163,7 @@ def test_what_may_not_be_copied_starts_nothing() -> None:
     found = start(job(source_mask=[left]))
     y, x = found[~found.isnan().any(2)].long().T
     assert (left[y, x] > 0).all()
-    with pytest.raises(InputError, match="--source-mask leaves nothing of the object to copy from"):
+    with pytest.raises(InputError, match="nothing of the object may be copied, by --source-mask"):
         job(source_mask=[mask(np.s_[:, 20:])])
 
 

@@ -58,6 +58,7 @@ class Shared(TypedDict, total=False):
     maps: Mapping[str, Source | Sequence[Source]] | None
     source_mask: Source | Sequence[Source] | None
     crop: str | Sequence[int] | None
+    alpha: str | None
     init: Source | None
     flatten: bool
     weights: str | Path | None
@@ -175,6 +176,7 @@ def edit(
     mask: Source | None = None,
     target_mask: Source | None = None,
     *,
+    mask_invert: bool = False,
     warp: str | None = None,
     labels_weight: float | None = None,
     keep_background: bool = False,
@@ -245,6 +247,7 @@ def train(
     orientation: Sequence[Source] = (),
     seed: int | None = None,
     crop: str | Sequence[int] | None = None,
+    alpha: str | None = None,
     flatten: bool | None = None,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -332,6 +335,8 @@ def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
     module: Verb = importlib.import_module(f"texsynth.verbs.{verb}").VERB
     preset = preset_of(module, request)
     job = ready(module, request.of(request.inputs()), preset, logger.warning)
+    for notice in job.notices:
+        logger.info(notice)
     return run.run(job, preset, request.seed or 0, progress or run.silent)
 
 

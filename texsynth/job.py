@@ -44,6 +44,7 @@ class Job:
 
     values: The resolved flags, plain and JSON-able.
     notices: What the user should know, one line each.
+    remarks: What was understood, one line each, for those who ask.
     match_tone: May what is copied into a hole take the tone of its place?
     """
 
@@ -54,4 +55,5 @@ class Job:
     inputs: tuple[Input, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     match_tone: bool = False

@@ -114,6 +114,8 @@ def _actions(session: Session, item: Item) -> Iterable[Action]:
         record.verify_weights(session.stored, job.inputs)
     for notice in job.notices:
         talk.note(notice)
+    for remark in job.remarks:
+        talk.say(remark)
     cost = run.estimate(job, session.preset)
     talk.say(f"preset {session.preset.name} on {job.task.device}, about {_cost(cost.memory, cost.seconds)}")
     outs = plan.targets(item.out, session.request.variations, session.request.pick)

@@ -23,6 +23,7 @@ Source: TypeAlias = "str | Path | np.ndarray[Any, Any] | Picture"
 Box = tuple[int, int, int, int]  # x, y, width, height
 Note = Callable[[str], None]  # takes a line for the user
 
+SOLID = 0.99  # the alpha from which on a pixel of an exemplar is material
 NOTICED_ASPECT = 0.05  # a difference in aspect above this is told to the user
 
 
@@ -36,13 +37,17 @@ class Input:
 
 
 def load(source: Source, role: str, memory: int | None) -> tuple[Picture, Input]:
-    """Read one input, which may take `memory` bytes, None for any. Arrays are (H, W) or (H, W, C); uint8, uint16 or
-    float in [0, 1]. Raises InputError, and ResourceError for a picture that needs more, before it is decoded."""
+    """Read one input, which may take `memory` bytes, None for any. Arrays are (H, W) or (H, W, C); bool, uint8,
+    uint16 or float in [0, 1]. Raises InputError, and ResourceError for a picture that needs more, before it is
+    decoded."""
     if isinstance(source, (str, Path)):
         path = Path(source)
         picture = image.read(path, memory)
         return picture, Input(role, path.name, files.digest(path))
-    picture = source if isinstance(source, Picture) else image.from_array(source)
+    if not isinstance(source, Picture):
+        array = np.asarray(source)
+        source = image.from_array(array.astype(np.uint8) * np.uint8(255) if array.dtype == np.bool_ else array)
+    picture = source
     digest = hashlib.sha256(str(tuple(picture.pixels.shape)).encode())
     for values in (picture.pixels, picture.alpha):
         if values is not None:
@@ -112,9 +117,9 @@ def stretched(
     return resized
 
 
-def usable(mask: Picture) -> Tensor:
-    """The part of a mask that is at least 50 % white, (1, 1, H, W) bool."""
-    return image.rgb(mask).mean(dim=1, keepdim=True) >= 0.5
+def solid(exemplar: Picture) -> Tensor:
+    """The part of an exemplar that is opaque but for what lossy formats lose, (1, 1, H, W) bool."""
+    return opaque(exemplar) if exemplar.alpha is None else exemplar.alpha >= SOLID
 
 
 def opaque(picture: Picture) -> Tensor:

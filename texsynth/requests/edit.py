@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from texsynth.requests.option import Source, Text, argument, option
-from texsynth.requests.shared import PictureOptions
+from texsynth.requests.shared import ALPHA, PictureOptions
 
 EXAMPLES = """
 texsynth guide radial --hard -s 128 -o was.png
@@ -25,12 +25,15 @@ class Request(PictureOptions):
     """Change the layout of one picture: move, reshape, repeat or remove its objects, or give it another size.
 
     exemplars: The picture to edit; with a folder as OUT several, each alone.
-    mask: Where the object is: the white (at least 50 %) of this mask, or in a mask of more colours every colour but
-        black (the commonest where there is no black). A folder of masks is paired by stem.
+    mask: Where the object is: the white (at least 50 %) of this mask, its strokes on transparency, or in a mask of more
+        colours every colour but black (the commonest where there is no black). A folder of masks is paired by stem.
     target_mask: Where the object shall be, in the colours of --mask.
     retarget: Give the picture a new size, with more or less of what it shows.
     reshuffle: Arrange the parts of the picture anew, differently for each seed.
-    remove: Remove what is white in this mask, and close up its surroundings.
+    remove: Remove what this mask marks, and close up its surroundings.
+    mask_invert: Take what the masks do not mark for what they do.
+    alpha: What transparent parts are: keep copies them with the colours, auto copies opaque parts only and makes an
+        opaque picture. Default: keep.
     warp: How the object is first fitted into its new shape. Default: affine.
     labels_weight: The weight of the masks. Default: 10.
     keep_background: Leave everything but the objects that change, and a margin round them, exactly as it is.
@@ -53,6 +56,8 @@ class Request(PictureOptions):
     retarget: Text | None = option(None, metavar="WxH|N|2x", recorded=True, ways=("retarget",))
     reshuffle: bool | None = option(None, recorded=True, ways=("reshuffle",))
     remove: Source | None = option(None, metavar="MASK", role="remove", per="run", ways=("remove",))
+    mask_invert: bool | None = option(None, recorded=True, sparse=True, ways=("mask", "remove"))
+    alpha: str | None = option(None, choices=ALPHA, panel="Input", recorded=True, sparse=True)
     warp: str | None = option(None, metavar="affine|similarity|thin-plate", panel=HOW, recorded=True, ways=("mask",))
     labels_weight: float | None = option(None, metavar="X", panel=HOW, recorded=True, ways=("mask",))
     keep_background: bool | None = option(None, panel=HOW, recorded=True, ways=("mask",))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from texsynth.requests.option import Numbers, Source, argument, option
-from texsynth.requests.shared import PictureOptions
+from texsynth.requests.shared import ALPHA, PictureOptions
 
 EXAMPLES = """
 texsynth guide radial --hard -o spot.png
@@ -22,8 +22,11 @@ class Request(PictureOptions):
 
     exemplars: The picture to repair; with a folder as OUT several, each alone. Without --mask, what is not opaque is
         filled.
-    mask: Fill what is white (at least 50 %) in this mask. A folder of masks is paired by stem.
-    mask_invert: Fill what is black in the mask, in place of white.
+    mask: Fill what this mask marks: white (at least 50 %), or strokes of any colour on a plain or transparent ground. A
+        folder of masks is paired by stem.
+    mask_invert: Fill what the mask does not mark, in place of what it does.
+    alpha: What transparent parts are: auto fills those of IMAGE where there is no mask, and copies none; keep takes
+        them as part of the texture, which is copied with them. Default: auto.
     make_tileable: Fill a band along the borders so that the picture repeats.
     band: The width in pixels of the band that --make-tileable fills across each seam. Default: about a sixth of the
         shorter side.
@@ -42,6 +45,7 @@ class Request(PictureOptions):
     exemplars: list[Source] | None = argument(metavar="IMAGE")
     mask: Source | None = option(None, metavar="MASK", role="mask", per="run")
     mask_invert: bool | None = option(None, recorded=True)
+    alpha: str | None = option(None, choices=ALPHA, panel="Input", recorded=True, sparse=True)
     make_tileable: str | None = option(None, metavar="x|y|xy", recorded=True)
     band: int | None = option(None, metavar="N", recorded=True)
     extend: Numbers | None = option(None, metavar="L,T,R,B", recorded=True)

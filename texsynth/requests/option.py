@@ -50,6 +50,8 @@ class Option:
         stands for its files of the exemplars' stems.
     group: options of one group exclude each other.
     ways: the options of which one must be given for this one to mean anything, itself for one of these.
+    sparse: does a record keep it only where it has a value?
+    absent: what a record that lacks it stands for.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Option:
     per: str = ""
     group: str = ""
     ways: tuple[str, ...] = ()
+    sparse: bool = False
+    absent: Any = None
 
     @property
     def flag(self) -> str:
@@ -205,12 +209,13 @@ def check(request: Any) -> None:
 
 
 def recorded(request: Any, section: str, **resolved: Any) -> dict[str, Any]:
-    """What one section of the record keeps of a request; options that have no flag only where they have a value.
+    """What one section of the record keeps of a request; sparse ones and those without a flag only where they have a
+    value.
 
     resolved: values that take the place of what was given, such as a default that depends on the picture.
     """
     values = {o: o.of(request) for o in options(type(request)) if o.section == section}
-    values = {o: value for o, value in values.items() if o.flags or value is not None}
+    values = {o: value for o, value in values.items() if (o.flags and not o.sparse) or value is not None}
     return {**{o.name: bool(value) if o.stored is bool else value for o, value in values.items()}, **resolved}
 
 
@@ -239,7 +244,7 @@ def recalled(request: Any, record: Mapping[str, Any], files: Files) -> Any:
             paths = files(o.role)
             values[o] = (paths if o.stored is list else o.stored(paths[0])) if paths else None
         elif o.section is not None:
-            values[o] = (record if o.section == "" else record[o.section]).get(o.name)
+            values[o] = (record if o.section == "" else record[o.section]).get(o.name, o.absent)
     parts = dict.fromkeys(o.path[0] for o in every if len(o.path) > 1)
     recalled_parts = {name: getattr(request, name).recalled(record, files, request) for name in parts}
     return dataclasses.replace(replaced(request, values), **recalled_parts)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PROGRESS = ("auto", "none", "jsonl")
 TILES = ("none", "x", "y", "xy")
+KEEP = "keep"
+ALPHA = ("auto", KEEP)
 
 
 def named_files(texts: list[str]) -> dict[str, list[str]]:
@@ -40,12 +42,15 @@ class CropOptions(Part):
     """Which part of the exemplars is used, and how.
 
     crop: Use only this part of the exemplar and its maps.
+    alpha: What transparent parts of an exemplar are: auto leaves them out, as no material, and keep copies them as part
+        of the texture, such as foliage. Default: auto.
     flatten: Even out slow changes of light in the exemplar first.
     """
 
     PANEL = "Input"
 
     crop: Numbers | None = option(None, metavar="X,Y,W,H", recorded=True)
+    alpha: str | None = option(None, choices=ALPHA, recorded=True, sparse=True, absent=KEEP)
     flatten: bool | None = option(None, flags="--flatten/--no-flatten", recorded=True)
 
 
@@ -56,8 +61,8 @@ class InputOptions(CropOptions):
     maps: An aligned map that follows the copy bit-exactly, at its own resolution where that is a whole factor of the
         exemplar's, written as STEM_NAME; repeat for more maps, and once for each exemplar. FILE may be a folder, paired
         by stem.
-    source_mask: Copy only from what is white (at least 50 %) in this mask; repeat it once for each exemplar. A folder
-        of masks is paired by stem.
+    source_mask: Copy only from what this mask marks: white (at least 50 %), or strokes of any colour; repeat it once
+        for each exemplar. A folder of masks is paired by stem.
     init: A picture to start from, stretched to the output's size.
     repeat: Repeat the run that OUT.png records; flags given beside it override. Inputs are looked for by name beside it
         and in the working folder.

@@ -21,7 +21,7 @@ from texsynth.job import Job
 from texsynth.requests.edit import WAYS, Request
 from texsynth.requests.inpaint import Request as InpaintRequest
 from texsynth.requests.option import is_given, options, recorded
-from texsynth.requests.shared import PictureOptions
+from texsynth.requests.shared import KEEP, PictureOptions
 from texsynth.task import Guide, Preset
 from texsynth.verbs import inpaint, objects, parse, synthesize
 from texsynth.verbs.synthesize import Draft
@@ -40,7 +40,8 @@ def build(request: Request) -> Job:
     if way == "remove":
         return _removal(request)
     notices: list[str] = []
-    draft = synthesize.read(request, synthesize.sources(request), notices.append)
+    draft = synthesize.read(replace(request, alpha=request.alpha or KEEP), synthesize.sources(request), notices.append)
+    draft = replace(draft, alpha=None)  # the section of the edit keeps it
     if way == "retarget":
         job = _retargeted(request, draft, notices)
     elif way == "mask":
@@ -96,6 +97,10 @@ def _check_values(request: Request) -> None:
         raise UsageError(f"--size {request.size}: edit keeps the picture's size; --retarget WxH changes it")
     if request.flatten and (request.keep_background or request.remove is not None):
         raise UsageError("--flatten: pixels outside the edit stay as they are; leave the flag out")
+    if request.alpha not in (None, KEEP) and request.keep_background:
+        raise UsageError(
+            f"--alpha {request.alpha} and --keep-background exclude each other; {KEEP} leaves alpha as it is"
+        )
     if request.warp not in (None, *WARPS):
         raise UsageError(f"--warp {request.warp!r} is not one of {', '.join(WARPS)}")
     if request.labels_weight is not None and not 0 <= request.labels_weight < math.inf:
@@ -115,7 +120,8 @@ def _section(request: Request, **resolved: Any) -> dict[str, Any]:
 def _removal(request: Request) -> Job:
     """The job of inpaint, as that of an edit."""
     shared: dict[str, Any] = {f.name: getattr(request, f.name) for f in fields(PictureOptions)}
-    repair = InpaintRequest(**shared, mask=request.remove, grow=request.grow, exact_copies=request.exact_copies)
+    options_of_both = {name: getattr(request, name) for name in ("mask_invert", "grow", "exact_copies")}
+    repair = InpaintRequest(**shared, mask=request.remove, **options_of_both)
     job = inpaint.build(repair)
     plain = {name: value for name, value in job.values.items() if name != InpaintRequest.SECTION}
     entries = tuple(replace(e, role="remove") if e.role == "mask" else e for e in job.inputs)
@@ -142,7 +148,7 @@ def _moved(request: Request, draft: Draft, notices: list[str]) -> Job:
     """A job with the objects of SRC in the shapes of TGT."""
     assert request.mask is not None and request.target_mask is not None
     note = notices.append
-    masks = objects.read(request.mask, request.target_mask, draft, note)
+    masks = objects.read(request.mask, request.target_mask, bool(request.mask_invert), draft, note)
     name = request.warp or next(iter(WARPS))
     weight = WEIGHT if request.labels_weight is None else float(request.labels_weight)
     size = draft.exemplars[0].size
@@ -156,6 +162,7 @@ def _moved(request: Request, draft: Draft, notices: list[str]) -> Job:
     guide = Guide("labels", (masks.source,), masks.target, weight, "l0", palette=masks.colours)
     section = _section(request, warp=name, labels_weight=weight, margin=margin)
     parts = {"start": start, "hole": hole, "guides": (guide,)}
+    draft = replace(draft, remarks=(*draft.remarks, *masks.remarks))
     return synthesize.finish(draft, "edit", size, notices, masks.inputs, section, **parts)
 
 

@@ -15,18 +15,20 @@ from texsynth.image import holes
 from texsynth.image import load as inputs
 from texsynth.image.load import Note, extent
 from texsynth.image.picture import Picture
-from texsynth.job import Input, Job, Layer
+from texsynth.job import Job, Layer
 from texsynth.pyramid import shrink
 from texsynth.requests.inpaint import Request
 from texsynth.requests.option import recorded
+from texsynth.requests.shared import KEEP
 from texsynth.task import Exemplar
 from texsynth.verbs import parse, synthesize
-from texsynth.verbs.synthesize import Draft
+from texsynth.verbs.synthesize import Draft, Marks
 from texsynth.verbs.verb import Verb
 
 THINNEST_BAND = 4  # pixels that leave the solver something to do
 REGULAR = 0.25  # the autocorrelation from which on a texture is regular
 LATTICE_SIDE = 256  # the shorter side, at most, of the picture in which a lattice is looked for
+NOTICED_SHARE = 0.6  # of a picture, above which a mask may mean all the rest
 SOFT_SHARE = 0.02  # of a transparent hole, up to which half transparent pixels are not mentioned
 Margins = tuple[int, int, int, int]  # left, top, right, bottom
 
@@ -38,14 +40,16 @@ def build(request: Request) -> Job:
     notices: list[str] = []
     note = notices.append
     sources = [*synthesize.sources(request), *(request.others or ())]
-    read = synthesize.read(replace(request, source_mask=None), sources, note)
+    read = synthesize.read(replace(request, source_mask=None), sources, note, as_they_are=1)
     _warn_of_broken_steps(request, read, note)
     draft = _extended(request, read, margins)
-    hole, band, entries = _hole(request, draft, margins, note)
-    exemplars, mask_entries = _exemplars(request, draft, hole, margins, note)
+    hole, band, mask = _hole(request, draft, margins, note)
+    exemplars, marks = _exemplars(request, draft, hole, margins, note)
+    marks = [*mask, *marks]
     others = range(1, len(exemplars))  # the pictures to copy from
     pictures = (replace(e, role="source") if n in others else e for n, e in enumerate(draft.inputs))
-    draft = replace(draft, exemplars=exemplars, inputs=(*pictures, *entries, *mask_entries))
+    draft = replace(draft, exemplars=exemplars, inputs=(*pictures, *(mark.entry for mark in marks)))
+    draft = replace(draft, remarks=tuple(mark.remark for mark in marks))
     job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices, hole=hole)
     extended = None if request.extend is None else ",".join(map(str, margins))
     section = recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0)
@@ -106,16 +110,18 @@ def _wraps(request: Request) -> tuple[bool, bool]:
     return (False, False) if name is None else parse.tile(name, "--make-tileable", ("x", "y", "xy"))
 
 
-def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, int | None, list[Input]]:
-    """The hole of the extended picture, (1, 1, h, w) bool; the width of the band; the mask's entry in the record."""
+def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, int | None, list[Marks]]:
+    """The hole of the extended picture, (1, 1, h, w) bool; the width of the band; the mask, if there is one."""
     first, name = draft.pictures[0], draft.exemplars[0].name
     band = _band(request, extent(first))
-    if request.mask is None and first.alpha is None and band is None and request.extend is None:
+    clear = first.alpha is not None and request.alpha != KEEP
+    if request.mask is None and not clear and band is None and request.extend is None:
         raise UsageError(
             f"nothing says what of {name} to fill: give --mask MASK, --make-tileable x, y or xy, --extend L,T,R,B, or "
             "a picture with transparent parts"
         )
-    marked, entries = _marked(request, draft, margins, note)
+    mask = [] if request.mask is None else [_masked(request, draft, note)]
+    marked = _framed(mask[0].pixels, margins) if mask else _transparent(request, draft, note)
     hole = holes.grow(marked, request.grow or 0, draft.tile) | _edges(
         extent(first), margins, _wraps(request), band or 0
     )
@@ -124,25 +130,34 @@ def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple
             f"{name}: all of it is to be filled, so nothing known is left; leave some of it out of the hole"
         )
     if not hole.any():
-        empty = f"{entries[0].name}: the mask is empty" if entries else f"{name} is opaque everywhere"
+        empty = f"{mask[0].entry.name}: the mask is empty" if mask else f"{name} is opaque everywhere"
         note(f"{empty}: the picture comes back as it is")
-    return hole, band, entries
+    return hole, band, mask
 
 
-def _marked(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, list[Input]]:
-    """The pixels that the mask marks, or without one all that are not opaque, (1, 1, h, w) bool."""
-    if request.mask is not None:
-        picture, entry = synthesize.fitted(request.mask, "mask", "data", draft.whole[0], draft.box, draft.room, note)
-        white = inputs.usable(picture)
-        return _framed(~white if request.mask_invert else white, margins), [entry]
+def _masked(request: Request, draft: Draft, note: Note) -> Marks:
+    """What the mask marks; a notice says so when that is most of the picture, as it is where black was meant."""
+    assert request.mask is not None
+    mask = synthesize.marked(request.mask, "mask", draft.whole[0], draft.box, draft.room, note)
+    mask = mask.inverted() if request.mask_invert else mask
+    if NOTICED_SHARE < mask.share < 1:
+        fix = "without --mask-invert" if request.mask_invert else "with --mask-invert"
+        note(f"{mask.entry.name}: {100 * mask.share:.3g} % of the picture is to be filled; {fix} it is all the rest")
+    return mask
+
+
+def _transparent(request: Request, draft: Draft, note: Note) -> Tensor:
+    """What is not opaque, (1, 1, h, w) bool; nothing where transparency is part of the texture."""
     hole, alpha = ~inputs.opaque(draft.pictures[0]), draft.pictures[0].alpha
+    if request.alpha == KEEP:
+        return torch.zeros_like(hole)
     # Half transparent colours at the edge of a hole are often a fringe. (The mean over no hole is no number above.)
     if not request.grow and alpha is not None and float((alpha[hole] > 0).float().mean()) > SOFT_SHARE:
         note(
             f"{draft.exemplars[0].name}: its transparent parts have a soft edge, whose colours may show round what is "
             "filled; --grow 2 leaves its fringe out"
         )
-    return hole, []
+    return hole
 
 
 def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
@@ -200,23 +215,27 @@ def _framed(mask: Tensor, margins: Margins) -> Tensor:
 
 def _exemplars(
     request: Request, draft: Draft, hole: Tensor, margins: Margins, note: Note
-) -> tuple[tuple[Exemplar, ...], list[Input]]:
+) -> tuple[tuple[Exemplar, ...], list[Marks]]:
     """The exemplars with the pixels that may be copied, opaque ones of the others or of IMAGE outside the hole; and the
-    entries of the source masks in the record."""
+    source masks."""
     sizes = draft.whole[1:] if request.others else draft.whole
-    masks, entries = synthesize.masks(request.source_mask or (), sizes, draft.box, draft.room, note)
-    usable = [inputs.opaque(picture) for picture in draft.pictures]
+    masks = synthesize.masks(request.source_mask or (), sizes, draft.box, draft.room, note)
+    usable = [torch.ones_like(p.pixels[:, :1], dtype=torch.bool) for p in draft.pictures]
+    if request.alpha != KEEP:
+        usable[0] = inputs.opaque(draft.pictures[0])
+        usable[1:] = [
+            all_ if e.valid is None else e.valid for all_, e in zip(usable[1:], draft.exemplars[1:], strict=True)
+        ]
     usable[0] &= False if request.others else ~hole
     for number, mask in enumerate(masks, 1 if request.others else 0):
-        if mask is not None:
-            usable[number] &= mask if number else _framed(mask, margins)
+        usable[number] &= mask.pixels if number else _framed(mask.pixels, margins)
     if hole.any() and not any(pixels.any() for pixels in usable):
         names = ", ".join(exemplar.name for exemplar in draft.exemplars[1 if request.others else 0 :])
         raise InputError(f"{names}: nothing is left to copy from; opaque pixels outside the hole are needed")
     images = inputs.matching(draft.pictures)
     images[0] = holes.smooth(images[0], hole)
     valid = usable if hole.any() else [None] * len(usable)  # an empty hole asks for nothing
-    return tuple(map(Exemplar, (e.name for e in draft.exemplars), images, valid)), entries
+    return tuple(map(Exemplar, (e.name for e in draft.exemplars), images, valid)), masks
 
 
 VERB = Verb("inpaint", build)

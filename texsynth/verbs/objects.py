@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texsynth.errors import InputError
+from texsynth.errors import InputError, UsageError
 from texsynth.guidance import labels as label_tools
 from texsynth.guidance import maps
 from texsynth.guidance.maps import Map
 from texsynth.guidance.progression import COLOUR_RANGE
 from texsynth.image import load as inputs
+from texsynth.image import masks as drawings
 from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input
@@ -34,6 +35,7 @@ class Masks:
     colours: The colour of each id, (K, 3).
     background: The id of black, or of the commonest colour where there is no black.
     objects: The ids of all objects before the edit.
+    remarks: What was understood, one line each.
     """
 
     source: Tensor
@@ -42,18 +44,25 @@ class Masks:
     background: int
     objects: tuple[int, ...]
     inputs: tuple[Input, Input]
+    remarks: tuple[str, ...]
 
     def name(self, number: int) -> str:
         """An object in words."""
         return "the object" if len(self.colours) == 2 else f"the object {hex_of(self.colours[number])}"
 
 
-def read(source: Source, target: Source, draft: Draft, note: Note) -> Masks:
-    """Both masks on the pixels of the draft's first exemplar; raises InputError when they show no object to edit."""
+def read(source: Source, target: Source, invert: bool, draft: Draft, note: Note) -> Masks:
+    """Both masks on the pixels of the draft's first exemplar; raises InputError when they show no object to edit.
+
+    invert: is the object what masks of one object do not mark?
+    """
     loaded = [inputs.load(source, "mask", draft.room), inputs.load(target, "target-mask", draft.room)]
     pictures, entries = [p for p, _ in loaded], (loaded[0][1], loaded[1][1])
     # Number the colours of label maps, or the black and white of masks.
-    drawn = [maps.rgb(picture) for picture in pictures]
+    drawn = [
+        drawings.on_black(picture, entry.name).clamp(0, 1) for picture, entry in zip(pictures, entries, strict=True)
+    ]
+    words = None
     if any(map(_is_label_map, drawn)):
         with maps.about(entries[0].name):
             palette = label_tools.palette(drawn[:1])
@@ -61,7 +70,9 @@ def read(source: Source, target: Source, draft: Draft, note: Note) -> Masks:
             colours = label_tools.shared(palette, drawn[1])
         ids = [label_tools.ids(each, colours) for each in drawn]
     else:
-        ids = [inputs.usable(picture).float() for picture in pictures]
+        readings = [drawings.understood(p, entry.name) for p, entry in zip(pictures, entries, strict=True)]
+        ids = [(drawings.marked(reading.picture) ^ invert).float() for reading in readings]
+        words = [f"{'all but ' if invert else ''}{reading.words}" for reading in readings]
         colours = torch.tensor([[0.0] * 3, [1.0] * 3])
     layers = [Map(Picture(each), entry) for each, entry in zip(ids, entries, strict=True)]
     before, after = (maps.on_exemplar(layer, draft, 0, note, "labels") for layer in layers)
@@ -69,8 +80,17 @@ def read(source: Source, target: Source, draft: Draft, note: Note) -> Masks:
     if float(colours[background].norm()) > label_tools.COLOUR_DISTANCE:
         background = int(before.long().flatten().bincount().argmax())
         note(f"{entries[0].name} has no black, so its commonest colour, {hex_of(colours[background])}, is background")
+    if invert and words is None:
+        if len(colours) > 2:
+            raise UsageError(f"--mask-invert: {entries[0].name} has objects in several colours; leave the flag out")
+        background = 1 - background
+    words = words or [f"each colour but {hex_of(colours[background])}"] * 2
+    shares = [100 * float((each != background).float().mean()) for each in (before, after)]
+    remarks = tuple(
+        f"{entry.name}: {what}, {share:.3g} % marked" for entry, what, share in zip(entries, words, shares, strict=True)
+    )
     numbers = before.unique().long().tolist()
-    masks = Masks(before, after, colours, background, tuple(n for n in numbers if n != background), entries)
+    masks = Masks(before, after, colours, background, tuple(n for n in numbers if n != background), entries, remarks)
     _check(masks, where=" inside the crop" if draft.box else "")
     for number in masks.objects:
         if not (after == number).any():
@@ -94,7 +114,9 @@ def start(masks: Masks, kind: Callable[[Tensor, Tensor], Warp], valid: Tensor | 
         if valid is not None:
             region = region & valid
         if not region.any():
-            raise InputError(f"--source-mask leaves nothing of {masks.name(number)} to copy from; white means usable")
+            raise InputError(
+                f"nothing of {masks.name(number)} may be copied, by --source-mask or since it is transparent"
+            )
         if torch.equal(region, goal):
             continue
         pairs = warp.paired(warp.parts(region), warp.parts(goal))

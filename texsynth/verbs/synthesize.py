@@ -8,17 +8,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
-from texsynth.image import light
+from texsynth.image import holes, light
 from texsynth.image import load as inputs
+from texsynth.image import masks as drawings
 from texsynth.image import picture as image
 from texsynth.image.load import Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
 from texsynth.requests import synthesize
 from texsynth.requests.option import recorded
-from texsynth.requests.shared import PictureOptions
+from texsynth.requests.shared import ALPHA, KEEP, PictureOptions
 from texsynth.task import Exemplar, Task
 from texsynth.verbs import layers, parse
 from texsynth.verbs.layers import Ground
@@ -36,6 +38,8 @@ class Draft:
     whole: The exemplars' (height, width) before the crop to `box`.
     tile: Does the output wrap in (y, x)?
     memory: The bytes that the run may take.
+    alpha: How transparent parts of exemplars were taken, "auto" or "keep"; None where there are none.
+    remarks: What masks were understood to mean.
     """
 
     request: PictureOptions
@@ -48,6 +52,8 @@ class Draft:
     tile: tuple[bool, bool]
     device: torch.device
     memory: int
+    alpha: str | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def room(self) -> int:
@@ -58,6 +64,29 @@ class Draft:
     def crop(self) -> str | None:
         """The box as the record keeps it."""
         return None if self.box is None else ",".join(map(str, self.box))
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a mask marks of a picture, (1, 1, H, W) bool; its entry in the record; how it was understood."""
+
+    pixels: Tensor
+    entry: Input
+    words: str
+
+    @property
+    def remark(self) -> str:
+        """A line for those who ask."""
+        return f"{self.entry.name}: {self.words}, {100 * self.share:.3g} % marked"
+
+    @property
+    def share(self) -> float:
+        """The share of the pixels that are marked."""
+        return float(self.pixels.float().mean())
+
+    def inverted(self) -> Marks:
+        """The marks of all other pixels."""
+        return replace(self, pixels=~self.pixels, words=f"all but {self.words}")
 
 
 def build(request: synthesize.Request) -> Job:
@@ -74,8 +103,11 @@ def sources(request: Any) -> tuple[Source, ...]:
     return tuple(request.exemplars)
 
 
-def read(request: PictureOptions, exemplars: Sequence[Source], note: Note) -> Draft:
-    """Read and check everything that does not depend on the output's size; raises UsageError and InputError."""
+def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_they_are: int = 0) -> Draft:
+    """Read and check everything that does not depend on the output's size; raises UsageError and InputError.
+
+    as_they_are: the number of exemplars, the first ones, whose transparent parts are the verb's own matter.
+    """
     device, memory = parse.device(request.device), parse.memory(request.max_memory)
     wrap = parse.tile(request.tile or NO_TILE)
     box = None if request.crop is None else parse.crop(request.crop)
@@ -90,17 +122,26 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note) -> Dr
     for picture, name in named:
         image.check_exemplar_size(picture, name)
         parse.room(inputs.extent(picture), COMPARED, memory, name)
+    names = [name for _, name in named]
+    open_parts = [_has_transparent_parts(picture) for picture, _ in named[as_they_are:]]
+    valid: list[Tensor | None] = [None] * len(named)
+    if request.alpha != KEEP:
+        parts = [_material(p, name, note) for p, name in named[as_they_are:]]
+        named[as_they_are:], valid[as_they_are:] = [(p, n) for p, n, _ in parts], [opaque for _, _, opaque in parts]
     lit = [_flattened(p, name, note) if request.flatten else p for p, name in named]
     pictures = inputs.alike(lit, "the exemplars", note)
     room = memory - sum(image.size_in_memory(picture) for picture in pictures)
-    masked, mask_inputs = masks(request.source_mask or (), whole, box, room, note)
-    names = [name for _, name in named]
+    marks = masks(request.source_mask or (), whole, box, room, note)
+    for number, mark in enumerate(marks):
+        valid[number] = _both(mark, valid[number])
     grounds = list(map(Ground, names, whole))
     maps, map_inputs = layers.read(request.maps or {}, grounds, box, room, note)
 
-    matched = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), masked, strict=True))
-    entries = (*(entry for _, entry in loaded), *mask_inputs, *map_inputs)
-    return Draft(request, matched, pictures, maps, entries, whole, box, wrap, device, memory)
+    matched = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), valid, strict=True))
+    entries = (*(entry for _, entry in loaded), *(mark.entry for mark in marks), *map_inputs)
+    alpha = (request.alpha or ALPHA[0]) if any(open_parts) else None
+    remarks = tuple(mark.remark for mark in marks)
+    return Draft(request, matched, pictures, maps, entries, whole, box, wrap, device, memory, alpha, remarks)
 
 
 def extent(draft: Draft, reference: tuple[int, int]) -> tuple[int, int]:
@@ -120,7 +161,7 @@ def finish(
     """The job of a draft at its size (height, width), with a start picture if one was given; adds to `notices`.
 
     `entries` are further inputs, `parts` further fields of its task, and `values` what the record keeps beside the
-    options that all verbs share (but the seed, which each run has).
+    options that all verbs share (but the seed, which each run has, and alpha where nothing is transparent).
     """
     request, init, read = draft.request, None, draft.inputs
     layers.tell(draft.maps, size, notices.append)
@@ -128,15 +169,18 @@ def finish(
         parse.room(size, COMPARED, draft.memory)
         picture, entry = fitted(request.init, "init", "colour", size, None, draft.room, notices.append)
         init, read = inputs.matching((picture,))[0], (*read, entry)
-    shared = recorded(request, "", size=f"{size[1]}x{size[0]}", tile=request.tile or NO_TILE, crop=draft.crop)
+    resolved = {"size": f"{size[1]}x{size[0]}", "tile": request.tile or NO_TILE, "crop": draft.crop}
+    shared = recorded(request, "", **resolved)
+    alpha = {} if draft.alpha is None else {"alpha": draft.alpha}
     return Job(
         verb=verb,
         task=Task(draft.exemplars, size, draft.tile, init, draft.device, draft.memory, **parts),
         image=Layer(draft.pictures),
         maps=draft.maps,
         inputs=(*read, *entries),
-        values={name: value for name, value in shared.items() if name != "seed"} | dict(values or {}),
+        values={n: value for n, value in shared.items() if n not in ("seed", "alpha")} | alpha | dict(values or {}),
         notices=tuple(notices),
+        remarks=draft.remarks,
     )
 
 
@@ -160,22 +204,59 @@ def _flattened(picture: Picture, name: str, note: Note) -> Picture:
     return replace(picture, pixels=even[:, : picture.channels])
 
 
+def _has_transparent_parts(picture: Picture) -> bool:
+    return picture.alpha is not None and not bool(inputs.solid(picture).all())
+
+
+def _material(picture: Picture, name: str, note: Note) -> tuple[Picture, str, Tensor | None]:
+    """An exemplar, opaque, with its name, and the parts (1, 1, H, W) bool that were so before, None for all of it. The
+    others continue their surroundings, so that no foreign colour comes near what is copied; InputError for too few."""
+    if not _has_transparent_parts(picture):
+        return picture, name, None
+    opaque = inputs.solid(picture)
+    share = 100 * float((~opaque).float().mean())
+    side = image.MIN_EXEMPLAR_SIDE
+    if not (F.avg_pool2d(opaque.float(), side, stride=1) == 1).any():
+        raise InputError(
+            f"{name}: {share:.3g} % of it is transparent, and no {side}x{side} pixels are opaque to copy from; "
+            f"--alpha {KEEP} takes its transparency as part of the texture"
+        )
+    note(
+        f"{name}: its transparent parts, {share:.3g} %, are left out; --alpha {KEEP} copies them as part of the texture"
+    )
+    return replace(picture, pixels=holes.smooth(picture.pixels, ~opaque), alpha=None), name, opaque
+
+
+def _both(mark: Marks, opaque: Tensor | None) -> Tensor:
+    """What a mask leaves of the opaque parts of an exemplar; raises InputError where that is nothing."""
+    if opaque is None:
+        return mark.pixels
+    if not (mark.pixels & opaque).any():
+        raise InputError(f"{mark.entry.name}: the mask leaves only transparent parts to copy from; --alpha {KEEP} does")
+    return mark.pixels & opaque
+
+
+def marked(source: Source, role: str, size: tuple[int, int], box: Box | None, memory: int, note: Note) -> Marks:
+    """What a mask marks of a picture of `size` (height, width), in its part `box`; see `fitted`. Raises InputError
+    for a picture that nobody can take for a mask."""
+    picture, entry = inputs.load(source, role, memory)
+    reading = drawings.understood(picture, entry.name)
+    whole = inputs.stretched(reading.picture, size, "data", entry.name, note)
+    return Marks(drawings.marked(inputs.cropped(whole, box, entry.name)), entry, reading.words)
+
+
 def masks(
     sources: Sequence[Source], sizes: Sequence[tuple[int, int]], box: Box | None, memory: int, note: Note
-) -> tuple[list[Tensor | None], list[Input]]:
-    """What may be copied, (1, 1, H, W) bool for each exemplar, by one source each, or None of all where there is none;
-    InputError when a mask leaves nothing."""
-    usable: list[Tensor | None] = []
-    entries = []
+) -> list[Marks]:
+    """What may be copied of each exemplar, by one source each; InputError when a mask leaves nothing."""
+    marks = []
     for source, size in zip(sources, sizes, strict=False):
-        picture, entry = fitted(source, "source-mask", "data", size, box, memory, note)
-        mask = inputs.usable(picture)
-        if not mask.any():
+        mark = marked(source, "source-mask", size, box, memory, note)
+        if not mark.pixels.any():
             where = "" if box is None else " inside the crop"
-            raise InputError(f"{entry.name}: the mask leaves nothing to copy from{where}; white means usable")
-        usable.append(mask)
-        entries.append(entry)
-    return usable or [None] * len(sizes), entries
+            raise InputError(f"{mark.entry.name}: the mask leaves nothing to copy from{where}; white means usable")
+        marks.append(mark)
+    return marks
 
 
 VERB = Verb("synthesize", build)

@@ -18,7 +18,7 @@ from texsynth.image.files import Content
 from texsynth.image.load import Note
 from texsynth.job import Input
 from texsynth.report import training as report_of
-from texsynth.requests.shared import PictureOptions
+from texsynth.requests.shared import KEEP, PictureOptions
 from texsynth.requests.train import Request
 from texsynth.runs import record, run
 from texsynth.runs.run import gigabytes
@@ -77,9 +77,9 @@ def build(request: Request, say: Say) -> Lesson:
     kept = checkpoint.load(_folder(request.model_path) / CHECKPOINT) if request.resume else None
     preset = _preset(request, kept)
     _check_guides(request)
-    values: dict[str, Any] = {"crop": request.crop, "flatten": request.flatten, "seed": request.seed}
+    values: dict[str, Any] = {name: getattr(request, name) for name in ("crop", "flatten", "alpha", "seed")}
     if kept is not None:
-        values = {key: _same(key, value, kept.about[key]) for key, value in values.items()}
+        values = {key: _same(key, value, {"alpha": KEEP, **kept.about}[key]) for key, value in values.items()}
     seed = values.pop("seed") or 0
     # Read exemplars, maps and weights.
     pictures = PictureOptions(device=request.device, max_memory=request.max_memory, **values)
@@ -105,6 +105,7 @@ def build(request: Request, say: Say) -> Lesson:
         "seed": seed,
         "crop": draft.crop,
         "flatten": bool(values["flatten"]),
+        **({} if draft.alpha is None else {"alpha": draft.alpha}),
         "device": str(draft.device),
         "inputs": [asdict(entry) for entry in (*draft.inputs, *drawn, *entries)],
         "guides": [_guide_facts(guide) for guide in guides],

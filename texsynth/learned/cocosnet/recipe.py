@@ -311,6 +311,8 @@ def _samples(task: Task, settings: Settings) -> list[Sample]:
             size = f"{exemplar.name}, {w}x{h} in training,"
             raise InputError(f"{size} has no room for two crops of {crop} pixels; {fix}")
         if exemplar.valid is not None and not exemplar.valid.all():
-            raise InputError(f"{exemplar.name} has parts that may not be used, which crops would meet; --crop them off")
+            raise InputError(
+                f"{exemplar.name} has parts that may not be used, and crops meet them; --crop them off, or --alpha keep"
+            )
         samples.append(Sample(reduced.image.to(task.device), ids.to(task.device)))
     return samples
