@@ -119,6 +119,13 @@ def test_a_smaller_map_keeps_its_resolution_where_the_output_allows_it(texsynth:
     assert np.array_equal(array("odd_m.png"), half[field["y"] // 2, field["x"] // 2].squeeze(-1))
 
 
+def test_a_grey_map_that_is_called_normal_is_copied_as_it_is(texsynth: Texsynth, heights: np.ndarray) -> None:
+    """It has no second channel that could turn with a mirrored copy."""
+    ran = texsynth("synthesize", "a.png", "-o", "o.png", "--map", "normal=h.png", "--save-field", "-p", "steady")
+    assert ran.code == 0 and "h.png is grey, so it holds no normals" in ran.err
+    check_blocks("o", "normal", 2, heights)
+
+
 def test_a_photograph_on_its_side_has_maps_on_their_side(texsynth: Texsynth, heights: np.ndarray) -> None:
     """The scale is that of the picture as it is shown."""
     image.write("flat.png", image.from_array(np.ascontiguousarray(np.rot90(heights))))

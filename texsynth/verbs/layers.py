@@ -45,6 +45,9 @@ def read(
     for name, files in named.items():
         role = inputs.role_of(name)
         loaded = inputs.load_all(files, f"map:{name}", memory)
+        if role == "normal" and all(picture.channels == 1 for picture, _ in loaded):
+            role = "data"
+            note(f"{loaded[0][1].name} is grey, so it holds no normals; its values are copied as they are")
         scales = [ground.scale(p) or Fraction(1) for ground, (p, _) in zip(grounds, loaded, strict=True)]
         scale = max(scales)
         if len(set(scales)) > 1:
