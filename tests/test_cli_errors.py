@@ -84,7 +84,7 @@ def test_too_little_memory_names_a_size_that_fits(refused: Refused, texsynth: Te
     assert width == pytest.approx(2 * height, abs=2) and 28 <= width <= 50
     assert texsynth(*words, "-s", size, "-q").code == 0
     assert "raise --max-memory or --crop" in refused(4, "synthesize", "a.png", "-p", "steady", "--max-memory", "90M")
-    refused(4, "synthesize", "a.png", "-o", "p.png", "-s", "9999999999x9999999999", "-p", "steady")
+    refused(4, "synthesize", "a.png", "-o", "p.png", "-s", "99999999x99999999", "-p", "steady")
 
 
 def test_a_device_that_is_not_there(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conftest import Refused
+from asking import record_of
+from conftest import QUICK, Refused, Texsynth
 from texsynth import preset
 from texsynth.errors import LONGEST_MESSAGE, UsageError, one_line, shown
 from texsynth.foreign import json_text, regular, yaml_text
+from texsynth.image import picture as image
 
 LAUGHS = "\n".join(["a0: &a0 [1]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))])
 HOSTILE = {  # content of a preset, and words of its refusal
@@ -116,3 +120,114 @@ def test_what_messages_repeat_is_cut_and_escaped() -> None:
     assert shown(10**5000) == "a int of too many digits"
     assert one_line("a\nb\x1b[2J\u202e") == "a b?[2J?"
     assert len(str(UsageError("x" * 10**6))) <= LONGEST_MESSAGE + 3
+
+
+ENTRY = {"role": "exemplar", "name": "a.png", "sha256": "0" * 64}
+STAGE = {"method": "steady"}
+BAD_RECORDS = {  # what stands in place of what a run records
+    "a negative seed": {"seed": -1},
+    "a seed that no generator takes": {"seed": 2**64},
+    "a switch for a number": {"seed": True},
+    "a number for a word": {"tile": 3},
+    "a word that is none": {"tile": "z"},
+    "no size": {"size": "-1x-1"},
+    "a size without an end": {"size": "9" * 30},
+    "a crop of one number": {"crop": "3"},
+    "a crop that is no text": {"crop": [1, 2, 3, 4]},
+    "a switch that is a word": {"flatten": "yes"},
+    "inputs that are none": {"inputs": [3]},
+    "a role that is no text": {"inputs": [{**ENTRY, "role": 3}]},
+    "a map that would leave its folder": {"inputs": [{**ENTRY, "role": "map:../x"}]},
+    "a name that is no text": {"inputs": [{**ENTRY, "name": ["a.png"]}]},
+    "a long name": {"inputs": [{**ENTRY, "name": "n" * 300}]},
+    "a name with NUL": {"inputs": [{**ENTRY, "name": "a\0.png"}]},
+    "a name with escapes": {"inputs": [{**ENTRY, "name": "\x1b[31m.png"}]},
+    "a hash that is none": {"inputs": [{**ENTRY, "sha256": "x" * 64}]},
+    "a preset of another name": {"preset": {"name": 3, "stages": [STAGE]}},
+    "a method that is none": {"preset": {"name": "p", "stages": [{"method": "m\x1b" * 9999}]}},
+    "a setting out of its limits": {"preset": {"name": "p", "stages": [{**STAGE, "patch": 2}]}},
+    "a setting of another type": {"preset": {"name": "p", "stages": [{**STAGE, "passes": {"a": [[]]}}]}},
+    "another verb": {"verb": "x" * 9999},
+}
+
+
+@pytest.fixture
+def output(exemplar: None, texsynth: Texsynth) -> dict[str, Any]:
+    """o.png, made of a.png; gives its record."""
+    del exemplar
+    assert texsynth("synthesize", "a.png", "-o", "o.png", *QUICK).code == 0
+    return record_of("o.png")
+
+
+@pytest.mark.parametrize("change", BAD_RECORDS.values(), ids=BAD_RECORDS)
+def test_a_bad_record_is_refused(change: dict[str, Any], output: dict[str, Any], refused: Refused) -> None:
+    image.write("o.png", image.read("o.png"), metadata={**output, **change})
+    words = refused(3, "synthesize", "--from", "o.png", "-o", "p.png")
+    assert words.startswith("texsynth: error: --from o.png: ") and words[:-1].isprintable() and len(words) < 600
+
+
+def test_a_record_without_an_end_is_none(output: dict[str, Any], texsynth: Texsynth, refused: Refused) -> None:
+    """Nothing can be repeated by it, --update makes the picture anew, and it is scored without."""
+    write_text_chunk(Path("o.png"), '{"a":' * 9999)
+    assert "no texsynth record" in refused(3, "synthesize", "--from", "o.png", "-o", "p.png")
+    assert texsynth("evaluate", "a.png", "o.png", "--metric", "nn_pixel").code == 0
+    assert texsynth("synthesize", "a.png", "-o", "o.png", "--update", *QUICK).code == 0
+    assert record_of("o.png") == output
+
+
+def test_a_usage_error_is_the_record_s_own_only_where_nothing_else_was_asked(
+    output: dict[str, Any], refused: Refused
+) -> None:
+    image.write("o.png", image.read("o.png"), metadata={**output, "crop": "0,0,400,400"})
+    assert "its record is damaged (--crop" in refused(3, "synthesize", "--from", "o.png", "-o", "p.png")
+    refused(2, "synthesize", "--from", "o.png", "-o", "p.png", "--crop", "0,0,500,500")
+    refused(2, "synthesize", "--from", "o.png", "-o", "p.png", "--device", "abacus")
+
+
+def test_what_a_record_says_is_escaped(output: dict[str, Any], texsynth: Texsynth) -> None:
+    output["preset"]["name"] = "\x1b[31m\u202egnp"
+    image.write("o.png", image.read("o.png"), metadata=output)
+    assert "preset ?[31m?gnp, seed 0" in texsynth("synthesize", "--from", "o.png", "-o", "p.png", "--dry-run").out
+
+
+def write_text_chunk(path: Path, text: str) -> None:
+    """Put a record of this text into a PNG, in place of its own."""
+    data = path.read_bytes()
+    start = data.index(b"tEXttexsynth") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+    body = b"tEXttexsynth\0" + text.encode("latin-1")
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    path.write_bytes(data[:start] + chunk + data[end:])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--max-memory", "1" + "0" * 400),
+        ("--max-memory", "1e400"),
+        ("--threads", 10**30),
+        ("--seed", 10**30),
+        ("--seed", "1" * 5000),
+        ("--size", 10**30),
+        ("--size", "9" * 400 + "x"),
+        ("--size", "1" * 100_000),
+        ("--variations", 10**30),
+        ("--crop", "0,0,16," + "9" * 5000),
+        ("--map", "n" * 300 + "=a.png"),
+        ("--preset", "x" * 300),
+        ("--method", "x\x1b" * 50_000),
+        ("--progress", "x" * 50_000),
+    ],
+    ids=lambda words: f"{words[0]} {str(words[1])[:5]}",
+)
+def test_values_beyond_all_limits(words: tuple[object, ...], exemplar: None, refused: Refused) -> None:
+    del exemplar
+    line = refused(2, "synthesize", "a.png", "-o", "o.png", *words)
+    assert len(line) < 1000 and line[:-1].isprintable()
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "1e400"])
+def test_numbers_of_options_are_finite(weight: str, exemplar: None, refused: Refused) -> None:
+    del exemplar
+    words = ("--orientation", "circle", "--orientation-weight", weight, "-o", "o.png")
+    assert "is not a finite number" in refused(2, "control", "a.png", *words)

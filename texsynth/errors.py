@@ -55,7 +55,11 @@ class BatchError(TexsynthError):
 def one_line(text: object, longest: int = LONGEST_MESSAGE) -> str:
     """`text` as one printable line: a space for every run of white space, "?" for all that cannot be printed, "..." for
     the middle of what is too long."""
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(str(text).split()))
+    try:
+        words = str(text).split()
+    except ValueError:  # which Python raises for a number of thousands of digits
+        words = [f"a {type(text).__name__} of too many digits"]
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(words))
     half = longest // 2
     return line if len(line) <= longest else f"{line[:half]}...{line[-half:]}"
 
@@ -64,8 +68,8 @@ def shown(value: object) -> str:
     """A value that others wrote as messages repeat it: text in quotes, everything cut short."""
     try:
         text = _short.repr(value)
-    except ValueError:  # which Python raises for a number of thousands of digits
-        text = f"a {type(value).__name__} of too many digits"
+    except ValueError:  # as in one_line
+        return one_line(value, LONGEST_VALUE)
     return one_line(text, LONGEST_VALUE)
 
 

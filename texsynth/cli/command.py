@@ -68,7 +68,7 @@ def _parameter(o: Option) -> inspect.Parameter:
         default = inspect.Parameter.empty if default is not None else None  # without a default it is required
         typed: Any = Annotated[(o.text, typer.Argument(**shared))]
     else:
-        typed = Annotated[(o.text, typer.Option(*o.flags, rich_help_panel=o.panel, min=o.low, **shared))]
+        typed = Annotated[(o.text, typer.Option(*o.flags, rich_help_panel=o.panel, min=o.low, max=o.high, **shared))]
     return inspect.Parameter(o.name, kind, default=default, annotation=typed)
 
 

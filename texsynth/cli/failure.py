@@ -12,6 +12,7 @@ from texsynth.errors import TexsynthError, one_line
 from texsynth.runs import stop
 
 CliError = typer.BadParameter.__mro__[2]  # the base of the parser's errors, wherever this Typer keeps it
+LONGEST_USAGE = 500  # characters of what the parser says, which repeats values as they are
 NOTHING = "there was no picture yet to save"
 AT_ONCE = "at once, at the second signal; what was being written is dropped"
 MISNAMED = (errno.ENAMETOOLONG, errno.ELOOP)  # what looking at a name of any kind may end with
@@ -51,7 +52,7 @@ def _usage(error: BaseException) -> str:
     """The parser's words, with the nearest option instead of a list of them."""
     near = getattr(error, "possibilities", None)
     hint = f"{error.message}; did you mean {near[0]}?" if near else None  # type: ignore[attr-defined]
-    text = one_line(hint or error.format_message()).rstrip(".")  # type: ignore[attr-defined]
+    text = one_line(hint or error.format_message(), LONGEST_USAGE).rstrip(".")  # type: ignore[attr-defined]
     return f"error: {text[:1].lower()}{text[1:]}"
 
 

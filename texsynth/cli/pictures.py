@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +13,7 @@ from texsynth.cli import existing, failure, messages, plan
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
-from texsynth.errors import UsageError
+from texsynth.errors import InputError, UsageError, one_line
 from texsynth.image import picture as image
 from texsynth.image.files import together
 from texsynth.image.picture import Picture
@@ -21,7 +21,7 @@ from texsynth.job import Job
 from texsynth.methods import method
 from texsynth.report import guides
 from texsynth.requests import option
-from texsynth.requests.option import recalled
+from texsynth.requests.option import Option, options, recalled
 from texsynth.requests.shared import PictureOptions
 from texsynth.runs import check, record, run, save, stop
 from texsynth.runs.run import Result
@@ -31,7 +31,7 @@ from texsynth.verbs.verb import Verb, preset_of, ready
 
 @dataclass(frozen=True)
 class Session:
-    """What all runs of one command share. stored: the record that they repeat."""
+    """What all runs of one command share. stored: the record that they repeat; alone: without any change."""
 
     verb: Verb
     request: Any
@@ -39,6 +39,7 @@ class Session:
     plan: Plan
     talk: Talk
     stored: Mapping[str, Any] | None
+    alone: bool
 
     @property
     def seeds(self) -> range:
@@ -55,6 +56,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
     """See runner.execute. Raises UsageError and InputError."""
     if request.seed is not None and request.seed + request.variations > 2**63:
         raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
+    alone = request.repeat is not None and not any(_steers(o, o.of(request)) for o in options(type(request)))
     module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
     arguments, stored = [str(source) for source in request.inputs()], None
     if request.repeat is not None:
@@ -69,10 +71,11 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
         else:
             arguments = files("exemplar")
         request = recalled(request, stored, files)
+    with _blamed(request, alone):
         option.check(request)
-    preset = preset_of(module, request, stored)
+        preset = preset_of(module, request, stored)
     todo = _planned_runs(module, arguments, request)
-    session = Session(module, request, preset, todo, talk, stored)
+    session = Session(module, request, preset, todo, talk, stored, alone)
     return Command(
         request,
         todo,
@@ -83,6 +86,22 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
         document=lambda document: document,
         stopped=_stopped,
     )
+
+
+@contextmanager
+def _blamed(request: Any, alone: bool) -> Iterator[None]:
+    """Blame the record for what cannot be used, where a run is repeated without any change of its options."""
+    try:
+        yield
+    except UsageError as error:
+        if not alone:
+            raise
+        raise InputError(f"--from {request.repeat}: its record is damaged ({error})") from None
+
+
+def _steers(o: Option, value: Any) -> bool:
+    """Does an option that was given change what a recorded run makes, or what it may take?"""
+    return value != o.default and (o.section is not None or bool(o.role) or o.panel in ("Preset", "Machine"))
 
 
 def _planned_runs(verb: Verb, arguments: Sequence[str], request: PictureOptions) -> Plan:
@@ -109,7 +128,8 @@ def _written(session: Session, item: Item) -> list[Path]:
 def _actions(session: Session, item: Item) -> Iterable[Action]:
     """One for each picture of an item, whose job they share."""
     talk, request = session.talk, plan.aligned(session.request, item.sources)
-    job = ready(session.verb, request, session.preset, talk.note)
+    with _blamed(request, session.alone):
+        job = ready(session.verb, request, session.preset, talk.note)
     if session.stored is not None:
         record.verify_weights(session.stored, job.inputs)
     for notice in job.notices:
@@ -311,7 +331,7 @@ def _words(entry: Entry) -> str:
     if entry["status"] == "done":
         return str(entry["image"])
     stored = entry["record"]
-    words = f"preset {stored['preset']['name']}, seed {stored['seed']}, device {stored['device']}"
+    words = f"preset {one_line(stored['preset']['name'])}, seed {stored['seed']}, device {stored['device']}"
     return f"{entry['image']}: {entry['size']}, {words}, about {_cost(entry['memory_bytes'], entry['seconds'])}"
 
 

@@ -7,13 +7,15 @@ documentation (`api.py`), the record of a run and its replay (`recorded` and `re
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
+from numbers import Integral
 from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from texsynth.errors import InputError, UsageError
+from texsynth.errors import InputError, UsageError, shown
 from texsynth.settings import meanings
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ else:  # what the command line gives for each of them
 Kind = TypeVar("Kind")
 Files = Callable[[str], "list[str]"]  # the files of a recorded run, by their role among its inputs
 ARGUMENT = "argument"
+LARGEST_NUMBER = 2**63  # which no number of an option reaches
+LONGEST_WORD, LONGEST_LIST = 300, 1000  # that a record keeps of an option
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Option:
     help: a full sentence; panel: the heading above it in `--help`.
     text: the type of what the command line gives; parse: makes the value out of that.
     choices: the only words that are allowed; complete: words, or a function, for completion in the shell.
-    low: the least number.
+    low, high: the least and the largest number.
     section: the part of the record that keeps it, "" for the top level, None where it is not kept.
     stored: the type of what the record keeps.
     role: the role of its files among the inputs of a record.
@@ -68,6 +72,7 @@ class Option:
     parse: Callable[[Any], Any] | None = None
     choices: tuple[str, ...] = ()
     low: int | None = None
+    high: int | None = None
     role: str = ""
     per: str = ""
     group: str = ""
@@ -193,19 +198,33 @@ def is_given(value: Any) -> bool:
 
 
 def check(request: Any) -> None:
-    """Refuse words that are none of the choices, and options that exclude each other; raises UsageError."""
+    """Refuse words that are none of the choices, numbers that none can be, and options that exclude each other; raises
+    UsageError."""
     groups: dict[str, list[str]] = {}
     for o in options(type(request)):
         value = o.of(request)
         if not is_given(value):
             continue
         if o.choices and value not in o.choices:
-            raise UsageError(f"{o.flag} {value!r} is not one of {', '.join(o.choices)}")
+            raise UsageError(f"{o.flag} {shown(value)} is not one of {', '.join(o.choices)}")
+        _check_number(o, value)
         if o.group:
             groups.setdefault(o.group, []).append(o.flag)
     for flags in groups.values():
         if len(flags) > 1:
             raise UsageError(f"{' and '.join(flags)} exclude each other; give one of them")
+
+
+def _check_number(o: Option, value: Any) -> None:
+    """Refuse what is not finite, or out of an option's limits; raises UsageError."""
+    if isinstance(value, bool) or not isinstance(value, (Integral, float)):
+        return
+    number: Any = value
+    low, high = -LARGEST_NUMBER if o.low is None else o.low, LARGEST_NUMBER if o.high is None else o.high
+    if not low <= number <= high:
+        finite = isinstance(value, Integral) or math.isfinite(value)
+        allowed = f"a number from {low} to {high}" if finite else "a finite number"
+        raise UsageError(f"{o.flag} {shown(value)} is not {allowed}")
 
 
 def recorded(request: Any, section: str, **resolved: Any) -> dict[str, Any]:
@@ -220,9 +239,30 @@ def recorded(request: Any, section: str, **resolved: Any) -> dict[str, Any]:
 
 
 def sound(kind: type, record: Mapping[str, Any]) -> bool:
-    """Are all values that a record keeps for a request of the types that its options have? Any may be missing."""
-    kept = [(o, record.get(o.section)) for o in options(kind) if o.section]
-    return all(isinstance(part, dict) and isinstance(part.get(o.name), (o.stored, type(None))) for o, part in kept)
+    """May all values that a record keeps for a request have come from its options? Any may be missing."""
+    parts: dict[str | None, Any] = {o.section: record.get(o.section) for o in options(kind) if o.section}
+    parts[""] = record
+    if not all(isinstance(part, dict) for part in parts.values()):
+        return False
+    kept = ((o, parts[o.section].get(o.name)) for o in options(kind) if o.section is not None)
+    return all(value is None or _possible(o, value) for o, value in kept)
+
+
+def _possible(o: Option, value: Any) -> bool:
+    """Can this be the value of an option? A number is no switch, and a switch no number."""
+    if type(value) is not o.stored or (o.choices and value not in o.choices):
+        return False
+    if isinstance(value, list):
+        return len(value) <= LONGEST_LIST and all(item is None or _is_plain(item) for item in value)
+    lowest: Any = value if o.low is None else o.low
+    return _is_plain(value) and bool(value >= lowest)
+
+
+def _is_plain(value: Any) -> bool:
+    """Is this a switch, a word or two, or a number that fits into 64 bits and is not infinite?"""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_WORD and value.isprintable()
+    return isinstance(value, (bool, int, float)) and abs(value) < LARGEST_NUMBER
 
 
 def recalled(request: Any, record: Mapping[str, Any], files: Files) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from texsynth import preset as presets
 from texsynth import settings
-from texsynth.errors import UsageError
+from texsynth.errors import UsageError, shown
 from texsynth.requests.option import Numbers, Part, Source, Text, option
 
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ PROGRESS = ("auto", "none", "jsonl")
 TILES = ("none", "x", "y", "xy")
 KEEP = "keep"
 ALPHA = ("auto", KEEP)
+MOST_VARIATIONS, MOST_THREADS, LONGEST_MAP_NAME = 100_000, 1024, 64
+
+
+def is_map_name(name: str) -> bool:
+    """Can a map be called that? Its file is, with the picture's name before it."""
+    return len(name) <= LONGEST_MAP_NAME and name.replace("-", "").replace("_", "").isalnum()
 
 
 def named_files(texts: list[str]) -> dict[str, list[str]]:
@@ -26,8 +32,8 @@ def named_files(texts: list[str]) -> dict[str, list[str]]:
     out: dict[str, list[str]] = {}
     for text in texts:
         name, equals, file = text.partition("=")
-        if not (equals and file and name.replace("-", "").replace("_", "").isalnum()):
-            raise UsageError(f"--map {text!r} is not NAME=FILE, for example normal=brick_normal.png")
+        if not (equals and file and is_map_name(name)):
+            raise UsageError(f"--map {shown(text)} is not NAME=FILE, for example normal=brick_normal.png")
         out.setdefault(name, []).append(file)
     return out
 
@@ -102,7 +108,7 @@ class VariationOptions(Part):
 
     PANEL = "Output"
 
-    variations: int = option(1, flags="-n --variations", metavar="N", low=1)
+    variations: int = option(1, flags="-n --variations", metavar="N", low=1, high=MOST_VARIATIONS)
     pick: str | None = option(None, choices=("best",))
     save_field: bool = option(False)
     report: Path | None = option(None, metavar="FILE.html")
@@ -143,7 +149,7 @@ class SeedOptions(Part):
 
     PANEL = "Texture"
 
-    seed: int | None = option(None, metavar="N", low=0, recorded=True)
+    seed: int | None = option(None, metavar="N", low=0, high=2**63 - 1, recorded=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +232,7 @@ class DeviceOptions(Part):
     PANEL = "Machine"
 
     device: str = option("auto", metavar="auto|cpu|cuda[:i]|mps", complete=("auto", "cpu", "cuda", "mps"))
-    threads: int | None = option(None, metavar="N", low=1)
+    threads: int | None = option(None, metavar="N", low=1, high=MOST_THREADS)
 
 
 @dataclass(frozen=True, kw_only=True)

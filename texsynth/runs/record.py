@@ -6,21 +6,35 @@ Plain JSON without times or folders: the same run writes the same bytes, and tel
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from texsynth.errors import InputError
+from texsynth import preset as presets
+from texsynth.errors import InputError, UsageError, one_line
 from texsynth.image import picture as image
 from texsynth.image.files import digest
 from texsynth.job import Input, Job
-from texsynth.requests.option import sound
+from texsynth.requests.option import options, sound
+from texsynth.requests.shared import is_map_name
 from texsynth.task import Preset
+from texsynth.verbs import parse
 
 NEEDED = {"verb": str, "preset": dict, "seed": int, "size": str, "tile": str, "inputs": list}
+UNIT = (parse.SMALLEST, parse.SMALLEST)  # a picture that sizes are factors of
 POINTS = 100  # that the course of the loss keeps
+LONGEST_NAME = 255  # bytes of the name of a file
+LONGEST_WORD = 40
+WORDS: Mapping[str, Callable[[Any, str], object]] = {  # what reads the words that a record keeps of an option
+    "size": lambda text, flag: parse.size(text, UNIT, flag),
+    "retarget": lambda text, flag: parse.size(text, UNIT, flag),
+    "crop": lambda text, _: parse.crop(text),
+    "extend": lambda text, _: parse.extend(text),
+    "make_tileable": parse.tile,
+}
 INPUT_KEYS = {field.name for field in fields(Input)}
 
 
@@ -49,7 +63,7 @@ def course(losses: Sequence[tuple[str, float, int, float]]) -> list[list[Any]]:
 
 def load(path: Path, verb: str, request: type) -> dict[str, Any]:
     """The record stored with a picture of a verb, whose options `request` declares; raises InputError when there is
-    none, it is damaged, or it is of another verb."""
+    none, it is of another verb, or any part of it is damaged: others may have written it."""
     if not path.is_file():
         raise InputError(f"--from {path}: there is no such file")
     record = image.read_metadata(path)
@@ -58,7 +72,16 @@ def load(path: Path, verb: str, request: type) -> dict[str, Any]:
     if not _whole(record) or (record["verb"] == verb and not sound(request, record)):
         raise InputError(f"--from {path}: its record is damaged or from another program")
     if record["verb"] != verb:
-        raise InputError(f"--from {path}: it was made by `texsynth {record['verb']}`, not by `texsynth {verb}`")
+        made_by = one_line(record["verb"], LONGEST_WORD)
+        raise InputError(f"--from {path}: it was made by `texsynth {made_by}`, not by `texsynth {verb}`")
+    try:
+        for o in options(request):
+            value = None if o.section is None else (record if o.section == "" else record[o.section]).get(o.name)
+            if o.name in WORDS and value is not None:
+                WORDS[o.name](value, o.flag)
+        presets.build(record["preset"]["name"], record["preset"])
+    except UsageError as error:
+        raise InputError(f"--from {path}: its record is damaged ({error})") from None
     return record
 
 
@@ -98,17 +121,30 @@ def verify_weights(record: Mapping[str, Any], inputs: Sequence[Input]) -> None:
 
 
 def _whole(record: Mapping[str, Any]) -> bool:
-    """Has a record everything that repeating it needs?"""
-    if not all(isinstance(record.get(key), kind) for key, kind in NEEDED.items()):
+    """Has a record everything that repeating it needs, of the right types?"""
+    if not all(type(record.get(key)) is kind for key, kind in NEEDED.items()):
         return False
-    stages = record["preset"].get("stages")
+    preset = record["preset"]
+    stages = preset.get("stages")
     return (
-        all(isinstance(entry, dict) and entry.keys() == INPUT_KEYS for entry in record["inputs"])
-        and isinstance(record["preset"].get("name"), str)
+        all(_is_input(entry) for entry in record["inputs"])
+        and isinstance(preset.get("name"), str)
+        and len(preset["name"]) <= LONGEST_NAME
         and isinstance(stages, list)
         and bool(stages)
         and all(isinstance(stage, dict) and isinstance(stage.get("method"), str) for stage in stages)
     )
+
+
+def _is_input(entry: Any) -> bool:
+    """Can this be an input of a run, whose name is that of a file?"""
+    if not (isinstance(entry, dict) and entry.keys() == INPUT_KEYS and all(isinstance(v, str) for v in entry.values())):
+        return False
+    kind, _, what = entry["role"].partition(":")
+    named = kind != "map" or is_map_name(what)
+    name, control = entry["name"], re.search(r"[\0-\x1f\x7f]", entry["name"] + entry["role"])
+    length = len(name.encode("utf-8", "surrogatepass"))
+    return named and not control and length <= LONGEST_NAME and bool(re.fullmatch("[0-9a-f]{64}", entry["sha256"]))
 
 
 def _find(entry: Mapping[str, str], folders: Sequence[Path]) -> Path:

@@ -8,17 +8,19 @@ from collections.abc import Sequence
 
 import torch
 
-from texsynth.errors import ResourceError, UsageError
+from texsynth.errors import LONGEST_VALUE, ResourceError, UsageError, one_line, shown
 
 SMALLEST = 8  # pixels a side, of an output or a crop
+LARGEST = 100_000_000  # pixels a side, of an output
+LONGEST_WORD = 60  # characters of a size or an amount; longer ones are no such words
 TILES = {"none": (False, False), "x": (False, True), "y": (True, False), "xy": (True, True)}
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def size(value: str | int, reference: tuple[int, int], flag: str = "--size") -> tuple[int, int]:
     """ "WxH", "N" (a square) or "2x" (times `reference`, which is (height, width)) -> (height, width)."""
-    text = str(value)
-    words = text.strip().lower()
+    text = one_line(value, LONGEST_WORD)
+    words = text.lower()
     if match := re.fullmatch(r"(\d+)x(\d+)", words):
         height, width = int(match[2]), int(match[1])
     elif match := re.fullmatch(r"\d+", words):
@@ -26,9 +28,11 @@ def size(value: str | int, reference: tuple[int, int], flag: str = "--size") -> 
     elif match := re.fullmatch(r"(\d+\.?\d*|\.\d+)x", words):
         height, width = (math.floor(side * float(match[1]) + 0.5) for side in reference)
     else:
-        raise UsageError(f"{flag} {text!r} is not a size; write WxH, N for a square, or a factor such as 2x")
+        raise UsageError(f"{flag} {shown(text)} is not a size; write WxH, N for a square, or a factor such as 2x")
     if min(height, width) < SMALLEST:
         raise UsageError(f"{flag} {text} makes {width}x{height}; each side needs at least {SMALLEST} pixels")
+    if max(height, width) > LARGEST:
+        raise UsageError(f"{flag} {text} makes {width}x{height}; each side has at most {LARGEST} pixels")
     return height, width
 
 
@@ -36,7 +40,7 @@ def crop(value: str | Sequence[int]) -> tuple[int, int, int, int]:
     """ "X,Y,W,H" -> (x, y, width, height) in pixels."""
     x, y, width, height = _four(value, "--crop", "X,Y,W,H", "0,0,128,128")
     if min(width, height) < SMALLEST or min(x, y) < 0:
-        raise UsageError(f"--crop {value!r}: X and Y start at 0, and W and H need at least {SMALLEST} pixels each")
+        raise UsageError(f"--crop {shown(value)}: X and Y start at 0, and W and H need at least {SMALLEST} pixels each")
     return x, y, width, height
 
 
@@ -44,38 +48,41 @@ def extend(value: str | Sequence[int]) -> tuple[int, int, int, int]:
     """ "L,T,R,B" -> pixels to add at the (left, top, right, bottom)."""
     margins = _four(value, "--extend", "L,T,R,B", "0,0,128,0")
     if min(margins) < 0 or not any(margins):
-        raise UsageError(f"--extend {value!r}: numbers from 0 up are needed, and one above 0; --crop makes smaller")
+        raise UsageError(
+            f"--extend {shown(value)}: numbers from 0 up are needed, and one above 0; --crop makes smaller"
+        )
     return margins
 
 
 def _four(value: str | Sequence[int], flag: str, form: str, example: str) -> tuple[int, int, int, int]:
-    parts = value.split(",") if isinstance(value, str) else [str(v) for v in value]
     try:
-        first, second, third, fourth = map(int, parts)
-    except ValueError:
-        raise UsageError(f"{flag} {value!r} is not {form} in whole pixels, for example {example}") from None
+        first, second, third, fourth = map(int, value.split(",") if isinstance(value, str) else map(str, value))
+        if max(map(abs, (first, second, third, fourth))) > LARGEST:
+            raise ValueError
+    except (ValueError, TypeError, OverflowError):
+        raise UsageError(f"{flag} {shown(value)} is not {form} in whole pixels, for example {example}") from None
     return first, second, third, fourth
 
 
 def shares(value: str | Sequence[float], count: int) -> tuple[float, ...]:
     """ "0.3,0.7", `count` weights from 0 up of which one is above -> the same as numbers, whatever they add up to."""
     parts = value.split(",") if isinstance(value, str) else list(value)
-    shown = value if isinstance(value, str) else ",".join(map(str, value))
+    words = one_line(value if isinstance(value, str) else ",".join(map(str, value)), LONGEST_VALUE)
     try:
         weights = tuple(float(part) for part in parts)
     except (TypeError, ValueError):
-        raise UsageError(f"--blend {shown!r} is not W0,W1,..., for example 0.5,0.5") from None
+        raise UsageError(f"--blend {words!r} is not W0,W1,..., for example 0.5,0.5") from None
     if len(weights) != count:
-        raise UsageError(f"--blend {shown}: {len(weights)} given for {count} exemplars; give one weight for each")
+        raise UsageError(f"--blend {words}: {len(weights)} given for {count} exemplars; give one weight for each")
     if not all(0 <= weight < math.inf for weight in weights) or not 0 < sum(weights) < math.inf:
-        raise UsageError(f"--blend {shown}: numbers from 0 up are needed, and one above 0")
+        raise UsageError(f"--blend {words}: numbers from 0 up are needed, and one above 0")
     return weights
 
 
 def tile(name: str, flag: str = "--tile", words: Sequence[str] = tuple(TILES)) -> tuple[bool, bool]:
     """ "none", "x", "y" or "xy", of which only `words` are allowed -> does the picture wrap in (y, x)?"""
     if name not in words:
-        raise UsageError(f"{flag} {name!r} is not one of {', '.join(words)}")
+        raise UsageError(f"{flag} {shown(name)} is not one of {', '.join(words)}")
     return TILES[name]
 
 
@@ -91,10 +98,10 @@ def room(size: tuple[int, int], planes: int, limit: int, name: str = "") -> None
 
 def memory(value: str | int) -> int:
     """ "4G", "512M", "1.5GB" or a number of bytes -> bytes, in powers of 1024."""
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kmgt]?)i?b?", str(value).strip().lower())
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kmgt]?)i?b?", one_line(value, LONGEST_WORD).lower())
     amount = int(float(match[1]) * UNITS[match[2]]) if match else 0
-    if amount <= 0:
-        raise UsageError(f"--max-memory {value!r} is not an amount of memory; write for example 4G or 800M")
+    if not 0 < amount < 1 << 63:
+        raise UsageError(f"--max-memory {shown(value)} is not an amount of memory; write for example 4G or 800M")
     return amount
 
 
@@ -104,7 +111,7 @@ def device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(devices[-1])
     if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", name):
-        raise UsageError(f"--device {name!r} is not one of auto, cpu, cuda, cuda:N, mps")
+        raise UsageError(f"--device {shown(name)} is not one of auto, cpu, cuda, cuda:N, mps")
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in devices:
         raise ResourceError(f"--device {name}: this machine has no such device; it has {', '.join(devices)}")
