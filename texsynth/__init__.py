@@ -16,15 +16,13 @@ Nothing heavy is imported before the first call.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
+
+from texsynth.runs import threads
 
 __all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "propagate", "synthesize", "train"]
 
-# Before torch loads: threads that spin while they wait stall each other when the cores are shared (two runs side by
-# side took over twenty times as long), and lose nothing by sleeping when they are not.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+threads.guard()  # before torch loads
 
 if TYPE_CHECKING:
     from texsynth.api import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train

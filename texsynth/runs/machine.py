@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 import torch
 
 from texsynth.errors import UsageError
+from texsynth.runs import threads
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 
 def use_threads(count: int | None) -> None:
-    """Let torch use that many CPU threads; None leaves it as it is. Raises UsageError below 1."""
+    """Let torch use that many CPU threads. Raises UsageError below 1.
+
+    None leaves it as it is, but for worker processes in which several would hang or spin.
+    """
     if count is None:
+        if threads.alone(torch.get_num_threads(), cores()):
+            torch.set_num_threads(1)
         return
     if count < 1:
         raise UsageError(f"--threads {count}: at least 1 is needed")
     torch.set_num_threads(count)
+
+
+def cores() -> int:
+    """The processor cores that this process may use, which is how many threads torch begins with."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def reuse_memory() -> None:

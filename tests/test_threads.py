@@ -1,0 +1,68 @@
+"""Threads of PyTorch: they do not spin, do not hang in workers, and do not change a picture."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from texsynth.runs import machine, threads
+
+
+@pytest.mark.parametrize(
+    ("variables", "count"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+    ids=["none", "count", "policy"],
+)
+def test_the_environment_is_set_before_torch_and_never_over_the_users(variables: dict[str, str], count: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in threads.SPINNING}
+    code = "import os, sys, texsynth; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, env=kept | variables, capture_output=True, text=True, check=True)
+    assert ran.stdout == f"{count} False\n"
+
+
+@pytest.mark.parametrize(
+    ("late", "worker", "set_by_user", "number"),
+    [(True, True, {}, 1), (False, True, {}, 2), (True, False, {}, 2), (True, True, {"OMP_NUM_THREADS": "2"}, 2)],
+)
+def test_a_worker_that_had_torch_before_runs_on_one_thread(
+    monkeypatch: pytest.MonkeyPatch, late: bool, worker: bool, set_by_user: dict[str, str], number: int
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name, value in set_by_user.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(threads, "_late", late)
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: object() if worker else None)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    try:
+        torch.set_num_threads(2)
+        machine.use_threads(None)
+        assert torch.get_num_threads() == number
+        torch.set_num_threads(3)  # chosen by the user
+        machine.use_threads(None)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_forked_worker_runs_on_one_thread(tmp_path: Path) -> None:
+    """Several would wait for ever for those of the parent."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        child = os.fork()
+        if child == 0:
+            machine.use_threads(None)
+            (tmp_path / "count").write_text(str(torch.get_num_threads()))
+            os._exit(0)
+        os.waitpid(child, 0)
+    finally:
+        torch.set_num_threads(before)
+    assert (tmp_path / "count").read_text() == "1"
