@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shelf import CONTENT, SIZE, Shelf, silent
-from texsynth.errors import WeightsError
+from texsynth.errors import ResourceError, WeightsError
 from texsynth.weights import download, pretrained
 
 
@@ -130,6 +130,8 @@ def test_a_full_disk_is_told(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 40))
     monkeypatch.setattr(download, "blocks", full)
     fails("cannot be written: No space left on device")
+    with pytest.raises(ResourceError):  # exit code 4, as for every full disk
+        pretrained.fetch("vgg19", silent)
 
 
 def test_a_cache_that_cannot_be_made_is_told(shelf: Shelf, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -331,6 +333,16 @@ def test_long_names(texsynth: Texsynth, refused: Refused) -> None:
     assert "File name too long" in refused(2, "synthesize", f"{'m' * 300}.png")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_process_that_nobody_waits_for_is_dead(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as process:
+        part = tmp_path / f".o.png.{process.pid}.part"
+        part.write_bytes(b"some")
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        files.sweep([tmp_path])
+    assert not part.exists()
+
+
 def test_leftovers_of_dead_processes_are_removed(texsynth: Texsynth) -> None:
     host = files._host()
     Path("out").mkdir()
@@ -360,7 +372,6 @@ def test_leftovers_of_dead_processes_are_removed(texsynth: Texsynth) -> None:
 # ---- full disks ----
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -375,17 +386,23 @@ def test_leftovers_of_dead_processes_are_removed(texsynth: Texsynth) -> None:
         ("course.csv", ("train", "easy", "a.png", "-o", "m.safetensors", "-q")),
     ],
 )
-def test_a_full_disk(
-    refused: Refused, monkeypatch: pytest.MonkeyPatch, name: str, words: tuple[object, ...], number: int
-) -> None:
+def test_a_full_disk(refused: Refused, monkeypatch: pytest.MonkeyPatch, name: str, words: tuple[object, ...]) -> None:
+    number = errno.EDQUOT if name == "o.png" else errno.ENOSPC
     for method in ("write_bytes", "write_text"):
         monkeypatch.setattr(Path, method, full(getattr(Path, method), name, number))
     line = refused(4, *words)
     assert f"{name}: cannot be written ({os.strerror(number)}); make room" in line
-    finished = {"r.html": "o.png", "o.jpg.json": "o.jpg"}.get(name)
-    assert (f"; {finished} is finished" in line) == (finished is not None)
+    checkpoint = {"m.safetensors": "the checkpoint of step 6", "course.csv": "the checkpoint of step 2"}.get(name)
+    finished = {"r.html": "o.png", "o.jpg.json": "o.jpg"}.get(name, checkpoint)
+    assert ("is finished" in line) == (finished is not None) and f"; {finished or ''}" in line
     assert not list(Path().rglob(".*part")) and not list(Path().rglob(name))
-    assert finished is None or array(finished).shape[0] == 32
+    assert finished is None or checkpoint or array(finished).shape[0] == 32
+
+
+def test_what_a_batch_has_finished_is_told(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "write_bytes", full(Path.write_bytes, "o-3.png", errno.ENOSPC))
+    ran = texsynth(*SYNTH, "-o", "o.png", "-n", 4, "--json")
+    assert (ran.code, ran.out) == (4, "") and "; finished before: o-1.png, o-2.png\n" in ran.err
 
 
 def full(write: Callable[..., int], name: str, number: int) -> Callable[..., int]:

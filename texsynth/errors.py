@@ -46,6 +46,10 @@ class WeightsError(TexsynthError):
     exit_code: ClassVar[int] = 5
 
 
+class NoRoomError(ResourceError, WeightsError):
+    """Network weights that do not fit on the disk."""
+
+
 class BatchError(TexsynthError):
     """At least one item of a batch failed; the others were written."""
 

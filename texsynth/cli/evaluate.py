@@ -56,7 +56,7 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
     )
 
 
-def _run(request: Request, groups: Sequence[Group], talk: Talk, replaceable: Collection[Path]) -> Entry:
+def _run(request: Request, groups: Sequence[Group], talk: Talk, replaceable: Collection[Path] | None) -> Entry:
     """The scores, with their page and table if there is to be one."""
     shots: list[Shot] = []
     side = pages.longest(sum(len(g.outputs) for g in groups), len({str(g.exemplar) for g in groups}))

@@ -79,9 +79,9 @@ class Guard:
             remedy = "--force starts anew, --resume goes on from the last checkpoint"
         refuse(paths, self.inputs, allowed, remedy)
 
-    def claim(self, paths: Sequence[Path]) -> frozenset[Path]:
-        """Check the files of one output just before it is made; gives those whose places it may take. A file that
-        appears later than that must be asked about again, unless everything may be overwritten."""
+    def claim(self, paths: Sequence[Path]) -> frozenset[Path] | None:
+        """Check the files of one output just before it is made; gives those whose places it may take, None for all. A
+        file that appears later is none of them."""
         names = check_distinct(paths, self.written)
         self.check(paths)
         self.written.update(names)
@@ -89,7 +89,7 @@ class Guard:
             fresh = {path.parent for path in paths} - self.swept
             files.sweep(fresh)
             self.swept.update(fresh)
-        return frozenset(path for path in paths if flag(self.request, "force") or path.exists())
+        return None if flag(self.request, "force") else frozenset(path for path in paths if path.exists())
 
 
 def check_page(flag_name: str, page: Path | None) -> None:

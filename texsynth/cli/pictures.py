@@ -248,7 +248,7 @@ class Output:
             "record": self.records[0],
         }
 
-    def run(self, replaceable: Collection[Path]) -> Entry:
+    def run(self, replaceable: Collection[Path] | None) -> Entry:
         """Make the picture, write it with all that belongs to it, and describe it."""
         if folder := getattr(self.session.request, "save_guides", None):
             existing.make_folder(folder, f"--save-guides {folder}")
@@ -285,7 +285,7 @@ class Output:
         picked = {"picked_from": len(self.seeds), **({"interrupted": True} if stopped else {})}
         return replace(best, record={**best.record, **picked}, interrupted=stopped)
 
-    def saved(self, result: Result, replaceable: Collection[Path]) -> Entry:
+    def saved(self, result: Result, replaceable: Collection[Path] | None) -> Entry:
         request, talk, page = self.session.request, self.session.talk, self.places.page
         preview = existing.flag(request, "preview")
         with together(self.out, replaceable) as put:

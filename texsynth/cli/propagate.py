@@ -77,7 +77,9 @@ def _labels(request: Request, todo: Plan) -> list[Path | None]:
     return [Path(path) for path in paths]
 
 
-def _run(work: Work, files: dict[str, Path], request: Request, talk: Talk, replaceable: Collection[Path]) -> Entry:
+def _run(
+    work: Work, files: dict[str, Path], request: Request, talk: Talk, replaceable: Collection[Path] | None
+) -> Entry:
     """Carry the edit to one target and write what came of it."""
     out = files["image"]
 

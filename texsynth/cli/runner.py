@@ -18,10 +18,11 @@ from texsynth.cli import existing, failure, messages, streams
 from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
-from texsynth.errors import BatchError
+from texsynth.errors import BatchError, TexsynthError
 from texsynth.requests import option
 from texsynth.runs import machine, stop
 
+NAMED = 5  # outputs that an error names
 Entry = dict[str, Any]  # one output, as --json tells it
 
 
@@ -35,13 +36,13 @@ class Action:
     check: refuses, before work starts, what could not be written; UsageError.
     records: those with which --update leaves `out` alone.
     planned: what a dry run says of it.
-    run: makes and writes it, gets the files whose places it may take, and says what was done.
+    run: makes and writes it, gets the files whose places it may take, None for all, and says what was done.
     """
 
     out: Path
     files: Sequence[Path]
     planned: Callable[[], Entry]
-    run: Callable[[Collection[Path]], Entry]
+    run: Callable[[Collection[Path] | None], Entry]
     records: Sequence[Mapping[str, Any]] = ()
     check: Callable[[], None] = lambda: None
     beside: Sequence[Path] = ()
@@ -92,7 +93,10 @@ def execute(verb: str, request: Any) -> int:
     # Work through the plan, and tell what came of it.
     done: list[Entry] = []
     failed: list[Entry] = []
-    interrupted = _work(command, talk, guard, (done, failed))
+    try:
+        interrupted = _work(command, talk, guard, (done, failed))
+    except TexsynthError as error:
+        raise type(error)(f"{error}{_finished(request, done)}") from error
     results = {"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}
     with stop.later():
         if request.json and (document := command.document(results)) is not None:
@@ -102,6 +106,13 @@ def execute(verb: str, request: Any) -> int:
     if failed:
         raise BatchError(f"{len(failed)} of {len(command.plan.items)} inputs failed")
     return 0
+
+
+def _finished(request: Any, done: Sequence[Entry]) -> str:
+    """What an error adds about the outputs before it, where standard output has not told them."""
+    names = [str(entry["image"]) for entry in done if request.json and entry["status"] == "done" and "image" in entry]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"; finished before: {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def _work(command: Command, talk: Talk, guard: Guard, results: tuple[list[Entry], list[Entry]]) -> bool:

@@ -12,6 +12,7 @@ import errno
 import itertools
 import os
 import re
+import threading
 import unicodedata
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -186,6 +187,8 @@ def _alive(process: int) -> bool:
         return False
     except OSError:  # another user's
         return True
+    with suppress(OSError):  # one that has ended, and whose parent has not asked, is as dead; told by Linux only
+        return Path(f"/proc/{process}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] not in "ZX"
     return True
 
 
@@ -198,7 +201,8 @@ def _host() -> str:
 
 def _hidden(place: Path) -> Path:
     """A hidden name beside a file to write to; of a very long name a checksum stands in it."""
-    name, mark = os.fsencode(place.name), f".{_host()}-{os.getpid()}.part"
+    aside = threading.current_thread() is not threading.main_thread()  # threads may write one file at a time
+    name, mark = os.fsencode(place.name), f"{f'.{threading.get_ident()}' if aside else ''}.{_host()}-{os.getpid()}.part"
     short = len(name) + len(mark) < LONGEST_NAME
     return place.with_name(f".{place.name if short else f'{zlib.crc32(name):08x}'}{mark}")
 

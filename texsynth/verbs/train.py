@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Lesson:
 
     about: What model, checkpoint and page say of it.
     kept: The checkpoint that it goes on from.
-    replaceable: The files whose places it may take.
+    replaceable: The files whose places it may take, None for all.
     """
 
     output: Path
@@ -52,7 +53,7 @@ class Lesson:
     cost: Estimate
     kept: Checkpoint | None = None
     notices: tuple[str, ...] = ()
-    replaceable: frozenset[Path] = frozenset()
+    replaceable: frozenset[Path] | None = frozenset()
 
     @property
     def folder(self) -> Path:
@@ -133,26 +134,43 @@ def _execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[
     start = time.perf_counter()
     rng = torch.Generator().manual_seed(lesson.seed)
     training = recipes.recipe(lesson.preset.recipe).build(lesson.task, lesson.preset.settings, rng)
-    state, replaceable = State(), set(lesson.replaceable)
+    state, replaceable = State(), None if lesson.replaceable is None else set(lesson.replaceable)
     if lesson.kept is not None:
         checkpoint.restore(lesson.kept, training, rng)
         state = lesson.kept.state
 
     def put(path: Path, content: Content) -> None:
         files.write(path, content, replaceable)
-        replaceable.add(path)  # it is this training's from now on
+        if replaceable is not None:
+            replaceable.add(path)  # it is this training's from now on
+
+    kept = [] if lesson.kept is None else [state.step]
 
     def keep(state: State, samples: Sequence[torch.Tensor]) -> None:
         put(lesson.folder / CHECKPOINT, checkpoint.content(lesson.about, state, training, rng))
+        kept.append(state.step)
         report_of.keep(lesson.folder, lesson.about, state, samples, put)
 
-    state = loop.train(training, lesson.preset.settings, state, report, keep, stop)
-    if state.tensors:  # write the model, with how the network did
-        measured = {"metric": lesson.preset.values["metric"], "value": state.best, "step": state.best_step}
-        facts = {key: value for key, value in lesson.about.items() if key not in ("recipe", "preset")} | measured
-        model.write(lesson.output, lesson.preset.recipe, lesson.preset.values, state.tensors, facts, replaceable)
+    with _telling(kept):
+        state = loop.train(training, lesson.preset.settings, state, report, keep, stop)
+        if state.tensors:  # write the model, with how the network did
+            measured = {"metric": lesson.preset.values["metric"], "value": state.best, "step": state.best_step}
+            facts = {key: value for key, value in lesson.about.items() if key not in ("recipe", "preset")} | measured
+            model.write(lesson.output, lesson.preset.recipe, lesson.preset.values, state.tensors, facts, replaceable)
     output, ended = lesson.output if state.tensors else None, state.step < lesson.preset.settings.steps
     return Trained(output, lesson.folder, state, ended, time.perf_counter() - start)
+
+
+@contextmanager
+def _telling(kept: Sequence[int]) -> Iterator[None]:
+    """Add to an error of writing the last of the steps whose checkpoints there are."""
+    try:
+        yield
+    except (ResourceError, UsageError) as error:
+        if not kept:
+            raise
+        finished = f"the checkpoint of step {kept[-1]} is finished, --resume goes on from there"
+        raise type(error)(f"{error}; {finished}") from None
 
 
 def written(output: Path) -> list[Path]:
@@ -166,8 +184,8 @@ def _folder(output: Path) -> Path:
     return output.with_name(f"{output.stem}_training")
 
 
-def _check_output(request: Request) -> frozenset[Path]:
-    """Refuse what cannot be written and what would be lost, UsageError; gives what may be replaced."""
+def _check_output(request: Request) -> frozenset[Path] | None:
+    """Refuse what cannot be written and what would be lost, UsageError; gives what may be replaced, None for all."""
     output = request.model_path
     if output.suffix != model.SUFFIX:
         raise UsageError(f"-o {output}: a model is a {model.SUFFIX} file; call it {output.stem}{model.SUFFIX}")
@@ -176,7 +194,7 @@ def _check_output(request: Request) -> frozenset[Path]:
     there = [path for path in written(output) if files.destination(path).exists()]
     if there and not (request.force or request.resume):
         raise UsageError(f"{there[0]} exists; --force starts anew, --resume goes on from the last checkpoint")
-    return frozenset(there)
+    return None if request.force else frozenset(there)
 
 
 def _preset(request: Request, kept: Checkpoint | None) -> presets.TrainingPreset:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from texsynth.errors import WeightsError
-from texsynth.image.files import BLOCK, digest
+from texsynth.errors import NoRoomError, WeightsError
+from texsynth.image.files import BLOCK, NO_SPACE, digest
 from texsynth.weights.catalogue import Network
 
 TIMEOUT = 60  # seconds without a byte
@@ -20,7 +20,8 @@ def fetch(network: Network, target: Path, say: Callable[[str], None]) -> None:
     """Download to `target`, going on from TARGET.part where an earlier try left one.
 
     Says once what is fetched, from where and how large it is. Raises WeightsError when TEXSYNTH_OFFLINE is set, when
-    the server cannot be reached or sends something else, when the file arrives cut or damaged, and without space.
+    the server cannot be reached or sends something else, and when the file arrives cut or damaged; NoRoomError when
+    the disk is full.
     """
     if os.environ.get("TEXSYNTH_OFFLINE", "0") not in ("", "0"):
         raise WeightsError(f"{network.name} weights are not here, and TEXSYNTH_OFFLINE is set; {network.elsewhere}")
@@ -29,14 +30,15 @@ def fetch(network: Network, target: Path, say: Callable[[str], None]) -> None:
         part.parent.mkdir(parents=True, exist_ok=True)
         received = part.stat().st_size if part.exists() else 0
         if shutil.disk_usage(part.parent).free < network.size - received:
-            raise WeightsError(f"{part.parent} has no room for {amount(network.size)}; {network.elsewhere}")
+            raise NoRoomError(f"{part.parent} has no room for {amount(network.size)}; {network.elsewhere}")
         going_on = f", going on after {amount(received)}" if received else ""
         say(f"fetching {network.name} weights ({amount(network.size)}) from {network.url}{going_on}")
         whole = _receive(network, part, received) if received < network.size + network.tolerance else network.size
         _check(network, part, whole)
         part.replace(target)
     except OSError as error:
-        raise WeightsError(f"{part} cannot be written: {error.strerror or error}; {network.elsewhere}") from None
+        kind = NoRoomError if error.errno in NO_SPACE else WeightsError
+        raise kind(f"{part} cannot be written: {error.strerror or error}; {network.elsewhere}") from None
 
 
 def _receive(network: Network, part: Path, received: int) -> int:
