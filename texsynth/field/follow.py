@@ -16,7 +16,7 @@ from texsynth.errors import UsageError
 from texsynth.field.atlas import COPIES, Atlas, Field, spread, turn
 from texsynth.field.geometry import moved_normals, rotated, rotated_normals
 
-VALUES_AT_ONCE = 1 << 20  # values whose places are worked out at once: bounds the memory
+VALUES_AT_ONCE = 1 << 18  # values whose places are worked out at once: bounds the memory
 
 
 def follow(field: Field, layers: Sequence[Tensor], role: str = "colour", scale: int = 1) -> Tensor:
