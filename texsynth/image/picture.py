@@ -23,6 +23,45 @@ FilePath = str | os.PathLike[str]
 MIN_EXEMPLAR_SIDE = 8
 METADATA_KEY = "texsynth"
 SUFFIXES_READ = {suffix: form for form in codecs.FORMATS for suffix in form.suffixes}
+# Of pictures in formats that are not read: a folder names what it leaves out.
+SUFFIXES_UNREAD = [
+    ".psd",
+    ".psb",
+    ".exr",
+    ".heic",
+    ".heif",
+    ".jxl",
+    ".jxr",
+    ".hdp",
+    ".wdp",
+    ".dds",
+    ".ktx",
+    ".ktx2",
+    ".svg",
+    ".ico",
+    ".pcx",
+    ".xcf",
+    ".kra",
+    ".ora",
+    ".sgi",
+    ".ras",
+    ".pam",
+    ".qoi",
+    ".raw",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".orf",
+    ".rw2",
+    ".raf",
+    ".pef",
+    ".srw",
+    ".tx",
+    ".rgbe",
+    ".xyze",
+]
 SUFFIXES_WRITE = {suffix: form for suffix, form in SUFFIXES_READ.items() if form.encoded is not None}
 
 _LEVELS = {"uint8": 255, "uint16": 65535}
@@ -139,6 +178,11 @@ def _samples(picture: Picture, depth: str) -> np.ndarray:
     return np.ascontiguousarray(values).astype(depth)
 
 
+def looks_like_picture(path: Path) -> bool:
+    """Is it by its suffix a picture, though perhaps of a format that is not read?"""
+    return path.suffix.lower() in (*SUFFIXES_READ, *SUFFIXES_UNREAD)
+
+
 def list_pictures(folder: FilePath) -> list[Path]:
     """Files with a suffix of SUFFIXES_READ, sorted by name, without hidden ones; raises InputError for none."""
     try:
@@ -210,7 +254,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, codecs.Format]]:
         if path.exists() and not path.is_file():
             raise codecs.CodecError("is a folder or a device; a picture file is needed")
         with regular.opened(path) as handle:
-            yield handle, _format(path.suffix, handle.peek(16))
+            yield handle, _format(path.suffix, handle.peek(18))
     except codecs.CodecError as exc:
         raise InputError(f"{name}: {exc}") from exc
     except FileNotFoundError as exc:
@@ -223,7 +267,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, codecs.Format]]:
 
 def _format(suffix: str, head: bytes) -> codecs.Format:
     """Format of a file by the bytes it starts with; CodecError when it is none of SUFFIXES_READ."""
-    form, allowed = codecs.sniff(head), " ".join(SUFFIXES_READ)
+    form, allowed = codecs.sniff(head, suffix), " ".join(SUFFIXES_READ)
     if suffix.lower() not in SUFFIXES_READ:
         kind = one_line(suffix) or "no suffix"
         raise codecs.CodecError(f"{kind} is not supported; allowed: {allowed}; convert it to .png")

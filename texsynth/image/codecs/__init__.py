@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from texsynth.image.codecs.avif import AVIF as AVIF
 from texsynth.image.codecs.base import MAX_PIXELS as MAX_PIXELS
 from texsynth.image.codecs.base import CodecError as CodecError
 from texsynth.image.codecs.base import Decoded as Decoded
@@ -18,22 +19,28 @@ from texsynth.image.codecs.base import Format as Format
 from texsynth.image.codecs.base import Header as Header
 from texsynth.image.codecs.base import Opened as Opened
 from texsynth.image.codecs.base import strict
+from texsynth.image.codecs.jpeg2000 import JPEG2000 as JPEG2000
+from texsynth.image.codecs.netpbm import PNM as PNM
 from texsynth.image.codecs.pillow import BMP as BMP
 from texsynth.image.codecs.pillow import GIF as GIF
 from texsynth.image.codecs.pillow import JPEG as JPEG
 from texsynth.image.codecs.pillow import WEBP as WEBP
 from texsynth.image.codecs.png import PNG as PNG
+from texsynth.image.codecs.radiance import HDR as HDR
 from texsynth.image.codecs.tags import Tags as Tags
+from texsynth.image.codecs.targa import TGA as TGA
 from texsynth.image.codecs.tiff import TIFF as TIFF
 
 PLAIN = Tags()  # of a picture that says nothing
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-FORMATS = (PNG, JPEG, WEBP, TIFF, BMP, GIF)
+FORMATS = (PNG, JPEG, WEBP, TIFF, BMP, GIF, TGA, AVIF, JPEG2000, PNM, HDR)
 
 
-def sniff(head: bytes) -> Format | None:
-    """The format of a file that starts with `head` (12 bytes are enough), or None."""
-    return next((form for form in FORMATS if form.recognises(head)), None)
+def sniff(head: bytes, suffix: str = "") -> Format | None:
+    """The format of a file that starts with `head` (18 bytes are enough) and has this suffix, or None."""
+    signed = (form for form in FORMATS if not form.by_suffix and form.recognises(head))
+    named = (form for form in FORMATS if form.by_suffix and suffix.lower() in form.suffixes and form.recognises(head))
+    return next(signed, None) or next(named, None)
 
 
 def opened(handle: BinaryIO, form: Format) -> Opened:

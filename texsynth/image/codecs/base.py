@@ -89,6 +89,7 @@ class Format:
         can hold; None where files are only read.
     held: The depths that are written.
     max_side: The longest side, in pixels, that the format or its library can hold.
+    by_suffix: Is it `recognises` and the suffix together that tell its files, because they have no signature?
     """
 
     name: str
@@ -98,6 +99,7 @@ class Format:
     encoded: Encoder | None = None
     held: tuple[str, ...] = ("uint8",)
     max_side: int = MAX_PIXELS
+    by_suffix: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -169,3 +171,23 @@ def size_of(handle: BinaryIO) -> int:
     size = handle.seek(0, 2)
     handle.seek(position)
     return size
+
+
+def straight(samples: np.ndarray) -> np.ndarray:
+    """Divide the colour by the alpha it was multiplied with; colour under zero alpha becomes 0."""
+    top = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
+    alpha = samples[..., -1:].astype(np.float64)
+    colour = samples[..., :-1] * np.float64(top)
+    colour = np.divide(colour, alpha, out=np.zeros_like(colour), where=alpha > 0)
+    if samples.dtype.kind == "u":
+        colour = np.rint(np.minimum(colour, top))
+    return np.concatenate([colour, alpha], axis=-1).astype(samples.dtype)
+
+
+def spread(values: np.ndarray, bits: int) -> np.ndarray:
+    """Whole numbers of 1 to 16 bits as uint8 or uint16, the highest as the highest."""
+    depth = np.dtype(np.uint8 if bits <= 8 else np.uint16)
+    if bits in (8, 16):
+        return values.astype(depth, copy=False)
+    widened: np.ndarray = np.rint(values * (np.iinfo(depth).max / (2**bits - 1))).astype(depth)
+    return widened

@@ -76,6 +76,30 @@ def _encoded_jpeg(samples: np.ndarray, icc: bytes | None, tags: Tags, _: dict[st
     return _encoded(samples, icc, "JPEG", quality=95, subsampling=0, **options)
 
 
+def _opened_webp(handle: BinaryIO) -> Opened:
+    """Pillow would make room for the whole picture when it opens one, so its header is read here."""
+    handle.seek(0)
+    head = handle.read(30)
+    kind = head[12:16]
+    if kind == b"VP8X":
+        alpha = bool(head[20] & 0x10)
+        width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
+    elif kind == b"VP8L":
+        sides = int.from_bytes(head[21:25], "little")
+        width, height, alpha = 1 + (sides & 0x3FFF), 1 + (sides >> 14 & 0x3FFF), bool(sides >> 28 & 1)
+    else:
+        width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+        alpha = False
+    # Two canvases of four bytes a pixel beside what any format takes.
+    header = Header(width, height, 3 + alpha, "uint8", size_of(handle) + 20 * width * height)
+
+    def decode() -> Decoded:
+        handle.seek(0)
+        return _opened(handle, "WebP", frames=True).decode()
+
+    return Opened(header, decode)
+
+
 def _is_webp(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
 
@@ -93,7 +117,7 @@ WEBP = Format(
     "WebP",
     (".webp",),
     _is_webp,
-    lambda handle: _opened(handle, "WebP", frames=True),
+    _opened_webp,
     # exact: keep the colour under transparent pixels
     lambda samples, icc, _, __: _encoded(samples, icc, "WebP", lossless=True, exact=True),
     max_side=16_383,

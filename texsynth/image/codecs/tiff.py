@@ -19,6 +19,7 @@ from texsynth.image.codecs.base import (
     check_frames,
     resolution,
     starts_with,
+    straight,
 )
 from texsynth.image.codecs.tags import Tags, to_rationals
 
@@ -97,18 +98,7 @@ def _samples(page: Any) -> np.ndarray:
     if page.photometric == MINISWHITE:
         samples = samples.copy()
         samples[..., 0] = np.iinfo(samples.dtype).max - samples[..., 0]
-    return _straight(samples) if 1 in page.extrasamples and samples.shape[2] in (2, 4) else samples
-
-
-def _straight(samples: np.ndarray) -> np.ndarray:
-    """Divide the colour by the alpha it was multiplied with; colour under zero alpha becomes 0."""
-    top = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1
-    alpha = samples[..., -1:].astype(np.float64)
-    colour = samples[..., :-1] * np.float64(top)
-    colour = np.divide(colour, alpha, out=np.zeros_like(colour), where=alpha > 0)
-    if samples.dtype.kind == "u":
-        colour = np.rint(np.minimum(colour, top))
-    return np.concatenate([colour, alpha], axis=-1).astype(samples.dtype)
+    return straight(samples) if 1 in page.extrasamples and samples.shape[2] in (2, 4) else samples
 
 
 def _encoded(samples: np.ndarray, icc: bytes | None, tags: Tags, _: dict[str, str]) -> bytes:

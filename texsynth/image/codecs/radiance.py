@@ -1,0 +1,47 @@
+"""Radiance HDR, by imagecodecs: RGB floats of a common exponent."""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+import numpy as np
+
+from texsynth.image.codecs.base import CodecError, Decoded, Format, Header, Opened, size_of, starts_with
+
+LONGEST_HEADER = 1 << 16
+SIZE = re.compile(rb"([-+])([XY]) (\d{1,9}) ([-+])([XY]) (\d{1,9})\Z")
+
+
+def _opened(handle: BinaryIO) -> Opened:
+    handle.seek(0)
+    lines, _, _ = handle.read(LONGEST_HEADER).partition(b"\n\n")
+    start = len(lines) + 2
+    handle.seek(start)
+    line = handle.readline(64)
+    match = SIZE.match(line.strip())
+    if match is None or match[2] == match[5]:
+        raise CodecError("damaged or truncated HDR, export or copy the file again (its header says no size)")
+    if b"FORMAT=32-bit_rle_rgbe" not in lines.split(b"\n"):
+        raise CodecError("HDR of a kind that is not 32-bit_rle_rgbe; convert it to that")
+    rows, row = int(match[3]), int(match[6])  # as they are stored
+    upright = match[2] == b"Y"
+    width, height = (row, rows) if upright else (rows, row)
+    header = Header(width, height, 3, "float32", 2 * size_of(handle) + 4 * row)
+
+    def decode() -> Decoded:
+        import imagecodecs
+
+        handle.seek(start + len(line))
+        # The decoder reads no other order of rows than this.
+        head = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {rows} +X {row}\n".encode("ascii")
+        samples: np.ndarray = imagecodecs.rgbe_decode(head + handle.read())
+        # Turn rows that go up and pixels that go left.
+        samples = samples[:: 1 if match[1] == (b"-" if upright else b"+") else -1]
+        samples = samples[:, :: 1 if match[4] == (b"+" if upright else b"-") else -1]
+        return Decoded(samples if upright else samples.swapaxes(0, 1))
+
+    return Opened(header, decode)
+
+
+HDR = Format("HDR", (".hdr",), starts_with(b"#?RADIANCE", b"#?RGBE"), _opened)
