@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from conftest import Refused, Texsynth
-from picture_files import SRGB, array_of, noise, put, saved
+from picture_files import SRGB, array_of, noise, put, raising, saved
 from picture_files import refused as not_read
 from texsynth.errors import InputError, ResourceError
 from texsynth.image import picture as image
@@ -358,7 +358,7 @@ def test_hdr_that_is_refused(tmp_path: Path, content: bytes, word: str) -> None:
 # ---- all ----
 
 SMALL = {
-    ".tga": TGAS["packed noise"][0],
+    ".tga": TGAS["packed"][0],
     ".avif": imagecodecs.avif_encode(RGB, level=100, speed=10),
     ".jp2": imagecodecs.jpeg2k_encode(RGB, level=0),
     ".j2k": imagecodecs.jpeg2k_encode(RGB, level=0, codecformat="j2k"),

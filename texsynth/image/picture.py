@@ -24,44 +24,11 @@ MIN_EXEMPLAR_SIDE = 8
 METADATA_KEY = "texsynth"
 SUFFIXES_READ = {suffix: form for form in codecs.FORMATS for suffix in form.suffixes}
 # Of pictures in formats that are not read: a folder names what it leaves out.
-SUFFIXES_UNREAD = [
-    ".psd",
-    ".psb",
-    ".exr",
-    ".heic",
-    ".heif",
-    ".jxl",
-    ".jxr",
-    ".hdp",
-    ".wdp",
-    ".dds",
-    ".ktx",
-    ".ktx2",
-    ".svg",
-    ".ico",
-    ".pcx",
-    ".xcf",
-    ".kra",
-    ".ora",
-    ".sgi",
-    ".ras",
-    ".pam",
-    ".qoi",
-    ".raw",
-    ".dng",
-    ".cr2",
-    ".cr3",
-    ".nef",
-    ".arw",
-    ".orf",
-    ".rw2",
-    ".raf",
-    ".pef",
-    ".srw",
-    ".tx",
-    ".rgbe",
-    ".xyze",
-]
+SUFFIXES_UNREAD = (
+    ".psd", ".psb", ".exr", ".heic", ".heif", ".jxl", ".jxr", ".hdp", ".wdp", ".dds", ".ktx",
+    ".ktx2", ".svg", ".ico", ".pcx", ".xcf", ".kra", ".ora", ".sgi", ".ras", ".pam", ".qoi",
+    ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".tx", ".rgbe", ".xyze",
+)  # fmt: skip
 SUFFIXES_WRITE = {suffix: form for suffix, form in SUFFIXES_READ.items() if form.encoded is not None}
 
 _LEVELS = {"uint8": 255, "uint16": 65535}
