@@ -115,6 +115,22 @@ def test_only_the_context_is_continued() -> None:
     assert torch.equal(atlas.colours[fillings[0]], image[0][:, hole].T)
 
 
+def test_a_piece_covers_what_is_soft_up_to_a_cut() -> None:
+    """What is soft and goes on to the hole stays, and what does not is covered; all else is kept."""
+    image = picture("bricks", 48, 48)
+    hole, soft = mask(48, 48, (0, 48, 22, 26)), mask(48, 48, (0, 48, 16, 22), (0, 48, 26, 32))
+    wrong = mask(48, 48, (0, 48, 19, 22))
+    atlas, places = with_hole(image, hole)
+    begun = torch.where(wrong, places - 13, places)
+    blocks = largest_blocks(atlas, 18, 0.4, generator())
+    assert blocks is not None
+    index = fill(Gap(begun, hole, ~hole, OPEN, soft), blocks, QuiltRules(0.0, 0.0, 32), generator())
+    same = (atlas.colours[index] == image[0].permute(1, 2, 0)).all(2)
+    assert same[~(hole | soft)].all()
+    assert same.float().mean() > 0.98
+    assert (atlas.colours[begun] == image[0].permute(1, 2, 0)).all(2).float().mean() < 0.95
+
+
 @pytest.mark.parametrize(("size", "coarsest"), [((12, 12), 8), ((8, 40), 8), ((23, 12), 8), ((64, 48), 16)])
 def test_pieces_fit_on_the_canvas(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], coarsest: int) -> None:
     """However large the other picture is that they are cut from, at every level."""

@@ -189,6 +189,23 @@ def test_a_picture_is_made_tileable(axes: str) -> None:
     assert tile_seam(after, tile) < tile_seam(before, tile) - 0.2
 
 
+@pytest.mark.parametrize(("axes", "band"), [("x", 16), ("xy", 12)])
+def test_the_border_of_what_makes_a_picture_tileable_is_a_cut(axes: str, band: int) -> None:
+    """Part of the band stays as it is, to the bit, though the rest follows the light; the two do not part along a
+    straight line. The outermost pixels are made anew."""
+    before = (grains()[:64, :64] * np.linspace(0.7, 1, 64)[:, None, None]).astype(np.uint8)
+    result = quick(before, make_tileable=axes, settings={"coarsest": 64}, band=band)
+    rows, columns = np.mgrid[:64, :64]
+    y, x = pointed(result)
+    stays = (y == rows) & (x == columns)
+    assert np.array_equal(array(result)[stays], before[stays])
+    assert not stays[:, [0, -1]].any()
+    left, width = stays[:, : band // 2], stays.shape[1]
+    assert stays[band // 2 : -band // 2, band // 2 : width - band // 2].all()
+    assert 0 < left.mean() < 1
+    assert len({tuple(row) for row in left}) > 1
+
+
 @pytest.mark.parametrize("margins", [(0, 0, 24, 0), (10, 8, 0, 5)])
 def test_an_extended_picture_stays_where_it_was(margins: tuple[int, int, int, int]) -> None:
     """Its new border is made of its pixels; a pattern goes on."""

@@ -90,6 +90,8 @@ class Task:
     model: the trained network of `--model`, for methods that use one.
     hole: (1, 1, h, w) bool, the pixels to synthesise; all others are those of the first exemplar, which then has the
         output's size. None: all are synthesised.
+    core: (1, 1, h, w) bool, the pixels of the hole that are made anew in any case. The others may stay as the first
+        exemplar has them, so that the border of what is made can be a cut. None: all of the hole is made anew.
     start: (1, 2, h, w), the (y, x) in pixels of the first exemplar that each output pixel starts from, NaN where the
         method is free to choose.
     blend: (1, K, h, w), the share of each of the K exemplars at every pixel, with the sum 1, for methods that mix
@@ -107,6 +109,7 @@ class Task:
     weights: Mapping[str, Weights] = field(default_factory=dict)
     model: Model | None = None
     hole: Tensor | None = None
+    core: Tensor | None = None
     start: Tensor | None = None
     blend: Tensor | None = None
     level: float = 0
@@ -131,6 +134,7 @@ class Task:
             init=None if self.init is None else pyramid.shrink(self.init, level),
             guides=tuple(guide.at(level) for guide in self.guides),
             hole=None if self.hole is None else pyramid.shrink_hole(self.hole, level),
+            core=None if self.core is None else pyramid.shrink_hole(self.core, level),
             start=None if self.start is None else pyramid.shrink_pointers(self.start, level),
             blend=None if self.blend is None else pyramid.shrink(self.blend, level),
         )

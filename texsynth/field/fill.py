@@ -2,7 +2,8 @@
 
 Pieces are taken whole (Efros & Freeman 2001). Each is laid where at least half of it is painted already and as much as
 possible is still empty (after the order of Criminisi et al. 2004), so that a piece sees both sides of a narrow hole at
-once, and is chosen by its squared difference to what surrounds the part that it fills.
+once, and is chosen by its squared difference to what surrounds the part that it fills. Where pixels around the hole may
+be covered as well, the border of a piece is a cut of least error among them.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field.quilt import Blocks, Quilt, QuiltRules, cells_of, mismatch, prior_of
-from texsynth.field.quilting import shortlist
+from texsynth.field.quilting import at_borders, cut_candidates, shortlist
 from texsynth.image.holes import grow
 
 PIECES_AT_ONCE = 32  # pieces laid at once, as they do not touch
 SPACING = 2  # sides of a piece between the corners of two that are laid at once
+PRICE_OF_WHAT_STAYS = 100.0  # for a cut through pixels that no piece may cover, in variances
 PAINTED_SHARE = 0.5  # of a piece that is painted before it is laid, where that can be had
 
 
@@ -28,12 +30,14 @@ class Gap:
 
     index: (h, w) int64, the source pixel of each canvas pixel outside the hole.
     hole, context: (h, w) bool, the pixels to fill and those that new pieces are to continue.
+    soft: (h, w) bool, the pixels of the context that a piece may cover, up to a cut of least error; None for none.
     """
 
     index: Tensor
     hole: Tensor
     context: Tensor
     tile: tuple[bool, bool]
+    soft: Tensor | None = None
 
 
 def thickness(hole: Tensor, tile: tuple[bool, bool]) -> int:
@@ -51,8 +55,12 @@ def fill(gap: Gap, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> T
     index, context, empty = (layer.flatten().clone() for layer in (gap.index, gap.context, gap.hole))
     canvas = Quilt(h, w, gap.tile, index, context, torch.zeros(blocks.atlas.homes, device=index.device))
     while empty.any():
-        corners = _next_corners(canvas, empty, side, rng)
+        corners = _next_corners(canvas, empty, side, rng, centred=gap.soft is not None)
         cells = cells_of(canvas, corners, side)
+        if gap.soft is not None:
+            _lay_cut(canvas, blocks, corners, empty | gap.soft.flatten(), rules, rng)
+            empty[cells] = False
+            continue
         unfilled = empty[cells]
         # Compare every block with what surrounds the part that it would fill.
         near = grow(unfilled.view(-1, 1, side, side), blocks.overlap).flatten(1)
@@ -66,18 +74,44 @@ def fill(gap: Gap, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> T
     return canvas.index.view(h, w)
 
 
-def _next_corners(canvas: Quilt, empty: Tensor, side: int, rng: torch.Generator) -> Tensor:
-    """The top left corners (n, 2) of the next pieces: the best place, and others nearly as good far away from it."""
+def _lay_cut(
+    canvas: Quilt, blocks: Blocks, corners: Tensor, free: Tensor, rules: QuiltRules, rng: torch.Generator
+) -> None:
+    """Lay a piece at each of `corners` (B, 2) on the cells that are `free` (h * w,): on all that are empty, and of the
+    others on those inside the cheapest cut. Of the best matches the one with the cheapest cut is laid."""
+    cells = cells_of(canvas, corners, blocks.side)
+    old, painted, stays = canvas.index[cells], canvas.painted[cells], ~free[cells]
+    prior = prior_of(canvas, blocks, corners, rules)
+    best = shortlist(mismatch(blocks, old, painted) + prior, rules.tries, rng)  # (B, T)
+    new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, side^2)
+    gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)
+    gap.masked_fill_(stays[:, None], PRICE_OF_WHAT_STAYS)
+    borders = at_borders(corners, blocks.side, (canvas.h, canvas.w), canvas.wraps)
+    keep, cost = cut_candidates(gap, painted, borders, blocks.overlap)
+    pick = torch.arange(len(corners), device=corners.device), (cost + prior.gather(1, best)).argmin(1)
+    laid = ~(keep[pick] | stays)
+    canvas.index[cells[laid]] = new[pick][laid]
+    canvas.painted[cells[laid]] = True
 
-    def share(cells: Tensor) -> Tensor:
+
+def _next_corners(canvas: Quilt, empty: Tensor, side: int, rng: torch.Generator, centred: bool) -> Tensor:
+    """The top left corners (n, 2) of the next pieces: the best place, and others nearly as good far away from it.
+
+    centred: what is empty should lie in the middle of a piece.
+    """
+
+    def share(cells: Tensor, inset: int = 0) -> Tensor:
         values = cells.view(1, 1, canvas.h, canvas.w).float()
         for dim, wraps in enumerate(canvas.wraps):
             if wraps:
                 values = torch.cat([values, values.narrow(2 + dim, 0, side - 1)], 2 + dim)
-        return F.avg_pool2d(values, side, stride=1)[0, 0]
+        inner = values[..., inset : values.shape[2] - inset, inset : values.shape[3] - inset]
+        return F.avg_pool2d(inner, side - 2 * inset, stride=1)[0, 0]
 
     # Rate all places by how much of a piece there is new.
     new, painted = share(empty), share(canvas.painted)
+    if centred:
+        new = new + share(empty, side // 4)
     most_painted = 1e-3 * painted + 1e-6 * new  # where little is painted, pieces still grow out from it
     worth = torch.where(painted >= PAINTED_SHARE, new, most_painted) * (new > 1e-9)
     worth = worth * (1 + 0.05 * torch.rand(worth.shape, generator=rng).to(worth))

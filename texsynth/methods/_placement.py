@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from texsynth.field.atlas import Atlas, Field
+from texsynth.image.holes import grow
 from texsynth.task import Task
+
+LEAN = 0.3  # variances, of what stays beside the core: without a price it would grow up to it, to a straight line
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,9 @@ class Placement:
     placed: Tensor  # (h, w) bool, the pixels that have a source to start from; all that are fixed are among them
     places: Tensor  # (h, w), that source as an index into the atlas
     unmoved: Tensor  # (h, w) bool, the placed pixels that start from themselves
+    soft: Tensor  # (h, w) bool, the pixels of the hole that may stay as they are
     inside: Tensor  # (N,) bool, the source pixels that lie in the hole
+    lean: Tensor  # (N,), the price of copying each source pixel, in variances: it draws the cut away from the core
 
     def hold(self, field: Field) -> Field:
         """The field with its fixed pixels at their own places."""
@@ -39,16 +44,29 @@ def place(task: Task, atlas: Atlas) -> Placement | None:
     device = atlas.home.device
     hole = torch.ones(task.size, dtype=torch.bool) if task.hole is None else task.hole[0, 0]
     fixed = ~hole.to(device)
+    soft = torch.zeros_like(fixed) if task.core is None else ~(fixed | task.core[0, 0].to(device))
     places = torch.stack(torch.meshgrid(*(torch.arange(n, device=device) for n in task.size), indexing="ij"))
-    placed = unmoved = fixed
+    placed = unmoved = fixed | soft
     if task.start is not None:
         start = task.start[0].to(device)
         placed = fixed | ~start.isnan().any(0)
         moved = torch.where(fixed | ~placed, places, start.nan_to_num().long())
         unmoved = placed & (moved == places).all(0)
         places = moved
-    inside = torch.zeros_like(atlas.valid)
+    inside, lean = torch.zeros_like(atlas.valid), torch.zeros(atlas.valid.shape, device=device)
     if task.hole is not None:  # the hole is one of the first exemplar, which has the output's size
-        first = (atlas.home >= 0) & (atlas.home < fixed.numel())
-        inside = first & ~fixed.flatten()[atlas.home.clamp(0, fixed.numel() - 1)] & ~atlas.valid
-    return Placement(fixed, placed, atlas.join(torch.zeros_like(places[0]), *places), unmoved, inside)
+        first, pixel = (atlas.home >= 0) & (atlas.home < fixed.numel()), atlas.home.clamp(0, fixed.numel() - 1)
+        inside = first & ~fixed.flatten()[pixel] & ~atlas.valid
+        lean = torch.where(first, _nearness(soft, ~(fixed | soft), task.tile).flatten()[pixel] * LEAN, lean)
+    return Placement(fixed, placed, atlas.join(torch.zeros_like(places[0]), *places), unmoved, soft, inside, lean)
+
+
+def _nearness(soft: Tensor, core: Tensor, tile: tuple[bool, bool]) -> Tensor:
+    """How near to the core each soft pixel (h, w) lies: from 0, far away, to 1 beside it; 0 where nothing is soft."""
+    near, rings = core[None, None], torch.zeros(soft.shape, device=soft.device)
+    while (untouched := soft & ~near[0, 0]).any():
+        grown = grow(near, 1, tile)
+        if torch.equal(grown, near):  # nothing is core
+            break
+        near, rings = grown, rings + untouched
+    return torch.where(soft, 1 - (rings - 1) / rings.max().clamp(min=1), 0.0)

@@ -43,6 +43,7 @@ PHASE_PRICE_IN_HOLE = 3.0  # the same in a hole: the pixels on its other side ar
 LATTICE_BLOCK = 0.8  # the share of their usual size that blocks on a lattice have: smaller ones vary more
 HOLE_PIECES = (1.5, 1.0, 0.7)  # sides of the pieces that are tried in a hole, in its thicknesses
 HOLE_PIECE_OVERLAP = 0.25  # the share of such a piece that decides how well it fits
+CUT_OVERLAP = 0.4  # the same where the border of a piece is cut
 HOLE_PIECE_MINIMUM = 8  # its least side in pixels
 HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
 LONG_EXEMPLAR = 8  # times as long as wide: repeats near by are then free, since their price grows with the length
@@ -203,6 +204,8 @@ def begin(
         assert isinstance(before, Field)
         psi = potential.ascend(psi, atlas, before.index, *colours)
         price = potential.prices(atlas, before.index, psi, described, proportion * SEAM_SHARE, settings.occurrence)
+        if placement is not None:
+            price = price + placement.lean
         after = sweep(before, space, Prices(price, kappa, guiding), rng, fixed)
         memory = FieldMemory(task.level, atlas, lookalikes, psi, layout)
         return Canvas(after.image(), after, memory), float(after.cost.mean())
@@ -275,21 +278,23 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
     table = describe(atlas, ground.basis, atlas.valid)
     lookalikes = look_alikes(atlas, table, atlas.valid, settings.similar, rng)
     space = Space(atlas, ground.basis, table, atlas.valid, lookalikes)
-    price = torch.where(atlas.valid, 0.0, torch.inf)
+    price = torch.where(atlas.valid, placement.lean, torch.inf)
     # Lay pieces of several sizes, and keep the cheapest field.
-    hole_thickness = thickness(hole, task.tile)
+    soft = placement.soft if placement.soft.any() else None
+    overlap, tries = (HOLE_PIECE_OVERLAP, 1) if soft is None else (CUT_OVERLAP, settings.tries)
+    hole_thickness = thickness(~placement.fixed if soft is not None else hole, task.tile)
     length = max(max(size) for size in atlas.exemplars)
     spread = 0.0 if length > LONG_EXEMPLAR * task.shorter_side else settings.spread
     lowest = torch.inf
     for number in range(settings.starts):
         wanted = round(hole_thickness * HOLE_PIECES[number % len(HOLE_PIECES)])
         side = min(*task.size, max(HOLE_PIECE_MINIMUM, min(task.shorter_side // 2, wanted)))
-        blocks = largest_blocks(atlas, side, HOLE_PIECE_OVERLAP, rng)
+        blocks = largest_blocks(atlas, side, overlap, rng)
         if blocks is None:
             index = torch.where(placement.placed, placement.places, ground.specks())
         else:
-            rules = ground.rules(blocks, lattice, spread, 0.0, 1)
-            index = fill(Gap(placement.places, hole, placement.unmoved, task.tile), blocks, rules, rng)
+            rules = ground.rules(blocks, lattice, spread, 0.0, tries)
+            index = fill(Gap(placement.places, hole, placement.unmoved, task.tile, soft), blocks, rules, rng)
         field = ground.field(index)
         for _ in range(HOLE_TRIAL_PASSES):
             field = sweep(field, space, Prices(price, settings.mend, ground.guiding), rng, placement.fixed)

@@ -223,6 +223,9 @@ def _toned(copied: Picture, field: Field, job: Job) -> Picture:
         hole = start.isnan().any(1, keepdim=True)
         places = torch.meshgrid(*(torch.arange(n) for n in start.shape[2:]), indexing="ij")
         fixed = (start == torch.stack(places)).all(1, keepdim=True)
+    elif hole is not None:  # what has stayed in it as it was keeps its tone
+        stays = hole & (field.atlas.home[field.index].cpu() == torch.arange(hole.numel()).view_as(hole))
+        hole, fixed = hole & ~stays, ~hole | stays
     if hole is None or fixed is None or not job.match_tone or not hole.any():
         return copied
     change = tone.correction(field, hole, fixed).cpu() * top(job.image.pictures)

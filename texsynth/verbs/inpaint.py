@@ -25,6 +25,7 @@ from texsynth.verbs import parse, synthesize
 from texsynth.verbs.synthesize import Draft, Marks
 from texsynth.verbs.verb import Verb
 
+CORE_SHARE = 0.25  # of a band, that is made anew in any case: the border of what is made is a cut round it
 THINNEST_BAND = 4  # pixels that leave the solver something to do
 REGULAR = 0.25  # the autocorrelation from which on a texture is regular
 LATTICE_SIDE = 256  # the shorter side, at most, of the picture in which a lattice is looked for
@@ -43,14 +44,15 @@ def build(request: Request) -> Job:
     read = synthesize.read(replace(request, source_mask=None), sources, note, as_they_are=1)
     _warn_of_broken_steps(request, read, note)
     draft = _extended(request, read, margins)
-    hole, band, mask = _hole(request, draft, margins, note)
-    exemplars, marks = _exemplars(request, draft, hole, margins, note)
+    hole, core, band, mask = _hole(request, draft, margins, note)
+    exemplars, marks = _exemplars(request, draft, core, margins, note)
+    core = core if exemplars[0].valid is None else core | (hole & ~exemplars[0].valid)
     marks = [*mask, *marks]
     others = range(1, len(exemplars))  # the pictures to copy from
     pictures = (replace(e, role="source") if n in others else e for n, e in enumerate(draft.inputs))
     draft = replace(draft, exemplars=exemplars, inputs=(*pictures, *(mark.entry for mark in marks)))
     draft = replace(draft, remarks=tuple(mark.remark for mark in marks))
-    job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices, hole=hole)
+    job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices, hole=hole, core=core)
     extended = None if request.extend is None else ",".join(map(str, margins))
     section = recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0)
     values = {name: job.values[name] for name in ("size", "tile", "crop")} | {Request.SECTION: section}
@@ -110,8 +112,11 @@ def _wraps(request: Request) -> tuple[bool, bool]:
     return (False, False) if name is None else parse.tile(name, "--make-tileable", ("x", "y", "xy"))
 
 
-def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple[Tensor, int | None, list[Marks]]:
-    """The hole of the extended picture, (1, 1, h, w) bool; the width of the band; the mask, if there is one."""
+def _hole(
+    request: Request, draft: Draft, margins: Margins, note: Note
+) -> tuple[Tensor, Tensor, int | None, list[Marks]]:
+    """The hole of the extended picture, (1, 1, h, w) bool, and the part of it that is made anew in any case; the width
+    of the band; the mask, if there is one."""
     first, name = draft.pictures[0], draft.exemplars[0].name
     band = _band(request, extent(first))
     clear = first.alpha is not None and request.alpha != KEEP
@@ -122,9 +127,9 @@ def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple
         )
     mask = [] if request.mask is None else [_masked(request, draft, note)]
     marked = _framed(mask[0].pixels, margins) if mask else _transparent(request, draft, note)
-    hole = holes.grow(marked, request.grow or 0, draft.tile) | _edges(
-        extent(first), margins, _wraps(request), band or 0
-    )
+    marked = holes.grow(marked, request.grow or 0, draft.tile)
+    widths = (0, 0) if band is None else (band, max(2, 2 * round(band * CORE_SHARE / 2)))
+    hole, core = (marked | _edges(extent(first), margins, _wraps(request), width) for width in widths)
     if hole.all():
         raise InputError(
             f"{name}: all of it is to be filled, so nothing known is left; leave some of it out of the hole"
@@ -132,7 +137,7 @@ def _hole(request: Request, draft: Draft, margins: Margins, note: Note) -> tuple
     if not hole.any():
         empty = f"{mask[0].entry.name}: the mask is empty" if mask else f"{name} is opaque everywhere"
         note(f"{empty}: the picture comes back as it is")
-    return hole, band, mask
+    return hole, core, band, mask
 
 
 def _masked(request: Request, draft: Draft, note: Note) -> Marks:
