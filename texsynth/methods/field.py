@@ -197,16 +197,14 @@ def begin(
     space = Space(atlas, basis, table, described, lookalikes)
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
     proportion = 0.0 if task.guides or task.blend is not None else settings.proportion  # maps have their own
-    kappa = settings.kappa if placement is None else settings.mend
+    kappa, lean = (settings.kappa, 0.0) if placement is None else (settings.mend, placement.lean)
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
         assert isinstance(before, Field)
         psi = potential.ascend(psi, atlas, before.index, *colours)
         price = potential.prices(atlas, before.index, psi, described, proportion * SEAM_SHARE, settings.occurrence)
-        if placement is not None:
-            price = price + placement.lean
-        after = sweep(before, space, Prices(price, kappa, guiding), rng, fixed)
+        after = sweep(before, space, Prices(price + lean, kappa, guiding), rng, fixed)
         memory = FieldMemory(task.level, atlas, lookalikes, psi, layout)
         return Canvas(after.image(), after, memory), float(after.cost.mean())
 
