@@ -82,6 +82,11 @@ def test_whatever_is_read_is_never_overwritten(texsynth: Texsynth, refused: Refu
     assert Path(name).read_bytes() == before
 
 
+def test_a_folder_that_is_called_like_a_preset_is_none_of_the_inputs(texsynth: Texsynth) -> None:
+    for _ in range(2):
+        assert texsynth(*SYNTH, "-o", "steady/", "--force").code == 0
+
+
 def test_a_training_does_not_overwrite_what_it_learns_from(refused: Refused, picture: Picture) -> None:
     Path("m_training/samples").mkdir(parents=True)
     picture("m_training/samples/0000002.png")
@@ -308,6 +313,18 @@ def test_links_are_followed(texsynth: Texsynth, refused: Refused, picture: Pictu
     assert "is an input" in refused(2, *SYNTH, "-o", "a_again.png", "--force")
 
 
+def test_the_record_of_a_link_is_that_of_its_picture(texsynth: Texsynth) -> None:
+    Path("far").mkdir()
+    Path("o.jpg").symlink_to("far/x.jpg")
+    for seed in (1, 2):
+        assert texsynth(*SYNTH, "-o", "o.jpg", "--seed", seed, "--force").code == 0
+        for name in ("o.jpg", "far/x.jpg"):
+            stored = image.read_metadata(name)
+            assert stored is not None and stored["seed"] == seed
+    Path("far/x.jpg.json").rename("o.jpg.json")  # where links of both lie side by side
+    assert image.read_metadata("o.jpg") and not image.read_metadata("far/x.jpg")
+
+
 @pytest.mark.parametrize("flags", [(), ("--force",)])
 @pytest.mark.parametrize(
     "words", [("-o", "loop.png"), ("-o", "o.png", "--report", "loop.html"), ("-o", f"{'n' * 300}.png")]
@@ -330,6 +347,8 @@ def test_long_names(texsynth: Texsynth, refused: Refused) -> None:
     name = f"{'n' * 248}.png"
     assert texsynth(*SYNTH, "-o", name).code == 0 and array(name).shape[0] == 32
     assert "File name too long" in refused(2, *SYNTH, "-o", f"{'m' * 246}.png", "--save-field")
+    image.write(f"{'j' * 250}.jpg", image.read("a.png"))
+    assert image.read_metadata(f"{'j' * 250}.jpg") is None
     assert "File name too long" in refused(2, "synthesize", f"{'m' * 300}.png")
 
 

@@ -24,7 +24,8 @@ def flag(request: Any, name: str) -> bool:
 def read_by(request: Any, plan: Plan) -> set[str]:
     """Every file that a command may read, by `files.identity`; a folder stands for all of its files."""
     named = [*(source for item in plan.items for source in item.sources), *map(Path, map(str, reads(request)))]
-    named += [Path(path) for name in ("weights", "repeat", "preset") if (path := getattr(request, name, None))]
+    single = [getattr(request, name, None) for name in ("weights", "repeat", "preset")]  # a preset may be a name
+    named += [Path(path) for path in single if path is not None and os.path.isfile(path)]  # noqa: PTH113 (any name)
     named += [Path(path) for path in [os.environ.get("TEXSYNTH_WEIGHTS")] if path]
     named += [beside for path in named for beside in image.sidecar(path)]
     inside = [file for folder in named if os.path.isdir(folder) for file in folder.iterdir()]  # noqa: PTH112 (any name)

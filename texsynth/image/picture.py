@@ -207,7 +207,7 @@ def read_metadata(path: FilePath) -> dict[str, Any] | None:
 def sidecar(path: FilePath, recorded: bool = True) -> list[Path]:
     """The file OUT.EXT.json beside a picture OUT.EXT that `write` writes or removes, if it does; recorded: will there
     be metadata?"""
-    beside = _named_sidecar(Path(path))
+    beside = _beside_of(Path(path))
     if SUFFIXES_WRITE.get(Path(path).suffix.lower()) == codecs.PNG:
         return []
     return [beside] if recorded or _record_in(beside) is not None else []
@@ -244,19 +244,22 @@ def _format(suffix: str, head: bytes) -> codecs.Format:
     return form
 
 
-def _named_sidecar(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
+def _beside_of(path: Path) -> Path:
+    """The sidecar of a picture; of a symbolic link that of the file that it names."""
+    place = files.real(path) if path.is_symlink() else path
+    return place.with_name(f"{place.name}.json")
 
 
 def _sidecar_of(path: Path) -> Path:
     """The file that holds the metadata of a picture, if there is one. STEM.json, of the first version, belongs to one
     picture of that stem: the one that was written with it, which is the nearest to it in time."""
-    beside, former = _named_sidecar(path), path.with_suffix(".json")
-    if beside.exists() or not former.exists():
-        return beside
+    exists = os.path.exists  # also for names that are too long to be
+    beside, linked, former = _beside_of(path), path.with_name(f"{path.name}.json"), path.with_suffix(".json")
+    if exists(beside) or exists(linked) or not exists(former):
+        return beside if exists(beside) else linked
     written = former.stat().st_mtime
     rivals = [path.with_suffix(suffix) for suffix, form in SUFFIXES_WRITE.items() if form != codecs.PNG]
-    others = [other for other in rivals if other.exists() and not _named_sidecar(other).exists()]
+    others = [other for other in rivals if exists(other) and not exists(_beside_of(other))]
     nearest = min((abs(other.stat().st_mtime - written) for other in others), default=0.0)
     return former if not others or abs(path.stat().st_mtime - written) <= nearest else beside
 
