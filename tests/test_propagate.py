@@ -302,7 +302,7 @@ def test_vgg19_takes_its_weights_and_stops_without(texsynth: Texsynth, refused: 
         (2, ("--features", "vgg16"), "did you mean vgg19?"),
         (2, ("--light", "on"), "known are auto, keep, match"),
         (2, ("--strength", "1.5"), "--strength 1.5 is not from 0"),
-        (2, ("--strength", "nan"), "--strength nan is not from 0"),
+        (2, ("--strength", "nan"), "--strength nan is not a finite number"),
         (2, ("--coherence", "-1"), "--coherence -1 is not a number from 0 up"),
         (2, ("--force", "--skip-existing"), "exclude each other"),
         (2, ("--device", "tpu"), "--device 'tpu' is not one of"),

@@ -21,10 +21,12 @@ from texsynth.image import picture as image
 from texsynth.metrics import About, NotApplicable, Pair
 from texsynth.report import scores
 from texsynth.report.scores import Evaluation, Row
+from texsynth.runs.run import silent
 from texsynth.verbs import evaluate as verb
 from texsynth.verbs import pairing
 from texsynth.verbs.pairing import Group
 from texsynth.weights import pretrained
+from texsynth.weights.pretrained import Fetching
 
 Touch = Callable[..., None]
 
@@ -43,7 +45,7 @@ def touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Touch:
 
 
 def scored(groups: Sequence[Group], **values: Any) -> Evaluation:
-    return verb.evaluate(asked("evaluate", exemplar="", outputs=[], **values), groups)
+    return verb.evaluate(asked("evaluate", exemplar="", outputs=[], **values), groups, Fetching(silent))
 
 
 def names(groups: tuple[Group, ...]) -> list[tuple[str, list[str]]]:

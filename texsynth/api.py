@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from texsynth.training.loop import Progress
     from texsynth.verbs.propagate import Propagated
     from texsynth.verbs.train import Trained
+    from texsynth.weights.pretrained import Fetching
 
     Maps = tuple[Source | Sequence[Source], Source]
 
@@ -224,7 +225,7 @@ def propagate(
     from texsynth.verbs import propagate as verb
 
     first, second = (None, None) if labels is None else labels
-    edit = verb.prepare(request, first, logger.info)
+    edit = verb.prepare(request, first, _fetching())
     work = verb.aim(edit, target, second)
     for notice in (*edit.notices, *work.notices):
         logger.warning("%s", notice)
@@ -266,7 +267,7 @@ def train(
     request = _made("train", arguments)
     from texsynth.verbs import train as verb
 
-    lesson = verb.build(request, logger.info)
+    lesson = verb.build(request, _fetching())
     for notice in lesson.notices:
         logger.info(notice)
     return verb.execute(lesson, progress, stop)
@@ -299,8 +300,15 @@ def evaluate(
     from texsynth.verbs import evaluate as verb
 
     groups, notices = verb.arranged(request)
-    evaluation = verb.evaluate(request, groups, logger.info)
+    evaluation = verb.evaluate(request, groups, _fetching(), logger.info)
     return replace(evaluation, notices=(*notices, *evaluation.notices))
+
+
+def _fetching() -> Fetching:
+    """Weights that are missing are fetched, which programs see without further ado."""
+    from texsynth.weights.pretrained import Fetching
+
+    return Fetching(logger.warning)
 
 
 def _given(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -334,7 +342,7 @@ def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
 
     module: Verb = importlib.import_module(f"texsynth.verbs.{verb}").VERB
     preset = preset_of(module, request)
-    job = ready(module, request.of(request.inputs()), preset, logger.warning)
+    job = ready(module, request.of(request.inputs()), preset, logger.warning, _fetching())
     for notice in job.notices:
         logger.info(notice)
     return run.run(job, preset, request.seed or 0, progress or run.silent)

@@ -45,6 +45,7 @@ class Job:
     values: The resolved flags, plain and JSON-able.
     notices: What the user should know, one line each.
     remarks: What was understood, one line each, for those who ask.
+    absent: The networks that a run would fetch first, where it is only planned.
     match_tone: May what is copied into a hole take the tone of its place?
     """
 
@@ -56,4 +57,5 @@ class Job:
     values: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     match_tone: bool = False

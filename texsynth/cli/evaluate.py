@@ -28,6 +28,7 @@ from texsynth.requests.evaluate import Request
 from texsynth.runs import stop
 from texsynth.verbs import evaluate as verb
 from texsynth.verbs.pairing import Group
+from texsynth.weights.pretrained import Fetching
 
 
 def prepare(_: str, request: Request, talk: Talk) -> Command:
@@ -65,7 +66,7 @@ def _run(request: Request, groups: Sequence[Group], talk: Talk, replaceable: Col
         if request.report is not None and len(shots) < pages.PICTURED:
             shots.append(pages.shot(pair, side, request.seed or 0))
 
-    evaluation = verb.evaluate(request, groups, talk.note, show)
+    evaluation = verb.evaluate(request, groups, Fetching(talk.fail), talk.note, show)
     for notice in evaluation.notices:
         talk.note(notice)
     _say_left_out(evaluation, talk, request.verbose)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import one_line
 from texsynth.requests.shared import MessageOptions
+from texsynth.weights.download import amount
 
 if TYPE_CHECKING:
     from texsynth.task import Event
@@ -62,6 +63,12 @@ def checked(name: str, values: Mapping[str, Any]) -> list[str]:
     """What `--check` found about the picture `name`, one line each; what does not apply is left out."""
     told = {key: f"{v:.4g}" if isinstance(v, float) else str(v).lower() for key, v in values.items() if v is not None}
     return [f"{name}: {key.replace('_', ' ')} {value}" for key, value in told.items()]
+
+
+def fetches(entry: Mapping[str, Any]) -> str:
+    """What a planned run would fetch first, as the end of the line that tells its plan."""
+    parts = [f"{each['name']} weights ({amount(each['size'])}) from {each['url']}" for each in entry["fetches"]]
+    return f"; it first fetches {' and '.join(parts)}" if parts else ""
 
 
 def of_synthesis(event: Event) -> Tick:

@@ -27,6 +27,8 @@ from texsynth.runs import check, record, run, save, stop
 from texsynth.runs.run import Result
 from texsynth.task import Preset
 from texsynth.verbs.verb import Verb, preset_of, ready
+from texsynth.weights import pretrained
+from texsynth.weights.pretrained import Fetching
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,13 @@ def _steers(o: Option, value: Any) -> bool:
     return value != o.default and (o.section is not None or bool(o.role) or o.panel in ("Preset", "Machine"))
 
 
+def _fetching(session: Session) -> Fetching:
+    """Weights that are missing are fetched aloud, by no dry run, and not because a record says so."""
+    request = session.request
+    asked = session.stored is None or request.preset or request.method or request.quality
+    return Fetching(session.talk.fail, request.dry_run, "" if asked else f"the record of {request.repeat} fetches none")
+
+
 def _planned_runs(verb: Verb, arguments: Sequence[str], request: PictureOptions) -> Plan:
     if verb.joins:
         if plan.is_folder(request.output):
@@ -129,7 +138,7 @@ def _actions(session: Session, item: Item) -> Iterable[Action]:
     """One for each picture of an item, whose job they share."""
     talk, request = session.talk, plan.aligned(session.request, item.sources)
     with _blamed(request, session.alone):
-        job = ready(session.verb, request, session.preset, talk.note)
+        job = ready(session.verb, request, session.preset, talk.note, _fetching(session))
     if session.stored is not None:
         record.verify_weights(session.stored, job.inputs)
     for notice in job.notices:
@@ -245,6 +254,7 @@ class Output:
             "size": "{1}x{0}".format(*self.job.task.size),
             "memory_bytes": cost.memory,
             "seconds": round(cost.seconds * len(self.seeds), 2),
+            "fetches": pretrained.plan(self.job.absent),
             "record": self.records[0],
         }
 
@@ -332,7 +342,8 @@ def _words(entry: Entry) -> str:
         return str(entry["image"])
     stored = entry["record"]
     words = f"preset {one_line(stored['preset']['name'])}, seed {stored['seed']}, device {stored['device']}"
-    return f"{entry['image']}: {entry['size']}, {words}, about {_cost(entry['memory_bytes'], entry['seconds'])}"
+    cost = f"about {_cost(entry['memory_bytes'], entry['seconds'])}{messages.fetches(entry)}"
+    return f"{entry['image']}: {entry['size']}, {words}, {cost}"
 
 
 def _cost(memory: int, seconds: float) -> str:

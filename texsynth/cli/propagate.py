@@ -17,6 +17,8 @@ from texsynth.requests.propagate import Request
 from texsynth.runs import run, stop
 from texsynth.verbs import propagate as verb
 from texsynth.verbs.propagate import Edit, Work
+from texsynth.weights import pretrained
+from texsynth.weights.pretrained import Fetching
 
 
 def prepare(name: str, request: Request, talk: Talk) -> Command:
@@ -28,7 +30,7 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
 
     @cache
     def edit() -> Edit:
-        ready = verb.prepare(request, labels[0], talk.note)
+        ready = verb.prepare(request, labels[0], Fetching(talk.fail, request.dry_run))
         for notice in ready.notices:
             talk.note(notice)
         return ready
@@ -118,6 +120,7 @@ def _planned(work: Work, out: Path) -> Entry:
         "size": work.record["size"],
         "memory_bytes": work.cost.memory,
         "seconds": round(work.cost.seconds, 1),
+        "fetches": pretrained.plan(work.edit.absent),
         "record": dict(work.record),
     }
 
@@ -133,4 +136,4 @@ def _words(entry: Entry) -> str:
         return str(entry["image"])
     cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
     own = entry["record"]["propagate"]
-    return f"{entry['image']}: {entry['size']}, {own['blend']} by {own['features']}, {cost}"
+    return f"{entry['image']}: {entry['size']}, {own['blend']} by {own['features']}, {cost}{messages.fetches(entry)}"

@@ -11,11 +11,14 @@ from texsynth.cli import failure, messages, plan
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
+from texsynth.errors import one_line
 from texsynth.requests.option import options, replaced
 from texsynth.requests.train import Request
 from texsynth.runs import run, stop
 from texsynth.verbs import train as verb
 from texsynth.verbs.train import Lesson, Trained
+from texsynth.weights import pretrained
+from texsynth.weights.pretrained import Fetching
 
 
 def prepare(_: str, request: Request, talk: Talk) -> Command:
@@ -26,7 +29,7 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
     request = replace(replaced(request, maps), exemplars=list(sources))
 
     def actions(_: Item) -> Iterable[Action]:
-        lesson = verb.build(request, talk.note)
+        lesson = verb.build(request, Fetching(talk.fail, request.dry_run))
         for notice in lesson.notices:
             talk.note(notice)
         written = verb.written(lesson.output)
@@ -63,6 +66,7 @@ def _planned(lesson: Lesson) -> Entry:
         "steps": lesson.preset.settings.steps,
         "memory_bytes": lesson.cost.memory,
         "seconds": round(lesson.cost.seconds, 1),
+        "fetches": pretrained.plan(lesson.absent),
     }
 
 
@@ -99,4 +103,5 @@ def _tell(entry: Entry) -> None:
             print(entry["model"])
         return
     cost = f"{run.gigabytes(entry['memory_bytes'])} and {entry['seconds'] / 60:.0f} minutes on two cores"
-    print(f"{entry['model']}: preset {entry['preset']}, {entry['steps']} steps, about {cost}")
+    preset = one_line(entry["preset"])
+    print(f"{entry['model']}: preset {preset}, {entry['steps']} steps, about {cost}{messages.fetches(entry)}")

@@ -261,7 +261,7 @@ class MessageOptions(Part):
 
     json: Print one JSON object on stdout in place of paths.
     progress: How progress is shown on stderr. Default: auto.
-    quiet: Say nothing but errors.
+    quiet: Say nothing but errors and downloads.
     verbose: Also say what was found and chosen.
     debug: Show a traceback with an error.
     """

@@ -27,7 +27,7 @@ from texsynth.runs import loop, record, stop
 from texsynth.task import Canvas, Estimate, Preset, Report, Say
 from texsynth.verbs.parse import SMALLEST
 from texsynth.weights import pretrained, trained
-from texsynth.weights.pretrained import Weights
+from texsynth.weights.pretrained import Fetching, Weights
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: S
     return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds, shown)
 
 
-def fit(job: Job, preset: Preset, weights_file: Path | None, say: Say, model_file: Path | None) -> Job:
+def fit(
+    job: Job, preset: Preset, weights_file: Path | None, say: Say, model_file: Path | None, fetching: Fetching
+) -> Job:
     """The job with the networks that its preset uses: the trained one of `--model`, and pretrained weights.
 
     Raises WeightsError, and UsageError when the preset uses no weights or no model, cannot do this job, or the job has
@@ -91,8 +93,8 @@ def fit(job: Job, preset: Preset, weights_file: Path | None, say: Say, model_fil
         if (why := method(stage.method).refuses(job.task, stage.settings)) is not None:
             raise UsageError(f"preset {preset.name} (method {stage.method}) {why}")
     needs = [method(stage.method).needs(stage.settings, job.task.model) for stage in preset.stages]
-    loaded, entries = pretrained_weights(needs, job.task.device, weights_file, say)
-    if not loaded and weights_file is not None:
+    loaded, entries, absent = pretrained_weights(needs, job.task.device, weights_file, fetching)
+    if not (loaded or absent) and weights_file is not None:
         raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
     expected = {} if job.task.model is None else job.task.model.facts.get("weights", {})
     for name, read in loaded.items():
@@ -100,14 +102,15 @@ def fit(job: Job, preset: Preset, weights_file: Path | None, say: Say, model_fil
             raise WeightsError(
                 f"{read.name} is not what --model was trained with, whose contents differ; give that file"
             )
-    return replace(job, task=replace(job.task, weights=loaded), inputs=(*job.inputs, *entries))
+    return replace(job, task=replace(job.task, weights=loaded), inputs=(*job.inputs, *entries), absent=absent)
 
 
 def pretrained_weights(
-    needs: Sequence[Mapping[str, Sequence[str]]], device: torch.device, weights_file: Path | None, say: Say
-) -> tuple[dict[str, Weights], tuple[Input, ...]]:
-    """The weights of all layers that are needed, by the name of the features, on `device`; and their entries in the
-    record. `weights_file` is that of `--weights`; without it they are looked for or fetched. Raises WeightsError."""
+    needs: Sequence[Mapping[str, Sequence[str]]], device: torch.device, weights_file: Path | None, fetching: Fetching
+) -> tuple[dict[str, Weights], tuple[Input, ...], tuple[str, ...]]:
+    """The weights of all layers that are needed, by the name of the features, on `device`; their entries in the record;
+    and the networks that a run would fetch first, where it is only planned. `weights_file` is that of `--weights`;
+    without it they are looked for or fetched. Raises WeightsError."""
     networks: dict[str, str] = {}
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, layers in ((name, layers) for each in needs for name, layers in each.items()):
@@ -115,10 +118,14 @@ def pretrained_weights(
         if module.WEIGHTS is not None:
             networks[name] = module.WEIGHTS
             shapes.setdefault(module.WEIGHTS, {}).update(module.keys(layers))
-    loaded = pretrained.load(shapes, weights_file, say) if shapes else {}
+    may_fetch = not (fetching.planned or fetching.refusal)
+    loaded = pretrained.load(shapes, weights_file, fetching.say, may_fetch) if shapes else {}
+    absent = tuple(network for network in shapes if network not in loaded)
+    if absent and not fetching.planned:
+        raise pretrained.refuse(absent, fetching.refusal)
     entries = tuple(Input(f"weights:{network}", read.name, read.sha256) for network, read in loaded.items())
     ready = {n: replace(w, tensors={k: t.to(device) for k, t in w.tensors.items()}) for n, w in loaded.items()}
-    return {name: ready[network] for name, network in networks.items()}, entries
+    return {name: ready[network] for name, network in networks.items() if network in ready}, entries, absent
 
 
 def _with_model(job: Job, preset: Preset, model_file: Path | None) -> Job:

@@ -25,6 +25,7 @@ from texsynth.task import Guide
 from texsynth.verbs import control, pairing, parse
 from texsynth.verbs.pairing import Group, folder
 from texsynth.weights import pretrained
+from texsynth.weights.pretrained import Fetching
 
 NAMES = {wraps: name for name, wraps in parse.TILES.items()}
 
@@ -47,10 +48,12 @@ class Choice:
     left_out: Mapping[str, str]
 
 
-def evaluate(request: Request, groups: Sequence[Group], note: Note = silent, show: Show = silent) -> Evaluation:
+def evaluate(
+    request: Request, groups: Sequence[Group], fetching: Fetching, note: Note = silent, show: Show = silent
+) -> Evaluation:
     """Score all outputs.
 
-    `note` is called with a line for each download and each finished output, `show` with the pictures of each. Raises
+    `note` is called with a line for each finished output, `show` with the pictures of each. Raises
     UsageError, InputError where a picture cannot be read or a metric that was named scores no output, WeightsError and
     ResourceError.
     """
@@ -64,7 +67,7 @@ def evaluate(request: Request, groups: Sequence[Group], note: Note = silent, sho
     for source in (source for group in groups for source in (group.exemplar, *group.outputs)):
         if isinstance(source, (str, Path)) and not Path(source).is_file():
             image.read(source)  # says what is wrong with it
-    extracts, files = _extracts(choice.names, request, device, note)
+    extracts, files = _extracts(choice.names, request, device, fetching)
     # Score output by output.
     notices: list[str] = []
     rows: list[Row] = []
@@ -133,11 +136,11 @@ def _kept_back(name: str, request: Request) -> str | None:
 
 
 def _extracts(
-    names: Sequence[str], request: Request, device: torch.device, note: Note
+    names: Sequence[str], request: Request, device: torch.device, fetching: Fetching
 ) -> tuple[Extracts, dict[str, Input]]:
     """The extractors that metrics look through, and the files of their weights by the name of the network."""
     needs = [metrics.metric(name).about.needs for name in names]
-    weights, entries = pretrained_weights(needs, device, request.weights, note)
+    weights, entries, _ = pretrained_weights(needs, device, request.weights, fetching)
     extracts = {}
     for feature in dict.fromkeys(feature for each in needs for feature in each):
         module = features(feature)

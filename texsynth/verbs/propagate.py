@@ -7,7 +7,7 @@ them, or a model of `train cocosnet`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from texsynth.requests.propagate import Request
 from texsynth.runs import record, run
 from texsynth.task import Estimate
 from texsynth.verbs import parse
+from texsynth.weights.pretrained import Fetching
 from texsynth.weights.trained import Model
 
 # (the target's colours, the layer's, the layer's opacity (1, 1, h, w)) -> colours
@@ -55,6 +56,7 @@ class Edit:
     model: The trained network, if there is one.
     labels: The source's label map for that network.
     limit: The bytes that a run may take.
+    absent: The networks that it would fetch first, where it is only planned.
     """
 
     request: Request
@@ -67,6 +69,7 @@ class Edit:
     limit: int
     inputs: tuple[Input, ...]
     notices: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Propagated:
     seconds: float
 
 
-def prepare(request: Request, labels_map: Source | None = None, say: Note = run.silent) -> Edit:
+def prepare(request: Request, labels_map: Source | None, fetching: Fetching) -> Edit:
     """Read and check source and layer, and find the weights; raises UsageError, InputError, WeightsError and
     ResourceError. `labels_map` is the source's, for a model."""
     _check(request)
@@ -116,6 +119,7 @@ def prepare(request: Request, labels_map: Source | None = None, say: Note = run.
     layer = _layer(layer, layer_entry.name, source, request.blend, notices.append)
     entries = [source_entry, layer_entry]
     extract = model = labels = None
+    absent: Sequence[str] = ()
     if request.model is not None:
         model, model_entry = learned.read(request.model, "propagate")
         size = inputs.extent(source)
@@ -123,10 +127,13 @@ def prepare(request: Request, labels_map: Source | None = None, say: Note = run.
         entries += [model_entry, *drawn]
     elif (module := features(request.compares)).WEIGHTS is not None:
         layers = [name for (name, _), _ in descriptors.LAYERS]
-        weights, read = run.pretrained_weights([{request.compares: layers}], device, request.weights, say)
-        extract = module.build(module.Settings(), (False, False), weights[request.compares])
+        needs = [{request.compares: layers}]
+        weights, read, absent = run.pretrained_weights(needs, device, request.weights, fetching)
+        if not absent:
+            extract = module.build(module.Settings(), (False, False), weights[request.compares])
         entries += read
-    return Edit(request, source, layer, extract, model, labels, device, limit, tuple(entries), tuple(notices))
+    parts = (request, source, layer, extract, model, labels, device, limit)
+    return Edit(*parts, tuple(entries), tuple(notices), tuple(absent))
 
 
 def aim(edit: Edit, target: Source, labels_map: Source | None = None) -> Work:
@@ -193,7 +200,7 @@ def estimate(edit: Edit, target: Picture) -> Estimate:
     finest = dense.levels(*sizes)[-1]
     pixels = sum(h * w for h, w in sizes)
     compared = pixels >> (2 * finest)
-    network = 4 * 64 * 3 * max(h * w for h, w in sizes) if edit.extract is not None else 0
+    network = 4 * 64 * 3 * max(h * w for h, w in sizes) if edit.extract is not None or edit.absent else 0
     if edit.model is not None:
         network = sum(learned.memory(edit.model, size, learned.scale(edit.model, sizes[0])) for size in sizes)
     width = descriptors.WIDTH[edit.request.compares]

@@ -23,7 +23,7 @@ from texsynth.requests.shared import KEEP, PictureOptions
 from texsynth.requests.train import Request
 from texsynth.runs import record, run
 from texsynth.runs.run import gigabytes
-from texsynth.task import Estimate, Guide, Say, Task
+from texsynth.task import Estimate, Guide, Task
 from texsynth.training import checkpoint, loop, recipes
 from texsynth.training import preset as presets
 from texsynth.training.checkpoint import Checkpoint
@@ -31,6 +31,7 @@ from texsynth.training.loop import Progress, State
 from texsynth.verbs import synthesize
 from texsynth.verbs.synthesize import Draft
 from texsynth.weights import trained as model
+from texsynth.weights.pretrained import Fetching
 
 CHECKPOINT = "checkpoint.pt"
 MAPS = ("labels", "progression", "orientation")  # the options that name maps
@@ -43,6 +44,7 @@ class Lesson:
     about: What model, checkpoint and page say of it.
     kept: The checkpoint that it goes on from.
     replaceable: The files whose places it may take, None for all.
+    absent: The networks that it would fetch first, where it is only planned.
     """
 
     output: Path
@@ -54,6 +56,7 @@ class Lesson:
     kept: Checkpoint | None = None
     notices: tuple[str, ...] = ()
     replaceable: frozenset[Path] | None = frozenset()
+    absent: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -72,8 +75,8 @@ class Trained:
     seconds: float
 
 
-def build(request: Request, say: Say) -> Lesson:
-    """Read and check everything; raises TexsynthErrors. `say` is called with a line for every file that is fetched."""
+def build(request: Request, fetching: Fetching) -> Lesson:
+    """Read and check everything; raises TexsynthErrors."""
     replaceable = _check_output(request)
     kept = checkpoint.load(_folder(request.model_path) / CHECKPOINT) if request.resume else None
     preset = _preset(request, kept)
@@ -88,8 +91,8 @@ def build(request: Request, say: Say) -> Lesson:
     draft = synthesize.read(pictures, synthesize.sources(request), notices.append)
     recipe = recipes.recipe(preset.recipe)
     needs = [recipe.needs(preset.settings)]
-    weights, entries = run.pretrained_weights(needs, draft.device, request.weights, say)
-    if request.weights is not None and not weights:
+    weights, entries, absent = run.pretrained_weights(needs, draft.device, request.weights, fetching)
+    if request.weights is not None and not (weights or absent):
         raise UsageError(f"--weights: preset {preset.name} needs none; leave the flag out")
     guides, drawn = _guides(request, draft, notices.append)
     size, memory = draft.exemplars[0].size, draft.memory
@@ -113,10 +116,10 @@ def build(request: Request, say: Say) -> Lesson:
         "weights": {name: read.sha256 for name, read in weights.items()},
     }
     before: Mapping[str, Any] = about if kept is None else kept.about
-    if [entry["sha256"] for entry in before["inputs"]] != [entry["sha256"] for entry in about["inputs"]]:
+    if not absent and [entry["sha256"] for entry in before["inputs"]] != [entry["sha256"] for entry in about["inputs"]]:
         names = ", ".join(entry["name"] for entry in before["inputs"])
         raise InputError(f"--resume: the checkpoint was trained on other inputs ({names}); give these, in their order")
-    return Lesson(request.model_path, preset, task, seed, about, cost, kept, tuple(notices), replaceable)
+    return Lesson(request.model_path, preset, task, seed, about, cost, kept, tuple(notices), replaceable, absent)
 
 
 def execute(lesson: Lesson, report: Callable[[Progress], None], stop: Callable[[], bool] = lambda: False) -> Trained:

@@ -12,6 +12,7 @@ from texsynth.requests.shared import PictureOptions
 from texsynth.runs import run
 from texsynth.task import Preset, Say
 from texsynth.training.preset import user_of
+from texsynth.weights.pretrained import Fetching
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ def preset_of(verb: Verb, request: PictureOptions, record: Mapping[str, Any] | N
     return resolved(settings)
 
 
-def ready(verb: Verb, request: PictureOptions, preset: Preset, say: Say) -> Job:
+def ready(verb: Verb, request: PictureOptions, preset: Preset, say: Say, fetching: Fetching) -> Job:
     """The job of a request, checked against its preset and the memory limit; raises TexsynthErrors.
 
-    `say` is called with a line for every file that is fetched.
+    `say` is called with what is to be noticed about the preset; `fetching`: what becomes of weights that are missing.
     """
-    job = run.fit(verb.build(request), preset, request.weights, say, request.model)
+    job = run.fit(verb.build(request), preset, request.weights, say, request.model, fetching)
     run.check_memory(job, preset)
     return job

@@ -49,20 +49,47 @@ class Weights:
     std: Triple
 
 
+@dataclass(frozen=True)
+class Fetching:
+    """What becomes of networks whose weights are not here.
+
+    say: is told of every download; whoever silences all else must not silence it.
+    planned: Is nothing fetched, as nothing is run?
+    refusal: Why nothing may be fetched; "" where it may.
+    """
+
+    say: Say
+    planned: bool = False
+    refusal: str = ""
+
+
 def entry(network: str) -> Network:
     """The network of that name, of the catalogue or of torchvision; raises UsageError for a name that is neither."""
     return NETWORKS.get(network) or zoo.entry(network)
 
 
-def load(wanted: Mapping[str, Shapes], named: Path | None, say: Say) -> dict[str, Weights]:
-    """The tensors of these shapes of each network, from files that are here or else fetched.
+def load(wanted: Mapping[str, Shapes], named: Path | None, say: Say, fetched: bool = True) -> dict[str, Weights]:
+    """The tensors of these shapes of each network, from files that are here or else fetched, or left out if so asked.
 
     Raises WeightsError, also where the file or folder of `--weights`, `named`, is of none of these networks.
     """
     paths = {network: find(network, named, tuple(wanted)) for network in wanted}
     if named is not None and not any(path and named in (path, path.parent) for path in paths.values()):
         raise WeightsError(f"--weights: {named} is of another network; {' or '.join(wanted)} is needed here")
-    return {network: read(paths[network] or fetch(network, say), network, shapes) for network, shapes in wanted.items()}
+    files = {network: path or (fetch(network, say) if fetched else None) for network, path in paths.items()}
+    return {network: read(path, network, wanted[network]) for network, path in files.items() if path is not None}
+
+
+def refuse(networks: Collection[str], why: str) -> WeightsError:
+    """The error to raise for networks that are not here and may not be fetched."""
+    remedies = " and ".join(f"`texsynth weights fetch {name}`" for name in networks)
+    return WeightsError(f"{' and '.join(networks)} weights are not here, and {why}; use {remedies}, or --weights FILE")
+
+
+def plan(networks: Collection[str]) -> list[dict[str, Any]]:
+    """What would be fetched for networks that are not here, as plain values."""
+    entries = [entry(network) for network in networks]
+    return [{"name": each.name, "size": each.size, "url": each.url} for each in entries]
 
 
 def cached(network: str) -> Path:
