@@ -127,6 +127,12 @@ def test_foliage_is_repaired_with_its_gaps(texsynth: Texsynth, refused: Refused,
 
 
 @pytest.mark.usefixtures("scan")
+def test_metrics_say_what_they_see_of_it(texsynth: Texsynth) -> None:
+    ran = texsynth("evaluate", "a.png", "a.png", "--metric", "nn_pixel")
+    assert ran.code == 0 and "a.png: metrics see middle grey where it is transparent" in ran.err
+
+
+@pytest.mark.usefixtures("scan")
 def test_what_stays_as_it_is_keeps_its_alpha(refused: Refused, draw: Draw) -> None:
     draw("m.png", np.zeros((SIDE, SIDE), np.uint8))
     words = ("--mask", "m.png", "--target-mask", "m.png", "--keep-background", "--alpha", "auto", "-o", "o.png")

@@ -50,6 +50,7 @@ INPAINT = [
     ((*M, "--source-mask", "m.png", "--source-mask", "m.png"), "--source-mask: 2 given for 1"),
     ((*M, "--exemplar", "a.png", "--map", "h=m.png"), "--map h: 1 given for 2"),
     ((*M, "--grow=-1"), "--grow -1: a number of pixels from 0 up is needed"),
+    ((*T, "--grow", "2"), "--grow 2: there is no mask and nothing transparent to grow"),
     ((*M, "--preview"), "--preview shows the seams of --make-tileable"),
     ((*M, "--tile", "z"), "--tile 'z'"),
     ((*M, "--map", "h=m.png", "-p", "afloat"), "copies nothing"),

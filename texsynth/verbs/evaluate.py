@@ -152,6 +152,8 @@ def _pairs(group: Group, request: Request, device: torch.device, memory: int, no
     """Every output of a group as a row without scores, and the pictures that are compared."""
     (exemplar, entry), *outputs = inputs.load_all((group.exemplar, *group.outputs), "picture", memory)
     pictures = [picture for picture, _ in outputs]
+    if not inputs.solid(exemplar).all():
+        note(f"{entry.name}: metrics see middle grey where it is transparent; crop it to opaque parts for true scores")
     rows = [_row(source, entry.name, request.tile) for source, (_, entry) in zip(group.outputs, outputs, strict=True)]
     source, *images = (picture.to(device) for picture in inputs.matching((exemplar, *pictures)))
     steering: dict[tuple[int, int], tuple[Guide, ...]] = {}  # laid out once for each size of outputs

@@ -125,6 +125,8 @@ def _hole(
             f"nothing says what of {name} to fill: give --mask MASK, --make-tileable x, y or xy, --extend L,T,R,B, or "
             "a picture with transparent parts"
         )
+    if request.grow and request.mask is None and not clear:
+        raise UsageError(f"--grow {request.grow}: there is no mask and nothing transparent to grow; leave it out")
     mask = [] if request.mask is None else [_masked(request, draft, note)]
     marked = _framed(mask[0].pixels, margins) if mask else _transparent(request, draft, note)
     marked = holes.grow(marked, request.grow or 0, draft.tile)
@@ -147,7 +149,8 @@ def _masked(request: Request, draft: Draft, note: Note) -> Marks:
     mask = mask.inverted() if request.mask_invert else mask
     if NOTICED_SHARE < mask.share < 1:
         fix = "without --mask-invert" if request.mask_invert else "with --mask-invert"
-        note(f"{mask.entry.name}: {100 * mask.share:.3g} % of the picture is to be filled; {fix} it is all the rest")
+        rest = f"{fix} it is the other {100 - 100 * mask.share:.3g} %"
+        note(f"{mask.entry.name}: {100 * mask.share:.3g} % of the picture is to be filled; {rest}")
     return mask
 
 
