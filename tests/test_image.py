@@ -166,6 +166,19 @@ def test_tiff_palette_one_bit_and_inverted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(array_of(tmp_path / "four.tif"), (array[..., 0] >> 4) * 17)
 
 
+@pytest.mark.parametrize("stored", [257, 256, 1])
+def test_tiff_palettes_of_any_writer(tmp_path: Path, stored: int) -> None:
+    """Bytes are repeated in both halves of a colour, or stand in the upper or, wrongly, in the lower one."""
+    colours = noise((3, 256)).astype(np.uint16)
+    places = noise((8, 9))
+    tifffile.imwrite(tmp_path / "a.tif", places, photometric="palette", colormap=colours * stored)
+    np.testing.assert_array_equal(array_of(tmp_path / "a.tif"), np.moveaxis(colours[:, places], 0, -1))
+    deep = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    colours = np.tile(colours, 256)
+    tifffile.imwrite(tmp_path / "b.tif", deep, photometric="palette", colormap=colours * stored)
+    np.testing.assert_array_equal(array_of(tmp_path / "b.tif"), np.moveaxis(colours[:, deep], 0, -1))
+
+
 def test_tiff_premultiplied_alpha_is_divided_out(tmp_path: Path) -> None:
     stored = np.array([[[50, 100, 0, 128], [9, 9, 9, 0], [1, 2, 255, 255]]], np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extrasamples=("assocalpha",))
@@ -189,6 +202,57 @@ def test_cmyk_jpeg_becomes_rgb_without_its_profile(tmp_path: Path) -> None:
     picture = image.read(saved(cmyk, tmp_path / "a.jpg", icc_profile=SRGB[:16] + b"CMYK" + SRGB[20:]))
     assert np.abs(image.to_array(picture).astype(int) - (255, 0, 0)).max() < 10
     assert picture.icc is None
+
+
+INKS = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 255, 0, 0], [0, 0, 0, 255], [0, 0, 0, 128]]], np.uint8)
+PLAIN = [[255, 255, 255], [0, 255, 255], [255, 0, 255], [0, 0, 0], [127, 127, 127]]
+MEANT = [[255, 255, 255], [0, 215, 255], [255, 134, 187], [0, 0, 0], [118, 118, 118]]  # by the profile below
+
+
+def ink_profile() -> bytes:
+    """A profile of CMYK made by hand: a table of the 16 corners, in Lab, between which it is linear."""
+
+    def corner(number: int) -> bytes:
+        c, m, y, k = (number >> bit & 1 for bit in (3, 2, 1, 0))
+        return bytes(
+            [0, 128, 128] if k else [round((100 - 25 * (c + m + y)) * 2.55), 128 + 60 * (m - c), 128 + 60 * (y - c)]
+        )
+
+    ramp, one = bytes(range(256)), 1 << 16
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, one)
+    table += ramp * 4 + b"".join(map(corner, range(16))) + ramp * 3
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, one, 54061)
+    body = table + white
+    entries = struct.pack(">I4sII4sII", 2, b"A2B0", 156, len(table), b"wtpt", 156 + len(table), len(white))
+    head = struct.pack(">I4sI4s4s4s", 156 + len(body), b"    ", 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    return head + bytes(12) + b"acsp" + bytes(28) + white[8:] + bytes(48) + entries + body
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+@pytest.mark.parametrize("icc", [None, ink_profile(), ink_profile()[:300]], ids=["plain", "profile", "damaged profile"])
+@pytest.mark.parametrize("planar", [False, True])
+def test_cmyk_tiff(tmp_path: Path, depth: str, icc: bytes | None, planar: bool) -> None:
+    """By its profile, or else as ink that takes light away; the profile is not one of the result."""
+    stored = INKS.astype(depth) * np.array(257 if depth == "uint16" else 1, depth)
+    options: dict[str, Any] = {"planarconfig": "separate" if planar else "contig", "iccprofile": icc}
+    stored = np.moveaxis(stored, -1, 0) if planar else stored
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="separated", compression="lzw", **options)
+    picture = image.read(tmp_path / "a.tif")
+    assert (picture.depth, picture.icc) == (depth, None)
+    expected = MEANT if icc is not None and len(icc) > 300 else PLAIN
+    shown = image.to_array(picture)[0] / (257 if depth == "uint16" else 1)
+    assert np.abs(shown - expected).max() <= 1
+
+
+@pytest.mark.parametrize("icc", [None, ink_profile()], ids=["plain", "profile"])
+def test_cmyk_jpeg(tmp_path: Path, icc: bytes | None) -> None:
+    """Stored upside down, as Adobe does it, which Pillow writes and undoes."""
+    inks = np.repeat(INKS, 16, 0).repeat(16, 1)
+    options: dict[str, Any] = {"quality": 100, "subsampling": 0, "icc_profile": icc}
+    picture = image.read(saved(Image.fromarray(inks, "CMYK"), tmp_path / "a.jpg", **options))
+    assert picture.icc is None
+    shown = image.to_array(picture)[8, 8::16].astype(int)
+    assert np.abs(shown - (PLAIN if icc is None else MEANT)).max() < 5
 
 
 def test_bmp_gif_and_a_phone_jpeg_with_preview(tmp_path: Path) -> None:

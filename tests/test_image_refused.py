@@ -223,8 +223,29 @@ def test_tiff_of_other_kinds(tmp_path: Path) -> None:
     refused(path, "5 channels", "1 to 4")
     tifffile.imwrite(path, noise((16, 16, 16)), volumetric=True, tile=(16, 16, 16))
     refused(path, "depth 16")
-    refused(saved(Image.new("CMYK", (8, 8)), path), "SEPARATED", "RGB")
-    refused(saved(Image.new("LAB", (8, 8)), path), "CIELAB", "RGB")
+    refused(saved(Image.new("LAB", (8, 8)), path), "TIFF with Lab colour", "convert it to RGB")
+    refused(saved(Image.new("CMYK", (8, 8)), path, compression="jpeg"), "TIFF with CMYK colour", "convert it to RGB")
+    refused(saved(Image.new("YCbCr", (8, 8)), path), "TIFF with YCbCr colour", "convert it to RGB")
+    tifffile.imwrite(path, noise((8, 8, 4)), photometric="separated", extratags=[(332, "H", 1, 2, True)])
+    refused(path, "TIFF with CMYK colour", "plain CMYK")
+    tifffile.imwrite(path, noise((8, 8, 3)), photometric="rgb", compression="jpeg2000")
+    refused(path, "TIFF with compression JPEG2000", "LZW")
+
+
+def test_a_tiff_is_not_listed_beyond_measure(tmp_path: Path) -> None:
+    """A file of 70 pages, one of two million strips, and a JPEG in it that is larger than its tile."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as out:
+        for _ in range(70):
+            out.write(noise((8, 8)), metadata=None)
+    refused(path, "more than 64 pages")
+    tifffile.imwrite(path, noise((64, 8)), rowsperstrip=1, metadata=None)
+    content = path.read_bytes()
+    at = content.index(struct.pack("<HH", 273, 4))
+    refused(put(path, content[: at + 4] + struct.pack("<I", 2**21) + content[at + 8 :]), "2097152 strips or tiles")
+    jpeg = imagecodecs.jpeg8_encode(noise((8, 4000)))
+    tifffile.imwrite(path, iter([jpeg]), shape=(16, 16), dtype=np.uint8, compression="jpeg", metadata=None)
+    refused(path, "JPEG of 4000x8")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

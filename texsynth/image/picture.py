@@ -171,6 +171,9 @@ def read(path: FilePath, memory: int | None = None) -> Picture:
     no more.
     """
     with _opened(Path(path)) as (handle, form):
+        size = codecs.size_of(handle)
+        if memory is not None and size > memory:
+            raise too_large(Path(path).name, f"a file of {size >> 20} MB", size, memory)
         file = codecs.opened(handle, form)
         if memory is not None and (need := _peak(file.header)) > memory:
             raise too_large(Path(path).name, f"{file.header.width}x{file.header.height}", need, memory)

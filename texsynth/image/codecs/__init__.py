@@ -18,6 +18,7 @@ from texsynth.image.codecs.base import Decoded as Decoded
 from texsynth.image.codecs.base import Format as Format
 from texsynth.image.codecs.base import Header as Header
 from texsynth.image.codecs.base import Opened as Opened
+from texsynth.image.codecs.base import size_of as size_of
 from texsynth.image.codecs.base import strict
 from texsynth.image.codecs.jpeg2000 import JPEG2000 as JPEG2000
 from texsynth.image.codecs.netpbm import PNM as PNM

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from texsynth.image.codecs import ink
 from texsynth.image.codecs.base import (
     MAX_ICC,
     Decoded,
@@ -35,18 +36,19 @@ def _opened(handle: BinaryIO, name: str, frames: bool) -> Opened:
     alpha = picture.has_transparency_data
     pixels = picture.width * picture.height
     # Pillow holds up to four bytes a pixel, twice while it converts, and copies rows to the array.
-    working = size_of(handle) + pixels * (9 if grey else 12)
+    bytes_a_pixel = 60 if picture.mode == "CMYK" else 9 if grey else 12
+    working = size_of(handle) + pixels * bytes_a_pixel
     header = Header(picture.width, picture.height, (1 if grey else 3) + alpha, "uint8", working)
 
     def decode() -> Decoded:
         orientation, resolution = read_exif(picture.info.get("exif", b""))
-        # A CMYK profile does not describe the RGB values that come out.
-        icc = None if picture.mode == "CMYK" else picture.info.get("icc_profile")
-        converted = picture.convert(("LA" if alpha else "L") if grey else ("RGBA" if alpha else "RGB"))
-        samples = np.asarray(converted)
-        fitting = icc if icc and len(icc) <= MAX_ICC else None
+        icc = picture.info.get("icc_profile")
+        icc = icc if icc and len(icc) <= MAX_ICC else None
         tags = Tags(density=_density(picture) or resolution)
-        return Decoded(samples.reshape(*samples.shape[:2], -1), fitting, tags, orientation)
+        if picture.mode == "CMYK":
+            return Decoded(ink.to_rgb(np.asarray(picture), icc), None, tags, orientation)
+        samples = np.asarray(picture.convert(("LA" if alpha else "L") if grey else ("RGBA" if alpha else "RGB")))
+        return Decoded(samples.reshape(*samples.shape[:2], -1), icc, tags, orientation)
 
     return Opened(header, decode)
 

@@ -29,6 +29,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 IHDR_END = 33
 COLOUR_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 DRAWN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # chunks that the decoder needs
+SAYING = (b"IHDR", b"tRNS", b"acTL", b"iCCP", b"eXIf", b"pHYs", *(kind for kind, _ in tags.CHUNKS.values()))
+MAX_CHUNKS = 2**20
 MAX_CHUNK = 2**24  # bytes of a chunk that says something about the picture; a larger one is left out
 TRUNCATED = "truncated PNG, export or copy the file again (it ends too early)"
 
@@ -36,7 +38,9 @@ TRUNCATED = "truncated PNG, export or copy the file again (it ends too early)"
 def chunks(handle: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Chunks up to IEND as (type, position of the body, its length); CodecError when the file ends before IEND."""
     size, position = size_of(handle), len(SIGNATURE)
-    while position + 12 <= size:
+    for _ in range(MAX_CHUNKS):
+        if position + 12 > size:
+            break
         handle.seek(position)
         length, kind = struct.unpack(">I4s", handle.read(8))
         if position + 12 + length > size:
@@ -64,7 +68,7 @@ def _opened(handle: BinaryIO) -> Opened:
     places = list(chunks(handle))
     said: dict[bytes, bytes] = {}  # the first chunk of each kind
     for kind, position, length in places:
-        if kind != b"IDAT" and kind not in said and length <= MAX_CHUNK:
+        if kind in SAYING and kind not in said and length <= MAX_CHUNK:
             handle.seek(position)
             body, checksum = handle.read(length), handle.read(4)
             if zlib.crc32(kind + body).to_bytes(4, "big") == checksum or kind in DRAWN:  # the decoder checks those

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from texsynth.image.codecs import ink
 from texsynth.image.codecs.base import (
     MAX_ICC,
     MAX_PIXELS,
@@ -18,18 +20,31 @@ from texsynth.image.codecs.base import (
     Opened,
     check_frames,
     resolution,
+    size_of,
     starts_with,
     straight,
 )
 from texsynth.image.codecs.tags import Tags, to_rationals
 
-ICC = 34675  # its tag
-MINISWHITE, MINISBLACK, RGB, PALETTE, YCBCR, JPEG_COMPRESSED = 0, 1, 2, 3, 6, 7
+ICC, INK_SET = 34675, 332  # tags
+MINISWHITE, MINISBLACK, RGB, PALETTE, SEPARATED, YCBCR = 0, 1, 2, 3, 5, 6
+COLOURS = {SEPARATED: "CMYK", YCBCR: "YCbCr", 4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}
+JPEGS = (7, 33007, 34892)
+# Compressions that know no size of their own: none, three of fax, LZW, deflate twice, PackBits, LZMA and Zstandard.
+PLAIN = (1, 2, 3, 4, 5, 8, 32946, 32773, 34925, 50000)
+CMYK = 1  # the ink set that is not named by ink
+SEGMENT_LISTS = (273, 279, 324, 325)  # tags of strips and tiles, which tifffile reads as a whole
+MOST_SEGMENTS, SEGMENT_BYTES = 1 << 20, 200  # how many there may be, and what each takes
+MOST_PAGES = 64
+JPEG_HEAD = 1 << 16  # bytes of a JPEG in which its size stands
+JPEG_BLOCK = 16  # pixels by which one may exceed its tile
 
 
 def _opened(handle: BinaryIO) -> Opened:
     import tifffile
 
+    _check_directories(handle)
+    handle.seek(0)
     tif = tifffile.TiffFile(handle)
     # Reduced copies and masks belong to a page; they are not pages of their own.
     pages: list[Any] = [page for page in cast("list[Any]", tif.pages) if not page.is_reduced and not page.is_mask]
@@ -38,33 +53,63 @@ def _opened(handle: BinaryIO) -> Opened:
     tile = page.tilewidth, page.tilelength * page.tiledepth
     if tile[0] * tile[1] > MAX_PIXELS:  # a tile is decoded whole
         raise CodecError(f"has tiles of {tile[0]}x{tile[1]}; at most {MAX_PIXELS} pixels are allowed, scale it down")
-    _check(page, tif.filehandle.size)
+    _check(page)
+    _check_segments(page, tif.filehandle)
     header = _header(page)
 
     def decode() -> Decoded:
-        orientation, icc = (page.tags.valueof(code) for code in (ORIENTATION, ICC))
-        fitting = bytes(icc) if icc and len(icc) <= MAX_ICC else None
-        return Decoded(_samples(page), fitting, Tags(density=resolution(page.tags.valueof)), orientation)
+        orientation, profile = (page.tags.valueof(code) for code in (ORIENTATION, ICC))
+        icc = bytes(profile) if profile and len(profile) <= MAX_ICC else None
+        samples = _samples(page)
+        if page.photometric == SEPARATED:
+            samples, icc = ink.to_rgb(samples, icc), None
+        return Decoded(samples, icc, Tags(density=resolution(page.tags.valueof)), orientation)
 
     return Opened(header, decode)
+
+
+def _check_directories(handle: BinaryIO) -> None:
+    """CodecError for more pages, or more strips or tiles of one, than tifffile should be made to list."""
+    size = size_of(handle)
+    handle.seek(0)
+    head = handle.read(16)
+    order, large = "<" if head[:2] == b"II" else ">", head[2:4] in (b"+\0", b"\0+")
+    number, entry, link = ("Q", "HHQ8x", "Q") if large else ("H", "HHI4x", "I")
+    (place,) = struct.unpack_from(order + link, head, 8 if large else 4)
+    for count in range(MOST_PAGES + 1):
+        if not place or place + 8 > size:  # where tifffile stops, too
+            return
+        handle.seek(place)
+        (entries,) = struct.unpack(order + number, handle.read(struct.calcsize(order + number)))
+        if entries > 4096 or count == MOST_PAGES:
+            break
+        body = handle.read(entries * struct.calcsize(order + entry))
+        for code, _, values in struct.iter_unpack(order + entry, body):
+            if code in SEGMENT_LISTS and values > MOST_SEGMENTS:
+                raise CodecError(
+                    f"TIFF of {values} strips or tiles; at most {MOST_SEGMENTS} are allowed; use larger ones"
+                )
+        (place,) = struct.unpack(order + link, handle.read(struct.calcsize(order + link)))
+    raise CodecError(f"TIFF of more than {MOST_PAGES} pages, or damaged; one page is allowed, export the one you want")
 
 
 def _header(page: Any) -> Header:
     """What a checked page needs: its samples as they are stored and as they come out, and what is decoded at once."""
     bits, name = page.bitspersample, str(page.dtype)
     depth = name if name in ("float16", "float32") else "uint16" if bits == 16 else "uint8"
-    channels = 3 if page.photometric == PALETTE else page.samplesperpixel
+    channels = 3 if page.photometric in (PALETTE, SEPARATED) else page.samplesperpixel
     pixels = page.imagewidth * page.imagelength
     stored = pixels * page.samplesperpixel * page.dtype.itemsize
     tile = page.tilewidth * page.tilelength * page.samplesperpixel * page.dtype.itemsize
-    # Division by alpha is done in doubles; a palette is looked up in 16 bits.
-    further = 24 * pixels * channels if 1 in page.extrasamples else 6 * pixels if page.photometric == PALETTE else 0
-    working = stored + further + 2 * tile + max(page.databytecounts, default=0)
+    # Division by alpha is done in doubles, inks are mixed in 32 bits; a palette is looked up in 16.
+    wide = {PALETTE: 12, SEPARATED: 48}.get(page.photometric, 0) + (24 * channels if 1 in page.extrasamples else 0)
+    segments = len(page.databytecounts)
+    working = stored + wide * pixels + 2 * tile + sum(page.databytecounts) + SEGMENT_BYTES * segments
     return Header(page.imagewidth, page.imagelength * page.imagedepth, channels, depth, working)
 
 
-def _check(page: Any, size: int) -> None:
-    """CodecError for samples, colours or channels that are not supported, or strips beyond `size` bytes."""
+def _check(page: Any) -> None:
+    """CodecError for samples, colours, channels or a compression that are not supported."""
     bits, name, channels = page.bitspersample, str(page.dtype), page.samplesperpixel
     floating = name in ("float16", "float32") and bits in (16, 32)
     if not floating and not (name in ("bool", "uint8", "uint16") and bits in (1, 2, 4, 8, 16)):
@@ -73,18 +118,45 @@ def _check(page: Any, size: int) -> None:
     if page.imagedepth != 1 or not 1 <= channels <= 4:
         raise CodecError(f"TIFF of {channels} channels, depth {page.imagedepth}; allowed: 1 to 4, depth 1")
     kinds = {MINISBLACK, RGB} if floating else {MINISWHITE, MINISBLACK, RGB}
-    if page.compression == JPEG_COMPRESSED:
+    if page.compression in JPEGS:
         kinds.add(YCBCR)  # the JPEG decoder turns it into RGB
-    if channels == 1 and bits <= 8:
+    elif channels == 4 and bits in (8, 16) and page.tags.valueof(INK_SET, default=CMYK) == CMYK and not floating:
+        kinds.add(SEPARATED)
+    if channels == 1 and not floating:
         kinds.add(PALETTE)
     if page.photometric not in kinds:
-        kind = getattr(page.photometric, "name", page.photometric)
-        raise CodecError(f"TIFF with {kind} colour; allowed: grey, RGB and 8-bit palette; convert it to RGB")
-    segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+        kind = COLOURS.get(page.photometric, str(page.photometric))
+        raise CodecError(f"TIFF with {kind} colour; allowed: grey, RGB, palette and plain CMYK; convert it to RGB")
+    if page.compression not in (*PLAIN, *JPEGS):
+        name = getattr(page.compression, "name", page.compression)
+        raise CodecError(f"TIFF with compression {name}; allowed are none, LZW, deflate, JPEG and others; use one")
+
+
+def _check_segments(page: Any, file: Any) -> None:
+    """CodecError for strips or tiles that are missing, or hold a JPEG that is larger than they are."""
+    segments, size = list(zip(page.dataoffsets, page.databytecounts, strict=True)), file.size
     # tifffile would fill missing strips or tiles with zeros.
     short = not page.is_contiguous and len(segments) < np.prod(page.chunked)
     if short or not segments or any(not o or not n or o + n > size for o, n in segments):
         raise CodecError("truncated TIFF, export or copy the file again (pixels are missing)")
+    allowed = (page.tilewidth or page.imagewidth) + JPEG_BLOCK, (page.tilelength or page.rowsperstrip) + JPEG_BLOCK
+    for offset, count in segments if page.compression in JPEGS else ():
+        file.seek(offset)
+        width, height = _jpeg_size(file.read(min(count, JPEG_HEAD)))
+        if width > allowed[0] or height > allowed[1]:
+            raise CodecError(f"damaged TIFF, export or copy the file again (it holds a JPEG of {width}x{height})")
+
+
+def _jpeg_size(head: bytes) -> tuple[int, int]:
+    """The width and height of a JPEG, by its frame header; (0, 0) without one."""
+    place = 2
+    while place + 9 <= len(head) and head[place] == 0xFF:
+        marker = head[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", head, place + 5)
+            return width, height
+        place += 2 + int.from_bytes(head[place + 2 : place + 4], "big")
+    return 0, 0
 
 
 def _samples(page: Any) -> np.ndarray:
@@ -92,13 +164,18 @@ def _samples(page: Any) -> np.ndarray:
     stored: np.ndarray = page.asarray(squeeze=False)  # (planes, 1, H, W, C)
     samples = stored[0, 0] if len(stored) == 1 else np.moveaxis(stored[:, 0, :, :, 0], 0, -1)
     if page.photometric == PALETTE:
-        samples = np.moveaxis(page.colormap[:, samples[..., 0]] >> 8, 0, -1).astype(np.uint8)
+        samples = np.moveaxis(_palette(page.colormap)[:, samples[..., 0]], 0, -1)
     elif page.bitspersample < 8:
         samples = samples.astype(np.uint8) * np.uint8(255 // (2**page.bitspersample - 1))
     if page.photometric == MINISWHITE:
         samples = samples.copy()
         samples[..., 0] = np.iinfo(samples.dtype).max - samples[..., 0]
     return straight(samples) if 1 in page.extrasamples and samples.shape[2] in (2, 4) else samples
+
+
+def _palette(colours: np.ndarray) -> np.ndarray:
+    """8-bit colours (3, N) of a palette, which is stored in 16 bits; some programs store bytes all the same."""
+    return (colours if colours.max() < 256 else colours >> 8).astype(np.uint8)
 
 
 def _encoded(samples: np.ndarray, icc: bytes | None, tags: Tags, _: dict[str, str]) -> bytes:
