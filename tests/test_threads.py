@@ -7,10 +7,39 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from conftest import array
+from pictures import spots
+from texsynth.image import picture as image
 from texsynth.runs import machine, threads
+
+SAME = """
+from texsynth.cli import main
+for words in (
+    "synthesize a.png -s 48x32 -p guided-correspondence",
+    "synthesize a.png -s 64x48 -p guided-correspondence-draft --tile xy",
+    "inpaint a.png --mask m.png --quality draft",
+):
+    for count in "12":
+        name = words.split()[-1].replace(".", "_")
+        assert main([*words.split(), "-o", f"{name}_{count}.png", "--threads", count, "-q"]) == 0
+"""
+
+
+def test_the_field_gives_the_same_pixels_with_any_number_of_threads(tmp_path: Path) -> None:
+    """As the documents promise of its presets, and of no others. A process of its own, as threads spin in this one."""
+    mask = np.zeros((32, 32), np.uint8)
+    mask[12:20, 10:20] = 255
+    image.write(tmp_path / "a.png", image.Picture(spots(32, 32)))
+    image.write(tmp_path / "m.png", image.from_array(mask))
+    subprocess.run([sys.executable, "-c", SAME], cwd=tmp_path, check=True)
+    first = sorted(tmp_path.glob("*_1.png"))
+    assert len(first) == 3
+    for path in first:
+        assert np.array_equal(array(str(path)), array(str(path.with_name(path.name.replace("_1", "_2")))))
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,8 @@ class DeviceOptions(Part):
     """Where a command computes.
 
     device: The device that computes. Default: auto, the fastest there is.
-    threads: The number of CPU threads. Default: torch's choice.
+    threads: The number of CPU threads. Presets that work by gradient, trained networks and guides may give other pixels
+        with another number. Default: torch's choice.
     """
 
     PANEL = "Machine"
