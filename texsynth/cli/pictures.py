@@ -288,7 +288,7 @@ class Output:
                 self.session.talk.say(f"seed {seed} scores {run.score(result):.4f}")
                 if best is None or (not result.interrupted and run.score(result) < run.score(best)):
                     best = result
-                if stopped := result.interrupted:
+                if stopped := result.interrupted or stop.asked():
                     break
         if best is None:
             raise KeyboardInterrupt
