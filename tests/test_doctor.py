@@ -21,6 +21,8 @@ def test_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert (shown["self_test"]["ok"], shown["weights"]["needed_by_default"]) == (True, False)
     assert shown["versions"]["torch"] != "missing" and shown["devices"]["threads"] >= 1
     assert "guided-correspondence" in shown["presets"]
+    assert shown["pictures"]["written"] == [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"]
+    assert {".tga", ".avif", ".jp2", ".ppm", ".hdr", *shown["pictures"]["written"]} < set(shown["pictures"]["read"])
 
 
 def test_for_people_it_is_one_line_each_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,7 +31,8 @@ def test_for_people_it_is_one_line_each_on_stdout(capsys: pytest.CaptureFixture[
     names = [line[:12].strip() for line in out.splitlines()]
     assert err == ""
     assert names[0] == "python"
-    assert {"texsynth", "torch", "processor", "cuda", "mps", "memory", "weights", "presets"} < set(names)
+    expected = {"texsynth", "torch", "processor", "cuda", "mps", "memory", "reads", "writes", "weights", "presets"}
+    assert expected < set(names)
     assert "passed" in out.splitlines()[-1]
 
 

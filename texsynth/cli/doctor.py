@@ -31,6 +31,7 @@ def doctor(json: Json = False) -> None:
         "versions": versions(),
         "devices": devices(),
         "memory": memory(),
+        "pictures": pictures(),
         "weights": weights(),
         "presets": preset.names(),
         "self_test": self_test(),
@@ -73,6 +74,13 @@ def memory() -> dict[str, int | None]:
         return {"total": page * os.sysconf("SC_PHYS_PAGES"), "free": page * os.sysconf("SC_AVPHYS_PAGES")}
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf, macOS not every name
         return {"total": None, "free": None}
+
+
+def pictures() -> dict[str, list[str]]:
+    """The endings of the picture files that are read and written."""
+    from texsynth.image import picture as image
+
+    return {"read": list(image.SUFFIXES_READ), "written": list(image.SUFFIXES_WRITE)}
 
 
 def weights() -> dict[str, Any]:
@@ -138,6 +146,8 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield row("cuda", ", ".join(cards) or "none")
     yield row("mps", "yes" if machine["mps"] else "none")
     yield row("memory", f"{gigabytes(report['memory']['total'])}, {gigabytes(report['memory']['free'])} free")
+    yield row("reads", " ".join(report["pictures"]["read"]))
+    yield row("writes", " ".join(report["pictures"]["written"]))
     yield row("weights", ", ".join(report["weights"]["files"]) or "none found; the default method needs none")
     if report["weights"]["problem"]:
         yield row("networks", report["weights"]["problem"])

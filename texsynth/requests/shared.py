@@ -86,7 +86,7 @@ class InputOptions(CropOptions):
 class PathOptions(Part):
     """Where a picture goes.
 
-    output: The picture to write, or a folder. Default: STEM_VERB.png here.
+    output: The picture to write (PNG, JPEG, WebP or TIFF by its ending), or a folder. Default: STEM_VERB.png here.
     no_metadata: Store no record of the run in the picture.
     """
 

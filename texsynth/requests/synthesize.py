@@ -18,8 +18,8 @@ texsynth synthesize photos/ -o bigger/ --quality draft --keep-going
 class Request(PictureOptions):
     """Make more of a texture: a larger picture of the same material, tileable if asked.
 
-    exemplars: Pictures of the texture, folders or globs. Several with one OUT file are remixed; with a folder as OUT
-        each is done alone.
+    exemplars: Pictures of the texture (PNG, JPEG, WebP, TIFF, TGA, AVIF, JPEG 2000, BMP, GIF, PNM, HDR), folders or
+        globs. Several with one OUT file are remixed; with a folder as OUT each is done alone.
     """
 
     exemplars: list[Source] | None = argument(metavar="EXEMPLAR")
