@@ -111,6 +111,7 @@ def test_what_exists_is_kept_without_force(
         (("perlin", "-o", "o.npy"), "nearest: .png"),
         (("perlin", "-o", "none/o.png"), "no folder"),
         (("perlin", "-o", "o.png", "-s", "2x"), "no picture here to multiply"),
+        (("perlin", "-o", "o.png", "-s", "150%"), "no picture here to multiply"),
         (("perlin", "-o", "o.png", "-s", "4"), "at least 8"),
         (("perlin", "-o", "o.png", "-s", "99999x99999"), "at most"),
         (("perlin", "-o", "o.png", "--period", "1"), "--period 1"),

@@ -33,7 +33,11 @@ def test_without_o_the_output_is_named_after_input_and_verb(texsynth: Texsynth, 
 
 
 @pytest.mark.parametrize(
-    ("size", "shape"), [("20x12", (12, 20)), ("24", (24, 24)), ("2x", (40, 32)), ("0.5x", (10, 8)), ("1.5X", (30, 24))]
+    ("size", "shape"),
+    [
+        *(("20x12", (12, 20)), ("24", (24, 24)), ("2x", (40, 32)), ("0.5x", (10, 8)), ("1.5X", (30, 24))),
+        *(("150%", (30, 24)), ("62.5%", (13, 10)), ("200%x50%", (10, 32))),
+    ],
 )
 def test_size(texsynth: Texsynth, picture: Picture, size: str, shape: tuple[int, int]) -> None:
     picture("a.png", (20, 16))
@@ -41,7 +45,7 @@ def test_size(texsynth: Texsynth, picture: Picture, size: str, shape: tuple[int,
     assert array("out.png").shape[:2] == shape
 
 
-@pytest.mark.parametrize("size", ["", "big", "0", "7", "20x7", "20x-20", "-5", "0.1x", "20*20", "x"])
+@pytest.mark.parametrize("size", ["", "big", "0", "7", "20x7", "20x-20", "-5", "0.1x", "20*20", "x", "%", "40%", "150%x2x", "1e9%"])
 def test_a_size_that_is_none(refused: Refused, size: str) -> None:
     assert "--size" in refused(2, "synthesize", "a.png", "-o", "out.png", f"--size={size}")
 

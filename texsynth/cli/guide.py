@@ -196,7 +196,7 @@ def _size(text: str) -> tuple[int, int]:
     from texsynth.image import codecs
     from texsynth.verbs import parse
 
-    if text.strip().lower().endswith("x"):
+    if text.strip().lower().endswith(("x", "%")):
         raise UsageError(f"--size {text!r}: there is no picture here to multiply; write WxH, or N for a square")
     height, width = parse.size(text, (1, 1))
     if height * width > codecs.MAX_PIXELS:

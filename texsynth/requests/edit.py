@@ -53,7 +53,7 @@ class Request(PictureOptions):
     exemplars: list[Source] | None = argument(metavar="IMAGE")
     mask: Source | None = option(None, metavar="SRC", role="mask", per="run", ways=("mask",))
     target_mask: Source | None = option(None, metavar="TGT", role="target-mask", per="run", ways=("mask",))
-    retarget: Text | None = option(None, metavar="WxH|N|2x", recorded=True, ways=("retarget",))
+    retarget: Text | None = option(None, metavar="WxH|N|2x|150%", recorded=True, ways=("retarget",))
     reshuffle: bool | None = option(None, recorded=True, ways=("reshuffle",))
     remove: Source | None = option(None, metavar="MASK", role="remove", per="run", ways=("remove",))
     mask_invert: bool | None = option(None, recorded=True, sparse=True, ways=("mask", "remove"))

@@ -156,11 +156,12 @@ class SeedOptions(Part):
 class TextureOptions(SeedOptions):
     """The size of the output, and how it repeats.
 
-    size: The size of the output: pixels, N for a square, or a factor. Default: the verb's own.
+    size: The size of the output: pixels, N for a square, or a factor, such as 2x or 150% (150%x100% stretches the width
+        alone). Default: the verb's own.
     tile: The directions in which the output repeats without a seam. Default: none.
     """
 
-    size: Text | None = option(None, flags="-s --size", metavar="WxH|N|2x", recorded=True)
+    size: Text | None = option(None, flags="-s --size", metavar="WxH|N|2x|150%", recorded=True)
     tile: str | None = option(None, choices=TILES, recorded=True)
 
 

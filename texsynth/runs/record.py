@@ -24,7 +24,7 @@ from texsynth.task import Preset
 from texsynth.verbs import parse
 
 NEEDED = {"verb": str, "preset": dict, "seed": int, "size": str, "tile": str, "inputs": list}
-UNIT = (parse.SMALLEST, parse.SMALLEST)  # a picture that sizes are factors of
+UNIT = (1 << 13, 1 << 13)  # a picture that sizes are factors of, which may be far below 1 or above
 POINTS = 100  # that the course of the loss keeps
 LONGEST_NAME = 255  # bytes of the name of a file
 LONGEST_WORD = 40

@@ -13,27 +13,38 @@ from texsynth.errors import LONGEST_VALUE, ResourceError, UsageError, one_line, 
 SMALLEST = 8  # pixels a side, of an output or a crop
 LARGEST = 100_000_000  # pixels a side, of an output
 LONGEST_WORD = 60  # characters of a size or an amount; longer ones are no such words
+NUMBER = r"\d+\.?\d*|\.\d+"
 TILES = {"none": (False, False), "x": (False, True), "y": (True, False), "xy": (True, True)}
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def size(value: str | int, reference: tuple[int, int], flag: str = "--size") -> tuple[int, int]:
-    """ "WxH", "N" (a square) or "2x" (times `reference`, which is (height, width)) -> (height, width)."""
+    """ "WxH", "N" (a square), or "2x", "200%" or "200%x50%" (of `reference`, (height, width)) -> (height, width)."""
     text = one_line(value, LONGEST_WORD)
     words = text.lower()
     if match := re.fullmatch(r"(\d+)x(\d+)", words):
         height, width = int(match[2]), int(match[1])
     elif match := re.fullmatch(r"\d+", words):
         height = width = int(words)
-    elif match := re.fullmatch(r"(\d+\.?\d*|\.\d+)x", words):
-        height, width = (math.floor(side * float(match[1]) + 0.5) for side in reference)
+    elif (shares := _shares_of_sides(words)) is not None:
+        height, width = (math.floor(side * share + 0.5) for side, share in zip(reference, shares, strict=True))
     else:
-        raise UsageError(f"{flag} {shown(text)} is not a size; write WxH, N for a square, or a factor such as 2x")
+        form = "write WxH, N for a square, or a factor such as 2x or 150%"
+        raise UsageError(f"{flag} {shown(text)} is not a size; {form}")
     if min(height, width) < SMALLEST:
         raise UsageError(f"{flag} {text} makes {width}x{height}; each side needs at least {SMALLEST} pixels")
     if max(height, width) > LARGEST:
         raise UsageError(f"{flag} {text} makes {width}x{height}; each side has at most {LARGEST} pixels")
     return height, width
+
+
+def _shares_of_sides(words: str) -> tuple[float, float] | None:
+    """ "1.5x", "150%" or "150%x100%" (width first) -> the shares of the (height, width); None for other words."""
+    if match := re.fullmatch(rf"({NUMBER})x", words):
+        return float(match[1]), float(match[1])
+    if match := re.fullmatch(rf"({NUMBER})%(?:x({NUMBER})%)?", words):
+        return float(match[2] or match[1]) / 100, float(match[1]) / 100
+    return None
 
 
 def crop(value: str | Sequence[int]) -> tuple[int, int, int, int]:
@@ -98,7 +109,7 @@ def room(size: tuple[int, int], planes: int, limit: int, name: str = "") -> None
 
 def memory(value: str | int) -> int:
     """ "4G", "512M", "1.5GB" or a number of bytes -> bytes, in powers of 1024."""
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kmgt]?)i?b?", one_line(value, LONGEST_WORD).lower())
+    match = re.fullmatch(rf"({NUMBER})\s*([kmgt]?)i?b?", one_line(value, LONGEST_WORD).lower())
     amount = int(float(match[1]) * UNITS[match[2]]) if match else 0
     if not 0 < amount < 1 << 63:
         raise UsageError(f"--max-memory {shown(value)} is not an amount of memory; write for example 4G or 800M")
