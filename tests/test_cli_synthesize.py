@@ -45,7 +45,9 @@ def test_size(texsynth: Texsynth, picture: Picture, size: str, shape: tuple[int,
     assert array("out.png").shape[:2] == shape
 
 
-@pytest.mark.parametrize("size", ["", "big", "0", "7", "20x7", "20x-20", "-5", "0.1x", "20*20", "x", "%", "40%", "150%x2x", "1e9%"])
+@pytest.mark.parametrize(
+    "size", ["", "big", "0", "7", "20x7", "20x-20", "-5", "0.1x", "20*20", "x", "%", "40%", "150%x2x", "1e9%"]
+)
 def test_a_size_that_is_none(refused: Refused, size: str) -> None:
     assert "--size" in refused(2, "synthesize", "a.png", "-o", "out.png", f"--size={size}")
 

@@ -214,7 +214,7 @@ def test_the_default_name_and_the_record(texsynth: Texsynth) -> None:
 def test_json_tells_files_cover_and_distance(texsynth: Texsynth) -> None:
     document = json.loads(good(texsynth(*GIVEN, "--save-layer", "--json")).out)
     (entry,) = document.pop("runs")
-    assert document == {"verb": "propagate", "failed": [], "interrupted": False}
+    assert document == {"verb": "propagate", "failed": [], "left_out": [], "interrupted": False}
     assert (entry["status"], entry["files"]) == ("done", {"layer": "o_layer.png", "image": "o.png"})
     covered = (array("o_layer.png")[..., 3] > 0).mean()
     assert entry["covered"] == pytest.approx(covered, abs=1e-3)

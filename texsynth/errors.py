@@ -7,6 +7,7 @@ escaped and cut short (`one_line`, `shown`), as others may have written it.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterable
 from typing import ClassVar
 
 LONGEST_MESSAGE = 2000  # characters; paths may be long
@@ -66,6 +67,12 @@ def one_line(text: object, longest: int = LONGEST_MESSAGE) -> str:
     line = "".join(c if c.isprintable() else "?" for c in " ".join(words))
     half = longest // 2
     return line if len(line) <= longest else f"{line[:half]}...{line[-half:]}"
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """A list of names that stays on a line."""
+    words = [one_line(name) for name in names]
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
 def shown(value: object) -> str:

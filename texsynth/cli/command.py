@@ -56,7 +56,7 @@ def _executed(verb: str, request: Any) -> int:
         return runner.execute(verb, request)
     except KeyboardInterrupt:
         if request.json:
-            print(json.dumps({"verb": verb, "runs": [], "failed": [], "interrupted": True}, indent=2))
+            print(json.dumps({"verb": verb, "runs": [], "failed": [], "left_out": [], "interrupted": True}, indent=2))
         raise
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from texsynth.errors import InputError, UsageError
+from texsynth.errors import InputError, UsageError, listed, one_line
 from texsynth.image import picture as image
 from texsynth.requests.guides import AUTO
 from texsynth.requests.option import Option, options, replaced
@@ -28,11 +28,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs, whether they are a batch, and what there is to say about their names."""
+    """The runs, whether they are a batch, what there is to say about their names, and the pictures of folders and globs
+    that are left out."""
 
     items: tuple[Item, ...]
     batch: bool
     notices: tuple[str, ...] = ()
+    left_out: tuple[Path, ...] = ()
 
 
 def plan(arguments: Sequence[str], output: str | None, verb: str) -> Plan:
@@ -43,13 +45,14 @@ def plan(arguments: Sequence[str], output: str | None, verb: str) -> Plan:
     if not batch and (folders := [a for a in arguments if Path(a).is_dir()]):
         need = "-o must name a folder too: one that exists, or with / at its end"
         raise UsageError(f"{folders[0]} is a folder, so {need}")
-    sources = [path for argument in arguments for path in expand(argument)]
+    sources, left, notices = expand(arguments)
     if output is None:
         output = f"{sources[0].stem}_{verb}.png"
     if not batch:
         image.check_writable(output)
-        return Plan((Item(tuple(sources), Path(output)),), batch)
-    return _batch(sources, Path(output))
+        return Plan((Item(tuple(sources), Path(output)),), batch, notices, left)
+    items, renamed = _batch(sources, Path(output))
+    return Plan(items, batch, (*notices, *renamed), left)
 
 
 def is_folder(output: str | None) -> bool:
@@ -64,17 +67,28 @@ def targets(out: Path, variations: int, pick: str | None) -> tuple[Path, ...]:
     return tuple(out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, variations + 1))
 
 
-def expand(argument: str) -> list[Path]:
-    """A file, the pictures of a folder, or the files of a glob; raises InputError when a glob finds none."""
+def expand(arguments: Sequence[str]) -> tuple[list[Path], tuple[Path, ...], tuple[str, ...]]:
+    """The pictures that arguments stand for, those that are left out, and what there is to say about these; raises
+    InputError where one stands for none."""
+    expanded = [_expanded(argument) for argument in arguments]
+    sources = [path for pictures, _ in expanded for path in pictures]
+    left = tuple(path for _, others in expanded for path in others)
+    return sources, left, tuple(image.left_out_notice(others) for _, others in expanded if others)
+
+
+def _expanded(argument: str) -> tuple[list[Path], list[Path]]:
+    """A file, or the pictures of a folder or of a glob, and those that are left out; raises InputError for none."""
     path = Path(argument)
     if path.is_dir():
-        return image.list_pictures(path)
+        return image.list_pictures(path), image.left_out(path)
     if path.exists() or not glob.has_magic(argument):
-        return [path]
+        return [path], []
     matches = sorted(Path(name) for name in glob.glob(argument, recursive=True))  # noqa: PTH207 (may be absolute)
-    if not matches:
-        raise InputError(f"{argument} matches no file")
-    return matches
+    pictures, left = ([p for p in matches if test(p)] for test in (image.is_readable, image.is_left_out))
+    if not pictures:
+        what = "no picture that is read" if matches else "no file"
+        raise InputError(f"{argument} matches {what}{f'; left out: {listed(left)}' if left else ''}")
+    return pictures, left
 
 
 def aligned(request: Asked, exemplars: Sequence[Path]) -> Asked:
@@ -115,11 +129,14 @@ def _partner(source: Any, exemplar: Path, flag: str) -> Any:
         return array
     same = [p for p in image.list_pictures(source) if p.stem == exemplar.stem]
     if not same:
-        raise InputError(f"{flag} {source}: this folder holds no picture named {exemplar.stem}")
+        left = [one_line(p.name) for p in image.left_out(source) if p.stem == exemplar.stem]
+        reason = f"; {left[0]} is none that is read" if left else ""
+        raise InputError(f"{flag} {source}: this folder holds no picture named {exemplar.stem}{reason}")
     return same[0]
 
 
-def _batch(sources: Sequence[Path], folder: Path) -> Plan:
+def _batch(sources: Sequence[Path], folder: Path) -> tuple[tuple[Item, ...], list[str]]:
+    """A run for each source, and what there is to say about names."""
     items: dict[Path, Item] = {}  # by where it goes
     notices = []
     for source in sources:
@@ -133,4 +150,4 @@ def _batch(sources: Sequence[Path], folder: Path) -> Plan:
         if out != wanted:
             notices.append(f"{source.name} is written as {out.name}, because {wanted.name} is taken")
         items[out] = Item((source,), out)
-    return Plan(tuple(items.values()), True, tuple(notices))
+    return tuple(items.values()), notices

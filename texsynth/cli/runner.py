@@ -19,6 +19,7 @@ from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.errors import BatchError, TexsynthError
+from texsynth.image import picture as image
 from texsynth.requests import option
 from texsynth.runs import machine, stop
 
@@ -97,7 +98,8 @@ def execute(verb: str, request: Any) -> int:
         interrupted = _work(command, talk, guard, (done, failed))
     except TexsynthError as error:
         raise type(error)(f"{error}{_finished(request, done)}") from error
-    results = {"verb": verb, "runs": done, "failed": failed, "interrupted": interrupted}
+    left = [{"input": str(path), "reason": image.left_out_reason(path)} for path in command.plan.left_out]
+    results = {"verb": verb, "runs": done, "failed": failed, "left_out": left, "interrupted": interrupted}
     with stop.later():
         if request.json and (document := command.document(results)) is not None:
             print(json.dumps(document, indent=2))

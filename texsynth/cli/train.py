@@ -23,7 +23,7 @@ from texsynth.weights.pretrained import Fetching
 
 def prepare(_: str, request: Request, talk: Talk) -> Command:
     """See runner.execute. What exists is the verb's own matter: --resume goes on from it."""
-    sources = [path for argument in request.exemplars for path in plan.expand(str(argument))]
+    sources, left, notices = plan.expand([str(argument) for argument in request.exemplars])
     given_maps = [o for o in options(Request) if o.per and o.of(request) is not None]
     maps = {o: plan.paired(o.of(request), sources, o.flag) for o in given_maps}
     request = replace(replaced(request, maps), exemplars=list(sources))
@@ -37,7 +37,7 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
 
     return Command(
         request,
-        Plan((Item(tuple(sources), request.model_path),), batch=False),
+        Plan((Item(tuple(sources), request.model_path),), False, notices, left),
         outs=lambda _: (),
         files=lambda _: verb.written(request.model_path),
         actions=actions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, one_line
+from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, listed, one_line
 from texsynth.foreign import json_text, regular
 from texsynth.image import codecs, files
 from texsynth.image.codecs import png
@@ -150,16 +150,46 @@ def looks_like_picture(path: Path) -> bool:
     return path.suffix.lower() in (*SUFFIXES_READ, *SUFFIXES_UNREAD)
 
 
+def is_readable(path: Path) -> bool:
+    """Is it, by its name, a picture that can be read? Hidden files are none."""
+    return path.suffix.lower() in SUFFIXES_READ and path.name[0] != "." and path.is_file()
+
+
+def is_left_out(path: Path) -> bool:
+    """Does it look like a picture, but is of a format that is not read, or no file, as a link to nothing?"""
+    return looks_like_picture(path) and path.name[0] != "." and not path.is_dir() and not is_readable(path)
+
+
 def list_pictures(folder: FilePath) -> list[Path]:
-    """Files with a suffix of SUFFIXES_READ, sorted by name, without hidden ones; raises InputError for none."""
+    """The pictures in a folder that can be read, sorted by name; raises InputError for none."""
+    pictures = [path for path in _entries(folder) if is_readable(path)]
+    if not pictures:
+        others = f" but those left out: {listed(p.name for p in left)}" if (left := left_out(folder)) else ""
+        raise InputError(f"{one_line(folder)}: holds no pictures{others}; allowed: {' '.join(SUFFIXES_READ)}")
+    return pictures
+
+
+def left_out(folder: FilePath) -> list[Path]:
+    """The pictures in a folder that `list_pictures` leaves out; raises InputError."""
+    return [path for path in _entries(folder) if is_left_out(path)]
+
+
+def left_out_reason(path: Path) -> str:
+    """Why a picture is left out."""
+    return "it is no file" if path.suffix.lower() in SUFFIXES_READ else f"{path.suffix.lower()} is not read"
+
+
+def left_out_notice(paths: Sequence[Path]) -> str:
+    """A line that names pictures of one folder that are left out, and why."""
+    reasons = "; ".join(dict.fromkeys(map(left_out_reason, paths)))
+    return f"{one_line(paths[0].parent)}: {listed(path.name for path in paths)} left out ({reasons})"
+
+
+def _entries(folder: FilePath) -> list[Path]:
     try:
-        entries = sorted(Path(folder).iterdir())
+        return sorted(Path(folder).iterdir())
     except OSError as exc:
         raise InputError(f"{one_line(folder)}: not a folder that can be read ({exc.strerror})") from exc
-    pictures = [p for p in entries if p.suffix.lower() in SUFFIXES_READ and p.name[0] != "." and p.is_file()]
-    if not pictures:
-        raise InputError(f"{one_line(folder)}: holds no pictures; allowed: {' '.join(SUFFIXES_READ)}")
-    return pictures
 
 
 def read(path: FilePath, memory: int | None = None) -> Picture:

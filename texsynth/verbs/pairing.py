@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from texsynth.errors import InputError, UsageError
+from texsynth.errors import InputError, UsageError, listed
 from texsynth.image import picture as image
 from texsynth.image.load import Source
 from texsynth.requests.control import Request
@@ -30,17 +30,24 @@ def arrange(exemplar: Source, outputs: Sequence[Source]) -> tuple[tuple[Group, .
     """The groups, outputs of different folders apart, and notices about files that have no partner.
 
     An exemplar that is a folder is paired by stem: brick.png or brick-2.png was made from brick.jpg. An output that is
-    a folder or a glob stands for its pictures, but for the exemplar itself. Raises UsageError for no outputs, and
-    InputError where nothing can be paired.
+    a folder or a glob stands for its pictures, but for the exemplar itself; pictures of a folder that are not read are
+    told. Raises UsageError for no outputs, and InputError where nothing can be paired.
     """
     if not outputs:
         raise UsageError("`texsynth evaluate` needs an exemplar and at least one output of it")
     if isinstance(exemplar, (str, Path)) and Path(exemplar).is_dir():
-        return _by_stem(Path(exemplar), [path for output in outputs for path in _expanded(output, None)])
+        groups, strange = _by_stem(Path(exemplar), [path for output in outputs for path in _expanded(output, None)])
+        return groups, (*_left_out((exemplar, *outputs)), *strange)
     pictures = [path for output in outputs for path in _expanded(output, exemplar)]
     if not pictures:
         raise InputError(f"{exemplar}: no other picture is in the folders of outputs; name one")
-    return _grouped([(Path(exemplar) if isinstance(exemplar, str) else exemplar, pictures)]), ()
+    return _grouped([(Path(exemplar) if isinstance(exemplar, str) else exemplar, pictures)]), _left_out(outputs)
+
+
+def _left_out(sources: Sequence[Source]) -> tuple[str, ...]:
+    """A notice for each folder that holds pictures which cannot be read."""
+    folders = dict.fromkeys(Path(s) for s in sources if isinstance(s, (str, Path)) and Path(s).is_dir())
+    return tuple(image.left_out_notice(paths) for folder in folders if (paths := image.left_out(folder)))
 
 
 def folder(source: Source) -> str:
@@ -86,7 +93,7 @@ def _by_stem(folder: Path, outputs: Sequence[Source]) -> tuple[tuple[Group, ...]
     if not pairs:
         raise InputError(f"{folder}: no output has the stem of an exemplar, as brick-1.png has that of brick.jpg")
     notices = (("no exemplar has the stem of", strangers), ("no output was found of", alone))
-    return _grouped(pairs), tuple(f"{text} {_some(names)}" for text, names in notices if names)
+    return _grouped(pairs), tuple(f"{text} {listed(names)}" for text, names in notices if names)
 
 
 def _grouped(pairs: Sequence[tuple[Source, Sequence[Source]]]) -> tuple[Group, ...]:
@@ -96,9 +103,3 @@ def _grouped(pairs: Sequence[tuple[Source, Sequence[Source]]]) -> tuple[Group, .
         for exemplar, outputs in pairs
         for place in dict.fromkeys(folder(output) for output in outputs)
     )
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    """A list that stays on a line."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
