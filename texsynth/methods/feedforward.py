@@ -108,7 +108,7 @@ def _follows_maps(model: Model) -> bool:
 
 
 def _of_noise(task: Task, model: Model, key: int) -> Paint:
-    net = loading.loaded(TextureNet(loading.shaped(Shape, model)), model, task.device)
+    net = loading.loaded(lambda: TextureNet(loading.shaped(Shape, model)), model, task.device)
     period = tuple(side if wraps else 0 for side, wraps in zip(task.size, task.tile, strict=True))
     return lambda window: net(key, window, (period[0], period[1]))
 
@@ -116,7 +116,7 @@ def _of_noise(task: Task, model: Model, key: int) -> Paint:
 def _under_maps(task: Task, model: Model, key: int) -> Paint:
     targets = [guide.target.to(task.device) for guide in task.guides]
     condition = conditions.of_task(task.guides, targets, model)
-    net = loading.loaded(Generator(loading.shaped(spade.Shape, model), condition.shape[1]), model, task.device)
+    net = loading.loaded(lambda: Generator(loading.shaped(spade.Shape, model), condition.shape[1]), model, task.device)
     return lambda window: spade.paint(net, condition, key, window, task.tile)
 
 

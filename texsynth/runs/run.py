@@ -21,6 +21,7 @@ from texsynth.field.follow import follow
 from texsynth.image.load import mapped, top
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
+from texsynth.learned.shared import loading
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
 from texsynth.runs import loop, record, stop
@@ -140,7 +141,7 @@ def _with_model(job: Job, preset: Preset, model_file: Path | None) -> Job:
         raise WeightsError(
             f"preset {preset.name} needs a trained network: make one with `{train}`, give it with --model"
         )
-    model = trained.read(model_file)
+    model = loading.read(model_file)
     if model.recipe not in recipes:
         raise UsageError(f"--model: {model.name} is of recipe {model.recipe}; preset {preset.name} uses {recipes[0]}")
     entry = Input("model", model.name, model.sha256)

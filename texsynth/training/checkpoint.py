@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
-import pickle
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from texsynth.errors import InputError
+from texsynth.errors import WeightsError
+from texsynth.foreign import regular
 from texsynth.training.loop import HistoryRow, State
 from texsynth.training.recipes import Training
+from texsynth.weights import header
 
+ABOUT = {"recipe": str, "preset": dict, "seed": int, "flatten": bool, "inputs": list}  # what going on looks at
 KEYS = ("about", "state", "modules", "optimisers", "memory", "rng")
 
 
@@ -48,28 +52,69 @@ def content(about: Mapping[str, Any], state: State, training: Training, rng: tor
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint without running pickled code; raises InputError when it is missing or damaged."""
+    """Read a checkpoint without running pickled code; raises WeightsError when it is missing or damaged."""
     if not path.is_file():
-        raise InputError(f"--resume: there is no {path}; leave the flag out to start anew")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        parts = {key: content[key] for key in KEYS}
+        raise WeightsError(f"--resume: there is no {path}; leave the flag out to start anew")
+    kept = None
+    with suppress(AssertionError, *header.DAMAGE), regular.opened(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd pickles, which are refused below
+        header.check_zip(file)
+        parts = dict(torch.load(file, map_location="cpu", weights_only=True))
         rows = tuple(HistoryRow(**row) for row in parts["state"]["rows"])
-        return Checkpoint(parts["about"], State(**{**parts["state"], "rows": rows}), parts)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, ValueError, OSError):
-        raise InputError(f"--resume: {path} is damaged; leave the flag out to start anew") from None
+        kept = Checkpoint(parts["about"], State(**{**parts["state"], "rows": rows}), {key: parts[key] for key in KEYS})
+    if kept is None or not (_is_state(kept.state) and _is_about(kept.about)):
+        raise WeightsError(f"--resume: {path} is damaged; leave the flag out to start anew")
+    return kept
+
+
+def _is_state(state: State) -> bool:
+    """Are the parts of a state of the types that it declares?"""
+    numbers = [state.step, state.best_step, *(row.step for row in state.rows)]
+    measures = [state.best, *(row.metric for row in state.rows if row.metric is not None)]
+    losses: list[Any] = [row.losses for row in state.rows]
+    return (
+        all(type(number) is int and number >= 0 for number in numbers)
+        and all(type(measure) is float for measure in measures)
+        and all(isinstance(each, dict) for each in losses)
+        and all(isinstance(name, str) and type(value) is float for each in losses for name, value in each.items())
+        and isinstance(state.tensors, dict)
+        and all(isinstance(n, str) and isinstance(value, torch.Tensor) for n, value in state.tensors.items())
+    )
+
+
+def _is_about(about: Any) -> bool:
+    """Has the description of a run the parts that going on looks at, of the right types?"""
+    if not isinstance(about, dict) or not all(isinstance(about.get(key), kind) for key, kind in ABOUT.items()):
+        return False
+    preset, entries = about["preset"], about["inputs"]
+    return (
+        isinstance(preset.get("name"), str)
+        and isinstance(preset.get("settings"), dict)
+        and isinstance(about.get("crop"), (str, type(None)))
+        and 0 <= about["seed"] < 1 << 63
+        and all(isinstance(e, dict) and all(isinstance(e.get(k), str) for k in ("name", "sha256")) for e in entries)
+    )
 
 
 def restore(checkpoint: Checkpoint, training: Training, rng: torch.Generator) -> None:
-    """Bring a newly built training to where the checkpoint was; raises InputError when the two do not fit."""
+    """Bring a newly built training to where the checkpoint was; raises WeightsError when the two do not fit."""
     parts = checkpoint.parts
     try:
         for name, module in training.modules.items():
             module.load_state_dict(parts["modules"][name])
         for name, optimiser in training.optimisers.items():
             optimiser.load_state_dict(parts["optimisers"][name])
+            _check_optimiser(optimiser)
         for name, tensor in training.memory.items():
             tensor.copy_(parts["memory"][name])
         rng.set_state(parts["rng"])
-    except (RuntimeError, LookupError, ValueError, TypeError):
-        raise InputError("--resume: the checkpoint is of another version; leave the flag out to start anew") from None
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError):
+        raise WeightsError("--resume: the checkpoint is of another version; leave the flag out to start anew") from None
+
+
+def _check_optimiser(optimiser: torch.optim.Optimizer) -> None:
+    """Raise ValueError where what an optimiser keeps of a parameter has another shape."""
+    for parameter, kept in optimiser.state.items():
+        for value in kept.values():
+            if isinstance(value, torch.Tensor) and value.shape not in (parameter.shape, ()):
+                raise ValueError

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from texsynth.errors import InputError, ResourceError, UsageError
+from texsynth.errors import InputError, ResourceError, UsageError, WeightsError
 from texsynth.guidance import labels, maps, orientation, progression
 from texsynth.image import files
 from texsynth.image import load as inputs
@@ -208,6 +208,10 @@ def _preset(request: Request, kept: Checkpoint | None) -> presets.TrainingPreset
     if kept.about["recipe"] != request.recipe:
         raise UsageError(f"--resume: the checkpoint is of recipe {kept.about['recipe']}, not of {request.recipe}")
     stored = kept.about["preset"]
+    try:
+        presets.build(stored["name"], "", request.recipe, stored["settings"], {})
+    except UsageError as error:
+        raise WeightsError(f"--resume: the checkpoint is damaged ({error})") from None
     before = presets.build(stored["name"], "", request.recipe, stored["settings"], steps)
     if request.preset is not None or request.settings:
         asked = presets.resolve(request.recipe, request.preset or stored["name"], request.settings or {}).values

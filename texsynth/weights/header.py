@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import struct
 import zipfile
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from texsynth.errors import WeightsError
+from texsynth.foreign import json_text, regular
 
-LONGEST_HEADER = 100 << 20  # bytes of a safetensors header that is believed
+LONGEST_HEADER = json_text.LONGEST  # bytes of a safetensors header that is believed
 DAMAGE = (  # what parsers raise for files that are cut, or of another kind
     *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile, OSError, EOFError, RuntimeError),
     *(LookupError, ValueError, AttributeError, TypeError, ArithmeticError),
@@ -25,7 +25,7 @@ def keys(path: Path) -> frozenset[str]:
     """The keys of all tensors of a safetensors file or a torch state dict; raises WeightsError where it is neither."""
     form = form_of(path)
     try:
-        with path.open("rb") as file:
+        with regular.opened(path) as file:
             if form == "safetensors":
                 return _entries(file, path.stat().st_size)
             content = _zipped(file) if form == "zip" else [_Keys(file).load() for _ in range(PICKLES_BEFORE + 1)][-1]
@@ -38,7 +38,7 @@ def keys(path: Path) -> frozenset[str]:
 def form_of(path: Path) -> str:
     """ "safetensors", or torch's "zip" or "pickle", by the first bytes of a file; raises WeightsError for any other."""
     try:
-        with path.open("rb") as file:
+        with regular.opened(path) as file:
             head = file.read(9)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -63,7 +63,7 @@ def safetensors_header(file: IO[bytes]) -> dict[str, Any]:
     (length,) = struct.unpack("<Q", file.read(8))
     if length > LONGEST_HEADER:
         raise ValueError
-    return dict(json.loads(file.read(length)))
+    return dict(json_text.load(file.read(length).decode("utf-8")))
 
 
 def _entries(file: IO[bytes], size: int) -> frozenset[str]:
@@ -78,9 +78,21 @@ def _entries(file: IO[bytes], size: int) -> frozenset[str]:
 
 def _zipped(file: IO[bytes]) -> Any:
     """The content of a zip file of torch, without the tensors."""
+    check_zip(file)
     with zipfile.ZipFile(file) as archive:
         (name,) = [name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"]
         return _Keys(archive.open(name)).load()
+
+
+def check_zip(file: IO[bytes]) -> None:
+    """Raise zipfile.BadZipFile where a zip file could grow while it is read: torch compresses nothing."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+    if any(e.compress_type != zipfile.ZIP_STORED for e in entries) or sum(e.file_size for e in entries) > size:
+        raise zipfile.BadZipFile
+    file.seek(0)
 
 
 class _Absent:

@@ -7,7 +7,6 @@ another one too looks on for that.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import WeightsError
+from texsynth.foreign import json_text, regular
 from texsynth.image.files import digest
 from texsynth.weights import download, header, zoo
 from texsynth.weights.catalogue import NETWORKS as NETWORKS  # who reads weights knows the networks from here
@@ -193,6 +193,9 @@ def opened(path: Path) -> tuple[Collection[str], Callable[[str], Tensor], Mappin
         if form == "safetensors":
             file: Any = safe_open(path, "pt")
             return frozenset(file.keys()), file.get_tensor, file.metadata() or {}
+        if form == "zip":
+            with regular.opened(path) as stream:
+                header.check_zip(stream)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles, which are refused below
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=form == "zip")
@@ -237,7 +240,7 @@ def _convention(metadata: Mapping[str, str], about: Network, path: Path) -> tupl
 
 def _triple(text: str) -> Triple:
     """Three finite numbers from a JSON list; raises ValueError or TypeError."""
-    numbers: Any = json.loads(text)
+    numbers: Any = json_text.load(text)
     first, second, third = (float(number) for number in numbers)
     if not all(map(math.isfinite, (first, second, third))):
         raise ValueError

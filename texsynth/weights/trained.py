@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import WeightsError
+from texsynth.foreign import json_text, regular
 from texsynth.image import files
 from texsynth.image.files import digest
 from texsynth.weights.header import safetensors_header
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 KEY = "texsynth"  # of the metadata
+DISTANCES = {"labels": "l0", "progression": "l2", "orientation": "direction"}  # of the maps of a training, by kind
+MOST_LABELS, LONGEST_RECIPE = 4096, 100
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Model:
 def header(path: Path) -> dict[str, Any]:
     """What a model says about itself, {"recipe", "settings", "facts"}, without loading torch; raises WeightsError."""
     try:
-        with path.open("rb") as file:
-            about: Any = json.loads(safetensors_header(file)["__metadata__"][KEY])
+        with regular.opened(path) as file:
+            about: Any = json_text.load(safetensors_header(file)["__metadata__"][KEY])
         recipe, values, facts = about["recipe"], about["settings"], about["facts"]
     except FileNotFoundError:
         raise WeightsError(f"--model: {path} does not exist") from None
@@ -51,9 +54,37 @@ def header(path: Path) -> dict[str, Any]:
         raise WeightsError(f"--model: {path} cannot be read: {error.strerror}") from None
     except (struct.error, ValueError, KeyError, TypeError):
         raise WeightsError(f"--model: {path} is no model of `texsynth train`, or it is damaged") from None
-    if not (isinstance(recipe, str) and isinstance(values, dict) and isinstance(facts, dict)):
+    named = isinstance(recipe, str) and len(recipe) <= LONGEST_RECIPE
+    if not (named and isinstance(values, dict) and isinstance(facts, dict) and _sound(facts)):
         raise WeightsError(f"--model: {path} is damaged; train it again")
     return {"recipe": recipe, "settings": values, "facts": facts}
+
+
+def _sound(facts: Mapping[str, Any]) -> bool:
+    """Are the facts that runs look at, the maps and the weights of a training, of the right types?"""
+    guides, weights = facts.get("guides", []), facts.get("weights", {})
+    if not (isinstance(guides, list) and isinstance(weights, dict) and len(guides) <= len(DISTANCES)):
+        return False
+    names = [guide.get("name") if isinstance(guide, dict) else None for guide in guides]
+    return (
+        all(isinstance(sha256, str) for sha256 in weights.values())
+        and all(isinstance(name, str) and name in DISTANCES for name in names)
+        and all(guide.get("distance") == DISTANCES[guide["name"]] for guide in guides)
+        and len(set(names)) == len(names)
+        and all(_is_palette(guide.get("palette"), guide["distance"] == "l0") for guide in guides)
+    )
+
+
+def _is_palette(colours: Any, needed: bool) -> bool:
+    """Are these the colours of labels, 0 to 255, where there are labels, and none elsewhere?"""
+    if not needed:
+        return colours is None
+    return (
+        isinstance(colours, list)
+        and 0 < len(colours) <= MOST_LABELS
+        and all(isinstance(colour, list) and len(colour) == 3 for colour in colours)
+        and all(type(value) is int and 0 <= value <= 255 for colour in colours for value in colour)
+    )
 
 
 def read(path: Path) -> Model:
@@ -64,7 +95,7 @@ def read(path: Path) -> Model:
     about = header(path)
     try:
         tensors = load_file(path)
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError):
         raise WeightsError(f"--model: {path} is damaged; train it again") from None
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():

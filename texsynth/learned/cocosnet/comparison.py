@@ -22,7 +22,6 @@ from texsynth.learned.cocosnet import network
 from texsynth.learned.cocosnet.network import CELL, Shape
 from texsynth.learned.shared import conditions, loading
 from texsynth.pyramid import shrink
-from texsynth.weights import trained as model
 from texsynth.weights.trained import Model
 
 RECIPE = "cocosnet"
@@ -40,7 +39,7 @@ class LabelMap:
 def read(path: Path, user: str) -> tuple[Model, Input]:
     """A model that compares pictures, and its entry in the record; raises WeightsError, and UsageError, with the words
     for what uses it (`user`), for a model of another recipe."""
-    trained = model.read(path)
+    trained = loading.read(path)
     if trained.recipe != RECIPE:
         raise UsageError(f"--model: {trained.name} is of recipe {trained.recipe}; {user} uses {RECIPE}")
     return trained, Input("model", trained.name, trained.sha256)

@@ -42,7 +42,7 @@ def begin(
     """A grey canvas, whatever an earlier stage left; its steps show the warp, and then the picture."""
     assert task.model is not None
     model, guide, exemplar = task.model, task.guides[0], task.exemplars[0]
-    net = loading.loaded(CoCosNet(loading.shaped(Shape, model), conditions.channels(model)), model, task.device)
+    net = loading.loaded(lambda: CoCosNet(loading.shaped(Shape, model), conditions.channels(model)), model, task.device)
     side = model.settings.get("side", 0)
     if 0 < side < min(exemplar.size):
         say(f"the model knows its exemplar at {side} pixels of the shorter side; smaller pictures are more like it")

@@ -300,7 +300,7 @@ def describe(model: Model, image: Tensor, ids: Tensor | None, device: torch.devi
     """The descriptors of the cells of a picture (1, 3, H, W) in [0, 1], of length 1: (1, D, h, w). ids: (1, 1, H, W),
     its labels as the model numbers them; None where there are none."""
     shape, count = loading.shaped(Shape, model), conditions.channels(model)
-    matcher = loading.loaded(Matcher(shape, count), model, device, "matcher.")
+    matcher = loading.loaded(lambda: Matcher(shape, count), model, device, "matcher.")
     image = image.to(device)
     labels = image.new_zeros(1, count, *image.shape[2:])
     if ids is not None:

@@ -124,8 +124,8 @@ def begin(
 ) -> tuple[Canvas, Step]:
     """A grey canvas, and the step that looks at the next exemplar, and paints when it has looked at all."""
     assert task.model is not None
-    shape = shaped(Shape, task.model)
-    net = loaded(MscaNet(shape, conditions.channels(task.model)), task.model, task.device)
+    shape, channels = shaped(Shape, task.model), conditions.channels(task.model)
+    net = loaded(lambda: MscaNet(shape, channels), task.model, task.device)
     extract = vgg19.build(vgg19.Settings(), (False, False), task.weights["vgg19"]) if shape.layers else None
     target = conditions.of_task(task.guides, [g.target for g in task.guides], task.model).to(task.device)
     painter = Painter(task, settings, task.model, net, extract, target)

@@ -147,7 +147,7 @@ def begin(
 
 def _coder(task: Task) -> Coder:
     assert task.model is not None  # the run checks that
-    net = loaded(Decoders(_shape(task.model)), task.model, task.device)
+    net = loaded(lambda: Decoders(_shape(task.model)), task.model, task.device)
     vgg = {tile: vgg19.build(vgg19.Settings(pooling="max"), tile, task.weights["vgg19"]) for tile in {OFF, task.tile}}
     return Coder(net, vgg, task.tile)
 

@@ -85,7 +85,7 @@ def begin(
 ) -> tuple[Canvas, Step]:
     """Start from noise or the picture so far; a step applies the next stage, and has the texture loss of its result."""
     assert task.model is not None
-    net = loaded(po.PseudoOptimizer(_shape(task.model)), task.model, task.device)
+    net = loaded(lambda: po.PseudoOptimizer(_shape(task.model)), task.model, task.device)
     of_vgg19 = vgg19.Settings(precision=settings.precision)
     extract = vgg19.build(of_vgg19, task.tile, task.weights["vgg19"])
     target = _target(task, of_vgg19, net.shape.layers)
