@@ -287,6 +287,31 @@ def test_folders_of_masks_and_maps_pair_with_others(texsynth: Texsynth, picture:
     assert set(array("o_h.png")[:, 5:].flatten()) == {ord("a")}
 
 
+@pytest.mark.parametrize(
+    ("words", "refuses"),
+    [
+        (("--mask", "m.png", "--tile", "xy"), "x"),
+        (("--mask", "m.png", "--tile", "y"), None),
+        (("--mask", "m.png", "--tile", "x", "--make-tileable", "x"), None),
+        (("--extend", "2,0,0,0", "--tile", "x"), None),
+        (("--mask", "side.png", "--tile", "x"), None),
+        (("--make-tileable", "y", "--tile", "x"), "x"),
+    ],
+)
+def test_tile_is_refused_where_the_border_stays_and_does_not_repeat(
+    texsynth: Texsynth, draw: Draw, words: tuple[str, ...], refuses: str | None
+) -> None:
+    """The picture gets brighter from left to right, so it repeats along y alone."""
+    grain = np.random.default_rng(0).integers(0, 12, (SIDE, SIDE, 3))
+    draw("a.png", (grain + np.linspace(0, 200, SIDE)[:, None]).astype(np.uint8))
+    draw("m.png", HOLE)
+    draw("side.png", blot(np.s_[:, :3]))
+    ran = texsynth("inpaint", "a.png", *words, "-o", "o.png", "-p", "steady", "-q")
+    assert ran.code == (2 if refuses else 0), ran
+    assert (f"a.png does not repeat along {refuses}" in ran.err) == (refuses is not None)
+    assert (f"--make-tileable {refuses} makes it repeat" in ran.err) == (refuses is not None)
+
+
 @pytest.mark.parametrize("axes", ["x", "y", "xy"])
 def test_make_tileable_fills_a_band_along_the_borders(texsynth: Texsynth, picture: Picture, axes: str) -> None:
     """Nothing is copied from the outermost pixels, which are made anew in any case; the rest of the band may be."""

@@ -14,8 +14,8 @@ from fields import atlas_of, grid
 from pictures import generator, noise, spots
 from texsynth.field import potential
 from texsynth.field.atlas import Atlas
-from texsynth.field.quilt import LARGEST_TABLE, Blocks, Quilt, QuiltRules, largest_blocks, lay, quilt
-from texsynth.field.quilting import cut_sides, meet, path
+from texsynth.field.quilt import LARGEST_TABLE, Blocks, Quilt, QuiltRules, largest_blocks, lay, prior_of, quilt
+from texsynth.field.quilting import cut_sides, meet, path, waves
 
 FREE = QuiltRules(spread=0.0, proportion=0.0, tries=8)
 USUAL = QuiltRules(spread=0.1, proportion=0.1, tries=8)
@@ -53,6 +53,39 @@ def test_a_path_is_the_cheapest_of_all(rows: int, cols: int) -> None:
         }
         assert min(price, key=lambda columns: price[columns]) == tuple(at[number].tolist())
         assert min(price.values()) == pytest.approx(float(cost[number]), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(4, 200), (200, 4), (1, 300), (300, 1), (70, 8)])
+def test_a_long_canvas_is_laid_in_as_few_groups_as_a_square_one(size: tuple[int, int]) -> None:
+    """Every corner is laid once, and no two of a group lie next to each other, across the borders too."""
+    rows, columns = size
+    groups = waves(list(range(rows)), list(range(columns)), 2, 6)
+    assert sorted(corner for group in groups for corner in group) == list(
+        itertools.product(range(rows), range(columns))
+    )
+    assert len(groups) <= 110
+    for group in groups:
+        for (y, x), (v, u) in itertools.combinations(group, 2):
+            down, along = abs(y - v), abs(x - u)
+            assert min(down, rows - down) > 1 or min(along, columns - along) > 1
+
+
+@pytest.mark.parametrize("size", [(8, 1024), (1024, 8)])
+def test_the_work_for_a_block_does_not_grow_with_the_length_of_an_exemplar(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """The places at which use is looked up, and the places of blocks whose use is compared."""
+    blocks = largest_blocks(atlas_of(noise(1, 3, *size)), 7, 0.5, generator())
+    assert blocks is not None
+    assert blocks.site_cells.numel() <= 1 << 16
+    index = torch.full((256,), int(blocks.corners[0]))
+    canvas = Quilt(16, 16, (False, False), index, index > 0, torch.zeros(size[0] * size[1]))
+    lookups: list[int] = []
+    monkeypatch.setattr(
+        torch.Tensor, "scatter_add_", lambda _use, _dim, places, _weight: lookups.append(places.shape[1])
+    )
+    prior_of(canvas, blocks, torch.zeros(1, 2, dtype=torch.long), QuiltRules(0.1, 0.0, 1))
+    assert 0 < lookups[0] <= 80**2
 
 
 def test_a_path_over_equal_errors_is_connected() -> None:

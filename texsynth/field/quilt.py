@@ -25,6 +25,8 @@ Steer = Callable[[Tensor, Tensor, Tensor], Tensor]
 BLOCKS_AT_ONCE = 32  # placed by one product: bounds the memory
 LARGEST_TABLE = 8192  # blocks: of more a sample is taken, so that memory does not depend on the exemplar
 SMALLEST_BLOCK = 4  # pixels
+LONG = 4  # times as long as wide: from there on the area of an exemplar says more than its sides
+LOOKUPS = 32  # places, on each side of a block, at which the use of a long exemplar is looked up
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator
     while side >= SMALLEST_BLOCK:
         plane, _, y, x = (-F.max_pool2d(-valid, side, stride=1) > 0.5).nonzero(as_tuple=True)
         if len(plane) > 0:
-            corners = draw((plane * atlas.rows + y) * atlas.row + x, LARGEST_TABLE, rng)
+            most = LARGEST_TABLE // 4 if _is_long(atlas) else LARGEST_TABLE  # small pieces are compared very often
+            corners = draw((plane * atlas.rows + y) * atlas.row + x, most, rng)
             return _cut_out(atlas, side, max(2, round(side * overlap)), corners)
         side //= 2
     return None
@@ -110,7 +113,8 @@ def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor) -> Blocks:
     table = colours[corners[:, None] + inner].flatten(1)
     cell = max(2, round(min(min(size) for size in atlas.exemplars) / 16))
     cells, first = _cells(atlas, cell), min(cell, side) // 2
-    spread = inner.view(side, side)[first::cell, first::cell].flatten()
+    spacing = max(cell, side // 4) if _is_long(atlas) else cell
+    spread = inner.view(side, side)[first::spacing, first::spacing].flatten()
     sites = atlas.home[corners[:, None] + spread]
     return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, sites, cells[sites])
 
@@ -195,8 +199,8 @@ def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
 def _use(canvas: Quilt, blocks: Blocks, top: Tensor) -> Tensor:
     """How much each source cell is used already, as it counts for each of `top`: (B, cells), 1 for even use. It counts
     by a Gaussian of its distance (sigma: half the exemplar), and not at all where the block itself would lie."""
-    reach = max(max(size) for size in blocks.atlas.exemplars)
-    offset = torch.arange(-reach, reach + 1, blocks.cell, device=top.device)
+    reach, spacing = _reach(blocks)
+    offset = torch.arange(-reach, reach + 1, spacing, device=top.device)
     fade = torch.exp(-0.5 * (offset / (0.5 * reach)) ** 2)
     at = [top[:, axis, None] + blocks.side // 2 + offset for axis in (0, 1)]
     lengths = zip(at, (canvas.h, canvas.w), canvas.wraps, strict=True)
@@ -209,6 +213,22 @@ def _use(canvas: Quilt, blocks: Blocks, top: Tensor) -> Tensor:
     use = torch.zeros(len(top), count, device=top.device)
     use.scatter_add_(1, blocks.cells[blocks.atlas.home[canvas.index[where]]].flatten(1), weight)
     return use * count / weight.sum(1, keepdim=True).clamp(min=len(offset))
+
+
+def _is_long(atlas: Atlas) -> bool:
+    """Is the largest exemplar so long that work that goes by its sides would be far above its area?"""
+    size = max(atlas.exemplars, key=max)
+    return max(size) > LONG * min(size)
+
+
+def _reach(blocks: Blocks) -> tuple[int, int]:
+    """How far use counts, and at what spacing it is looked up, in pixels: as far as the largest exemplar is long, and
+    in every cell. The work grows with the square of that, so for a long exemplar both go by its area."""
+    height, width = max(blocks.atlas.exemplars, key=max)
+    if not _is_long(blocks.atlas):
+        return max(height, width), blocks.cell
+    reach = round(2 * (height * width) ** 0.5)
+    return reach, max(blocks.cell, reach // LOOKUPS)
 
 
 def cells_of(canvas: Quilt, top: Tensor, side: int) -> Tensor:

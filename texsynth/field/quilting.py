@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 JITTER = 0.02  # of the exemplar's variance: differences below it are left to chance, so that seeds differ
 PRICE_OF_UNEVENNESS = 1.0  # of using every part twice or not at all, beside the cuts: else the dullest quilt would win
+STRIP = 4  # rows: the length, at least, of the parts of a long canvas that are laid at the same time
 Corner = tuple[int, int]  # (y, x)
 
 
@@ -31,11 +34,18 @@ def _count(length: int, wraps: bool, side: int, overlap: int) -> int:
 
 def waves(ys: list[int], xs: list[int], lag: int, fewest: int) -> list[list[Corner]]:
     """The corners of pieces in raster order, in groups whose pieces do not touch: every row is `lag` pieces behind the
-    one above, from the `fewest` columns on in which rows do not meet across a border that wraps."""
+    one above, from the `fewest` columns on in which rows do not meet across a border that wraps. A canvas that is much
+    longer than wide is laid from several places at once, so that the number of groups goes by its width."""
+    rows, columns = len(ys), len(xs)
+    if rows >= 2 * STRIP * max(columns, fewest):
+        return [[(y, x) for x, y in group] for group in waves(xs, ys, lag, fewest)]
+    strips = max(1, columns // (STRIP * max(rows, fewest)))
+    firsts = [number * columns // strips for number in range(strips)]  # the first column of each strip
     groups: dict[int, list[Corner]] = {}
     for row, y in enumerate(ys):
         for column, x in enumerate(xs):
-            number = column + lag * row if len(xs) >= fewest else column + len(xs) * row
+            along = column - firsts[bisect_right(firsts, column) - 1] if strips > 1 else column
+            number = along + lag * row if columns >= fewest else column + columns * row
             groups.setdefault(number, []).append((y, x))
     return [group for _, group in sorted(groups.items())]
 

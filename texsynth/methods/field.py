@@ -25,7 +25,7 @@ from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
 from texsynth.field.fill import Gap, fill, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
-from texsynth.field.quilt import Blocks, QuiltRules, Steer, largest_blocks, quilt
+from texsynth.field.quilt import LONG, Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import _mosaic, _oriented
@@ -46,6 +46,7 @@ HOLE_PIECE_OVERLAP = 0.25  # the share of such a piece that decides how well it 
 CUT_OVERLAP = 0.4  # the same where the border of a piece is cut
 HOLE_PIECE_MINIMUM = 8  # its least side in pixels
 HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
+LARGEST_SHARE = 0.9  # of the shorter side of a long exemplar, that its first pieces have
 LONG_EXEMPLAR = 8  # times as long as wide: repeats near by are then free, since their price grows with the length
 
 
@@ -255,7 +256,7 @@ def _start(ground: Groundwork, layout: Tensor | None) -> Field:
 def _quilt(ground: Groundwork, lattice: Steer | None) -> Tensor:
     """The pointers (h, w) of a quilt of large pieces."""
     task, settings = ground.task, ground.settings
-    side = (settings.guided if task.guides else settings.block) * task.shorter_side
+    side = _first_side(task, settings.guided if task.guides else settings.block)
     if lattice is not None:
         side *= LATTICE_BLOCK
     blocks = largest_blocks(ground.atlas, max(4, round(side)), settings.overlap, ground.rng)
@@ -264,6 +265,14 @@ def _quilt(ground: Groundwork, lattice: Steer | None) -> Tensor:
     proportion = 0.0 if task.guides else settings.proportion
     rules = ground.rules(blocks, lattice, settings.spread, proportion, settings.tries)
     return quilt(blocks, task.size, task.tile, rules, ground.rng)
+
+
+def _first_side(task: Task, share: float) -> float:
+    """The side of the first pieces in pixels: `share` of the exemplar's shorter side, but up to LARGEST_SHARE of it
+    where it is so long that pieces would else be small beside its area."""
+    short = task.shorter_side
+    middle = min((h * w) ** 0.5 for h, w in (exemplar.size for exemplar in task.exemplars))
+    return min(share * max(short, middle / LONG**0.5), max(share, LARGEST_SHARE) * short)
 
 
 def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Field:

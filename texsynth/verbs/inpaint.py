@@ -27,6 +27,7 @@ from texsynth.verbs.verb import Verb
 
 CORE_SHARE = 0.25  # of a band, that is made anew in any case: the border of what is made is a cut round it
 THINNEST_BAND = 4  # pixels that leave the solver something to do
+LARGEST_STEP = 2.0  # across a border of a picture that repeats, squared, beside the mean step between its pixels
 REGULAR = 0.25  # the autocorrelation from which on a texture is regular
 LATTICE_SIDE = 256  # the shorter side, at most, of the picture in which a lattice is looked for
 NOTICED_SHARE = 0.6  # of a picture, above which a mask may mean all the rest
@@ -45,6 +46,7 @@ def build(request: Request) -> Job:
     _warn_of_broken_steps(request, read, note)
     draft = _extended(request, read, margins)
     hole, core, band, mask = _hole(request, draft, margins, note)
+    _check_borders(request, draft, hole)
     exemplars, marks = _exemplars(request, draft, core, margins, note)
     core = core if exemplars[0].valid is None else core | (hole & ~exemplars[0].valid)
     marks = [*mask, *marks]
@@ -189,6 +191,29 @@ def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
     x, y = (0, 0) if draft.box is None else draft.box[:2]
     crop = f"--crop {x},{y},{better[1]},{better[0]}"
     note(f"{draft.exemplars[0].name}: the texture repeats every {period}: {crop} holds whole steps and wraps better")
+
+
+def _check_borders(request: Request, draft: Draft, hole: Tensor) -> None:
+    """Refuse --tile where pixels that stay meet across a border, and the picture does not repeat there."""
+    image, banded = inputs.matching(draft.pictures[:1])[0], _wraps(request)
+    asked = [dim for dim in (1, 0) if draft.tile[dim] and not banded[dim]]
+    broken = "".join("yx"[dim] for dim in asked if not _meets_itself(image, ~hole, dim + 2))
+    if broken:
+        raise UsageError(
+            f"--tile {request.tile}: {draft.exemplars[0].name} does not repeat along {' and '.join(broken)}, and pixels "
+            f"outside the hole stay as they are; --make-tileable {broken} makes it repeat"
+        )
+
+
+def _meets_itself(image: Tensor, stays: Tensor, dim: int) -> bool:
+    """Are the steps between pixels that stay no larger across the border of a dimension than elsewhere along it?"""
+    both = stays & stays.roll(1, dim)
+    steps = (image - image.roll(1, dim)).square().mean(1, keepdim=True)
+    border, rest = (
+        float((steps * both).narrow(dim, first, count).sum() / both.narrow(dim, first, count).sum().clamp(min=1))
+        for first, count in ((0, 1), (1, image.shape[dim] - 1))
+    )
+    return border <= LARGEST_STEP * rest
 
 
 def _band(request: Request, size: tuple[int, int]) -> int | None:
