@@ -156,6 +156,8 @@ def _moved(request: Request, draft: Draft, notices: list[str]) -> Job:
     if request.keep_background:
         margin = default_margin(size) if request.margin is None else request.margin
         hole = _hole(masks, margin, draft.tile, note)
+        if hole is not None:
+            inpaint.check_borders(draft, hole)
     start = objects.start(masks, WARPS[name], draft.exemplars[0].valid, note)
     if hole is not None:
         start = torch.where(hole, start, objects.places(size))  # what is kept needs no start, and has one

@@ -46,7 +46,7 @@ def build(request: Request) -> Job:
     _warn_of_broken_steps(request, read, note)
     draft = _extended(request, read, margins)
     hole, core, band, mask = _hole(request, draft, margins, note)
-    _check_borders(request, draft, hole)
+    check_borders(draft, hole, _wraps(request))
     exemplars, marks = _exemplars(request, draft, core, margins, note)
     core = core if exemplars[0].valid is None else core | (hole & ~exemplars[0].valid)
     marks = [*mask, *marks]
@@ -193,15 +193,19 @@ def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
     note(f"{draft.exemplars[0].name}: the texture repeats every {period}: {crop} holds whole steps and wraps better")
 
 
-def _check_borders(request: Request, draft: Draft, hole: Tensor) -> None:
-    """Refuse --tile where pixels that stay meet across a border, and the picture does not repeat there."""
-    image, banded = inputs.matching(draft.pictures[:1])[0], _wraps(request)
+def check_borders(draft: Draft, hole: Tensor, banded: tuple[bool, bool] = (False, False)) -> None:
+    """Refuse --tile where pixels outside a hole (1, 1, h, w) meet across a border, and the picture does not repeat there.
+
+    banded: along which of (y, x) a band makes it repeat.
+    """
+    image = inputs.matching(draft.pictures[:1])[0]
     asked = [dim for dim in (1, 0) if draft.tile[dim] and not banded[dim]]
     broken = "".join("yx"[dim] for dim in asked if not _meets_itself(image, ~hole, dim + 2))
     if broken:
+        name, axes = draft.exemplars[0].name, " and ".join(broken)
         raise UsageError(
-            f"--tile {request.tile}: {draft.exemplars[0].name} does not repeat along {' and '.join(broken)}, and pixels "
-            f"outside the hole stay as they are; --make-tileable {broken} makes it repeat"
+            f"--tile {draft.request.tile}: {name} does not repeat along {axes}, and pixels outside the hole stay as they "
+            f"are; inpaint --make-tileable {broken} makes it repeat"
         )
 
 
