@@ -194,7 +194,7 @@ def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
 
 
 def check_borders(draft: Draft, hole: Tensor, banded: tuple[bool, bool] = (False, False)) -> None:
-    """Refuse --tile where pixels outside a hole (1, 1, h, w) meet across a border, and the picture does not repeat there.
+    """Refuse --tile where pixels outside a hole (1, 1, h, w) meet across a border that does not repeat.
 
     banded: along which of (y, x) a band makes it repeat.
     """
@@ -204,8 +204,8 @@ def check_borders(draft: Draft, hole: Tensor, banded: tuple[bool, bool] = (False
     if broken:
         name, axes = draft.exemplars[0].name, " and ".join(broken)
         raise UsageError(
-            f"--tile {draft.request.tile}: {name} does not repeat along {axes}, and pixels outside the hole stay as they "
-            f"are; inpaint --make-tileable {broken} makes it repeat"
+            f"--tile {draft.request.tile}: {name} does not repeat along {axes}, and pixels outside the hole stay "
+            f"as they are; inpaint --make-tileable {broken} makes it repeat"
         )
 
 
