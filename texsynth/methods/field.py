@@ -12,6 +12,7 @@ penalty is replaced by prices of transport (field/potential.py) and of near repe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -271,8 +272,8 @@ def _first_side(task: Task, share: float) -> float:
     """The side of the first pieces in pixels: `share` of the exemplar's shorter side, but up to LARGEST_SHARE of it
     where it is so long that pieces would else be small beside its area."""
     short = task.shorter_side
-    middle = min((h * w) ** 0.5 for h, w in (exemplar.size for exemplar in task.exemplars))
-    return min(share * max(short, middle / LONG**0.5), max(share, LARGEST_SHARE) * short)
+    middle = min(math.sqrt(h * w) for h, w in (exemplar.size for exemplar in task.exemplars))
+    return min(share * max(short, middle / math.sqrt(LONG)), max(share, LARGEST_SHARE) * short)
 
 
 def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Field:
