@@ -15,6 +15,7 @@ from texsynth import preset
 from texsynth.errors import LONGEST_MESSAGE, UsageError, one_line, shown
 from texsynth.foreign import json_text, regular, yaml_text
 from texsynth.image import picture as image
+from texsynth.report.evaluation import comma_separated
 
 LAUGHS = "\n".join(["a0: &a0 [1]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))])
 HOSTILE = {  # content of a preset, and words of its refusal
@@ -112,6 +113,17 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     assert regular.content(tmp_path / "file", 5) == b"12345"
     with pytest.raises(OSError, match="more than"):
         regular.content(tmp_path / "file", 4)
+
+
+def test_no_cell_of_a_table_is_a_formula() -> None:
+    texts = ["=1+1", "+1", "-1", "@x", "\tx", "a=1", -1.5, 2, None]
+    assert comma_separated([texts]) == "'=1+1,'+1,'-1,'@x,'\tx,a=1,-1.5,2,\n"
+
+
+def test_a_pipe_for_a_map_of_directions_is_not_waited_for(exemplar: None, refused: Refused) -> None:
+    del exemplar
+    os.mkfifo("d.npy")
+    assert "a pipe" in refused(3, "control", "a.png", "--orientation", "d.npy", "-o", "o.png", *QUICK)
 
 
 def test_what_messages_repeat_is_cut_and_escaped() -> None:

@@ -144,7 +144,7 @@ def _bars() -> tuple[Callable[[str], None], Callable[[str], AbstractContextManag
         numbers = TextColumn("{task.fields[words]}", markup=False)
         columns = (text, BarColumn(), numbers, TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task(label, total=1.0, words="")
+            bar = progress.add_task(one_line(label), total=1.0, words="")
 
             def report(tick: Tick) -> None:
                 progress.update(bar, completed=tick.done, words=tick.words)

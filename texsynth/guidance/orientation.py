@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
+from texsynth.foreign import regular
 from texsynth.guidance import maps
 from texsynth.guidance.filters import blur, gaussian, separable
 from texsynth.guidance.maps import Cropped, Guided, Map
@@ -114,6 +115,7 @@ def _array(path: Path, memory: int) -> np.ndarray[Any, Any]:
     """The array of a .npy file, never one that would run code; raises InputError, and ResourceError where it and the
     field that is made of it take more than `memory` bytes."""
     try:
+        regular.opened(path).close()
         stored = np.lib.format.open_memmap(path, mode="r")
         if (need := stored.nbytes + FIELD_PIXEL * (stored.size // 2)) > memory:
             raise image_tools.too_large(path.name, "x".join(map(str, stored.shape)), need, memory)

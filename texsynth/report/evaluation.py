@@ -32,6 +32,7 @@ LONGEST_SHOT = 512  # pixels of a picture's longer side
 POINTS = 120  # of a curve of losses
 PATCH, COMPONENTS = 9, 24  # pixels, and principal directions, of the windows whose sources are shown
 WORK = 1 << 30  # pairs of windows that are compared for one picture
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula of a spreadsheet begins with
 ARROWS = {True: "↓", False: "↑", None: ""}
 EXTRA = "figure svg { display: block; border-radius: 3px; } td strong { color: var(--mark); }"
 
@@ -53,10 +54,14 @@ def csv_text(evaluation: Evaluation) -> str:
 
 
 def comma_separated(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV; None is empty."""
+    """Rows as CSV; None is empty. A text that a spreadsheet would take for a formula has an apostrophe before it."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
+    csv.writer(out, lineterminator="\n").writerows([[_cell(value) for value in row] for row in rows])
     return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def number(value: float | None) -> str:
