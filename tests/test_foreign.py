@@ -115,6 +115,12 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
         regular.content(tmp_path / "file", 4)
 
 
+def test_what_a_preset_says_is_escaped(texsynth: Texsynth) -> None:
+    Path("p.yaml").write_text('method: steady\ndescription: "\\e[2J"\nnote: "\\e[31m\\u202e"')
+    ran = texsynth("presets", "show", "p.yaml")
+    assert ran.code == 0 and all(line.isprintable() for line in ran.out.splitlines())
+
+
 def test_no_cell_of_a_table_is_a_formula() -> None:
     texts = ["=1+1", "+1", "-1", "@x", "\tx", "a=1", -1.5, 2, None]
     assert comma_separated([texts]) == "'=1+1,'+1,'-1,'@x,'\tx,a=1,-1.5,2,\n"

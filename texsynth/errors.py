@@ -64,7 +64,7 @@ def one_line(text: object, longest: int = LONGEST_MESSAGE) -> str:
         words = str(text).split()
     except ValueError:  # which Python raises for a number of thousands of digits
         words = [f"a {type(text).__name__} of too many digits"]
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(words))
+    line = printable(" ".join(words))
     half = longest // 2
     return line if len(line) <= longest else f"{line[:half]}...{line[-half:]}"
 
@@ -73,6 +73,11 @@ def listed(names: Iterable[object], most: int = 5) -> str:
     """A list of names that stays on a line."""
     words = [one_line(name) for name in names]
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def printable(line: str) -> str:
+    """A line with "?" for all that cannot be printed, such as escapes of a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def shown(value: object) -> str:

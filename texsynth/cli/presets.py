@@ -10,6 +10,7 @@ import typer
 
 from texsynth import preset, settings
 from texsynth.cli.command import Json, group
+from texsynth.errors import one_line, printable
 
 app = group("What a preset sets, and which there are.")
 TRAIN = "train/"  # before the name of a preset of `texsynth train`
@@ -56,12 +57,12 @@ def show(
     if as_json:
         print(json.dumps(shown, indent=2))
         return 0
-    print(f"{shown['name']}: {shown['description']}")
+    print(one_line(f"{shown['name']}: {shown['description']}"))
     for stage in shown.get("stages", [shown]):
         kind = "method" if "method" in stage else "recipe"
         print(f"\n{kind} {stage[kind]}")
         for row in stage["settings"]:
-            print(*_lines(row), sep="\n")
+            print(*map(printable, _lines(row)), sep="\n")
     print("\n* differs from the default")
     return 0
 
