@@ -234,8 +234,8 @@ def test_a_model_that_changed_is_told_when_a_run_is_repeated(refused: Refused, t
     assert "give that file with --model" in refused(3, *words)
 
 
-def test_a_method_refuses_what_it_cannot_do(refused: Refused, texsynth: Texsynth, picture: Picture) -> None:
-    picture("mask.png", channels=1)
+def test_a_method_refuses_what_it_cannot_do(refused: Refused, texsynth: Texsynth, draw: Draw) -> None:
+    draw("mask.png", np.eye(16, dtype=np.uint8) * 255)
     assert texsynth(*EASY).code == 0
     said = refused(2, "inpaint", "a.png", "--mask", "mask.png", "--model", "m.safetensors")
     assert "preset painted (method painted) paints no holes" in said
