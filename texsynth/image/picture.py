@@ -207,7 +207,9 @@ def read(path: FilePath, memory: int | None = None) -> Picture:
         file = codecs.opened(handle, form)
         if memory is not None and (need := _peak(file.header)) > memory:
             raise too_large(Path(path).name, f"{file.header.width}x{file.header.height}", need, memory)
-        return _picture(codecs.decode(file, form))
+        decoded = codecs.decode(file, form)
+        del file  # and with it what the decoder holds
+        return _picture(decoded)
 
 
 def _peak(header: codecs.Header) -> int:

@@ -186,8 +186,18 @@ def straight(samples: np.ndarray) -> np.ndarray:
 
 def spread(values: np.ndarray, bits: int) -> np.ndarray:
     """Whole numbers of 1 to 16 bits as uint8 or uint16, the highest as the highest."""
-    depth = np.dtype(np.uint8 if bits <= 8 else np.uint16)
-    if bits in (8, 16):
+    return scaled(values, 2**bits - 1)
+
+
+def scaled(values: np.ndarray, top: int) -> np.ndarray:
+    """Whole numbers from 0 to `top` as uint8, or above 255 as uint16, the highest as the highest; CodecError for
+    numbers beyond."""
+    depth = np.dtype(np.uint8 if top < 256 else np.uint16)
+    if values.max() > top or values.min() < 0:
+        raise CodecError(f"damaged picture file, export or copy it again (a value is beyond {top})")
+    full = int(np.iinfo(depth).max)
+    if top == full:
         return values.astype(depth, copy=False)
-    widened: np.ndarray = np.rint(values * (np.iinfo(depth).max / (2**bits - 1))).astype(depth)
+    table = np.rint(np.arange(top + 1) * (full / top)).astype(depth)  # which takes less memory than a division
+    widened: np.ndarray = table[values]
     return widened

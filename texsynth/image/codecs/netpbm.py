@@ -7,7 +7,17 @@ from typing import BinaryIO
 
 import numpy as np
 
-from texsynth.image.codecs.base import CodecError, Decoded, Format, Header, Opened, check_frames, size_of, starts_with
+from texsynth.image.codecs.base import (
+    CodecError,
+    Decoded,
+    Format,
+    Header,
+    Opened,
+    check_frames,
+    scaled,
+    size_of,
+    starts_with,
+)
 
 PLAIN_BITS, PLAIN_GREY, PLAIN_RGB, BITS, GREY, RGB, FLOAT_GREY, FLOAT_RGB = (
     b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"Pf", b"PF"
@@ -31,8 +41,8 @@ def _opened(handle: BinaryIO) -> Opened:
     depth = "float32" if floating else "uint8" if top < 256 else "uint16"
     plain = kind in (PLAIN_BITS, PLAIN_GREY, PLAIN_RGB)
     stored = size_of(handle) - position
-    # Values of text and those that are scaled are 64 bits wide; comments are cut out of a copy.
-    working = 6 * stored + 24 * width * height * channels
+    # Values of text are 64 bits wide, and comments are cut out of a copy.
+    working = 3 * stored + 10 * width * height * channels if plain else 2 * stored + 2 * width * height * channels
 
     def decode() -> Decoded:
         handle.seek(position)
@@ -46,7 +56,7 @@ def _opened(handle: BinaryIO) -> Opened:
         samples = values.reshape(height, width, channels)
         if floating:
             return Decoded(samples[::-1].astype(np.float32))  # rows go up
-        return Decoded(_scaled(samples, int(top), depth))
+        return Decoded(scaled(samples, int(top)))
 
     return Opened(Header(width, height, channels, depth, working), decode)
 
@@ -107,16 +117,6 @@ def _plain(body: bytes, count: int, kind: bytes) -> np.ndarray:
     if len(values) < count:
         raise CodecError(SHORT)
     return values
-
-
-def _scaled(samples: np.ndarray, top: int, depth: str) -> np.ndarray:
-    """Whole numbers from 0 to `top` as those of a depth; CodecError for numbers beyond."""
-    full = np.iinfo(depth).max
-    if samples.max() > top or samples.min() < 0:
-        raise CodecError(f"damaged PNM, export or copy the file again (a value is beyond {top})")
-    if top == full:
-        return samples.astype(depth)
-    return np.rint(samples * (full / top)).astype(depth)
 
 
 PNM = Format("PNM", (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"), starts_with(*KINDS), _opened)

@@ -37,6 +37,7 @@ def _opened(handle: BinaryIO, name: str, frames: bool) -> Opened:
     pixels = picture.width * picture.height
     # Pillow holds up to four bytes a pixel, twice while it converts, and copies rows to the array.
     bytes_a_pixel = 60 if picture.mode == "CMYK" else 9 if grey else 12
+    bytes_a_pixel += 6 if picture.info.get("progressive") else 0  # coefficients of all of a JPEG
     working = size_of(handle) + pixels * bytes_a_pixel
     header = Header(picture.width, picture.height, (1 if grey else 3) + alpha, "uint8", working)
 
@@ -47,7 +48,8 @@ def _opened(handle: BinaryIO, name: str, frames: bool) -> Opened:
         tags = Tags(density=_density(picture) or resolution)
         if picture.mode == "CMYK":
             return Decoded(ink.to_rgb(np.asarray(picture), icc), None, tags, orientation)
-        samples = np.asarray(picture.convert(("LA" if alpha else "L") if grey else ("RGBA" if alpha else "RGB")))
+        mode = ("LA" if alpha else "L") if grey else ("RGBA" if alpha else "RGB")
+        samples = np.asarray(picture if picture.mode == mode else picture.convert(mode))
         return Decoded(samples.reshape(*samples.shape[:2], -1), icc, tags, orientation)
 
     return Opened(header, decode)

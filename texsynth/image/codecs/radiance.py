@@ -27,7 +27,7 @@ def _opened(handle: BinaryIO) -> Opened:
     rows, row = int(match[3]), int(match[6])  # as they are stored
     upright = match[2] == b"Y"
     width, height = (row, rows) if upright else (rows, row)
-    header = Header(width, height, 3, "float32", 2 * size_of(handle) + 4 * row)
+    header = Header(width, height, 3, "float32", 2 * size_of(handle) + 12 * width * height)
 
     def decode() -> Decoded:
         import imagecodecs

@@ -79,7 +79,7 @@ def _opened(handle: BinaryIO) -> Opened:
     coloured = 4 if bits in (16, 32) and alpha != NONE else 3
     channels = targa.bits // 8 if targa.kind == GREY else coloured
     # Bytes as they are stored, places in a palette, colours.
-    working = 2 * size_of(handle) + 24 * targa.width * targa.height
+    working = 2 * size_of(handle) + (12 if targa.bits in (24, 32) else 24) * targa.width * targa.height
     header = Header(targa.width, targa.height, channels, "uint8", working)
 
     def decode() -> Decoded:
