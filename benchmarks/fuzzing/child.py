@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from texsynth.cli import main
@@ -41,16 +44,29 @@ class Outcome:
     events: str
 
 
-def run(words: Sequence[str], root: Path, environment: Mapping[str, str]) -> Outcome:
-    """Run a command line in root/work, without the network; nothing outside `root` may be written."""
+def run(
+    words: Sequence[str],
+    root: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    kill: float | int | None = None,
+) -> Outcome:
+    """Run a command line in root/work, without the network; nothing outside `root` may be written.
+
+    kill: SIGKILL ends it after so many seconds, or, as a whole number, before its operation of that number on a file.
+    """
     logs = {name: root.with_name(f"{root.name}.{name}") for name in ("out", "err", "events")}
     files = {name: os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC) for name, path in logs.items()}
     gc.freeze()  # else the child copies every page that it looks at for garbage
     pid = os.fork()
     if pid == 0:
         os.environ.update(environment)
-        _become(words, root, files)
+        _become(words, root, files, kill if isinstance(kill, int) else -1)
+    timer = threading.Timer(kill, os.kill, (pid, signal.SIGKILL)) if isinstance(kill, float) else None
+    if timer is not None:
+        timer.start()
     _, status, usage = os.wait4(pid, 0)
+    if timer is not None:
+        timer.cancel()
     texts = {}
     for name, path in logs.items():
         os.close(files[name])
@@ -60,7 +76,7 @@ def run(words: Sequence[str], root: Path, environment: Mapping[str, str]) -> Out
     return Outcome(os.waitstatus_to_exitcode(status), memory=usage.ru_maxrss << 10, seconds=seconds, **texts)
 
 
-def _become(words: Sequence[str], root: Path, files: dict[str, int]) -> NoReturn:
+def _become(words: Sequence[str], root: Path, files: dict[str, int], last: int) -> NoReturn:
     code = 99  # of a failure that is the fuzzer's own
     try:
         os.chdir(root / "work")
@@ -74,7 +90,7 @@ def _become(words: Sequence[str], root: Path, files: dict[str, int]) -> NoReturn
         resource.setrlimit(resource.RLIMIT_AS, (_address_space() + ROOM,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.alarm(10 * SECONDS)
-        sys.addaudithook(_watch(files["events"], str(root)))
+        sys.addaudithook(_watch(files["events"], str(root), last))
         code = main(list(words))
         sys.stdout.flush()
         sys.stderr.flush()
@@ -91,20 +107,22 @@ def _address_space() -> int:
     return pages * resource.getpagesize()
 
 
-def _watch(log: int, root: str) -> Any:
-    """An audit hook that writes down what may not be done, and does not let it happen."""
+def _watch(log: int, root: str, last: int) -> Any:
+    """An audit hook that writes down what may not be done, and does not let it happen; before the operation `last` on a
+    file it ends the process."""
+    operations = itertools.count()
 
     def elsewhere(name: Any) -> bool:
         text = os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else ""
         return bool(text) and not os.path.realpath(text).startswith((root, os.devnull))
 
     def hook(event: str, details: tuple[Any, ...]) -> None:
-        bad = event in FORBIDDEN
-        if event == "open" and isinstance(details[2], int):
-            bad = details[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) != 0 and elsewhere(details[0])
-        elif event in TOUCHING:
-            bad = any(elsewhere(name) for name in details[: TOUCHING[event]])
-        if bad:
+        names = details[: TOUCHING.get(event, 0)]
+        if event == "open" and isinstance(details[2], int) and details[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            names = details[:1]
+        if names and next(operations) == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if event in FORBIDDEN or any(elsewhere(name) for name in names):
             os.write(log, f"{event} {details!r:.200}\n".encode("utf-8", "backslashreplace"))
             raise OSError(f"{event} is not allowed here")
 

@@ -34,7 +34,7 @@ def findings(trial: Try, did: Outcome, before: Mapping[str, bytes], folder: Path
     out += [*_of_code(trial, did), *_of_streams(trial, did)]
     out += [f"an input is changed or gone: {name}" for name in kept if after.get(name) != kept[name]]
     for name in after.keys() - before.keys():
-        out += [f"is left behind: {name}"] if name.endswith((".part", ".tmp")) else _unreadable(folder / name)
+        out += [f"is left behind: {name}"] if name.endswith((".part", ".tmp")) else unreadable(folder / name)
     if trial.words[0] in LIMITED and did.memory > MEMORY:
         out.append("more memory than --max-memory")
     return list(dict.fromkeys(out))
@@ -78,7 +78,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _unreadable(path: Path) -> list[str]:
+def unreadable(path: Path) -> list[str]:
     """What is wrong with a file that a command wrote; other programs read it, not texsynth."""
     try:
         _read(path)
