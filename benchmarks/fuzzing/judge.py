@@ -43,9 +43,10 @@ def findings(trial: Try, did: Outcome, before: Mapping[str, bytes], folder: Path
 def _of_code(trial: Try, did: Outcome) -> Iterator[str]:
     if did.code < 0:
         yield {-24: "hangs", -14: "hangs"}.get(did.code, f"dies of signal {-did.code}")
-    elif did.code == 1 or did.code == 99:
-        yield "unexpected: " + " ".join(re.findall(r"error: (\w+):|^(\w+): ", did.err)[-1]).strip()
-    elif did.code not in trial.allowed:
+    elif did.code == 99 or "(unexpected" in did.err:
+        last = did.err.strip().rpartition("\n")[2].removeprefix("texsynth: error: ")
+        yield f"unexpected: {last.partition(':')[0]}"
+    elif did.code not in (*trial.allowed, *((1,) if "diverged" in did.err else ())):
         yield f"exit code {did.code}"
 
 
