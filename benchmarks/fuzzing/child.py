@@ -92,13 +92,13 @@ def _become(words: Sequence[str], root: Path, files: dict[str, int], last: int) 
         signal.alarm(10 * SECONDS)
         sys.addaudithook(_watch(files["events"], str(root), last))
         code = main(list(words))
-        sys.stdout.flush()
-        sys.stderr.flush()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 99
     except BaseException:
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
 
 

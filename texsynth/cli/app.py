@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -54,4 +55,10 @@ def run(words: Sequence[str]) -> int:
     """Run a command line (without the program's name) and give its exit code; raises whatever ends it."""
     if words and words[0] in LOADING and not HELP & set(words):
         limits.check()
-    return int(app(list(words) or ["--help"], prog_name="texsynth", standalone_mode=False) or 0)
+    return int(_commands()(list(words) or ["--help"], prog_name="texsynth", standalone_mode=False) or 0)
+
+
+@cache
+def _commands() -> Any:
+    """The parser. Typer would make it out of all signatures at every call, which takes longer than some commands."""
+    return typer.main.get_command(app)
