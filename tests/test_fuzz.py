@@ -14,7 +14,7 @@ import pytest
 from fuzzing import child, judge, seeds
 from fuzzing.tries import Try
 
-TRIES = 300
+TRIES = 200
 
 
 @pytest.fixture(scope="module")
