@@ -26,7 +26,7 @@ COMMANDS = (
     "control {picture} --progression {map} {map} -s 16 --quality draft -o out.png",
     "control {picture} --orientation {array} --guide-weight-map {map} -s 12 --quality draft -o out.png",
     "control {picture} --orientation circle --source-orientation {array} -s 12 --quality draft -o out.png",
-    "control {picture} --labels {map:labels.png} {map:labels.png} --save-guides guides -s 12 --quality draft -o out.png",
+    "control {picture} --labels {map:labels.png} {map:labels.png} --save-guides maps -s 12 --quality draft -o out.png",
     "barycenter {picture} a.png -s 12 -p barycenter-draft -o out.png",
     "barycenter a.png {picture} -s 12 --quality draft --mode mosaic --blend-map {map} -o out.png",
     "edit {picture} --mask {mask} --target-mask {mask} --quality draft -o out.png",
