@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import pytest
 from networks import random_vgg
 from texsynth.cli import main
 
+REDIRECTIONS = {"<": ("stdin", "r"), ">": ("stdout", "w")}
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -91,17 +94,31 @@ def follow(step: Step) -> None:
     else:
         words = shlex.split(step.text)
         short = ["--steps", "2", "--set", "checks=1"] if words[1] == "train" and "--steps" not in words else []
-        assert main([*words[1:], *short]) == 0
+        plain = list(takewhile(lambda word: word not in REDIRECTIONS, words))
+        with _redirected(words):
+            assert main([*plain[1:], *short]) == 0
         promised = list(_promised(words))
         assert promised or words[1] in ("evaluate", "presets")
     for path in promised:
         assert path.is_file(), f"{path} is missing"
 
 
+@contextmanager
+def _redirected(words: Sequence[str]) -> Iterator[None]:
+    """Standard input and output as `< FILE` and `> FILE` at the end of a command set them."""
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        for mark, (name, mode) in REDIRECTIONS.items():
+            if mark in words:
+                file = Path(words[words.index(mark) + 1])
+                patch.setattr(sys, name, stack.enter_context(file.open(mode, encoding="utf-8")))
+        yield
+
+
 def _promised(words: Sequence[str]) -> Iterator[Path]:
     """The files that a command writes, as its flags say."""
     yield from (Path(value) for flag, value in pairwise(words) if flag in ("--csv", "--report"))
-    if "-o" not in words:
+    yield from (Path(value) for flag, value in pairwise(words) if flag == ">")
+    if "-o" not in words or words[words.index("-o") + 1] == "-":
         return
     name = words[words.index("-o") + 1]
     out = Path(name)

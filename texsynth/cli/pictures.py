@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from texsynth.cli import existing, failure, messages, plan
+from texsynth.cli import existing, failure, messages, pipes, plan
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
 from texsynth.errors import InputError, UsageError, one_line
+from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
 from texsynth.image.files import together
 from texsynth.image.picture import Picture
@@ -60,7 +61,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
         raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
     alone = request.repeat is not None and not any(_steers(o, o.of(request)) for o in options(type(request)))
     module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
-    arguments, stored = [str(source) for source in request.inputs()], None
+    arguments, stored = list(cast("list[str | Path]", request.inputs())), None
     if request.repeat is not None:
         folders = [request.repeat.parent, Path()]
         stored = recorded_run = record.load(request.repeat, verb, type(request))
@@ -69,10 +70,11 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
             return [str(path) for path in record.locate(recorded_run, role, folders)]
 
         if arguments:
-            record.verify(stored, "exemplar", [Path(argument) for argument in arguments])
+            record.verify(stored, "exemplar", [path_of(argument) for argument in arguments])
         else:
-            arguments = files("exemplar")
+            arguments = [*files("exemplar")]
         request = recalled(request, stored, files)
+        pipes.check_alone(request)
     with _blamed(request, alone):
         option.check(request)
         preset = preset_of(module, request, stored)
@@ -84,7 +86,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
         outs=lambda item: plan.targets(item.out, request.variations, request.pick),
         files=lambda item: _written(session, item),
         actions=lambda item: _actions(session, item),
-        tell=lambda entry: print(_words(entry), flush=True),
+        tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
         document=lambda document: document,
         stopped=_stopped,
     )
@@ -113,14 +115,14 @@ def _fetching(session: Session) -> Fetching:
     return Fetching(session.talk.fail, request.dry_run, "" if asked else f"the record of {request.repeat} fetches none")
 
 
-def _planned_runs(verb: Verb, arguments: Sequence[str], request: PictureOptions) -> Plan:
+def _planned_runs(verb: Verb, arguments: Sequence[str | Path], request: PictureOptions) -> Plan:
     if verb.joins:
         if plan.is_folder(request.output):
             several = f"a {verb.name} is one picture of several exemplars"
             raise UsageError(f"-o {request.output}: {several}, so -o must be a file")
-        if folders := [name for name in arguments if Path(name).is_dir()]:
+        if folders := [name for name in arguments if path_of(name).is_dir()]:
             raise UsageError(f"{folders[0]} is a folder; name the pictures of one {verb.name}, or give a glob")
-    todo = plan.plan(arguments, request.output, verb.name)
+    todo = plan.plan(arguments, request.output, verb.name, request.file_format)
     if todo.batch and request.repeat is not None:
         raise UsageError("--from repeats one run, so -o must be a file, not a folder")
     return todo
@@ -164,6 +166,8 @@ class Places:
 
     def files(self, depths: Mapping[str, str]) -> list[Path]:
         """Every file that belongs to the picture, but the report and drawings; depths are those of its maps."""
+        if pipes.to_stdout(self.request):
+            return []
         return list(
             save.paths(self.out, depths, self.request.save_field, existing.flag(self.request, "preview")).values()
         )
@@ -186,6 +190,8 @@ class Places:
     @property
     def beside(self) -> list[Path]:
         """The record, the report, and what the method shows."""
+        if pipes.to_stdout(self.request):
+            return []
         shown = [self.warp] if existing.flag(self.request, "save_warp") else []
         return [*image.sidecar(self.out, not self.request.no_metadata), *([self.page] if self.page else []), *shown]
 
@@ -243,7 +249,9 @@ class Output:
         there = attention.iterdir() if attention is not None and attention.is_dir() else ()
         if not request.force and any(path.name.startswith(self.places.prefix) for path in there):
             raise UsageError(f"--save-attention {attention}: this folder is not empty; --force writes into it")
-        if self.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
+        if pipes.to_stdout(request):
+            pipes.check_size(request, self.job.task.size)
+        elif self.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
             image.check_writable(self.out, self.job.task.size)
         existing.check_page("--report", self.places.page)
 
@@ -295,8 +303,9 @@ class Output:
         picked = {"picked_from": len(self.seeds), **({"interrupted": True} if stopped else {})}
         return replace(best, record={**best.record, **picked}, interrupted=stopped)
 
-    def saved(self, result: Result, replaceable: Collection[Path] | None) -> Entry:
-        request, talk, page = self.session.request, self.session.talk, self.places.page
+    def written(self, result: Result, replaceable: Collection[Path] | None) -> tuple[dict[str, Path], list[str]]:
+        """Write the picture and all that belongs to it; gives the files by name, and notices."""
+        request, page = self.session.request, self.places.page
         preview = existing.flag(request, "preview")
         with together(self.out, replaceable) as put:
             files, notices = save.save(result, self.out, not request.no_metadata, request.save_field, preview, put)
@@ -307,7 +316,14 @@ class Output:
                 from texsynth.report import html
 
                 html.write(page, result, self.job, put)
-        files |= {name: path for name, (path, _) in drawn.items()}
+        return files | {name: path for name, (path, _) in drawn.items()}, notices
+
+    def saved(self, result: Result, replaceable: Collection[Path] | None) -> Entry:
+        request, talk, page = self.session.request, self.session.talk, self.places.page
+        if pipes.to_stdout(request):
+            files, notices = {"image": self.out}, pipes.write(result.image, request, result.record)
+        else:
+            files, notices = self.written(result, replaceable)
         for notice in notices:
             talk.note(notice)
         talk.say(f"{self.out.name}: {result.seconds:.1f} s")

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from texsynth.cli import pipes
 from texsynth.errors import InputError, UsageError, listed, one_line
+from texsynth.foreign.piped import STANDARD, Piped, path_of
 from texsynth.image import picture as image
 from texsynth.requests.guides import AUTO
 from texsynth.requests.option import Option, options, replaced
@@ -37,27 +39,31 @@ class Plan:
     left_out: tuple[Path, ...] = ()
 
 
-def plan(arguments: Sequence[str], output: str | None, verb: str) -> Plan:
-    """Arrange the arguments of a command; raises UsageError and InputError."""
+def plan(arguments: Sequence[str | Path], output: str | None, verb: str, form: str | None = None) -> Plan:
+    """Arrange the arguments of a command; `form` is that of --format. Raises UsageError and InputError."""
     if not arguments:
         raise UsageError(f"`texsynth {verb}` needs an input picture, or --from OUT.png")
     batch = is_folder(output)
-    if not batch and (folders := [a for a in arguments if Path(a).is_dir()]):
+    if not batch and (folders := [a for a in arguments if path_of(a).is_dir()]):
         need = "-o must name a folder too: one that exists, or with / at its end"
         raise UsageError(f"{folders[0]} is a folder, so {need}")
     sources, left, notices = expand(arguments)
     if output is None:
-        output = f"{sources[0].stem}_{verb}.png"
+        output = f"{sources[0].stem}_{verb}{image.format_named(form).suffixes[0]}"
     if not batch:
-        image.check_writable(output)
-        return Plan((Item(tuple(sources), Path(output)),), batch, notices, left)
-    items, renamed = _batch(sources, Path(output))
+        if output != STANDARD:
+            _check_file(Path(output), form)
+        out = Path(pipes.OUT if output == STANDARD else output)
+        return Plan((Item(tuple(sources), out),), batch, notices, left)
+    items, renamed = _batch(sources, Path(output), form)
     return Plan(items, batch, (*notices, *renamed), left)
 
 
 def is_folder(output: str | None) -> bool:
     """Does -o name a folder, one that exists or will be made?"""
-    return output is not None and (output.endswith(("/", "\\")) or Path(output).is_dir())
+    if output is None or output == STANDARD:
+        return False
+    return output.endswith(("/", "\\")) or Path(output).is_dir()
 
 
 def targets(out: Path, variations: int, pick: str | None) -> tuple[Path, ...]:
@@ -67,7 +73,14 @@ def targets(out: Path, variations: int, pick: str | None) -> tuple[Path, ...]:
     return tuple(out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, variations + 1))
 
 
-def expand(arguments: Sequence[str]) -> tuple[list[Path], tuple[Path, ...], tuple[str, ...]]:
+def _check_file(out: Path, form: str | None) -> None:
+    """Refuse a file that cannot be written, and a format that is none of its suffix; UsageError."""
+    image.check_writable(out)
+    if form is not None and (named := image.SUFFIXES_WRITE[out.suffix.lower()]) != image.format_named(form):
+        raise UsageError(f"-o {out}: its suffix says {named}, and --format {form}; leave --format out, or change one")
+
+
+def expand(arguments: Sequence[str | Path]) -> tuple[list[Path], tuple[Path, ...], tuple[str, ...]]:
     """The pictures that arguments stand for, those that are left out, and what there is to say about these; raises
     InputError where one stands for none."""
     expanded = [_expanded(argument) for argument in arguments]
@@ -76,9 +89,13 @@ def expand(arguments: Sequence[str]) -> tuple[list[Path], tuple[Path, ...], tupl
     return sources, left, tuple(image.left_out_notice(others) for _, others in expanded if others)
 
 
-def _expanded(argument: str) -> tuple[list[Path], list[Path]]:
+def _expanded(argument: str | Path) -> tuple[list[Path], list[Path]]:
     """A file, or the pictures of a folder or of a glob, and those that are left out; raises InputError for none."""
-    path = Path(argument)
+    if isinstance(argument, Piped):
+        return [argument], []
+    if argument == STANDARD:
+        raise UsageError("- is standard input, which is not read here; give a file")
+    path, argument = Path(argument), str(argument)
     if path.is_dir():
         return image.list_pictures(path), image.left_out(path)
     if path.exists() or not glob.has_magic(argument):
@@ -122,7 +139,7 @@ def paired(sources: Sequence[Any], exemplars: Sequence[Path], flag: str) -> list
 
 
 def _partner(source: Any, exemplar: Path, flag: str) -> Any:
-    if not Path(source).is_dir():
+    if isinstance(source, Piped) or not Path(source).is_dir():
         return source
     array = Path(source) / f"{exemplar.stem}.npy"
     if "orientation" in flag and array.is_file():
@@ -135,12 +152,13 @@ def _partner(source: Any, exemplar: Path, flag: str) -> Any:
     return same[0]
 
 
-def _batch(sources: Sequence[Path], folder: Path) -> tuple[tuple[Item, ...], list[str]]:
+def _batch(sources: Sequence[Path], folder: Path, form: str | None) -> tuple[tuple[Item, ...], list[str]]:
     """A run for each source, and what there is to say about names."""
     items: dict[Path, Item] = {}  # by where it goes
     notices = []
     for source in sources:
         suffix = source.suffix.lower() if source.suffix.lower() in KEPT else ".png"
+        suffix = suffix if form is None else image.format_named(form).suffixes[0]
         wanted = folder / f"{source.stem}{suffix}"
         out, number = wanted, 1
         while out in items:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import cast
 
-from texsynth.cli import failure, messages, plan
+from texsynth.cli import failure, messages, pipes, plan
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
 from texsynth.errors import UsageError
+from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
 from texsynth.image.files import together
 from texsynth.requests.propagate import Request
 from texsynth.runs import run, stop
 from texsynth.verbs import propagate as verb
-from texsynth.verbs.propagate import Edit, Work
+from texsynth.verbs.propagate import Edit, Propagated, Work
 from texsynth.weights import pretrained
 from texsynth.weights.pretrained import Fetching
 
 
 def prepare(name: str, request: Request, talk: Talk) -> Command:
     """See runner.execute. Source and layer are read with the first target; raises UsageError and InputError."""
-    todo = plan.plan([str(target) for target in request.targets], request.output, name)
+    targets = list(cast("list[str | Path]", request.targets))
+    todo = plan.plan(targets, request.output, name, request.file_format)
     if not todo.batch and len(todo.items[0].sources) > 1:
         raise UsageError(f"{len(todo.items[0].sources)} targets need a folder to go to, such as -o edited/")
     labels = _labels(request, todo)
@@ -42,20 +45,23 @@ def prepare(name: str, request: Request, talk: Talk) -> Command:
         where = _files(item.out, request)
 
         def check() -> None:
-            if item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
+            if pipes.to_stdout(request):
+                pipes.check_size(request, (work.target.height, work.target.width))
+            elif item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
                 image.check_writable(item.out, (work.target.height, work.target.width))
 
         planned, carry = partial(_planned, work, item.out), partial(_run, work, where, request, talk)
-        beside = image.sidecar(item.out, not request.no_metadata)
-        yield Action(item.out, list(where.values()), planned, carry, [dict(work.record)], check, beside)
+        yield Action(
+            item.out, _written(item, request), planned, carry, [dict(work.record)], check, _beside(item, request)
+        )
 
     return Command(
         request,
         todo,
         outs=lambda item: list(_files(item.out, request).values()),
-        files=lambda item: [*_files(item.out, request).values(), *image.sidecar(item.out, not request.no_metadata)],
+        files=lambda item: [*_written(item, request), *_beside(item, request)],
         actions=actions,
-        tell=lambda entry: print(_words(entry), flush=True),
+        tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
         document=lambda document: document,
         stopped=partial(_stopped, len(todo.items)),
     )
@@ -67,16 +73,26 @@ def _files(out: Path, request: Request) -> dict[str, Path]:
     return {**{name: out.with_name(f"{out.stem}_{name}.png") for name in extra}, "image": out}
 
 
+def _written(item: Item, request: Request) -> list[Path]:
+    """The files of one target, but its record; none on standard output."""
+    return [] if pipes.to_stdout(request) else list(_files(item.out, request).values())
+
+
+def _beside(item: Item, request: Request) -> list[Path]:
+    """The file of its record."""
+    return [] if pipes.to_stdout(request) else image.sidecar(item.out, not request.no_metadata)
+
+
 def _labels(request: Request, todo: Plan) -> list[Path | None]:
     """The label map of the source, and of each target; UsageError, InputError."""
-    pictures = [Path(str(request.source)), *(path for item in todo.items for path in item.sources)]
+    pictures = [path_of(request.source), *(path for item in todo.items for path in item.sources)]
     if not request.labels:
         return [None] * len(pictures)
     paths = plan.paired(request.labels, pictures, "--labels")
     if len(paths) != len(pictures):
         counts = f"{len(paths)} given for the source and {len(pictures) - 1} target(s)"
         raise UsageError(f"--labels: {counts}; give it once for each, the source first, or a folder of all")
-    return [Path(path) for path in paths]
+    return [path_of(path) for path in paths]
 
 
 def _run(
@@ -93,12 +109,11 @@ def _run(
         result = verb.execute(work, lambda step, steps: watch(tick(step, steps)), "warp" in files)
     if result.relit:
         talk.say(f"{out.name}: compared in the source's light")
-    notices = []
-    with stop.later(), together(out, replaceable) as put:
-        for name in [name for name in files if name != "image"]:
-            notices += image.write(files[name], verb.storable(result, name), put=put)
-        stored = None if request.no_metadata else dict(result.record)
-        notices += image.write(out, result.image, metadata=stored, put=put)
+    with stop.later():
+        if pipes.to_stdout(request):
+            notices = pipes.write(result.image, request, result.record)
+        else:
+            notices = _save(result, files, request, replaceable)
     for notice in notices:
         talk.note(notice)
     talk.say(f"{out.name}: {result.covered:.0%} covered, distance {result.distance:.3f}, {result.seconds:.1f} s")
@@ -112,6 +127,19 @@ def _run(
         "seconds": round(result.seconds, 3),
         "record": dict(result.record),
     }
+
+
+def _save(
+    result: Propagated, files: Mapping[str, Path], request: Request, replaceable: Collection[Path] | None
+) -> list[str]:
+    """Write the files of a target; gives notices."""
+    notices = []
+    with together(files["image"], replaceable) as put:
+        for name in [name for name in files if name != "image"]:
+            notices += image.write(files[name], verb.storable(result, name), put=put)
+        stored = None if request.no_metadata else dict(result.record)
+        notices += image.write(files["image"], result.image, metadata=stored, put=put)
+    return notices
 
 
 def _planned(work: Work, out: Path) -> Entry:

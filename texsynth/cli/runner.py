@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from texsynth.cli import existing, failure, messages, streams
+from texsynth.cli import existing, failure, messages, pipes, streams
 from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
@@ -79,6 +79,7 @@ def execute(verb: str, request: Any) -> int:
     machine.use_threads(request.threads)
     machine.reuse_memory()
     talk = messages.talk(request)
+    request = pipes.filled(verb, request)
     file = verb if verb in ("propagate", "train", "evaluate") else "pictures"  # which all other verbs make
     command: Command = importlib.import_module(f"texsynth.cli.{file}").prepare(verb, request, talk)
     # Refuse, before anything is read, what would be lost.

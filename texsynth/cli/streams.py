@@ -35,18 +35,19 @@ class Told:
         self._failed: OutputError | None = None
 
     def write(self, text: str) -> int:
-        with self._told():
+        with self.told():
             return int(self._stream.write(text))
 
     def flush(self) -> None:
-        with self._told():
+        with self.told():
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
+        """For a block that writes to the stream."""
         if self._failed is not None:
             raise self._failed
         try:
@@ -62,11 +63,19 @@ class Messages(Told):
     """Standard error: what cannot be said there cannot be said at all."""
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
         try:
             yield
         except OSError:
             _drop(self._stream)
+
+
+def write_bytes(content: bytes) -> None:
+    """Write to standard output what is no text; raises OutputErrors."""
+    stream: Any = sys.stdout
+    with stream.told():
+        stream.buffer.write(content)
+        stream.buffer.flush()
 
 
 @contextmanager

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from errno import EFBIG, EINVAL
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
+
+from texsynth.foreign.piped import Piped
 
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe is not waited for
 
 
 def opened(path: Path) -> BufferedReader:
     """A file to read, open at its start; raises OSError, also where `path` is a folder, a pipe or a device."""
+    if isinstance(path, Piped):
+        return BufferedReader(BytesIO(path.content))
     try:
         file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE))  # noqa: SIM115
     except ValueError:  # of a NUL in the name

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import UsageError
+from texsynth.foreign.piped import path_of
 from texsynth.image import files
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
@@ -41,7 +42,7 @@ def load(source: Source, role: str, memory: int | None) -> tuple[Picture, Input]
     uint16 or float in [0, 1]. Raises InputError, and ResourceError for a picture that needs more, before it is
     decoded."""
     if isinstance(source, (str, Path)):
-        path = Path(source)
+        path = path_of(source)
         picture = image.read(path, memory)
         return picture, Input(role, path.name, files.digest(path))
     if not isinstance(source, Picture):

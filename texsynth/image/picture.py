@@ -15,6 +15,7 @@ import torch
 
 from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, listed, one_line
 from texsynth.foreign import json_text, regular
+from texsynth.foreign.piped import Piped, path_of
 from texsynth.image import codecs, files
 from texsynth.image.codecs import png
 from texsynth.image.files import Put
@@ -200,13 +201,14 @@ def read(path: FilePath, memory: int | None = None) -> Picture:
     SUFFIXES_READ; ResourceError, before a pixel is decoded, for one that needs more than `memory`, and when there is
     no more.
     """
-    with _opened(Path(path)) as (handle, form):
+    path = path_of(path)
+    with _opened(path) as (handle, form):
         size = codecs.size_of(handle)
         if memory is not None and size > memory:
-            raise too_large(Path(path).name, f"a file of {size >> 20} MB", size, memory)
+            raise too_large(path.name, f"a file of {size >> 20} MB", size, memory)
         file = codecs.opened(handle, form)
         if memory is not None and (need := _peak(file.header)) > memory:
-            raise too_large(Path(path).name, f"{file.header.width}x{file.header.height}", need, memory)
+            raise too_large(path.name, f"{file.header.width}x{file.header.height}", need, memory)
         decoded = codecs.decode(file, form)
         del file  # and with it what the decoder holds
         return _picture(decoded)
@@ -256,7 +258,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, codecs.Format]]:
         if path.exists() and not path.is_file():
             raise codecs.CodecError("is a folder or a device; a picture file is needed")
         with regular.opened(path) as handle:
-            yield handle, _format(path.suffix, handle.peek(18))
+            yield handle, _format(path, handle.peek(18))
     except codecs.CodecError as exc:
         raise InputError(f"{name}: {exc}") from exc
     except FileNotFoundError as exc:
@@ -267,10 +269,12 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, codecs.Format]]:
         raise ResourceError(f"{name}: does not fit in memory; scale it down or crop it") from exc
 
 
-def _format(suffix: str, head: bytes) -> codecs.Format:
+def _format(path: Path, head: bytes) -> codecs.Format:
     """Format of a file by the bytes it starts with; CodecError when it is none of SUFFIXES_READ."""
-    form, allowed = codecs.sniff(head, suffix), " ".join(SUFFIXES_READ)
-    if suffix.lower() not in SUFFIXES_READ:
+    suffix, allowed = path.suffix, " ".join(SUFFIXES_READ)
+    suffixes = SUFFIXES_READ if isinstance(path, Piped) else (suffix,)  # without a name, any will do
+    form = next((form for each in suffixes if (form := codecs.sniff(head, each))), None)
+    if suffix.lower() not in SUFFIXES_READ and not isinstance(path, Piped):
         kind = one_line(suffix) or "no suffix"
         raise codecs.CodecError(f"{kind} is not supported; allowed: {allowed}; convert it to .png")
     if form is None:
@@ -333,8 +337,19 @@ def check_writable(path: FilePath, size: tuple[int, int] | None = None) -> None:
         raise UsageError(f"{name}: there is no folder {folder} to write to; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(f"{name}: folder {folder} is not writable; choose another one")
-    if size and max(size) > (side := form.max_side):
+    if size:
+        check_side(name, form, size)
+
+
+def check_side(name: str, form: codecs.Format, size: tuple[int, int]) -> None:
+    """Raise UsageError where a picture of `size` (height, width) is longer than a format can be."""
+    if max(size) > (side := form.max_side):
         raise UsageError(f"{name}: {size[1]}x{size[0]} is too long for {form}, at most {side}; use .tif")
+
+
+def format_named(name: str | None) -> codecs.Format:
+    """The format that `--format` names, which is one of those that are written; PNG by default."""
+    return next(form for form in SUFFIXES_WRITE.values() if form.name.upper() == (name or codecs.PNG.name))
 
 
 def write(
@@ -348,27 +363,39 @@ def write(
     """
     path = Path(path)
     check_writable(path, (picture.height, picture.width))
-    name, form = one_line(path.name), SUFFIXES_WRITE[path.suffix.lower()]
+    name = one_line(path.name)
+    content, notices = encoded(picture, SUFFIXES_WRITE[path.suffix.lower()], name, metadata)
+    contents: dict[Path, bytes | None] = {path: content}
+    try:
+        for beside in sidecar(path, metadata is not None):
+            contents[beside], lost = _beside(beside, metadata)
+            notices += [f"{name}: {notice}" for notice in lost]
+    except OSError as exc:
+        raise files.unwritable(name, exc) from exc
+    with contextlib.nullcontext(put) if put is not None else files.together(path) as put_file:
+        for target, part in contents.items():
+            put_file(target, part)
+    return notices
+
+
+def encoded(
+    picture: Picture, form: codecs.Format, name: str, metadata: dict[str, Any] | None = None
+) -> tuple[bytes, list[str]]:
+    """The content of a file of a format, in a PNG with `metadata`, and one line for each loss, which `name` begins.
+    Raises TexsynthError for NaN or infinite values, and ResourceError."""
     if not all(torch.isfinite(part).all() for part in (picture.pixels, picture.alpha) if part is not None):
         raise TexsynthError(f"{name}: not written, the result holds NaN or infinite values; try another seed")
     fitted, notices = _fitted(picture, form)
-    contents: dict[Path, bytes | None] = {}
     try:
         text = {METADATA_KEY: json.dumps(metadata)} if metadata is not None and form == codecs.PNG else {}
-        contents[path] = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text, fitted.tags)
-        for beside in sidecar(path, metadata is not None):
-            contents[beside], lost = _beside(beside, metadata)
-            notices += lost
+        content = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text, fitted.tags)
     except codecs.CodecError as exc:
         raise TexsynthError(f"{name}: {exc}") from exc
     except OSError as exc:
         raise files.unwritable(name, exc) from exc
     except MemoryError as exc:
         raise ResourceError(f"{name}: does not fit in memory; write a smaller picture") from exc
-    with contextlib.nullcontext(put) if put is not None else files.together(path) as put_file:
-        for target, content in contents.items():
-            put_file(target, content)
-    return [f"{name}: {notice}" for notice in notices]
+    return content, [f"{name}: {notice}" for notice in notices]
 
 
 def _beside(path: Path, metadata: dict[str, Any] | None) -> tuple[bytes | None, list[str]]:

@@ -23,7 +23,7 @@ EXTRACTORS = ("tensor", "histogram")
 def pair(flag: str, files: tuple[str, str]) -> tuple[list[str], str]:
     """SRC and TGT of a guide; the parser takes the next option for a file that was forgotten, UsageError."""
     for file in files:
-        if file.startswith("-"):
+        if file.startswith("-") and file != "-":
             raise UsageError(f"{flag} takes two files, SRC and TGT, and got {file!r}; write ./{file} if it is one")
     return [files[0]], files[1]
 

@@ -15,11 +15,18 @@ from texsynth.requests.option import Numbers, Part, Source, Text, option
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+FORMATS = ("PNG", "TIFF", "JPEG", "WEBP")  # that are written
 PROGRESS = ("auto", "none", "jsonl")
 TILES = ("none", "x", "y", "xy")
 KEEP = "keep"
 ALPHA = ("auto", KEEP)
 MOST_VARIATIONS, MOST_THREADS, LONGEST_MAP_NAME = 100_000, 1024, 64
+
+
+def format_word(text: str) -> str:
+    """The name of a format as it is in FORMATS, whatever its case; usual short forms are understood."""
+    word = text.upper()
+    return {"JPG": "JPEG", "TIF": "TIFF"}.get(word, word)
 
 
 def is_map_name(name: str) -> bool:
@@ -86,13 +93,17 @@ class InputOptions(CropOptions):
 class PathOptions(Part):
     """Where a picture goes.
 
-    output: The picture to write (PNG, JPEG, WebP or TIFF by its ending), or a folder. Default: STEM_VERB.png here.
+    output: The picture to write (PNG, JPEG, WebP or TIFF by its ending), a folder, or - for standard output. Default:
+        STEM_VERB.png here.
+    file_format: The format of the picture on standard output, or of all in a folder; a file has that of its suffix.
+        Default: PNG.
     no_metadata: Store no record of the run in the picture.
     """
 
     PANEL = "Output"
 
     output: str | None = option(None, flags="-o --output", metavar="OUT")
+    file_format: str | None = option(None, flags="--format", choices=FORMATS, parse=format_word)
     no_metadata: bool = option(False)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from texsynth import preset as presets
 from texsynth.errors import InputError, UsageError, one_line
+from texsynth.foreign.piped import NAME as PIPED
 from texsynth.image import picture as image
 from texsynth.image.files import digest
 from texsynth.job import Input, Job
@@ -150,6 +151,9 @@ def _is_input(entry: Any) -> bool:
 def _find(entry: Mapping[str, str], folders: Sequence[Path]) -> Path:
     name = Path(entry["name"]).name  # never a path, whatever the file says
     there = [folder / name for folder in folders if (folder / name).is_file()]
+    if not there and name == PIPED:
+        role = entry["role"]
+        raise InputError(f"the {role} of the recorded run came from standard input; give it on the command line")
     if not there:
         raise InputError(f"{name}, an input of the recorded run, is neither beside the picture nor in this folder")
     same = [path for path in there if digest(path) == entry["sha256"]]
