@@ -142,6 +142,17 @@ def test_every_verb_that_makes_a_picture(pipe: Pipe, picture: Picture, draw: Dra
 
 
 @pytest.mark.parametrize(
+    "words", ["perlin -s 16", "orientation -", "progression -", "direction circle -s 16", "orientation a.png"]
+)
+def test_guides(pipe: Pipe, texsynth: Texsynth, words: str) -> None:
+    ran, content = pipe("a.png", "guide", *words.split(), "-o", "-")
+    assert ran.code == 0 and form_of(content) == "PNG", ran
+    texsynth("guide", *("a.png" if word == "-" else word for word in words.split()), "-o", "o.png")
+    assert Path("o.png").read_bytes() == content
+    assert sorted(path.name for path in Path().iterdir()) == ["a.png", "o.png"]
+
+
+@pytest.mark.parametrize(
     ("code", "content", "words", "said"),
     [
         (3, b"", SYNTH, "stdin: is empty"),
@@ -165,6 +176,8 @@ def test_every_verb_that_makes_a_picture(pipe: Pipe, picture: Picture, draw: Dra
         (2, b"", ("synthesize", "a.png", "-o", "o.png", "--format", "jpeg"), "its suffix says PNG, and --format JPEG"),
         (2, b"", ("synthesize", "a.png", "-o", "-", "--format", "gif"), "--format 'GIF' is not one of PNG"),
         (2, b"", (*SYNTH, "--format", "webp", "--size", "20000x8"), "too long for WebP"),
+        (2, b"", ("guide", "direction", "circle", "-o", "-", "--strokes", "s.png"), "leave --strokes out"),
+        (3, b"", ("guide", "progression", "-", "-o", "-"), "stdin: is empty"),
         (4, b"12345678" * 1000, (*SYNTH, "--max-memory", "4k"), "stdin: holds more than"),
         (2, b"", ("synthesize", "a.png", "-o", "./-"), "cannot write no suffix"),
         (3, b"", ("synthesize", "./-", "-o", "-"), "-: no such file"),
@@ -173,7 +186,7 @@ def test_every_verb_that_makes_a_picture(pipe: Pipe, picture: Picture, draw: Dra
 def test_what_pipes_cannot_do(pipe: Pipe, code: int, content: bytes, words: tuple[object, ...], said: str) -> None:
     """Exit codes, one line, and nothing on standard output or on disk."""
     content = content or (b"" if code == 3 else Path("a.png").read_bytes())
-    ran, out = pipe(content, *words, *(() if words[0] in ("train", "evaluate", "propagate") else QUICK))
+    ran, out = pipe(content, *words, *(() if words[0] in ("train", "evaluate", "propagate", "guide") else QUICK))
     assert (ran.code, out) == (code, b"") and said in ran.err and ran.err.count("\n") == 1, ran
     assert [path.name for path in Path().iterdir()] == ["a.png"]
 

@@ -13,14 +13,20 @@ import typer
 from texsynth.cli import messages
 from texsynth.cli.command import group
 from texsynth.errors import UsageError
+from texsynth.foreign.piped import STANDARD
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 app = group("Draw a map that steers a texture, or read one out of a picture.")
 DIRECTIONS = "angle:DEG (clockwise from the x axis), circle, spiral or s-curve"
-Output = Annotated[Path, typer.Option("-o", "--output", metavar="MAP", help="The map to write: 16-bit grey.")]
-Field = Annotated[Path, typer.Option("-o", "--output", metavar="MAP", help="The field to write: .npy or a picture.")]
+Output = Annotated[
+    Path, typer.Option("-o", "--output", metavar="MAP", help="The map to write: 16-bit grey; - for standard output.")
+]
+Field = Annotated[
+    Path,
+    typer.Option("-o", "--output", metavar="MAP", help="The field to write: .npy or a picture; - for standard output."),
+]
 Size = Annotated[
     str, typer.Option("-s", "--size", metavar="WxH|N", help="The size of the map: pixels, or N for a square.")
 ]
@@ -218,11 +224,13 @@ def _centre(text: str) -> tuple[float, float]:
 
 
 def _read(path: Path, memory: str) -> Tensor:
+    from texsynth.cli import pipes
     from texsynth.image import load as inputs
     from texsynth.image import picture as image
     from texsynth.verbs import parse, synthesize
 
     limit = parse.memory(memory)
+    path = pipes.standard_input(limit) if str(path) == STANDARD else path
     picture, _ = inputs.load(path, "image", limit)
     image.check_exemplar_size(picture, path.name)
     parse.room((picture.height, picture.width), synthesize.COMPARED, limit, path.name)
@@ -242,11 +250,15 @@ def _check(
     array: bool = False,
 ) -> None:
     """Refuse, before anything is drawn, what cannot be written or must not be overwritten; UsageError."""
-    from texsynth.cli import existing
+    from texsynth.cli import existing, pipes
     from texsynth.image import files
     from texsynth.image import picture as image
 
-    if array and output.suffix.lower() == ".npy":
+    if str(output) == STANDARD:
+        if strokes is not None:
+            raise UsageError("-o -: standard output holds the map alone; leave --strokes out, or name a file")
+        pipes.check_no_terminal()
+    elif array and output.suffix.lower() == ".npy":
         existing.check_page("--output", output)
     else:
         image.check_writable(output, size)
@@ -254,7 +266,7 @@ def _check(
         image.check_writable(strokes, size)
         if files.identity(strokes) == files.identity(output):
             raise UsageError(f"{strokes} is named by --output and --strokes; give two names")
-    written = [output, *([strokes] if strokes else [])]
+    written = [path for path in (output, strokes) if path is not None and str(path) != STANDARD]
     existing.refuse(written, set() if source is None else {files.identity(source)}, force)
     files.sweep(path.parent for path in written)
 
@@ -281,9 +293,13 @@ def _write(main: Path, force: bool, values: Mapping[Path, Tensor]) -> None:
     """Write maps, the first of them `main` in 16 bits or as numbers, others in 8, and print their names."""
     import numpy as np
 
+    from texsynth.cli import pipes
     from texsynth.image import files
     from texsynth.image import picture as image
 
+    if str(main) == STANDARD:
+        pipes.write_map(image.Picture(values[main], depth="uint16"))
+        return
     notices = []
     with files.together(main, None if force else ()) as put:
         for path, shown in values.items():

@@ -98,6 +98,12 @@ def write(picture: Picture, request: Any, record: Mapping[str, Any]) -> list[str
     return notices
 
 
+def write_map(picture: Picture) -> None:
+    """Write a map to standard output, as PNG."""
+    content, _ = image.encoded(picture, image.format_named(None), OUT)
+    streams.write_bytes(content)
+
+
 def _words(value: Any) -> Iterator[str]:
     """All words in the value of an option."""
     if isinstance(value, Mapping):
