@@ -27,7 +27,7 @@ from fuzzing import child, judge, seeds
 COMMANDS = (
     "synthesize a.png -s 32 --map m=map.png --save-field --report out.html -o out.png",
     "synthesize a.png -s 24 -n 3 -o out.png",
-    "synthesize a.png clear.png -s 24 --quality draft -o folder/",
+    "synthesize a.png o.png -s 24 --quality draft -o folder/",
     "synthesize a.png -s 32 -o out.jpg",
     "inpaint a.png --make-tileable xy --preview -o out.png",
     "control a.png --progression map.png map.png --save-guides guides -o out.tif",
