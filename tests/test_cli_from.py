@@ -122,6 +122,7 @@ def test_nothing_to_repeat(refused: Callable[..., str], picture: Picture) -> Non
         ({"preset": {"name": "x"}}, "damaged"),
         ({"preset": {"name": "x", "stages": [{"patch": 5}]}}, "damaged"),
         ({"preset": None}, "damaged"),
+        ({"inputs": []}, "names no exemplar"),
     ],
 )
 def test_a_damaged_record(

@@ -51,6 +51,11 @@ def test_a_bad_model_is_refused(change: dict[str, Any], texsynth: Texsynth, refu
     assert len(line) < 500 and line[:-1].isprintable() and not list(Path().glob("*o*.png*"))
 
 
+@pytest.mark.parametrize("words", [(), ("-m", "painted")], ids=["", "with its preset"])
+def test_an_empty_name_is_no_model(words: tuple[str, ...], refused: Refused) -> None:
+    assert "is a directory" in refused(5, "synthesize", "a.png", "--model", "", *words).lower()
+
+
 @pytest.mark.parametrize("kind", ["deep", "long", "pipe", "folder"])
 def test_a_file_that_is_no_model_is_refused(kind: str, refused: Refused) -> None:
     path = Path("m.safetensors")

@@ -122,6 +122,8 @@ def _planned_runs(verb: Verb, arguments: Sequence[str | Path], request: PictureO
             raise UsageError(f"-o {request.output}: {several}, so -o must be a file")
         if folders := [name for name in arguments if path_of(name).is_dir()]:
             raise UsageError(f"{folders[0]} is a folder; name the pictures of one {verb.name}, or give a glob")
+    if request.repeat is not None and not arguments:
+        raise InputError(f"--from {request.repeat}: its record names no exemplar, so it is damaged")
     todo = plan.plan(arguments, request.output, verb.name, request.file_format)
     if todo.batch and request.repeat is not None:
         raise UsageError("--from repeats one run, so -o must be a file, not a folder")

@@ -286,7 +286,7 @@ def _format(path: Path, head: bytes) -> codecs.Format:
 def _beside_of(path: Path) -> Path:
     """The sidecar of a picture; of a symbolic link that of the file that it names."""
     place = files.real(path) if path.is_symlink() else path
-    return place.with_name(f"{place.name}.json")
+    return place.parent / f"{place.name}.json"
 
 
 def _sidecar_of(path: Path) -> Path:

@@ -54,7 +54,7 @@ def user_of(path: Path) -> str:
     """Name the preset of synthesis that uses a model; raises WeightsError."""
     recipe = trained.header(path)["recipe"]
     if recipe not in recipes.names():
-        raise WeightsError(f"--model: {path} is of recipe {recipe}, which this version does not know")
+        raise WeightsError(f"--model: {path} is of recipe {recipe!r}, which this version does not know")
     return recipes.recipe(recipe).METHOD
 
 

@@ -25,7 +25,7 @@ def read(path: Path) -> Model:
     WeightsError."""
     model = trained.read(path)
     if model.recipe not in recipes.names():
-        return model  # which no preset uses
+        raise WeightsError(f"--model: {path} is of recipe {model.recipe!r}, which this version does not know")
     try:
         chosen = settings.make(recipes.recipe(model.recipe).Settings, model.settings, model.name)
     except UsageError as error:
