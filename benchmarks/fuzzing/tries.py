@@ -63,6 +63,7 @@ SLOT = re.compile(r"\{(\w+)(?::([^}]*))?\}")
 LIMITED = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "train")  # know --max-memory
 MEMORY = 1200 << 20  # bytes that those may take, which libraries need half of
 # The exit codes that are right for a spoiled file of each kind. Options may be wrong in every documented way.
+WRITES = ("-o", "--output", "--csv", "--report", "--strokes")  # what follows may be written over, where it is no input
 DOCUMENTED = frozenset((0, 2, 3, 4, 5, 6))
 ALLOWED = {
     **dict.fromkeys(("picture", "mask", "map", "array", "record"), frozenset((0, 3, 4))),
@@ -127,7 +128,7 @@ def build(kind: str, folder: Path, rng: Random) -> Try:
     contents = {name: (folder / name).read_bytes() for name in sorted(named) if name and is_file(folder / name)}
     if chosen:
         contents[chosen] = mutate.spoiled(chosen, contents[chosen], rng)
-    outputs = {words[n + 1] for n, word in enumerate(words[:-1]) if word in ("-o", "--output")}
+    outputs = {words[n + 1] for n, word in enumerate(words[:-1]) if word in WRITES}
     outputs |= {name for name in contents if name.startswith("m_training/")}
     fetches = "--dry-run" not in words and (kind != "record" or allowed is DOCUMENTED)
     return Try(kind, tuple(words), contents, frozenset(outputs), allowed, fetches)
