@@ -193,7 +193,7 @@ def test_what_is_stored_makes_what_was_measured() -> None:
     started, _ = training()
     started.step(0)
     stored = model_of(started, "texture-net", chosen())
-    net = loading.loaded(TextureNet(loading.shaped(Shape, stored)), stored, CPU)
+    net = loading.loaded(lambda: TextureNet(loading.shaped(Shape, stored)), stored, CPU)
     with torch.no_grad():
         again = net(SAMPLE_SEED, Window(0, 40, 0, 44)).clamp(0, 1)
     assert torch.equal(again, started.sample()[-1])
