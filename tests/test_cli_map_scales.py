@@ -162,11 +162,11 @@ def test_the_memory_of_large_maps_is_foreseen(texsynth: Texsynth, refused: Refus
     ]
     plain, mapped = (json.loads(plan)["runs"][0]["memory_bytes"] for plan in plans)
     assert mapped - plain == 4 * 32 * 32 * 16 * 16
-    small = ("--max-memory", "2M", *QUICK)
+    small = ("--max-memory", "4M", *QUICK)
     remix = ("synthesize", "a.png", "b.png", "-o", "o.png", "--map", "h=large.png", "--map", "h=b.png")
     assert "1024x1024 needs more than" in refused(4, *remix, *small)
-    wide = ("inpaint", "a.png", "--extend", "0,0,16,16", "-o", "o.png", "--map", "h=large.png")
-    assert "32x32 needs more than 1 MB" in refused(4, *wide, "--max-memory", "1M", *QUICK)
+    wide = ("inpaint", "a.png", "--extend", "0,0,64,64", "-o", "o.png", "--map", "h=large.png")
+    assert "80x80 needs more than 6 MB" in refused(4, *wide, "--max-memory", "3200k", *QUICK)
 
 
 @pytest.mark.parametrize(

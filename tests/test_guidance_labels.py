@@ -94,6 +94,16 @@ def test_soft_edges_and_jpeg_noise_make_no_labels(quality: int | None) -> None:
     assert rim(ids) < 0.1 * rim(in_order(torch.cdist(picture[0].permute(1, 2, 0), found).argmin(2)[None, None], found))
 
 
+@pytest.mark.parametrize("drawn", [painted(regions()), soft(), jpeg(soft(), 60)], ids=["clean", "soft", "noisy"])
+def test_strips_change_nothing(drawn: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = labels.palette([drawn])
+    whole = labels.ids(drawn, colours)
+    monkeypatch.setattr(labels, "PIXELS_OF_A_STRIP", 500)
+    monkeypatch.setattr(labels, "PIXELS_OF_A_CHUNK", 100)
+    assert torch.equal(labels.palette([drawn]), colours)
+    assert torch.equal(labels.ids(drawn, colours), whole)
+
+
 def test_pictures_share_one_palette() -> None:
     left, right = painted(torch.zeros(16, 16, dtype=torch.long)), painted(torch.full((16, 16), 3))
     assert same_colours(labels.palette([left, right]), COLOURS[[0, 3]], 1e-6)

@@ -229,7 +229,7 @@ def _read(path: Path, memory: str) -> Tensor:
     from texsynth.image import picture as image
     from texsynth.verbs import parse, synthesize
 
-    limit = parse.memory(memory)
+    limit = parse.left(parse.memory(memory))
     path = pipes.standard_input(limit) if str(path) == STANDARD else path
     picture, _ = inputs.load(path, "image", limit)
     image.check_exemplar_size(picture, path.name)

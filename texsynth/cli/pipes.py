@@ -59,7 +59,7 @@ def filled(verb: str, request: Any) -> Any:
         raise UsageError(f"- is standard input, which `texsynth {verb}` does not read; give a file")
     if count > 1:
         raise UsageError(f"- is named {count} times, but standard input holds one picture; give files for the others")
-    piped = standard_input(parse.memory(request.max_memory))  # type: ignore[attr-defined]
+    piped = standard_input(parse.left(parse.memory(request.max_memory)))  # type: ignore[attr-defined]
     return with_values(request, {o: _with(value, piped) for o, value in read.items() if STANDARD in _words(value)})
 
 

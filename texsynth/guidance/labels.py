@@ -8,7 +8,7 @@ Colours are (K, 3) in [0, 1]; id maps are (1, 1, H, W) float32 holding 0 .. K - 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -36,6 +36,8 @@ SHARP_DISTANCE = 2.5 / 255  # when every pixel is this near to its label's colou
 SHARP_SHARE = 0.999  # share of the pixels that common exact colours cover in such a picture
 EDGE_REACH = 4  # pixels from a soft edge to the flat areas on both sides of it
 PIXELS_OF_A_CHUNK = 1 << 14  # edge pixels looked at together
+PIXELS_OF_A_STRIP = 1 << 18  # pixels of rows looked at together: pictures may be large, and all at once takes ten times
+# as much memory
 
 Table = tuple[Tensor, Tensor]  # distinct colours (U, 3), and how many pixels have each (U,)
 WEIGHT = 10.0  # of the guide, by default
@@ -118,13 +120,13 @@ def palette(pictures: Sequence[Tensor], share: float = SMALLEST_SHARE) -> Tensor
     A colour counts that covers `share` of the pixels. With noise or soft edges, colours nearer than 40 / 255 are one,
     and those that are mere mixtures of two others and fill no area are none. Raises UsageError for none or over 64.
     """
-    table = _table(torch.cat([p[0].flatten(1).T for p in pictures]))
+    table = _table(p[0].flatten(1).T for p in pictures)
     total = float(table[1].sum())
     least = max(1.0, share * total)
     exact = _exact(pictures, table, least)
     colours = exact
     if float(table[1][_near(table[0], exact, 0)].sum()) < SHARP_SHARE * total:
-        areas = torch.cat([p[0].permute(1, 2, 0)[_even(p)[0, 0]] for p in pictures])
+        areas = (s[0].permute(1, 2, 0)[rows] for p in pictures for s, rows in _flat_strips(p))
         colours = _peaks(_table(areas), least, MINOR_SHARE * total)
         colours = _with_lines(colours, exact[~_near(exact, colours, COLOUR_DISTANCE)][:MOST_LABELS])
     if not 0 < len(colours) <= MOST_LABELS:
@@ -152,17 +154,22 @@ def ids(picture: Tensor, colours: Tensor) -> Tensor:
     """
     height, width = picture.shape[2:]
     pixels = picture[0].flatten(1).T  # (H * W, 3)
-    nearest, distance = _nearest(pixels, colours)
-    if float(distance.max()) > SHARP_DISTANCE:
+    nearest, furthest = torch.empty(len(pixels), dtype=torch.short, device=pixels.device), 0.0
+    for part, numbers in zip(pixels.split(PIXELS_OF_A_CHUNK), nearest.split(PIXELS_OF_A_CHUNK), strict=True):
+        number, distance = _nearest(part, colours)
+        numbers.copy_(number)
+        furthest = max(furthest, float(distance.max()))
+    if furthest > SHARP_DISTANCE:
         even = _even(picture)
         edge = (~even).flatten().nonzero()[:, 0]
         areas = torch.where(even, nearest.view(1, 1, height, width), -1)
         areas = F.pad(areas, (EDGE_REACH,) * 4, value=-1)[0, 0]
         around = areas.unfold(0, 2 * EDGE_REACH + 1, 1).unfold(1, 2 * EDGE_REACH + 1, 1)
         for part in edge.split(PIXELS_OF_A_CHUNK):
-            beside = around[part // width, part % width].flatten(1)  # (N, 81) ids, -1 where no flat area is
-            nearest[part] = _sides(pixels[part], beside, nearest[part], colours)
-        nearest[edge] = _joined(nearest.view(height, width), edge)
+            beside = around[part // width, part % width].flatten(1).long()  # (N, 81) ids, -1 where no flat area is
+            nearest[part] = _sides(pixels[part], beside, nearest[part].long(), colours).short()
+        whole = nearest.view(height, width)
+        nearest[edge] = torch.cat([_joined(whole, part) for part in edge.split(PIXELS_OF_A_CHUNK)])
     return nearest.view(1, 1, height, width).to(picture.dtype)
 
 
@@ -190,23 +197,24 @@ def agreement(result: Tensor, target: Tensor, away: int = 0) -> float:
     return float(same[inside].mean())
 
 
-def _table(pixels: Tensor) -> Table:
-    """The distinct colours of (N, 3) at 8 bits, and their counts."""
-    levels = (pixels * 255).round().clamp(0, 255).long()
+def _table(blocks: Iterable[Tensor]) -> Table:
+    """The distinct colours of blocks (N, 3) at 8 bits, and their counts."""
+    parts = [part for block in blocks for part in map(_counted, block.split(PIXELS_OF_A_STRIP))]
+    codes, place = torch.cat([codes for codes, _ in parts]).unique(return_inverse=True)
+    counts = torch.zeros_like(codes, dtype=torch.long).index_add_(0, place, torch.cat([counts for _, counts in parts]))
+    return torch.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1).float() / 255, counts.float()
+
+
+def _counted(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct colours of (N, 3) at 8 bits as numbers, and their counts."""
+    levels = (pixels * 255).round().clamp(0, 255).int()
     codes, counts = (levels[:, 0] << 16 | levels[:, 1] << 8 | levels[:, 2]).unique(return_counts=True)
-    colours = torch.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1).to(pixels.dtype) / 255
-    return colours, counts.to(pixels.dtype)
+    return codes, counts
 
 
 def _exact(pictures: Sequence[Tensor], table: Table, least: float) -> Tensor:
     """Colours of at least so many pixels that fill areas or, if not, are no mixture of two that do: (K, 3)."""
-    blocks = []
-    for picture in pictures:
-        levels = (picture[0] * 255).round()
-        corner, *rest = levels[:, :-1, :-1], levels[:, 1:, :-1], levels[:, :-1, 1:], levels[:, 1:, 1:]
-        same = torch.stack([(corner == other).all(0) for other in rest]).all(0)
-        blocks.append(corner[:, same].T / 255)
-    solid, counts = _table(torch.cat(blocks))
+    solid, counts = _table(block for picture in pictures for block in _corners(picture))
     filling = solid[counts >= least / 4]
     order = table[1].argsort(descending=True, stable=True)[: int((table[1] >= least).sum())]
     common, areas = table[0][order], _near(table[0][order], filling, 0)
@@ -214,6 +222,15 @@ def _exact(pictures: Sequence[Tensor], table: Table, least: float) -> Tensor:
         return common
     kept = _with_lines(common[areas], common[~areas])
     return common[_near(common, kept, 0)]
+
+
+def _corners(picture: Tensor) -> Iterator[Tensor]:
+    """The colours (N, 3) of pixels that are as those below, beside, and below those."""
+    for strip, _ in _strips(picture, 0, 1):
+        levels = (strip[0] * 255).round()
+        corner, *rest = levels[:, :-1, :-1], levels[:, 1:, :-1], levels[:, :-1, 1:], levels[:, 1:, 1:]
+        same = torch.stack([(corner == other).all(0) for other in rest]).all(0)
+        yield corner[:, same].T / 255
 
 
 def _with_lines(areas: Tensor, others: Tensor) -> Tensor:
@@ -276,8 +293,23 @@ def _off_mixture(colours: Tensor, one: Tensor, other: Tensor) -> Tensor:
 
 def _even(picture: Tensor) -> Tensor:
     """Which pixels of (1, 3, H, W) are flat with their eight neighbours: (1, 1, H, W) bool."""
-    spread = F.max_pool2d(picture, 3, 1, 1) + F.max_pool2d(-picture, 3, 1, 1)
-    return spread.amax(1, keepdim=True) <= RANGE_OF_A_FLAT_AREA
+    return torch.cat([rows for _, rows in _flat_strips(picture)])[None, None]
+
+
+def _flat_strips(picture: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Strips (1, 3, h, W) of a picture, and which of their pixels are flat with their eight neighbours, (h, W) bool."""
+    for strip, inside in _strips(picture, 1, 1):
+        spread = F.max_pool2d(strip, 3, 1, 1) + F.max_pool2d(-strip, 3, 1, 1)
+        yield strip[:, :, inside], (spread.amax(1) <= RANGE_OF_A_FLAT_AREA)[0, inside]
+
+
+def _strips(picture: Tensor, above: int, below: int) -> Iterator[tuple[Tensor, slice]]:
+    """Strips of the rows of a picture with some rows more, and which rows of each are its own."""
+    height, width = picture.shape[2:]
+    rows = max(1, PIXELS_OF_A_STRIP // width)
+    for top in range(0, height, rows):
+        first = max(0, top - above)
+        yield picture[:, :, first : top + rows + below], slice(top - first, top - first + min(rows, height - top))
 
 
 def _sides(pixels: Tensor, beside: Tensor, nearest_ids: Tensor, colours: Tensor) -> Tensor:

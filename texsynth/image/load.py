@@ -24,6 +24,12 @@ Source: TypeAlias = "str | Path | np.ndarray[Any, Any] | Picture"
 Box = tuple[int, int, int, int]  # x, y, width, height
 Note = Callable[[str], None]  # takes a line for the user
 
+# Bytes a pixel of inputs of a role, by its first word, at the peak of what comes after reading them; where there are
+# two of the kind, together with the other.
+IN_USE = {
+    "mask": 80, "target-mask": 80, "source-mask": 40, "map": 48,
+    "labels-source": 60, "labels-target": 60, "orientation-source": 72, "orientation-target": 72,
+}  # fmt: skip
 SOLID = 0.99  # the alpha from which on a pixel of an exemplar is material
 NOTICED_ASPECT = 0.05  # a difference in aspect above this is told to the user
 
@@ -43,7 +49,7 @@ def load(source: Source, role: str, memory: int | None) -> tuple[Picture, Input]
     decoded."""
     if isinstance(source, (str, Path)):
         path = path_of(source)
-        picture = image.read(path, memory)
+        picture = image.read(path, memory, IN_USE.get(role.partition(":")[0], 0))
         return picture, Input(role, path.name, files.digest(path))
     if not isinstance(source, Picture):
         array = np.asarray(source)

@@ -193,10 +193,11 @@ def _entries(folder: FilePath) -> list[Path]:
         raise InputError(f"{one_line(folder)}: not a folder that can be read ({exc.strerror})") from exc
 
 
-def read(path: FilePath, memory: int | None = None) -> Picture:
+def read(path: FilePath, memory: int | None = None, pixel: int = 0) -> Picture:
     """One picture, turned upright by its EXIF orientation, in the format that its content has, whatever its suffix.
 
     memory: the bytes that reading may take, of the file's and the decoder's to the picture's own; None for any.
+    pixel: the bytes of each of its pixels that its use may take later on, which must fit into `memory` too.
     Raises InputError for a file that is missing, damaged, animated, too large or unsupported, or has no suffix of
     SUFFIXES_READ; ResourceError, before a pixel is decoded, for one that needs more than `memory`, and when there is
     no more.
@@ -207,17 +208,17 @@ def read(path: FilePath, memory: int | None = None) -> Picture:
         if memory is not None and size > memory:
             raise too_large(path.name, f"a file of {size >> 20} MB", size, memory)
         file = codecs.opened(handle, form)
-        if memory is not None and (need := _peak(file.header)) > memory:
+        if memory is not None and (need := _peak(file.header, pixel)) > memory:
             raise too_large(path.name, f"{file.header.width}x{file.header.height}", need, memory)
         decoded = codecs.decode(file, form)
         del file  # and with it what the decoder holds
         return _picture(decoded)
 
 
-def _peak(header: codecs.Header) -> int:
-    """The bytes that reading a picture takes at its peak: while it is decoded, or while samples become floats."""
-    planes = 4 * header.width * header.height * header.channels
-    return header.samples + max(header.working, planes)
+def _peak(header: codecs.Header, pixel: int) -> int:
+    """The bytes that a picture takes at its peak: while it is decoded, while samples become floats, or in use."""
+    pixels = header.width * header.height
+    return max(header.samples + max(header.working, 4 * pixels * header.channels), pixel * pixels)
 
 
 def size_in_memory(picture: Picture) -> int:

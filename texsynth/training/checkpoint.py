@@ -101,15 +101,33 @@ def restore(checkpoint: Checkpoint, training: Training, rng: torch.Generator) ->
     parts = checkpoint.parts
     try:
         for name, module in training.modules.items():
+            _check_alike(parts["modules"][name], module.state_dict())
             module.load_state_dict(parts["modules"][name])
         for name, optimiser in training.optimisers.items():
+            _check_real(parts["optimisers"][name])
             optimiser.load_state_dict(parts["optimisers"][name])
             _check_optimiser(optimiser)
+        _check_alike(parts["memory"], training.memory)
         for name, tensor in training.memory.items():
             tensor.copy_(parts["memory"][name])
         rng.set_state(parts["rng"])
     except (RuntimeError, LookupError, ValueError, TypeError, AttributeError):
         raise WeightsError("--resume: the checkpoint is of another version; leave the flag out to start anew") from None
+
+
+def _check_alike(kept: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError where a tensor is of another shape or type than it was: PyTorch would stretch or convert it."""
+    if any((kept[name].shape, kept[name].dtype) != (tensor.shape, tensor.dtype) for name, tensor in wanted.items()):
+        raise ValueError
+
+
+def _check_real(tree: Any) -> None:
+    """Raise ValueError where complex numbers are among what an optimiser keeps, which it would convert."""
+    values = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
+    for value in values:
+        _check_real(value)
+    if isinstance(tree, torch.Tensor) and tree.is_complex():
+        raise ValueError
 
 
 def _check_optimiser(optimiser: torch.optim.Optimizer) -> None:

@@ -26,7 +26,7 @@ def build(request: Request) -> Job:
     draft = synthesize.read(request, synthesize.sources(request), notices.append)
     panel = parse.size(SIZE if request.size is None else request.size, draft.exemplars[0].size)
     size = panel[0], panel[1] * (request.steps or 1)
-    parse.room(size, 2 * len(draft.exemplars), draft.memory)
+    parse.room(size, 2 * len(draft.exemplars), draft.room)
     entries: list[Input] = []
     values: dict[str, Any] = {"blend": None, "mode": request.mode or MODE}
     if request.blend_map:

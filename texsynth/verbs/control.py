@@ -50,7 +50,7 @@ def build(request: Request) -> Job:
     parts = [part for part in request.guides if part.present]
     targets = [kind(part).target(part, draft.room) for part in parts]
     size = _extent(draft, [target for target in targets if target is not None])
-    parse.room(size, 2 * len(parts), draft.memory)
+    parse.room(size, 2 * len(parts), draft.room)
     guided = [kind(part).guide(part, draft, wanted, size, note) for part, wanted in zip(parts, targets, strict=True)]
     entries = [entry for one in guided for entry in one.inputs]
     guides = [one.guide for one in guided]

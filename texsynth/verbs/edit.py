@@ -133,7 +133,7 @@ def _retargeted(request: Request, draft: Draft, notices: list[str]) -> Job:
     assert request.retarget is not None
     size = draft.exemplars[0].size
     wanted = parse.size(request.retarget, size, "--retarget")
-    parse.room(wanted, 8, draft.memory)
+    parse.room(wanted, 8, draft.room)
     stretch = (wanted[1] / wanted[0]) / (size[1] / size[0])
     if (change := max(stretch, 1 / stretch)) > NOTICED_STRETCH:
         notices.append(

@@ -98,7 +98,7 @@ def _extended(request: Request, draft: Draft, margins: Margins) -> Draft:
     left, top, right, bottom = margins
     size = height + top + bottom, width + left + right
     planes = sum(layer.planes for layer in (Layer(draft.pictures), *draft.maps.values()))
-    parse.room(size, 4 + planes, draft.memory)
+    parse.room(size, 4 + planes, draft.room)
 
     def framed(pictures: tuple[Picture, ...], fine: int = 1) -> tuple[Picture, ...]:
         return inputs.extended(pictures[0], (fine * left, fine * top, fine * right, fine * bottom)), *pictures[1:]

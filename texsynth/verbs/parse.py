@@ -15,6 +15,8 @@ LARGEST = 100_000_000  # pixels a side, of an output
 LONGEST_WORD = 60  # characters of a size or an amount; longer ones are no such words
 NUMBER = r"\d+\.?\d*|\.\d+"
 TILES = {"none": (False, False), "x": (False, True), "y": (True, False), "xy": (True, True)}
+PROCESS = 700 << 20  # bytes, about, of Python with PyTorch and what both load when they begin to work
+SMALL_INPUTS = 128 << 20  # bytes
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -102,9 +104,15 @@ def room(size: tuple[int, int], planes: int, limit: int, name: str = "") -> None
     use before they are made. `name` is that of their picture, for the message."""
     need = 4 * planes * size[0] * size[1]
     if need > limit:
-        what = f"{name}: " if name else ""
-        needs = f"{what}{size[1]}x{size[0]} needs more than {need >> 20} MB, above the limit of {limit >> 20} MB"
+        what, there = f"{name}: " if name else "", max(0, limit) >> 20
+        needs = f"{what}{size[1]}x{size[0]} needs more than {need >> 20} MB, above the {there} MB that are left"
         raise ResourceError(f"{needs}; make it smaller or raise --max-memory")
+
+
+def left(limit: int) -> int:
+    """The bytes of a limit that the process itself leaves for pictures; small pictures are let through, since the
+    estimate of the whole run is near."""
+    return max(limit - PROCESS, min(limit, SMALL_INPUTS))
 
 
 def memory(value: str | int) -> int:

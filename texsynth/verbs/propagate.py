@@ -112,9 +112,10 @@ def prepare(request: Request, labels_map: Source | None, fetching: Fetching) -> 
     _check(request)
     device, limit = parse.device(request.device), parse.memory(request.max_memory)
     notices: list[str] = []
-    source, source_entry = inputs.load(request.source, "source", limit)
+    room = parse.left(limit)
+    source, source_entry = inputs.load(request.source, "source", room)
     image.check_exemplar_size(source, source_entry.name)
-    room = limit - image.size_in_memory(source)
+    room -= image.size_in_memory(source)
     layer, layer_entry = inputs.load(request.layer, "layer", room)
     layer = _layer(layer, layer_entry.name, source, request.blend, notices.append)
     entries = [source_entry, layer_entry]
@@ -139,7 +140,7 @@ def prepare(request: Request, labels_map: Source | None, fetching: Fetching) -> 
 def aim(edit: Edit, target: Source, labels_map: Source | None = None) -> Work:
     """Read and check one target, and its label map where the source has one; raises UsageError, InputError and
     ResourceError."""
-    room = edit.limit - image.size_in_memory(edit.source) - image.size_in_memory(edit.layer)
+    room = parse.left(edit.limit) - image.size_in_memory(edit.source) - image.size_in_memory(edit.layer)
     picture, entry = inputs.load(target, "target", room)
     image.check_exemplar_size(picture, entry.name)
     notices: list[str] = []

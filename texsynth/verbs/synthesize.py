@@ -28,7 +28,7 @@ from texsynth.verbs.verb import Verb
 
 SIZE = "2x"
 NO_TILE = "none"
-COMPARED = 6  # planes of floats of an exemplar that are there at once, at the least, while it is made comparable
+COMPARED = 18  # planes of floats of an exemplar that are there at once, at the least, while it is compared or steers
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Draft:
     @property
     def room(self) -> int:
         """The bytes that are left for further inputs, beside the pictures that are held."""
-        return self.memory - sum(image.size_in_memory(picture) for picture in self.pictures)
+        return parse.left(self.memory) - sum(image.size_in_memory(picture) for picture in self.pictures)
 
     @property
     def crop(self) -> str | None:
@@ -116,12 +116,13 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_th
     if request.source_mask:
         inputs.per_exemplar(request.source_mask, len(exemplars), "--source-mask")
 
-    loaded = inputs.load_all(exemplars, "exemplar", memory)
+    room = parse.left(memory)
+    loaded = inputs.load_all(exemplars, "exemplar", room)
     whole = tuple(inputs.extent(picture) for picture, _ in loaded)
     named = [(inputs.cropped(picture, box, entry.name), entry.name) for picture, entry in loaded]
     for picture, name in named:
         image.check_exemplar_size(picture, name)
-        parse.room(inputs.extent(picture), COMPARED, memory, name)
+        parse.room(inputs.extent(picture), COMPARED, room, name)
     names = [name for _, name in named]
     open_parts = [_has_transparent_parts(picture) for picture, _ in named[as_they_are:]]
     valid: list[Tensor | None] = [None] * len(named)
@@ -130,7 +131,7 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_th
         named[as_they_are:], valid[as_they_are:] = [(p, n) for p, n, _ in parts], [opaque for _, _, opaque in parts]
     lit = [_flattened(p, name, note) if request.flatten else p for p, name in named]
     pictures = inputs.alike(lit, "the exemplars", note)
-    room = memory - sum(image.size_in_memory(picture) for picture in pictures)
+    room -= sum(image.size_in_memory(picture) for picture in pictures)
     marks = masks(request.source_mask or (), whole, box, room, note)
     for number, mark in enumerate(marks):
         valid[number] = _both(mark, valid[number])
@@ -166,7 +167,7 @@ def finish(
     request, init, read = draft.request, None, draft.inputs
     layers.tell(draft.maps, size, notices.append)
     if request.init is not None:
-        parse.room(size, COMPARED, draft.memory)
+        parse.room(size, COMPARED, draft.room)
         picture, entry = fitted(request.init, "init", "colour", size, None, draft.room, notices.append)
         init, read = inputs.matching((picture,))[0], (*read, entry)
     resolved = {"size": f"{size[1]}x{size[0]}", "tile": request.tile or NO_TILE, "crop": draft.crop}

@@ -205,8 +205,11 @@ def _preset(request: Request, kept: Checkpoint | None) -> presets.TrainingPreset
     steps = {} if request.steps is None else {"steps": request.steps}
     if kept is None:
         return presets.resolve(request.recipe, request.preset, {**(request.settings or {}), **steps})
-    if kept.about["recipe"] != request.recipe:
-        raise UsageError(f"--resume: the checkpoint is of recipe {kept.about['recipe']}, not of {request.recipe}")
+    recipe = kept.about["recipe"]
+    if recipe not in recipes.names():
+        raise WeightsError(f"--resume: the checkpoint is of recipe {recipe!r}, which this version does not know")
+    if recipe != request.recipe:
+        raise UsageError(f"--resume: the checkpoint is of recipe {recipe}, not of {request.recipe}")
     stored = kept.about["preset"]
     try:
         presets.build(stored["name"], "", request.recipe, stored["settings"], {})
