@@ -75,13 +75,14 @@ def attempt(pair: tuple[Plan, int]) -> Result:
             path.write_bytes(content)
         (root / "work" / "folder").mkdir(parents=True)
         before = judge.snapshot(root / "work")
-        did = child.run(trial.words, root, {"TEXSYNTH_OFFLINE": "1"} if trial.fetches else {})
+        did = child.run(trial.words, root, {"TEXSYNTH_OFFLINE": "1"} if trial.fetches else {}, piped=trial.piped)
         wrong = judge.findings(trial, did, before, root / "work")
     command = shlex.join(["texsynth", *trial.words])
     said = did.err.strip().rpartition("\n")[2][:300]
     result = Result(number, trial.kind, did.code, tuple(wrong), command, said)
     if wrong and plan.keep is not None:
-        keep(plan.keep / f"{trial.kind}-{plan.seed}-{number}", before, result, did)
+        files = before | ({"stdin": trial.piped} if trial.piped else {})
+        keep(plan.keep / f"{trial.kind}-{plan.seed}-{number}", files, result, did)
     return result
 
 

@@ -14,14 +14,14 @@ import pytest
 from fuzzing import child, judge, seeds
 from fuzzing.tries import Try
 
-TRIES = 200
+TRIES = 300
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of good files."""
     folder = tmp_path_factory.mktemp("good")
-    seeds.draw(folder)
+    seeds.draw(folder, networks=1)
     return folder
 
 

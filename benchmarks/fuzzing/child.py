@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -32,7 +33,7 @@ class Outcome:
     """What a command did.
 
     code: its exit code, or minus the signal that ended it.
-    memory: the most bytes that it held, libraries included.
+    memory: the most bytes that it held, libraries included, without what the fuzzer gathered.
     events: what it tried that no command may: the network, other programs, files elsewhere.
     """
 
@@ -49,13 +50,17 @@ def run(
     root: Path,
     environment: Mapping[str, str] = MappingProxyType({}),
     kill: float | int | None = None,
+    piped: bytes = b"",
 ) -> Outcome:
     """Run a command line in root/work, without the network; nothing outside `root` may be written.
 
+    piped: what standard input holds.
     kill: SIGKILL ends it after so many seconds, or, as a whole number, before its operation of that number on a file.
     """
-    logs = {name: root.with_name(f"{root.name}.{name}") for name in ("out", "err", "events")}
+    logs = {name: root.with_name(f"{root.name}.{name}") for name in ("in", "out", "err", "events")}
     files = {name: os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC) for name, path in logs.items()}
+    os.pwrite(files["in"], piped, 0)
+    grown = _resident() - _resident_first()
     gc.freeze()  # else the child copies every page that it looks at for garbage
     pid = os.fork()
     if pid == 0:
@@ -72,16 +77,17 @@ def run(
         os.close(files[name])
         texts[name] = path.read_bytes().decode("utf-8", "surrogateescape")
         path.unlink()
+    memory = (usage.ru_maxrss << 10) - grown
     seconds = usage.ru_utime + usage.ru_stime
-    return Outcome(os.waitstatus_to_exitcode(status), memory=usage.ru_maxrss << 10, seconds=seconds, **texts)
+    del texts["in"]
+    return Outcome(os.waitstatus_to_exitcode(status), memory=memory, seconds=seconds, **texts)
 
 
 def _become(words: Sequence[str], root: Path, files: dict[str, int], last: int) -> NoReturn:
     code = 99  # of a failure that is the fuzzer's own
     try:
         os.chdir(root / "work")
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number, name in ((1, "out"), (2, "err")):
+        for number, name in enumerate(("in", "out", "err")):
             os.dup2(files[name], number)
         sys.stdin = open(0, closefd=False)  # noqa: SIM115 (lives as long as the process)
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -103,8 +109,17 @@ def _become(words: Sequence[str], root: Path, files: dict[str, int], last: int) 
 
 
 def _address_space() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@cache
+def _resident_first() -> int:
+    """The bytes that the parent held before its first child: what it gathers later is no child's."""
+    return _resident()
 
 
 def _watch(log: int, root: str, last: int) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,10 @@ def _of_code(trial: Try, did: Outcome) -> Iterator[str]:
 
 def _of_streams(trial: Try, did: Outcome) -> Iterator[str]:
     lines = did.err.splitlines()
-    if STRANGE.search(did.err) or (STRANGE.search(did.out) and not STRANGE.search(" ".join(trial.words))):
+    piped = "-" in [words for option, words in pairwise(trial.words) if option in ("-o", "--output")][-1:]
+    if piped and did.code == 0 and did.out:
+        yield from unreadable(io.BytesIO(did.out.encode("utf-8", "surrogateescape")))
+    if STRANGE.search(did.err) or (not piped and STRANGE.search(did.out) and not STRANGE.search(" ".join(trial.words))):
         yield "control characters"
     if "Traceback" in did.err:
         yield "traceback"
@@ -62,7 +67,7 @@ def _of_streams(trial: Try, did: Outcome) -> Iterator[str]:
     if did.code in (0, 1) or did.code < 0:
         if did.code == 0 and told:
             yield "an error and exit code 0"
-        if did.code == 0 and "--json" in trial.words and not _is_json(did.out):
+        if did.code == 0 and not piped and "--json" in trial.words and not _is_json(did.out):
             yield "--json without JSON"
         return
     if (len(told) != 1 or lines[-1] != told[0]) and did.code != 6:
@@ -73,22 +78,31 @@ def _of_streams(trial: Try, did: Outcome) -> Iterator[str]:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        json.loads(text, parse_constant=strict)
     except ValueError:
         return False
     return True
 
 
-def unreadable(path: Path) -> list[str]:
+def strict(word: str) -> None:
+    """NaN and Infinity are no JSON for other programs."""
+    raise ValueError(word)
+
+
+def unreadable(path: Path | io.BytesIO) -> list[str]:
     """What is wrong with a file that a command wrote; other programs read it, not texsynth."""
     try:
         _read(path)
     except Exception as error:
-        return [f"wrote a file that cannot be read: {path.suffix} ({type(error).__name__})"]
+        kind = path.suffix if isinstance(path, Path) else "-"
+        return [f"wrote a file that cannot be read: {kind} ({type(error).__name__})"]
     return []
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path | io.BytesIO) -> Any:
+    if isinstance(path, io.BytesIO):
+        with Image.open(path) as picture:
+            return picture.load()
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff"):
         return tifffile.imread(path)
@@ -101,7 +115,7 @@ def _read(path: Path) -> Any:
     if suffix == ".pt":
         return torch.load(path, weights_only=True)
     if suffix == ".json":
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8"), parse_constant=strict)
     if suffix in Image.registered_extensions():
         with Image.open(path) as picture:
             return picture.load()

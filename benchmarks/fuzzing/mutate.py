@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -94,6 +95,16 @@ def grown(content: bytes, rng: Random) -> bytes:
     """Something follows, or comes first."""
     more = rng.choice((b"\0" * 9, b"x" * 70_000, content, rng.randbytes(50)))
     return rng.choice((content + more, more + content))
+
+
+def numerals(content: bytes, rng: Random) -> bytes:
+    """A number that is written in words of a header lies."""
+    places = [match.span() for match in re.finditer(rb"[-\d.]+", content[:200])]
+    if not places:
+        return numbers(content, rng)
+    start, end = rng.choice(places)
+    number = rng.choice((b"0", b"-1", b"1", b"99999", b"4294967296", b"9" * 400, b"1e400", b"nan", b"", b"0.5"))
+    return content[:start] + number + content[end:]
 
 
 BYTES: tuple[Callable[[bytes, Random], bytes], ...] = (flipped, flipped, truncated, moved, numbers, grown)
@@ -248,4 +259,5 @@ BY_SUFFIX = {
     ".pth": torch_file,
     ".npy": npy,
     ".npz": npz,
+    **dict.fromkeys((".hdr", ".ppm", ".pgm", ".pfm"), numerals),
 }

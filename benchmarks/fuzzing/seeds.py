@@ -24,7 +24,7 @@ PATTERNS = {  # the good files of each kind, from which a try chooses the one th
     "preset": ("p.yaml", "g.yaml"),
     "training": ("t.yaml",),
     "record": ("o.png", "o*.json", "inpainted.png", "controlled.png", "propagated.png"),
-    "model": ("m.safetensors",),
+    "model": ("m.safetensors", "net_*.safetensors"),
     "checkpoint": ("m_training/checkpoint.pt",),
     "weights": ("vgg.*",),
 }
@@ -60,8 +60,15 @@ def of_kind(kind: str, folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in paths)
 
 
-def draw(folder: Path) -> None:
-    """Write the good files of every kind."""
+NETWORKS = {  # models of further recipes: how they are trained
+    "net_spade": "spade a.png --labels labels.png --set crop=16 --set width=4 --set hidden=4",
+    "net_msca": "msca wide.png --labels wide_labels.png --set crop=16 --set regions=3 --set draws=1 --set width=4",
+    "net_cocosnet": "cocosnet wide.png --labels wide_labels.png --set crop=16 --set levels=2 --set width=4",
+}
+
+
+def draw(folder: Path, networks: int = len(NETWORKS)) -> None:
+    """Write the good files of every kind, and models of so many further recipes."""
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -75,6 +82,9 @@ def draw(folder: Path) -> None:
         _write_weights()
         with contextlib.redirect_stdout(io.StringIO()):
             _write_results()
+            for name in list(NETWORKS)[:networks]:
+                words = f"{NETWORKS[name]} --steps 1 --set checks=1 -o {name}.safetensors"
+                _run("train", *words.split())
     finally:
         os.chdir(before)
 
@@ -100,6 +110,9 @@ def _draw_pictures(rng: np.random.Generator) -> None:
     deep = Image.fromarray(rng.integers(0, 65536, (SIDE, SIDE), np.uint16))
     deep.save("deep.png")
     Image.fromarray(rng.random((SIDE, SIDE), np.float32)).save("float.tif")
+    Path("deep.pgm").write_bytes(f"P5 {SIDE} {SIDE} 65535\n".encode() + np.asarray(deep).astype(">u2").tobytes())
+    floats = rng.random((SIDE, SIDE, 3), np.float32).astype("<f4")
+    Path("float.pfm").write_bytes(f"PF\n{SIDE} {SIDE}\n-1.0\n".encode() + floats.tobytes())
     header = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {SIDE} +X {SIDE}\n".encode()
     Path("float.hdr").write_bytes(header + rng.integers(100, 150, SIDE * SIDE * 4, np.uint8).tobytes())
     mask = Image.new("L", (SIDE, SIDE))
@@ -109,6 +122,9 @@ def _draw_pictures(rng: np.random.Generator) -> None:
     Image.merge("LA", (mask, mask)).save("strokes.png")
     deep.save("map.png")
     Image.merge("RGB", (mask, alpha, mask)).quantize(4).save("labels.png")
+    for name in ("picture.png", "labels.png"):
+        with Image.open(name) as small:
+            small.resize((2 * SIDE, 2 * SIDE)).save(name.replace("picture", "wide").replace("labels", "wide_labels"))
     colour.save("a.png")
     clear.save("layer.png")
 

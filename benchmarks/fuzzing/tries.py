@@ -14,12 +14,19 @@ from texsynth import preset, settings
 from texsynth.cli.app import VERBS
 from texsynth.requests.option import ARGUMENT, Option, options
 
-# {kind} is a file that may be spoiled, {kind:pattern} one of a certain name; @ is a file that lies there, unnamed.
+# {kind} is a file that may be spoiled, {kind:pattern} one of a certain name; @ is a file that lies there, unnamed; < is
+# one that comes through standard input.
 COMMANDS = (
     "synthesize {picture} -s 24 -p {preset:p.yaml} --map m={map} --source-mask {mask} -o out.png",
     "synthesize {picture} -s 16 --quality draft --tile xy --report out.html -o out.webp",
     "synthesize {picture} {picture} -s 16 --quality draft --init {picture} -o out.tif",
     "synthesize {picture} -o folder/ -s 16 --quality draft",
+    "synthesize {picture:clear.*} -s 16 --quality draft --alpha keep -o out.png",
+    "synthesize - -s 16 --quality draft -o - --format webp <{picture}",
+    "inpaint a.png --mask - --quality draft -o - <{mask}",
+    "inpaint {picture:clear.*} --quality draft --alpha auto -o out.png",
+    "control a.png --progression map.png - -s 16 --quality draft -o - --format tiff <{map}",
+    "guide progression - -o - <{picture}",
     "inpaint {picture} --mask {mask} --map m={map} --quality draft -o out.png",
     "inpaint {picture} --make-tileable xy --preview --quality draft -o out.jpg",
     "inpaint {picture} --extend 3,0,2,1 --exemplar {picture} --quality draft -o out.png",
@@ -39,7 +46,8 @@ COMMANDS = (
     "guide progression {picture} -o out.png",
     "train texture-net {picture} -p {training} --steps 1 -o out.safetensors",
     "train texture-net a.png --resume -p t.yaml --steps 3 -o m.safetensors --force @m.safetensors @{checkpoint}",
-    "synthesize a.png -s 20 -p feed-forward --model {model} -o out.png",
+    "synthesize a.png -s 20 -p feed-forward --model {model:m.*} -o out.png",
+    "control a.png --labels labels.png labels.png --model {model:net_*} -s 16 -o out.png",
     "synthesize a.png -s 16 -p {preset:g.yaml} --weights {weights} -o out.png",
     "evaluate a.png o.png --metric gram_distance --weights {weights}",
     "weights verify {weights}",
@@ -90,6 +98,7 @@ class Try:
     files: what lies there, by name: good content, or a spoiled one.
     outputs: names that the command may write over.
     allowed: the exit codes that are right.
+    piped: what standard input holds.
     fetches: may it ask for weights over the network? If not, it is watched whether it does.
     """
 
@@ -99,22 +108,25 @@ class Try:
     outputs: frozenset[str]
     allowed: frozenset[int]
     fetches: bool
+    piped: bytes = b""
 
 
 def build(kind: str, folder: Path, rng: Random) -> Try:
     """A try of a kind, out of the good files in `folder`."""
-    slots = [(line, slot) for line in COMMANDS for slot in SLOT.finditer(line) if kind in ("option", slot[1])]
+    lines = [line for line in COMMANDS if all(fitting(slot, folder) for slot in SLOT.finditer(line))]
+    slots = [(line, slot) for line in lines for slot in SLOT.finditer(line) if kind in ("option", slot[1])]
     line, slot = rng.choice(slots)
     names, chosen = [], ""
     for other in SLOT.finditer(line):
-        fitting = [n for n in seeds.of_kind(other[1], folder) if fnmatch(n, other[2] or "*")]
+        every = fitting(other, folder)
         spoil = kind != "option" and other.start() == slot.start()
-        names.append(rng.choice(fitting) if spoil else FIRST.get(other[1], fitting[0]) if not other[2] else fitting[0])
+        names.append(rng.choice(every) if spoil else FIRST.get(other[1], every[0]) if not other[2] else every[0])
         chosen = names[-1] if spoil else chosen
     filled = iter(names)
     words = SLOT.sub(lambda _: next(filled), line).split()
-    lying = [word[1:] for word in words if word.startswith("@")]
-    words = [word for word in words if not word.startswith("@")]
+    lying = [word[1:] for word in words if word[0] in "@<"]
+    through = {word[1:] for word in words if word[0] == "<"}
+    words = [word for word in words if word[0] not in "@<"]
     allowed = ALLOWED[kind]
     if words[0] in LIMITED:
         words += ["--max-memory", str(MEMORY)]
@@ -128,10 +140,17 @@ def build(kind: str, folder: Path, rng: Random) -> Try:
     contents = {name: (folder / name).read_bytes() for name in sorted(named) if name and is_file(folder / name)}
     if chosen:
         contents[chosen] = mutate.spoiled(chosen, contents[chosen], rng)
+    piped = b"".join(contents.pop(name) for name in through)
     outputs = {words[n + 1] for n, word in enumerate(words[:-1]) if word in WRITES}
     outputs |= {name for name in contents if name.startswith("m_training/")}
+    outputs |= {"o_m.png"} if "--update" in words else set()
     fetches = "--dry-run" not in words and (kind != "record" or allowed is DOCUMENTED)
-    return Try(kind, tuple(words), contents, frozenset(outputs), allowed, fetches)
+    return Try(kind, tuple(words), contents, frozenset(outputs), allowed, fetches, piped)
+
+
+def fitting(slot: re.Match[str], folder: Path) -> list[str]:
+    """The good files that a slot of a command may name."""
+    return [name for name in seeds.of_kind(slot[1], folder) if fnmatch(name, slot[2] or "*")]
 
 
 def is_file(path: Path) -> bool:
