@@ -176,7 +176,7 @@ def test_an_edit_by_gradient_starts_from_the_object(
     stage = f"{{method: optimise, scales: [1.0], steps: [2], objectives: [{MATCHING}, {CLASSIFYING}]}}"
     Path("neural.yaml").write_text(f"stages:\n{before}- {stage}\n")
     for rate, name in ((0.00001, "start.png"), (0.01, "o.png")):  # the first is too slow to be seen
-        words = ("--keep-background", "--margin", 1, EXACT, "--set", f"rate={rate:f}", "-p", "neural.yaml")
+        words = ("--keep-background", "--margin", 1, "--set", f"rate={rate:f}", "-p", "neural.yaml")
         run(texsynth, *MOVE, *words, "--weights", classifier, "-o", name)
     start, made = array("start.png").astype(int), array("o.png").astype(int)
     hole = blot(np.s_[2:10, 1:10], np.s_[8:19, 9:23]) > 0

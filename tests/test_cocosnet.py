@@ -442,6 +442,7 @@ def test_a_picture_can_be_described(labelled: bool) -> None:
     result = network.describe(model(), image, ids if labelled else None, here)
     assert result.shape == (1, 8 * 9, 8, 11)
     torch.testing.assert_close(result.norm(dim=1), torch.ones(1, 8, 11), atol=1e-3, rtol=0)
-    net = loading.loaded(lambda: CoCosNet(loading.shaped(Shape, model()), 2), model(), here)
+    shape = loading.shaped(Shape, model())
+    net = loading.loaded(lambda: CoCosNet(shape, 2), model(), here)
     labels = one_hot(ids) if labelled else torch.zeros(1, 2, 30, 42)
     torch.testing.assert_close(result, descriptors(net.matcher.exemplar(image, labels).features, 3))

@@ -65,6 +65,11 @@ class Guide:
     strength: Tensor | None = None
     palette: Tensor | None = None
 
+    @property
+    def options(self) -> frozenset[str]:
+        """The names of the options that ask for it and weigh it."""
+        return frozenset({self.name, f"{self.name}_weight"} | ({"label_map"} if self.name == "labels" else set()))
+
     def at(self, level: float) -> Guide:
         """The guide `level` halvings down."""
         return replace(

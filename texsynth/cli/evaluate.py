@@ -17,7 +17,7 @@ from texsynth.cli import existing, plan
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.cli.runner import Action, Command, Entry
-from texsynth.errors import one_line
+from texsynth.errors import UsageError, one_line
 from texsynth.image.files import together
 from texsynth.metrics import Pair
 from texsynth.report import evaluation as pages
@@ -33,6 +33,8 @@ from texsynth.weights.pretrained import Fetching
 
 def prepare(_: str, request: Request, talk: Talk) -> Command:
     """See runner.execute. The one item is the whole evaluation; raises UsageError and InputError."""
+    if request.details and not request.json and request.report is None:
+        raise UsageError("--details adds to --json and to --report; give one of these, or leave it out")
     groups, notices = verb.arranged(request)
     groups = tuple(  # a folder may stand for the maps, which pair by the exemplar's stem
         replace(g, guides=g.guides and plan.aligned(g.guides, [Path(str(g.exemplar))])) for g in groups

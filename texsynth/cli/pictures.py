@@ -34,7 +34,8 @@ from texsynth.weights.pretrained import Fetching
 
 @dataclass(frozen=True)
 class Session:
-    """What all runs of one command share. stored: the record that they repeat; alone: without any change."""
+    """What all runs of one command share. stored: the record that they repeat; alone: without any change; chosen: the
+    options that were given beside it."""
 
     verb: Verb
     request: Any
@@ -43,6 +44,7 @@ class Session:
     talk: Talk
     stored: Mapping[str, Any] | None
     alone: bool
+    chosen: Sequence[Option]
 
     @property
     def seeds(self) -> range:
@@ -59,6 +61,9 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
     """See runner.execute. Raises UsageError and InputError."""
     if request.seed is not None and request.seed + request.variations > 2**63:
         raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
+    if request.pick is not None and request.variations == 1:
+        raise UsageError(f"--pick {request.pick} chooses among variations; say with -n how many")
+    chosen = option.given(request)
     alone = request.repeat is not None and not any(_steers(o, o.of(request)) for o in options(type(request)))
     module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
     arguments, stored = list(cast("list[str | Path]", request.inputs())), None
@@ -79,7 +84,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
         option.check(request)
         preset = preset_of(module, request, stored)
     todo = _planned_runs(module, arguments, request)
-    session = Session(module, request, preset, todo, talk, stored, alone)
+    session = Session(module, request, preset, todo, talk, stored, alone, chosen)
     return Command(
         request,
         todo,
@@ -142,7 +147,7 @@ def _actions(session: Session, item: Item) -> Iterable[Action]:
     """One for each picture of an item, whose job they share."""
     talk, request = session.talk, plan.aligned(session.request, item.sources)
     with _blamed(request, session.alone):
-        job = ready(session.verb, request, session.preset, talk.note, _fetching(session))
+        job = ready(session.verb, request, session.preset, talk.note, _fetching(session), session.chosen)
     if session.stored is not None:
         record.verify_weights(session.stored, job.inputs)
     for notice in job.notices:

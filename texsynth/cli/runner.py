@@ -18,7 +18,7 @@ from texsynth.cli import existing, failure, messages, pipes, streams
 from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
-from texsynth.errors import BatchError, TexsynthError
+from texsynth.errors import BatchError, TexsynthError, UsageError
 from texsynth.image import picture as image
 from texsynth.requests import option
 from texsynth.runs import machine, stop
@@ -76,6 +76,8 @@ def execute(verb: str, request: Any) -> int:
     """Run a verb to its exit code; raises TexsynthError. The `prepare` of a file of cli/ makes the command of a verb:
     it checks everything that can be checked without reading pictures, and fills in what a record gives back."""
     option.check(request)
+    if flag(request, "update") and flag(request, "no_metadata"):
+        raise UsageError("--update compares with the record that --no-metadata leaves out; give one of them")
     machine.use_threads(request.threads)
     machine.reuse_memory()
     talk = messages.talk(request)

@@ -2,6 +2,8 @@
 
 Each file has `Settings`, a frozen dataclass, and `build(references, settings, setup) -> Loss`: what is fixed during a
 level is worked out once, and the loss maps the features of the output to a scalar whose gradient flows back into them.
+It may say in `GUIDES` which kinds of guides it follows, by their distance, and in `WEIGHED_GUIDES` of which of these it
+heeds the weight; where it says nothing that is all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from texsynth.registry import LOSSES
 from texsynth.settings import setting
 from texsynth.task import Guide
 
+GUIDES = ("l2", "l0", "direction")  # all kinds, by their distance
 Features = Mapping[str, Tensor]  # layer name -> (1, C, h, w), shallow to deep
 Loss = Callable[[Features], Tensor]
 

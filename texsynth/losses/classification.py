@@ -19,6 +19,8 @@ from texsynth.errors import UsageError
 from texsynth.losses import Features, Loss, Reference, Setup, layer_names, total
 from texsynth.settings import setting
 
+GUIDES: tuple[str, ...] = ()  # it follows none
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -18,6 +18,7 @@ from texsynth.patches.samples import draw
 from texsynth.settings import setting
 
 DISTANCE_EPSILON = 1e-5  # the paper's; it keeps the relative distance finite where a patch is met exactly
+GUIDES: tuple[str, ...] = ()  # it follows none
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from torch import Tensor
 from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, counted_tables, reference_tables, total
 from texsynth.settings import setting
 
+GUIDES: tuple[str, ...] = ()  # it follows none
+
 
 @dataclass(frozen=True)
 class Settings(PatchSettings):

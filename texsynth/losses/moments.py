@@ -17,6 +17,7 @@ from texsynth.losses import NoSettings as Settings
 PAPER_SCALE = 100  # the paper states the weights of its losses for this
 SMALLEST_VARIANCE = 1e-12  # below it a channel counts as flat, and its deviation has no gradient
 CHANNELS = PatchSettings()  # the vectors are the channels alone
+GUIDES: tuple[str, ...] = ()  # it follows none
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:

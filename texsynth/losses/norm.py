@@ -13,6 +13,8 @@ from texsynth.losses import Features, Loss, Reference, Setup, total
 from texsynth.losses import NoSettings as Settings
 from texsynth.patches.cut import patch_weights
 
+GUIDES: tuple[str, ...] = ()  # it follows none
+
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
     """The root of the weighted sum of squares, summed over layers; where all is 0 its gradient is 0 too."""

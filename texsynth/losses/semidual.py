@@ -25,6 +25,7 @@ from texsynth.patches.samples import draw
 from texsynth.settings import setting
 
 FIRST_STEPS = 2  # of an ascent, which its average leaves out
+GUIDES: tuple[str, ...] = ()  # it follows none
 
 
 @dataclass(frozen=True)

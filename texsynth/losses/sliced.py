@@ -23,6 +23,8 @@ from texsynth.patches.samples import draw, tables
 from texsynth.settings import setting
 from texsynth.task import Guide
 
+GUIDES: tuple[str, ...] = ("l0",)  # regions are compared with regions
+WEIGHED_GUIDES: tuple[str, ...] = ()  # and a region has no weight
 # Unit directions, (K, D), and for each region the sorted projections of the exemplar on them, (K, n)
 Quantiles = tuple[Tensor, Mapping[int, Tensor]]
 

@@ -18,6 +18,7 @@ from texsynth.settings import setting
 
 STRAIGHT = ((0, 1), (1, 0))
 DIAGONAL = ((1, 1), (1, -1))
+GUIDES: tuple[str, ...] = ()  # it follows none
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from texsynth.learned.shared import conditions, loading
 from texsynth.learned.shared.generator import Generator
 from texsynth.learned.spade import network as spade
 from texsynth.learned.texture_net.network import Shape, TextureNet, Window
+from texsynth.methods import STAGE_BEFORE
 from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Guide, Level, Say, Step, Task
 from texsynth.weights.trained import Model
@@ -87,9 +88,18 @@ def refuses(task: Task, settings: Settings) -> str | None:
     ):
         if unwanted is not None:
             return words
+    if len(task.exemplars) > 1:
+        return "makes the texture of its model, whatever the exemplar; give one, which says the size"
     if task.model is None:
         return None
     return _refuses_maps(task.guides, task.model) or conditions.uneven(task.size, task.tile, _cell(task.model))
+
+
+def unused(task: Task, settings: Settings) -> frozenset[str]:
+    """The pixels of the exemplar, which no network looks at here, and weights of maps."""
+    return frozenset(
+        {STAGE_BEFORE, "source_mask", "alpha", "flatten"} | {f"{guide.name}_weight" for guide in task.guides}
+    )
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

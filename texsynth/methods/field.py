@@ -29,7 +29,7 @@ from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined,
 from texsynth.field.quilt import LONG, Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
-from texsynth.methods import _mosaic, _oriented
+from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented
 from texsynth.methods._placement import Placement, place
 from texsynth.pyramid import octaves
 from texsynth.settings import setting
@@ -218,10 +218,8 @@ def _begin_oriented(
 ) -> tuple[Canvas, Step]:
     """Do as `begin` does where a guide of directions turns every window."""
     coarser = _coarser(task, canvas)
-    if coarser is None:
-        unused = {"copies": settings.copies != "none", "init": task.init is not None, "the stage before": bool(canvas)}
-        for name in (name for name, there in unused.items() if there):
-            say(f"orientation: {name} not used, windows turn along the directions from the start")
+    if coarser is None and canvas is not None:
+        say("orientation: the stage before is not used, windows turn along the directions from the start")
     before = None if coarser is None else coarser[0]
     field, improve = _oriented.begin(task, before, settings.patch, settings.components, settings.kappa, rng)
     none = torch.empty(0, device=task.device)
@@ -340,8 +338,19 @@ def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str
 
 
 def refuses(task: Task, settings: Settings) -> str | None:
-    """The field can do every task."""
+    """Refuse copies where windows turn by any angle."""
+    if settings.copies != "none" and _oriented.direction(task) is not None:
+        return f"turns windows along directions, and takes no copies beside; leave copies={settings.copies} out"
     return None
+
+
+def unused(task: Task, settings: Settings) -> frozenset[str]:
+    """Where windows turn along directions: what starts, weighs or limits these."""
+    turning = _oriented.direction(task)
+    if turning is None:
+        return frozenset()
+    others = any(guide.weight > 0 for guide in task.guides if guide is not turning)
+    return frozenset({STAGE_BEFORE, "init", "orientation_weight"} | (set() if others else {"guide_weight_map"}))
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

@@ -23,6 +23,7 @@ from texsynth.errors import UsageError
 from texsynth.features import features
 from texsynth.field.atlas import COPY_SETS
 from texsynth.image import holes
+from texsynth.losses import GUIDES, loss
 from texsynth.objective import Objective, margin
 from texsynth.objective.values import Values, balance, values
 from texsynth.objective.window import completed, extent, window, within
@@ -244,6 +245,16 @@ def _optimiser(pixels: Tensor, settings: Settings) -> torch.optim.Optimizer:
 def refuses(task: Task, settings: Settings) -> str | None:
     """This method can do every task."""
     return None
+
+
+def unused(task: Task, settings: Settings) -> frozenset[str]:
+    """Guides that no objective follows, and weights that none heeds."""
+    modules = [loss(o.loss) for o in settings.objectives]
+    followed = {kind for module in modules for kind in getattr(module, "GUIDES", GUIDES)}
+    weighed = {k for m in modules for k in getattr(m, "WEIGHED_GUIDES", getattr(m, "GUIDES", GUIDES))}
+    names = {name for guide in task.guides if guide.distance not in followed for name in guide.options}
+    names |= {f"{guide.name}_weight" for guide in task.guides if guide.distance not in weighed}
+    return frozenset(names | (set() if any(g.distance in weighed for g in task.guides) else {"guide_weight_map"}))
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:

@@ -197,6 +197,11 @@ def is_given(value: Any) -> bool:
     return value is not None and value is not False and not (isinstance(value, (list, tuple)) and not value)
 
 
+def given(request: Any) -> tuple[Option, ...]:
+    """The options that have a value: those that were given, and those whose default is one."""
+    return tuple(o for o in options(type(request)) if is_given(o.of(request)))
+
+
 def check(request: Any) -> None:
     """Refuse words that are none of the choices, numbers that none can be, and options that exclude each other; raises
     UsageError."""

@@ -72,7 +72,7 @@ class Request(CropOptions, WeightsOptions, SettingOptions, SeedOptions, ForceOpt
         role="orientation",
         per="exemplar",
     )
-    resume: bool = option(False)
+    resume: bool = option(False, group="existing")
 
     @property
     def model_path(self) -> Path:

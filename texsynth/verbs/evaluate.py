@@ -115,6 +115,9 @@ def choose(request: Request) -> Choice:
         left_out = {name: reason for name, reason in reasons.items() if reason is not None}
     if request.weights is not None and ALL not in words and not any(map(networks_of, names)):
         raise UsageError("--weights: none of these metrics needs any; name one that does, or give --metric all")
+    for part in (request.progression, request.orientation, request.labels):
+        if part.present and part.NAME not in names:
+            raise UsageError(f"--{part.NAME}: none of these metrics looks at it; add --metric {part.NAME}")
     return Choice(names, frozenset(asked), left_out)
 
 

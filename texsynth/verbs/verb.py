@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from texsynth import preset as presets
+from texsynth.errors import UsageError
 from texsynth.job import Job
+from texsynth.methods import STAGE_BEFORE, method, unused_by
+from texsynth.requests.option import Option, given
 from texsynth.requests.shared import PictureOptions
 from texsynth.runs import run
-from texsynth.task import Preset, Say
+from texsynth.task import Preset, Say, Task
 from texsynth.training.preset import user_of
 from texsynth.weights.pretrained import Fetching
 
@@ -53,11 +56,38 @@ def preset_of(verb: Verb, request: PictureOptions, record: Mapping[str, Any] | N
     return resolved(settings)
 
 
-def ready(verb: Verb, request: PictureOptions, preset: Preset, say: Say, fetching: Fetching) -> Job:
+def ready(
+    verb: Verb,
+    request: PictureOptions,
+    preset: Preset,
+    say: Say,
+    fetching: Fetching,
+    chosen: Sequence[Option] | None = None,
+) -> Job:
     """The job of a request, checked against its preset and the memory limit; raises TexsynthErrors.
 
-    `say` is called with what is to be noticed about the preset; `fetching`: what becomes of weights that are missing.
+    `say` is called with what is to be noticed about the preset; `fetching`: what becomes of weights that are missing;
+    `chosen`: the options that must mean something to the preset, by default all that the request holds.
     """
     job = run.fit(verb.build(request), preset, request.weights, say, request.model, fetching)
+    _check_use(given(request) if chosen is None else chosen, job.task, preset)
     run.check_memory(job, preset)
     return job
+
+
+def _check_use(chosen: Sequence[Option], task: Task, preset: Preset) -> None:
+    """Refuse an option of which a preset makes nothing in this task; UsageError names one that does, if there is."""
+    unused = _unused(task, preset)
+    for o in (o for o in chosen if o.name in unused):
+        other = o.name not in _unused(task, presets.load(presets.DEFAULT))
+        fix = f"--preset {presets.DEFAULT} does" if other else "leave the flag out"
+        raise UsageError(f"{o.flag}: preset {preset.name} makes nothing of it here; {fix}")
+
+
+def _unused(task: Task, preset: Preset) -> frozenset[str]:
+    """The names of the options of which no stage of a preset makes anything."""
+    copying = [method(stage.method).COPIES for stage in preset.stages]
+    ends = ({"exact_copies"} if not copying[-1] else set()) | ({"save_field"} if not any(copying) else set())
+    each = [unused_by(stage, task) for stage in preset.stages]
+    first = max((number for number, names in enumerate(each) if STAGE_BEFORE in names), default=0)
+    return frozenset.intersection(*each[first:]) | ends

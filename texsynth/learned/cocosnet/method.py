@@ -90,6 +90,11 @@ def refuses(task: Task, settings: Settings) -> str | None:
     return conditions.uneven(task.size, task.tile, cell) or conditions.mismatch(task.guides, task.model)
 
 
+def unused(task: Task, settings: Settings) -> frozenset[str]:
+    """The weight of labels, which a network follows or does not."""
+    return frozenset({"labels_weight"})
+
+
 def estimate(task: Task, settings: Settings) -> Estimate:
     """Fitted to whole runs at 256 to 1024 pixels."""
     shape = Shape() if task.model is None else loading.shaped(Shape, task.model)

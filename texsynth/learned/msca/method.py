@@ -69,6 +69,11 @@ def refuses(task: Task, settings: Settings) -> str | None:
     return conditions.mismatch(task.guides, task.model) or conditions.uneven(task.size, task.tile, cell)
 
 
+def unused(task: Task, settings: Settings) -> frozenset[str]:
+    """The weight of labels, which a network follows or does not."""
+    return frozenset({"labels_weight"})
+
+
 def estimate(task: Task, settings: Settings) -> Estimate:
     """Fitted to whole runs at 256 to 1024 pixels and widths of 16 and 32."""
     shape = Shape() if task.model is None else shaped(Shape, task.model)

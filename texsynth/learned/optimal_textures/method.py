@@ -208,6 +208,11 @@ def refuses(task: Task, settings: Settings) -> str | None:
     return None
 
 
+def unused(task: Task, settings: Settings) -> frozenset[str]:
+    """The weight of labels: regions are matched with regions."""
+    return frozenset({"labels_weight"})
+
+
 def estimate(task: Task, settings: Settings) -> Estimate:
     """Fitted to whole runs on two cores (benchmarks/optimal_textures.py)."""
     output = task.size[0] * task.size[1]
