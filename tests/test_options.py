@@ -241,7 +241,8 @@ def named(verb: str) -> dict[str, Option]:
 def test_every_option_has_a_line(verb: str) -> None:
     """Those that several verbs share need it in one of them, where the same code serves all."""
     shared = MESSAGES if verb in ("train", "evaluate") else SHARED
-    assert not named(verb).keys() - OWN[verb].keys() - shared.keys()
+    missing = sorted(named(verb).keys() - OWN[verb].keys() - shared.keys())
+    assert not missing
     assert OWN[verb].keys() <= named(verb).keys()
 
 
