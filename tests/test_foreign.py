@@ -104,6 +104,13 @@ def test_json_without_numbers_that_are_none() -> None:
     assert json_text.load('{"a": [NaN, -Infinity, 1e400, 2.5, 2, "b"]}') == {"a": [None, None, None, 2.5, 2, "b"]}
 
 
+def test_json_is_written_as_others_read_it() -> None:
+    assert (
+        json_text.text({"a": [float("nan"), (1.5, float("inf"))], "b": "ü"})
+        == '{"a": [null, [1.5, null]], "b": "\\u00fc"}'
+    )
+
+
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_bytes(b"12345")

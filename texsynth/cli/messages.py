@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import one_line
+from texsynth.foreign import json_text
 from texsynth.requests.shared import MessageOptions
 from texsynth.weights.download import amount
 
@@ -105,7 +105,7 @@ def note(text: str) -> None:
 
 
 def _json(values: dict[str, Any]) -> None:
-    print(json.dumps(values), file=sys.stderr, flush=True)
+    print(json_text.text(values), file=sys.stderr, flush=True)
 
 
 @contextmanager

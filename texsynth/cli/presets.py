@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from texsynth import preset, settings
 from texsynth.cli.command import Json, group
 from texsynth.errors import one_line, printable
+from texsynth.foreign import json_text
 
 app = group("What a preset sets, and which there are.")
 TRAIN = "train/"  # before the name of a preset of `texsynth train`
@@ -35,7 +35,7 @@ def list_(as_json: Json = False) -> int:
         for name, plain in learned.items()
     ]
     if as_json:
-        print(json.dumps({"presets": synthesis, "training": training}, indent=2))
+        print(json_text.text({"presets": synthesis, "training": training}, indent=2))
         return 0
     width = max(len(entry["name"]) for entry in synthesis + training)
     for entry in synthesis:
@@ -55,7 +55,7 @@ def show(
     """Every setting of a preset: its value, what `--set` may make of it, and what it does."""
     shown = _training(name.removeprefix(TRAIN)) if name.startswith(TRAIN) else _stages(name)
     if as_json:
-        print(json.dumps(shown, indent=2))
+        print(json_text.text(shown, indent=2))
         return 0
     print(one_line(f"{shown['name']}: {shown['description']}"))
     for stage in shown.get("stages", [shown]):

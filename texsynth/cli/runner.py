@@ -7,7 +7,6 @@ verb.
 from __future__ import annotations
 
 import importlib
-import json
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
 from texsynth.errors import BatchError, TexsynthError, UsageError
+from texsynth.foreign import json_text
 from texsynth.image import picture as image
 from texsynth.requests import option
 from texsynth.runs import machine, stop
@@ -105,7 +105,7 @@ def execute(verb: str, request: Any) -> int:
     results = {"verb": verb, "runs": done, "failed": failed, "left_out": left, "interrupted": interrupted}
     with stop.later():
         if request.json and (document := command.document(results)) is not None:
-            print(json.dumps(document, indent=2))
+            print(json_text.text(document, indent=2))
     if interrupted:
         raise failure.InterruptError(command.stopped(done))
     if failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from texsynth.cli import messages
 from texsynth.cli.command import Json, group
 from texsynth.errors import WeightsError
+from texsynth.foreign import json_text
 from texsynth.image.files import digest
 from texsynth.weights import download, pretrained, zoo
 
@@ -27,7 +27,7 @@ def list_(as_json: Json = False) -> int:
     """Every network, its size, where it is fetched from, and the file that a run would use."""
     entries = [_describe(name) for name in _names()]
     if as_json:
-        print(json.dumps({"networks": entries}, indent=2))
+        print(json_text.text({"networks": entries}, indent=2))
         return 0
     for entry in entries:
         print(f"{entry['name']}  {entry['description']}")

@@ -1,4 +1,4 @@
-"""JSON of others: bounded in length, depth and digits, without names that stand twice."""
+"""JSON of others: bounded in length, depth and digits, without names that stand twice; and JSON for others."""
 
 from __future__ import annotations
 
@@ -24,6 +24,22 @@ def load(text: str) -> Any:
         raise ValueError("its lists and mappings are too deep") from None
     _check_depth(value)
     return value
+
+
+def text(value: Any, indent: int | None = None) -> str:
+    """The text of plain values, in which NaN and infinity, that JSON does not have, are null."""
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_without_nan(value), indent=indent)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _mapping(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -388,7 +387,7 @@ def encoded(
         raise TexsynthError(f"{name}: not written, the result holds NaN or infinite values; try another seed")
     fitted, notices = _fitted(picture, form)
     try:
-        text = {METADATA_KEY: json.dumps(metadata)} if metadata is not None and form == codecs.PNG else {}
+        text = {METADATA_KEY: json_text.text(metadata)} if metadata is not None and form == codecs.PNG else {}
         content = codecs.encode(form, _samples(fitted, fitted.depth), fitted.icc, text, fitted.tags)
     except codecs.CodecError as exc:
         raise TexsynthError(f"{name}: {exc}") from exc
@@ -405,7 +404,7 @@ def _beside(path: Path, metadata: dict[str, Any] | None) -> tuple[bytes | None, 
     content = {key: value for key, value in (before or {}).items() if key != METADATA_KEY}
     notices = [f"{one_line(path.name)} held no JSON object and is replaced"] if before is None and path.exists() else []
     content |= {} if metadata is None else {METADATA_KEY: metadata}
-    return json.dumps(content, indent=2).encode() if content else None, notices
+    return json_text.text(content, indent=2).encode() if content else None, notices
 
 
 def _fitted(picture: Picture, form: codecs.Format) -> tuple[Picture, list[str]]:

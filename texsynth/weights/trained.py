@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -114,6 +113,6 @@ def write(
     """Write a model, whole or not at all, as `files.together` does; raises ResourceError and UsageError."""
     from safetensors.torch import save
 
-    about = json.dumps({"recipe": recipe, "settings": dict(settings), "facts": facts})
+    about = json_text.text({"recipe": recipe, "settings": dict(settings), "facts": facts})
     content = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, {KEY: about})
     files.write(path, content, replaceable)
