@@ -75,8 +75,8 @@ def standard_input(memory: int) -> Piped:
         while block := sys.stdin.buffer.read(BLOCK):
             blocks.append(block)
             size += len(block)
-            if size > memory:
-                limit = f"the {memory >> 20} MB of --max-memory"
+            if 2 * size > memory:  # it is there twice while its blocks become one
+                limit = f"half of the {memory >> 20} MB that --max-memory leaves"
                 raise ResourceError(f"{NAME}: holds more than {limit}; give a smaller picture, or raise it")
         return Piped.of(b"".join(blocks))
     except OSError as error:
