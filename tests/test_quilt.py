@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from fields import atlas_of, grid
 from pictures import generator, noise, spots
 from texsynth.field import potential
+from texsynth.field import quilt as laying
 from texsynth.field.atlas import Atlas
 from texsynth.field.quilt import LARGEST_TABLE, Blocks, Quilt, QuiltRules, largest_blocks, lay, prior_of, quilt
 from texsynth.field.quilting import cut_sides, meet, path, waves
@@ -272,6 +274,24 @@ def test_the_spread_keeps_repeats_apart() -> None:
         return sum(256 - len(window.unique()) for window in windows)
 
     assert repeats(1.0) < 0.8 * repeats(0.0)
+
+
+@pytest.mark.parametrize(("exemplar", "quilts"), [((8, 64), 1), ((24, 24), 4)])
+def test_a_long_exemplar_lays_no_more_blocks_than_it_needs(
+    monkeypatch: pytest.MonkeyPatch, exemplar: tuple[int, int], quilts: int
+) -> None:
+    """Its blocks are small, so that one quilt has hundreds."""
+    monkeypatch.setattr(laying, "MOST_BLOCKS", 100)
+    laid: list[Quilt] = []
+
+    def counted(*words: Any) -> Quilt:
+        laid.append(lay(*words))
+        return laid[-1]
+
+    monkeypatch.setattr(laying, "lay", counted)
+    rules = QuiltRules(spread=0.0, proportion=0.0, tries=1, starts=4)
+    quilt(table(atlas_of(noise(1, 3, *exemplar)), 4), (16, 24), (False, False), rules, generator())
+    assert len(laid) == quilts
 
 
 def test_a_steer_decides_where_blocks_go() -> None:

@@ -13,6 +13,7 @@ import fields
 from fields import copying, free, grid, scattered
 from pictures import generator, noise, spots
 from texsynth.features.windows import Basis
+from texsynth.field import space as comparing
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas
 from texsynth.field.guide import Guiding, Prices
@@ -147,6 +148,17 @@ def test_look_alikes_are_valid_and_not_next_door(copies: str) -> None:
             assert (apart(atlas, picks[usable, k], picks[usable, other]) >= SHORTEST_JUMP).all()
     rest = (~atlas.valid).nonzero()
     assert (picks[rest[:, 0]] == rest).all()
+
+
+@pytest.mark.parametrize("exemplar", [(8, 64), (24, 24)])
+def test_pixels_of_a_long_exemplar_are_compared_with_fewer(
+    monkeypatch: pytest.MonkeyPatch, exemplar: tuple[int, int]
+) -> None:
+    """It has no coarser level, so that all its pixels are compared with others at once."""
+    monkeypatch.setattr(comparing, "MOST_PAIRS", 512 * 20)
+    kept = alike(atlas_of(noise(1, 3, *exemplar)), 2)[1]
+    others = kept[(kept[:, 0] != kept[:, 1])].unique()
+    assert (len(others) <= 20) == (exemplar == (8, 64))
 
 
 def test_the_best_look_alike_comes_first() -> None:

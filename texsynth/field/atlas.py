@@ -36,6 +36,7 @@ COPY_SETS: dict[str, tuple[str, ...]] = {
     "rotations": ("none", "rotate-90", "rotate-180", "rotate-270"),
     "all": tuple(COPIES),
 }
+LONG = 4  # times as long as wide: from there on the area of an exemplar says more than its sides
 PLACES_READ_AT_ONCE = 1 << 16  # places between pixels: bounds the memory
 
 
@@ -74,6 +75,12 @@ class Atlas:
     rows: int
     row: int
     margin: int
+
+    @property
+    def is_long(self) -> bool:
+        """Is the largest exemplar so long that work that goes by its sides would be far above its area?"""
+        size = max(self.exemplars, key=max)
+        return max(size) > LONG * min(size)
 
     @property
     def planes(self) -> int:

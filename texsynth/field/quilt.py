@@ -25,7 +25,7 @@ Steer = Callable[[Tensor, Tensor, Tensor], Tensor]
 BLOCKS_AT_ONCE = 32  # placed by one product: bounds the memory
 LARGEST_TABLE = 8192  # blocks: of more a sample is taken, so that memory does not depend on the exemplar
 SMALLEST_BLOCK = 4  # pixels
-LONG = 4  # times as long as wide: from there on the area of an exemplar says more than its sides
+MOST_BLOCKS = 2048  # of a long exemplar, that are laid in all quilts together, where one does not need more
 LOOKUPS = 32  # places, on each side of a block, at which the use of a long exemplar is looked up
 
 
@@ -99,7 +99,7 @@ def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator
     while side >= SMALLEST_BLOCK:
         plane, _, y, x = (-F.max_pool2d(-valid, side, stride=1) > 0.5).nonzero(as_tuple=True)
         if len(plane) > 0:
-            most = LARGEST_TABLE // 4 if _is_long(atlas) else LARGEST_TABLE  # small pieces are compared very often
+            most = LARGEST_TABLE // 4 if atlas.is_long else LARGEST_TABLE  # small pieces are compared very often
             corners = draw((plane * atlas.rows + y) * atlas.row + x, most, rng)
             return _cut_out(atlas, side, max(2, round(side * overlap)), corners)
         side //= 2
@@ -113,7 +113,7 @@ def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor) -> Blocks:
     table = colours[corners[:, None] + inner].flatten(1)
     cell = max(2, round(min(min(size) for size in atlas.exemplars) / 16))
     cells, first = _cells(atlas, cell), min(cell, side) // 2
-    spacing = max(cell, side // 4) if _is_long(atlas) else cell
+    spacing = max(cell, side // 4) if atlas.is_long else cell
     spread = inner.view(side, side)[first::spacing, first::spacing].flatten()
     sites = atlas.home[corners[:, None] + spread]
     return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, sites, cells[sites])
@@ -133,7 +133,10 @@ def quilt(
     blocks: Blocks, size: tuple[int, int], tile: tuple[bool, bool], rules: QuiltRules, rng: torch.Generator
 ) -> Tensor:
     """The best of several quilts: a flat atlas index per pixel of a canvas of `size`, (h, w)."""
-    best = min((lay(blocks, size, tile, rules, rng) for _ in range(rules.starts)), key=lambda canvas: canvas.cost)
+    starts, blocks_of_one = rules.starts, size[0] * size[1] // (blocks.side - blocks.overlap) ** 2
+    if blocks.atlas.is_long:  # whose blocks are so small that many are laid, which makes quilts alike in cost
+        starts = min(starts, max(1, MOST_BLOCKS // max(1, blocks_of_one)))
+    best = min((lay(blocks, size, tile, rules, rng) for _ in range(starts)), key=lambda canvas: canvas.cost)
     return best.index.view(best.h, best.w)[: size[0], : size[1]].contiguous()
 
 
@@ -215,17 +218,11 @@ def _use(canvas: Quilt, blocks: Blocks, top: Tensor) -> Tensor:
     return use * count / weight.sum(1, keepdim=True).clamp(min=len(offset))
 
 
-def _is_long(atlas: Atlas) -> bool:
-    """Is the largest exemplar so long that work that goes by its sides would be far above its area?"""
-    size = max(atlas.exemplars, key=max)
-    return max(size) > LONG * min(size)
-
-
 def _reach(blocks: Blocks) -> tuple[int, int]:
     """How far use counts, and at what spacing it is looked up, in pixels: as far as the largest exemplar is long, and
     in every cell. The work grows with the square of that, so for a long exemplar both go by its area."""
     height, width = max(blocks.atlas.exemplars, key=max)
-    if not _is_long(blocks.atlas):
+    if not blocks.atlas.is_long:
         return max(height, width), blocks.cell
     reach = round(2 * (height * width) ** 0.5)
     return reach, max(blocks.cell, reach // LOOKUPS)

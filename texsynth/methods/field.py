@@ -23,10 +23,10 @@ from texsynth.errors import UsageError
 from texsynth.features.windows import Basis
 from texsynth.field import lattice, potential
 from texsynth.field.align import align
-from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas, double
+from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, double
 from texsynth.field.fill import Gap, fill, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
-from texsynth.field.quilt import LONG, Blocks, QuiltRules, Steer, largest_blocks, quilt
+from texsynth.field.quilt import Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented
