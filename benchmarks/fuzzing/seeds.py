@@ -94,7 +94,7 @@ def draw(folder: Path, networks: int = len(NETWORKS)) -> None:
 def _draw_pictures(rng: np.random.Generator) -> None:
     """Pictures in the formats that Pillow writes here, in several depths, and masks and maps."""
     colour = Image.fromarray(rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8))
-    alpha = Image.fromarray((np.indices((SIDE, SIDE)).sum(0) * 6).astype(np.uint8))
+    alpha = Image.fromarray((np.indices((SIDE, SIDE)).sum(0) * 14).clip(0, 255).astype(np.uint8))
     clear = Image.merge("RGBA", (*colour.split(), alpha))
     for suffix in ("png", "jpg", "webp", "tif", "bmp", "gif", "tga", "ppm", "jp2", "avif"):
         if f".{suffix}" in Image.registered_extensions():
