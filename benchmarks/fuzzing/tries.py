@@ -6,12 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from random import Random
 
+import typer.main
+
 from fuzzing import mutate, seeds
 from texsynth import preset, settings
-from texsynth.cli.app import VERBS
+from texsynth.cli.app import VERBS, app
 from texsynth.requests.option import ARGUMENT, Option, options
 
 # {kind} is a file that may be spoiled, {kind:pattern} one of a certain name; @ is a file that lies there, unnamed; < is
@@ -44,6 +47,11 @@ COMMANDS = (
     "evaluate {picture} {record:*.png} --progression {map} {map}",
     "guide orientation {picture} -o out.npy --strokes out.png",
     "guide progression {picture} -o out.png",
+    "guide perlin -s 20 --period 8 -o out.png",
+    "guide radial -s 20 --centre 0.3,0.5 -o out.png",
+    "guide linear -s 20 -o out.png",
+    "guide stripes -s 24x17 --period 8 --angle 30 -o out.png",
+    "guide direction s-curve -s 20 -o out.npy --strokes out.png",
     "train texture-net {picture} -p {training} --steps 1 -o out.safetensors",
     "train texture-net a.png --resume -p t.yaml --steps 3 -o m.safetensors @m.safetensors @{checkpoint}",
     "synthesize a.png -s 20 -p feed-forward --model {model:m.*} -o out.png",
@@ -114,12 +122,12 @@ class Try:
 def build(kind: str, folder: Path, rng: Random) -> Try:
     """A try of a kind, out of the good files in `folder`."""
     lines = [line for line in COMMANDS if all(fitting(slot, folder) for slot in SLOT.finditer(line))]
-    slots = [(line, slot) for line in lines for slot in SLOT.finditer(line) if kind in ("option", slot[1])]
-    line, slot = rng.choice(slots)
+    slots = [(line, slot.start()) for line in lines for slot in SLOT.finditer(line) if kind == slot[1]]
+    line, spoiled = rng.choice(slots or [(line, -1) for line in lines])
     names, chosen = [], ""
     for other in SLOT.finditer(line):
         every = fitting(other, folder)
-        spoil = kind != "option" and other.start() == slot.start()
+        spoil = other.start() == spoiled
         names.append(rng.choice(every) if spoil else FIRST.get(other[1], every[0]) if not other[2] else every[0])
         chosen = names[-1] if spoil else chosen
     filled = iter(names)
@@ -165,10 +173,34 @@ def with_options(words: Sequence[str], folder: Path, rng: Random, count: int) ->
     """Further options of the verb at the end, or of any where it has none declared."""
     requests = {module.__name__.rpartition(".")[2]: module.Request for module in VERBS}
     if words[0] not in requests:
-        return [*words, rng.choice(("--force", "--json", "-s", "--angle", "")), rng.choice((*TEXTS, *NUMBERS))]
+        return [
+            *words,
+            *(word for _ in range(count) for word in _declared(rng.choice(flags_of(tuple(words[:2]))), folder, rng)),
+        ]
     every = [o for o in options(requests[words[0]]) if o.flags and o.flags != (ARGUMENT,) and o.name != "debug"]
     added = [word for o in rng.sample(every, count) for word in spelled(o, folder, rng)]
     return [*words, *added]
+
+
+@cache
+def flags_of(words: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """The flags of a command whose options stand in its signature, and whether a value follows."""
+    command = typer.main.get_command(app)
+    for word in words:
+        command = getattr(command, "commands", {}).get(word, command)
+    every = [
+        (flag, getattr(option, "is_flag", False))
+        for option in command.params
+        for flag in option.opts
+        if flag.startswith("-")
+    ]
+    return [(flag, not alone) for flag, alone in every if flag != "--help"] or [("--json", False)]
+
+
+def _declared(flag: tuple[str, bool], folder: Path, rng: Random) -> list[str]:
+    """A flag of a command, with a value of any kind where one follows, and now and then where none does."""
+    name, valued = flag
+    return [name, rng.choice((*TEXTS, *NUMBERS, *SIZES, *files(folder)))] if valued != (rng.random() < 0.1) else [name]
 
 
 def spelled(o: Option, folder: Path, rng: Random) -> list[str]:
