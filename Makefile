@@ -15,10 +15,10 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 SOURCES = texsynth tests samples benchmarks docs/reference.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs docs-reference bench bench-methods bench-repair fuzz figures samples contact-sheet clean
+.PHONY: help demo test lint format docs docs-reference bench bench-estimates bench-methods bench-repair fuzz figures samples contact-sheet clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 # One stamp per install. They depend on each other, so that make -j never runs pip twice at once.
 $(VENV)/.created:
@@ -65,6 +65,9 @@ docs-reference: $(VENV)/.installed ## write docs/reference/ again, after a chang
 
 bench: $(VENV)/.installed ## time and memory of whole commands (minutes; BENCH=--quick for a short one)
 	$(BIN)/python benchmarks/field.py $(BENCH)
+
+bench-estimates: $(VENV)/.installed ## memory and time that runs are said to take, beside what they take (half an hour; BENCH="--up-to 512")
+	$(BIN)/python benchmarks/estimates.py $(BENCH)
 
 bench-methods: $(VENV)/.installed ## DIR=folder of exemplars, WEIGHTS=vgg19 file [PRESETS="a b"]: presets side by side
 	@test -n "$(DIR)" -a -n "$(WEIGHTS)" || { echo "usage: make bench-methods DIR=exemplars WEIGHTS=vgg19.safetensors" >&2; exit 2; }

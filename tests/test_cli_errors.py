@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from conftest import Picture, Refused, Texsynth
+from texsynth.runs import cost
 from texsynth.verbs import parse
 
 pytestmark = pytest.mark.usefixtures("exemplar")
@@ -77,7 +78,8 @@ def test_a_long_thin_exemplar_works(texsynth: Texsynth, picture: Picture) -> Non
 
 
 def test_too_little_memory_names_a_size_that_fits(refused: Refused, texsynth: Texsynth) -> None:
-    words = ("synthesize", "a.png", "-o", "o.png", "--max-memory", "101M", "-p", "steady")
+    limit = str(cost.PROCESS + cost.LIBRARIES + (101 << 20))
+    words = ("synthesize", "a.png", "-o", "o.png", "--max-memory", limit, "-p", "steady")
     line = refused(4, *words, "-s", "400x200")
     size = line.split("--size ")[1].split()[0]
     width, height = map(int, size.split("x"))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +21,9 @@ from texsynth import preset
 from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.image import picture as image
 from texsynth.job import Job, Layer
-from texsynth.runs import record, run, save
+from texsynth.runs import cost, record, run, save
 from texsynth.runs.run import Result
-from texsynth.task import Event, Exemplar, Task
+from texsynth.task import Event, Exemplar, Guide, Task
 
 pytestmark = pytest.mark.usefixtures("steady")
 
@@ -106,7 +110,8 @@ def test_stages_run_in_order_and_cost_together(exemplar: np.ndarray) -> None:
     assert len(chained.losses) == 2 * len(single.losses)
     job = job_of(exemplar)
     one, two = (run.estimate(job, preset.load(name)) for name in ("steady", "other"))
-    assert (two.seconds, two.memory) == (2 * one.seconds, one.memory)
+    work = one.seconds - cost.START - cost.writing(job, job.task.size)
+    assert (two.seconds - one.seconds, two.memory) == (pytest.approx(work), one.memory)
 
 
 def job_of(exemplar: np.ndarray, size: tuple[int, int] = (32, 32)) -> Job:
@@ -115,11 +120,22 @@ def job_of(exemplar: np.ndarray, size: tuple[int, int] = (32, 32)) -> Job:
 
 
 def test_maps_count_in_the_estimate(exemplar: np.ndarray) -> None:
-    picture = image.from_array(exemplar)
-    plain = job_of(exemplar)
-    mapped = Job("synthesize", plain.task, plain.image, {"m": Layer((picture,), "data")})
-    chosen = preset.load("steady")
-    assert run.estimate(mapped, chosen).memory - run.estimate(plain, chosen).memory == 3 * 4 * 32 * 32
+    """As inputs; and as results, where these are larger than what the solver needs."""
+    picture, plain, chosen = image.from_array(exemplar), job_of(exemplar), preset.load("steady")
+    mapped = replace(plain, maps={"m": Layer((picture,), "data")})
+    before, after = run.estimate(plain, chosen), run.estimate(mapped, chosen)
+    assert after.memory - before.memory == picture.pixels.nbytes and after.seconds > before.seconds
+    finer = replace(plain, maps={"m": Layer((picture,), "data", Fraction(64))})
+    assert run.estimate(finer, chosen).memory - after.memory > 3 * 4 * (64 * 32) ** 2 - (110 << 20)
+
+
+def test_every_part_of_a_job_is_counted_once(exemplar: np.ndarray) -> None:
+    job = job_of(exemplar)
+    held = cost.base(cost.inputs(job))
+    assert cost.base(cost.inputs(replace(job, maps={"m": job.image}))) == held  # the same tensors
+    guide = Guide("g", (torch.zeros(1, 1, 16, 20),), torch.zeros(1, 2, 32, 32))
+    steered = replace(job, task=replace(job.task, guides=(guide,), hole=torch.zeros(1, 1, 32, 32, dtype=torch.bool)))
+    assert cost.base(cost.inputs(steered)) - held == 4 * 16 * 20 + 4 * 2 * 32 * 32 + 32 * 32
 
 
 def test_score_prefers_even_use_and_low_cost(exemplar: np.ndarray) -> None:
@@ -172,3 +188,20 @@ def test_the_course_of_the_loss_is_thinned_and_keeps_its_end(count: int) -> None
     assert len(kept) <= record.POINTS
     assert [entry[2] for entry in kept[-1:]] == [count - 1][:count]
     assert json.loads(json.dumps(kept)) == kept
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say what a process takes")
+def test_the_memory_of_a_whole_run_is_foreseen(tmp_path: Path) -> None:
+    """Within a quarter of what the system measured, the libraries and the solver among it."""
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    image.write(tmp_path / "a.png", image.Picture(pixels))
+    words = ["synthesize", "a.png", "-s", "128", "-o", "o.png", "--quality", "draft", "-v"]
+    code = (
+        "import sys\nfrom texsynth import cli\n"
+        f"code = cli.main({words})\n"
+        "print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))\nsys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = float(done.stderr.split("on cpu, about ")[1].split(" MB")[0]) * 2**20
+    assert 0.8 < told / (int(done.stdout.split()[-2]) * 1024) < 1.25

@@ -242,7 +242,7 @@ class Method(Protocol):
         """Why the method cannot do this task, as the end of a sentence that begins with its name, or None."""
 
     def estimate(self, task: Task, settings: Any) -> Estimate:
-        """The cost of this method on this task."""
+        """The cost of this method on this task, beside what every run takes: the process, its inputs and its files."""
 
 
 Say = Callable[[str], None]
@@ -250,7 +250,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Estimate:
-    """The predicted cost of a run: peak resident bytes of the whole process, and seconds on two CPU cores."""
+    """The predicted cost of a run: the bytes of memory of the whole process at its peak, and seconds on two CPU cores.
+    Those of a method are the part of its own, beside what every run takes (runs/cost.py)."""
 
     memory: int
     seconds: float

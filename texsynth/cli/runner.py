@@ -80,6 +80,7 @@ def execute(verb: str, request: Any) -> int:
         raise UsageError("--update compares with the record that --no-metadata leaves out; give one of them")
     machine.use_threads(request.threads)
     machine.reuse_memory()
+    machine.end_quickly()
     talk = messages.talk(request)
     request = pipes.filled(verb, request)
     file = verb if verb in ("propagate", "train", "evaluate") else "pictures"  # which all other verbs make

@@ -169,7 +169,9 @@ def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:
     highest = top(pictures)
     images = []
     for p in pictures:
-        colours = (image.rgb(p) / highest).clamp(0, 1)
+        colours = image.rgb(p)
+        if highest > 1 or float(colours.min()) < 0:  # others are shared: pictures may be large, and nobody changes one
+            colours = (colours / highest).clamp_(0, 1)
         images.append(colours if p.alpha is None else colours * p.alpha + 0.5 * (1 - p.alpha))
     return images
 

@@ -31,6 +31,8 @@ SUFFIXES_UNREAD = (
 )  # fmt: skip
 SUFFIXES_WRITE = {suffix: form for suffix, form in SUFFIXES_READ.items() if form.encoded is not None}
 
+VALUES_AT_ONCE = 1 << 18  # values of a plane that are quantised at once: bounds the memory
+
 _LEVELS = {"uint8": 255, "uint16": 65535}
 _DEPTHS = (*_LEVELS, "float16", "float32")
 
@@ -134,15 +136,29 @@ def _planes(samples: np.ndarray) -> torch.Tensor:
 
 
 def _samples(picture: Picture, depth: str) -> np.ndarray:
-    """(H, W, C) samples of the colour and alpha, quantised to `depth`."""
-    planes = picture.pixels if picture.alpha is None else torch.cat([picture.pixels, picture.alpha], dim=1)
-    values = planes[0].detach().cpu().numpy().transpose(1, 2, 0)
+    """(H, W, C) samples of the colour and alpha, quantised to `depth`; a strip at a time, which bounds the memory."""
+    parts = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
+    samples = np.empty((picture.height, picture.width, sum(part.shape[1] for part in parts)), depth)
+    rows = max(1, VALUES_AT_ONCE // picture.width)
+    for top in range(0, picture.height, rows):
+        first = 0
+        for part in parts:
+            values = part[0, :, top : top + rows].detach().cpu().numpy().transpose(1, 2, 0)
+            samples[top : top + rows, :, first : first + values.shape[2]] = _quantised(values, depth)
+            first += values.shape[2]
+    return samples
+
+
+def _quantised(values: np.ndarray, depth: str) -> np.ndarray:
+    """Floats as the values that `depth` has."""
     if depth in _LEVELS:
-        top = np.float32(_LEVELS[depth])
-        return np.ascontiguousarray(np.rint(np.clip(values, 0, 1) * top).astype(depth))
-    if depth == "float16":
-        values = np.clip(values, -65504, 65504)
-    return np.ascontiguousarray(values).astype(depth)
+        return np.asarray(np.rint(np.clip(values, 0, 1) * np.float32(_LEVELS[depth])))
+    return np.clip(values, -65504, 65504) if depth == "float16" else values
+
+
+def _is_finite(values: torch.Tensor) -> bool:
+    """Is none of them NaN or infinite? By the least and the greatest, which takes no memory."""
+    return bool(torch.isfinite(torch.stack(values.aminmax())).all())
 
 
 def looks_like_picture(path: Path) -> bool:
@@ -383,7 +399,7 @@ def encoded(
 ) -> tuple[bytes, list[str]]:
     """The content of a file of a format, in a PNG with `metadata`, and one line for each loss, which `name` begins.
     Raises TexsynthError for NaN or infinite values, and ResourceError."""
-    if not all(torch.isfinite(part).all() for part in (picture.pixels, picture.alpha) if part is not None):
+    if not all(_is_finite(part) for part in (picture.pixels, picture.alpha) if part is not None):
         raise TexsynthError(f"{name}: not written, the result holds NaN or infinite values; try another seed")
     fitted, notices = _fitted(picture, form)
     try:

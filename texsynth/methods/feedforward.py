@@ -109,8 +109,8 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     pixels = task.size[0] * task.size[1]
     shape = Shape() if task.model is None else loading.shaped(Shape, task.model)
     width = shape.channels * shape.levels
-    memory = 450e6 + 12 * pixels + min(pixels, settings.window**2) * (32 * width + 100 * shape.noise)
-    return Estimate(int(memory), 1 + 4e-8 * pixels * width)
+    memory = 12 * pixels + min(pixels, settings.window**2) * (32 * width + 100 * shape.noise)
+    return Estimate(int(memory), 4e-8 * pixels * width)
 
 
 def _follows_maps(model: Model) -> bool:
@@ -163,8 +163,8 @@ def _estimate_under_maps(size: tuple[int, int], model: Model, settings: Settings
         for length, starts in ((length, range(0, length, settings.steered)) for length in size)
     )
     width = shape.width + shape.hidden
-    memory = 450e6 + (20 + 16 * channels) * size[0] * size[1] + 18 * width * max(rows) * max(columns)
-    return Estimate(int(memory), 1 + 8e-8 * width * sum(rows) * sum(columns))
+    memory = (20 + 16 * channels) * size[0] * size[1] + 18 * width * max(rows) * max(columns)
+    return Estimate(int(memory), 8e-8 * width * sum(rows) * sum(columns))
 
 
 def _windows(size: tuple[int, int], side: int) -> Iterator[Window]:

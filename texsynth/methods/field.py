@@ -354,10 +354,18 @@ def unused(task: Task, settings: Settings) -> frozenset[str]:
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
-    """The cost, fitted to whole runs on two cores (benchmarks/field.py): 256 to 4096 pixels in, 512 to 4096 out."""
+    """The cost, fitted to whole runs on two cores (benchmarks/estimates.py): 256 to 4096 pixels in and out."""
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
-    pixels = task.size[0] * task.size[1]
-    memory = 450e6 + 300 * source + 160 * pixels
-    passes = sum(level.steps * 0.25**level.scale for level in schedule(task, settings))
-    work = 0.4e-6 * settings.starts * settings.tries / 32 + 0.8e-6 * passes
-    return Estimate(int(memory), 1.6 + work * pixels + 0.7e-6 * source)
+    pixels, levels = task.size[0] * task.size[1], schedule(task, settings)
+    finest, passed = 0.25 ** levels[-1].scale, sum(level.steps * 0.25**level.scale for level in levels) * pixels
+    free = float(task.hole.float().mean()) if task.hole is not None else 1.0
+    if _oriented.direction(task) is not None:
+        memory, seconds = 1100 * source + 310 * pixels, 6e-6 * passed
+    else:
+        memory = max(250 * source + 40 * pixels, 160 * source + 150 * pixels) + 30 * pixels * len(task.guides)
+        memory += 60 * pixels if task.hole is not None or task.start is not None else 0
+        seconds = 0.8e-6 * passed * (3 if task.guides else 1) + 0.9e-6 * (source + pixels) * finest
+    # Lay the first pieces.
+    step = (settings.guided if task.guides else settings.block) * task.shorter_side * (1 - settings.overlap)
+    laid = free * pixels / step**2 * settings.starts * (16 + settings.tries) / 48
+    return Estimate(int(memory * finest), 0.3 + seconds + 0.0028 * laid)

@@ -258,17 +258,45 @@ def unused(task: Task, settings: Settings) -> frozenset[str]:
 
 
 def estimate(task: Task, settings: Settings) -> Estimate:
-    """The cost, fitted to whole runs on two cores at 256 and 512 pixels (benchmarks/methods.py)."""
+    """The cost, fitted to whole runs on two cores: at 256 to 1024 pixels (benchmarks/estimates.py), and of networks at
+    256 and 512 pixels (benchmarks/methods.py)."""
     levels = schedule(task, settings)
-    finest = 0.25 ** levels[-1].scale
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
     margins = margin.sides(task, settings.margin, settings.objectives)
     losses = 1 if task.blend is None else task.blend.shape[1]
-    network = any(features(name).WEIGHTS for name in needs(settings))
 
-    def pixels(level: Level) -> float:  # as if each were of full size
-        return extent(task, (margins[0] * 2**level.scale, margins[1] * 2**level.scale))
+    def pixels(level: Level) -> float:
+        share: float = 0.25**level.scale
+        return share * extent(task, (margins[0] * 2**level.scale, margins[1] * 2**level.scale))
 
-    memory = 450e6 + (8000 if network else 600) * finest * (pixels(levels[-1]) + 0.2 * source)
-    work = sum((level.steps + 2) * 0.25**level.scale * pixels(level) for level in levels)
-    return Estimate(int(memory), 2 + work * (8e-6 if network else 3e-6) * losses)
+    def work(level: Level) -> tuple[float, float]:
+        """The bytes and the seconds of an evaluation."""
+        each = [_evaluation(o, pixels(level), source * 0.25**level.scale, task) for o in settings.objectives]
+        seconds = 2e-7 * pixels(level) + losses * sum(seconds for _, seconds in each)
+        return max(memory for memory, _ in each), seconds
+
+    history = 24 * settings.history if settings.optimiser == "lbfgs" else 0
+    memory = 40e6 + work(levels[-1])[0] + (50 + history) * pixels(levels[-1])
+    return Estimate(int(memory), sum((level.steps + 2) * work(level)[1] for level in levels))
+
+
+def _evaluation(o: Objective, pixels: float, source: float, task: Task) -> tuple[float, float]:
+    """The bytes and the seconds of one evaluation of an objective at so many pixels of the output and of the source."""
+    if features(o.features).WEIGHTS:
+        return 8000 * (pixels + 0.2 * source), 8e-6 * pixels
+    order, loss = features(o.features).LAYERS, o.loss_settings
+    cells = [pixels * 0.25 ** order.index(name) for name in o.layers]
+    sources = [source * 0.25 ** order.index(name) for name in o.layers]
+    if o.loss == "semidual":
+        drawn = [min(loss.outputs or n, n) for n in cells]
+        asked = [n + loss.ascents * min(loss.ascent_sample or n, n) for n in drawn]
+        pairs = sum(n * min(loss.sample or m, m) for n, m in zip(asked, sources, strict=True))
+        return min(max(drawn) * 4 * (loss.sample or source), task.max_memory / 16) + 200 * pixels, 1.4e-9 * pairs
+    if o.loss == "correspondence":
+        drawn = [min(loss.sample or n, n / loss.stride**2) for n in cells]
+        pairs = sum(n * m / loss.stride**2 for n, m in zip(drawn, sources, strict=True))
+        return 3 * min(max(drawn) * 4 * source, task.max_memory / 16) + 200 * pixels, 1.5e-8 * pairs
+    if o.loss == "sliced":
+        sorted_ = sum(min(loss.sample or n, n) for n in cells) * (loss.directions or 3 * loss.patch**2)
+        return 1900 * pixels, 1e-7 * sorted_
+    return 1100 * pixels, 1e-6 * sum(cells)

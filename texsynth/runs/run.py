@@ -24,7 +24,7 @@ from texsynth.job import Input, Job, Layer
 from texsynth.learned.shared import loading
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
-from texsynth.runs import loop, record, stop
+from texsynth.runs import cost, loop, record, stop
 from texsynth.task import Canvas, Estimate, Preset, Report, Say
 from texsynth.verbs.parse import SMALLEST
 from texsynth.weights import pretrained, trained
@@ -152,18 +152,17 @@ def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> E
     """Peak bytes and seconds of a run, at the job's size or at another one."""
     task = job.task if size is None else replace(job.task, size=size)
     costs = [method(stage.method).estimate(task, stage.settings) for stage in preset.stages]
-    planes = sum(layer.planes for layer in (job.image, *job.maps.values()))
-    final = planes * task.size[0] * task.size[1] * 4
-    return Estimate(max(cost.memory for cost in costs) + final, sum(cost.seconds for cost in costs))
+    memory = cost.base(cost.inputs(job)) + max(cost.result(job, task.size), *(each.memory for each in costs))
+    return Estimate(memory, cost.START + cost.writing(job, task.size) + sum(each.seconds for each in costs))
 
 
 def check_memory(job: Job, preset: Preset) -> Estimate:
     """The estimate; raises ResourceError, naming a size that would fit, when it is above the task's limit."""
-    cost, limit = estimate(job, preset), job.task.max_memory
-    if cost.memory <= limit:
-        return cost
+    whole, limit = estimate(job, preset), job.task.max_memory
+    if whole.memory <= limit:
+        return whole
     height, width = job.task.size
-    needs = f"{width}x{height} needs about {gigabytes(cost.memory)}, above the limit of {gigabytes(limit)}"
+    needs = f"{width}x{height} needs about {gigabytes(whole.memory)}, above the limit of {gigabytes(limit)}"
     if job.task.hole is not None or job.task.start is not None:  # the size is the picture's own
         raise ResourceError(f"{needs}; --crop a part of the picture, or raise --max-memory")
 

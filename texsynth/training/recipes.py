@@ -71,7 +71,7 @@ class Recipe(Protocol):
     needs: the layers of pretrained networks that it looks at, by the name of the features.
     build: prepares a training; the guides of the task have the first map as target. Raises InputError for exemplars
         that are too small.
-    estimate: the peak memory of the process, and the seconds on two cores, of a whole run.
+    estimate: the bytes that a whole run takes beside the process and its inputs, and its seconds on two cores.
     """
 
     Settings: type

@@ -29,6 +29,7 @@ from texsynth.learned.cocosnet.comparison import LabelMap
 from texsynth.requests.option import recorded
 from texsynth.requests.propagate import Request
 from texsynth.runs import record, run
+from texsynth.runs.cost import START, base, parts
 from texsynth.task import Estimate
 from texsynth.verbs import parse
 from texsynth.weights.pretrained import Fetching
@@ -205,8 +206,9 @@ def estimate(edit: Edit, target: Picture) -> Estimate:
     if edit.model is not None:
         network = sum(learned.memory(edit.model, size, learned.scale(edit.model, sizes[0])) for size in sizes)
     width = descriptors.WIDTH[edit.request.compares]
-    seconds = 1 + 1.2e-5 * compared + (5e-6 if edit.model is None else 8e-6) * pixels  # on two cores
-    return Estimate(100 * pixels + 4 * (2 * width + 60) * compared + network + (64 << 20), seconds)
+    seconds = START + 3.5e-6 * compared + (1.2e-6 if edit.model is None else 4e-6) * pixels  # on two cores
+    held = base([part for picture in (edit.source, edit.layer, target) for part in parts(picture)])
+    return Estimate(held + 100 * pixels + 4 * (2 * width + 60) * compared + network, seconds)
 
 
 def _check(request: Request) -> None:

@@ -101,5 +101,5 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     sizes = [n[0] * n[1] for n in (task.size, task.exemplars[0].size)]
     wide = max(shape.width / 16, shape.hidden / 32, shape.adaptor / 16)
     pairs = min(network.DENSE_PAIRS, sizes[0] * sizes[1] / CELL**4) * shape.descriptor * shape.window**2
-    memory = 500e6 + 900 * wide * sum(sizes) + min(_memory(task), 12 * pairs)
-    return Estimate(int(memory), 1 + 6e-6 * wide * sum(sizes) + 3e-11 * pairs)
+    memory = 50e6 + 900 * wide * sum(sizes) + min(_memory(task), 12 * pairs)
+    return Estimate(int(memory), 6e-6 * wide * sum(sizes) + 3e-11 * pairs)

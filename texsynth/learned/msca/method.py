@@ -80,7 +80,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     stored = 0 if task.model is None else sum(t.numel() for t in task.model.tensors.values())
     pixels, areas = task.size[0] * task.size[1], [e.size[0] * e.size[1] for e in task.exemplars]
     vgg = bool(shape.layers)
-    memory = 330e6 + 8 * stored + 100 * shape.width * pixels
+    memory = 8 * stored + 100 * shape.width * pixels
     memory += max(areas) * (150 + 20 * shape.channels[0] + (1200 if vgg else 0))
     seconds = 0.3 + 5e-7 * shape.width * pixels + sum(areas) * (1e-6 + (8e-6 if vgg else 0))
     return Estimate(int(memory), seconds)

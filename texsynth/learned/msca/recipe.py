@@ -152,8 +152,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
         parameters = sum(p.numel() for p in MscaNet(settings, 8).parameters())
     pixels, largest = settings.batch * settings.crop**2, max(e.size[0] * e.size[1] for e in task.exemplars)
     vgg, sampled = settings.image == "vgg19", min(largest, SAMPLE_SIDE**2)
-    memory = 430e6 + 16 * parameters
-    memory += max(1600 * settings.width * pixels, (1800 + 80 * settings.width) * sampled)
+    memory = 16.0 * parameters + max(1600 * settings.width * pixels, (1800 + 80 * settings.width) * sampled)
     memory += 100e6 + 900 * largest if vgg else 0
     step = 0.07 + pixels * (1.1e-5 + 1.9e-6 * settings.width + (2.6e-5 if vgg else 0))
     seconds = settings.steps * (1 - 0.85 * settings.pretraining) * step

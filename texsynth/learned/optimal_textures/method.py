@@ -219,4 +219,4 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     pixels = output + sum(h * w for h, w in (e.size for e in task.exemplars))
     work = sum(level.steps * 0.25**level.scale for level in schedule(task, settings)) * pixels
     sorting = settings.iterations / settings.passes * pixels if settings.match == "cdf" else 0.0
-    return Estimate(int(450e6 + 2500 * pixels), 2 + 3e-6 * work + 2e-6 * sorting)
+    return Estimate(2500 * pixels, 3e-6 * work + 2e-6 * sorting)

@@ -149,4 +149,4 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     pixels = settings.batch * settings.crop**2
     whole = sum(h * w for h, w in (exemplar.size for exemplar in task.exemplars))
     seconds = len(settings.ordered()) * pixels * 8e-6  # for each step
-    return Estimate(int(450e6 + 6000 * pixels + 1500 * whole), settings.steps * seconds + 4.0 * settings.checks)
+    return Estimate(6000 * pixels + 1500 * whole, settings.steps * seconds + 4.0 * settings.checks)

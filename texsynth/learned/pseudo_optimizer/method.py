@@ -139,6 +139,6 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     shape = _shape(task.model)
     pixels, source = task.size[0] * task.size[1], sum(h * w for h, w in (e.size for e in task.exemplars))
     backward = shape.slopes == "total"
-    memory = 400e6 + pixels * ((2800 if backward else 1700) + 600 * shape.width) + 600 * source
+    memory = pixels * ((2800 if backward else 1700) + 600 * shape.width) + 600 * source
     work = len(shape.stage_layers) * pixels * ((3e-6 if backward else 1.8e-6) + 4e-6 * shape.width) + 2.5e-6 * source
     return Estimate(int(memory), 0.2 + work)

@@ -214,6 +214,6 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     with torch.device("meta"):
         parameters = sum(p.numel() for p in po.PseudoOptimizer(settings).parameters())
     pixels, backward = len(settings.stage_layers) * settings.crop**2, settings.slopes == "total"
-    memory = 400e6 + 24 * parameters + pixels * ((3000 if backward else 1900) + 6300 * settings.width)
+    memory = 24 * parameters + pixels * ((3000 if backward else 1900) + 6300 * settings.width)
     work = settings.batch * pixels * ((7.5e-6 if backward else 3.5e-6) + 1.5e-5 * settings.width)
-    return Estimate(int(memory), 5 + settings.steps * work)
+    return Estimate(int(memory), 3 + settings.steps * work)

@@ -177,7 +177,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     angles = steered.ANGLES if any(guide.distance == "direction" for guide in task.guides) else 1
     stored = sum(min(1.0, settings.side / min(e.size) or 1.0) ** 2 * math.prod(e.size) for e in task.exemplars) * angles
     vgg = "vgg19" in needs(settings)
-    memory = 300e6 + 20 * parameters + settings.width * (450 * pixels + 60 * SAMPLE_SIDE**2)
+    memory = float(20 * parameters + settings.width * (450 * pixels + 60 * SAMPLE_SIDE**2))
     memory += 50 * stored + min(1e8, 3e3 * stored)
     memory += 3000 * pixels + 1200 * stored if vgg else 0
     step = pixels * (1e-6 * settings.width + (3e-5 if vgg else 0))

@@ -132,7 +132,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     network = any(features(o.features).WEIGHTS for o in settings.objectives)
     distances = min(8000 * pixels, max(64 << 20, task.max_memory // 16))  # the matrix of patches against patches
     shown = min(settings.side or LARGEST_SAMPLE, LARGEST_SAMPLE) ** 2
-    memory = 450e6 + distances + 40 * shown * width + pixels * (80 * width + (1000 if network else 0))
+    memory = distances + 40 * shown * width + pixels * (80 * width + (1000 if network else 0))
     seconds = pixels * (8e-8 * width + (5e-6 if network else 0))  # for each sample
     for objective in settings.objectives:
         if not features(objective.features).WEIGHTS:
