@@ -364,8 +364,9 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     else:
         memory = max(250 * source + 40 * pixels, 160 * source + 150 * pixels) + 30 * pixels * len(task.guides)
         memory += 60 * pixels if task.hole is not None or task.start is not None else 0
-        seconds = 0.8e-6 * passed * (3 if task.guides else 1) + 0.9e-6 * (source + pixels) * finest
+        slower = 3 if task.guides else 2 if task.start is not None and task.hole is None else 1
+        seconds = 0.8e-6 * passed * slower + 1e-6 * (source + pixels) * finest
     # Lay the first pieces.
     step = (settings.guided if task.guides else settings.block) * task.shorter_side * (1 - settings.overlap)
     laid = free * pixels / step**2 * settings.starts * (16 + settings.tries) / 48
-    return Estimate(int(memory * finest), 0.3 + seconds + 0.0028 * laid)
+    return Estimate(int(memory * finest), 0.4 + seconds + 0.0034 * laid)

@@ -297,6 +297,6 @@ def _evaluation(o: Objective, pixels: float, source: float, task: Task) -> tuple
         pairs = sum(n * m / loss.stride**2 for n, m in zip(drawn, sources, strict=True))
         return 3 * min(max(drawn) * 4 * source, task.max_memory / 16) + 200 * pixels, 1.5e-8 * pairs
     if o.loss == "sliced":
-        sorted_ = sum(min(loss.sample or n, n) for n in cells) * (loss.directions or 3 * loss.patch**2)
-        return 1900 * pixels, 1e-7 * sorted_
+        drawn = [min(loss.sample or n, n) * (loss.directions or 3 * loss.patch**2) for n in cells]
+        return 150 * max(drawn) + 1100 * pixels, 1e-7 * sum(drawn)
     return 1100 * pixels, 1e-6 * sum(cells)

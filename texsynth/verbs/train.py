@@ -22,7 +22,7 @@ from texsynth.report import training as report_of
 from texsynth.requests.shared import KEEP, PictureOptions
 from texsynth.requests.train import Request
 from texsynth.runs import record, run
-from texsynth.runs.cost import START, base, of_task
+from texsynth.runs.cost import START, TRAINING, base, of_task
 from texsynth.runs.run import gigabytes
 from texsynth.task import Estimate, Guide, Task
 from texsynth.training import checkpoint, loop, recipes
@@ -100,7 +100,7 @@ def build(request: Request, fetching: Fetching) -> Lesson:
     task = Task(draft.exemplars, size, device=draft.device, max_memory=memory, weights=weights, guides=tuple(guides))
     # Check the cost, and that a run that goes on has the inputs it began with.
     work = recipe.estimate(task, preset.settings)
-    cost = Estimate(base(of_task(task)) + work.memory, START + work.seconds)
+    cost = Estimate(base(of_task(task)) + TRAINING + work.memory, START + work.seconds)
     if cost.memory > memory:
         limit = f"above the limit of {gigabytes(memory)}; --crop the exemplar, or raise --max-memory"
         raise ResourceError(f"training {preset.name} needs about {gigabytes(cost.memory)}, {limit}")

@@ -171,7 +171,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     work = settings.width * settings.hidden / 512 + settings.discriminator_width / 16 + settings.adaptor / 16
     matrix = 5 * 4 * (settings.crop // CELL) ** 4
     memory = 200e6 + matrix + pixels * (5000 * work + 2000)
-    each = 0.06 + pixels * (9e-6 * work + (1.6e-5 if features(settings.features).WEIGHTS else 0)) + 1e-9 * matrix
+    each = 0.08 + pixels * (1.2e-5 * work + (1.6e-5 if features(settings.features).WEIGHTS else 0)) + 1e-9 * matrix
     return Estimate(int(memory), settings.steps * settings.batch * each + settings.checks * 3)
 
 

@@ -154,7 +154,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     vgg, sampled = settings.image == "vgg19", min(largest, SAMPLE_SIDE**2)
     memory = 16.0 * parameters + max(1600 * settings.width * pixels, (1800 + 80 * settings.width) * sampled)
     memory += 100e6 + 900 * largest if vgg else 0
-    step = 0.07 + pixels * (1.1e-5 + 1.9e-6 * settings.width + (2.6e-5 if vgg else 0))
+    step = 0.09 + pixels * (1.4e-5 + 2.4e-6 * settings.width + (2.6e-5 if vgg else 0))
     seconds = settings.steps * (1 - 0.85 * settings.pretraining) * step
     samples = settings.checks * 2 * min(SAMPLES, len(task.exemplars))
     return Estimate(int(memory), seconds + samples * (0.3 + 5e-7 * settings.width * sampled))

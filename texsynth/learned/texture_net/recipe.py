@@ -137,7 +137,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     for objective in settings.objectives:
         if not features(objective.features).WEIGHTS:
             drawn = getattr(objective.loss_settings, "outputs", 0) or pixels  # patches of each layer, where drawn
-            seconds += 1.2e-5 * min(pixels * 4 / 3, drawn * len(objective.layers))
+            seconds += 1.6e-5 * min(pixels * 4 / 3, drawn * len(objective.layers))
     return Estimate(int(memory), settings.steps * settings.batch * seconds + settings.checks * 2)
 
 
