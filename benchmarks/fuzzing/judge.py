@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from fuzzing.child import Outcome
-from fuzzing.tries import LIMITED, MEMORY, Try
+from fuzzing.tries import MEMORY, Try, is_limited
 
 LINE = re.compile(r"texsynth: (error|interrupted): .+")
 STRANGE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")  # what a terminal would obey
@@ -37,7 +37,7 @@ def findings(trial: Try, did: Outcome, before: Mapping[str, bytes], folder: Path
     out += [f"an input is changed or gone: {name}" for name in kept if after.get(name) != kept[name]]
     for name in after.keys() - before.keys():
         out += [f"is left behind: {name}"] if name.endswith((".part", ".tmp")) else unreadable(folder / name)
-    if trial.words[0] in LIMITED and did.memory > MEMORY:
+    if is_limited(trial.words) and did.memory > MEMORY:
         out.append("more memory than --max-memory")
     return list(dict.fromkeys(out))
 

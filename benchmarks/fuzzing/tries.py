@@ -76,7 +76,7 @@ FIRST = {
     "weights": "vgg.safetensors",
 }  # of kinds with several good files
 SLOT = re.compile(r"\{(\w+)(?::([^}]*))?\}")
-LIMITED = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "train")  # know --max-memory
+LIMITED = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "train")
 MEMORY = 1200 << 20  # bytes that those may take, which libraries need half of
 # The exit codes that are right for a spoiled file of each kind. Options may be wrong in every documented way.
 WRITES = ("-o", "--output", "--csv", "--report", "--strokes")  # what follows may be written over, where it is no input
@@ -136,9 +136,8 @@ def build(kind: str, folder: Path, rng: Random) -> Try:
     through = {word[1:] for word in words if word[0] == "<"}
     words = [word for word in words if word[0] not in "@<"]
     allowed = ALLOWED[kind]
-    if words[0] in LIMITED:
-        words += ["--max-memory", str(MEMORY)]
-        words += ["-q"] if rng.random() < 0.7 else []
+    words += ["--max-memory", str(MEMORY)] if is_limited(words) else []
+    words += ["-q"] if words[0] in LIMITED and rng.random() < 0.7 else []
     if kind == "option" or rng.random() < 0.2:
         words, allowed = (
             with_options(words, folder, rng, 1 if kind != "option" else rng.choice((1, 2, 3, 5))),
@@ -154,6 +153,11 @@ def build(kind: str, folder: Path, rng: Random) -> Try:
     outputs |= {"o_m.png"} if "--update" in words else set()
     fetches = "--dry-run" not in words and (kind != "record" or allowed is DOCUMENTED)
     return Try(kind, tuple(words), contents, frozenset(outputs), allowed, fetches, piped)
+
+
+def is_limited(words: Sequence[str]) -> bool:
+    """Does a command know --max-memory, and hold to it?"""
+    return words[0] in LIMITED or tuple(words[:2]) in (("guide", "orientation"), ("guide", "progression"))
 
 
 def fitting(slot: re.Match[str], folder: Path) -> list[str]:
