@@ -17,8 +17,11 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -62,7 +65,23 @@ def fuzz(plan: Plan, numbers: Sequence[int], jobs: int = 1) -> Iterator[Result]:
         yield from pool.imap(attempt, pairs)
 
 
-def attempt(pair: tuple[Plan, int]) -> Result:
+def together(plan: Plan, numbers: Sequence[int]) -> list[Result]:
+    """The results of tries that share a child, which is quicker; once more alone where anything is wrong."""
+    pairs = [(plan, number) for number in numbers]
+    results: list[Result] = []
+    with suppress(BrokenProcessPool), ProcessPoolExecutor(1, get_context("fork")) as pool:
+        results.extend(pool.map(attempt_here, pairs))
+    good = {result.number: result for result in results if not result.wrong}
+    return [good.get(pair[1]) or attempt(pair) for pair in pairs]
+
+
+def attempt_here(pair: tuple[Plan, int]) -> Result:
+    """A try in this process; what is wrong in it is kept for no one, since it is tried again."""
+    plan, number = pair
+    return attempt((replace(plan, keep=None), number), child.run_here)
+
+
+def attempt(pair: tuple[Plan, int], run: Callable[..., child.Outcome] = child.run) -> Result:
     """Build a try, run it and judge it."""
     plan, number = pair
     rng = Random(f"{plan.seed} {number}")
@@ -75,7 +94,7 @@ def attempt(pair: tuple[Plan, int]) -> Result:
             path.write_bytes(content)
         (root / "work" / "folder").mkdir(parents=True)
         before = judge.snapshot(root / "work")
-        did = child.run(trial.words, root, {"TEXSYNTH_OFFLINE": "1"} if trial.fetches else {}, piped=trial.piped)
+        did = run(trial.words, root, {"TEXSYNTH_OFFLINE": "1"} if trial.fetches else {}, piped=trial.piped)
         wrong = judge.findings(trial, did, before, root / "work")
     command = shlex.join(["texsynth", *trial.words])
     said = did.err.strip().rpartition("\n")[2][:300]
