@@ -366,6 +366,8 @@ def estimate(task: Task, settings: Settings) -> Estimate:
         memory += 60 * pixels if task.hole is not None or task.start is not None else 0
         slower = 3 if task.guides else 2 if task.start is not None and task.hole is None else 1
         seconds = 0.8e-6 * passed * slower + 1e-6 * (source + pixels) * finest
+    if task.hole is not None:  # several fillings of it are compared
+        seconds += 0.6 + 0.8e-6 * pixels
     # Lay the first pieces.
     step = (settings.guided if task.guides else settings.block) * task.shorter_side * (1 - settings.overlap)
     laid = free * pixels / step**2 * settings.starts * (16 + settings.tries) / 48
