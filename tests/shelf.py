@@ -73,6 +73,7 @@ def damaged(path: Path, kind: str) -> None:
     good, last = tensors(LAYERS), KEYS[-1]
     contents = {"text": b"# Weights\n", "empty": b"", "cut zip": CONTENT[:5000]}
     pickles = {"code": {**good, "extra": Run()}, "object": torch.nn.Linear(2, 2), "list": [1, 2]}
+    pickles["sparse"] = {**good, last: good[last].to_sparse()}
     plain = {
         "other": {"layer.weight": torch.zeros(2)},
         "shape": {**good, last: torch.zeros(3)},
@@ -101,6 +102,7 @@ DAMAGE = {
     "shape": r"features.2.bias is \[3\] of float32, not \[64\]",
     "whole numbers": r"features.2.bias is \[64\] of int32, not \[64\] of numbers",
     "nan": "features.2.bias holds values that are not finite",
+    "sparse": "lacks relu1_2: it stops at relu1_1",
     "cut": "damaged",
     "cut zip": "damaged",
     "cut legacy": "damaged",

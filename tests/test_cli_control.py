@@ -541,8 +541,6 @@ L = ("--labels", "s.png", "t.png")
         (("a.png", "--label-exemplar", "red=a.png", "--label-map", "t.png"), "leave EXEMPLAR out"),
         (("--label-exemplar", "red", "--label-map", "t.png"), "is not COLOUR=FILE"),
         (("--label-exemplar", "rde=a.png", "--label-map", "t.png"), "'rde' is no colour; write RRGGBB"),
-        (("--label-exemplar", "red=a.png", "--label-map", "down.png"), "the target's label"),
-        (("a.png", "--labels", "noise.png", "down.png"), "noise.png: a label picture has"),
         (("a.png", "right.png", *P), "--progression: 1 given for 2 exemplar(s); name a folder"),
         (("a.png", "right.png", "--progression", "auto", "down.png", "--refine"), "one exemplar"),
         (("a.png", *P, "--distance-transform", "-s", "4"), "--size 4"),
@@ -552,7 +550,6 @@ L = ("--labels", "s.png", "t.png")
 )
 def test_usage(refused: Refused, draw: Draw, words: tuple[str, ...], said: str) -> None:
     draw("black.png", np.zeros((16, 16), np.uint8))
-    draw("noise.png", np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
     before = sorted(Path().rglob("*"))
     assert said in refused(2, "control", *words, *([] if "-p" in words else ["-p", "obedient"]))
     assert sorted(Path().rglob("*")) == before
@@ -562,7 +559,13 @@ def test_labels_that_no_exemplar_has_are_named(refused: Refused, draw: Draw) -> 
     draw("s.png", halves(RED, BLUE))
     draw("t.png", halves(RED, GREEN, BLUE, RED))
     words = ("control", "a.png", "--labels", "s.png", "t.png", "-o", "o.png")
-    assert "the target's label #008000 (25 %) is not in the exemplar" in refused(2, *words)
+    assert "the target's label #008000 (25 %) is not in the exemplar" in refused(3, *words)
+    one_colour = ("control", "--label-exemplar", "red=a.png", "--label-map", "s.png", "-o", "o.png")
+    assert "the target's label #0000ff" in refused(3, *one_colour)
+    draw("noise.png", np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    assert "noise.png: a label picture has" in refused(
+        3, "control", "a.png", "--labels", "noise.png", "s.png", *words[-2:]
+    )
     draw("t.png", halves(RED, BLUE))
     mask = np.zeros((16, 16), np.uint8)
     mask[:, :6] = 255

@@ -230,7 +230,7 @@ def test_a_label_that_the_model_never_saw(refused: Refused, draw: Draw, models: 
     draw("blue.png", painted(20, colour=BLUE))
     message = "knows the labels #000000, #dc7800, and not #0000ff; repaint the map"
     assert message in refused(2, *control(recipe, models, "--labels", "blue.png", "blue.png"))
-    line = refused(2, *control(recipe, models, "--labels", "l.png", "blue.png"))
+    line = refused(3, *control(recipe, models, "--labels", "l.png", "blue.png"))
     assert "the target's label #0000ff" in line and "is not in the exemplar" in line
     if recipe == "cocosnet":
         edit = ("edit", "a.png", "--mask", "blue.png", "--target-mask", "blue.png", "-m", recipe)

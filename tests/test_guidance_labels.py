@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pictures import noise
-from texsynth.errors import UsageError
+from texsynth.errors import InputError
 from texsynth.guidance import labels
 
 # The third is what the first two make where they meet: a soft edge must not be taken for it.
@@ -113,7 +113,7 @@ def test_pictures_share_one_palette() -> None:
 def test_what_is_no_label_picture_is_refused() -> None:
     many = torch.linspace(0, 1, 256).repeat_interleave(4).expand(1, 3, 16, 1024)
     for picture in (many, noise(1, 3, 64, 64)):
-        with pytest.raises(UsageError, match=r"flat colours, and 1 to 64 are allowed"):
+        with pytest.raises(InputError, match=r"flat colours, and 1 to 64 are allowed"):
             labels.palette([picture])
 
 
@@ -142,7 +142,7 @@ def test_a_label_absent_from_the_exemplar_is_named(quality: int | None) -> None:
     colours = labels.shared(labels.palette([source]), target)
     maps = [labels.ids(p, colours) for p in (source, target)]
     labels.check([maps[0], maps[1]], maps[1], colours)
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(InputError) as error:
         labels.check(maps[:1], maps[1], colours)
     text = str(error.value)
     absent, present = text.split("is not in the exemplar")
@@ -155,7 +155,7 @@ def test_a_label_absent_from_the_exemplar_is_named(quality: int | None) -> None:
 def test_a_long_list_of_labels_is_cut() -> None:
     colours = noise(20, 3)
     source = torch.arange(19).float().view(1, 1, 1, -1)
-    with pytest.raises(UsageError, match="and 11 more"):
+    with pytest.raises(InputError, match="and 11 more"):
         labels.check([source], torch.full((1, 1, 2, 2), 19.0), colours)
 
 

@@ -16,7 +16,7 @@ from PIL import ImageColor
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.errors import UsageError
+from texsynth.errors import InputError, UsageError
 from texsynth.guidance import maps
 from texsynth.guidance.maps import Cropped, Guided, Map
 from texsynth.image import load as inputs
@@ -118,7 +118,7 @@ def palette(pictures: Sequence[Tensor], share: float = SMALLEST_SHARE) -> Tensor
     """The flat colours that pictures (1, 3, H, W) are painted with, commonest first: (K, 3).
 
     A colour counts that covers `share` of the pixels. With noise or soft edges, colours nearer than 40 / 255 are one,
-    and those that are mere mixtures of two others and fill no area are none. Raises UsageError for none or over 64.
+    and those that are mere mixtures of two others and fill no area are none. Raises InputError for none or over 64.
     """
     table = _table(p[0].flatten(1).T for p in pictures)
     total = float(table[1].sum())
@@ -132,7 +132,7 @@ def palette(pictures: Sequence[Tensor], share: float = SMALLEST_SHARE) -> Tensor
     if not 0 < len(colours) <= MOST_LABELS:
         count = len(colours) or "no"
         allowed = f"1 to {MOST_LABELS} are allowed"
-        raise UsageError(f"a label picture has {count} flat colours, and {allowed}; paint areas in plain colours")
+        raise InputError(f"a label picture has {count} flat colours, and {allowed}; paint areas in plain colours")
     return colours
 
 
@@ -174,12 +174,12 @@ def ids(picture: Tensor, colours: Tensor) -> Tensor:
 
 
 def check(sources: Sequence[Tensor], target: Tensor, colours: Tensor) -> None:
-    """Raise UsageError, naming them, when id maps of the target hold labels that those of no exemplar hold."""
+    """Raise InputError, naming them, when id maps of the target hold labels that those of no exemplar hold."""
     have = torch.cat([s.flatten() for s in sources]).long().bincount(minlength=len(colours)).cpu()
     want = target.flatten().long().bincount(minlength=len(colours)).cpu()
     absent = ((have == 0) & (want > 0)).nonzero()[:, 0]
     if len(absent):
-        raise UsageError(
+        raise InputError(
             f"the target's label {_names(absent, want, colours)} is not in the exemplar, whose labels are "
             f"{_names(have.nonzero()[:, 0], have, colours)}; repaint it in one of these"
         )

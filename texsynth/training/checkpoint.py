@@ -78,7 +78,10 @@ def _is_state(state: State) -> bool:
         and all(isinstance(each, dict) for each in losses)
         and all(isinstance(name, str) and type(value) is float for each in losses for name, value in each.items())
         and isinstance(state.tensors, dict)
-        and all(isinstance(n, str) and isinstance(value, torch.Tensor) for n, value in state.tensors.items())
+        and all(
+            isinstance(n, str) and isinstance(value, torch.Tensor) and header.is_plain(value)
+            for n, value in state.tensors.items()
+        )
     )
 
 

@@ -35,6 +35,11 @@ def keys(path: Path) -> frozenset[str]:
     return frozenset(key for key, value in plain.items() if isinstance(value, _Absent))
 
 
+def is_plain(tensor: Any) -> bool:
+    """Is a tensor one whose values all lie in memory? Sparse ones and those without values are of no use here."""
+    return str(tensor.layout) == "torch.strided" and tensor.device.type == "cpu"
+
+
 def form_of(path: Path) -> str:
     """ "safetensors", or torch's "zip" or "pickle", by the first bytes of a file; raises WeightsError for any other."""
     try:

@@ -202,7 +202,7 @@ def opened(path: Path) -> tuple[Collection[str], Callable[[str], Tensor], Mappin
     except (SafetensorError, *header.DAMAGE) as error:
         raise header.refusal(path, error) from None
     state = state if isinstance(state, Mapping) else {}
-    tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor) and header.is_plain(value)}
     return tensors.keys(), tensors.__getitem__, {}
 
 
