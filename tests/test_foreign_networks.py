@@ -77,6 +77,7 @@ def checkpoint(texsynth: Texsynth) -> Path:
     return Path("m_training/checkpoint.pt")
 
 
+WITHOUT_EPS = object()  # stands for a state of Adam without its smallest divisor
 COMPLEX = object()  # stands for complex numbers in place of all others
 BAD_CHECKPOINTS: dict[str, dict[str, Any]] = {
     "no description": {"about": None},
@@ -91,6 +92,7 @@ BAD_CHECKPOINTS: dict[str, dict[str, Any]] = {
     "modules that are none": {"modules": {}},
     "modules of complex numbers": {"modules": COMPLEX},
     "optimisers of complex numbers": {"optimisers": COMPLEX},
+    "optimisers that lack a number": {"optimisers": WITHOUT_EPS},
     "a state of chance that is none": {"rng": torch.zeros(3)},
 }
 
@@ -107,6 +109,10 @@ def test_a_bad_checkpoint_is_refused(change: dict[str, Any], checkpoint: Path, r
     content = torch.load(checkpoint, weights_only=True)
     for key, value in change.items():
         part = next((content[name] for name in ("about", "state") if key in content[name]), content)
+        if value is WITHOUT_EPS:
+            for kept in part[key].values():
+                del kept["param_groups"][0]["eps"]
+            continue
         part[key] = tensors_replaced(part[key]) if value is COMPLEX else value
     torch.save(content, checkpoint)
     before = sorted(Path().rglob("*"))

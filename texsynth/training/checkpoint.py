@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import warnings
 from collections.abc import Mapping
@@ -110,11 +111,12 @@ def restore(checkpoint: Checkpoint, training: Training, rng: torch.Generator) ->
             _check_real(parts["optimisers"][name])
             optimiser.load_state_dict(parts["optimisers"][name])
             _check_optimiser(optimiser)
+            _try(optimiser)
         _check_alike(parts["memory"], training.memory)
         for name, tensor in training.memory.items():
             tensor.copy_(parts["memory"][name])
         rng.set_state(parts["rng"])
-    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError):
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError):
         raise WeightsError("--resume: the checkpoint is of another version; leave the flag out to start anew") from None
 
 
@@ -131,6 +133,14 @@ def _check_real(tree: Any) -> None:
         _check_real(value)
     if isinstance(tree, torch.Tensor) and tree.is_complex():
         raise ValueError
+
+
+def _try(optimiser: torch.optim.Optimizer) -> None:
+    """Make a step with a copy, which raises where anything is missing that steps need, or of another kind."""
+    trial = copy.deepcopy(optimiser)
+    for parameter in (each for group in trial.param_groups for each in group["params"]):
+        parameter.grad = torch.zeros_like(parameter)
+    trial.step()
 
 
 def _check_optimiser(optimiser: torch.optim.Optimizer) -> None:
