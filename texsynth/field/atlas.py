@@ -77,10 +77,15 @@ class Atlas:
     margin: int
 
     @property
+    def elongation(self) -> float:
+        """How many times as long as wide the largest exemplar is."""
+        size = max(self.exemplars, key=max)
+        return max(size) / min(size)
+
+    @property
     def is_long(self) -> bool:
         """Is the largest exemplar so long that work that goes by its sides would be far above its area?"""
-        size = max(self.exemplars, key=max)
-        return max(size) > LONG * min(size)
+        return self.elongation > LONG
 
     @property
     def planes(self) -> int:

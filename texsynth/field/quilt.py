@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field import quilting
-from texsynth.field.atlas import Atlas
+from texsynth.field.atlas import LONG, Atlas
 from texsynth.field.potential import ascend, excess, palette
 from texsynth.field.space import draw
 
@@ -99,8 +99,8 @@ def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator
     while side >= SMALLEST_BLOCK:
         plane, _, y, x = (-F.max_pool2d(-valid, side, stride=1) > 0.5).nonzero(as_tuple=True)
         if len(plane) > 0:
-            most = LARGEST_TABLE // 4 if atlas.is_long else LARGEST_TABLE  # small pieces are compared very often
-            corners = draw((plane * atlas.rows + y) * atlas.row + x, most, rng)
+            share = min(1.0, max(0.25, LONG / atlas.elongation))  # small pieces are compared very often
+            corners = draw((plane * atlas.rows + y) * atlas.row + x, round(share * LARGEST_TABLE), rng)
             return _cut_out(atlas, side, max(2, round(side * overlap)), corners)
         side //= 2
     return None
