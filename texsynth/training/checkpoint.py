@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -94,7 +95,7 @@ def _is_about(about: Any) -> bool:
     return (
         isinstance(preset.get("name"), str)
         and isinstance(preset.get("settings"), dict)
-        and isinstance(about.get("crop"), (str, type(None)))
+        and (about.get("crop") is None or re.fullmatch(r"\d+(,\d+){3}", str(about["crop"])) is not None)
         and 0 <= about["seed"] < 1 << 63
         and all(isinstance(e, dict) and all(isinstance(e.get(k), str) for k in ("name", "sha256")) for e in entries)
     )
