@@ -82,6 +82,7 @@ COMPLEX = object()  # stands for complex numbers in place of all others
 BAD_CHECKPOINTS: dict[str, dict[str, Any]] = {
     "no description": {"about": None},
     "a seed that is none": {"seed": "x"},
+    "a crop that is none": {"crop": "None"},
     "a recipe that is none": {"recipe": "none"},
     "a preset that is none": {"preset": [3]},
     "a setting out of its limits": {"preset": {"name": "p", "settings": {"steps": -1}}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -67,13 +67,18 @@ def _of_streams(trial: Try, did: Outcome) -> Iterator[str]:
     if did.code in (0, 1) or did.code < 0:
         if did.code == 0 and told:
             yield "an error and exit code 0"
-        if did.code == 0 and not piped and "--json" in trial.words and not _is_json(did.out):
+        if did.code == 0 and not piped and _wants_json(trial.words) and not _is_json(did.out):
             yield "--json without JSON"
         return
     if (len(told) != 1 or lines[-1] != told[0]) and did.code != 6:
         yield f"{len(told)} lines of error"
     if did.out and did.code != 6:
         yield "an error, and something on stdout"
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    """Is --json among the words, and not the value of another flag?"""
+    return any(word == "--json" and not before.startswith("-") for before, word in pairwise(words))
 
 
 def _is_json(text: str) -> bool:
