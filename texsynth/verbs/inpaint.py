@@ -26,6 +26,7 @@ from texsynth.verbs.synthesize import Draft, Marks
 from texsynth.verbs.verb import Verb
 
 CORE_SHARE = 0.25  # of a band, that is made anew in any case: the border of what is made is a cut round it
+NARROWEST_CORE = 10  # pixels, or half of the band: less cannot bring two sides together
 THINNEST_BAND = 4  # pixels that leave the solver something to do
 LARGEST_STEP = 2.0  # across a border of a picture that repeats, squared, beside the mean step between its pixels
 REGULAR = 0.25  # the autocorrelation from which on a texture is regular
@@ -132,7 +133,7 @@ def _hole(
     mask = [] if request.mask is None else [_masked(request, draft, note)]
     marked = _framed(mask[0].pixels, margins) if mask else _transparent(request, draft, note)
     marked = holes.grow(marked, request.grow or 0, draft.tile)
-    widths = (0, 0) if band is None else (band, max(2, 2 * round(band * CORE_SHARE / 2)))
+    widths = (0, 0) if band is None else (band, _core(band))
     hole, core = (marked | _edges(extent(first), margins, _wraps(request), width) for width in widths)
     if hole.all():
         raise InputError(
@@ -142,6 +143,11 @@ def _hole(
         empty = f"{mask[0].entry.name}: the mask is empty" if mask else f"{name} is opaque everywhere"
         note(f"{empty}: the picture comes back as it is")
     return hole, core, band, mask
+
+
+def _core(band: int) -> int:
+    """The width of what is made anew in any case, in the middle of a band: an even number of pixels."""
+    return max(2, 2 * round(band * CORE_SHARE / 2), min(NARROWEST_CORE, 2 * round(band / 4)))
 
 
 def _masked(request: Request, draft: Draft, note: Note) -> Marks:
