@@ -135,6 +135,20 @@ def test_a_damaged_record(
     assert words in refused(3, "synthesize", "--from", "o.png", "-o", "p.png")
 
 
+def test_a_record_is_to_blame_for_what_it_lacks_and_for_no_option(
+    refused: Callable[..., str], texsynth: Texsynth, picture: Picture, draw: Draw
+) -> None:
+    picture("a.png")
+    draw("mask.png", white((16, 16), np.s_[4:8, 4:8]))
+    assert texsynth("inpaint", "a.png", "--mask", "mask.png", "-o", "o.png", *QUICK).code == 0
+    record = image.read_metadata("o.png") or {}
+    record["inputs"] = [entry for entry in record["inputs"] if entry["role"] != "mask"]
+    image.write("o.png", image.read("o.png"), metadata=record)
+    again = ("inpaint", "--from", "o.png", "-o", "p.png")
+    assert "its record is damaged" in refused(3, *again, "--max-memory", "2G")
+    assert "--device" in refused(2, *again, "--device", "abacus")
+
+
 def test_a_name_in_a_record_is_never_a_path(refused: Callable[..., str], texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
     texsynth("synthesize", "a.png", "-o", "o.png", *QUICK)

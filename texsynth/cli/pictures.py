@@ -99,18 +99,20 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
 
 @contextmanager
 def _blamed(request: Any, alone: bool) -> Iterator[None]:
-    """Blame the record for what cannot be used, where a run is repeated without any change of its options."""
+    """Blame the record for what cannot be used, where a run is repeated as it was; but not for
+    an option of the machine, which the error then names."""
     try:
         yield
     except UsageError as error:
-        if not alone:
+        machine = (o.flag for o in options(type(request)) if o.panel == "Machine")
+        if not alone or any(flag in str(error) for flag in machine):
             raise
         raise InputError(f"--from {request.repeat}: its record is damaged ({error})") from None
 
 
 def _steers(o: Option, value: Any) -> bool:
-    """Does an option that was given change what a recorded run makes, or what it may take?"""
-    return value != o.default and (o.section is not None or bool(o.role) or o.panel in ("Preset", "Machine"))
+    """Does an option that was given change what a recorded run makes?"""
+    return value != o.default and (o.section is not None or bool(o.role) or o.panel == "Preset")
 
 
 def _fetching(session: Session) -> Fetching:
