@@ -142,7 +142,7 @@ def test_pixels_that_may_not_be_copied_have_no_say_in_the_range() -> None:
     assert any("100 % of its pixels are outside" in line for line in job.notices)
     assert not any("outside" in line for line in build(progression=((source,), target)).notices)
     bands = np.concatenate([plain(RED)[:, :5], plain(GREEN)[:, :5], plain(BLUE)[:, :10]], 1)
-    with pytest.raises(UsageError, match="label #0000ff"):
+    with pytest.raises(InputError, match="label #0000ff"):
         build(labels=((bands,), bands), source_mask=(mask,))
 
 

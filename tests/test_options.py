@@ -290,6 +290,8 @@ def test_every_option_counts(
     texsynth: Texsynth, inputs: Callable[[], None], verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEXSYNTH_OFFLINE", "1")
+    monkeypatch.delenv("TEXSYNTH_WEIGHTS", raising=False)
+    monkeypatch.setenv("TORCH_HOME", "no-weights")
     done: dict[str, dict[str, Any]] = {}
 
     def seen(what: str, command: str) -> Any:

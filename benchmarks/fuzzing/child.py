@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from texsynth.cli import main
+from texsynth.runs import cost
 
 SECONDS = 20  # of CPU; and times ten by the clock, for machines that do other things too
 ROOM = 3 << 30  # bytes of address space beyond those of the parent: a guard, far above what is judged
@@ -60,7 +61,7 @@ def run(
     kill: SIGKILL ends it after so many seconds, or, as a whole number, before its operation of that number on a file.
     """
     files = _opened(root, piped)
-    grown = _resident() - _resident_first()
+    grown = max(0, _resident() - cost.PROCESS)  # what this process has gathered is no child's
     gc.freeze()  # else the child copies every page that it looks at for garbage
     pid = os.fork()
     if pid == 0:
@@ -79,14 +80,14 @@ def run(
 def run_here(words: Sequence[str], root: Path, environment: Mapping[str, str], piped: bytes) -> Outcome:
     """As `run`, in this process, which must be a child that nobody needs afterwards: most of the time of a short
     command is that of its process. The limits are those of all commands of the process together."""
-    files, before = _opened(root, piped), dict(os.environ)
+    files, before, gathered = _opened(root, piped), dict(os.environ), _gathered(os.getpid())
     code = _do(words, root, files, environment, -1)
     _PLACE.clear()
     os.environ.clear()
     os.environ.update(before)
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = usage.ru_utime + usage.ru_stime
-    return Outcome(code, memory=usage.ru_maxrss << 10, seconds=seconds, **_closed(root, files))
+    seconds, memory = usage.ru_utime + usage.ru_stime, (usage.ru_maxrss << 10) - gathered
+    return Outcome(code, memory=memory, seconds=seconds, **_closed(root, files))
 
 
 def _logs(root: Path) -> dict[str, Path]:
@@ -153,9 +154,10 @@ def _resident() -> int:
 
 
 @cache
-def _resident_first() -> int:
-    """The bytes that the parent held before its first child: what it gathers later is no child's."""
-    return _resident()
+def _gathered(process: int) -> int:
+    """The bytes that a process held at its first command beyond what libraries take: what its parent had gathered."""
+    del process  # by which it is remembered
+    return max(0, _resident() - cost.PROCESS)
 
 
 def _elsewhere(name: Any) -> bool:
