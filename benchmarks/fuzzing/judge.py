@@ -99,8 +99,8 @@ def unreadable(path: Path | io.BytesIO) -> list[str]:
     try:
         _read(path)
     except Exception as error:
-        kind = path.suffix if isinstance(path, Path) else "-"
-        return [f"wrote a file that cannot be read: {kind} ({type(error).__name__})"]
+        kind, begin = (path.suffix, path.read_bytes()[:40]) if isinstance(path, Path) else ("-", path.getvalue()[:40])
+        return [f"wrote a file that cannot be read: {kind} ({type(error).__name__}), which begins with {begin!r}"]
     return []
 
 
