@@ -153,7 +153,7 @@ def test_progress_by_line_and_by_json(texsynth: Texsynth) -> None:
 def test_a_dry_run_writes_nothing(texsynth: Texsynth) -> None:
     ran = texsynth(*EASY, "--dry-run")
     assert ran.out.startswith("m.safetensors: preset easy, 6 steps, about ")
-    assert ran.out.endswith("MB and 0 minutes on two cores\n")
+    assert ran.out.endswith("B and 0 minutes on two cores\n")
     assert not FOLDER.exists()
 
 
