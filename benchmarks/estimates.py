@@ -9,19 +9,13 @@ memory is more than 25 % off, or the time by more than a factor of 1.5. Times me
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
-import os
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from field import SAMPLES, exemplar, machine
+from field import SAMPLES, Measured, exemplar, machine, taken_by
 
 MEMORY_OFF, TIME_OFF = 1.25, 1.5  # the factors that an estimate may be off
 SIDES = (256, 512, 1024, 2048, 4096)
@@ -35,15 +29,6 @@ class Work:
 
     side: int
     words: str
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a process took: seconds of the clock and of the processor, and bytes."""
-
-    seconds: float
-    processor: float
-    memory: int
 
 
 def works() -> Iterator[Work]:
@@ -132,26 +117,6 @@ def inputs(words: str, folder: Path) -> list[str]:
     return arguments
 
 
-def measure(arguments: Sequence[str], folder: Path) -> tuple[Measured, Any]:
-    """Run a command and wait for exactly that process; what it took, and what it says with --json."""
-    output = folder / ("out.safetensors" if arguments[0] == "train" else "out.png")
-    command = [sys.executable, "-m", "texsynth", *arguments, "-o", str(output), "--force", "--json"]
-    command += ["--progress", "none"]
-    with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        stdout.seek(0)
-        stderr.seek(0)
-        if process.returncode != 0:
-            sys.exit(f"{' '.join(arguments)}: exit {process.returncode}: {stderr.read().strip()}")
-        said = json.loads(stdout.read())
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit), said
-
-
 def line(work: Work, planned: dict[str, float], taken: Measured) -> str:
     """One line of the table."""
     memory, seconds = planned["memory_bytes"] / taken.memory, planned["seconds"] / taken.seconds
@@ -191,8 +156,8 @@ def main() -> None:
         for work in works():
             if work.side <= args.up_to and args.only in work.words:
                 arguments = [*inputs(work.words, folder), *extra]
-                said = measure([*arguments, "--dry-run"], folder)[1]
-                taken = measure(arguments, folder)[0]
+                said = taken_by([*arguments, "--dry-run"], folder)[1]
+                taken = taken_by(arguments, folder)[0]
                 planned = said["runs"][0] if "runs" in said else said
                 print(line(work, planned, taken), flush=True)
 

@@ -17,10 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import log
 from pathlib import Path
+from typing import Any
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 BASE = 256  # every row but the last starts from an exemplar of this size
@@ -60,12 +62,20 @@ ALL = (
 GPU = Row("256 -> 1024, cuda", BASE, 1024, float("inf"), float("inf"), "cuda")
 
 
-def measure(source: Path, row: Row, folder: Path) -> Run:
-    """Run the command once and wait for exactly that process."""
-    output = folder / "out.png"
-    command = [sys.executable, "-m", "texsynth", "synthesize", str(source), "-o", str(output), "--force"]
-    command += ["--size", str(row.target), "--device", row.device, "--max-memory", "16G", "--seed", "1"]
-    command += ["--json", "--progress", "none"]
+@dataclass(frozen=True)
+class Measured:
+    """What a process took: seconds of the clock and of the processor, and bytes."""
+
+    seconds: float
+    processor: float
+    memory: int
+
+
+def taken_by(arguments: Sequence[str], folder: Path) -> tuple[Measured, Any]:
+    """Run a command and wait for exactly that process; what it took, and what it says with --json."""
+    output = folder / ("out.safetensors" if arguments[0] == "train" else "out.png")
+    command = [sys.executable, "-m", "texsynth", *arguments, "-o", str(output), "--force", "--json"]
+    command += ["--progress", "none"]
     with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
@@ -75,10 +85,17 @@ def measure(source: Path, row: Row, folder: Path) -> Run:
         stdout.seek(0)
         stderr.seek(0)
         if process.returncode != 0:
-            sys.exit(f"{row.name}: exit {process.returncode}: {stderr.read().strip()}")
-        record = json.loads(stdout.read())
+            sys.exit(f"{' '.join(arguments)}: exit {process.returncode}: {stderr.read().strip()}")
+        said = json.loads(stdout.read())
     unit = 1 if sys.platform == "darwin" else 1024
-    return Run(seconds, usage.ru_maxrss * unit, solver_seconds(record))
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit), said
+
+
+def measure(source: Path, row: Row, folder: Path) -> Run:
+    """Run the command of a row once."""
+    arguments = ["synthesize", str(source), "--size", str(row.target), "--device", row.device]
+    taken, record = taken_by([*arguments, "--max-memory", "16G", "--seed", "1"], folder)
+    return Run(taken.seconds, taken.memory, solver_seconds(record))
 
 
 def solver_seconds(record: object) -> float | None:
