@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import shlex
 import shutil
@@ -15,6 +17,7 @@ import torch
 
 import documents
 import fakes
+import texsynth as api
 from shelf import shelf as shelf  # a fixture, as is the next
 from shelf import two as two
 from texsynth import preset, registry
@@ -72,6 +75,15 @@ def page_folder(step: documents.Step, page_folders: dict[str, Path], tmp_path_fa
     if step.page not in page_folders:
         page_folders[step.page] = documents.reader(tmp_path_factory.mktemp("page"), step.page)
     return page_folders[step.page]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def imported() -> None:
+    """Every module, before any test: one imported first while a test has a function replaced would keep what stands in
+    its place, `from ... import` being for good, and hand it to later tests."""
+    for module in pkgutil.walk_packages(api.__path__, "texsynth."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
 
 
 @pytest.fixture(autouse=True, scope="session")
