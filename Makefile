@@ -6,6 +6,7 @@ DIR ?=
 WEIGHTS ?=
 PRESETS ?= guided-correspondence layout+field correspondence+field
 OUT ?= build/contact-sheet.png
+SHEETS ?= build/blind
 BUDGET ?= quick
 FUZZ ?=
 EXEMPLARS ?=
@@ -15,7 +16,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 SOURCES = texsynth tests samples benchmarks docs/reference.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs docs-reference bench bench-estimates bench-methods bench-repair fuzz figures samples contact-sheet clean
+.PHONY: help demo test lint format docs docs-reference bench bench-estimates bench-methods bench-repair fuzz figures samples contact-sheet blind clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -96,6 +97,12 @@ contact-sheet: $(VENV)/.installed ## DIR=folder [OUT=sheet.png] [SHEET=options]:
 	@test -n "$(DIR)" || { echo "usage: make contact-sheet DIR=folder-of-exemplars [OUT=sheet.png]" >&2; exit 2; }
 	@mkdir -p "$(dir $(OUT))"
 	$(BIN)/python benchmarks/contact_sheet.py "$(DIR)" -o "$(OUT)" $(SHEET)
+
+# Of two presets, of two folders of results, or with VERDICTS the tally.
+blind: $(VENV)/.installed ## DIR=exemplars PRESETS="a b", or A=folder B=folder [DIR=], then VERDICTS=csv [KEY= SHEETS=folder BLIND=options]: judged blind
+	@test -n "$(VERDICTS)$(A)$(B)$(DIR)" || { echo "usage: make blind DIR=exemplars PRESETS='a b' | A=old B=new [DIR=exemplars] | VERDICTS=csv [KEY=file]" >&2; exit 2; }
+	$(BIN)/python benchmarks/blind.py $(if $(KEY),--key "$(KEY)") $(BLIND) $(if $(VERDICTS),--verdicts "$(VERDICTS)",-o "$(SHEETS)" \
+		$(if $(DIR),--exemplars "$(DIR)") $(if $(A)$(B),$(if $(A),--a "$(A)") $(if $(B),--b "$(B)"),--presets $(PRESETS)))
 
 clean: ## remove what make made, .venv included
 	rm -rf $(VENV) build out dist figures .pytest_cache .mypy_cache .ruff_cache

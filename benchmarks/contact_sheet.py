@@ -63,7 +63,11 @@ def reduced(picture: Picture, shorter: int) -> Picture:
 
 def lay_out(pairs: Sequence[Pair], columns: int, scale: float = 1.0) -> Picture:
     """Pairs in rows of `columns`, exemplar left and result right, on one picture."""
-    cells = [cell(pair, scale) for pair in pairs]
+    return grid([cell(pair, scale) for pair in pairs], columns)
+
+
+def grid(cells: Sequence[NDArray[np.uint8]], columns: int) -> Picture:
+    """Cells (h, w, 3), each with a gap on its left and top, in rows of `columns`."""
     rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
     widths = [max(row[i].shape[1] for row in rows if i < len(row)) for i in range(min(columns, len(cells)))]
     heights = [max(c.shape[0] for c in row) for row in rows]
@@ -80,15 +84,21 @@ def lay_out(pairs: Sequence[Pair], columns: int, scale: float = 1.0) -> Picture:
 
 def cell(pair: Pair, scale: float) -> NDArray[np.uint8]:
     """One pair with its label, (h, w, 3), with a gap on its left and top."""
+    return beside([scaled(picture, scale) for picture in (pair.exemplar, pair.result)], pair.label)
+
+
+def beside(blocks: Sequence[NDArray[np.uint8]], label: str) -> NDArray[np.uint8]:
+    """Pictures (h, w, 3) in one row with a label below, (h, w, 3), with a gap on the left of each and on top."""
     from PIL import Image, ImageDraw
 
-    left, right = (scaled(picture, scale) for picture in (pair.exemplar, pair.result))
-    height = GAP + max(left.shape[0], right.shape[0]) + LABEL
-    canvas = np.full((height, 2 * GAP + left.shape[1] + right.shape[1], 3), PAPER, np.uint8)
-    for block, start in ((left, GAP), (right, 2 * GAP + left.shape[1])):
+    height = GAP + max(block.shape[0] for block in blocks) + LABEL
+    canvas = np.full((height, sum(GAP + block.shape[1] for block in blocks), 3), PAPER, np.uint8)
+    start = GAP
+    for block in blocks:
         canvas[GAP : GAP + block.shape[0], start : start + block.shape[1]] = block
+        start += block.shape[1] + GAP
     drawn = Image.fromarray(canvas)
-    ImageDraw.Draw(drawn).text((GAP, height - LABEL + 5), pair.label, fill=INK)
+    ImageDraw.Draw(drawn).text((GAP, height - LABEL + 5), label, fill=INK)
     return np.asarray(drawn)
 
 
