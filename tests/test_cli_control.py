@@ -420,6 +420,12 @@ def test_flags_override_what_is_repeated(texsynth: Texsynth, repeated: Path, dra
     assert (last["orientation"], last["orientation_extractor"]) == ("circle", None)
 
 
+def test_a_preset_that_follows_no_guide_does_not_drop_what_is_repeated(texsynth: Texsynth, refused: Refused) -> None:
+    run(texsynth, *PROGRESS)
+    said = refused(2, "control", "--from", "o.png", "-o", "p.png", "-p", "ot")
+    assert "--progression: preset ot makes nothing of it" in said and not Path("p.png").exists()
+
+
 def test_one_kind_of_labels_replaces_the_other(texsynth: Texsynth, draw: Draw) -> None:
     draw("a.png", halves(RED, BLUE))
     draw("t.png", halves(BLUE, RED))

@@ -55,6 +55,8 @@ class Guide:
         whose sign does not matter).
     strength: (1, 1, h, w) in [0, 1], the share of the weight that counts at each output pixel; None for all of it.
     palette: (K, 3) in [0, 1], the colours of the labels, for "l0".
+    asked_by: the names of the options that hold its maps; by default the one of its own name, and for labels
+        "label_map" too.
     """
 
     name: str
@@ -64,11 +66,17 @@ class Guide:
     distance: str = "l2"
     strength: Tensor | None = None
     palette: Tensor | None = None
+    asked_by: frozenset[str] = frozenset()
+
+    @property
+    def requested(self) -> frozenset[str]:
+        """The names of the options that ask for it."""
+        return self.asked_by or frozenset({self.name, "label_map"} if self.name == "labels" else {self.name})
 
     @property
     def options(self) -> frozenset[str]:
         """The names of the options that ask for it and weigh it."""
-        return frozenset({self.name, f"{self.name}_weight"} | ({"label_map"} if self.name == "labels" else set()))
+        return self.requested | {f"{self.name}_weight"}
 
     def at(self, level: float) -> Guide:
         """The guide `level` halvings down."""

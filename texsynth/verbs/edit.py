@@ -161,7 +161,8 @@ def _moved(request: Request, draft: Draft, notices: list[str]) -> Job:
     start = objects.start(masks, WARPS[name], draft.exemplars[0].valid, note)
     if hole is not None:
         start = torch.where(hole, start, objects.places(size))  # what is kept needs no start, and has one
-    guide = Guide("labels", (masks.source,), masks.target, weight, "l0", palette=masks.colours)
+    asked_by = frozenset({"mask", "target_mask"})
+    guide = Guide("labels", (masks.source,), masks.target, weight, "l0", palette=masks.colours, asked_by=asked_by)
     section = _section(request, warp=name, labels_weight=weight, margin=margin)
     parts = {"start": start, "hole": hole, "guides": (guide,)}
     draft = replace(draft, remarks=(*draft.remarks, *masks.remarks))

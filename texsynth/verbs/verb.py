@@ -70,7 +70,9 @@ def ready(
     `chosen`: the options that must mean something to the preset, by default all that the request holds.
     """
     job = run.fit(verb.build(request), preset, request.weights, say, request.model, fetching)
-    _check_use(given(request) if chosen is None else chosen, job.task, preset)
+    held = given(request)
+    guiding = [o for guide in job.task.guides for o in held if o.name in guide.requested]  # also those of a record
+    _check_use([*guiding, *(held if chosen is None else chosen)], job.task, preset)
     run.check_memory(job, preset)
     return job
 
