@@ -14,14 +14,17 @@ from texsynth.image import picture as image
 pytestmark = pytest.mark.usefixtures("exemplar")
 
 
+EXACT = (*QUICK, "--exact-copies")
+
+
 def colours(values: np.ndarray) -> set[tuple[int, ...]]:
     return {tuple(colour) for colour in values.reshape(-1, values.shape[-1] if values.ndim == 3 else 1)}
 
 
 def test_the_first_command(texsynth: Texsynth, picture: Picture) -> None:
-    """The real thing: default preset and size, every pixel one of the exemplar's."""
+    """The real thing: default preset and size; with exact copies every pixel is one of the exemplar's."""
     exemplar = picture("a.png", (32, 32))
-    ran = texsynth("synthesize", "a.png", "-o", "out.png")
+    ran = texsynth("synthesize", "a.png", "-o", "out.png", "--exact-copies")
     assert (ran.code, ran.out) == (0, "out.png\n") and array("out.png").shape == (64, 64, 3)
     assert colours(array("out.png")) <= colours(exemplar)
 
@@ -69,7 +72,7 @@ def test_pixels_are_copied_exactly_in_their_own_depth(
     texsynth: Texsynth, picture: Picture, channels: int, dtype: str, suffix: str
 ) -> None:
     exemplar = picture(f"a.{suffix}", channels=channels, dtype=dtype)
-    assert texsynth("synthesize", f"a.{suffix}", "-o", f"out.{suffix}", "--alpha", "keep", *QUICK).code == 0
+    assert texsynth("synthesize", f"a.{suffix}", "-o", f"out.{suffix}", "--alpha", "keep", *EXACT).code == 0
     made = array(f"out.{suffix}")
     assert made.dtype == exemplar.dtype and made.shape[2:] == exemplar.squeeze().shape[2:]
     assert colours(made) <= colours(exemplar.squeeze()) and len(colours(made)) > 20
@@ -78,7 +81,7 @@ def test_pixels_are_copied_exactly_in_their_own_depth(
 def test_floats_beyond_one_are_copied_as_they_are(texsynth: Texsynth, tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32) * 40
     image.write(tmp_path / "a.tif", image.from_array(values))
-    assert texsynth("synthesize", "a.tif", "-o", "out.tif", *QUICK).code == 0
+    assert texsynth("synthesize", "a.tif", "-o", "out.tif", *EXACT).code == 0
     assert colours(array("out.tif")) <= colours(values) and array("out.tif").max() > 10
 
 
@@ -91,7 +94,8 @@ def test_a_loss_of_depth_is_said(texsynth: Texsynth, picture: Picture) -> None:
 def test_remix_copies_from_all_and_widens_to_the_deepest(texsynth: Texsynth, picture: Picture) -> None:
     grey = picture("grey.png", channels=1)
     deep = picture("deep.png", (20, 24), channels=4, dtype="uint16", seed=1)
-    ran = texsynth("synthesize", "grey.png", "deep.png", "-o", "out.png", "-s", "48", "-p", "steady", "--alpha", "keep")
+    words = ("grey.png", "deep.png", "-o", "out.png", "-s", "48", "-p", "steady", "--alpha", "keep", "--exact-copies")
+    ran = texsynth("synthesize", *words)
     assert "the exemplars differ in kind; the result has 3 channel(s) of uint16 and alpha" in ran.err
     wide = np.concatenate([grey.astype(np.uint16).repeat(3, axis=2) * 257, np.full((16, 16, 1), 65535)], axis=2)
     made = colours(array("out.png"))

@@ -73,6 +73,7 @@ SHARED: Rows = MESSAGES | {
     "update": ("code", SYNTH.replace("o.png", "there.png"), "--update"),
     "keep_going": ("code", SYNTH.replace("a.png", "in").replace("o.png", "out/"), "--keep-going"),
     "force": ("code", SYNTH.replace("o.png", "there.png"), "--force"),
+    "exact_copies": ("pixels", FILL, "--exact-copies"),
     "size": ("pixels", "synthesize a.png -p steady -q -o o.png", "-s 9"),
     "tile": ("pixels", f"synthesize a.png -s 8 {FIELD}", "--tile xy"),
     "seed": ("pixels", SYNTH, "--seed 1"),
@@ -136,7 +137,6 @@ OWN: dict[str, Rows] = {
         "extend": ("pixels", FILL, "--extend 0,0,4,0"),
         "others": ("pixels", FILL, "--exemplar c.png"),
         "grow": ("pixels", FILL, "--grow 2"),
-        "exact_copies": ("pixels", FILL, "--exact-copies"),
         "check": ("told", f"{FILL.replace('-q', '')} --progress none", "--check"),
         "preview": ("files", f"{FILL} --make-tileable x", "--preview"),
     },
@@ -162,7 +162,6 @@ OWN: dict[str, Rows] = {
         "grow": ("pixels", f"{EDIT} --remove hole.png", "--grow 2"),
         "copies": ("record", MOVE, "--copies flips"),
         "class_": (REFUSED, MOVE, "--class tench"),
-        "exact_copies": ("pixels", f"{EDIT} --remove hole.png", "--exact-copies"),
         "check": ("told", f"{MOVE.replace('-q', '')} --progress none", "--check"),
     },
     "propagate": {

@@ -70,7 +70,6 @@ EDIT = [
     (("a.png", "--target-mask", "t.png"), "--target-mask needs --mask SRC"),
     ((*MOVE, "--grow", "2"), "--grow needs --remove; leave it out"),
     (("a.png", "--reshuffle", "--warp", "affine"), "--warp needs --mask; leave it out"),
-    (("a.png", "--reshuffle", "--exact-copies"), "--exact-copies needs --mask or --remove; leave it out"),
     (("a.png", "--remove", "m.png", "--keep-background"), "--keep-background needs --mask; leave it out"),
     (("a.png", "--retarget", "2x", "--labels-weight", "0"), "--labels-weight needs --mask"),
     ((*MOVE, "--margin", "4"), "--margin needs --keep-background"),

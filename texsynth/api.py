@@ -58,6 +58,7 @@ class Shared(TypedDict, total=False):
     tile: str
     maps: Mapping[str, Source | Sequence[Source]] | None
     source_mask: Source | Sequence[Source] | None
+    exact_copies: bool
     crop: str | Sequence[int] | None
     alpha: str | None
     init: Source | None
@@ -145,7 +146,6 @@ def inpaint(
     band: int | None = None,
     extend: str | Sequence[int] | None = None,
     grow: int = 0,
-    exact_copies: bool = False,
     **shared: Unpack[Shared],
 ) -> Result:
     """Repair a picture: its hole is filled, and all other pixels stay exactly as they are.
@@ -188,7 +188,6 @@ def edit(
     grow: int | None = None,
     copies: str | None = None,
     class_: str | int | None = None,
-    exact_copies: bool = False,
     **shared: Unpack[Shared],
 ) -> Result:
     """Give one picture another layout, in one way: mask and target_mask, retarget, reshuffle or remove."""

@@ -46,7 +46,7 @@ class Job:
     notices: What the user should know, one line each.
     remarks: What was understood, one line each, for those who ask.
     absent: The networks that a run would fetch first, where it is only planned.
-    match_tone: May what is copied into a hole take the tone of its place?
+    match_tone: May pieces that are copied take the tone of those around them?
     """
 
     verb: str

@@ -14,6 +14,7 @@ from texsynth.errors import InputError, UsageError, one_line
 from texsynth.image import files
 from texsynth.image import picture as image
 from texsynth.requests.option import reads
+from texsynth.runs.record import MEASURED
 
 
 def flag(request: Any, name: str) -> bool:
@@ -121,10 +122,10 @@ def make_folder(folder: Path, argument: str) -> None:
 
 
 def unchanged(paths: Sequence[Path], out: Path, records: Sequence[Mapping[str, Any]]) -> bool:
-    """Is everything there, and does `out` carry one of these records? How its losses went is not asked."""
+    """Is everything there, and does `out` carry one of these records? What was measured is not asked."""
     if not all(path.exists() for path in paths):
         return False
     with suppress(InputError):  # a damaged picture is one to redo
         stored = image.read_metadata(out) or {}
-        return {key: value for key, value in stored.items() if key != "losses"} in records
+        return {key: value for key, value in stored.items() if key not in MEASURED} in records
     return False

@@ -1,43 +1,294 @@
-"""The tone of what a field copies into a hole: the copies take on the tone of the pixels around them.
+"""The tone of what a field copies: pieces from places of different light meet without a visible step.
 
-At the brim of a hole, a copied pixel should differ from the pixel outside beside it as its source differs from what it
-continues to there (Pérez et al. 2003, "Poisson Image Editing"). `image.tone` spreads this over the hole.
+Across a seam, each side shows what the other would go on to at its place. The mean difference of the two predictions
+from what is there is the step that is missing (Pérez et al. 2003, "Poisson Image Editing"); `image.tone` spreads it
+smoothly over the pieces. At the brim of a hole every such step counts, as far as it is small. Elsewhere only what is
+light does, so that nothing bleeds from where pieces show different things, and regular patterns stay as they are:
+
+- windows round both places are compared by blocks: light is what the blocks agree in (their median), as far as it is
+  larger than their deviation from it;
+- a change of light is gradual, so the exemplar has tones between the two in windows that are as even as these;
+- a picture of few colours has no light at all, and neither has one where few seams show any.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from texsynth.field.atlas import Field
-from texsynth.image.tone import hole_correction
+from texsynth.field.atlas import Atlas, Field, spread
+from texsynth.field.geometry import rotated
+from texsynth.image.tone import CYCLES, FIXED, UNEVEN_CYCLES, Grid, change, confidence
+from texsynth.task import Guide
+
+REACH = 45.0  # pixels from a seam at which its correction is down to about a third
+HOLE_REACH, LEAST_HOLE_REACH = 1 / 3, 32.0  # the same from a brim, in sides of a square picture, and in pixels
+BLOCK = 7  # pixels a side; a window has three blocks each way
+LEAST_BLOCKS = 5  # of the nine, that must be seen on both sides
+STEP_OF_DOUBT = 1.5 / 255  # a step so small is no sure one, however well the blocks agree in it
+UNSURE, SURE = 0.5, 1.5  # steps, in deviations of the blocks, that do not count at all, and that count in full
+LARGE, TOO_LARGE = 0.15, 0.25  # steps that are hardly light any more, and that are none
+FEW_COLOURS, MOST_PIXELS = 16, 0.9  # a picture that has no more than so many in so much of it is flat
+VISIBLE, FEW_SEAMS = 3 / 255, 0.05  # steps of light that count as such, and the share of seams that must show one
+TONES = 32  # steps of each colour in which tones are counted
+DETAILS = tuple(2 ** (k / 2) / 255 for k in range(14))  # up to which windows are counted together
+BETWEEN = 0.3  # as many tones in the middle, beside those at either end, show a gradual change
+COUNTED = 1 << 16  # windows of the exemplars, at the least, that are counted
+SAME = 1.5  # pixels by which the source of a turned copy may miss what its neighbour goes on to
+SEAMS_AT_ONCE = 1 << 16  # bounds the memory
 
 
-def correction(field: Field, hole: Tensor, reference: Tensor) -> Tensor:
-    """What to add to the picture of a field inside a hole, (1, 3, h, w), which is 0 elsewhere.
+def correction(
+    field: Field, free: Tensor | None = None, filled: Tensor | None = None, guides: Sequence[Guide] = ()
+) -> Tensor:
+    """What to add to the picture of a field, (1, 3, h, w), on the field's device.
 
-    hole: (1, 1, h, w) bool, the pixels that are corrected. reference: (1, 1, h, w) bool, the pixels that they shall
-    agree with.
+    free: (1, 1, h, w) bool, the pixels that may change; None for all. filled: (1, 1, h, w) bool, those of a hole, which
+    shall take the tone of the pixels beside them that may not change. guides: those that steered the field; what they
+    ask for is no step of light.
     """
-    inside, outside = (mask[0, 0].to(field.index.device) for mask in (hole, reference & ~hole))
-    sides = [_brim(field, inside, outside, dim) for dim in (0, 1)]
-    brim, lack = (torch.cat(each) for each in zip(*sides, strict=True))
-    return hole_correction(inside, brim, lack, field.tile)
+    size, device = field.size, field.index.device
+    may = torch.ones(size, dtype=torch.bool, device=device) if free is None else free[0, 0].to(device)
+    hole = torch.zeros_like(may) if filled is None else filled[0, 0].to(device) & may
+    # Ask for light at the seams, and for the whole tone at the brim of a hole.
+    goal = _light(field, may, hole, guides)
+    weights = [torch.ones(1, 1, *size, device=device) for _ in size]
+    for dim, weight in enumerate(weights):
+        if not field.tile[dim]:
+            weight.narrow(dim + 2, size[dim] - 1, 1).zero_()
+        if hole.any():
+            _ask_at_brim(field, hole, may, dim, goal, weight)
+    if not goal.any():
+        return goal
+    # Spread it.
+    far = max(LEAST_HOLE_REACH, HOLE_REACH * may.numel() ** 0.5)
+    hold = torch.where(hole, 1 / far**2, torch.where(may, 1 / REACH**2, FIXED))[None, None]
+    grid = Grid((weights[0], weights[1]), hold)
+    return change(grid, goal, field.tile, CYCLES if free is None else UNEVEN_CYCLES) * may
 
 
-def _brim(field: Field, inside: Tensor, outside: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Pixels inside that are beside one outside along an axis, (n, 2), and the tone that each lacks, (n, 3)."""
-    atlas, first = field.atlas, field.index
-    second, stride = first.roll(-1, dim), atlas.row if dim == 0 else 1
-    pairs = (inside & outside.roll(-1, dim)) | (outside & inside.roll(-1, dim))
+def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) -> Tensor:
+    """What seams ask for, (1, 3, h, w), as `change` takes it; nothing where hardly any shows a step of light.
+
+    free, hole: (h, w) bool, the pixels that may change, and those whose brim asks for more.
+    """
+    goal = torch.zeros(1, 3, *field.size, device=field.index.device)
+    sight = Sight.of(field.atlas)
+    if sight is None:
+        return goal
+    sources = [spread(guide.sources, field.atlas, guide.distance) for guide in guides]
+    asked = visible = 0
+    for dim in (0, 1):
+        y, x = _breaks(field, dim)
+        after = _next(field, y, x, dim)
+        brim = (hole[y, x] & ~free[after]) | (hole[after] & ~free[y, x])
+        for part in ((free[y, x] | free[after]) & ~brim).nonzero()[:, 0].split(SEAMS_AT_ONCE):
+            first, second = (y[part], x[part]), (after[0][part], after[1][part])
+            a, b, usable = _compared(field, first, second, dim)
+            wanted = torch.where(usable[:, None], sight.light(a, b), 0)
+            for guide, source in zip(guides, sources, strict=True):
+                wanted *= 1 - _guided(field, guide, source, first, second)[:, None]
+            _ask(goal, first, second, wanted)
+            asked += len(part)
+            visible += int((wanted.square().mean(1).sqrt() > VISIBLE).sum())
+    return goal if visible > FEW_SEAMS * asked else goal.zero_()
+
+
+def _guided(
+    field: Field, guide: Guide, source: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]
+) -> Tensor:
+    """The share (n,) in [0, 1] of the steps from the first pixels to the second ones that a guide asks for: that of
+    the change in its map of the source which its target has too; between labels all of it.
+
+    source: (N, C), what `spread` makes of the guide's maps.
+    """
+    there = source[field.index[second]] - source[field.index[first]]
+    if guide.distance != "l2":
+        return (there != 0).any(1).float() if guide.distance == "l0" else torch.zeros_like(there[:, 0])
+    target = guide.target[0].to(there.device)
+    here = (target[:, second[0], second[1]] - target[:, first[0], first[1]]).T
+    return ((here * there).sum(1) / there.square().sum(1).clamp_min(1e-12)).clamp(0, 1)
+
+
+def _ask(goal: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], wanted: Tensor) -> None:
+    """Add to `goal` (1, 3, h, w) that the change shall grow by `wanted` (n, 3) from the first pixels, of which none is
+    there twice, to the second ones."""
+    goal[0, :, second[0], second[1]] += wanted.T
+    goal[0, :, first[0], first[1]] -= wanted.T
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is to be known of the exemplars to tell light from structure.
+
+    means: (N, 3), the mean colour of the block round each pixel of the atlas. usable: (N,) bool, whether most of the
+    block may be copied.
+    counts: (len(DETAILS), TONES^3), how many windows whose blocks deviate by no more than each of DETAILS have each
+    tone.
+    """
+
+    means: Tensor
+    usable: Tensor
+    counts: Tensor
+
+    @staticmethod
+    def of(atlas: Atlas) -> Sight | None:
+        """Look at the exemplars; None where they have no light."""
+        if _is_flat(atlas):
+            return None
+        share = atlas.valid[:, None].float()
+        blocks = F.avg_pool2d(atlas.picture(torch.cat([atlas.colours * share, share], 1)), BLOCK, 1, BLOCK // 2)
+        table = blocks.permute(0, 2, 3, 1).reshape(len(share), 4)
+        means, usable = table[:, :3] / table[:, 3:].clamp_min(1e-6), table[:, 3] > 0.5
+        counts = means.new_zeros(len(DETAILS) + 1, TONES**3)
+        middles = _some(atlas)
+        for some in middles.split(SEAMS_AT_ONCE):
+            window, inside = _window(atlas, some, None)
+            whole = (inside & usable[window]).all(1)
+            tone, detail = _tone(means[window[whole]])
+            kind = torch.bucketize(detail, torch.tensor(DETAILS, device=detail.device))
+            counts += torch.bincount(kind * TONES**3 + _bin(tone), minlength=counts.numel()).view_as(counts)
+        return Sight(means, usable, counts[:-1].cumsum(0))
+
+    def light(self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
+        """What is light (n, 3) in the difference of two windows, the first less the second; each is what `_window`
+        gives."""
+        both = (first[1] & second[1] & self.usable[first[0]] & self.usable[second[0]])[..., None]
+        one, other = (torch.where(both, self.means[window], torch.nan) for window, _ in (first, second))
+        apart = one - other
+        step = apart.nanmedian(1).values.nan_to_num()
+        deviation = 1.4826 * (apart - step[:, None]).abs().nanmedian(1).values.nan_to_num()
+        size = step.square().mean(1).sqrt()
+        signs = size / (deviation.square().mean(1).sqrt() + STEP_OF_DOUBT)
+        sure = ((signs - UNSURE) / (SURE - UNSURE)).clamp(0, 1) * ((TOO_LARGE - size) / (TOO_LARGE - LARGE)).clamp(0, 1)
+        sure *= both[..., 0].sum(1) >= LEAST_BLOCKS
+        return step * (sure * self._gradual(_tone(one), _tone(other)))[:, None]
+
+    def _gradual(self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
+        """How surely the exemplars have the tones between two windows too, (n,) in [0, 1]."""
+        (tone, detail), (other, others) = first, second
+        kind = torch.bucketize(torch.maximum(detail, others), torch.tensor(DETAILS, device=tone.device))
+        kind = kind.clamp(max=len(DETAILS) - 1)
+        ends = torch.minimum(self.counts[kind, _bin(tone)], self.counts[kind, _bin(other)])
+        return (self.counts[kind, _bin((tone + other) / 2)] / (BETWEEN * ends).clamp_min(1)).clamp(max=1)
+
+
+def _is_flat(atlas: Atlas) -> bool:
+    """Do a few colours make up most of what may be copied?"""
+    some = atlas.colours[_some(atlas)]
+    counts = some.unique(dim=0, return_counts=True)[1].sort(descending=True).values
+    return bool(counts[:FEW_COLOURS].sum() >= MOST_PIXELS * len(some))
+
+
+def _some(atlas: Atlas) -> Tensor:
+    """Pixels (n,) that may be copied, spread over the exemplars; about COUNTED of them where there are more."""
+    usable = atlas.valid.nonzero()[:, 0]
+    return usable[:: max(1, len(usable) // COUNTED)]
+
+
+def _window(atlas: Atlas, pixels: Tensor, angle: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The pixels (n, 9) in the middle of the blocks of windows round `pixels` (n,), and which of them are inside their
+    plane. angle: (n,), by which the windows turn, or None."""
+    steps = torch.arange(-BLOCK, BLOCK + 1, BLOCK, device=pixels.device)
+    offsets = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).view(1, 9, 2)
+    if angle is not None:
+        offsets = rotated(-angle[:, None], offsets.float().expand(len(pixels), -1, -1)).round().long()
+    plane, y, x = (at[:, None] for at in atlas.split(pixels))
+    y, x = y + offsets[..., 0], x + offsets[..., 1]
+    shapes = torch.tensor(atlas.shapes, device=pixels.device)[plane[:, 0]][:, None]
+    inside = (y >= 0) & (x >= 0) & (y < shapes[..., 0]) & (x < shapes[..., 1])
+    return atlas.join(plane.expand_as(y), y, x), inside
+
+
+def _tone(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean (n, 3) of windows of blocks (n, 9, 3), NaN where they cannot be seen, and their deviation, (n,)."""
+    tone = blocks.nanmean(1)
+    return tone.nan_to_num(), (blocks - tone[:, None]).square().nanmean((1, 2)).sqrt().nan_to_num()
+
+
+def _bin(tone: Tensor) -> Tensor:
+    """The number of the tone (n, 3) among all that are counted, (n,)."""
+    y, u, v = (tone * TONES).long().clamp(0, TONES - 1).unbind(1)
+    return (y * TONES + u) * TONES + v
+
+
+def _compared(
+    field: Field, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], dim: int
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Tensor]:
+    """The windows to compare across seams from the first pixels to the second ones, each as `_window` gives it: what
+    the first one's source goes on to, beside the second one, or else the first one beside what is before the second
+    one's; and whether there is either."""
+    atlas, a, b = field.atlas, field.index[first], field.index[second]
+    onward, inside = _shifted(field, first, dim, 1)
+    backward, before = _shifted(field, second, dim, -1)
+    angles = (None, None) if field.angle is None else (field.angle[first], field.angle[second])
+    one, other = torch.where(inside, onward, a), torch.where(inside, b, backward)
+    return _window(atlas, one, angles[0]), _window(atlas, other, angles[1]), inside | before
+
+
+def _shifted(field: Field, at: tuple[Tensor, Tensor], dim: int, by: int) -> tuple[Tensor, Tensor]:
+    """The source pixels (n,) that are `by` further along an axis of the output than those of the pixels `at`, as the
+    copy shows it, and whether they may be copied."""
+    atlas, index = field.atlas, field.index[at]
+    if field.place is None or field.angle is None:
+        there = index + by * (atlas.row if dim == 0 else 1)
+        return there.clamp(0, len(atlas.valid) - 1), atlas.valid[there.clamp(0, len(atlas.valid) - 1)]
+    offset = torch.zeros(len(index), 2, device=index.device)
+    offset[:, dim] = by
+    y, x = (field.place[at] + rotated(-field.angle[at], offset)).round().long().unbind(1)
+    there = atlas.join(atlas.split(index)[0], y, x)
+    _, exact_y, exact_x = atlas.split(there)
+    return there, atlas.valid[there] & (exact_y == y) & (exact_x == x)
+
+
+def _breaks(field: Field, dim: int) -> tuple[Tensor, Tensor]:
+    """The (y, x), (n,) each, of pixels whose source does not go on into that of the next one along an axis."""
+    index = field.index
+    if field.place is None or field.angle is None:
+        breaks = index.roll(-1, dim) != index + (field.atlas.row if dim == 0 else 1)
+    else:
+        offset = torch.zeros(2, device=index.device)
+        offset[dim] = 1
+        onward = field.place + rotated(-field.angle, offset.expand_as(field.place))
+        breaks = ((field.place.roll(-1, dim) - onward).abs().amax(-1) > SAME) | _other_plane(field, dim)
+    if not field.tile[dim]:
+        breaks.narrow(dim, field.size[dim] - 1, 1).fill_(False)
+    y, x = breaks.nonzero(as_tuple=True)
+    return y, x
+
+
+def _other_plane(field: Field, dim: int) -> Tensor:
+    """Which pixels (h, w) come from another plane than the next one along an axis."""
+    plane = field.atlas.split(field.index)[0]
+    return plane != plane.roll(-1, dim)
+
+
+def _next(field: Field, y: Tensor, x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The (y, x) of the pixels after these along an axis; the first ones are after the last."""
+    return ((y + 1) % field.size[0], x) if dim == 0 else (y, (x + 1) % field.size[1])
+
+
+def _ask_at_brim(field: Field, hole: Tensor, free: Tensor, dim: int, goal: Tensor, weight: Tensor) -> None:
+    """Ask for the whole step that is missing between pixels of a hole and fixed ones along an axis, by its size: adds
+    to `goal` (1, 3, h, w), and changes the `weight` (1, 1, h, w) of these pairs.
+
+    hole, free: (h, w) bool.
+    """
+    pairs = (hole & ~free.roll(-1, dim)) | (~free & hole.roll(-1, dim))
     if not field.tile[dim]:
         pairs.narrow(dim, field.size[dim] - 1, 1).fill_(False)
     y, x = pairs.nonzero(as_tuple=True)
-    a, b, ahead = first[y, x], second[y, x], inside.roll(-1, dim)[y, x]  # ahead: is the second one inside?
-    copied, neighbour = torch.where(ahead, b, a), torch.where(ahead, a, b)
-    continued = copied + torch.where(ahead, -stride, stride)  # what the source of the copy continues to
-    lack = atlas.colours[neighbour] - atlas.colours[continued]
-    place = torch.stack([y, x], 1)
-    place[:, dim] = (place[:, dim] + ahead.long()) % field.size[dim]
-    usable = atlas.valid[continued]
-    return place[usable], lack[usable]
+    first, second = (y, x), _next(field, y, x, dim)
+    colours, ahead = field.atlas.colours, hole[second]  # ahead: is the second one inside?
+    onward, inside = _shifted(field, first, dim, 1)
+    backward, before = _shifted(field, second, dim, -1)
+    # Compare the fixed pixel with what the source of the copy goes on to.
+    lack = torch.where(ahead[:, None], colours[field.index[first]] - colours[backward], 0)
+    lack = torch.where(ahead[:, None], lack, colours[onward] - colours[field.index[second]])
+    trust = torch.where(torch.where(ahead, before, inside), confidence(lack)[:, 0], 0)
+    weight[0, 0, y, x] = trust
+    _ask(goal, first, second, trust[:, None] * lack)

@@ -1,15 +1,13 @@
 """Tone: a smooth change of colours after which parts that come from several places meet without a visible step.
 
-This is Poisson image editing (Pérez et al. 2003) with soft constraints. The change x at the nodes of a grid minimises
+This is Poisson image editing (Pérez et al. 2003) with soft constraints. The change x of every pixel minimises
 
-    E(x) = sum over points p     w (x(p) - d)^2            the change that is wanted at some points
-         + sum over neighbours   w (x_b - x_a - d)^2       how much it shall grow from node to node
-         + sum over nodes        h x^2                     it fades where nothing asks for it
+    E(x) = sum over neighbours   w (x_b - x_a - d)^2       how much it shall grow from a pixel to the next one
+         + sum over pixels       h x^2                     it fades where nothing asks for it
 
-`hole_correction` has wanted changes d at the brim of a hole, and d = 0 between neighbours. `seam_correction` has steps
-d between the neighbours on the two sides of a seam, and no points. A hole has few nodes, and the change is bilinear
-between them, so its equations are solved at once; seams have a node for each cell, and are solved by conjugate
-gradients.
+so that it is smooth where d = 0, and has sharp steps where parts meet. The equations are solved by multigrid on cells
+(Wesseling 1988, "Cell-centered multigrid for interface problems": residuals are added up, corrections interpolated
+linearly), in a fixed number of cycles, time and memory that grow with the pixels.
 
 Differs from the paper in: a large d is rather a fault of shape than one of tone, so it hardly counts (`confidence`); no
 change is larger than LARGEST_CHANGE; and it fades, so that no colour bleeds far.
@@ -17,17 +15,54 @@ change is larger than LARGEST_CHANGE; and it fades, so that no colour bleeds far
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 LARGEST_CHANGE = 0.25  # of a colour in [0, 1]
 USUAL_STEP = 0.08  # of tone; larger differences are likelier faults of shape
-NODES = 48  # along a side of a square picture: that many in all, squared, however long a picture is
-HOLE_REACH = 16.0  # nodes from the brim of a hole at which its correction is down to about a third
-MOST_ITERATIONS = 200  # of conjugate gradients
-PRECISION = 1e-4  # share of the first residual that conjugate gradients may leave
+FIXED = 1e6  # the price of a change where there shall be none
+CYCLES = 4  # leave an error below a tenth of a level of 255 where the prices are even
+UNEVEN_CYCLES = 8  # the same beside pixels that must not change, and between uneven weights
+SWEEPS = 2  # of damped Jacobi before and after each coarser correction
+DAMPING = 0.8
+COARSEST_SIDE, COARSEST_SWEEPS = 4, 40
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One level of the equations.
+
+    weights: for the y and the x axis, w between each cell and the next one, (1, 1, h, w); 0 in the last row or column
+        of an axis that does not wrap. hold: (1, 1, h, w), h of each cell.
+    """
+
+    weights: tuple[Tensor, Tensor]
+    hold: Tensor
+
+    @property
+    def step(self) -> Tensor:
+        """The share of its residual by which a sweep moves a cell, (1, 1, h, w)."""
+        pulls = [weight + weight.roll(1, dim) for dim, weight in enumerate(self.weights, 2)]
+        return DAMPING / (self.hold + pulls[0] + pulls[1]).clamp_min(1e-12)
+
+    def coarser(self) -> Grid:
+        """The equations of cells of 2 x 2: the last row or column of an odd number is a cell of its own."""
+        y, x = (_even(weight) for weight in self.weights)
+        down = (y[:, :, 1::2, 0::2] + y[:, :, 1::2, 1::2]) / 2
+        right = (x[:, :, 0::2, 1::2] + x[:, :, 1::2, 1::2]) / 2
+        return Grid((down, right), _sums(self.hold))
+
+    def residual(self, x: Tensor, goal: Tensor) -> Tensor:
+        """By how much the equations are missed, (1, C, h, w)."""
+        rest = goal - self.hold * x
+        for dim, weight in enumerate(self.weights, 2):
+            flow = x.roll(-1, dim).sub_(x).mul_(weight)
+            rest.add_(flow).sub_(flow.roll(1, dim))
+        return rest
 
 
 def confidence(lack: Tensor, weight: Tensor | float = 1.0, doubt: Tensor | float = 0.0) -> Tensor:
@@ -38,112 +73,78 @@ def confidence(lack: Tensor, weight: Tensor | float = 1.0, doubt: Tensor | float
     return weight / (1 + lack.square().mean(1, keepdim=True) / USUAL_STEP**2 + doubt) ** 2
 
 
-def hole_correction(hole: Tensor, brim: Tensor, lack: Tensor, tile: tuple[bool, bool]) -> Tensor:
-    """What to add to a picture inside a hole, (1, 3, h, w), which is 0 elsewhere.
-
-    hole: (h, w) bool. brim: (n, 2), the (y, x) of pixels of the hole that are beside the rest of the picture; a pixel
-    may be named twice. lack: (n, 3), the change that each of them wants. tile: whether the picture wraps in (y, x).
-    """
-    change = torch.zeros(1, 3, *hole.shape, device=hole.device)
-    if len(brim) == 0:
-        return change
-    spacing = max(2.0, hole.numel() ** 0.5 / NODES)
-    counts = [max(1, round(n / spacing)) + (not wraps) for n, wraps in zip(hole.shape, tile, strict=True)]
-    pixels = hole.nonzero()
-    corners, weights = _nodes_around(pixels, hole.shape, counts, tile)
-    used, slots = corners.unique(return_inverse=True)
-    brim_corners, brim_weights = _nodes_around(brim, hole.shape, counts, tile)
-    values = _solve_hole(torch.searchsorted(used, brim_corners), brim_weights, lack, used, counts, tile)
-    inside = (values[slots] * weights[..., None]).sum(1).clamp(-LARGEST_CHANGE, LARGEST_CHANGE)
-    change[0, :, pixels[:, 0], pixels[:, 1]] = inside.T
-    return change
-
-
-def seam_correction(steps: Sequence[tuple[Tensor, Tensor]], hold: Tensor) -> Tensor:
+def seam_correction(
+    steps: Sequence[tuple[Tensor, Tensor]], hold: Tensor, tile: tuple[bool, bool] = (False, False)
+) -> Tensor:
     """What to add to cells so that they meet, (1, 3, h, w).
 
     steps: for the y and the x axis, by how much the change shall grow from each cell to the next one, (1, 3, h, w), and
     the weight of that, (1, 1, h, w); 0 in the last row or column of an axis that does not wrap. hold: (1, 1, h, w), the
-    price h of a change.
+    price h of a change. tile: whether the cells wrap in (y, x).
     """
-
-    def divergence(flow: Tensor, dim: int) -> Tensor:
-        return flow - flow.roll(1, dim)
-
-    def normal_equations(x: Tensor) -> Tensor:
-        out = hold * x
-        for dim, (_, weight) in enumerate(steps, 2):
-            out = out - divergence(weight * (x.roll(-1, dim) - x), dim)
-        return out
-
-    goal = sum((-divergence(weight * lack, dim) for dim, (lack, weight) in enumerate(steps, 2)), torch.tensor(0.0))
-    return _conjugate_gradients(normal_equations, goal.to(hold)).clamp(-LARGEST_CHANGE, LARGEST_CHANGE)
+    (down, first), (right, second) = steps
+    goal = torch.zeros_like(down)
+    for dim, flow in ((2, first * down), (3, second * right)):
+        goal += flow.roll(1, dim) - flow
+    return change(Grid((first, second), hold), goal, tile, UNEVEN_CYCLES)
 
 
-def _nodes_around(
-    pixels: Tensor, size: Sequence[int], counts: Sequence[int], tile: tuple[bool, bool]
-) -> tuple[Tensor, Tensor]:
-    """The numbers of the four nodes round each pixel (n, 2) and their bilinear weights: (n, 4) each.
+def change(grid: Grid, goal: Tensor, tile: tuple[bool, bool], cycles: int = CYCLES) -> Tensor:
+    """The x (1, C, h, w) that minimises E, kept within LARGEST_CHANGE.
 
-    size: the picture's (height, width). counts: the number of nodes down and across.
+    goal: (1, C, h, w), in each pixel the sum of w d from the pixels before it, less that to the pixels after it. tile:
+    whether the picture wraps in (y, x).
     """
-    numbers: Tensor = torch.zeros(len(pixels), 1, dtype=torch.long, device=pixels.device)
-    weights = torch.ones(len(pixels), 1, device=pixels.device)
-    for dim, (count, wraps) in enumerate(zip(counts, tile, strict=True)):
-        at = pixels[:, dim].float() * ((count if wraps else count - 1) / size[dim])
-        low = at.floor()
-        ends = torch.stack([low, low + 1], 1).long()
-        ends = ends % count if wraps else ends.clamp(max=count - 1)
-        part = torch.stack([1 - (at - low), at - low], 1)
-        numbers = (numbers[:, :, None] * count + ends[:, None, :]).flatten(1)
-        weights = (weights[:, :, None] * part[:, None, :]).flatten(1)
-    return numbers, weights
+    grids, goals = [grid], [goal]
+    while min(grids[-1].hold.shape[2:]) > COARSEST_SIDE:
+        grids.append(grids[-1].coarser())
+        goals.append(_sums(goals[-1]))
+    x = torch.zeros_like(goals[-1])
+    for level in reversed(range(len(grids))):
+        if level < len(grids) - 1:
+            x = _finer(x, goals[level].shape[2:], tile)
+        for _ in range(1 if level else cycles):
+            x = _cycle(grids[level:], x, goals[level], tile)
+    return x.clamp_(-LARGEST_CHANGE, LARGEST_CHANGE)
 
 
-def _solve_hole(
-    slots: Tensor, weights: Tensor, lack: Tensor, used: Tensor, counts: Sequence[int], tile: tuple[bool, bool]
-) -> Tensor:
-    """The change at the nodes `used` (n,), (n, 3), by the normal equations of E as one full matrix.
-
-    slots: (m, 4), which of the used nodes lie round the pixels of the brim. weights: (m, 4), their bilinear weights.
-    """
-    count, device = len(used), used.device
-    system = torch.eye(count, device=device) / HOLE_REACH**2
-    # Add the points of the brim.
-    trust = confidence(lack)[:, 0]
-    pair = (slots[:, :, None] * count + slots[:, None, :]).flatten()
-    share = (weights[:, :, None] * weights[:, None, :] * trust[:, None, None]).flatten()
-    system.view(-1).index_add_(0, pair, share)
-    goal = torch.zeros(count, 3, device=device)
-    goal.index_add_(0, slots.flatten(), ((weights * trust[:, None])[..., None] * lack[:, None]).flatten(0, 1))
-    # Add the neighbours, where both are used.
-    slot_of_node = torch.full((counts[0] * counts[1],), -1, device=device)
-    slot_of_node[used] = torch.arange(count, device=device)
-    for dim, wraps in enumerate(tile):
-        a = slot_of_node.view(*counts)
-        b = a.roll(-1, dim)
-        if not wraps:
-            a, b = (t.narrow(dim, 0, counts[dim] - 1) for t in (a, b))
-        both = (a >= 0) & (b >= 0) & (a != b)
-        a, b = a[both], b[both]
-        one = torch.ones_like(a, dtype=system.dtype)
-        for i, j, sign in ((a, a, one), (b, b, one), (a, b, -one), (b, a, -one)):
-            system.view(-1).index_add_(0, i * count + j, sign)
-    solution: Tensor = torch.linalg.solve(system, goal)
-    return solution
+def _cycle(grids: Sequence[Grid], x: Tensor, goal: Tensor, tile: tuple[bool, bool]) -> Tensor:
+    """A better x, by one V-cycle from the finest of these grids down and back."""
+    grid, step = grids[0], grids[0].step
+    if len(grids) == 1:
+        return _swept(grid, step, x, goal, COARSEST_SWEEPS)
+    x = _swept(grid, step, x, goal, SWEEPS)
+    rest = _sums(grid.residual(x, goal))
+    x = x + _finer(_cycle(grids[1:], torch.zeros_like(rest), rest, tile), goal.shape[2:], tile)
+    return _swept(grid, step, x, goal, SWEEPS)
 
 
-def _conjugate_gradients(apply: Callable[[Tensor], Tensor], goal: Tensor) -> Tensor:
-    """The x with apply(x) = goal (1, C, h, w), apply being symmetric and positive; every channel on its own."""
-    x, residual = torch.zeros_like(goal), goal
-    way, size = residual, residual.square().sum((2, 3), keepdim=True)
-    enough = PRECISION**2 * size.clamp_min(1e-12)
-    for _ in range(MOST_ITERATIONS):
-        if bool((size <= enough).all()):
-            break
-        moved = apply(way)
-        stride = size / (way * moved).sum((2, 3), keepdim=True).clamp_min(1e-20)
-        x, residual = x + stride * way, residual - stride * moved
-        before, size = size, residual.square().sum((2, 3), keepdim=True)
-        way = residual + size / before.clamp_min(1e-20) * way
+def _swept(grid: Grid, step: Tensor, x: Tensor, goal: Tensor, sweeps: int) -> Tensor:
+    for _ in range(sweeps):
+        x = grid.residual(x, goal).mul_(step).add_(x)
     return x
+
+
+def _even(values: Tensor) -> Tensor:
+    """Values (1, C, h, w) with the last row and column twice where their number is odd."""
+    for dim in (2, 3):
+        if values.shape[dim] % 2:
+            values = torch.cat([values, values.narrow(dim, values.shape[dim] - 1, 1)], dim)
+    return values
+
+
+def _sums(values: Tensor) -> Tensor:
+    """The sums of cells of 2 x 2, (1, C, h, w) -> (1, C, ceil(h / 2), ceil(w / 2))."""
+    h, w = values.shape[2:]
+    if h % 2 or w % 2:
+        values = F.pad(values, (0, w % 2, 0, h % 2))
+    rows = values[:, :, 0::2] + values[:, :, 1::2]
+    return rows[..., 0::2] + rows[..., 1::2]
+
+
+def _finer(x: Tensor, size: Sequence[int], tile: tuple[bool, bool]) -> Tensor:
+    """Cells interpolated to a grid twice as fine, of `size` (h, w)."""
+    for dim, wraps in enumerate(tile, 2):
+        first, last = x.narrow(dim, 0, 1), x.narrow(dim, x.shape[dim] - 1, 1)
+        x = torch.cat([last, x, first] if wraps else [first, x, last], dim)
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear")[:, :, 2 : 2 + size[0], 2 : 2 + size[1]]

@@ -42,7 +42,6 @@ class Request(PictureOptions):
     copies: Copy from mirrored or turned copies of the picture too. Default: none.
     class_: What the object is, for presets with a classifier: an ImageNet class by name or number. Default: the class
         that the classifier sees.
-    exact_copies: Copy colours exactly, and do not fit them to the light around new parts.
     check: Measure the result and report it on stderr.
     """
 
@@ -65,5 +64,4 @@ class Request(PictureOptions):
     grow: int | None = option(None, metavar="N", panel=HOW, recorded=True, ways=("remove",))
     copies: str | None = option(None, metavar="none|flips|rotations|all", panel=HOW)
     class_: Text | None = option(None, flags="--class", metavar="NAME|ID", panel=HOW)
-    exact_copies: bool | None = option(None, panel=HOW, recorded=True, ways=("mask", "remove"))
     check: bool = option(False, panel=HOW)

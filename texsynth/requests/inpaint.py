@@ -33,7 +33,6 @@ class Request(PictureOptions):
     extend: Add so many pixels at the left, top, right and bottom.
     others: Copy from this picture in place of IMAGE; it then needs every --map too. Repeatable.
     grow: Fill so many pixels round the mask or the transparent parts too. Default: 0.
-    exact_copies: Copy colours exactly, and do not fit them to the light around the hole.
     check: Measure the seams, and that all other pixels are unchanged.
     preview: Also write STEM_preview.png, the tileable result repeated 2x2.
     """
@@ -51,7 +50,6 @@ class Request(PictureOptions):
     extend: Numbers | None = option(None, metavar="L,T,R,B", recorded=True)
     others: list[Source] | None = option(None, flags="--exemplar", metavar="OTHER", role="source")
     grow: int | None = option(None, metavar="N", recorded=True)
-    exact_copies: bool | None = option(None, recorded=True)
     check: bool = option(False)
     preview: bool = option(False)
 

@@ -177,6 +177,18 @@ class TextureOptions(SeedOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CopyOptions(Part):
+    """What becomes of the colours that are copied.
+
+    exact_copies: Copy colours exactly, and do not fit pieces to the light of those around them.
+    """
+
+    PANEL = "Texture"
+
+    exact_copies: bool | None = option(None, recorded=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SettingOptions(Part):
     """Changes to a preset.
 
@@ -295,6 +307,7 @@ class PictureOptions(
     VariationOptions,
     BatchOptions,
     TextureOptions,
+    CopyOptions,
     PresetOptions,
     MachineOptions,
     MessageOptions,

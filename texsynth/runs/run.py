@@ -65,8 +65,10 @@ def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: S
     if outcome.canvas is None:
         raise KeyboardInterrupt
     with stop.later():
-        image, maps, field = _finish(outcome.canvas, job)
+        image, maps, field, moved = _finish(outcome.canvas, job, say)
     stored = record.describe(job, preset, seed)
+    if moved is not None:
+        stored["tone"] = moved
     if outcome.interrupted:  # an unfinished picture never passes for the finished one
         stored["interrupted"] = True
     stored["losses"] = record.course(outcome.losses)
@@ -198,18 +200,22 @@ def gigabytes(amount: int) -> str:
     return f"{amount / (1 << 30):.1f} GB" if amount >= 1 << 30 else f"{amount / (1 << 20):.0f} MB"
 
 
-def _finish(canvas: Canvas, job: Job) -> tuple[Picture, dict[str, Picture], Field | None]:
-    """The canvas at full size: what its field copies at full depth; its own colours where it has no field, or where a
-    later stage has moved them. Outside a hole everything stays as it was."""
+def _finish(
+    canvas: Canvas, job: Job, say: Say
+) -> tuple[Picture, dict[str, Picture], Field | None, dict[str, float] | None]:
+    """The canvas at full size: what its field copies at full depth, in one tone; its own colours where it has no field,
+    or where a later stage has moved them. Outside a hole everything stays as it was. The last one is what `_toned` says
+    of the tone."""
     hole, first = job.task.hole, job.image.pictures[0]
     if not isinstance(canvas.field, Field):
-        return _kept(_coloured(canvas.image, job, replace(first, alpha=None)), first, hole), {}, None
+        return _kept(_coloured(canvas.image, job, replace(first, alpha=None)), first, hole), {}, None, None
     field = atlas.enlarge(canvas.field, job.task)
     maps = {name: _copied(field, layer, hole) for name, layer in job.maps.items()}
     copied = _copied(field, job.image, hole)
     if not torch.equal(canvas.image, canvas.field.image()):
-        return _kept(_coloured(canvas.image, job, copied), first, hole), maps, field
-    return _toned(copied, field, job), maps, field
+        return _kept(_coloured(canvas.image, job, copied), first, hole), maps, field, None
+    image, moved = _toned(copied, field, job, say)
+    return image, maps, field, moved
 
 
 def _kept(image: Picture, before: Picture, hole: Tensor | None) -> Picture:
@@ -222,24 +228,31 @@ def _kept(image: Picture, before: Picture, hole: Tensor | None) -> Picture:
     return replace(image, pixels=torch.where(hole, image.pixels, before.pixels), alpha=alpha)
 
 
-def _toned(copied: Picture, field: Field, job: Job) -> Picture:
-    """The picture, where the job allows it with what was copied into a hole in the tone of its place."""
-    hole, start = job.task.hole, job.task.start
-    fixed = None if hole is None else ~hole
-    if start is not None:  # what was moved has a tone of its own
-        hole = start.isnan().any(1, keepdim=True)
-        places = torch.meshgrid(*(torch.arange(n) for n in start.shape[2:]), indexing="ij")
-        fixed = (start == torch.stack(places)).all(1, keepdim=True)
-    elif hole is not None:  # what has stayed in it as it was keeps its tone
-        stays = hole & (field.atlas.home[field.index].cpu() == torch.arange(hole.numel()).view_as(hole))
-        hole, fixed = hole & ~stays, ~hole | stays
-    if hole is None or fixed is None or not job.match_tone or not hole.any():
-        return copied
-    change = tone.correction(field, hole, fixed).cpu() * top(job.image.pictures)
+def _toned(copied: Picture, field: Field, job: Job, say: Say) -> tuple[Picture, dict[str, float] | None]:
+    """The picture, where the job allows it with its pieces in the tone of those around them; and by how much its
+    colours have moved, at the most and on average, as shares of their range."""
+    if not job.match_tone:
+        return copied, None
+    task, free, filled = job.task, None, None
+    if task.hole is not None or task.start is not None:  # what has stayed as it was keeps its tone
+        at_home = torch.arange(field.index.numel()).view(1, 1, *field.size)
+        stays = field.atlas.home[field.index].cpu() == at_home if field.size == task.exemplars[0].size else at_home < 0
+        filled = task.hole if task.start is None else task.start.isnan().any(1, keepdim=True)
+        free = ~stays if task.hole is None else task.hole & ~stays
+    change = tone.correction(field, free, filled, task.guides).cpu()
+    if not change.any():
+        say("tone: nothing to even out")
+        return copied, {"largest": 0.0, "mean": 0.0}
     if copied.channels == 1:
         change = change.mean(1, keepdim=True)
+    scale = top(job.image.pictures)
     lowest, highest = float(copied.pixels.min()), float(copied.pixels.max())  # no tone that the picture lacks
-    return replace(copied, pixels=torch.where(hole, (copied.pixels + change).clamp(lowest, highest), copied.pixels))
+    moved = (copied.pixels + change * scale).clamp_(lowest, highest)
+    pixels = torch.where(change == 0, copied.pixels, moved)
+    by = (pixels - copied.pixels).abs_().div_(scale)
+    amount = {"largest": float(by.max()), "mean": float(by.mean())}
+    say(f"tone: evened out by {amount['mean']:.2%} of the range, at most {amount['largest']:.1%}")
+    return replace(copied, pixels=pixels), {name: float(f"{value:.4g}") for name, value in amount.items()}
 
 
 def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:

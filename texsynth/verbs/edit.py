@@ -43,12 +43,10 @@ def build(request: Request) -> Job:
     draft = synthesize.read(replace(request, alpha=request.alpha or KEEP), synthesize.sources(request), notices.append)
     draft = replace(draft, alpha=None)  # the section of the edit keeps it
     if way == "retarget":
-        job = _retargeted(request, draft, notices)
-    elif way == "mask":
-        job = _moved(request, draft, notices)
-    else:
-        job = synthesize.finish(draft, "edit", draft.exemplars[0].size, notices, values=_section(request))
-    return replace(job, match_tone=not request.exact_copies)
+        return _retargeted(request, draft, notices)
+    if way == "mask":
+        return _moved(request, draft, notices)
+    return synthesize.finish(draft, "edit", draft.exemplars[0].size, notices, values=_section(request))
 
 
 def check_preset(request: Request, preset: Preset) -> None:
@@ -120,7 +118,7 @@ def _section(request: Request, **resolved: Any) -> dict[str, Any]:
 def _removal(request: Request) -> Job:
     """The job of inpaint, as that of an edit."""
     shared: dict[str, Any] = {f.name: getattr(request, f.name) for f in fields(PictureOptions)}
-    options_of_both = {name: getattr(request, name) for name in ("mask_invert", "grow", "exact_copies")}
+    options_of_both = {name: getattr(request, name) for name in ("mask_invert", "grow")}
     repair = InpaintRequest(**shared, mask=request.remove, **options_of_both)
     job = inpaint.build(repair)
     plain = {name: value for name, value in job.values.items() if name != InpaintRequest.SECTION}

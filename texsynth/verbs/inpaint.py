@@ -58,8 +58,8 @@ def build(request: Request) -> Job:
     job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices, hole=hole, core=core)
     extended = None if request.extend is None else ",".join(map(str, margins))
     section = recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0)
-    values = {name: job.values[name] for name in ("size", "tile", "crop")} | {Request.SECTION: section}
-    return replace(job, values=values, match_tone=not request.exact_copies)
+    values = {name: job.values[name] for name in ("size", "tile", "exact_copies", "crop")} | {Request.SECTION: section}
+    return replace(job, values=values)
 
 
 def default_band(size: tuple[int, int]) -> int:

@@ -182,6 +182,7 @@ def finish(
         values={n: value for n, value in shared.items() if n not in ("seed", "alpha")} | alpha | dict(values or {}),
         notices=tuple(notices),
         remarks=draft.remarks,
+        match_tone=not request.exact_copies,
     )
 
 
