@@ -109,8 +109,9 @@ def test_retarget_changes_the_size(texsynth: Texsynth, scene: np.ndarray, word: 
     entry = run(texsynth, "a.png", "--retarget", word, *POINTED, "-o", "o.png")
     found = sources(array("o.png"), scene)
     assert found.shape[:2] == size
-    assert (np.diff(found[..., 0], axis=0) >= 0).all() and (np.diff(found[..., 1], axis=1) >= 0).all()
-    assert found[-1, -1].tolist() == pytest.approx([SIZE[0] - 1, SIZE[1] - 1], abs=2)
+    whole = (np.diff(found[:, :, 1], axis=1) == 1).mean(), (np.diff(found[:, :, 0], axis=0) == 1).mean()
+    assert min(whole) > 0.75  # runs of the picture, and few seams
+    assert (found[0, 0].tolist(), found[-1, -1].tolist()) == ([0, 0], [SIZE[0] - 1, SIZE[1] - 1])
     assert (entry["record"]["size"], entry["record"]["edit"]["retarget"]) == (f"{size[1]}x{size[0]}", word)
 
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.field.quilt import Blocks, Quilt, QuiltRules, cells_of, mismatch, prior_of
+from texsynth.field.quilt import Blocks, Quilt, QuiltRules, Steer, cells_of, mismatch, prior_of
 from texsynth.field.quilting import at_borders, cut_candidates, shortlist
 from texsynth.image.holes import grow
+from texsynth.image.salience import salience
 
 PIECES_AT_ONCE = 32  # pieces laid at once, as they do not touch
 SPACING = 2  # sides of a piece between the corners of two that are laid at once
@@ -38,6 +39,15 @@ class Gap:
     context: Tensor
     tile: tuple[bool, bool]
     soft: Tensor | None = None
+
+
+def plain(blocks: Blocks, price: float) -> Steer:
+    """The price of laying a block that shows something, in variances for mean salience."""
+    pictures = blocks.atlas.picture(blocks.atlas.colours)
+    shown = F.avg_pool2d(salience(pictures)[:, None], blocks.side, stride=1)
+    shown = F.pad(shown, (0, blocks.side - 1, 0, blocks.side - 1)).flatten()
+
+    return lambda index, _y, _x: price * shown[index]
 
 
 def thickness(hole: Tensor, tile: tuple[bool, bool]) -> int:

@@ -21,7 +21,7 @@ class Placement:
     fixed: Tensor  # (h, w) bool, the pixels outside the hole, which stay
     placed: Tensor  # (h, w) bool, the pixels that have a source to start from; all that are fixed are among them
     places: Tensor  # (h, w), that source as an index into the atlas
-    unmoved: Tensor  # (h, w) bool, the placed pixels that start from themselves
+    context: Tensor  # (h, w) bool, the placed pixels that what is filled continues
     soft: Tensor  # (h, w) bool, the pixels of the hole that may stay as they are
     inside: Tensor  # (N,) bool, the source pixels that lie in the hole
     lean: Tensor  # (N,), the price of copying each source pixel, in variances: it draws the cut away from the core
@@ -46,19 +46,21 @@ def place(task: Task, atlas: Atlas) -> Placement | None:
     fixed = ~hole.to(device)
     soft = torch.zeros_like(fixed) if task.core is None else ~(fixed | task.core[0, 0].to(device))
     places = torch.stack(torch.meshgrid(*(torch.arange(n, device=device) for n in task.size), indexing="ij"))
-    placed = unmoved = fixed | soft
+    placed = context = fixed | soft
     if task.start is not None:
         start = task.start[0].to(device)
         placed = fixed | ~start.isnan().any(0)
         moved = torch.where(fixed | ~placed, places, start.nan_to_num().long())
-        unmoved = placed & (moved == places).all(0)
+        # Objects that move leave a hole in what stays; in a picture of another size all of it moves.
+        resized = task.size != task.exemplars[0].size
+        context = placed if resized else placed & (moved == places).all(0)
         places = moved
     inside, lean = torch.zeros_like(atlas.valid), torch.zeros(atlas.valid.shape, device=device)
     if task.hole is not None:  # the hole is one of the first exemplar, which has the output's size
         first, pixel = (atlas.home >= 0) & (atlas.home < fixed.numel()), atlas.home.clamp(0, fixed.numel() - 1)
         inside = first & ~fixed.flatten()[pixel] & ~atlas.valid
         lean = torch.where(first, _nearness(soft, ~(fixed | soft), task.tile).flatten()[pixel] * LEAN, lean)
-    return Placement(fixed, placed, atlas.join(torch.zeros_like(places[0]), *places), unmoved, soft, inside, lean)
+    return Placement(fixed, placed, atlas.join(torch.zeros_like(places[0]), *places), context, soft, inside, lean)
 
 
 def _nearness(soft: Tensor, core: Tensor, tile: tuple[bool, bool]) -> Tensor:

@@ -24,7 +24,7 @@ from texsynth.features.windows import Basis
 from texsynth.field import lattice, potential
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, double
-from texsynth.field.fill import Gap, fill, thickness
+from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.quilt import Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
@@ -46,6 +46,9 @@ HOLE_PIECES = (1.5, 1.0, 0.7)  # sides of the pieces that are tried in a hole, i
 HOLE_PIECE_OVERLAP = 0.25  # the share of such a piece that decides how well it fits
 CUT_OVERLAP = 0.4  # the same where the border of a piece is cut
 HOLE_PIECE_MINIMUM = 8  # its least side in pixels
+WHOLE_RUNS = 1.2  # the factor on that of jumps in a hole, where a picture of another size shall keep its objects
+PLAIN_PRICE = 3.0  # of a piece of mean salience in new space, in variances
+PLAIN_SIDE = 0.15  # of the exemplar's shorter side, that pieces in new space have at most: plain parts are small
 HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
 LARGEST_SHARE = 0.9  # of the shorter side of a long exemplar, that its first pieces have
 LONG_EXEMPLAR = 8  # times as long as wide: repeats near by are then free, since their price grows with the length
@@ -189,7 +192,6 @@ def begin(
     if placement is not None:
         atlas = placement.fill_sources(atlas, field)
         field = replace(field, atlas=atlas)
-    # Look up the look-alikes of its source pixels.
     asking = described if placement is None else described | placement.inside
     table = describe(atlas, basis, asking)
     if coarser is None:
@@ -199,7 +201,8 @@ def begin(
     space = Space(atlas, basis, table, described, lookalikes)
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
     proportion = 0.0 if task.guides or task.blend is not None else settings.proportion  # maps have their own
-    kappa, lean = (settings.kappa, 0.0) if placement is None else (settings.mend, placement.lean)
+    lean = 0.0 if placement is None else placement.lean
+    kappa = settings.kappa if placement is None else settings.mend * (WHOLE_RUNS if _is_resized(task) else 1)
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
@@ -247,7 +250,8 @@ def _start(ground: Groundwork, layout: Tensor | None) -> Field:
         resized = F.interpolate(layout.to(task.device), task.size, mode="bilinear", antialias=True)
         field = ground.field(nearest(atlas, ground.basis, describe(atlas, ground.basis, atlas.valid), resized))
         return field if placement is None else placement.hold(field)
-    in_step = placement is None or not any(task.tile)  # the pixels outside a hole may not wrap in step
+    # The pixels outside a hole may not wrap in step, and those of a picture of another size are where they fit.
+    in_step = placement is None or not (any(task.tile) or _is_resized(task))
     lattice = _lattice_price(ground) if in_step else None
     return ground.field(_quilt(ground, lattice)) if placement is None else _fill(ground, placement, lattice)
 
@@ -277,7 +281,7 @@ def _first_side(task: Task, share: float) -> float:
 def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Field:
     """The field with pieces where it has no source yet: the best of several, by the cost that a few passes leave."""
     task, atlas, settings, rng = ground.task, ground.atlas, ground.settings, ground.rng
-    hole, best = ~placement.placed, ground.field(placement.places)
+    hole, best, resized = ~placement.placed, ground.field(placement.places), _is_resized(task)
     if not hole.any():
         return best
     # Describe the source pixels, for the passes.
@@ -290,23 +294,30 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
     overlap, tries = (HOLE_PIECE_OVERLAP, 1) if soft is None else (CUT_OVERLAP, settings.tries)
     hole_thickness = thickness(~placement.fixed if soft is not None else hole, task.tile)
     length = max(max(size) for size in atlas.exemplars)
-    spread = 0.0 if length > LONG_EXEMPLAR * task.shorter_side else settings.spread
+    spread = 0.0 if resized or length > LONG_EXEMPLAR * task.shorter_side else settings.spread
     lowest = torch.inf
     for number in range(settings.starts):
         wanted = round(hole_thickness * HOLE_PIECES[number % len(HOLE_PIECES)])
-        side = min(*task.size, max(HOLE_PIECE_MINIMUM, min(task.shorter_side // 2, wanted)))
+        most = round(task.shorter_side * (PLAIN_SIDE if resized else 0.5))
+        side = min(*task.size, max(HOLE_PIECE_MINIMUM, min(most, wanted)))
         blocks = largest_blocks(atlas, side, overlap, rng)
         if blocks is None:
             index = torch.where(placement.placed, placement.places, ground.specks())
         else:
-            rules = ground.rules(blocks, lattice, spread, 0.0, tries)
-            index = fill(Gap(placement.places, hole, placement.unmoved, task.tile, soft), blocks, rules, rng)
+            steered = plain(blocks, PLAIN_PRICE) if resized else lattice  # new space is where nothing is shown
+            rules = ground.rules(blocks, steered, spread, 0.0, tries)
+            index = fill(Gap(placement.places, hole, placement.context, task.tile, soft), blocks, rules, rng)
         field = ground.field(index)
         for _ in range(HOLE_TRIAL_PASSES):
             field = sweep(field, space, Prices(price, settings.mend, ground.guiding), rng, placement.fixed)
         if float(field.cost.sum()) < lowest:
             best, lowest = field, float(field.cost.sum())
     return best
+
+
+def _is_resized(task: Task) -> bool:
+    """Does a picture of another size start the field, so that all of it is moved?"""
+    return task.start is not None and task.size != task.exemplars[0].size
 
 
 def _lattice_price(ground: Groundwork) -> Steer | None:

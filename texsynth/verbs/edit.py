@@ -23,7 +23,7 @@ from texsynth.requests.inpaint import Request as InpaintRequest
 from texsynth.requests.option import is_given, options, recorded
 from texsynth.requests.shared import KEEP, PictureOptions
 from texsynth.task import Guide, Preset
-from texsynth.verbs import inpaint, objects, parse, synthesize
+from texsynth.verbs import inpaint, objects, parse, retarget, synthesize
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.verb import Verb
 from texsynth.verbs.warp import WARPS
@@ -127,7 +127,7 @@ def _removal(request: Request) -> Job:
 
 
 def _retargeted(request: Request, draft: Draft, notices: list[str]) -> Job:
-    """A job in which every pixel starts from the proportional place."""
+    """A job that starts from whole runs of the picture, with fewer or more of them than it has."""
     assert request.retarget is not None
     size = draft.exemplars[0].size
     wanted = parse.size(request.retarget, size, "--retarget")
@@ -137,8 +137,7 @@ def _retargeted(request: Request, draft: Draft, notices: list[str]) -> Job:
         notices.append(
             f"--retarget {request.retarget}: the aspect changes {change:.1f} times, and objects change with it"
         )
-    axes = [((torch.arange(n) + 0.5) * (old / n) - 0.5).clamp(0, old - 1) for n, old in zip(wanted, size, strict=True)]
-    start = torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+    start = retarget.start(draft.exemplars[0].image, wanted)
     return synthesize.finish(draft, "edit", wanted, notices, values=_section(request), start=start)
 
 
