@@ -7,8 +7,9 @@ edited. Listing the keys reads directories only, so that `--help` and shell comp
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,14 @@ class Registry:
         self.registered[name] = module
 
 
-def _keys(place: str) -> Iterator[str]:
+@cache  # the package's files stay as they are while it runs, and every name that is looked up asks for them
+def _keys(place: str) -> frozenset[str]:
     """The keys of the files that match a pattern of module names; names that begin with "_" are no keys."""
     before, after = place.split("*")
     folder = PACKAGE.joinpath(*before.strip(".").split("."))
-    for path in folder.glob(f"*{after.replace('.', '/')}.py"):
-        key = path.relative_to(folder).parts[0].removesuffix(".py")
-        if not key.startswith("_"):
-            yield key
+    files = folder.glob(f"*{after.replace('.', '/')}.py")
+    keys = (path.relative_to(folder).parts[0].removesuffix(".py") for path in files)
+    return frozenset(key for key in keys if not key.startswith("_"))
 
 
 LOSSES = Registry("loss", ("losses.*",))

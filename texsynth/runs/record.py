@@ -9,7 +9,8 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,12 @@ INPUT_KEYS = {field.name for field in fields(Input)}
 
 def versions() -> dict[str, str]:
     """What a record says of the programs that made it."""
-    return {name: version(name) for name in ("texsynth", "torch")}
+    return {name: _version(name) for name in ("texsynth", "torch")}
+
+
+@cache  # a run asks twice, and reading all of a distribution's metadata takes longer than the rest of a record
+def _version(name: str) -> str:
+    return metadata.version(name)
 
 
 def describe(job: Job, preset: Preset, seed: int) -> dict[str, Any]:
