@@ -92,24 +92,43 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
-def steady(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The registries with the method of fakes/ and presets for it; gives the folder of presets."""
+@pytest.fixture(scope="session")
+def presets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped presets and those for fakes/, in a folder that all tests share: `own_presets` is for writing."""
     folder = tmp_path_factory.mktemp("presets")
     shutil.copytree(preset.folder(), folder, dirs_exist_ok=True)
     for name, content in PRESETS.items():
         (folder / f"{name}.yaml").write_text(f"description: For tests.\n{content}\n")
-    monkeypatch.setattr(preset, "folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def steady(presets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registries with the methods of fakes/, and presets for them."""
+    monkeypatch.setattr(preset, "folder", lambda: presets)
     for name, method in fakes.METHODS.items():
         monkeypatch.setitem(registry.METHODS.registered, name, method)
     for name, recipe in fakes.RECIPES.items():
         monkeypatch.setitem(registry.RECIPES.registered, name, recipe)
+
+
+@pytest.fixture
+def own_presets(
+    steady: None,  # noqa: ARG001 (for what it changes)
+    presets: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A folder of presets for one test, which may write into it."""
+    folder = tmp_path_factory.mktemp("presets")
+    shutil.copytree(presets, folder, dirs_exist_ok=True)
+    monkeypatch.setattr(preset, "folder", lambda: folder)
     return folder
 
 
 @pytest.fixture
 def texsynth(
-    steady: Path,  # noqa: ARG001 (for what it changes)
+    steady: None,  # noqa: ARG001 (for what it changes)
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

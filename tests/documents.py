@@ -11,9 +11,10 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,14 @@ import pytest
 
 from networks import random_vgg
 from texsynth.cli import main
+from texsynth.methods import field, optimise
+from texsynth.metrics import copy_rate, seam, transport
+from texsynth.patches import matches
+from texsynth.task import Level, Task
 
 REDIRECTIONS = {"<": ("stdin", "r"), ">": ("stdout", "w")}
+STEPS, PATCHES = 2, 200  # that are enough for a page to be followed
+SAMPLES = ((transport, "PATCHES"), (copy_rate, "PATCHES"), (seam, "QUERIES"), (matches, "OUTPUT_WINDOWS"))
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "CONTRIBUTING.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -86,8 +93,14 @@ def reader(folder: Path, page: str) -> Path:
 def follow(step: Step) -> None:
     """Do what a step says, in the current folder, and check that the files it promises are there.
 
-    Trainings are cut short; all else runs as it is written.
+    Trainings, descents by gradient and what metrics look at are cut short, and the field's search where a page of the
+    guide is followed; all else runs as it is written.
     """
+    with _short(quick=step.page != "README.md"):
+        _follow(step)
+
+
+def _follow(step: Step) -> None:
     if step.language == "python":
         exec(compile(step.text, step.page, "exec"), {"__name__": "__main__"})
         promised = [Path(name) for name in re.findall(r'write\("(.+?)"', step.text)]
@@ -101,6 +114,30 @@ def follow(step: Step) -> None:
         assert promised or words[1] in ("evaluate", "presets")
     for path in promised:
         assert path.is_file(), f"{path} is missing"
+
+
+@contextmanager
+def _short(quick: bool) -> Iterator[None]:
+    """Few steps of `optimise`, and few patches for metrics to look at; where quick also few passes of `field`, and few
+    candidates for its pieces. Settings, and what records say of them, stay as they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        for method in (optimise, field) if quick else (optimise,):
+            patch.setattr(method, "schedule", partial(_few, method.schedule))
+        if quick:
+            patch.setattr(field, "begin", partial(_searching_little, field.begin))
+        for module, name in SAMPLES:
+            patch.setattr(module, name, PATCHES)
+        yield
+
+
+def _few(schedule: Callable[..., list[Level]], task: Task, values: Any) -> list[Level]:
+    return [replace(level, steps=min(STEPS, level.steps)) for level in schedule(task, values)]
+
+
+def _searching_little(
+    begin: Callable[..., Any], task: Task, canvas: Any, level: Level, values: field.Settings, *rest: Any
+) -> Any:
+    return begin(task, canvas, level, replace(values, starts=1, tries=4, similar=0), *rest)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,8 +183,8 @@ def test_strength_is_one_share_of_all_guides() -> None:
         assert guide.strength is not None and guide.strength.shape == (1, 1, 8, 10)
 
 
-def test_guides_reach_the_method_at_every_level(steady: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert steady.exists()
+@pytest.mark.usefixtures("steady")
+def test_guides_reach_the_method_at_every_level(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks: list[Task] = []
     module: Any = methods.method("steady")
     begin: Callable[..., Any] = module.begin
@@ -231,8 +230,7 @@ def test_the_record_holds_what_from_reads() -> None:
     assert [entry.role for entry in job.inputs] == ["exemplar", "progression-target", "labels-target"]
 
 
-def test_the_api_and_the_command_line_make_the_same(texsynth: Texsynth, steady: Path) -> None:
-    (steady / "obedient.yaml").write_text("description: For tests.\nmethod: obedient\n")
+def test_the_api_and_the_command_line_make_the_same(texsynth: Texsynth) -> None:
     arrays = {"a": noise(), "s": noise(1, channels=1), "t": noise(2, channels=1), "l": halves(), "w": noise(4)}
     for name, values in arrays.items():
         image.write(f"{name}.png", image.from_array(values))
@@ -268,8 +266,8 @@ def test_the_api_and_the_command_line_make_the_same(texsynth: Texsynth, steady: 
     assert dict(made.record) == image.read_metadata("o.png")
 
 
-def test_label_exemplars_by_the_api(steady: Path) -> None:
-    (steady / "obedient.yaml").write_text("description: For tests.\nmethod: obedient\n")
+@pytest.mark.usefixtures("steady")
+def test_label_exemplars_by_the_api() -> None:
     files = {"red": [plain((1, 1, 1)), plain((2, 2, 2))], "0000ff": plain((3, 3, 3))}
     made = api.control(label_exemplars=files, label_map=halves(), preset="obedient", device="cpu")
     pixels = image.to_array(made.image)

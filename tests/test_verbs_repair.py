@@ -180,9 +180,9 @@ def test_the_default_preset_of_a_mode_fits_it(mode: str, name: str) -> None:
 
 
 @pytest.fixture
-def command(steady: Path, request: pytest.FixtureRequest) -> Texsynth:
+def command(own_presets: Path, request: pytest.FixtureRequest) -> Texsynth:
     """The command line, with a quick default preset of barycenter."""
-    (steady / "barycenter.yaml").write_text("description: For tests.\nmethod: mixture\n")
+    (own_presets / "barycenter.yaml").write_text("description: For tests.\nmethod: mixture\n")
     run: Texsynth = request.getfixturevalue("texsynth")
     return run
 
