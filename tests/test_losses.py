@@ -136,7 +136,6 @@ def test_gram_by_hand() -> None:
     """Channels (1, 2, 3) and (0, 1, 0): products 14, 2, 1 over 3 positions."""
     vectors = torch.tensor([[1.0, 0.0], [2.0, 1.0], [3.0, 0.0]])
     torch.testing.assert_close(gram_loss.gram(vectors), torch.tensor([[14.0, 2.0], [2.0, 1.0]]) / 3)
-    torch.testing.assert_close(gram_loss.gram(vectors, True), torch.tensor([[2.0, 0.0], [0.0, 2 / 3]]) / 3)
 
 
 @pytest.mark.parametrize(("normalise", "unit"), [("relative", 9.0), ("gatys", 4.0)])
@@ -144,6 +143,13 @@ def test_gram_of_one_channel_by_hand(normalise: str, unit: float) -> None:
     """The mean square is 3 in the exemplar, 5 in the output."""
     of = build("gram", row(1, math.sqrt(5)), normalise=normalise)
     assert value(of, row(1, 3, math.sqrt(5))) == pytest.approx((5 - 3) ** 2 / unit)
+
+
+@pytest.mark.parametrize(("shift", "distance"), [(0.0, 0.0), (1.0, 3 / 2)])
+def test_a_centred_gram_by_hand_holds_the_mean(shift: float, distance: float) -> None:
+    """The variance is 1. With the constant, of length 1, the matrix is the identity, of squared norm 2. A shift by
+    1 adds 1 to the variance, and stands twice beside the constant: 1 + 1 + 1 over 2."""
+    assert value(build("gram", row(2, 4), centred=True), row(2 + shift, 4 + shift)) == pytest.approx(distance)
 
 
 # ---- sliced ----

@@ -33,7 +33,7 @@ def test_the_readme_has_a_command_for_every_verb() -> None:
 def test_presets_of_the_table_need_weights_where_it_says_so() -> None:
     table = README.partition("| preset | needs weights | use it for |")[2].partition("\n\n")[0]
     rows = dict(re.findall(r"^\| `(.+?)` \| (yes|) ?\|", table, re.MULTILINE))
-    assert len(rows) == 6
+    assert len(rows) == 4
     for name, marked in rows.items():
         needs = any(
             features.features(feature).WEIGHTS

@@ -6,9 +6,10 @@ references together. It is blind to where things are, so it carries fine texture
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from texsynth.losses import Features, Loss, PatchSettings, Reference, Setup, counted_tables, reference_tables, total
@@ -21,7 +22,8 @@ GUIDES: tuple[str, ...] = ()  # it follows none
 class Settings(PatchSettings):
     """The settings of Gram matrices; by default all layers weigh alike, whatever the network's scale.
 
-    centred: Whether the mean is taken off first, which compares covariances.
+    centred: Whether the exemplar's mean is taken off first, and a constant put beside the channels: that compares
+        covariances and means.
     normalise: What differences are divided by: relative takes the squared norm of the exemplar's matrix, and gatys
         takes 4 N^2 for N channels, as the paper does.
     """
@@ -32,7 +34,9 @@ class Settings(PatchSettings):
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
     """A sum over layers of squared Gram distances; at least 0, and 0 for the exemplar itself."""
-    targets = {name: gram(rows, settings.centred) for name, rows in reference_tables(references, settings).items()}
+    sources = reference_tables(references, settings)
+    views = {name: _view(rows, settings.centred) for name, rows in sources.items()}
+    targets = {name: gram(views[name](rows)) for name, rows in sources.items()}
     units = {name: _unit(target, settings.normalise) for name, target in targets.items()}
 
     def loss(features: Features) -> Tensor:
@@ -42,21 +46,31 @@ def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> 
             if weights is not None:
                 rows = (weights > 0).nonzero()[:, 0]
                 vectors, shares = vectors[rows], (weights[rows] / weights.sum())[:, None]
-            difference = gram(vectors, settings.centred, shares) - targets[name]
+            difference = gram(views[name](vectors), shares) - targets[name]
             terms.append((difference / units[name]).square().sum())
         return total(terms, features)
 
     return loss
 
 
-def gram(vectors: Tensor, centred: bool = False, shares: Tensor | None = None) -> Tensor:
-    """The mean outer product of the rows of (N, D), or their covariance: (D, D).
+def gram(vectors: Tensor, shares: Tensor | None = None) -> Tensor:
+    """The mean outer product of the rows of (N, D): (D, D).
 
     shares: how much each row counts, (N, 1), adding up to 1; None where all count alike.
     """
-    if centred:
-        vectors = vectors - (vectors.mean(0) if shares is None else (vectors * shares).sum(0))
     return vectors.T @ vectors / len(vectors) if shares is None else vectors.T @ (vectors * shares)
+
+
+def _view(source: Tensor, centred: bool) -> Callable[[Tensor], Tensor]:
+    """What becomes of vectors (n, D) before their matrix. With `centred` the mean of the source (N, D) is taken off and
+    a constant put beside, (n, D + 1), by which the matrix holds the mean, too. It is as long as the source's deviation,
+    so that a shift by that weighs as much as all of the covariance."""
+    if not centred:
+        return lambda vectors: vectors
+    mean = source.mean(0)
+    length = (source - mean).square().sum(1).mean().sqrt()
+    length = length.where(length > 0, 1)  # the mean of a flat exemplar is matched all the same
+    return lambda vectors: torch.cat([vectors - mean, length.expand(len(vectors), 1)], 1)
 
 
 def _unit(target: Tensor, normalise: str) -> float | Tensor:
