@@ -131,6 +131,22 @@ def test_pieces_grow_out_from_the_little_that_is_known(name: str, seed: int) -> 
     assert np.array_equal(array(made), before)
 
 
+BITS = {
+    "block": ~box(72, 72, (0, 9, 0, 72), (0, 72, 0, 9)),
+    "specks": np.random.default_rng(2).random((72, 72)) < 0.8,
+    "blobs": np.kron(np.random.default_rng(3).random((9, 9)) < 0.8, np.ones((8, 8))) > 0,
+}
+
+
+@pytest.mark.parametrize("cell", [6, 8])
+@pytest.mark.parametrize("name", BITS)
+def test_a_checkerboard_comes_back_from_a_fifth_of_it(name: str, cell: int) -> None:
+    rows, columns = np.mgrid[:72, :72] // cell
+    board = np.where((rows + columns) % 2, 230, 20).astype(np.uint8)[..., None].repeat(3, 2)
+    made = array(quick(board, BITS[name], settings={"coarsest": 16}))
+    assert (np.abs(made.astype(int) - board) > 8).mean() < 0.002
+
+
 def test_structure_goes_on_under_grain() -> None:
     """No equals to copy: the light of nearly every pixel in the hole is on the right side all the same."""
     before = grainy("bricks", SIDE)

@@ -21,11 +21,12 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features.windows import Basis
-from texsynth.field import lattice, potential
+from texsynth.field import cells, lattice, potential
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, double
 from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
+from texsynth.field.lattice import Lattice
 from texsynth.field.quilt import Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
@@ -154,6 +155,7 @@ class Groundwork:
 def schedule(task: Task, settings: Settings) -> list[Level]:
     """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size."""
     bottom, top = octaves(task.shorter_side, settings.coarsest, settings.finest)
+    top = bottom if top > bottom and _lattice_of_bits(task.at(bottom), settings) is not None else top
     last = len(settings.passes) - 1
     steps = [settings.passes[max(0, last - level)] for level in range(top, bottom - 1, -1)]
     if _oriented.direction(task) is not None:  # bent pieces never fit as they lie
@@ -250,6 +252,9 @@ def _start(ground: Groundwork, layout: Tensor | None) -> Field:
         resized = F.interpolate(layout.to(task.device), task.size, mode="bilinear", antialias=True)
         field = ground.field(nearest(atlas, ground.basis, describe(atlas, ground.basis, atlas.valid), resized))
         return field if placement is None else placement.hold(field)
+    if placement is not None and (bits := _lattice_of_bits(task, ground.settings)) is not None:
+        ground.say(f"lattice: {bits.describe(2 ** int(task.level))}; what is left of it is copied cell by cell")
+        return ground.field(_from_other_cells(ground, placement, bits))
     # The pixels outside a hole may not wrap in step, and those of a picture of another size are where they fit.
     in_step = placement is None or not (any(task.tile) or _is_resized(task))
     lattice = _lattice_price(ground) if in_step else None
@@ -320,6 +325,30 @@ def _is_resized(task: Task) -> bool:
     return task.start is not None and task.size != task.exemplars[0].size
 
 
+def _lattice_of_bits(task: Task, settings: Settings) -> Lattice | None:
+    """The lattice of a regular picture with a hole, where no piece of what is left of it shows enough."""
+    valid = task.exemplars[0].valid
+    if task.hole is None or valid is None or len(task.exemplars) > 1 or any(task.tile) or task.start is not None:
+        return None
+    if settings.lattice == "off" or settings.copies != "none" or float(valid.float().mean()) > cells.MOST_LEFT:
+        return None
+    image, valid = task.exemplars[0].image.cpu(), valid.cpu()
+    grid = lattice.find(image, valid)
+    if grid is None or (settings.lattice == "auto" and grid.height < settings.regular):
+        return None
+    least = HOLE_PIECE_MINIMUM << octaves(task.shorter_side, settings.coarsest, 0)[1]
+    return cells.refined(grid, image, valid) if cells.in_bits(grid, valid, least) else None
+
+
+def _from_other_cells(ground: Groundwork, placement: Placement, grid: Lattice) -> Tensor:
+    """The pointers (h, w) of a hole in a regular picture to the nearest pixels that are whole steps away."""
+    atlas = ground.atlas
+    first = torch.zeros(ground.task.size, dtype=torch.long, device=atlas.home.device)
+    itself = atlas.join(first, *cells.places(ground.task.size).to(first.device))
+    places, none = cells.equivalents(grid, (placement.fixed & atlas.valid[itself]).cpu(), ~placement.placed.cpu())
+    return torch.where(none.to(first.device), ground.specks(), atlas.join(first, *places.to(first.device)))
+
+
 def _lattice_price(ground: Groundwork) -> Steer | None:
     """The price of leaving the exemplar's lattice, if it has one; the user is told about it."""
     task, settings, say = ground.task, ground.settings, ground.say
@@ -336,6 +365,7 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
         peak = "no peaks" if grid is None else f"autocorrelation {grid.height:.2f}"
         say(f"lattice: none ({peak})")
         return None
+    grid = grid if valid is None or not anchored else cells.refined(grid, exemplar, valid.cpu())
     say(f"lattice: {grid.describe(2 ** int(task.level))}{', of which the first is kept' if stripes else ''}")
     if bent := lattice.bending(grid, task.size, task.tile):
         say(f"lattice: {bent}")
