@@ -134,7 +134,7 @@ def test_pieces_grow_out_from_the_little_that_is_known(name: str, seed: int) -> 
 BITS = {
     "block": ~box(72, 72, (0, 9, 0, 72), (0, 72, 0, 9)),
     "specks": np.random.default_rng(2).random((72, 72)) < 0.8,
-    "blobs": np.kron(np.random.default_rng(3).random((9, 9)) < 0.8, np.ones((8, 8))) > 0,
+    "blobs": np.kron(np.random.default_rng(3).random((8, 8)) < 0.8, np.ones((9, 9))) > 0,
 }
 
 
