@@ -190,6 +190,13 @@ def test_no_more_than_most_blocks() -> None:
     assert atlas.valid[blocks.corners[:, None] + blocks.inner].all()
 
 
+def test_the_table_of_large_blocks_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(laying, "TABLE_VALUES", 20_000)
+    blocks = table(atlas_of(noise(1, 3, 40, 50)), 16)
+    assert blocks.table.numel() <= 20_000 < 25 * 35 * blocks.table.shape[1] and len(blocks.corners) == 26
+    assert len(table(atlas_of(noise(1, 3, 40, 50)), 4).corners) == 416
+
+
 def test_cells_tell_places_and_exemplars_apart() -> None:
     blocks = table(atlas_of(noise(1, 3, 20, 30), noise(1, 3, 33, 17), copies="flips"), 8)
     assert torch.equal(blocks.cells.unique(), torch.arange(10 * 15 + 17 * 9))  # cells of two pixels

@@ -24,6 +24,7 @@ from texsynth.field.space import draw
 Steer = Callable[[Tensor, Tensor, Tensor], Tensor]
 BLOCKS_AT_ONCE = 32  # placed by one product: bounds the memory
 LARGEST_TABLE = 8192  # blocks: of more a sample is taken, so that memory does not depend on the exemplar
+TABLE_VALUES = 3 << 24  # colours of blocks: the same for large ones, of a finer first level
 SMALLEST_BLOCK = 4  # pixels
 MOST_BLOCKS = 2048  # of a long exemplar, that are laid in all quilts together, where one does not need more
 LOOKUPS = 32  # places, on each side of a block, at which the use of a long exemplar is looked up
@@ -100,7 +101,8 @@ def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator
         plane, _, y, x = (-F.max_pool2d(-valid, side, stride=1) > 0.5).nonzero(as_tuple=True)
         if len(plane) > 0:
             share = min(1.0, max(0.25, LONG / atlas.elongation))  # small pieces are compared very often
-            corners = draw((plane * atlas.rows + y) * atlas.row + x, round(share * LARGEST_TABLE), rng)
+            most = min(round(share * LARGEST_TABLE), TABLE_VALUES // (3 * side**2))
+            corners = draw((plane * atlas.rows + y) * atlas.row + x, most, rng)
             return _cut_out(atlas, side, max(2, round(side * overlap)), corners)
         side //= 2
     return None

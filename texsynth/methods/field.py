@@ -27,7 +27,7 @@ from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, dou
 from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.lattice import Lattice
-from texsynth.field.quilt import Blocks, QuiltRules, Steer, largest_blocks, quilt
+from texsynth.field.quilt import LARGEST_TABLE, TABLE_VALUES, Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented
@@ -410,6 +410,12 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     if task.hole is not None:  # several fillings of it are compared
         seconds += 0.6 + 0.8e-6 * pixels
     # Lay the first pieces.
-    step = (settings.guided if task.guides else settings.block) * task.shorter_side * (1 - settings.overlap)
-    laid = free * pixels / step**2 * settings.starts * (16 + settings.tries) / 48
-    return Estimate(int(memory * finest), 0.4 + seconds + 0.0034 * laid)
+    share = settings.guided if task.guides else settings.block
+    step = share * task.shorter_side * (1 - settings.overlap)
+    side = share * task.shorter_side * 0.5 ** levels[0].scale
+    larger = max(1.0, side / 32) ** 2  # in pixels at that level, than the usual piece
+    laid = free * pixels / step**2 * settings.starts * (16 * larger**2 + settings.tries * larger) / 48
+    sizes = [(h * 0.5 ** levels[0].scale, w * 0.5 ** levels[0].scale) for h, w in (e.size for e in task.exemplars)]
+    places = sum(max(0.0, h - side) * max(0.0, w - side) for h, w in sizes) * len(COPY_SETS[settings.copies])
+    pieces = 24 * side**2 * min(places, LARGEST_TABLE, TABLE_VALUES / (3 * side**2))
+    return Estimate(int(max(memory * finest, pieces * free)), 0.4 + seconds + 0.0034 * laid)
