@@ -320,7 +320,7 @@ UNUSED = [
     f"control a.png --orientation circle {FIELD} --orientation-weight 3",
     f"control a.png --orientation circle {FIELD} --set copies=flips",
     "edit a.png -p ot -q -o o.png --target-mask other.png --mask hole.png",
-    "edit a.png -p gram-windows -q -o o.png --keep-background --target-mask other.png --mask hole.png",
+    "edit a.png -p ot-paper -q -o o.png --keep-background --target-mask other.png --mask hole.png",
     "edit a.png -p barycenter-sliced -q -o o.png --mask hole.png --target-mask other.png --labels-weight 3",
     f"{SCORE} --details",
     f"{SCORE} --labels half.png half.png",
