@@ -24,15 +24,20 @@ FOLDER = Path(__file__).parent.parent / "benchmarks" / "figures"
 everything, figure, sheet = (importlib.import_module(name) for name in ("everything", "figure", "sheet"))
 SHARED = {"figure", "sheet", "rows", "material", "learning", "everything"}
 NEURAL = ("stages", "matching")  # figures of nothing but what looks through VGG-19
+FEWER = {"stages": {"COUNTS": 2, "PARTS": 2, "SEEDS": 2}, "stability": {"SEEDS": 2}, "orientation": {"WORDS": ("circle",)}}
 NO_VERDICT = ("exemplar", "exemplars", "picture", "method", "result")
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No weights but those given, and metrics that look at few patches."""
+    """No weights but those given, metrics that look at few patches, and figures with fewer pictures of a kind."""
     monkeypatch.delenv("TEXSYNTH_WEIGHTS", raising=False)
     for module, name in ((transport, "PATCHES"), (copy_rate, "PATCHES"), (matches, "OUTPUT_WINDOWS")):
         monkeypatch.setattr(module, name, 60)
+    monkeypatch.setattr(matches, "WINDOW", 7)
+    for figure_name, values in FEWER.items():
+        for name, value in values.items():
+            monkeypatch.setattr(script(figure_name), name, value)
 
 
 def script(name: str) -> ModuleType:
@@ -50,7 +55,9 @@ def test_every_figure_writes_a_sheet_and_a_table(name: str, tmp_path: Path) -> N
     done = script(name).main(["--budget", "smallest", "-o", str(tmp_path), *given])
     assert [path.name for path in done.files] == [f"{name}.png", f"{name}.md", f"{name}.csv"]
     with Image.open(done.files[0]) as picture:
-        assert min(picture.size) > 100 and len(picture.convert("RGB").getcolors(1 << 24) or ()) > 50
+        assert min(picture.size) > 100
+        some = picture.convert("RGB").resize([side // 3 for side in picture.size], Image.Resampling.NEAREST)
+        assert len(some.getcolors(1 << 24) or ()) > 50
     table, text = rows(done.files[2]), done.files[1].read_text("utf-8")
     assert len(table) >= 2
     values = [row[key] for row in table for key in row if key not in NO_VERDICT and row[key]]
