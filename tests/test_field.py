@@ -86,7 +86,7 @@ SETTINGS = ({"copies": "flips"}, {"copies": "rotations"}, {"copies": "all"}, {"o
 def test_pixels_are_copied_from_where_the_field_points(words: dict[str, Any]) -> None:
     """Every pixel, and a map of places exactly as it; the copies asked for are used, and no others."""
     exemplar = spots(36, 44)
-    result = quick(exemplar, "70x61", maps={"places": places(36, 44)}, **words)
+    result = quick(exemplar, "70x61", maps={"places": places(36, 44)}, exact_copies=True, **words)
     assert result.field is not None
     output, at = to_array(result.image), atlas.coordinates(result.field)
     assert output.shape == (61, 70, 3)
@@ -184,7 +184,7 @@ def test_several_exemplars_are_all_used() -> None:
     shapes = ((40, 40), (40, 40), (30, 48))
     parts = [(spots(*s, seed=n) * 0.4 + tones[n]).astype(np.uint8) for n, s in enumerate(shapes)]
     maps = {"number": [np.full(s, 10 * n, np.uint8) for n, s in enumerate(shapes)]}
-    result = texsynth.synthesize(parts, 96, maps=maps)
+    result = texsynth.synthesize(parts, 96, maps=maps, exact_copies=True)
     number, output = to_array(result.maps["number"]), to_array(result.image)
     for n, part in enumerate(parts):
         share = number == 10 * n
@@ -283,8 +283,8 @@ def test_ctrl_c_leaves_a_picture_of_full_size(stop: int) -> None:
         if len(events) == stop:
             raise KeyboardInterrupt
 
-    settings = {"coarsest": 8, "passes": [2, 1]}
-    result = texsynth.synthesize(exemplar, "75x53", settings=settings, progress=interrupt, maps={"p": places(64, 50)})
+    words = {"settings": {"coarsest": 8, "passes": [2, 1]}, "maps": {"p": places(64, 50)}, "exact_copies": True}
+    result = texsynth.synthesize(exemplar, "75x53", progress=interrupt, **words)
     assert result.interrupted and result.record["interrupted"] is True and len(events) == stop
     output = to_array(result.image)
     assert output.shape == (53, 75, 3)
