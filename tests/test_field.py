@@ -32,7 +32,7 @@ def spots(h: int, w: int, seed: int = 0) -> np.ndarray:
     return bytes_of(pictures.spots(h, w, seed))
 
 
-QUICK = {"passes": [3, 2, 1], "tries": 12}
+QUICK = {"passes": [3, 2, 1], "tries": 12, "starts": 1}
 
 
 def quick(exemplars: Any, size: str | int, settings: dict[str, Any] | None = None, **words: Any) -> Result:
@@ -135,7 +135,7 @@ def test_tiling_is_seamless_and_none_is_not(tile: str) -> None:
     exemplar = spots(48, 56)
     ratios: dict[str, list[tuple[float, float]]] = {"y": [], "x": []}
     for seed in range(3):
-        result = texsynth.synthesize(exemplar, "96x80", tile=tile, seed=seed)
+        result = quick(exemplar, "96x80", tile=tile, seed=seed)
         assert result.field is not None and result.field.tile == ("y" in tile, "x" in tile)
         output = result.image.pixels
         far = misfit(output, exemplar)
@@ -155,7 +155,7 @@ def test_tiling_is_seamless_and_none_is_not(tile: str) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
     exemplar = spots(40, 40)
-    first, again, other = (quick(exemplar, 72, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (quick(exemplar, 72, {"starts": 2}, seed=seed) for seed in (3, 3, 4))
     assert first.image.pixels.numpy().tobytes() == again.image.pixels.numpy().tobytes()
     assert first.field is not None and again.field is not None
     assert torch.equal(first.field.index, again.field.index)
