@@ -24,7 +24,11 @@ FOLDER = Path(__file__).parent.parent / "benchmarks" / "figures"
 everything, figure, sheet = (importlib.import_module(name) for name in ("everything", "figure", "sheet"))
 SHARED = {"figure", "sheet", "rows", "material", "learning", "everything"}
 NEURAL = ("stages", "matching")  # figures of nothing but what looks through VGG-19
-FEWER = {"stages": {"COUNTS": 2, "PARTS": 2, "SEEDS": 2}, "stability": {"SEEDS": 2}, "orientation": {"WORDS": ("circle",)}}
+FEWER = {
+    "stages": {"COUNTS": 2, "PARTS": 2, "SEEDS": 2},
+    "stability": {"SEEDS": 2},
+    "orientation": {"WORDS": ("circle",)},
+}
 NO_VERDICT = ("exemplar", "exemplars", "picture", "method", "result")
 
 
