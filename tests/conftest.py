@@ -24,6 +24,15 @@ from texsynth import preset, registry
 from texsynth.cli import main
 from texsynth.image import picture as image
 
+LONG = (
+    "test_readme",
+    "test_docs_",
+    "test_field",
+    "test_figures",
+    "test_presets_run",
+    "test_torchvision",
+    "test_turned",
+)
 QUICK = ("-p", "steady", "-q")
 PRESETS = {name: f"method: {name}" for name in ("steady", "afloat", "obedient", "mixture", "painted")} | {
     "steady-draft": "method: steady\npasses: [1, 1]",
@@ -59,8 +68,8 @@ Draw = Callable[..., np.ndarray]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The commands of the documents, long chains, start first, so that no core is left alone with one at the end."""
-    items.sort(key=lambda item: not item.path.name.startswith(("test_readme", "test_docs_")))
+    """The files that take longest start first, so that no core is left alone with one at the end."""
+    items.sort(key=lambda item: not item.path.name.startswith(LONG))
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ class NetworkFeatures:
     def keys(self, layers: Sequence[str]) -> Shapes:
         """The shapes of the tensors that these layers need, by their keys in the file."""
         nodes = {_layers(self.WEIGHTS)[name][0] for name in layers}
-        return zoo.shapes(_pruned(self.WEIGHTS, nodes)) if nodes else {}
+        return dict(_shapes(self.WEIGHTS, frozenset(nodes))) if nodes else {}
 
     def build(self, settings: Any, tile: tuple[bool, bool], weights: Weights | None) -> Extract:
         """The network as a function of an image (1, 3, H, W) in [0, 1] on the weights' device and of names of LAYERS.
@@ -96,6 +96,12 @@ def _pruned(network: str, nodes: Iterable[str]) -> fx.GraphModule:
 
     module: fx.GraphModule = create_feature_extractor(zoo.module(network), sorted(nodes), suppress_diff_warning=True)
     return module
+
+
+@cache  # a run asks several times, and following a network takes long
+def _shapes(network: str, nodes: frozenset[str]) -> Shapes:
+    """The shapes of the tensors of a pruned network, by their keys."""
+    return zoo.shapes(_pruned(network, nodes))
 
 
 @cache
