@@ -37,7 +37,7 @@ class Blocks:
     side, overlap, cell: in pixels.
     corners: (n,), the flat index of each block's top-left pixel.
     inner: (side^2,), the offsets of a block's pixels from its corner.
-    colours: (N, 3), those of the atlas in standard deviations.
+    colours: (N, 3), what is compared: those of the atlas in standard deviations, or with their contrast evened out.
     table, square: (n, side^2 * 3), the colours of each block and their squares.
     cells: (homes,), the cell of each pixel of the exemplars.
     sites, site_cells: (n, m), pixels of the exemplars spread over each block, and their cells.
@@ -93,9 +93,12 @@ class Quilt:
     cost: float = 0.0
 
 
-def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator) -> Blocks | None:
+def largest_blocks(
+    atlas: Atlas, side: int, overlap: float, rng: torch.Generator, colours: Tensor | None = None
+) -> Blocks | None:
     """Blocks of `side` pixels that lie on valid pixels only; the side is halved until there are some, and below
-    SMALLEST_BLOCK the result is None. overlap: a share of the side."""
+    SMALLEST_BLOCK the result is None. overlap: a share of the side. colours: (N, 3), what is compared; None for the
+    atlas's colours in standard deviations."""
     valid = atlas.picture(atlas.valid.float())
     while side >= SMALLEST_BLOCK:
         plane, _, y, x = (-F.max_pool2d(-valid, side, stride=1) > 0.5).nonzero(as_tuple=True)
@@ -103,15 +106,15 @@ def largest_blocks(atlas: Atlas, side: int, overlap: float, rng: torch.Generator
             share = min(1.0, max(0.25, LONG / atlas.elongation))  # small pieces are compared very often
             most = min(round(share * LARGEST_TABLE), TABLE_VALUES // (3 * side**2))
             corners = draw((plane * atlas.rows + y) * atlas.row + x, most, rng)
-            return _cut_out(atlas, side, max(2, round(side * overlap)), corners)
+            colours = atlas.colours / atlas.deviation if colours is None else colours
+            return _cut_out(atlas, side, max(2, round(side * overlap)), corners, colours)
         side //= 2
     return None
 
 
-def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor) -> Blocks:
+def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Tensor) -> Blocks:
     span = torch.arange(side, device=corners.device)
     inner = (span[:, None] * atlas.row + span).flatten()
-    colours = atlas.colours / atlas.deviation
     table = colours[corners[:, None] + inner].flatten(1)
     cell = max(2, round(min(min(size) for size in atlas.exemplars) / 16))
     cells, first = _cells(atlas, cell), min(cell, side) // 2
@@ -190,6 +193,19 @@ def prior_of(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> T
     for steer in rules.steers:
         prior += steer(blocks.corners[None], top[:, None, 0], top[:, None, 1])
     return prior
+
+
+def standing_price(canvas: Quilt, blocks: Blocks, top: Tensor, index: Tensor, rules: QuiltRules) -> Tensor:
+    """The price of the atlas pixels `index` (B, side^2) at the places of blocks, (B,), as `prior_of` has it. The steers
+    must be such as price single pixels."""
+    home, span = blocks.atlas.home[index], torch.arange(blocks.side, device=top.device)
+    price = rules.proportion * canvas.psi[home].mean(1)
+    if rules.spread > 0:
+        price += rules.spread * _use(canvas, blocks, top).gather(1, blocks.cells[home]).mean(1)
+    y, x = (at.flatten() for at in torch.meshgrid(span, span, indexing="ij"))
+    for steer in rules.steers:
+        price += steer(index, top[:, :1] + y, top[:, 1:] + x).mean(1)
+    return price
 
 
 def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:

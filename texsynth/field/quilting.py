@@ -106,17 +106,23 @@ def cut_sides(gap: Tensor, mask: Tensor, borders: Tensor, overlap: int) -> tuple
     return keep & mask, cost
 
 
-def path(error: Tensor) -> tuple[Tensor, Tensor]:
+def path(error: Tensor, slope: float = 0.0) -> tuple[Tensor, Tensor]:
     """Vertical path of least error through (B, rows, cols) (Efros & Freeman 2001, section 2.1): its column in every
-    row, (B, rows), and its cost, (B,)."""
+    row, (B, rows), and its cost, (B,). A step aside costs `slope` times the error that it leads to, on top."""
     total = [error[:, 0]]
     for row in range(1, error.shape[1]):
         above = -F.max_pool1d(-total[-1][:, None], 3, stride=1, padding=1)[:, 0]
+        if slope:
+            above = torch.minimum(total[-1], above + slope * error[:, row])
         total.append(error[:, row] + above)
     at = total[-1].argmin(1)
     columns = [at]
+    aside = slope * torch.tensor([1.0, 0.0, 1.0], device=error.device)
     for row in range(error.shape[1] - 2, -1, -1):
         near = torch.stack([at - 1, at, at + 1], 1).clamp(0, error.shape[2] - 1)
-        at = near.gather(1, total[row].gather(1, near).argmin(1, keepdim=True))[:, 0]
+        reached = total[row].gather(1, near)
+        if slope:
+            reached = reached + aside * error[:, row + 1].gather(1, at[:, None])
+        at = near.gather(1, reached.argmin(1, keepdim=True))[:, 0]
         columns.append(at)
     return torch.stack(columns[::-1], 1), total[-1].amin(1)

@@ -24,10 +24,12 @@ from texsynth.features.windows import Basis
 from texsynth.field import cells, lattice, potential
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, double
+from texsynth.field.contrast import evened
 from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.lattice import Lattice
 from texsynth.field.quilt import LARGEST_TABLE, TABLE_VALUES, Blocks, QuiltRules, Steer, largest_blocks, quilt
+from texsynth.field.recut import recut_quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented
@@ -68,7 +70,8 @@ class Settings:
     block: The side of the first pieces, in shorter sides of the exemplar.
     overlap: The overlap of the first pieces, as a share of their side.
     tries: The number of matches whose cuts are compared for a piece.
-    starts: The number of quilts that are laid at first; the best is kept.
+    starts: The number of fillings of a hole, or of quilts without recuts, of which the best is kept.
+    recuts: The rounds of laying fresh pieces over the seams of one quilt, where no guides steer.
     spread: The price of repeats near by, in variances of the exemplar.
     proportion: The price of other proportions of colours, in variances.
     occurrence: The price of an uneven use of source pixels, in variances.
@@ -92,6 +95,7 @@ class Settings:
     overlap: float = setting(0.5, low=0.1, high=0.5)
     tries: int = setting(32, low=1, high=256)
     starts: int = setting(4, low=1, high=100)
+    recuts: int = setting(24, low=0, high=1000)
     spread: float = setting(0.1, low=0.0, high=10.0)
     proportion: float = setting(0.1, low=0.0, high=10.0)
     occurrence: float = setting(0.0, low=0.0, high=10.0)
@@ -267,12 +271,15 @@ def _quilt(ground: Groundwork, lattice: Steer | None) -> Tensor:
     side = _first_side(task, settings.guided if task.guides else settings.block)
     if lattice is not None:
         side *= LATTICE_BLOCK
-    blocks = largest_blocks(ground.atlas, max(4, round(side)), settings.overlap, ground.rng)
+    colours = evened(ground.atlas)
+    blocks = largest_blocks(ground.atlas, max(4, round(side)), settings.overlap, ground.rng, colours)
     if blocks is None:
         return ground.specks()
     proportion = 0.0 if task.guides else settings.proportion
     rules = ground.rules(blocks, lattice, settings.spread, proportion, settings.tries)
-    return quilt(blocks, task.size, task.tile, rules, ground.rng)
+    if ground.guiding is not None or settings.recuts == 0:
+        return quilt(blocks, task.size, task.tile, rules, ground.rng)
+    return recut_quilt(blocks, task.size, task.tile, rules, settings.recuts, ground.rng)
 
 
 def _first_side(task: Task, share: float) -> float:
@@ -414,7 +421,9 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     step = share * task.shorter_side * (1 - settings.overlap)
     side = share * task.shorter_side * 0.5 ** levels[0].scale
     larger = max(1.0, side / 32) ** 2  # in pixels at that level, than the usual piece
-    laid = free * pixels / step**2 * settings.starts * (16 * larger**2 + settings.tries * larger) / 48
+    recut = settings.recuts > 0 and not task.guides and task.hole is None and task.start is None
+    quilts = 1 + settings.recuts / 12 if recut else settings.starts
+    laid = free * pixels / step**2 * quilts * (16 * larger**2 + settings.tries * larger) / 48
     sizes = [(h * 0.5 ** levels[0].scale, w * 0.5 ** levels[0].scale) for h, w in (e.size for e in task.exemplars)]
     places = sum(max(0.0, h - side) * max(0.0, w - side) for h, w in sizes) * len(COPY_SETS[settings.copies])
     pieces = 24 * side**2 * min(places, LARGEST_TABLE, TABLE_VALUES / (3 * side**2))

@@ -1,0 +1,188 @@
+"""Mend the seams of a quilt: fresh pieces are laid over them, inside a closed cut of least error.
+
+Kwatra et al. 2003 ("Graphcut Textures", section 3): what is minimised is the cost of the new seam and of the old ones
+that it leaves. Differs from the paper in: the cut is a closed path round the middle of a piece, found by dynamic
+programming over the angle in place of a maximum flow, so that all candidates of all pieces are cut at once; a piece is
+kept only where seams and use together become cheaper.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.field.quilt import (
+    BLOCKS_AT_ONCE,
+    MOST_BLOCKS,
+    Blocks,
+    Quilt,
+    QuiltRules,
+    cells_of,
+    lay,
+    mismatch,
+    prior_of,
+    standing_price,
+)
+from texsynth.field.quilting import at_borders, meet, path, shortlist
+
+PITCH = 1.5  # sides of a piece, at least, from one piece to the next of a round
+INNERMOST = 0.15  # of a piece's half side: no cut is closer to its middle
+COMPARED = 0.5  # of the half side: what lies further out is what a new piece has to fit
+WORTH_MENDING = 0.5  # of the mean cost of a piece's seams: pieces with less are left alone
+ROUNDS_OF_A_QUILT = 9  # that take as long as laying one
+
+
+@dataclass(frozen=True)
+class Rings:
+    """A square piece in square rings round its middle: A angles, R rings.
+
+    cells: (A, R), the pixel of the piece.
+    arc, area: (A, R), how much length and area each of them stands for, in pixels.
+    radius: (R,), of each ring, as a share of the half side.
+    distance, angle: (s^2,), of each pixel of the piece: the share of the half side, and the number of the angle.
+    """
+
+    cells: Tensor
+    arc: Tensor
+    area: Tensor
+    radius: Tensor
+    distance: Tensor
+    angle: Tensor
+
+
+def rings(side: int, device: torch.device) -> Rings:
+    """The rings of a piece of `side` pixels: an angle for each pixel of its border, a ring every pixel."""
+    angles, half = 4 * side, (side - 1) / 2
+    radius = torch.linspace(INNERMOST, 1, max(2, side // 2), device=device)
+    turn = 2 * math.pi / angles
+    angle = torch.arange(angles, device=device) * turn - math.pi
+    direction = torch.stack([angle.sin(), angle.cos()], 1)
+    direction = direction / direction.abs().amax(1, keepdim=True)  # to the border of the square
+    at = (half + half * direction[:, None] * radius[:, None]).round().long().clamp(0, side - 1)
+    arc = half * turn * radius * direction.norm(dim=1, keepdim=True)
+    area = arc * half * (radius[1] - radius[0]) * direction.norm(dim=1, keepdim=True)
+    y, x = torch.cartesian_prod(*(torch.arange(side, device=device) - half,) * 2).unbind(1)
+    number = ((torch.atan2(y, x) + math.pi) / turn).round().long() % angles
+    distance = torch.maximum(y.abs(), x.abs()) / half
+    return Rings(at[..., 0] * side + at[..., 1], arc, area, radius, distance, number)
+
+
+def recut_quilt(
+    blocks: Blocks, size: tuple[int, int], tile: tuple[bool, bool], rules: QuiltRules, rounds: int, rng: torch.Generator
+) -> Tensor:
+    """A quilt whose seams are recut in so many rounds: a flat atlas index per pixel of a canvas of `size`, (h, w)."""
+    canvas = lay(blocks, size, tile, rules, rng)
+    if blocks.atlas.is_long:  # whose blocks are so small that many are laid
+        quilts = MOST_BLOCKS * (blocks.side - blocks.overlap) ** 2 // (size[0] * size[1])
+        rounds = min(rounds, ROUNDS_OF_A_QUILT * max(0, quilts - 1))
+    recut(canvas, blocks, rules, rounds, rng)
+    return canvas.index.view(canvas.h, canvas.w)[: size[0], : size[1]].contiguous()
+
+
+def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: torch.Generator) -> None:
+    """Lay fresh pieces over the seams of a canvas, in so many rounds over the whole of it."""
+    side = blocks.side
+    if min(canvas.h, canvas.w) < side + 2:
+        return
+    shape = rings(side, canvas.index.device)
+    cost = seams(canvas, blocks)
+    for _ in range(rounds):
+        # Choose where to lay pieces.
+        top = _places(canvas, side, rng).to(canvas.index.device)
+        here = cost[cells_of(canvas, top - 1, side + 1)].sum(1)
+        top = top[here >= WORTH_MENDING * here.mean()]
+        # Lay one at each place, and keep those that pay.
+        trial, change = canvas.index.clone(), [torch.zeros(0, device=top.device)]
+        for some in top.split(BLOCKS_AT_ONCE):
+            cells = cells_of(canvas, some, side)
+            old = canvas.index[cells]
+            fresh = _mended(canvas, blocks, some, cost[cells], shape, rules, rng)
+            change.append(standing_price(canvas, blocks, some, fresh, rules))
+            change[-1] -= standing_price(canvas, blocks, some, old, rules)
+            trial[cells] = fresh
+        after = seams(replace(canvas, index=trial), blocks)
+        wide = cells_of(canvas, top - 1, side + 1)
+        dearer = (after[wide] - cost[wide]).sum(1) / side + torch.cat(change) >= 0
+        undone = wide[dearer]
+        trial[undone], after[undone] = canvas.index[undone], cost[undone]
+        canvas.index, cost = trial, after
+
+
+def seams(canvas: Quilt, blocks: Blocks) -> Tensor:
+    """What the seams below and right of every pixel of the canvas cost, (h * w,), in variances."""
+    index = canvas.index.view(canvas.h, canvas.w)
+    total = torch.zeros(canvas.h, canvas.w, device=index.device)
+    for dim, stride in ((0, blocks.atlas.row), (1, 1)):
+        length = index.shape[dim] - (0 if canvas.wraps[dim] else 1)
+        a, b = index.narrow(dim, 0, length), index.roll(-1, dim).narrow(dim, 0, length)
+        y, x = (b != a + stride).nonzero(as_tuple=True)
+        total[y, x] += meet(blocks.colours, a[y, x], b[y, x], stride)
+    return total.flatten()
+
+
+def _places(canvas: Quilt, side: int, rng: torch.Generator) -> Tensor:
+    """The corners (n, 2) of the pieces of a round: a grid at random, whose pieces do not touch."""
+    lines = []
+    for length, wraps in ((canvas.h, canvas.wraps[0]), (canvas.w, canvas.wraps[1])):
+        count = max(1, int(length / (PITCH * side)))
+        first, step = float(torch.rand(1, generator=rng)) * length / count, length / count
+        if wraps:
+            lines.append([int(first + number * step) for number in range(count)])
+            continue
+        line: list[int] = []
+        for number in range(-1, count + 1):  # pieces that would hang over an end are moved to it, if there is room
+            at = max(0, min(length - side, int(first + number * step)))
+            if not line or at > line[-1] + side:
+                line.append(at)
+        lines.append(line)
+    return torch.cartesian_prod(*(torch.tensor(line) for line in lines))
+
+
+def _mended(
+    canvas: Quilt, blocks: Blocks, top: Tensor, seam: Tensor, shape: Rings, rules: QuiltRules, rng: torch.Generator
+) -> Tensor:
+    """The atlas pixels (B, s^2) of the squares at `top` (B, 2), each with the best fresh piece inside its cut.
+
+    seam: (B, s^2), what the seams at each pixel cost now.
+    """
+    old = canvas.index[cells_of(canvas, top, blocks.side)]
+    prior = prior_of(canvas, blocks, top, rules)
+    fits = (shape.distance > COMPARED).float().expand(len(top), -1)
+    best = shortlist(mismatch(blocks, old, fits) + prior, max(1, rules.tries // 2), rng)  # (B, T)
+    new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, s^2)
+    gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)
+    borders = at_borders(top, blocks.side, (canvas.h, canvas.w), canvas.wraps)
+    inside, cost = closed_cuts(gap, seam, borders, shape)
+    pick = torch.arange(len(top), device=top.device), (cost / blocks.side + prior.gather(1, best)).argmin(1)
+    return torch.where(inside[pick], new[pick], old)
+
+
+def closed_cuts(gap: Tensor, seam: Tensor, borders: Tensor, shape: Rings) -> tuple[Tensor, Tensor]:
+    """The cheapest closed cut of each of T candidates for B square pieces: what lies inside, (B, T, s^2) bool, and the
+    cost of the cut and of all old seams outside it, (B, T).
+
+    gap: (B, T, s^2), squared differences of candidates and canvas. seam: (B, s^2), the cost of the old seams.
+    borders: (B, 4), the sides (left, top, right, bottom) that the canvas ends at, where nothing is met.
+    """
+    b, t, angles = *gap.shape[:2], len(shape.cells)
+    side = round(gap.shape[2] ** 0.5)
+    # A cut crosses the edges round its pixels: 4 / pi of them a pixel of its length.
+    smooth = F.avg_pool2d(F.pad(gap.view(b * t, 1, side, side), (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    price = smooth.view(b, t, -1)[:, :, shape.cells] * shape.arc * (4 / math.pi)  # (B, T, A, R)
+    y, x = shape.cells[:, -1] // side, shape.cells[:, -1] % side
+    at_side = torch.stack([x == 0, y == 0, x == side - 1, y == side - 1])  # (4, A)
+    price[..., -1].masked_fill_((borders.float() @ at_side.float() > 0)[:, None], 0)
+    left = seam[:, shape.cells] * shape.area
+    price += (left.flip(2).cumsum(2).flip(2) - left)[:, None]
+    # Go round one and a half times, and keep the turn in the middle, whose ends meet.
+    quarter = angles // 4
+    turns = torch.cat([price[:, :, -quarter:], price, price[:, :, :quarter]], 2).flatten(0, 1)
+    ring = path(turns, slope=1.0)[0][:, quarter : quarter + angles]  # (B * T, A)
+    cost = price.flatten(0, 1).gather(2, ring[:, :, None]).sum((1, 2)).view(b, t)
+    radius = shape.radius[ring].view(b, t, angles)
+    inside: Tensor = shape.distance <= radius[:, :, shape.angle]
+    return inside, cost
