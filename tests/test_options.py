@@ -311,6 +311,7 @@ UNUSED = [
     f"{SYNTH} --update --no-metadata",
     f"{SYNTH.replace('steady', 'afloat')} --save-field",
     f"{FILL.replace('steady', 'afloat')} --exact-copies",
+    f"{SYNTH.replace('steady', 'afloat')} --exact-copies",
     "synthesize a.png -s 16 -p ot -q -o o.png --save-field",
     "control a.png -p ot -q -o o.png --progression right.png down.png",
     "control a.png -p ot -q -o o.png --orientation circle",

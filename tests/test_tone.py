@@ -1,4 +1,4 @@
-"""The correction of tone: inside a hole of a field, and across the seams of a warp (CoCosNet)."""
+"""The correction of tone: inside a hole of a field, at the seams between its pieces, and across those of a warp."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fields import OPEN, atlas_of, field_of
+from fields import OPEN, atlas_of, copying, field_of
 from fields import grid as pixels
 from pictures import box, generator, noise, spots
 from texsynth.field import tone
@@ -17,6 +17,7 @@ from texsynth.field.atlas import Field
 from texsynth.image.tone import LARGEST_CHANGE
 from texsynth.learned.cocosnet import tone as warp_tone
 from texsynth.learned.cocosnet.places import grid, taken
+from texsynth.task import Guide
 
 SIDE = 64
 MIDDLE = (20, 46, 18, 44)
@@ -116,6 +117,87 @@ def test_a_picture_that_wraps_is_corrected_wherever_it_is_cut(dims: tuple[int, .
     whole, at_border = tone.correction(field, hole, hole), hole.roll(shift, dims)
     rolled = replace(field, index=field.index.roll(shift, [dim - 2 for dim in dims]))
     assert torch.allclose(tone.correction(rolled, at_border, at_border), whole.roll(shift, dims), atol=1e-4)
+
+
+# at the seams between pieces
+
+STEP = 24  # columns by which the right half of a picture is copied from too far left
+
+
+def shaded(seed: int = 0) -> Tensor:
+    """A grainy wall that brightens to the right."""
+    light = torch.linspace(0.3, 0.6, SIDE).expand(1, 3, SIDE, SIDE)
+    return light + 0.04 * (noise(1, 3, SIDE, SIDE, seed=seed) - 0.5)
+
+
+def in_halves(image: Tensor, tile: tuple[bool, bool] = OPEN) -> Field:
+    """The field that copies the right half of a picture from STEP columns further left."""
+    y, x = pixels(SIDE, SIDE)
+    return copying(atlas_of(image), y, torch.where(x < SIDE // 2, x, x - STEP), tile)
+
+
+def seam_of(picture: Tensor) -> Tensor:
+    """The step between the means of the columns on both sides of the seam, less the slope of the light."""
+    left, right = picture[..., SIDE // 2 - 6 : SIDE // 2].mean(), picture[..., SIDE // 2 : SIDE // 2 + 6].mean()
+    return right - left - 6 * 0.3 / (SIDE - 1)
+
+
+def test_a_step_of_light_goes_and_each_piece_changes_smoothly() -> None:
+    """What is added has no grain, and its only step is at the seam."""
+    field = in_halves(shaded())
+    change = tone.correction(field)
+    before = field.image()
+    assert float(seam_of(before)) < -0.1 and abs(float(seam_of(before + change))) < 0.015
+    across = change.diff(dim=3).abs().amax((0, 1, 2))
+    inside = torch.arange(SIDE - 1) != SIDE // 2 - 1
+    assert float(across[~inside].min()) > 0.1 > 10 * float(across[inside].max())
+    assert float(change.diff(dim=2).abs().max()) < 0.01
+
+
+def test_pieces_that_show_different_things_keep_their_colours() -> None:
+    """But for the few places where they agree by chance."""
+    image = shaded()
+    image[..., : SIDE // 2] = spots(SIDE, SIDE // 2)
+    change = tone.correction(in_halves(image)).abs()
+    assert float(change.mean()) < 0.005 and float((change > 0.01).float().mean()) < 0.1
+
+
+@pytest.mark.parametrize("cell", [5, 8])
+@pytest.mark.parametrize("second", [0.53, 0.9])
+def test_patterns_of_two_tones_stay_as_they_are(cell: int, second: float) -> None:
+    y, x = pixels(SIDE, SIDE)
+    image = torch.where((y // cell + x // cell) % 2 == 0, 0.5, second).expand(1, 3, SIDE, SIDE)
+    assert not tone.correction(in_halves(image)).any()
+    assert not tone.correction(in_halves(0.5 + (second - 0.5) * (x > SIDE // 3).expand(1, 3, SIDE, SIDE))).any()
+
+
+def test_kept_pixels_do_not_change_and_the_correction_meets_them() -> None:
+    field, free = in_halves(shaded()), mask((0, SIDE, 40, SIDE), (0, SIDE, 20, 38))
+    change = tone.correction(field, free)
+    assert not change[~free.expand_as(change)].any()
+    assert float(change[..., 20].abs().max()) < 0.2 * float(change[..., 31].abs().min())
+
+
+def test_no_light_passes_between_labels_and_none_is_taken_that_a_guide_asks_for() -> None:
+    field = in_halves(shaded())
+    ramp = torch.linspace(0, 1, SIDE).expand(1, 1, SIDE, SIDE)
+    labels = (ramp > 0.3).float()
+    wanted = ramp.flatten()[field.atlas.home[field.index]][None, None]
+    free = tone.correction(field)
+    assert float(free.abs().max()) > 0.05
+    assert not tone.correction(field, guides=(Guide("labels", (labels,), labels, distance="l0"),)).any()
+    assert not tone.correction(field, guides=(Guide("progression", (ramp,), wanted),)).any()
+    even = Guide("progression", (ramp,), torch.full_like(ramp, 0.5))
+    assert torch.equal(tone.correction(field, guides=(even,)), free)
+
+
+@pytest.mark.parametrize("dims", [(3,), (2, 3)])
+def test_a_tiling_picture_is_evened_out_wherever_it_is_cut(dims: tuple[int, ...]) -> None:
+    field = in_halves(shaded(), (2 in dims, 3 in dims))
+    whole, shift = tone.correction(field), [SIDE // 4] * len(dims)
+    rolled = replace(field, index=field.index.roll(shift, [dim - 2 for dim in dims]))
+    assert float(whole.abs().max()) > 0.03
+    assert torch.allclose(tone.correction(rolled), whole.roll(shift, dims), atol=2e-3)
 
 
 # across the seams of a warp

@@ -8,13 +8,13 @@ light does, so that nothing bleeds from where pieces show different things, and 
 - windows round both places are compared by blocks: light is what the blocks agree in (their median), as far as it is
   larger than their deviation from it;
 - a change of light is gradual, so the exemplar has tones between the two in windows that are as even as these;
-- a picture of few colours has no light at all, and neither has one where few seams show any.
+- a picture of few colours has no light at all, and neither has one where most steps at seams are none of light.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,16 +28,18 @@ from texsynth.task import Guide
 REACH = 45.0  # pixels from a seam at which its correction is down to about a third
 HOLE_REACH, LEAST_HOLE_REACH = 1 / 3, 32.0  # the same from a brim, in sides of a square picture, and in pixels
 BLOCK = 7  # pixels a side; a window has three blocks each way
-LEAST_BLOCKS = 5  # of the nine, that must be seen on both sides
+LEAST_BLOCKS = 3  # of the nine, that must be seen on both sides
 STEP_OF_DOUBT = 1.5 / 255  # a step so small is no sure one, however well the blocks agree in it
 UNSURE, SURE = 0.5, 1.5  # steps, in deviations of the blocks, that do not count at all, and that count in full
 LARGE, TOO_LARGE = 0.15, 0.25  # steps that are hardly light any more, and that are none
 FEW_COLOURS, MOST_PIXELS = 16, 0.9  # a picture that has no more than so many in so much of it is flat
-VISIBLE, FEW_SEAMS = 3 / 255, 0.05  # steps of light that count as such, and the share of seams that must show one
-TONES = 32  # steps of each colour in which tones are counted
+ENOUGH = 0.3  # of what the steps at seams add up to must be light; less where exemplars are shaded smoothly
+EVEN = 3 / 255  # deviation of blocks from a plane, up to which a window is shaded smoothly
+LEAST_SLOPE = 0.5 / 255  # of such a plane, from block to block; it must also be half as large as the deviation
+TONES = 24  # steps of each colour in which tones are counted
 DETAILS = tuple(2 ** (k / 2) / 255 for k in range(14))  # up to which windows are counted together
-BETWEEN = 0.3  # as many tones in the middle, beside those at either end, show a gradual change
-COUNTED = 1 << 16  # windows of the exemplars, at the least, that are counted
+BETWEEN = 0.1  # as many tones in the middle, beside those at either end, show a gradual change
+COUNTED = 1 << 14  # about as many windows of the exemplars are looked at
 SAME = 1.5  # pixels by which the source of a turned copy may miss what its neighbour goes on to
 SEAMS_AT_ONCE = 1 << 16  # bounds the memory
 
@@ -72,7 +74,7 @@ def correction(
 
 
 def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) -> Tensor:
-    """What seams ask for, (1, 3, h, w), as `change` takes it; nothing where hardly any shows a step of light.
+    """What seams ask for, (1, 3, h, w), as `change` takes it; nothing where too few of their steps are light.
 
     free, hole: (h, w) bool, the pixels that may change, and those whose brim asks for more.
     """
@@ -81,7 +83,7 @@ def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) ->
     if sight is None:
         return goal
     sources = [spread(guide.sources, field.atlas, guide.distance) for guide in guides]
-    asked = visible = 0
+    steps = light = 0.0
     for dim in (0, 1):
         y, x = _breaks(field, dim)
         after = _next(field, y, x, dim)
@@ -89,13 +91,14 @@ def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) ->
         for part in ((free[y, x] | free[after]) & ~brim).nonzero()[:, 0].split(SEAMS_AT_ONCE):
             first, second = (y[part], x[part]), (after[0][part], after[1][part])
             a, b, usable = _compared(field, first, second, dim)
-            wanted = torch.where(usable[:, None], sight.light(a, b), 0)
+            step, sure = sight.compared(a, b)
+            sure = torch.where(usable, sure, 0)
+            size = step.square().mean(1).sqrt()
+            steps, light = steps + float(size.double().sum()), light + float((size * sure).double().sum())
             for guide, source in zip(guides, sources, strict=True):
-                wanted *= 1 - _guided(field, guide, source, first, second)[:, None]
-            _ask(goal, first, second, wanted)
-            asked += len(part)
-            visible += int((wanted.square().mean(1).sqrt() > VISIBLE).sum())
-    return goal if visible > FEW_SEAMS * asked else goal.zero_()
+                sure *= 1 - _guided(field, guide, source, first, second)
+            _ask(goal, first, second, step * sure[:, None])
+    return goal if light > max(0.0, ENOUGH - sight.shaded) * steps else goal.zero_()
 
 
 def _guided(
@@ -122,18 +125,33 @@ def _ask(goal: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tenso
 
 
 @dataclass(frozen=True)
+class Window:
+    """Windows of nine blocks.
+
+    pixels: (n, 9), those of the atlas in the middle of the blocks. inside: (n, 9) bool, which of them are in their
+    plane. off: (n, 2), by how many pixels down and right windows are from where they should be; None for not at all.
+    """
+
+    pixels: Tensor
+    inside: Tensor
+    off: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Sight:
     """What is to be known of the exemplars to tell light from structure.
 
     means: (N, 3), the mean colour of the block round each pixel of the atlas. usable: (N,) bool, whether most of the
     block may be copied.
     counts: (len(DETAILS), TONES^3), how many windows whose blocks deviate by no more than each of DETAILS have each
-    tone.
+        tone.
+    shaded: The share of the windows that are shaded smoothly.
     """
 
     means: Tensor
     usable: Tensor
     counts: Tensor
+    shaded: float
 
     @staticmethod
     def of(atlas: Atlas) -> Sight | None:
@@ -144,29 +162,40 @@ class Sight:
         blocks = F.avg_pool2d(atlas.picture(torch.cat([atlas.colours * share, share], 1)), BLOCK, 1, BLOCK // 2)
         table = blocks.permute(0, 2, 3, 1).reshape(len(share), 4)
         means, usable = table[:, :3] / table[:, 3:].clamp_min(1e-6), table[:, 3] > 0.5
-        counts = means.new_zeros(len(DETAILS) + 1, TONES**3)
-        middles = _some(atlas)
-        for some in middles.split(SEAMS_AT_ONCE):
-            window, inside = _window(atlas, some, None)
-            whole = (inside & usable[window]).all(1)
-            tone, detail = _tone(means[window[whole]])
-            kind = torch.bucketize(detail, torch.tensor(DETAILS, device=detail.device))
-            counts += torch.bincount(kind * TONES**3 + _bin(tone), minlength=counts.numel()).view_as(counts)
-        return Sight(means, usable, counts[:-1].cumsum(0))
+        plane, y, x = atlas.split(_some(atlas))
+        window = _window(atlas, plane, y, x)
+        blocks = means[window.pixels[(window.inside & usable[window.pixels]).all(1)]]
+        tone, detail = _tone(blocks)
+        kind = torch.bucketize(detail, torch.tensor(DETAILS, device=detail.device))
+        counts = torch.bincount(kind * TONES**3 + _bin(tone), minlength=(len(DETAILS) + 1) * TONES**3).float()
+        counts = counts.view(len(DETAILS) + 1, -1)[:-1].cumsum(0)
+        return Sight(means, usable, counts, float(_shaded(blocks).float().mean()) if len(blocks) else 0.0)
 
-    def light(self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
-        """What is light (n, 3) in the difference of two windows, the first less the second; each is what `_window`
-        gives."""
-        both = (first[1] & second[1] & self.usable[first[0]] & self.usable[second[0]])[..., None]
-        one, other = (torch.where(both, self.means[window], torch.nan) for window, _ in (first, second))
+    def compared(self, first: Window, second: Window) -> tuple[Tensor, Tensor]:
+        """The difference (n, 3) of windows, the first less the second, and how surely it is light, (n,) in [0, 1]."""
+        both = self._seen(first) & self._seen(second)
+        one, other = (self._blocks(window, both) for window in (first, second))
         apart = one - other
         step = apart.nanmedian(1).values.nan_to_num()
         deviation = 1.4826 * (apart - step[:, None]).abs().nanmedian(1).values.nan_to_num()
+        count = both.sum(1)
         size = step.square().mean(1).sqrt()
-        signs = size / (deviation.square().mean(1).sqrt() + STEP_OF_DOUBT)
+        signs = size * (count / both.shape[1]).sqrt() / (deviation.square().mean(1).sqrt() + STEP_OF_DOUBT)
         sure = ((signs - UNSURE) / (SURE - UNSURE)).clamp(0, 1) * ((TOO_LARGE - size) / (TOO_LARGE - LARGE)).clamp(0, 1)
-        sure *= both[..., 0].sum(1) >= LEAST_BLOCKS
-        return step * (sure * self._gradual(_tone(one), _tone(other)))[:, None]
+        return step, sure * (count >= LEAST_BLOCKS) * self._gradual(_tone(one), _tone(other))
+
+    def _seen(self, window: Window) -> Tensor:
+        """Which blocks of windows are of the exemplars, (n, 9) bool."""
+        return window.inside & self.usable[window.pixels]
+
+    def _blocks(self, window: Window, seen: Tensor) -> Tensor:
+        """The means of the blocks of windows (n, 9, 3) at their places, NaN where they are not seen."""
+        blocks = torch.where(seen[..., None], self.means[window.pixels], torch.nan)
+        if window.off is None:
+            return blocks
+        down, right = (slope.nan_to_num() for slope in _slopes(blocks))
+        by = window.off.to(blocks) / BLOCK
+        return blocks - (by[:, :1] * down + by[:, 1:] * right)[:, None]
 
     def _gradual(self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
         """How surely the exemplars have the tones between two windows too, (n,) in [0, 1]."""
@@ -190,24 +219,67 @@ def _some(atlas: Atlas) -> Tensor:
     return usable[:: max(1, len(usable) // COUNTED)]
 
 
-def _window(atlas: Atlas, pixels: Tensor, angle: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The pixels (n, 9) in the middle of the blocks of windows round `pixels` (n,), and which of them are inside their
-    plane. angle: (n,), by which the windows turn, or None."""
-    steps = torch.arange(-BLOCK, BLOCK + 1, BLOCK, device=pixels.device)
+def _window(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, angle: Tensor | None = None) -> Window:
+    """The windows round pixels (n,), turned by `angle` (n,)."""
+    steps = torch.arange(-BLOCK, BLOCK + 1, BLOCK, device=y.device)
     offsets = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).view(1, 9, 2)
     if angle is not None:
-        offsets = rotated(-angle[:, None], offsets.float().expand(len(pixels), -1, -1)).round().long()
-    plane, y, x = (at[:, None] for at in atlas.split(pixels))
-    y, x = y + offsets[..., 0], x + offsets[..., 1]
-    shapes = torch.tensor(atlas.shapes, device=pixels.device)[plane[:, 0]][:, None]
-    inside = (y >= 0) & (x >= 0) & (y < shapes[..., 0]) & (x < shapes[..., 1])
-    return atlas.join(plane.expand_as(y), y, x), inside
+        offsets = rotated(-angle[:, None], offsets.float().expand(len(y), -1, -1)).round().long()
+    ys, xs = y[:, None] + offsets[..., 0], x[:, None] + offsets[..., 1]
+    h, w = torch.tensor(atlas.shapes, device=y.device)[plane].T[..., None]
+    inside = (ys >= 0) & (xs >= 0) & (ys < h) & (xs < w)
+    return Window(atlas.join(plane[:, None].expand_as(ys), ys, xs), inside)
+
+
+def _two_windows(
+    atlas: Atlas, first: Tensor, second: Tensor, angles: tuple[Tensor | None, Tensor | None]
+) -> tuple[Window, Window]:
+    """The windows round the pixels `first` and `second` (n,), which are to be compared.
+
+    Near a border both are moved inwards alike. Where this cannot be, as the pixels are at opposite borders, each is
+    moved alone, and remembers by how much.
+    """
+    reach = BLOCK + BLOCK // 2
+    planes, centres, limits = [], [], []
+    for pixels in (first, second):
+        plane, y, x = atlas.split(pixels)
+        last = torch.tensor(atlas.shapes, device=y.device)[plane] - 1
+        low = torch.minimum(torch.full_like(last, reach), last // 2)
+        planes.append(plane)
+        centres.append(torch.stack([y, x], 1))
+        limits.append((low, last - low))
+    one, other = (centre.clamp(*limit) - centre for centre, limit in zip(centres, limits, strict=True))
+    together = torch.where(one * other < 0, 0, torch.where(one.abs() > other.abs(), one, other))
+    windows = []
+    for plane, centre, limit, angle in zip(planes, centres, limits, angles, strict=True):
+        wanted = centre + together
+        place = wanted.clamp(*limit)
+        windows.append(replace(_window(atlas, plane, place[:, 0], place[:, 1], angle), off=place - wanted))
+    return windows[0], windows[1]
 
 
 def _tone(blocks: Tensor) -> tuple[Tensor, Tensor]:
     """The mean (n, 3) of windows of blocks (n, 9, 3), NaN where they cannot be seen, and their deviation, (n,)."""
     tone = blocks.nanmean(1)
     return tone.nan_to_num(), (blocks - tone[:, None]).square().nanmean((1, 2)).sqrt().nan_to_num()
+
+
+def _slopes(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """By how much the plane nearest to windows of blocks (n, 9, 3) grows from block to block, down and right: (n, 3)
+    each."""
+    square = blocks.view(-1, 3, 3, 3)
+    return (square[:, 2] - square[:, 0]).mean(1) / 2, (square[:, :, 2] - square[:, :, 0]).mean(1) / 2
+
+
+def _shaded(blocks: Tensor) -> Tensor:
+    """Which windows of blocks (n, 9, 3) a plane describes: (n,) bool."""
+    down, right = _slopes(blocks)
+    at = torch.arange(-1.0, 2.0, device=blocks.device)
+    plane = at[:, None, None] * down[:, None, None] + at[:, None] * right[:, None, None]
+    apart = blocks - blocks.mean(1, keepdim=True) - plane.flatten(1, 2)
+    rest = (apart.square().sum(1).mean(1) / 6).sqrt()
+    slope = (down.square() + right.square()).mean(1).sqrt()
+    return (rest < EVEN) & (slope > LEAST_SLOPE) & (slope > rest / 2)
 
 
 def _bin(tone: Tensor) -> Tensor:
@@ -218,16 +290,16 @@ def _bin(tone: Tensor) -> Tensor:
 
 def _compared(
     field: Field, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], dim: int
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Tensor]:
-    """The windows to compare across seams from the first pixels to the second ones, each as `_window` gives it: what
-    the first one's source goes on to, beside the second one, or else the first one beside what is before the second
-    one's; and whether there is either."""
+) -> tuple[Window, Window, Tensor]:
+    """The windows to compare across seams from the first pixels to the second ones, and whether there are any: what the
+    first one's source goes on to, beside the second one, or else the first one beside what is before the second one's
+    source."""
     atlas, a, b = field.atlas, field.index[first], field.index[second]
     onward, inside = _shifted(field, first, dim, 1)
     backward, before = _shifted(field, second, dim, -1)
     angles = (None, None) if field.angle is None else (field.angle[first], field.angle[second])
     one, other = torch.where(inside, onward, a), torch.where(inside, b, backward)
-    return _window(atlas, one, angles[0]), _window(atlas, other, angles[1]), inside | before
+    return *_two_windows(atlas, one, other, angles), inside | before
 
 
 def _shifted(field: Field, at: tuple[Tensor, Tensor], dim: int, by: int) -> tuple[Tensor, Tensor]:
