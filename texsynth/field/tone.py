@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas, Field, spread
 from texsynth.field.geometry import rotated
-from texsynth.image.tone import CYCLES, FIXED, UNEVEN_CYCLES, Grid, change, confidence
+from texsynth.image.tone import CYCLES, FIXED, UNEVEN_CYCLES, Equations, change, confidence
 from texsynth.task import Guide
 
 REACH = 45.0  # pixels from a seam at which its correction is down to about a third
@@ -69,7 +69,7 @@ def correction(
     # Spread it.
     far = max(LEAST_HOLE_REACH, HOLE_REACH * may.numel() ** 0.5)
     hold = torch.where(hole, 1 / far**2, torch.where(may, 1 / REACH**2, FIXED))[None, None]
-    grid = Grid((weights[0], weights[1]), hold)
+    grid = Equations((weights[0], weights[1]), hold)
     return change(grid, goal, field.tile, CYCLES if free is None else UNEVEN_CYCLES) * may
 
 
@@ -125,7 +125,7 @@ def _ask(goal: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tenso
 
 
 @dataclass(frozen=True)
-class Window:
+class Blocks:
     """Windows of nine blocks.
 
     pixels: (n, 9), those of the atlas in the middle of the blocks. inside: (n, 9) bool, which of them are in their
@@ -171,7 +171,7 @@ class Sight:
         counts = counts.view(len(DETAILS) + 1, -1)[:-1].cumsum(0)
         return Sight(means, usable, counts, float(_shaded(blocks).float().mean()) if len(blocks) else 0.0)
 
-    def compared(self, first: Window, second: Window) -> tuple[Tensor, Tensor]:
+    def compared(self, first: Blocks, second: Blocks) -> tuple[Tensor, Tensor]:
         """The difference (n, 3) of windows, the first less the second, and how surely it is light, (n,) in [0, 1]."""
         both = self._seen(first) & self._seen(second)
         one, other = (self._blocks(window, both) for window in (first, second))
@@ -184,11 +184,11 @@ class Sight:
         sure = ((signs - UNSURE) / (SURE - UNSURE)).clamp(0, 1) * ((TOO_LARGE - size) / (TOO_LARGE - LARGE)).clamp(0, 1)
         return step, sure * (count >= LEAST_BLOCKS) * self._gradual(_tone(one), _tone(other))
 
-    def _seen(self, window: Window) -> Tensor:
+    def _seen(self, window: Blocks) -> Tensor:
         """Which blocks of windows are of the exemplars, (n, 9) bool."""
         return window.inside & self.usable[window.pixels]
 
-    def _blocks(self, window: Window, seen: Tensor) -> Tensor:
+    def _blocks(self, window: Blocks, seen: Tensor) -> Tensor:
         """The means of the blocks of windows (n, 9, 3) at their places, NaN where they are not seen."""
         blocks = torch.where(seen[..., None], self.means[window.pixels], torch.nan)
         if window.off is None:
@@ -219,7 +219,7 @@ def _some(atlas: Atlas) -> Tensor:
     return usable[:: max(1, len(usable) // COUNTED)]
 
 
-def _window(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, angle: Tensor | None = None) -> Window:
+def _window(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, angle: Tensor | None = None) -> Blocks:
     """The windows round pixels (n,), turned by `angle` (n,)."""
     steps = torch.arange(-BLOCK, BLOCK + 1, BLOCK, device=y.device)
     offsets = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).view(1, 9, 2)
@@ -228,12 +228,12 @@ def _window(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, angle: Tensor | N
     ys, xs = y[:, None] + offsets[..., 0], x[:, None] + offsets[..., 1]
     h, w = torch.tensor(atlas.shapes, device=y.device)[plane].T[..., None]
     inside = (ys >= 0) & (xs >= 0) & (ys < h) & (xs < w)
-    return Window(atlas.join(plane[:, None].expand_as(ys), ys, xs), inside)
+    return Blocks(atlas.join(plane[:, None].expand_as(ys), ys, xs), inside)
 
 
 def _two_windows(
     atlas: Atlas, first: Tensor, second: Tensor, angles: tuple[Tensor | None, Tensor | None]
-) -> tuple[Window, Window]:
+) -> tuple[Blocks, Blocks]:
     """The windows round the pixels `first` and `second` (n,), which are to be compared.
 
     Near a border both are moved inwards alike. Where this cannot be, as the pixels are at opposite borders, each is
@@ -290,7 +290,7 @@ def _bin(tone: Tensor) -> Tensor:
 
 def _compared(
     field: Field, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], dim: int
-) -> tuple[Window, Window, Tensor]:
+) -> tuple[Blocks, Blocks, Tensor]:
     """The windows to compare across seams from the first pixels to the second ones, and whether there are any: what the
     first one's source goes on to, beside the second one, or else the first one beside what is before the second one's
     source."""

@@ -33,7 +33,7 @@ COARSEST_SIDE, COARSEST_SWEEPS = 4, 40
 
 
 @dataclass(frozen=True)
-class Grid:
+class Equations:
     """One level of the equations.
 
     weights: for the y and the x axis, w between each cell and the next one, (1, 1, h, w); 0 in the last row or column
@@ -49,12 +49,12 @@ class Grid:
         pulls = [weight + weight.roll(1, dim) for dim, weight in enumerate(self.weights, 2)]
         return DAMPING / (self.hold + pulls[0] + pulls[1]).clamp_min(1e-12)
 
-    def coarser(self) -> Grid:
+    def coarser(self) -> Equations:
         """The equations of cells of 2 x 2: the last row or column of an odd number is a cell of its own."""
         y, x = (_even(weight) for weight in self.weights)
         down = (y[:, :, 1::2, 0::2] + y[:, :, 1::2, 1::2]) / 2
         right = (x[:, :, 0::2, 1::2] + x[:, :, 1::2, 1::2]) / 2
-        return Grid((down, right), _sums(self.hold))
+        return Equations((down, right), _sums(self.hold))
 
     def residual(self, x: Tensor, goal: Tensor) -> Tensor:
         """By how much the equations are missed, (1, C, h, w)."""
@@ -86,10 +86,10 @@ def seam_correction(
     goal = torch.zeros_like(down)
     for dim, flow in ((2, first * down), (3, second * right)):
         goal += flow.roll(1, dim) - flow
-    return change(Grid((first, second), hold), goal, tile, UNEVEN_CYCLES)
+    return change(Equations((first, second), hold), goal, tile, UNEVEN_CYCLES)
 
 
-def change(grid: Grid, goal: Tensor, tile: tuple[bool, bool], cycles: int = CYCLES) -> Tensor:
+def change(grid: Equations, goal: Tensor, tile: tuple[bool, bool], cycles: int = CYCLES) -> Tensor:
     """The x (1, C, h, w) that minimises E, kept within LARGEST_CHANGE.
 
     goal: (1, C, h, w), in each pixel the sum of w d from the pixels before it, less that to the pixels after it. tile:
@@ -108,7 +108,7 @@ def change(grid: Grid, goal: Tensor, tile: tuple[bool, bool], cycles: int = CYCL
     return x.clamp_(-LARGEST_CHANGE, LARGEST_CHANGE)
 
 
-def _cycle(grids: Sequence[Grid], x: Tensor, goal: Tensor, tile: tuple[bool, bool]) -> Tensor:
+def _cycle(grids: Sequence[Equations], x: Tensor, goal: Tensor, tile: tuple[bool, bool]) -> Tensor:
     """A better x, by one V-cycle from the finest of these grids down and back."""
     grid, step = grids[0], grids[0].step
     if len(grids) == 1:
@@ -119,7 +119,7 @@ def _cycle(grids: Sequence[Grid], x: Tensor, goal: Tensor, tile: tuple[bool, boo
     return _swept(grid, step, x, goal, SWEEPS)
 
 
-def _swept(grid: Grid, step: Tensor, x: Tensor, goal: Tensor, sweeps: int) -> Tensor:
+def _swept(grid: Equations, step: Tensor, x: Tensor, goal: Tensor, sweeps: int) -> Tensor:
     for _ in range(sweeps):
         x = grid.residual(x, goal).mul_(step).add_(x)
     return x
