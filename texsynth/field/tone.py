@@ -125,7 +125,7 @@ def _ask(goal: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tenso
 
 
 @dataclass(frozen=True)
-class Blocks:
+class BlockWindow:
     """Windows of nine blocks.
 
     pixels: (n, 9), those of the atlas in the middle of the blocks. inside: (n, 9) bool, which of them are in their
@@ -171,7 +171,7 @@ class Sight:
         counts = counts.view(len(DETAILS) + 1, -1)[:-1].cumsum(0)
         return Sight(means, usable, counts, float(_shaded(blocks).float().mean()) if len(blocks) else 0.0)
 
-    def compared(self, first: Blocks, second: Blocks) -> tuple[Tensor, Tensor]:
+    def compared(self, first: BlockWindow, second: BlockWindow) -> tuple[Tensor, Tensor]:
         """The difference (n, 3) of windows, the first less the second, and how surely it is light, (n,) in [0, 1]."""
         both = self._seen(first) & self._seen(second)
         one, other = (self._blocks(window, both) for window in (first, second))
@@ -184,13 +184,13 @@ class Sight:
         sure = ((signs - UNSURE) / (SURE - UNSURE)).clamp(0, 1) * ((TOO_LARGE - size) / (TOO_LARGE - LARGE)).clamp(0, 1)
         return step, sure * (count >= LEAST_BLOCKS) * self._gradual(_tone(one), _tone(other))
 
-    def _seen(self, window: Blocks) -> Tensor:
+    def _seen(self, window: BlockWindow) -> Tensor:
         """Which blocks of windows are of the exemplars, (n, 9) bool."""
         return window.inside & self.usable[window.pixels]
 
-    def _blocks(self, window: Blocks, seen: Tensor) -> Tensor:
+    def _blocks(self, window: BlockWindow, usable: Tensor) -> Tensor:
         """The means of the blocks of windows (n, 9, 3) at their places, NaN where they are not seen."""
-        blocks = torch.where(seen[..., None], self.means[window.pixels], torch.nan)
+        blocks = torch.where(usable[..., None], self.means[window.pixels], torch.nan)
         if window.off is None:
             return blocks
         down, right = (slope.nan_to_num() for slope in _slopes(blocks))
@@ -219,7 +219,7 @@ def _some(atlas: Atlas) -> Tensor:
     return usable[:: max(1, len(usable) // COUNTED)]
 
 
-def _window(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, angle: Tensor | None = None) -> Blocks:
+def _window(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, angle: Tensor | None = None) -> BlockWindow:
     """The windows round pixels (n,), turned by `angle` (n,)."""
     steps = torch.arange(-BLOCK, BLOCK + 1, BLOCK, device=y.device)
     offsets = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).view(1, 9, 2)
@@ -228,12 +228,12 @@ def _window(atlas: Atlas, plane: Tensor, y: Tensor, x: Tensor, angle: Tensor | N
     ys, xs = y[:, None] + offsets[..., 0], x[:, None] + offsets[..., 1]
     h, w = torch.tensor(atlas.shapes, device=y.device)[plane].T[..., None]
     inside = (ys >= 0) & (xs >= 0) & (ys < h) & (xs < w)
-    return Blocks(atlas.join(plane[:, None].expand_as(ys), ys, xs), inside)
+    return BlockWindow(atlas.join(plane[:, None].expand_as(ys), ys, xs), inside)
 
 
 def _two_windows(
     atlas: Atlas, first: Tensor, second: Tensor, angles: tuple[Tensor | None, Tensor | None]
-) -> tuple[Blocks, Blocks]:
+) -> tuple[BlockWindow, BlockWindow]:
     """The windows round the pixels `first` and `second` (n,), which are to be compared.
 
     Near a border both are moved inwards alike. Where this cannot be, as the pixels are at opposite borders, each is
@@ -290,7 +290,7 @@ def _bin(tone: Tensor) -> Tensor:
 
 def _compared(
     field: Field, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], dim: int
-) -> tuple[Blocks, Blocks, Tensor]:
+) -> tuple[BlockWindow, BlockWindow, Tensor]:
     """The windows to compare across seams from the first pixels to the second ones, and whether there are any: what the
     first one's source goes on to, beside the second one, or else the first one beside what is before the second one's
     source."""
