@@ -372,7 +372,6 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
         peak = "no peaks" if grid is None else f"autocorrelation {grid.height:.2f}"
         say(f"lattice: none ({peak})")
         return None
-    grid = grid if valid is None or not anchored else cells.refined(grid, exemplar, valid.cpu())
     say(f"lattice: {grid.describe(2 ** int(task.level))}{', of which the first is kept' if stripes else ''}")
     if bent := lattice.bending(grid, task.size, task.tile):
         say(f"lattice: {bent}")
