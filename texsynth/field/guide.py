@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from texsynth.field.atlas import Atlas, build_atlas, spread
 from texsynth.field.quilt import Blocks, Steer
 from texsynth.field.space import describe, find_basis
+from texsynth.guidance import scarcity
 from texsynth.task import Guide, Task
 
 LAYOUT_PATCH, LAYOUT_COMPONENTS = 5, 8  # side and principal directions of the windows in which a layout is compared
@@ -28,15 +29,18 @@ class Guiding:
 
     table: (N, G), the coordinates of the source pixels.
     goal, strength: (h, w, G), those that each output pixel asks for, and how much each counts there.
+    use: (N,), how often each source pixel is used, relative to even use, where all goals are met. None where no goal
+        asks for what the source hardly has.
     """
 
     table: Tensor
     goal: Tensor
     strength: Tensor
+    use: Tensor | None = None
 
     def at(self, pixels: Tensor) -> Guiding:
         """The guides of some output pixels only, (n,) flat: goal and strength become (n, G)."""
-        return Guiding(self.table, self.goal.flatten(0, 1)[pixels], self.strength.flatten(0, 1)[pixels])
+        return replace(self, goal=self.goal.flatten(0, 1)[pixels], strength=self.strength.flatten(0, 1)[pixels])
 
     def price(self, index: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """The price of copying the source pixels `index` (...) for each goal (..., G), or for the `rows` of them."""
@@ -76,8 +80,10 @@ def encode(guides: tuple[Guide, ...], atlas: Atlas) -> Guiding | None:
 
 def joined(guidings: Sequence[Guiding | None]) -> Guiding | None:
     """Guides side by side, so that their prices add up; None without any."""
-    parts = [(part.table, part.goal, part.strength) for part in guidings if part is not None]
-    return Guiding(*(torch.cat(each, -1) for each in zip(*parts, strict=True))) if parts else None
+    some = [part for part in guidings if part is not None]
+    parts = [(part.table, part.goal, part.strength) for part in some]
+    use = next((part.use for part in some if part.use is not None), None)
+    return Guiding(*(torch.cat(each, -1) for each in zip(*parts, strict=True)), use=use) if parts else None
 
 
 def _coordinates(guide: Guide, atlas: Atlas) -> Guiding:
@@ -91,9 +97,28 @@ def _coordinates(guide: Guide, atlas: Atlas) -> Guiding:
         labels = torch.cat([table.flatten(), goal.flatten()]).unique()
         table, goal = ((v == labels).float() * 0.5**0.5 for v in (table, goal))
     else:
-        table, goal = (v / v.shape[-1] ** 0.5 for v in (table, goal))
-    strength = torch.ones_like(goal) if guide.strength is None else guide.strength.to(goal)[0, 0, :, :, None]
-    return Guiding(table, goal, guide.weight * strength.expand_as(goal))
+        return _by_value(guide, table, goal, atlas)
+    return Guiding(table, goal, guide.weight * _strength(guide, goal))
+
+
+def _strength(guide: Guide, goal: Tensor) -> Tensor:
+    """The share of its weight that a guide has at each pixel, as (h, w, G) like its `goal`."""
+    share = torch.ones_like(goal) if guide.strength is None else guide.strength.to(goal)[0, 0, :, :, None]
+    return share.expand_as(goal)
+
+
+def _by_value(guide: Guide, table: Tensor, goal: Tensor, atlas: Atlas) -> Guiding:
+    """A guide of values, as `table` (N, C) and `goal` (h, w, C); where it asks for what the source hardly has, what is
+    near counts as well (guidance/scarcity.py)."""
+    strength = guide.weight * _strength(guide, goal) / goal.shape[-1]
+    shares = [scarcity.compare(table[atlas.valid, c], goal[..., c]) for c in range(goal.shape[-1])]
+    if not any(each.asked[0] for each in shares):
+        return Guiding(table, goal, strength)
+    channels = list(zip(table.unbind(-1), goal.unbind(-1), shares, strict=True))
+    use = torch.stack([scarcity.use(values, each) for values, _, each in channels]).mean(0)
+    wide = [scarcity.widen(*each) for each in channels]
+    table, goal, weight = (torch.stack(each, -1) for each in zip(*wide, strict=True))
+    return Guiding(table, goal, strength * weight, use)
 
 
 def _doubled(vectors: Tensor) -> Tensor:

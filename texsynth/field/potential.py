@@ -14,6 +14,8 @@ from texsynth.field.atlas import Atlas, blur_homes, usage
 
 RATE = 0.3  # of the ascent, per unit of excess use
 COLOUR_RATE = 4.0  # of the ascent, per squared standard deviation of excess colour
+PARTS = 8  # of the exemplar's shorter side: the windows in which use under guides is balanced
+LEAST_USE = 0.1  # relative to even use: what guides hardly ask for is not forbidden
 LIMITS = (-10.0, 20.0)  # of the potential, so that no region is forced in at any price
 
 
@@ -22,6 +24,18 @@ def ascend(psi: Tensor, atlas: Atlas, index: Tensor, palette: Tensor, mean: Tens
     `palette` (homes, 3) and `mean` (3,) are those of the function `palette`."""
     bias = palette[atlas.home[index.flatten()]].mean(0) - mean
     return (psi + RATE * excess(atlas, index) + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
+
+
+def balance(psi: Tensor, atlas: Atlas, index: Tensor, use: Tensor | None, palette: Tensor, mean: Tensor) -> Tensor:
+    """As `ascend`, but where guides say what the `use` (N,) of source pixels will be, relative to even use, towards
+    that: over windows small enough to tell the places of one value apart."""
+    if use is None:
+        return ascend(psi, atlas, index, palette, mean)
+    wanted = torch.ones_like(psi)
+    wanted[atlas.home[atlas.valid]] = use[atlas.valid]
+    part = max(1, min(min(size) for size in atlas.exemplars) // PARTS)
+    share = blur_homes(atlas, usage(atlas, index), part) / blur_homes(atlas, wanted, part).clamp(min=LEAST_USE)
+    return (psi + RATE * (share - 1)).clamp(*LIMITS)
 
 
 def excess(atlas: Atlas, index: Tensor) -> Tensor:

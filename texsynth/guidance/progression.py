@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
-from texsynth.guidance import maps
+from texsynth.guidance import maps, scarcity
 from texsynth.guidance.filters import blur
 from texsynth.guidance.maps import Cropped, Guided, Map
 from texsynth.image import load as inputs
@@ -307,6 +307,13 @@ def _warn(goal: Tensor, usable: Tensor, name: str, note: Note) -> None:
     """Say what of a target no exemplar can follow."""
     if maps.is_flat(goal):
         note(f"{name} is the same everywhere, so all of the output gets one value")
+    pairs = zip(usable.unbind(1), goal.unbind(1), strict=True)
+    asked, held_share = max(scarcity.compare(have, want).asked for have, want in pairs)
+    if asked:
+        note(
+            f"{name}: {100 * asked:.0f} % of it asks for what {100 * held_share:.2g} % of the exemplar has, so what is "
+            "near counts as well; --match-histogram follows the exemplar's distribution"
+        )
     if share := outside(goal, usable):
         held = f" ({float(usable.min()):.2f} to {float(usable.max()):.2f})" if usable.shape[1] == 1 else ""
         note(

@@ -45,6 +45,7 @@ SEAM_SHARE = 0.5  # of the price of proportions, for single pixels: all of it wo
 PHASE_PRICE = 0.5  # of a block that is out of step with the lattice, in variances
 PHASE_PRICE_IN_HOLE = 3.0  # the same in a hole: the pixels on its other side are in step
 LATTICE_BLOCK = 0.8  # the share of their usual size that blocks on a lattice have: smaller ones vary more
+SCARCE_JUMP = 2.4  # further factor on jumps where guides ask for what is scarce: they would repeat single pixels
 HOLE_PIECES = (1.5, 1.0, 0.7)  # sides of the pieces that are tried in a hole, in its thicknesses
 HOLE_PIECE_OVERLAP = 0.25  # the share of such a piece that decides how well it fits
 CUT_OVERLAP = 0.4  # the same where the border of a piece is cut
@@ -206,14 +207,16 @@ def begin(
         lookalikes = finer_look_alikes(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
     space = Space(atlas, basis, table, described, lookalikes)
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
-    proportion = 0.0 if task.guides or task.blend is not None else settings.proportion  # maps have their own
+    use = None if guiding is None else guiding.use  # else maps have their own proportions
+    proportion = 0.0 if use is None and (task.guides or task.blend is not None) else settings.proportion
     lean = 0.0 if placement is None else placement.lean
     kappa = settings.kappa if placement is None else settings.mend * (WHOLE_RUNS if _is_resized(task) else 1)
+    kappa *= 1 if use is None else SCARCE_JUMP
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
         assert isinstance(before, Field)
-        psi = potential.ascend(psi, atlas, before.index, *colours)
+        psi = potential.balance(psi, atlas, before.index, use, *colours)
         price = potential.prices(atlas, before.index, psi, described, proportion * SEAM_SHARE, settings.occurrence)
         after = sweep(before, space, Prices(price + lean, kappa, guiding), rng, fixed)
         memory = FieldMemory(task.level, atlas, lookalikes, psi, layout)
