@@ -5,6 +5,8 @@ For each pair of exemplar and target: seconds of the whole command, and
 
 - progression: correlation of the target with the progression read back from the result at its nearest source windows;
 - orientation: mean angle between the target and the structure tensor of the result where it is coherent, in degrees;
+  and the effective use: exp of the entropy of how often source pixels are copied over the number of output pixels, in
+  the lower right 3 / 8 of both sides, from 0, one pixel, to 1, none twice (a target that asks for scarce values: low);
 - labels: share of equal labels more than 4 pixels from a boundary, read back at the nearest source windows.
 
 With --weights the neural preset of --neural runs beside the default one.
@@ -22,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from field import machine
 from torch import Tensor
@@ -31,12 +34,13 @@ from texsynth.features import windows
 from texsynth.guidance import labels, orientation
 from texsynth.image import picture as image
 
-PROGRESSION = (("lit_brick", 1), ("amber", 3), ("pink_rust", 6), ("peeling", 6))
+PROGRESSION = (("lit_brick", 1), ("amber", 3), ("pink_rust", 6), ("peeling", 6), ("peeling", 3))
 ORIENTATION = tuple(
     (name, word) for name in ("dog_fur", "grey_fur", "hair", "wood_rings") for word in ("circle", "s-curve")
 )
 LABELS = (("sea", "cat"), ("ivy_wall", "cat"), ("paper", "dog"))
 PATCH = 9
+DEFAULT = "guided-correspondence"
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,15 @@ def read_labels(exemplar: Path, source: Path, target: Path) -> Callable[[Tensor]
     return read
 
 
+def effective_use(saved: Path) -> float:
+    """How evenly the lower right of a result uses source pixels, in (0, 1]; `saved` is what `--save-field` wrote."""
+    field = np.load(saved)
+    places = np.stack([field[axis] for axis in ("plane", "y", "x")], -1)
+    corner = places[-(places.shape[0] * 3 // 8) :, -(places.shape[1] * 3 // 8) :].reshape(-1, 3)
+    share = np.unique(corner, axis=0, return_counts=True)[1] / len(corner)
+    return float(np.exp(-(share * np.log(share)).sum()) / len(corner))
+
+
 def rows(folder: Path) -> list[Row]:
     """Every pair of exemplar and target."""
     out = []
@@ -125,6 +138,7 @@ def rows(folder: Path) -> list[Row]:
 def run(row: Row, preset: str, size: str, out: Path, weights: Path | None) -> float:
     """Run the command; its seconds."""
     words = ["control", *row.words, "-o", str(out), "-s", size, "-p", preset, "--force", "-q", "--max-memory", "16G"]
+    words += ["--save-field"] if row.kind == "progression" and preset == DEFAULT else []
     environment = {**os.environ, **({"TEXSYNTH_WEIGHTS": str(weights)} if weights else {})}
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", "texsynth", *words], env=environment, capture_output=True, text=True)
@@ -142,19 +156,22 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a part of the names")
     parser.add_argument("--keep", type=Path, help="folder for the results")
     args = parser.parse_args()
-    print(machine() + "\n\n| guide | exemplar, target | preset | s | follows |\n|---|---|---|---|---|", flush=True)
+    print(
+        machine() + "\n\n| guide | exemplar, target | preset | s | follows | use |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as name:
         keep = args.keep or Path(name)
         keep.mkdir(parents=True, exist_ok=True)
         for row in (row for row in rows(args.exemplars) if args.only in row.name):
-            for preset in ["guided-correspondence", *([args.neural] if args.weights else [])]:
+            for preset in [DEFAULT, *([args.neural] if args.weights else [])]:
                 out = keep / f"{row.name.replace(', ', '_').replace(' ', '')}_{preset}.png"
                 seconds = run(row, preset, args.size, out, args.weights)
                 unit = " deg" if row.kind == "orientation" else ""
-                print(
-                    f"| {row.kind} | {row.name} | {preset} | {seconds:.1f} | {row.read(rgb(out)):.3f}{unit} |",
-                    flush=True,
-                )
+                saved = out.with_name(f"{out.stem}_field.npz")
+                use = f"{effective_use(saved):.2f}" if saved.exists() else ""
+                follows = f"{row.read(rgb(out)):.3f}{unit}"
+                print(f"| {row.kind} | {row.name} | {preset} | {seconds:.1f} | {follows} | {use} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,20 @@ def test_match_histogram_spreads_values_as_the_exemplar_has_them(texsynth: Texsy
     assert followed() == pytest.approx(ramp(down=True).astype(int), abs=17)
 
 
+def test_that_values_are_scarce_is_said_once_and_no_more_with_their_histogram_matched(
+    texsynth: Texsynth, draw: Draw
+) -> None:
+    grey = ramp(64, 64) // 2 + 127
+    grey[:6, :6] = 0  # 0.9 % of the exemplar
+    draw("a.png", np.stack([grey] * 3, 2))
+    draw("spot.png", grey)
+    draw("half.png", np.where(ramp(32, 32) < 128, 0, 200).astype(np.uint8))
+    words = ("control", "a.png", "--progression", "spot.png", "half.png", "-o", "o.png", "-p", "obedient")
+    said = "half.png: 50 % of it asks for what 0.88 % of the exemplar has"
+    assert texsynth(*words).err.count(said) == 1
+    assert "asks for" not in texsynth(*words, "--match-histogram", "--force").err
+
+
 def test_refine_depends_on_the_seed_and_keeps_the_drift(texsynth: Texsynth, picture: Picture) -> None:
     picture("grain.png", channels=1)
     words = ("a.png", "--progression", "grain.png", "down.png", "--save-guides")

@@ -83,7 +83,10 @@ def joined(guidings: Sequence[Guiding | None]) -> Guiding | None:
     some = [part for part in guidings if part is not None]
     parts = [(part.table, part.goal, part.strength) for part in some]
     use = next((part.use for part in some if part.use is not None), None)
-    return Guiding(*(torch.cat(each, -1) for each in zip(*parts, strict=True)), use=use) if parts else None
+    if not parts:
+        return None
+    table, goal, strength = (torch.cat(each, -1) for each in zip(*parts, strict=True))
+    return Guiding(table, goal, strength, use)
 
 
 def _coordinates(guide: Guide, atlas: Atlas) -> Guiding:

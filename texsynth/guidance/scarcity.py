@@ -17,6 +17,7 @@ NEAR = 0.05  # difference up to which values count as the same
 SCARCE = 0.02  # share of the source, below which a value is scarce where twice as much or more is asked for
 LEAST_ASKED = 0.05  # share of the target that must ask for scarce values, before anything is done about it
 ENOUGH = 0.12  # share of the source near a value, with which its differences count in full
+AT_HAND = 0.06  # share of the source that is nearest to a scarce value, and stands in for it
 STEEPNESS = 2  # power of what is there over what is asked for, by which differences shrink
 FIRMNESS = 0.5  # weight that goals of scarce values gain: what is far from them stays as far
 TINY = 1e-3  # share: keeps ratios finite, and the order of values where the source has none
@@ -57,7 +58,7 @@ def compare(usable: Tensor, goal: Tensor) -> Shares:
 def widen(values: Tensor, goal: Tensor, shares: Shares) -> tuple[Tensor, Tensor, Tensor]:
     """One channel of the source (N,) and of the target (h, w) on a scale where scarce values lie close together, and
     the weight of each goal, (h, w), 1 or more."""
-    needed = shares.demand.clamp(max=ENOUGH)
+    needed = torch.maximum(shares.demand, _borne(shares)).clamp(max=ENOUGH)
     slope = ((shares.supply + TINY) / (needed + TINY)).clamp(max=1) ** STEEPNESS
     scale = torch.cat([slope.new_zeros(1), slope.cumsum(0)])
     scale = (scale / scale[-1]).to(values)
@@ -68,6 +69,16 @@ def widen(values: Tensor, goal: Tensor, shares: Shares) -> tuple[Tensor, Tensor,
 def use(values: Tensor, shares: Shares) -> Tensor:
     """How often each source pixel is used, relative to even use, where every goal is met: (N,), for one channel."""
     return ((shares.demand + TINY) / (shares.supply + TINY)).to(values)[_bin(values)]
+
+
+def _borne(shares: Shares) -> Tensor:
+    """The largest demand of a scarce value that each value helps to meet, (BINS,): the nearest to it do, that the share
+    AT_HAND of the source has."""
+    total = torch.cat([shares.source.new_zeros(1), shares.source.cumsum(0)])
+    at = torch.arange(BINS)
+    within = total[(at[:, None] + at + 1).clamp(max=BINS)] - total[(at[:, None] - at).clamp(min=0)]
+    reach = (within < AT_HAND).sum(1, keepdim=True)
+    return (((at - at[:, None]).abs() <= reach) * (shares.demand * shares.scarce)[:, None]).amax(0)
 
 
 def _near(histogram: Tensor) -> Tensor:

@@ -209,9 +209,7 @@ def begin(
     colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
     use = None if guiding is None else guiding.use  # else maps have their own proportions
     proportion = 0.0 if use is None and (task.guides or task.blend is not None) else settings.proportion
-    lean = 0.0 if placement is None else placement.lean
-    kappa = settings.kappa if placement is None else settings.mend * (WHOLE_RUNS if _is_resized(task) else 1)
-    kappa *= 1 if use is None else SCARCE_JUMP
+    lean, kappa = _jumps(task, settings, placement, use is not None)
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
@@ -223,6 +221,14 @@ def begin(
         return Canvas(after.image(), after, memory), float(after.cost.mean())
 
     return Canvas(field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout)), step
+
+
+def _jumps(task: Task, settings: Settings, placement: Placement | None, scarce: bool) -> tuple[Tensor | float, float]:
+    """What places cost where a hole is filled, and the factor on jumps: more where guides ask for what is scarce."""
+    firmer = SCARCE_JUMP if scarce else 1.0
+    if placement is None:
+        return 0.0, settings.kappa * firmer
+    return placement.lean, settings.mend * (WHOLE_RUNS if _is_resized(task) else 1) * firmer
 
 
 def _begin_oriented(
