@@ -52,8 +52,9 @@ def preset_of(verb: Verb, request: PictureOptions, record: Mapping[str, Any] | N
         return presets.resolve(request.method, request.preset, request.quality, values, default)
 
     settings = verb.settings(request)
-    verb.check_preset(request, resolved({}))
-    return resolved(settings)
+    preset = resolved({})
+    verb.check_preset(request, preset)
+    return resolved(settings) if settings else preset
 
 
 def ready(
