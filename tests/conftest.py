@@ -103,7 +103,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def presets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped presets and those for fakes/, in a folder that all tests share: `own_presets` is for writing."""
+    """The shipped presets and those for fakes/, in a folder that all tests share and none writes into."""
     folder = tmp_path_factory.mktemp("presets")
     shutil.copytree(preset.folder(), folder, dirs_exist_ok=True)
     for name, content in PRESETS.items():
@@ -121,18 +121,20 @@ def steady(presets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(registry.RECIPES.registered, name, recipe)
 
 
-@pytest.fixture
-def own_presets(
-    steady: None,  # noqa: ARG001 (for what it changes)
-    presets: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Path:
-    """A folder of presets for one test, which may write into it."""
+@pytest.fixture(scope="session")
+def mixing_presets(presets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, but the defaults of barycenter mix at once."""
     folder = tmp_path_factory.mktemp("presets")
     shutil.copytree(presets, folder, dirs_exist_ok=True)
-    monkeypatch.setattr(preset, "folder", lambda: folder)
+    for name in ("barycenter", "barycenter-draft"):
+        (folder / f"{name}.yaml").write_text("description: For tests.\nmethod: mixture\n")
     return folder
+
+
+@pytest.fixture
+def mixing(steady: None, mixing_presets: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 (for its changes)
+    """`steady`, where barycenter mixes by default."""
+    monkeypatch.setattr(preset, "folder", lambda: mixing_presets)
 
 
 @pytest.fixture

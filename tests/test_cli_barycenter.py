@@ -19,10 +19,8 @@ COLOURS = {"a": (200, 40, 0), "b": (0, 120, 240), "c": (100, 100, 100)}
 
 
 @pytest.fixture(autouse=True)
-def plain(own_presets: Path, tmp_path: Path, draw: Draw) -> None:
+def plain(mixing: None, tmp_path: Path, draw: Draw) -> None:  # noqa: ARG001 (for its presets)
     """Exemplars of one colour and of different sizes; and a default that mixes."""
-    (own_presets / "barycenter.yaml").write_text("description: For tests.\nmethod: mixture\n")
-    (own_presets / "barycenter-draft.yaml").write_text("description: For tests.\nmethod: mixture\n")
     for (name, colour), size in zip(COLOURS.items(), ((16, 20), (24, 12), (10, 10)), strict=True):
         draw(str(tmp_path / f"{name}.png"), np.full((*size, 3), colour, np.uint8))
 

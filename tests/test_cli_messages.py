@@ -136,11 +136,11 @@ def test_a_method_without_a_field_says_what_it_cannot_give(texsynth: Texsynth, r
     assert np.abs(array("o.png").astype(int) - 128).max() <= 1
 
 
-def test_colours_that_move_after_the_copy_are_told_of(texsynth: Texsynth, own_presets: Path, picture: Picture) -> None:
+def test_colours_that_move_after_the_copy_are_told_of(texsynth: Texsynth, picture: Picture) -> None:
     """The picture is the last stage's, and the maps are the field's."""
     height = picture("h.png", channels=1)
-    (own_presets / "both.yaml").write_text("description: x\nstages: [{method: steady}, {method: afloat}]\n")
-    ran = texsynth(*SYNTH, "-p", "both", "--map", "height=h.png")
+    Path("both.yaml").write_text("description: x\nstages: [{method: steady}, {method: afloat}]\n")
+    ran = texsynth(*SYNTH, "-p", "both.yaml", "--map", "height=h.png")
     assert ran.code == 0 and "moves the colours" in ran.err and len(np.unique(array("o.png"))) == 1
     assert set(np.unique(array("o_height.png"))) <= set(np.unique(height))
     assert len(np.unique(array("o_height.png"))) > 10

@@ -18,9 +18,8 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
-def scene(own_presets: Path, picture: Picture, draw: Draw, texsynth: Texsynth) -> None:  # noqa: ARG001 (for its folder)
+def scene(mixing: None, picture: Picture, draw: Draw, texsynth: Texsynth) -> None:  # noqa: ARG001 (for its folder)
     """Three pictures, the masks m.png and t.png, and a default of barycenter that mixes."""
-    (own_presets / "barycenter.yaml").write_text("description: For tests.\nmethod: mixture\n")
     Path("pointed.yaml").write_text("method: pointed\n")
     for name in "abc":
         picture(f"{name}.png")

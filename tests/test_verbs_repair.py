@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -180,11 +179,9 @@ def test_the_default_preset_of_a_mode_fits_it(mode: str, name: str) -> None:
 
 
 @pytest.fixture
-def command(own_presets: Path, request: pytest.FixtureRequest) -> Texsynth:
+def command(mixing: None, texsynth: Texsynth) -> Texsynth:  # noqa: ARG001 (for its presets)
     """The command line, with a quick default preset of barycenter."""
-    (own_presets / "barycenter.yaml").write_text("description: For tests.\nmethod: mixture\n")
-    run: Texsynth = request.getfixturevalue("texsynth")
-    return run
+    return texsynth
 
 
 def test_inpaint_in_python_is_the_command(command: Texsynth) -> None:
