@@ -106,7 +106,7 @@ def test_label_maps_move_several_objects(texsynth: Texsynth, scene: np.ndarray, 
 
 @pytest.mark.parametrize(("word", "size"), [("30x10", (10, 30)), ("2x", (40, 48)), ("16", (16, 16))])
 def test_retarget_changes_the_size(texsynth: Texsynth, scene: np.ndarray, word: str, size: tuple[int, int]) -> None:
-    entry = run(texsynth, "a.png", "--retarget", word, *POINTED, "-o", "o.png")
+    entry = run(texsynth, "a.png", "--retarget", word, EXACT, *POINTED, "-o", "o.png")
     found = sources(array("o.png"), scene)
     assert found.shape[:2] == size
     whole = (np.diff(found[:, :, 1], axis=1) == 1).mean(), (np.diff(found[:, :, 0], axis=0) == 1).mean()
