@@ -19,30 +19,41 @@ LEAST_USE = 0.1  # relative to even use: what guides hardly ask for is not forbi
 LIMITS = (-10.0, 20.0)  # of the potential, so that no region is forced in at any price
 
 
-def ascend(psi: Tensor, atlas: Atlas, index: Tensor, palette: Tensor, mean: Tensor) -> Tensor:
+def ascend(
+    psi: Tensor, atlas: Atlas, index: Tensor, palette: Tensor, mean: Tensor, wanted: Tensor | None = None
+) -> Tensor:
     """The potential `psi` (homes,) after one step of the ascent, where the output copies the source pixels `index`;
-    `palette` (homes, 3) and `mean` (3,) are those of the function `palette`."""
+    `palette` (homes, 3) and `mean` (3,) are those of the function `palette`. wanted: as in `excess`."""
     bias = palette[atlas.home[index.flatten()]].mean(0) - mean
-    return (psi + RATE * excess(atlas, index) + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
+    return (psi + RATE * excess(atlas, index, wanted) + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
 
 
-def balance(psi: Tensor, atlas: Atlas, index: Tensor, use: Tensor | None, palette: Tensor, mean: Tensor) -> Tensor:
+def balance(
+    psi: Tensor,
+    atlas: Atlas,
+    index: Tensor,
+    use: Tensor | None,
+    palette: Tensor,
+    mean: Tensor,
+    wanted: Tensor | None = None,
+) -> Tensor:
     """As `ascend`, but where guides say what the `use` (N,) of source pixels will be, relative to even use, towards
     that: over windows small enough to tell the places of one value apart."""
     if use is None:
-        return ascend(psi, atlas, index, palette, mean)
-    wanted = torch.ones_like(psi)
-    wanted[atlas.home[atlas.valid]] = use[atlas.valid]
+        return ascend(psi, atlas, index, palette, mean, wanted)
+    asked = torch.ones_like(psi)
+    asked[atlas.home[atlas.valid]] = use[atlas.valid]
     part = max(1, min(min(size) for size in atlas.exemplars) // PARTS)
-    share = blur_homes(atlas, usage(atlas, index), part) / blur_homes(atlas, wanted, part).clamp(min=LEAST_USE)
+    share = blur_homes(atlas, usage(atlas, index), part) / blur_homes(atlas, asked, part).clamp(min=LEAST_USE)
     return (psi + RATE * (share - 1)).clamp(*LIMITS)
 
 
-def excess(atlas: Atlas, index: Tensor) -> Tensor:
-    """The use above even use round each pixel of the exemplars, over windows of a quarter of one, (homes,): -1 is
-    unused, 1 twice as much as even."""
+def excess(atlas: Atlas, index: Tensor, wanted: Tensor | None = None) -> Tensor:
+    """The use above the wanted one round each pixel of the exemplars, over windows of a quarter of one, (homes,), in
+    units of even use. wanted: (homes,), with a mean of 1; None for even use."""
     quarter = min(min(size) for size in atlas.exemplars) // 4
-    return blur_homes(atlas, usage(atlas, index), quarter) - 1
+    use = usage(atlas, index)
+    return blur_homes(atlas, use, quarter) - 1 if wanted is None else blur_homes(atlas, use - wanted, quarter)
 
 
 def prices(atlas: Atlas, index: Tensor, psi: Tensor, allowed: Tensor, proportion: float, occurrence: float) -> Tensor:
@@ -55,9 +66,13 @@ def prices(atlas: Atlas, index: Tensor, psi: Tensor, allowed: Tensor, proportion
     return torch.where(allowed, price[atlas.home], torch.inf)
 
 
-def palette(atlas: Atlas) -> tuple[Tensor, Tensor]:
-    """The colours (homes, 3) of the exemplars' pixels in standard deviations, and their mean (3,)."""
+def palette(atlas: Atlas, wanted: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The colours (homes, 3) of the exemplars' pixels in standard deviations, and the mean (3,) that an output of the
+    `wanted` use (homes,) has; None for even use."""
     usable = atlas.colours[atlas.valid]
     colours = torch.zeros(atlas.homes, 3, device=usable.device)
     colours[atlas.home[atlas.valid]] = usable / atlas.deviation
-    return colours, usable.mean(0) / atlas.deviation
+    if wanted is None:
+        return colours, usable.mean(0) / atlas.deviation
+    weight = wanted[atlas.home[atlas.valid]]
+    return colours, weight @ usable / weight.sum() / atlas.deviation

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from texsynth.field import quilting
 from texsynth.field.atlas import LONG, Atlas
 from texsynth.field.potential import ascend, excess, palette
+from texsynth.field.rarity import Landmarks
 from texsynth.field.space import draw
 
 # (atlas index, canvas y, canvas x), broadcast together -> price of that pairing: how a lattice steers the start
@@ -28,6 +29,8 @@ TABLE_VALUES = 3 << 24  # colours of blocks: the same for large ones, of a finer
 SMALLEST_BLOCK = 4  # pixels
 MOST_BLOCKS = 2048  # of a long exemplar, that are laid in all quilts together, where one does not need more
 LOOKUPS = 32  # places, on each side of a block, at which the use of a long exemplar is looked up
+PRICE_OF_REPEAT = 3.0  # of one copy too many of a block in which all is rare, in variances
+MOST_FOR_REPEATS = 0.4  # variances: where pieces without a landmark fit worse by more, it comes back
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Blocks:
     table, square: (n, side^2 * 3), the colours of each block and their squares.
     cells: (homes,), the cell of each pixel of the exemplars.
     sites, site_cells: (n, m), pixels of the exemplars spread over each block, and their cells.
+    centred: (m,), the weights of these pixels, most in the middle, which cuts will hardly take away; they sum to 1.
     """
 
     atlas: Atlas
@@ -55,6 +59,7 @@ class Blocks:
     cells: Tensor
     sites: Tensor
     site_cells: Tensor
+    centred: Tensor
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class QuiltRules:
     tries: how many of the best matches are cut to compare.
     steers: prices by position (of a lattice, of guides).
     starts: how many quilts are made, of which the best is kept.
+    landmarks: the rare places, which are to come back seldom; None where all are wanted in proportion.
     """
 
     spread: float
@@ -73,6 +79,7 @@ class QuiltRules:
     tries: int
     steers: tuple[Steer, ...] = ()
     starts: int = 1
+    landmarks: Landmarks | None = None
 
 
 @dataclass
@@ -121,7 +128,10 @@ def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Te
     spacing = max(cell, side // 4) if atlas.is_long else cell
     spread = inner.view(side, side)[first::spacing, first::spacing].flatten()
     sites = atlas.home[corners[:, None] + spread]
-    return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, sites, cells[sites])
+    fall = torch.sin(torch.pi * (span[first::spacing] + 0.5) / side).square()
+    centred = F.normalize(fall[:, None] * fall, p=1, dim=(0, 1)).flatten()
+    looked_up = sites, cells[sites], centred
+    return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, *looked_up)
 
 
 def _cells(atlas: Atlas, cell: int) -> Tensor:
@@ -153,14 +163,15 @@ def lay(
     h, w = (quilting.covered_length(length, wraps, *steps) for length, wraps in zip(size, tile, strict=True))
     empty = torch.zeros(h * w, dtype=torch.long, device=device)
     canvas = Quilt(h, w, tile, empty, empty.bool(), torch.zeros(atlas.homes, device=device))
-    colours = palette(atlas)
+    wanted = None if rules.landmarks is None else rules.landmarks.wanted
+    colours = palette(atlas, wanted)
     ys, xs = (quilting.starts_along(length, wraps, *steps) for length, wraps in zip((h, w), tile, strict=True))
     for number, wave in enumerate(quilting.waves(ys, xs, lag=2, fewest=6)):
         if number > 0:
-            canvas.psi = ascend(canvas.psi, atlas, canvas.index[canvas.painted], *colours)
+            canvas.psi = ascend(canvas.psi, atlas, canvas.index[canvas.painted], *colours, wanted)
         for top in torch.tensor(wave, device=device).split(BLOCKS_AT_ONCE):
             _place(canvas, blocks, top, rules, rng)
-    canvas.cost += quilting.PRICE_OF_UNEVENNESS * float(excess(atlas, canvas.index).abs().mean())
+    canvas.cost += quilting.PRICE_OF_UNEVENNESS * float(excess(atlas, canvas.index, wanted).abs().mean())
     return canvas
 
 
@@ -187,8 +198,10 @@ def prior_of(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> T
     """The price of every block at every place before anything is matched, (B, n)."""
     prior = torch.zeros(len(top), len(blocks.corners), device=top.device)
     if rules.spread > 0:
-        use = _use(canvas, blocks, top)
-        prior += rules.spread * torch.stack([row[blocks.site_cells].mean(1) for row in use])
+        use, repeats = _prices_of_cells(canvas, blocks, top, rules)
+        prior += torch.stack([row[blocks.site_cells].mean(1) for row in use])
+        if repeats is not None:
+            prior += _limited(torch.stack([row[blocks.site_cells] @ blocks.centred for row in repeats]))
     prior += rules.proportion * canvas.psi[blocks.sites].mean(1)
     for steer in rules.steers:
         prior += steer(blocks.corners[None], top[:, None, 0], top[:, None, 1])
@@ -201,7 +214,10 @@ def standing_price(canvas: Quilt, blocks: Blocks, top: Tensor, index: Tensor, ru
     home, span = blocks.atlas.home[index], torch.arange(blocks.side, device=top.device)
     price = rules.proportion * canvas.psi[home].mean(1)
     if rules.spread > 0:
-        price += rules.spread * _use(canvas, blocks, top).gather(1, blocks.cells[home]).mean(1)
+        use, repeats = _prices_of_cells(canvas, blocks, top, rules)
+        price += use.gather(1, blocks.cells[home]).mean(1)
+        if repeats is not None:
+            price += _limited(repeats.gather(1, blocks.cells[home]).mean(1))
     y, x = (at.flatten() for at in torch.meshgrid(span, span, indexing="ij"))
     for steer in rules.steers:
         price += steer(index, top[:, :1] + y, top[:, 1:] + x).mean(1)
@@ -217,9 +233,35 @@ def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
     return error.clamp(min=0) / weight.sum(1, keepdim=True).clamp(min=1)
 
 
-def _use(canvas: Quilt, blocks: Blocks, top: Tensor) -> Tensor:
-    """How much each source cell is used already, as it counts for each of `top`: (B, cells), 1 for even use. It counts
-    by a Gaussian of its distance (sigma: half the exemplar), and not at all where the block itself would lie."""
+def _prices_of_cells(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> tuple[Tensor, Tensor | None]:
+    """What a block made of one source cell alone costs at each of `top`, both (B, cells): for the use of that cell near
+    by, and for being a copy too many where the cell is rare; None where nothing is."""
+    near, room = _copies_near(canvas, blocks, top)
+    use = rules.spread * near * near.shape[1] / room
+    if rules.landmarks is None:
+        return use, None
+    size = torch.bincount(blocks.cells).float()
+    rare, wanted = (
+        torch.zeros_like(size).scatter_add_(0, blocks.cells, values) / size
+        for values in (rules.landmarks.rarity, rules.landmarks.copies)
+    )
+    # Count the copies anywhere but where the block itself would lie.
+    cells = blocks.cells[blocks.atlas.home[canvas.index]]
+    copies = torch.bincount(cells[canvas.painted], minlength=len(size)) - torch.zeros_like(near)
+    here = cells_of(canvas, top, blocks.side)
+    copies.scatter_add_(1, cells[here], -canvas.painted[here].float())
+    return use, PRICE_OF_REPEAT * rare * (near + (copies / size + 1 - wanted).clamp(min=0))
+
+
+def _limited(repeats: Tensor) -> Tensor:
+    """The price of repeats, nearly as it is while it is low, but never above MOST_FOR_REPEATS."""
+    return -MOST_FOR_REPEATS * torch.expm1(-repeats / MOST_FOR_REPEATS)
+
+
+def _copies_near(canvas: Quilt, blocks: Blocks, top: Tensor) -> tuple[Tensor, Tensor]:
+    """How many copies of each source cell lie near each of `top` already, (B, cells), and the most that the canvas has
+    room for near it, (B, 1). A copy counts by a Gaussian of its distance (sigma: half the exemplar), and not at all
+    where the block itself would lie."""
     reach, spacing = _reach(blocks)
     offset = torch.arange(-reach, reach + 1, spacing, device=top.device)
     fade = torch.exp(-0.5 * (offset / (0.5 * reach)) ** 2)
@@ -231,9 +273,9 @@ def _use(canvas: Quilt, blocks: Blocks, top: Tensor) -> Tensor:
     where = (at[0] % canvas.h)[:, :, None] * canvas.w + (at[1] % canvas.w)[:, None, :]
     weight = (weight * canvas.painted[where]).flatten(1)
     count = int(blocks.cells[-1]) + 1
-    use = torch.zeros(len(top), count, device=top.device)
-    use.scatter_add_(1, blocks.cells[blocks.atlas.home[canvas.index[where]]].flatten(1), weight)
-    return use * count / weight.sum(1, keepdim=True).clamp(min=len(offset))
+    near = torch.zeros(len(top), count, device=top.device)
+    near.scatter_add_(1, blocks.cells[blocks.atlas.home[canvas.index[where]]].flatten(1), weight)
+    return near, weight.sum(1, keepdim=True).clamp(min=len(offset))
 
 
 def _reach(blocks: Blocks) -> tuple[int, int]:

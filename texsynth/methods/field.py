@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features.windows import Basis
-from texsynth.field import cells, lattice, potential
+from texsynth.field import cells, lattice, potential, rarity
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, double
 from texsynth.field.contrast import evened
@@ -29,6 +29,7 @@ from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.lattice import Lattice
 from texsynth.field.quilt import LARGEST_TABLE, TABLE_VALUES, Blocks, QuiltRules, Steer, largest_blocks, quilt
+from texsynth.field.rarity import Landmarks
 from texsynth.field.recut import recut_quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
@@ -80,6 +81,7 @@ class Settings:
     kappa: The factor on the distance of jumps to look-alikes; more keeps pieces whole.
     mend: The factor on the distance of jumps to look-alikes, in a hole.
     align: The rounds of sliding whole pieces, at each level.
+    landmarks: Whether rare places of the exemplar come back in proportion to the output's area, seldom or once.
     lattice: Whether a regular exemplar keeps its period.
     regular: The autocorrelation at which lattice=auto keeps the period.
     layout: The price of leaving the picture that the field starts from, per level, the finest last.
@@ -104,6 +106,7 @@ class Settings:
     kappa: float = setting(2.5, low=1.0, high=100.0)
     mend: float = setting(1.5, low=1.0, high=100.0)
     align: int = setting(8, low=0, high=100)
+    landmarks: str = setting("keep", choices=rarity.SETTINGS)
     lattice: str = setting("auto", choices=("auto", "on", "off"))
     regular: float = setting(0.25, low=0.0, high=1.0)
     layout: tuple[float, ...] = setting((1.0, 0.5, 0.2), low=0.0, high=100.0)
@@ -127,6 +130,7 @@ class FieldMemory:
     lookalikes: Tensor  # (N, similar), of each source pixel
     psi: Tensor  # (homes,), the potential of the source pixels
     layout: Tensor | None  # (1, 3, h, w), the rough picture that the field follows
+    wanted: Tensor | None = None  # (homes,), the wanted use of the source pixels, None for even use
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,13 @@ class Groundwork:
         """The rules of laying blocks, with the prices of the lattice and of the guides."""
         prices = (lattice, None if self.guiding is None else steer(self.guiding, blocks))
         return QuiltRules(spread, proportion, tries, tuple(filter(None, prices)), self.settings.starts)
+
+    def landmarks(self) -> Landmarks | None:
+        """The rare places; None where all are wanted in proportion, or guides or known pixels say what comes where."""
+        if self.guiding is not None or self.placement is not None:
+            return None
+        pixels = self.task.size[0] * self.task.size[1]
+        return rarity.find(self.atlas, self.basis, pixels, self.settings.landmarks, self.rng)
 
     def specks(self) -> Tensor:
         """Single source pixels at random, (h, w), where nothing larger may be copied."""
@@ -188,14 +199,15 @@ def begin(
     guiding = joined([encode(task.guides, atlas), followed])
     # Bring the field to this level.
     if coarser is None:
-        field = _start(Groundwork(task, atlas, basis, guiding, placement, settings, rng, say), layout)
-        described = atlas.valid
+        ground = Groundwork(task, atlas, basis, guiding, placement, settings, rng, say)
+        rare = ground.landmarks()
+        field, described, wanted = _start(ground, layout, rare), atlas.valid, None if rare is None else rare.wanted
     else:
         field = double(coarser[0], atlas, task.size)
-        field = field if placement is None else placement.hold(field)
-        field = align(field, settings.align, rng, fixed)
+        field = align(field if placement is None else placement.hold(field), settings.align, rng, fixed)
         used = field.index if fixed is None else field.index[~fixed]
         described = atlas.valid if task.guides else surroundings(atlas, used)
+        wanted = rarity.finer(coarser[1].wanted, coarser[1].atlas, atlas)
     if placement is not None:
         atlas = placement.fill_sources(atlas, field)
         field = replace(field, atlas=atlas)
@@ -206,7 +218,7 @@ def begin(
     else:
         lookalikes = finer_look_alikes(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
     space = Space(atlas, basis, table, described, lookalikes)
-    colours, psi = potential.palette(atlas), torch.zeros(atlas.homes, device=task.device)
+    colours, psi = potential.palette(atlas, wanted), torch.zeros(atlas.homes, device=task.device)
     use = None if guiding is None else guiding.use  # else maps have their own proportions
     proportion = 0.0 if use is None and (task.guides or task.blend is not None) else settings.proportion
     lean, kappa = _jumps(task, settings, placement, use is not None)
@@ -214,13 +226,12 @@ def begin(
     def step(canvas: Canvas) -> tuple[Canvas, float]:
         before, psi = canvas.field, canvas.memory.psi
         assert isinstance(before, Field)
-        psi = potential.balance(psi, atlas, before.index, use, *colours)
+        psi = potential.balance(psi, atlas, before.index, use, *colours, wanted)
         price = potential.prices(atlas, before.index, psi, described, proportion * SEAM_SHARE, settings.occurrence)
         after = sweep(before, space, Prices(price + lean, kappa, guiding), rng, fixed)
-        memory = FieldMemory(task.level, atlas, lookalikes, psi, layout)
-        return Canvas(after.image(), after, memory), float(after.cost.mean())
+        return Canvas(after.image(), after, replace(canvas.memory, psi=psi)), float(after.cost.mean())
 
-    return Canvas(field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout)), step
+    return Canvas(field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout, wanted)), step
 
 
 def _jumps(task: Task, settings: Settings, placement: Placement | None, scarce: bool) -> tuple[Tensor | float, float]:
@@ -258,7 +269,7 @@ def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, FieldMemory] | N
     return (canvas.field, canvas.memory) if canvas.memory.level == task.level + 1 else None
 
 
-def _start(ground: Groundwork, layout: Tensor | None) -> Field:
+def _start(ground: Groundwork, layout: Tensor | None, landmarks: Landmarks | None) -> Field:
     """The first field: along a picture where there is one, else from pieces, steered by guides and by a lattice."""
     task, atlas, placement = ground.task, ground.atlas, ground.placement
     if layout is not None:
@@ -271,10 +282,10 @@ def _start(ground: Groundwork, layout: Tensor | None) -> Field:
     # The pixels outside a hole may not wrap in step, and those of a picture of another size are where they fit.
     in_step = placement is None or not (any(task.tile) or _is_resized(task))
     lattice = _lattice_price(ground) if in_step else None
-    return ground.field(_quilt(ground, lattice)) if placement is None else _fill(ground, placement, lattice)
+    return ground.field(_quilt(ground, lattice, landmarks)) if placement is None else _fill(ground, placement, lattice)
 
 
-def _quilt(ground: Groundwork, lattice: Steer | None) -> Tensor:
+def _quilt(ground: Groundwork, lattice: Steer | None, landmarks: Landmarks | None) -> Tensor:
     """The pointers (h, w) of a quilt of large pieces."""
     task, settings = ground.task, ground.settings
     side = _first_side(task, settings.guided if task.guides else settings.block)
@@ -286,6 +297,7 @@ def _quilt(ground: Groundwork, lattice: Steer | None) -> Tensor:
         return ground.specks()
     proportion = 0.0 if task.guides else settings.proportion
     rules = ground.rules(blocks, lattice, settings.spread, proportion, settings.tries)
+    rules = replace(rules, landmarks=landmarks)
     if ground.guiding is not None or settings.recuts == 0:
         return quilt(blocks, task.size, task.tile, rules, ground.rng)
     return recut_quilt(blocks, task.size, task.tile, rules, settings.recuts, ground.rng)
