@@ -129,7 +129,7 @@ def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Te
     spread = inner.view(side, side)[first::spacing, first::spacing].flatten()
     sites = atlas.home[corners[:, None] + spread]
     fall = torch.sin(torch.pi * (span[first::spacing] + 0.5) / side).square()
-    centred = F.normalize(fall[:, None] * fall, p=1, dim=(0, 1)).flatten()
+    centred = F.normalize((fall[:, None] * fall).flatten(), p=1, dim=0)
     looked_up = sites, cells[sites], centred
     return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, *looked_up)
 
