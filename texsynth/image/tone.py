@@ -25,7 +25,7 @@ from torch.nn import functional as F
 LARGEST_CHANGE = 0.25  # of a colour in [0, 1]
 USUAL_STEP = 0.08  # of tone; larger differences are likelier faults of shape
 FIXED = 1e6  # the price of a change where there shall be none
-CYCLES = 4  # leave an error below a tenth of a level of 255 where the prices are even
+CYCLES = 3  # leave an error of a seventh of a level of 255 at the most where the prices are even
 UNEVEN_CYCLES = 8  # the same beside pixels that must not change, and between uneven weights
 SWEEPS = 2  # of damped Jacobi before and after each coarser correction
 DAMPING = 0.8
