@@ -208,7 +208,9 @@ def shortened(preset: str, budget: Budget) -> dict[str, Any]:
         return {}
     stages = {stage["method"] for stage in read(preset)["stages"]}
     out: dict[str, Any] = {"steps": [budget.steps]} if "optimise" in stages else {}
-    return out | ({"passes": [budget.steps], "starts": 1, "tries": 4, "similar": 0} if "field" in stages else {})
+    return out | (
+        {"passes": [budget.steps], "starts": 1, "recuts": 2, "tries": 4, "similar": 0} if "field" in stages else {}
+    )
 
 
 def lacking(preset: str, settings: Mapping[str, Any], options: Options) -> tuple[str, bool]:
