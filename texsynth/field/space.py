@@ -19,7 +19,8 @@ PIXELS_DESCRIBED_AT_ONCE = 1 << 18  # bounds the memory
 REACH = 16  # pixels round those in use that a level may move to
 QUERIES_AT_ONCE = 1024  # windows that are compared with all others at once
 KEYS = 4096  # source pixels that each one is compared with on the coarsest level; of more, so many are drawn
-MOST_PAIRS = 1 << 26  # of pixels and keys, of a long exemplar, which has no coarser level
+MOST_PAIRS = 1 << 26  # of pixels and keys, of a long exemplar or a large one, which has no coarser level
+MOST_ASKING = 1 << 17  # pixels, from which on an exemplar is large
 SHORTEST_JUMP = 3  # pixels along either axis: what lies closer is no jump
 PIXELS_COMPARED_AT_ONCE = 1024  # on the coarsest level, each with all keys
 PIXELS_REFINED_AT_ONCE = 16384
@@ -97,7 +98,8 @@ def look_alikes(atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: to
     none of them near the pixel itself nor near another of its look-alikes: (N, count) int32 flat indices. Pixels that
     do not ask point to themselves."""
     usable = atlas.valid.nonzero()[:, 0]
-    most = min(KEYS, max(1, MOST_PAIRS // max(1, int(asking.sum())))) if atlas.is_long else KEYS
+    asked = int(asking.sum())
+    most = min(KEYS, max(1, MOST_PAIRS // max(1, asked))) if atlas.is_long or asked > MOST_ASKING else KEYS
     keys = usable[torch.randperm(len(usable), generator=rng)[:most].to(usable.device)]
     descriptors = table[keys]
     norms = (descriptors**2).sum(1)
