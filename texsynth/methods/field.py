@@ -106,7 +106,7 @@ class Settings:
     kappa: float = setting(2.5, low=1.0, high=100.0)
     mend: float = setting(1.5, low=1.0, high=100.0)
     align: int = setting(8, low=0, high=100)
-    landmarks: str = setting("keep", choices=rarity.SETTINGS)
+    landmarks: str = setting("rare", choices=rarity.SETTINGS)
     lattice: str = setting("auto", choices=("auto", "on", "off"))
     regular: float = setting(0.25, low=0.0, high=1.0)
     layout: tuple[float, ...] = setting((1.0, 0.5, 0.2), low=0.0, high=100.0)
