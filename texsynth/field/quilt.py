@@ -81,6 +81,11 @@ class QuiltRules:
     starts: int = 1
     landmarks: Landmarks | None = None
 
+    @property
+    def wanted(self) -> Tensor | None:
+        """The wanted use of the exemplars' pixels, (homes,), with a mean of 1; None for even use."""
+        return None if self.landmarks is None else self.landmarks.wanted
+
 
 @dataclass
 class Quilt:
@@ -163,16 +168,21 @@ def lay(
     h, w = (quilting.covered_length(length, wraps, *steps) for length, wraps in zip(size, tile, strict=True))
     empty = torch.zeros(h * w, dtype=torch.long, device=device)
     canvas = Quilt(h, w, tile, empty, empty.bool(), torch.zeros(atlas.homes, device=device))
-    wanted = None if rules.landmarks is None else rules.landmarks.wanted
-    colours = palette(atlas, wanted)
+    rise = ascent(atlas, rules)
     ys, xs = (quilting.starts_along(length, wraps, *steps) for length, wraps in zip((h, w), tile, strict=True))
     for number, wave in enumerate(quilting.waves(ys, xs, lag=2, fewest=6)):
         if number > 0:
-            canvas.psi = ascend(canvas.psi, atlas, canvas.index[canvas.painted], *colours, wanted)
+            canvas.psi = rise(canvas)
         for top in torch.tensor(wave, device=device).split(BLOCKS_AT_ONCE):
             _place(canvas, blocks, top, rules, rng)
-    canvas.cost += quilting.PRICE_OF_UNEVENNESS * float(excess(atlas, canvas.index, wanted).abs().mean())
+    canvas.cost += quilting.PRICE_OF_UNEVENNESS * float(excess(atlas, canvas.index, rules.wanted).abs().mean())
     return canvas
+
+
+def ascent(atlas: Atlas, rules: QuiltRules) -> Callable[[Quilt], Tensor]:
+    """The step by which the potential of a quilt rises with the use of what is painted: quilt -> (homes,)."""
+    colours = palette(atlas, rules.wanted)
+    return lambda canvas: ascend(canvas.psi, atlas, canvas.index[canvas.painted], *colours, rules.wanted)
 
 
 def _place(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: torch.Generator) -> None:

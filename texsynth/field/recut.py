@@ -21,6 +21,7 @@ from texsynth.field.quilt import (
     Blocks,
     Quilt,
     QuiltRules,
+    ascent,
     cells_of,
     lay,
     mismatch,
@@ -88,9 +89,10 @@ def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: to
     side = blocks.side
     if min(canvas.h, canvas.w) < side + 2:
         return
-    shape = rings(side, canvas.index.device)
+    shape, rise = rings(side, canvas.index.device), ascent(blocks.atlas, rules)
     cost = seams(canvas, blocks)
     for _ in range(rounds):
+        canvas.psi = rise(canvas)  # else what was scarce in laying would go on to be wanted until it is everywhere
         # Choose where to lay pieces.
         top = _places(canvas, side, rng).to(canvas.index.device)
         here = cost[cells_of(canvas, top - 1, side + 1)].sum(1)
