@@ -81,14 +81,15 @@ def test_a_worker_that_had_torch_before_runs_on_one_thread(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
-def test_a_forked_worker_runs_on_one_thread(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanted", [None, 16])
+def test_a_forked_worker_runs_on_one_thread(tmp_path: Path, wanted: int | None) -> None:
     """Several would wait for ever for those of the parent."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
         child = os.fork()
         if child == 0:
-            machine.use_threads(None)
+            machine.use_threads(wanted)
             (tmp_path / "count").write_text(str(torch.get_num_threads()))
             os._exit(0)
         os.waitpid(child, 0)

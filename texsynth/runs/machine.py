@@ -19,7 +19,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
 
 
 def use_threads(count: int | None) -> None:
-    """Let torch use that many CPU threads. Raises UsageError below 1.
+    """Let torch use that many CPU threads, or one where several would hang. Raises UsageError below 1.
 
     None leaves it as it is, but for worker processes in which several would hang or spin.
     """
@@ -29,7 +29,7 @@ def use_threads(count: int | None) -> None:
         return
     if count < 1:
         raise UsageError(f"--threads {count}: at least 1 is needed")
-    torch.set_num_threads(count)
+    torch.set_num_threads(1 if threads.forked() else count)
 
 
 def cores() -> int:

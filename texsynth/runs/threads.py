@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 
 SPINNING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # what a user may have said of threads that wait
 _late = False  # was PyTorch loaded before it could be told how to wait?
-_forked: list[int] = []  # the number of threads that this process was forked with, after PyTorch was loaded
+_forked = False  # was this process forked after PyTorch was loaded?
 
 
 def guard() -> None:
@@ -29,21 +28,21 @@ def guard() -> None:
 
 
 def alone(count: int, cores: int) -> bool:
-    """Is one thread best in place of `count`? So it is in two kinds of worker processes, as long as their number of
-    threads is the one that they began with.
-
-    A forked process has none of the threads that PyTorch started before, and would wait for them for ever. Where
-    PyTorch was loaded too early, its threads spin beside those of other workers, which nothing can change afterwards.
-    """
+    """Is one thread best in place of `count`? So it is in a forked process, and in a worker whose number of threads
+    is the one that it began with, where PyTorch was loaded too early: its threads spin beside those of other workers,
+    which nothing can change afterwards."""
     from multiprocessing import parent_process
 
-    if _forked:
-        return count == _forked[-1]
     chosen = "OMP_NUM_THREADS" in os.environ or count != cores
-    return _late and not chosen and parent_process() is not None
+    return forked() or (_late and not chosen and parent_process() is not None)
+
+
+def forked() -> bool:
+    """Was this process forked after PyTorch was loaded? It has none of the threads that PyTorch may have started before
+    then, and would wait for them for ever, whatever their number shall be."""
+    return _forked
 
 
 def _remember() -> None:
-    threads: Callable[[], int] | None = getattr(sys.modules.get("torch"), "get_num_threads", None)
-    if threads is not None:
-        _forked.append(threads())
+    global _forked
+    _forked = _forked or "torch" in sys.modules
