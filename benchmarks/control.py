@@ -110,8 +110,8 @@ def read_labels(exemplar: Path, source: Path, target: Path) -> Callable[[Tensor]
 def effective_use(saved: Path) -> float:
     """How evenly the lower right of a result uses source pixels, in (0, 1]; `saved` is what `--save-field` wrote."""
     field = np.load(saved)
-    places = np.stack([field[axis] for axis in ("plane", "y", "x")], -1)
-    corner = places[-(places.shape[0] * 3 // 8) :, -(places.shape[1] * 3 // 8) :].reshape(-1, 3)
+    places = np.stack([field[axis] for axis in ("exemplar", "copy", "y", "x")], -1)
+    corner = places[-(places.shape[0] * 3 // 8) :, -(places.shape[1] * 3 // 8) :].reshape(-1, 4)
     share = np.unique(corner, axis=0, return_counts=True)[1] / len(corner)
     return float(np.exp(-(share * np.log(share)).sum()) / len(corner))
 
