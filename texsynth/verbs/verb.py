@@ -70,10 +70,10 @@ def ready(
     `say` is called with what is to be noticed about the preset; `fetching`: what becomes of weights that are missing;
     `chosen`: the options that must mean something to the preset, by default all that the request holds.
     """
-    job = run.fit(verb.build(request), preset, request.weights, say, request.model, fetching)
-    held = given(request)
+    job, held = verb.build(request), given(request)
     guiding = [o for guide in job.task.guides for o in held if o.name in guide.requested]  # also those of a record
-    _check_use([*guiding, *(held if chosen is None else chosen)], job.task, preset)
+    _check_use([*guiding, *(held if chosen is None else chosen)], job.task, preset)  # before weights are fetched
+    job = run.fit(job, preset, request.weights, say, request.model, fetching)
     run.check_memory(job, preset)
     return job
 
