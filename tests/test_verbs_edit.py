@@ -218,6 +218,7 @@ def test_same_masks_or_a_full_hole_are_told() -> None:
 def test_a_new_size_starts_from_whole_runs(word: str | int, size: tuple[int, int]) -> None:
     made = job_of("edit", PICTURE, retarget=word)
     assert (made.task.size, made.task.hole, made.task.guides) == (size, None, ())
+    assert ["may be left out" in notice for notice in made.notices] == [True] * (word == "16x40")  # another aspect
     found = start(made)
     assert float(found.min()) >= 0 and (found.amax((0, 1)) <= torch.tensor(SIZE) - 1).all()
     for axis, step in ((0, (1, 0)), (1, (0, 1))):  # nearly all neighbours are those of the picture

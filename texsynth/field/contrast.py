@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from texsynth.field.atlas import Atlas
 
 WINDOW = 9  # pixels, at the coarsest level, over which contrast is measured
-EVENING = 0.7  # 0 keeps contrast as it is, 1 makes it the same everywhere
+EVENING = 0.7  # 0 keeps contrast as it is, 1 raises all that is fainter than the mean up to it
 FAINTEST = 0.02  # variances: contrast below is noise, and stays faint
 
 

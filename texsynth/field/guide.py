@@ -82,11 +82,11 @@ def joined(guidings: Sequence[Guiding | None]) -> Guiding | None:
     """Guides side by side, so that their prices add up; None without any."""
     some = [part for part in guidings if part is not None]
     parts = [(part.table, part.goal, part.strength) for part in some]
-    use = next((part.use for part in some if part.use is not None), None)
+    uses = [part.use for part in some if part.use is not None]
     if not parts:
         return None
     table, goal, strength = (torch.cat(each, -1) for each in zip(*parts, strict=True))
-    return Guiding(table, goal, strength, use)
+    return Guiding(table, goal, strength, torch.stack(uses).mean(0) if uses else None)
 
 
 def _coordinates(guide: Guide, atlas: Atlas) -> Guiding:

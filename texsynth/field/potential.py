@@ -1,8 +1,9 @@
-"""The potential: one price per pixel of the exemplars, which keeps their proportions.
+"""The potential: one price per pixel of the exemplars, which keeps their use to the wanted proportions.
 
-It is the psi of semi-discrete transport (Houdard et al. 2021, Alg. 1: ascend on even use minus actual use), smoothed
+It is the psi of semi-discrete transport (Houdard et al. 2021, Alg. 1: ascend on wanted use minus actual use), smoothed
 over a quarter of the exemplar so that it balances regions and does not tear objects, with one more dual variable for
-the constraint that the mean colour is the exemplars'.
+the constraint that the mean colour is that of the wanted use. Wanted is even use, less of rare places
+(field/rarity.py), and under guides with scarce values what these ask for, in smaller windows.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Efros & Freeman 2001 ("Image Quilting"), with the squared differences to what is painted computed for all source
 positions at once (Kwatra et al. 2003, "Graphcut Textures"). Differs from the papers in: the few best matches are
 compared by the cost of their actual cut; a source region that has been used much, above all near by, costs more; all
-four sides are cut, so the canvas may wrap; of several quilts the one with the cheapest cuts is kept.
+four sides are cut, so the canvas may wrap; of several quilts the one with the cheapest cuts is kept, or fresh pieces
+mend the seams of a single one (field/recut.py).
 """
 
 from __future__ import annotations

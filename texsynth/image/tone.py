@@ -73,9 +73,7 @@ def confidence(lack: Tensor, weight: Tensor | float = 1.0, doubt: Tensor | float
     return weight / (1 + lack.square().mean(1, keepdim=True) / USUAL_STEP**2 + doubt) ** 2
 
 
-def seam_correction(
-    steps: Sequence[tuple[Tensor, Tensor]], hold: Tensor, tile: tuple[bool, bool] = (False, False)
-) -> Tensor:
+def seam_correction(steps: Sequence[tuple[Tensor, Tensor]], hold: Tensor, tile: tuple[bool, bool]) -> Tensor:
     """What to add to cells so that they meet, (1, 3, h, w).
 
     steps: for the y and the x axis, by how much the change shall grow from each cell to the next one, (1, 3, h, w), and

@@ -3,7 +3,9 @@
 Minimises the energy of guided correspondence (Zhou et al. 2023: distance of every output window to a source window,
 plus a price on uneven use) over a field of pointers in place of pixels, so that colours are copied and never averaged.
 A quilt of large pieces (field/quilt.py) starts the coarsest level, on the lattice of a regular exemplar
-(field/lattice.py); every finer level lets the pieces slide (field/align.py) and then improves the seams pixel by
+(field/lattice.py), with rare places less often than in proportion (field/rarity.py), and fresh pieces mend its seams
+(field/recut.py). In a hole pieces continue what is left (field/fill.py), or cells where only bits of a regular picture
+are (field/cells.py). Every finer level lets the pieces slide (field/align.py) and then improves the seams pixel by
 pixel (field/sweep.py).
 
 Differs from the paper in: windows of raw pixels, no network; squared distance, not relative cosine; the occurrence
@@ -171,7 +173,8 @@ class Groundwork:
 def schedule(task: Task, settings: Settings) -> list[Level]:
     """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size."""
     bottom, top = octaves(task.shorter_side, settings.coarsest, settings.finest)
-    top = bottom if top > bottom and _lattice_of_bits(task.at(bottom), settings) is not None else top
+    if task.hole is not None and top > bottom and _lattice_of_bits(task.at(bottom), settings) is not None:
+        top = bottom
     last = len(settings.passes) - 1
     steps = [settings.passes[max(0, last - level)] for level in range(top, bottom - 1, -1)]
     if _oriented.direction(task) is not None:  # bent pieces never fit as they lie
@@ -372,8 +375,8 @@ def _from_other_cells(ground: Groundwork, placement: Placement, grid: Lattice) -
     """The pointers (h, w) of a hole in a regular picture to the nearest pixels that are whole steps away."""
     atlas = ground.atlas
     first = torch.zeros(ground.task.size, dtype=torch.long, device=atlas.home.device)
-    itself = atlas.join(first, *cells.places(ground.task.size).to(first.device))
-    places, none = cells.equivalents(grid, (placement.fixed & atlas.valid[itself]).cpu(), ~placement.placed.cpu())
+    left = placement.fixed & atlas.valid[placement.places]
+    places, none = cells.equivalents(grid, left.cpu(), ~placement.placed.cpu())
     return torch.where(none.to(first.device), ground.specks(), atlas.join(first, *places.to(first.device)))
 
 

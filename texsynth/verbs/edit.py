@@ -30,7 +30,7 @@ from texsynth.verbs.warp import WARPS
 from texsynth.weights import imagenet
 
 ASKED = "--mask SRC --target-mask TGT, --retarget WxH, --reshuffle or --remove MASK"
-NOTICED_STRETCH = 1.5  # the change of aspect up to which a new size keeps most objects as they are
+NOTICED_STRETCH = 1.5  # the change of aspect up to which most objects stay, and stay single
 CLASSIFIER = "edit-neural"  # a preset that takes --class
 
 
@@ -135,7 +135,8 @@ def _retargeted(request: Request, draft: Draft, notices: list[str]) -> Job:
     stretch = (wanted[1] / wanted[0]) / (size[1] / size[0])
     if (change := max(stretch, 1 / stretch)) > NOTICED_STRETCH:
         notices.append(
-            f"--retarget {request.retarget}: the aspect changes {change:.1f} times, and objects change with it"
+            f"--retarget {request.retarget}: the aspect changes {change:.1f} times, so that objects may be "
+            "left out or come more than once"
         )
     start = retarget.start(draft.exemplars[0].image, wanted)
     return synthesize.finish(draft, "edit", wanted, notices, values=_section(request), start=start)

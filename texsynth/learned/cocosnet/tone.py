@@ -30,7 +30,7 @@ def correction(places: Tensor, colours: Tensor, labels: Tensor, tile: tuple[bool
     if not any(bool(lack.any()) for lack, _ in steps):
         return colours.new_zeros(1, 3, *places.shape[2:])
     # Rough places hold their tone, or many small doubts would add up to a drift.
-    return seam_correction(steps, HOLD + (taken(variance, places) / ROUGHNESS**2) ** 2)
+    return seam_correction(steps, HOLD + (taken(variance, places) / ROUGHNESS**2) ** 2, tile)
 
 
 def _local_variance(colours: Tensor) -> Tensor:
