@@ -13,6 +13,7 @@ EXEMPLARS ?=
 FIGURES ?= figures
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
+NATIVE = $(wildcard native/*.cpp native/*.hpp native/CMakeLists.txt)
 SOURCES = texsynth tests samples benchmarks docs/reference.py
 
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ $(VENV)/.created:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/.created
+$(VENV)/.installed: pyproject.toml $(NATIVE) | $(VENV)/.created
 	$(PIP) install --quiet --editable .
 	@touch $@
 

@@ -34,6 +34,7 @@ LAYERS = (
         "job",
         "image",
         "weights",
+        "native",
     ),
     ("patches", "features", "guidance", "field", "losses", "metrics", "objective", "correspondence"),
     ("methods", "preset", "requests", "training", "learned", "runs.loop"),

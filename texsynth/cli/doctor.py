@@ -30,6 +30,7 @@ def doctor(json: Json = False) -> None:
     report: dict[str, Any] = {
         "versions": versions(),
         "devices": devices(),
+        "native": native(),
         "memory": memory(),
         "pictures": pictures(),
         "weights": weights(),
@@ -65,6 +66,13 @@ def devices() -> dict[str, Any]:
         "cuda": [{"name": card.name, "memory": card.total_memory} for card in cards],
         "mps": torch.backends.mps.is_available(),
     }
+
+
+def native() -> dict[str, Any]:
+    """Whether the native core of the solver is used, and with what, or why it is not; without it runs take longer."""
+    from texsynth import native
+
+    return {"used": native.core() is not None, "message": native.describe()}
 
 
 def memory() -> dict[str, int | None]:
@@ -142,6 +150,7 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield row(name, version)
     machine = report["devices"]
     yield row("processor", f"{machine['cores']} cores, {machine['threads']} threads in use")
+    yield row("native core", report["native"]["message"])
     cards = [f"{card['name']} ({gigabytes(card['memory'])})" for card in machine["cuda"]]
     yield row("cuda", ", ".join(cards) or "none")
     yield row("mps", "yes" if machine["mps"] else "none")

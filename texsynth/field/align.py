@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from texsynth import native
 from texsynth.field.atlas import Field
 from texsynth.field.quilting import meet
 
@@ -18,29 +19,52 @@ MOVING_SHARE = 0.5  # of the pieces that move in a round, so that neighbours do 
 def align(field: Field, rounds: int, rng: torch.Generator, fixed: Tensor | None = None) -> Field:
     """The field after so many rounds, in each of which every other piece (at random) takes the best of the nine shifts
     by up to a pixel for its seams. fixed: (h, w) bool, pixels that must stay, and with them their pieces."""
-    atlas, device = field.atlas, field.index.device
-    rows, cols = (torch.arange(n, device=device) for n in field.size)
-    shifts = torch.tensor([dy * atlas.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)], device=device)
+    atlas, shifts = field.atlas, _shifts(field)
     for _ in range(rounds):
-        # Label the pieces: a piece is what shares one displacement between canvas and atlas.
-        index = field.index
-        labels = torch.unique(index - rows[:, None] * atlas.row - cols, return_inverse=True)[1]
-        count = int(labels.max()) + 1
-        # Sum the cost of all seams of each piece, for each of its shifts.
-        cost = torch.zeros(count, 9, device=device)
-        for a, b, of_a, of_b, stride in _seams(field, labels):
-            cost.index_add_(0, of_a, meet(atlas.colours, a[:, None] + shifts, b[:, None], stride))
-            cost.index_add_(0, of_b, meet(atlas.colours, a[:, None], b[:, None] + shifts, stride))
+        index, labels, count = field.index, *_pieces(field)
+        cost = _costs_of_shifts(field, labels, count)
         cost[:, 4] = cost[:, 4] * 0.98 - 1e-6  # stay unless moving helps, also where all is free
         # Move those whose turn it is, unless that would leave what may be copied.
         move = shifts[cost.argmin(1)]
-        move[(torch.rand(count, generator=rng) < 1 - MOVING_SHARE).to(device)] = 0
+        move[(torch.rand(count, generator=rng) < 1 - MOVING_SHARE).to(move.device)] = 0
         shifted = index + move[labels]
-        blocked = torch.zeros(count, dtype=torch.bool, device=device)
+        blocked = torch.zeros(count, dtype=torch.bool, device=index.device)
         stuck = ~atlas.valid[shifted]
         blocked[labels[stuck if fixed is None else stuck | fixed]] = True
         field = replace(field, index=torch.where(blocked[labels], index, shifted))
     return field
+
+
+def _shifts(field: Field) -> Tensor:
+    """The nine shifts by up to a pixel, (9,), in reading order."""
+    steps = [dy * field.atlas.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    return torch.tensor(steps, device=field.index.device)
+
+
+def _pieces(field: Field) -> tuple[Tensor, int]:
+    """The number of the piece that each pixel belongs to, (h, w), and how many there are. A piece is what shares one
+    displacement between canvas and atlas; they are numbered by it."""
+    rows, cols = (torch.arange(n, device=field.index.device) for n in field.size)
+    displacement = field.index - rows[:, None] * field.atlas.row - cols
+    displacement -= displacement.min()
+    number = torch.zeros(int(displacement.max()) + 1, dtype=torch.int32, device=field.index.device)
+    number[displacement.flatten()] = 1
+    number = number.cumsum(0, dtype=torch.int32)
+    return (number[displacement] - 1).long(), int(number[-1])
+
+
+def _costs_of_shifts(field: Field, labels: Tensor, count: int) -> Tensor:
+    """The cost of all seams of each piece, for each of its shifts, (count, 9); those of `labels` (h, w) are summed in
+    the order of `_seams`."""
+    atlas, index = field.atlas, field.index.contiguous()
+    if twin := native.kernel("costs_of_shifts", index, labels, atlas.colours):
+        sums: Tensor = twin(index, labels, count, atlas.colours, atlas.row, *field.tile)
+        return sums
+    shifts, cost = _shifts(field), torch.zeros(count, 9, device=index.device)
+    for a, b, of_a, of_b, stride in _seams(field, labels):
+        cost.index_add_(0, of_a, meet(atlas.colours, a[:, None] + shifts, b[:, None], stride))
+        cost.index_add_(0, of_b, meet(atlas.colours, a[:, None], b[:, None] + shifts, stride))
+    return cost
 
 
 def _seams(field: Field, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, int]]:

@@ -17,6 +17,7 @@ from texsynth.field.atlas import Atlas, build_atlas, spread
 from texsynth.field.quilt import Blocks, Steer
 from texsynth.field.space import describe, find_basis
 from texsynth.guidance import scarcity
+from texsynth.native.sums import in_turn
 from texsynth.task import Guide, Task
 
 LAYOUT_PATCH, LAYOUT_COMPONENTS = 5, 8  # side and principal directions of the windows in which a layout is compared
@@ -44,7 +45,7 @@ class Guiding:
 
     def price(self, index: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """The price of copying the source pixels `index` (...) for each goal (..., G), or for the `rows` of them."""
-        return ((self.table[index] - self.goal[rows]).square_() * self.strength[rows]).sum(-1)
+        return in_turn((self.table[index] - self.goal[rows]).square_() * self.strength[rows])
 
     def fitting(self, draws: Tensor) -> list[Tensor]:
         """Of each half of the source pixels `draws` the one that fits each goal (n, G) best: two tensors (n,)."""

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth import native
+from texsynth.native.sums import in_turn
+
 JITTER = 0.02  # of the exemplar's variance: differences below it are left to chance, so that seeds differ
 PRICE_OF_UNEVENNESS = 1.0  # of using every part twice or not at all, beside the cuts: else the dullest quilt would win
 STRIP = 4  # rows: the length, at least, of the parts of a long canvas that are laid at the same time
@@ -83,7 +86,7 @@ def meet(colours: Tensor, a: Tensor, b: Tensor, stride: int) -> Tensor:
     last = len(colours) - 1
     here = colours[a] - colours[(b - stride).clamp(0, last)]
     there = colours[(a + stride).clamp(0, last)] - colours[b]
-    return (here.square().sum(-1) + there.square().sum(-1)) / 2
+    return (in_turn(here.square()) + in_turn(there.square())) / 2
 
 
 def cut_sides(gap: Tensor, mask: Tensor, borders: Tensor, overlap: int) -> tuple[Tensor, Tensor]:
@@ -108,7 +111,12 @@ def cut_sides(gap: Tensor, mask: Tensor, borders: Tensor, overlap: int) -> tuple
 
 def path(error: Tensor, slope: float = 0.0) -> tuple[Tensor, Tensor]:
     """Vertical path of least error through (B, rows, cols) (Efros & Freeman 2001, section 2.1): its column in every
-    row, (B, rows), and its cost, (B,). A step aside costs `slope` times the error that it leads to, on top."""
+    row, (B, rows), and its cost, (B,). A step aside costs `slope` times the error that it leads to, on top. Of equal
+    columns the first is taken."""
+    error = error.contiguous()
+    if twin := native.kernel("path", error):
+        at, cost = twin(error, slope)
+        return at, cost
     total = [error[:, 0]]
     for row in range(1, error.shape[1]):
         above = -F.max_pool1d(-total[-1][:, None], 3, stride=1, padding=1)[:, 0]

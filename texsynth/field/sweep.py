@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth import native
 from texsynth.field.atlas import Field
 from texsynth.field.guide import Prices
 from texsynth.field.space import PIXELS_DESCRIBED_AT_ONCE, Space
+from texsynth.native.sums import in_lanes
 
 PIXELS_AT_ONCE = 1 << 14  # pixels whose candidates are compared at once: stays in the cache
 RANDOM_CANDIDATES = 256  # source pixels drawn per pass, of which a guided pixel tries those that fit best
@@ -52,22 +54,21 @@ def sweep(
         strip = wide[top : top + rows + patch - 1]
         windows = space.basis.describe(space.atlas.colours[strip].permute(2, 0, 1)[None])
         strip_index, strip_cost = index[top : top + rows].view(-1), cost[top : top + rows].view(-1)
-        around = _continuations(strip, patch // 2, space.atlas.row)
         for some in here.split(PIXELS_AT_ONCE):
             local = prices.at(top * width + some)
             extra = [] if local.guiding is None or len(draws) == 0 else local.guiding.fitting(draws)
             if fixed is not None:
                 extra += _from_afar(strip, some // width, some % width, space)
-            strip_index[some], strip_cost[some] = _best_candidates(
-                windows[some], [strip_index[some], *(a[some] for a in around)], extra, space, local
-            )
+            strip_index[some], strip_cost[some] = _best_candidates(strip, windows, some, extra, space, local)
     return Field(index, cost, field.atlas, field.tile)
 
 
-def _continuations(strip: Tensor, margin: int, row: int) -> list[Tensor]:
-    """What the eight neighbours of each pixel within the margin of a strip continue to there: eight tensors (n,)."""
-    h, w = (n - 2 * margin for n in strip.shape)
-    return [strip[margin + dy :, margin + dx :][:h, :w].flatten() - (dy * row + dx) for dy, dx in NEIGHBOURS]
+def _coherent(strip: Tensor, pixels: Tensor, margin: int, row: int) -> list[Tensor]:
+    """What pixels within the margin of a strip copy, and what their eight neighbours continue to: nine tensors (n,)."""
+    stride = strip.shape[1]
+    width = stride - 2 * margin
+    here, at = strip.flatten(), (pixels // width + margin) * stride + pixels % width + margin
+    return [here[at], *(here[at + dy * stride + dx] - (dy * row + dx) for dy, dx in NEIGHBOURS)]
 
 
 def _from_afar(strip: Tensor, y: Tensor, x: Tensor, space: Space) -> list[Tensor]:
@@ -81,19 +82,32 @@ def _from_afar(strip: Tensor, y: Tensor, x: Tensor, space: Space) -> list[Tensor
 
 
 def _best_candidates(
-    query: Tensor, coherent: list[Tensor], extra: list[Tensor], space: Space, prices: Prices
+    strip: Tensor, windows: Tensor, pixels: Tensor, extra: list[Tensor], space: Space, prices: Prices
 ) -> tuple[Tensor, Tensor]:
-    """The cheapest candidates (n,) for the windows `query` (n, D) and their squared distances (n,): the `coherent` ones
-    (what each pixel copies now, then what its neighbours continue to), their look-alikes, and `extra` ones."""
+    """The cheapest candidates for some `pixels` (n,) of a strip, flat, and their squared distances, both (n,): coherent
+    ones (what each pixel copies now, then what its neighbours continue to), their look-alikes, and `extra` ones, (n,)
+    each. Of equal ones the first is taken.
+
+    strip: the field (h + 2m, w + 2m) round the pixels. windows: (h * w, D), their descriptors.
+    """
+    margin, row = space.basis.patch // 2, space.atlas.row
+    if twin := native.kernel("best_candidates", strip, windows, pixels, space.table, space.jumps, prices.source):
+        guiding, others = prices.guiding, torch.stack(extra) if extra else pixels.new_empty(0, 0)
+        none = windows.new_empty(0, 0)
+        guides = (none,) * 3 if guiding is None else (guiding.table, guiding.goal, guiding.strength)
+        sources = space.table, space.jumps, prices.source, prices.jump
+        best, distance = twin(strip, margin, row, windows, pixels, *sources, *(g.contiguous() for g in guides), others)
+        return best, distance
+    query, coherent = windows[pixels], _coherent(strip, pixels, margin, row)
     best = coherent[0].clone()
-    distance = (space.table[best] - query).square_().sum(1)
+    distance = in_lanes((space.table[best] - query).square_())
     total = distance + prices.of(best)
     for candidate, untried, factor in _candidates(coherent, extra, space, prices.jump):
         some = untried.nonzero()[:, 0]
         if len(some) == 0:
             continue
         candidate = candidate[some]
-        candidate_distance = (space.table[candidate] - query[some]).square_().sum(1)
+        candidate_distance = in_lanes((space.table[candidate] - query[some]).square_())
         candidate_total = candidate_distance * factor + prices.of(candidate, some)
         better = candidate_total < total[some]
         some = some[better]
@@ -138,6 +152,9 @@ def extend(field: Field, margin: int) -> Tensor:
 def near_seams(field: Field, radius: int) -> Tensor:
     """Which pixels lie within `radius` of a pair of neighbours that do not continue each other, (h, w) bool."""
     wide = extend(field, radius + 1)
+    if twin := native.kernel("near_seams", wide, field.atlas.valid):
+        near: Tensor = twin(wide, field.atlas.valid, radius, field.atlas.row)
+        return near
     seam = ~field.atlas.valid[wide]
     down, right = wide[1:] != wide[:-1] + field.atlas.row, wide[:, 1:] != wide[:, :-1] + 1
     for part, apart in ((seam[1:], down), (seam[:-1], down), (seam[:, 1:], right), (seam[:, :-1], right)):

@@ -1,0 +1,99 @@
+// The module texsynth.native._core: tensors in, tensors out. Each function does what its twin of the same name does.
+#include "core.hpp"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+namespace nb = nanobind;
+
+template <class T, int dimensions>
+using Array = nb::ndarray<const T, nb::ndim<dimensions>, nb::c_contig, nb::device::cpu>;
+template <class T> using Result = nb::ndarray<nb::pytorch, T, nb::c_contig>;
+
+// A new tensor of zeros.
+template <class T> static Result<T> zeros(std::initializer_list<size_t> shape) {
+    size_t count = 1;
+    for (size_t n : shape)
+        count *= n;
+    T *data = new T[count]();
+    return Result<T>(data, shape, nb::capsule(data, [](void *p) noexcept { delete[] static_cast<T *>(p); }));
+}
+
+static nb::tuple path(int threads, Array<float, 3> error, float slope) {
+    const size_t count = error.shape(0), rows = error.shape(1);
+    if (rows == 0 || error.shape(2) == 0)
+        throw nb::value_error("a path needs a row and a column");
+    Result<Index> at = zeros<Index>({count, rows});
+    Result<float> cost = zeros<float>({count});
+    const Paths task = {error.data(), Index(rows), Index(error.shape(2)), slope, at.data(), cost.data()};
+    {
+        nb::gil_scoped_release released;
+        in_parts(count, threads, 32, [&](Index first, Index last) { find_paths(task, first, last); });
+    }
+    return nb::make_tuple(at, cost);
+}
+
+static nb::tuple best_candidates(int threads, Array<Index, 2> strip, Index margin, Index row, Array<float, 2> windows,
+                                 Array<Index, 1> pixels, Array<float, 2> table, Array<std::int32_t, 2> jumps,
+                                 Array<float, 1> price, float factor, Array<float, 2> guides, Array<float, 2> goal,
+                                 Array<float, 2> strength, Array<Index, 2> extra) {
+    Sweep task = {};
+    task.strip = strip.data(), task.margin = margin, task.width = strip.shape(1) - 2 * margin, task.row = row;
+    task.windows = windows.data(), task.table = table.data(), task.components = table.shape(1);
+    task.pixels = pixels.data(), task.n = pixels.shape(0), task.sources = table.shape(0);
+    task.jumps = jumps.data(), task.similar = jumps.shape(1), task.price = price.data(), task.factor = factor;
+    task.guides = guides.data(), task.goal = goal.data(), task.strength = strength.data();
+    task.goals = guides.shape(1), task.extra = extra.data(), task.extras = extra.shape(0);
+    Result<Index> best = zeros<Index>({pixels.shape(0)});
+    Result<float> distance = zeros<float>({pixels.shape(0)});
+    task.best = best.data(), task.distance = distance.data();
+    {
+        nb::gil_scoped_release released;
+        in_parts(task.n, threads, 512, [&](Index first, Index last) { find_best(task, first, last); });
+    }
+    return nb::make_tuple(best, distance);
+}
+
+static Result<bool> near_seams(int threads, Array<Index, 2> wide, Array<bool, 1> valid, Index radius, Index row) {
+    const Index height = wide.shape(0) - 2 * radius - 2, width = wide.shape(1) - 2 * radius - 2;
+    Result<bool> near = zeros<bool>({size_t(height), size_t(width)});
+    const Seams task = {wide.data(), valid.data(), height, width, radius, row, near.data()};
+    {
+        nb::gil_scoped_release released;
+        mark_near_seams(task, threads);
+    }
+    return near;
+}
+
+static Result<float> costs_of_shifts(int threads, Array<Index, 2> index, Array<Index, 2> labels, Index pieces,
+                                     Array<float, 2> colours, Index row, bool wraps_y, bool wraps_x) {
+    Result<float> cost = zeros<float>({size_t(pieces), 9});
+    Shifts task = {};
+    task.index = index.data(), task.labels = labels.data(), task.height = index.shape(0), task.width = index.shape(1);
+    task.colours = colours.data(), task.sources = colours.shape(0), task.row = row;
+    task.wraps_y = wraps_y, task.wraps_x = wraps_x, task.cost = cost.data();
+    {
+        nb::gil_scoped_release released;
+        in_parts(9, threads, 1, [&](Index first, Index last) { sum_costs_of_shifts(task, first, last); });
+    }
+    return cost;
+}
+
+// The instruction set that the loader has chosen.
+static const char *instructions() {
+#ifdef TEXSYNTH_CLONES
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") ? "AVX2" : "plain";
+#else
+    return "plain";
+#endif
+}
+
+NB_MODULE(_core, module) {
+    module.attr("VERSION") = 1; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.def("path", path);
+    module.def("best_candidates", best_candidates);
+    module.def("near_seams", near_seams);
+    module.def("costs_of_shifts", costs_of_shifts);
+    module.def("instructions", instructions);
+}

@@ -1,0 +1,37 @@
+"""Sums in a stated order, so that the tensor operations and the native core round alike (native/core.hpp).
+
+PyTorch's own order goes by the width of the processor's vectors. On other devices it is kept.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+LANES = 8
+
+
+def in_lanes(values: Tensor) -> Tensor:
+    """The sums of the rows of (n, D), (n,): LANES sums of every LANES-th value, then the second half of them is added
+    to the first, until one is left."""
+    if values.device.type != "cpu":
+        return values.sum(1)
+    if values.shape[1] % LANES:
+        values = F.pad(values, (0, -values.shape[1] % LANES))
+    sums = values[:, :LANES]
+    for start in range(LANES, values.shape[1], LANES):
+        sums = sums + values[:, start : start + LANES]
+    while sums.shape[1] > 1:
+        half = sums.shape[1] // 2
+        sums = sums[:, :half] + sums[:, half:]
+    return sums[:, 0]
+
+
+def in_turn(values: Tensor) -> Tensor:
+    """The sums of the few values in the last dimension of (..., D), D > 0, one after the other, (...)."""
+    if values.device.type != "cpu":
+        return values.sum(-1)
+    first, *others = values.unbind(-1)
+    for other in others:
+        first = first + other
+    return first
