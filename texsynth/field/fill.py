@@ -45,7 +45,9 @@ def plain(blocks: Blocks, price: float) -> Steer:
     """The price of laying a block that shows something, in variances for mean salience."""
     pictures = blocks.atlas.picture(blocks.atlas.colours)
     shown = F.avg_pool2d(salience(pictures)[:, None], blocks.side, stride=1)
-    shown = F.pad(shown, (0, blocks.side - 1, 0, blocks.side - 1)).flatten()
+    before = blocks.side // 2
+    after = blocks.side - 1 - before
+    shown = F.pad(shown, (before, after, before, after)).flatten()  # at the middle of each block
 
     return lambda index, _y, _x: price * shown[index]
 

@@ -156,13 +156,14 @@ def steer(guiding: Guiding, blocks: Blocks) -> Steer:
     """The price of putting a block somewhere: the mean price of some of its pixels."""
     spacing = max(1, round(blocks.side / PIXELS_OF_A_BLOCK**0.5))
     span = torch.arange(spacing // 2, blocks.side, spacing, device=blocks.inner.device)
+    from_middle = span - blocks.side // 2
     inner = blocks.inner.view(blocks.side, blocks.side)[span][:, span]
     h, w = guiding.goal.shape[:2]
     values = guiding.table[blocks.corners[:, None] + inner.flatten()].flatten(1)  # (n, samples * G)
     squares = values.square()
 
     def price(_: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        rows, columns = (y + span).clamp(max=h - 1), (x + span).clamp(max=w - 1)
+        rows, columns = (y + from_middle).clamp(max=h - 1), (x + from_middle).clamp(max=w - 1)
         here = rows[:, :, None], columns[:, None, :]
         goal, strength = guiding.goal[here].flatten(1), guiding.strength[here].flatten(1)  # (B, samples * G)
         return mean_prices(values, squares, goal, strength, inner.numel())

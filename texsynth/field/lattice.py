@@ -34,20 +34,25 @@ class Lattice:
 
     vectors: (2, 2), rows (y, x) in pixels.
     height, first: the autocorrelation, in [-1, 1], at the weaker of their peaks and at that of the first.
+    drift: (H, W, 2), how far each pixel of a bent exemplar lies from its place in the lattice (field/bend.py); None
+        where it is rigid.
     """
 
     vectors: Tensor
     height: float
     first: float = 0.0
+    drift: Tensor | None = None
 
     def times(self, factor: float) -> Lattice:
-        """The lattice of the same texture in a picture so many times as fine."""
+        """The lattice, which is not bent, of the same texture in a picture so many times as fine."""
         return replace(self, vectors=self.vectors * factor)
 
     def describe(self, factor: int) -> str:
         """The lattice in words, in pixels `factor` times finer."""
         a, b = ((round(float(x), 1), round(float(y), 1)) for y, x in self.vectors * factor)
-        return f"steps (x, y) of {a} and {b} pixels, autocorrelation {self.height:.2f}"
+        drift = 0.0 if self.drift is None else factor * float(self.drift.norm(dim=-1).max())
+        bent = f", bent by up to {drift:.1f} pixels" if drift else ""
+        return f"steps (x, y) of {a} and {b} pixels, autocorrelation {self.height:.2f}{bent}"
 
     def bent(self, size: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
         """The vectors stretched so that a canvas of `size` holds a whole number of cells where it wraps, (2, 2)."""
@@ -99,6 +104,7 @@ def steer(
     phase = (torch.zeros(2) if step.anchored else balance(image, lattice, bent, size)).to(device)
     vectors = lattice.vectors.to(device)
     source, canvas = torch.linalg.inv(vectors), torch.linalg.inv(bent).to(device)
+    drift = None if lattice.drift is None else lattice.drift.to(device)
     tolerance = 0.1 * vectors.norm(dim=1).min()
 
     def charge(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -107,7 +113,8 @@ def steer(
             steps = torch.stack([sy - y, sx - x], -1).float() @ vectors[0] / vectors[0].square().sum()
             off = (steps - steps.round()).abs() * vectors[0].norm()
         else:
-            cells = torch.stack([sy, sx], -1).float() @ source - torch.stack([y, x], -1).float() @ canvas - phase
+            place = torch.stack([sy, sx], -1).float() + (0 if drift is None else drift[sy, sx])
+            cells = place @ source - torch.stack([y, x], -1).float() @ canvas - phase
             off = ((cells - cells.round()) @ vectors).norm(dim=-1)
         if step.anchored:  # what lies around a piece tells its place better than this
             off = (off - FREE_OFFSET).clamp(min=0)
@@ -213,7 +220,8 @@ def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int]
     """The phase (2,) in cells at which a canvas of `size` with the vectors `bent` comes closest to the mean colour of
     (1, 3, H, W): of a canvas that holds six and a half rows, which half row it is."""
     h, w = image.shape[2:]
-    cells = _phase(_positions((h, w), (h, w)) @ torch.linalg.inv(lattice.vectors))
+    drift = 0 if lattice.drift is None else lattice.drift.flatten(0, 1)
+    cells = _phase((_positions((h, w), (h, w)) + drift) @ torch.linalg.inv(lattice.vectors))
     total = torch.zeros(PHASES * PHASES, 3).index_add_(0, cells, image[0].flatten(1).T)
     count = torch.bincount(cells, minlength=PHASES * PHASES)[:, None]
     mean = image.mean((2, 3))

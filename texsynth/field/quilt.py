@@ -22,7 +22,8 @@ from texsynth.field.potential import ascend, excess, palette
 from texsynth.field.rarity import Landmarks
 from texsynth.field.space import draw
 
-# (atlas index, canvas y, canvas x), broadcast together -> price of that pairing: how a lattice steers the start
+# (atlas index, canvas y, canvas x), broadcast together -> price of that pairing: how a lattice steers the start. For a
+# block, that is the pairing of the pixel in its middle.
 Steer = Callable[[Tensor, Tensor, Tensor], Tensor]
 BLOCKS_AT_ONCE = 32  # placed by one product: bounds the memory
 LARGEST_TABLE = 8192  # blocks: of more a sample is taken, so that memory does not depend on the exemplar
@@ -214,8 +215,10 @@ def prior_of(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> T
         if repeats is not None:
             prior += _limited(torch.stack([row[blocks.site_cells] @ blocks.centred for row in repeats]))
     prior += rules.proportion * canvas.psi[blocks.sites].mean(1)
+    middle = blocks.side // 2
+    at = blocks.corners[None] + blocks.inner[middle * (blocks.side + 1)]
     for steer in rules.steers:
-        prior += steer(blocks.corners[None], top[:, None, 0], top[:, None, 1])
+        prior += steer(at, top[:, None, 0] + middle, top[:, None, 1] + middle)
     return prior
 
 

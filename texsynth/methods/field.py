@@ -3,10 +3,10 @@
 Minimises the energy of guided correspondence (Zhou et al. 2023: distance of every output window to a source window,
 plus a price on uneven use) over a field of pointers in place of pixels, so that colours are copied and never averaged.
 A quilt of large pieces (field/quilt.py) starts the coarsest level, on the lattice of a regular exemplar
-(field/lattice.py), with rare places less often than in proportion (field/rarity.py), and fresh pieces mend its seams
-(field/recut.py). In a hole pieces continue what is left (field/fill.py), or cells where only bits of a regular picture
-are (field/cells.py). Every finer level lets the pieces slide (field/align.py) and then improves the seams pixel by
-pixel (field/sweep.py).
+(field/lattice.py), also of one that is bent (field/bend.py), with rare places less often than in proportion
+(field/rarity.py), and fresh pieces mend its seams (field/recut.py). In a hole pieces continue what is left
+(field/fill.py), or cells where only bits of a regular picture are (field/cells.py). Every finer level lets the pieces
+slide (field/align.py) and then improves the seams pixel by pixel (field/sweep.py).
 
 Differs from the paper in: windows of raw pixels, no network; squared distance, not relative cosine; the occurrence
 penalty is replaced by prices of transport (field/potential.py) and of near repeats (field/quilt.py).
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features.windows import Basis
-from texsynth.field import cells, lattice, potential, rarity
+from texsynth.field import bend, cells, lattice, potential, rarity
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, double
 from texsynth.field.contrast import evened
@@ -46,6 +46,7 @@ COPIES = True
 RECIPES: tuple[str, ...] = ()
 SEAM_SHARE = 0.5  # of the price of proportions, for single pixels: all of it would tear objects apart
 PHASE_PRICE = 0.5  # of a block that is out of step with the lattice, in variances
+PHASE_PRICE_BENT = 1.0  # the same of a bent exemplar, whose pieces fit less well where they are in step
 PHASE_PRICE_IN_HOLE = 3.0  # the same in a hole: the pixels on its other side are in step
 LATTICE_BLOCK = 0.8  # the share of their usual size that blocks on a lattice have: smaller ones vary more
 SCARCE_JUMP = 2.4  # further factor on jumps where guides ask for what is scarce: they would repeat single pixels
@@ -391,15 +392,19 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
     exemplar, valid = task.exemplars[0].image.cpu(), task.exemplars[0].valid
     grid = lattice.find(exemplar, None if valid is None else valid.cpu())
     anchored = ground.placement is not None  # the pixels outside the hole say where the lattice lies
+    if grid is not None and not anchored and valid is None:
+        grid = bend.straightened(grid, exemplar)
     stripes = anchored and grid is not None and grid.height < settings.regular <= grid.first
-    if grid is None or (settings.lattice == "auto" and grid.height < settings.regular and not stripes):
+    clear = grid is not None and (grid.height >= settings.regular or grid.drift is not None or stripes)
+    if grid is None or (settings.lattice == "auto" and not clear):
         peak = "no peaks" if grid is None else f"autocorrelation {grid.height:.2f}"
         say(f"lattice: none ({peak})")
         return None
     say(f"lattice: {grid.describe(2 ** int(task.level))}{', of which the first is kept' if stripes else ''}")
     if bent := lattice.bending(grid, task.size, task.tile):
         say(f"lattice: {bent}")
-    step = lattice.InStep(PHASE_PRICE_IN_HOLE if anchored else PHASE_PRICE, anchored, stripes)
+    price = PHASE_PRICE_IN_HOLE if anchored else PHASE_PRICE if grid.drift is None else PHASE_PRICE_BENT
+    step = lattice.InStep(price, anchored, stripes)
     return lattice.steer(grid, exemplar, ground.atlas, task.size, task.tile, step)
 
 
