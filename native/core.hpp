@@ -102,7 +102,7 @@ struct Seams { // sweep.near_seams
 };
 void mark_near_seams(const Seams &task, int threads);
 
-struct Shifts { // align._costs_of_shifts
+struct Shifts { // align.costs_of_shifts
     const Index *index, *labels; // (height, width)
     const float *colours;        // (N, 3)
     Index height, width, row, sources;
@@ -110,3 +110,29 @@ struct Shifts { // align._costs_of_shifts
     float *cost; // (pieces, 9)
 };
 void sum_costs_of_shifts(const Shifts &task, Index first, Index last);
+
+struct Around { // space.finer_look_alikes
+    const float *table; // (N, components)
+    Index components, row;
+    const Index *asking, *centre; // (n,)
+    const bool *described;        // (N,)
+    Index *pick;                  // (n,)
+};
+void find_around(const Around &task, Index first, Index last);
+
+struct Apart { // space.look_alikes
+    const float *distance; // (n, m)
+    Index keys, count;
+    const float *at, *at_keys; // (n, 2), (m, 2)
+    float apart;
+    Index *picks; // (n, count)
+};
+void find_apart(const Apart &task, Index first, Index last);
+
+struct Relaxation { // image.tone._swept
+    const float *down, *right, *hold, *step; // (h, w)
+    const float *goal, *x;                   // (C, h, w)
+    Index height, width;
+    float *better; // (C, h, w)
+};
+void relax(const Relaxation &task, Index first, Index last);

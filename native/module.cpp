@@ -79,6 +79,46 @@ static Result<float> costs_of_shifts(int threads, Array<Index, 2> index, Array<I
     return cost;
 }
 
+static Result<Index> best_around(int threads, Array<float, 2> table, Array<Index, 1> asking, Array<Index, 1> centre,
+                                 Index row, Array<bool, 1> described) {
+    Result<Index> pick = zeros<Index>({asking.shape(0)});
+    const Around task = {table.data(), Index(table.shape(1)), row, asking.data(), centre.data(), described.data(), pick.data()};
+    {
+        nb::gil_scoped_release released;
+        in_parts(asking.shape(0), threads, 512, [&](Index first, Index last) { find_around(task, first, last); });
+    }
+    return pick;
+}
+
+static Result<Index> nearest_apart(int threads, Array<float, 2> distance, Array<float, 2> at, Array<float, 2> at_keys,
+                                   Index count, float apart) {
+    Result<Index> picks = zeros<Index>({distance.shape(0), size_t(count)});
+    const Apart task = {distance.data(), Index(distance.shape(1)), count, at.data(), at_keys.data(), apart, picks.data()};
+    {
+        nb::gil_scoped_release released;
+        in_parts(distance.shape(0), threads, 16, [&](Index first, Index last) { find_apart(task, first, last); });
+    }
+    return picks;
+}
+
+static Result<float> relaxed(int threads, Array<float, 4> down, Array<float, 4> right, Array<float, 4> hold,
+                             Array<float, 4> step, Array<float, 4> x, Array<float, 4> goal, int sweeps) {
+    const size_t channels = x.shape(1), height = x.shape(2), width = x.shape(3);
+    Result<float> now = zeros<float>({1, channels, height, width}), next = zeros<float>({1, channels, height, width});
+    {
+        nb::gil_scoped_release released;
+        std::copy_n(x.data(), x.size(), now.data());
+        for (int sweep = 0; sweep < sweeps; ++sweep) {
+            const Relaxation task = {down.data(), right.data(), hold.data(),   step.data(), goal.data(),
+                                     now.data(),  Index(height), Index(width), next.data()};
+            const Index least = 1 + (1 << 15) / Index(width);
+            in_parts(channels * height, threads, least, [&](Index first, Index last) { relax(task, first, last); });
+            std::swap(now, next);
+        }
+    }
+    return now;
+}
+
 // The instruction set that the loader has chosen.
 static const char *instructions() {
 #ifdef TEXSYNTH_CLONES
@@ -90,10 +130,13 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 1; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 2; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("path", path);
     module.def("best_candidates", best_candidates);
     module.def("near_seams", near_seams);
     module.def("costs_of_shifts", costs_of_shifts);
+    module.def("best_around", best_around);
+    module.def("nearest_apart", nearest_apart);
+    module.def("relaxed", relaxed);
     module.def("instructions", instructions);
 }

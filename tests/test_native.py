@@ -15,14 +15,15 @@ from conftest import Texsynth, array
 from fields import atlas_of, scattered
 from pictures import generator, noise, spots
 from texsynth import native
-from texsynth.cli import doctor, main
-from texsynth.field.align import align
+from texsynth.cli import doctor
+from texsynth.field.align import align, costs_of_shifts, pieces
 from texsynth.field.atlas import Atlas, Field
 from texsynth.field.guide import Guiding, Prices
 from texsynth.field.quilting import path
-from texsynth.field.space import Space, describe, find_basis, look_alikes
+from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes
 from texsynth.field.sweep import near_seams, sweep
 from texsynth.image import picture as image
+from texsynth.image.tone import Equations, change
 from texsynth.native.sums import in_lanes, in_turn
 
 built = pytest.mark.skipif(native.core() is None, reason=f"the native core is {native.describe()}")
@@ -31,16 +32,23 @@ TILES = [(False, False), (True, False), (False, True), (True, True)]
 
 @pytest.fixture
 def both(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], list[Any]]:
-    """What a function gives with the native core in one thread and in three, and without it."""
+    """What a function gives with the native core, which it must use, in one thread and in three, and without it."""
+    kernel = native.kernel
+
+    def used(name: str, *tensors: Tensor) -> Any:
+        twin = kernel(name, *tensors)
+        assert twin is not None, f"{name} is not used"
+        return twin
 
     def run(function: Callable[[], Any]) -> list[Any]:
         results = []
+        monkeypatch.setattr(native, "kernel", used)
         for threads in (1, 3):
             torch.set_num_threads(threads)
             results.append(function())
         torch.set_num_threads(1)
         with monkeypatch.context() as patch:
-            patch.setattr(native, "core", lambda: None)
+            patch.setattr(native, "kernel", lambda *_: None)
             return [*results, function()]
 
     return run
@@ -70,6 +78,7 @@ def test_paths(kind: str, slope: float, both: Callable[..., list[Any]]) -> None:
             assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1]), shape
 
 
+@built
 def test_a_path_of_nothing_is_refused_by_both(both: Callable[..., list[Any]]) -> None:
     def refused() -> bool:
         with pytest.raises((ValueError, IndexError, RuntimeError)):
@@ -144,8 +153,43 @@ def test_sliding(tile: tuple[bool, bool], levels: int, both: Callable[..., list[
     plane, y, x = atlas.split(coarse.repeat_interleave(4, 0).repeat_interleave(4, 1))
     index = atlas.join(plane, y + rows[:, None] % 4, x + columns % 4)
     field = replace(scattered(atlas, (36, 32), tile=tile), index=index)
+    one, *others = both(lambda: costs_of_shifts(field, *pieces(field)))
+    assert all(torch.equal(one, other) for other in others)
     results = both(lambda: align(field, 3, generator()))
     assert same(results) and not torch.equal(results[0].index, index)
+
+
+@built
+@pytest.mark.parametrize("levels", [1000, 2])
+def test_look_alikes(levels: int, both: Callable[..., list[Any]]) -> None:
+    """On two levels, also where many windows are alike, and some may not be copied."""
+    coarse, fine = (
+        atlas_of((spots(n, n) * levels).round() / levels, valid=noise(1, 1, n, n, seed=2) > 0.03) for n in (20, 40)
+    )
+    basis = find_basis(coarse, 5, 24, generator())
+    table, finer = (describe(atlas, basis, atlas.valid) for atlas in (coarse, fine))
+    few = torch.zeros_like(coarse.valid)
+    few[coarse.valid.nonzero()[:6, 0]] = True  # that lie so near each other that none is left
+    for valid in (coarse.valid, few):
+        atlas = replace(coarse, valid=valid)
+        first, *others = both(lambda atlas=atlas: look_alikes(atlas, table, coarse.valid, 3, generator()))
+        assert all(torch.equal(first, other) for other in others)
+        asking, described = fine.valid, fine.valid & (noise(len(fine.valid)) < 0.5)
+        task = finer, first, coarse, asking, described
+        one, *others = both(lambda task=task: finer_look_alikes(fine, *task))
+        assert all(torch.equal(one, other) for other in others)
+
+
+@built
+@pytest.mark.parametrize("size", [(40, 33), (1, 6), (6, 1), (9, 2)])
+def test_changes_of_tone(size: tuple[int, int], both: Callable[..., list[Any]]) -> None:
+    """By the whole multigrid, with weights that wrap and some pixels that must not change."""
+    h, w = size
+    weights = noise(1, 1, h, w), noise(1, 1, h, w, seed=1)
+    hold = torch.where(noise(1, 1, h, w, seed=2) < 0.1, 1e6, 0.01)
+    goal = noise(1, 3, h, w, seed=3) - 0.5
+    one, *others = both(lambda: change(Equations(weights, hold), goal, (True, True)))
+    assert all(torch.equal(one, other) for other in others)
 
 
 def test_sums_are_those_of_any_order_but_for_rounding() -> None:
@@ -166,15 +210,13 @@ def test_a_whole_picture(texsynth: Texsynth, tmp_path: Path, monkeypatch: pytest
     assert (array(names[0]) == array(names[1])).all()
 
 
-def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """And everything works without it; the doctor says so."""
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the doctor says so."""
     monkeypatch.setenv(native.SWITCH, "0")
     native.loaded.cache_clear()
     try:
         assert native.kernel("path", torch.zeros(1, 1, 1)) is None
-        monkeypatch.setattr(doctor, "trial", lambda: None)
-        assert main(["doctor"]) == 0
-        assert "native core  switched off by TEXSYNTH_NATIVE=0" in capsys.readouterr().out
+        assert doctor.native() == {"used": False, "message": "switched off by TEXSYNTH_NATIVE=0"}
     finally:
         native.loaded.cache_clear()
 

@@ -21,8 +21,8 @@ def align(field: Field, rounds: int, rng: torch.Generator, fixed: Tensor | None 
     by up to a pixel for its seams. fixed: (h, w) bool, pixels that must stay, and with them their pieces."""
     atlas, shifts = field.atlas, _shifts(field)
     for _ in range(rounds):
-        index, labels, count = field.index, *_pieces(field)
-        cost = _costs_of_shifts(field, labels, count)
+        index, labels, count = field.index, *pieces(field)
+        cost = costs_of_shifts(field, labels, count)
         cost[:, 4] = cost[:, 4] * 0.98 - 1e-6  # stay unless moving helps, also where all is free
         # Move those whose turn it is, unless that would leave what may be copied.
         move = shifts[cost.argmin(1)]
@@ -41,7 +41,7 @@ def _shifts(field: Field) -> Tensor:
     return torch.tensor(steps, device=field.index.device)
 
 
-def _pieces(field: Field) -> tuple[Tensor, int]:
+def pieces(field: Field) -> tuple[Tensor, int]:
     """The number of the piece that each pixel belongs to, (h, w), and how many there are. A piece is what shares one
     displacement between canvas and atlas; they are numbered by it."""
     rows, cols = (torch.arange(n, device=field.index.device) for n in field.size)
@@ -53,12 +53,12 @@ def _pieces(field: Field) -> tuple[Tensor, int]:
     return (number[displacement] - 1).long(), int(number[-1])
 
 
-def _costs_of_shifts(field: Field, labels: Tensor, count: int) -> Tensor:
+def costs_of_shifts(field: Field, labels: Tensor, count: int) -> Tensor:
     """The cost of all seams of each piece, for each of its shifts, (count, 9); those of `labels` (h, w) are summed in
     the order of `_seams`."""
-    atlas, index = field.atlas, field.index.contiguous()
-    if twin := native.kernel("costs_of_shifts", index, labels, atlas.colours):
-        sums: Tensor = twin(index, labels, count, atlas.colours, atlas.row, *field.tile)
+    atlas, index, colours = field.atlas, field.index.contiguous(), field.atlas.colours.contiguous()
+    if twin := native.kernel("costs_of_shifts", index, labels, colours):
+        sums: Tensor = twin(index, labels, count, colours, atlas.row, *field.tile)
         return sums
     shifts, cost = _shifts(field), torch.zeros(count, 9, device=index.device)
     for a, b, of_a, of_b, stride in _seams(field, labels):

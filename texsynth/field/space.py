@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth import native
 from texsynth.features.windows import Basis, fit
 from texsynth.field.atlas import Atlas
 from texsynth.image.holes import grow
+from texsynth.native.sums import in_lanes
 
 PIXELS_DESCRIBED_AT_ONCE = 1 << 18  # bounds the memory
 REACH = 16  # pixels round those in use that a level may move to
@@ -107,12 +109,22 @@ def look_alikes(atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: to
     at = _positions(atlas, keys)
     for some in asking.nonzero()[:, 0].split(PIXELS_COMPARED_AT_ONCE):
         distance = norms - 2 * table[some] @ descriptors.T
-        distance[torch.cdist(_positions(atlas, some), at, p=torch.inf) < SHORTEST_JUMP] = torch.inf
-        for k in range(count):
-            best = distance.argmin(1)
-            out[some, k] = keys[best].int()
-            distance[torch.cdist(at[best], at, p=torch.inf) < SHORTEST_JUMP] = torch.inf
+        out[some] = keys[_nearest_apart(distance, _positions(atlas, some), at, count)].int()
     return out
+
+
+def _nearest_apart(distance: Tensor, asking: Tensor, at: Tensor, count: int) -> Tensor:
+    """The nearest keys of each pixel by their `distance` (n, m), (n, count): none near the pixel or another of them.
+    Of equally near ones the first is taken. asking: (n, 2), at: (m, 2), the positions of pixels and of keys."""
+    if twin := native.kernel("nearest_apart", distance, asking, at):
+        nearest: Tensor = twin(distance, asking, at, count, SHORTEST_JUMP)
+        return nearest
+    picks = []
+    for _ in range(count):
+        distance = distance.masked_fill_(torch.cdist(asking, at, p=torch.inf) < SHORTEST_JUMP, torch.inf)
+        picks.append(distance.argmin(1))
+        asking = at[picks[-1]]
+    return torch.stack(picks, 1) if picks else distance.new_empty(len(distance), 0, dtype=torch.long)
 
 
 def finer_look_alikes(
@@ -126,22 +138,29 @@ def finer_look_alikes(
     """
     count = parents.shape[1]
     out = _self_pointing(table, count)
-    shifts = [dy * atlas.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     for some in asking.nonzero()[:, 0].split(PIXELS_REFINED_AT_ONCE):
         plane, y, x = atlas.split(some)
         parent = coarse.join(plane, y // 2, x // 2)
-        query = table[some]
         for k in range(count):
             p, py, px = coarse.split(parents[parent, k].long())
             centre = atlas.join(p, 2 * py + y % 2, 2 * px + x % 2)
-            best, pick = torch.full(some.shape, torch.inf, device=some.device), some
-            for shift in shifts:
-                near = centre + shift
-                distance = (table[near] - query).square_().sum(1).masked_fill_(~described[near], torch.inf)
-                better = distance < best
-                best, pick = torch.where(better, distance, best), torch.where(better, near, pick)
-            out[some, k] = pick.int()
+            out[some, k] = _best_around(table, some, centre, atlas.row, described).int()
     return out
+
+
+def _best_around(table: Tensor, some: Tensor, centre: Tensor, row: int, described: Tensor) -> Tensor:
+    """The nearest of the 3 x 3 `described` pixels round each `centre` (n,), by the descriptors of `some` pixels (n,),
+    which are the answer where there is none, (n,). Of equally near ones the first is taken."""
+    if twin := native.kernel("best_around", table, some, centre, described):
+        nearest: Tensor = twin(table, some, centre, row, described)
+        return nearest
+    query, best, pick = table[some], torch.full(some.shape, torch.inf, device=some.device), some
+    for shift in (dy * row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)):
+        near = centre + shift
+        distance = in_lanes((table[near] - query).square_()).masked_fill_(~described[near], torch.inf)
+        better = distance < best
+        best, pick = torch.where(better, distance, best), torch.where(better, near, pick)
+    return pick
 
 
 def _self_pointing(table: Tensor, count: int) -> Tensor:
