@@ -22,6 +22,7 @@ NARROWEST = 0.15  # the same in the last one
 WINDOW_CELLS = 0.7  # of the longer vector, that sigma has at least: less than a cell says nothing of its place
 SLOW = 0.7  # of the longer vector: sigma of the means that are taken off, so that slow light does not count
 STIFFNESS = 0.02  # of the mean squared slope, added to that of a window: one that shows nothing stays
+COARSE = 4  # the least sigma in cells of means, which are taken before a window is laid over them
 LONGEST_STEP = 1.0  # pixels a round
 FEWEST_CELLS = 12  # in the exemplar: fewer have no mean cell
 CLEAR = 0.35  # share of the variance that repeating the bent cell explains, at least: else it is no lattice
@@ -89,6 +90,8 @@ def _places(image: Tensor) -> Tensor:
 
 def _blur(picture: Tensor, sigma: float) -> Tensor:
     """(1, C, H, W) under a Gaussian window, of which only what lies inside counts."""
+    (h, w), step = picture.shape[2:], max(1, int(sigma / COARSE))
+    small, sigma = F.avg_pool2d(picture, step, ceil_mode=True, count_include_pad=False), sigma / step
     reach = max(1, math.ceil(2.5 * sigma))
     window = torch.exp(-0.5 * (torch.arange(-reach, reach + 1.0) / sigma) ** 2)
 
@@ -96,8 +99,8 @@ def _blur(picture: Tensor, sigma: float) -> Tensor:
         down = F.conv2d(layers.transpose(0, 1), window.view(1, 1, -1, 1), padding=(reach, 0))
         return F.conv2d(down, window.view(1, 1, 1, -1), padding=(0, reach)).transpose(0, 1)
 
-    blurred: Tensor = both(picture) / both(torch.ones_like(picture[:, :1]))
-    return blurred
+    blurred = both(small) / both(torch.ones_like(small[:, :1]))
+    return F.interpolate(blurred, scale_factor=step, mode="bilinear")[:, :, :h, :w]
 
 
 def _mean_cell(picture: Tensor, cells: Tensor, shape: list[int]) -> Tensor:
