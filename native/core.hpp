@@ -136,3 +136,19 @@ struct Relaxation { // image.tone._swept
     float *better; // (C, h, w)
 };
 void relax(const Relaxation &task, Index first, Index last);
+
+struct Descriptors { // features.windows.Basis.describe
+    const float *components, *mean; // (D, n), (D,)
+    Index count, windows;
+    float scale;
+    float *table; // (n, D)
+};
+void standardise(const Descriptors &task, Index first, Index last);
+
+struct Sites { // quilt.sums_of_sites
+    const float *values, *weight; // (K, B), the rows of the twin turned; (m,)
+    const Index *sites;           // (n, m)
+    Index rows, pieces, count;
+    float *sums; // (B, n)
+};
+void sum_sites(const Sites &task, Index first, Index last);

@@ -19,6 +19,7 @@ from texsynth.cli import doctor
 from texsynth.field.align import align, costs_of_shifts, pieces
 from texsynth.field.atlas import Atlas, Field
 from texsynth.field.guide import Guiding, Prices
+from texsynth.field.quilt import sums_of_sites
 from texsynth.field.quilting import path
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes
 from texsynth.field.sweep import near_seams, sweep
@@ -189,6 +190,24 @@ def test_changes_of_tone(size: tuple[int, int], both: Callable[..., list[Any]]) 
     hold = torch.where(noise(1, 1, h, w, seed=2) < 0.1, 1e6, 0.01)
     goal = noise(1, 3, h, w, seed=3) - 0.5
     one, *others = both(lambda: change(Equations(weights, hold), goal, (True, True)))
+    assert all(torch.equal(one, other) for other in others)
+
+
+@built
+@pytest.mark.parametrize(("rows", "pieces", "count"), [(32, 70, 49), (1, 1200, 8), (5, 3, 3), (4, 0, 9)])
+def test_sums_over_sites(rows: int, pieces: int, count: int, both: Callable[..., list[Any]]) -> None:
+    values, weight = noise(rows, 60) - 0.5, noise(count, seed=1)
+    sites = torch.randint(60, (pieces, count), generator=generator())
+    one, *others = both(lambda: sums_of_sites(values, sites, weight))
+    assert one.shape == (rows, pieces) and all(torch.equal(one, other) for other in others)
+
+
+@built
+@pytest.mark.parametrize("size", [(70, 90), (5, 5)])
+def test_descriptors(size: tuple[int, int], both: Callable[..., list[Any]]) -> None:
+    picture = spots(*size)
+    basis = find_basis(atlas_of(spots(20, 20)), 5, 11, generator())
+    one, *others = both(lambda: basis.describe(picture))
     assert all(torch.equal(one, other) for other in others)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth import native
 from texsynth.features import Extract
 from texsynth.settings import setting
 from texsynth.weights.pretrained import Shapes, Weights
@@ -95,9 +96,10 @@ class Basis:
     def describe(self, padded: Tensor) -> Tensor:
         """The descriptor of every window, (1, 3, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm
         of an average window is 1."""
-        out = F.conv2d(padded, self.kernel)[0]
-        table: Tensor = (out.flatten(1).T - self.mean) * self.variance**-0.5
-        return table.contiguous()
+        out, scale = F.conv2d(padded, self.kernel)[0].flatten(1), self.variance**-0.5
+        twin = native.kernel("standardised", out, self.mean)
+        table: Tensor = ((out.T - self.mean) * scale).contiguous() if twin is None else twin(out, self.mean, scale)
+        return table
 
 
 def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator, samples: int = 8192) -> Basis:

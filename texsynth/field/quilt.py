@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth import native
 from texsynth.field import quilting
 from texsynth.field.atlas import LONG, Atlas
 from texsynth.field.potential import ascend, excess, palette
 from texsynth.field.rarity import Landmarks
 from texsynth.field.space import draw
+from texsynth.native.sums import in_lanes
 
 # (atlas index, canvas y, canvas x), broadcast together -> price of that pairing: how a lattice steers the start. For a
 # block, that is the pairing of the pixel in its middle.
@@ -209,17 +211,28 @@ def _place(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: t
 def prior_of(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> Tensor:
     """The price of every block at every place before anything is matched, (B, n)."""
     prior = torch.zeros(len(top), len(blocks.corners), device=top.device)
+    even = torch.full_like(blocks.centred, 1 / len(blocks.centred))
     if rules.spread > 0:
         use, repeats = _prices_of_cells(canvas, blocks, top, rules)
-        prior += torch.stack([row[blocks.site_cells].mean(1) for row in use])
+        prior += sums_of_sites(use, blocks.site_cells, even)
         if repeats is not None:
-            prior += _limited(torch.stack([row[blocks.site_cells] @ blocks.centred for row in repeats]))
-    prior += rules.proportion * canvas.psi[blocks.sites].mean(1)
+            prior += _limited(sums_of_sites(repeats, blocks.site_cells, blocks.centred))
+    prior += rules.proportion * sums_of_sites(canvas.psi[None], blocks.sites, even)
     middle = blocks.side // 2
     at = blocks.corners[None] + blocks.inner[middle * (blocks.side + 1)]
     for steer in rules.steers:
         prior += steer(at, top[:, None, 0] + middle, top[:, None, 1] + middle)
     return prior
+
+
+def sums_of_sites(values: Tensor, sites: Tensor, weight: Tensor) -> Tensor:
+    """The sums over the `sites` of each block, (n, m), of the `values` there, (B, K), times the `weight` of each site,
+    (m,): (B, n)."""
+    values = values.contiguous()
+    if twin := native.kernel("sums_of_sites", values, sites, weight):
+        sums: Tensor = twin(values, sites, weight)
+        return sums
+    return torch.stack([in_lanes(row[sites] * weight) for row in values])
 
 
 def standing_price(canvas: Quilt, blocks: Blocks, top: Tensor, index: Tensor, rules: QuiltRules) -> Tensor:
