@@ -23,10 +23,11 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.features.windows import Basis
-from texsynth.field import bend, cells, lattice, potential, rarity
+from texsynth.field import bend, cells, drift, lattice, potential, rarity
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, double
 from texsynth.field.contrast import evened
+from texsynth.field.drift import Drift
 from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.lattice import Lattice
@@ -134,6 +135,7 @@ class FieldMemory:
     psi: Tensor  # (homes,), the potential of the source pixels
     layout: Tensor | None  # (1, 3, h, w), the rough picture that the field follows
     wanted: Tensor | None = None  # (homes,), the wanted use of the source pixels, None for even use
+    drifts: tuple[Drift, ...] = ()  # the labels that change slowly inside
 
 
 @dataclass(frozen=True)
@@ -198,9 +200,9 @@ def begin(
     placement = place(task, atlas)
     fixed = None if placement is None else placement.fixed
     layout = coarser[1].layout if coarser else task.init if canvas is None else canvas.image
-    rough = settings.layout[max(0, len(settings.layout) - 1 - int(level.scale))]
-    followed = follow_layout(layout, atlas, task, rough, rng) if layout is not None and rough else None
-    guiding = joined([encode(task.guides, atlas), followed])
+    followed = _followed(layout, atlas, task, level, settings, rng)
+    drifts = _drifts(task, coarser, layout, say)
+    guiding = joined([encode(task.guides, atlas), drift.follow_drifts(drifts, task, atlas), followed])
     # Bring the field to this level.
     if coarser is None:
         ground = Groundwork(task, atlas, basis, guiding, placement, settings, rng, say)
@@ -235,7 +237,27 @@ def begin(
         after = sweep(before, space, Prices(price + lean, kappa, guiding), rng, fixed)
         return Canvas(after.image(), after, replace(canvas.memory, psi=psi)), float(after.cost.mean())
 
-    return Canvas(field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout, wanted)), step
+    return Canvas(field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout, wanted, drifts)), step
+
+
+def _followed(
+    layout: Tensor | None, atlas: Atlas, task: Task, level: Level, settings: Settings, rng: torch.Generator
+) -> Guiding | None:
+    """The guide of the picture that the field follows; None without one, and where leaving it costs nothing."""
+    price = settings.layout[max(0, len(settings.layout) - 1 - int(level.scale))]
+    return follow_layout(layout, atlas, task, price, rng) if layout is not None and price else None
+
+
+def _drifts(
+    task: Task, coarser: tuple[Field, FieldMemory] | None, layout: Tensor | None, say: Say
+) -> tuple[Drift, ...]:
+    """The labels that change slowly inside, where no picture says what comes where; the user is told about them."""
+    if coarser is not None:
+        return drift.finer(coarser[1].drifts)
+    drifts = drift.find(task) if layout is None else ()
+    if drifts:
+        say(drift.describe(drifts, task))
+    return drifts
 
 
 def _jumps(task: Task, settings: Settings, placement: Placement | None, scarce: bool) -> tuple[Tensor | float, float]:
