@@ -136,9 +136,9 @@ def test_pieces_fit_on_the_canvas(monkeypatch: pytest.MonkeyPatch, size: tuple[i
     """However large the other picture is that they are cut from, at every level."""
     sides: list[tuple[int, int]] = []
 
-    def spy(atlas: Atlas, side: int, overlap: float, rng: torch.Generator) -> Blocks | None:
+    def spy(atlas: Atlas, side: int, overlap: float, rng: torch.Generator, most: int) -> Blocks | None:
         sides.append((side, min(atlas.exemplars[0])))
-        return largest_blocks(atlas, side, overlap, rng)
+        return largest_blocks(atlas, side, overlap, rng, most=most)
 
     monkeypatch.setattr(method, "largest_blocks", spy)
     h, w = size

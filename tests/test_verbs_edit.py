@@ -277,5 +277,5 @@ def test_the_python_api_names_classes_and_copies() -> None:
         api.edit(PICTURE, reshuffle=True, class_="goldfsh", **shared)
     with pytest.raises(UsageError, match="--class: preset steady uses no classifier; --preset edit-neural does"):
         api.edit(PICTURE, reshuffle=True, class_=1, preset="steady")
-    with pytest.raises(UsageError, match="copies = 'x', but it is one of none, flips"):
+    with pytest.raises(UsageError, match="copies = 'x', but it is one of auto, none, flips"):
         api.edit(PICTURE, reshuffle=True, copies="x")

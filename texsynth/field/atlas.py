@@ -8,7 +8,7 @@ single integer, "one pixel to the right" is +1 and "one row down" is +row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import torch
@@ -195,6 +195,18 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
     shapes = tuple((i.shape[2], i.shape[3]) for i, _, _ in planes)
     exemplars = tuple(e.size for e in task.exemplars)
     return Atlas(table, valid.flatten(), home.flatten(), homes, tuple(copies), shapes, exemplars, rows, row, margin)
+
+
+def with_copies_in_use(field: Field, task: Task) -> Field:
+    """The field without the copies that it does not use; the pictures as they are stay."""
+    plane, y, x = field.atlas.split(field.index)
+    count = len(field.copies)
+    used = sorted({0, *(plane % count).unique().tolist()})
+    atlas = build_atlas(task, [field.copies[n] for n in used], field.atlas.margin)
+    place = torch.zeros(count, dtype=torch.long, device=plane.device)
+    place[used] = torch.arange(len(used), device=plane.device)
+    index = atlas.join(plane // count * len(used) + place[plane % count], y, x)
+    return replace(field, index=index, atlas=atlas)
 
 
 def spread(layers: Sequence[Tensor], atlas: Atlas, distance: str = "l2") -> Tensor:

@@ -22,6 +22,8 @@ from texsynth.image.salience import salience
 PIECES_AT_ONCE = 32  # pieces laid at once, as they do not touch
 SPACING = 2  # sides of a piece between the corners of two that are laid at once
 PRICE_OF_WHAT_STAYS = 100.0  # for a cut through pixels that no piece may cover, in variances
+SLID = 16  # the best matches of a sample of blocks, round which every place is tried
+SLIDE = 2  # pixels
 PAINTED_SHARE = 0.5  # of a piece that is painted before it is laid, where that can be had
 
 
@@ -79,11 +81,30 @@ def fill(gap: Gap, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> T
         score = mismatch(blocks, canvas.index[cells], canvas.painted[cells] & near)
         score += prior_of(canvas, blocks, corners, rules)
         # Lay the best ones, where the canvas is empty.
-        best = blocks.corners[shortlist(score, 1, rng)] + blocks.inner
+        corners = blocks.corners[shortlist(score, SLID if blocks.sample else 1, rng)]
+        if blocks.sample:
+            corners = _slid(blocks, corners, canvas.index[cells], canvas.painted[cells] & near)
+        best = corners + blocks.inner
         filled = cells[unfilled]
         canvas.index[filled] = best[unfilled]
         canvas.painted[filled], empty[filled] = True, False
     return canvas.index.view(h, w)
+
+
+def _slid(blocks: Blocks, corners: Tensor, old: Tensor, counts: Tensor) -> Tensor:
+    """The best of all source places up to SLIDE pixels from the `corners` (B, T) of blocks, by their difference to the
+    atlas pixels `old` (B, side^2) where these `counts` (B, side^2) bool: (B, 1)."""
+    span = torch.arange(-SLIDE, SLIDE + 1, device=corners.device)
+    shifts = (span[:, None] * blocks.atlas.row + span).flatten()
+    last = len(blocks.colours) - 1 - int(blocks.inner[-1])
+    slid = []
+    for some, here, counted in zip(corners, old, counts, strict=True):
+        tried = (some[:, None] + shifts).flatten().unique().clamp(0, last)
+        tried = tried[blocks.atlas.valid[tried[:, None] + blocks.inner].all(1)]
+        at = counted.nonzero()[:, 0]
+        error = (blocks.colours[tried[:, None] + blocks.inner[at]] - blocks.colours[here[at]]).square().sum((1, 2))
+        slid.append(tried[error.argmin()])
+    return torch.stack(slid)[:, None]
 
 
 def _lay_cut(
@@ -118,7 +139,9 @@ def _next_corners(canvas: Quilt, empty: Tensor, side: int, rng: torch.Generator,
             if wraps:
                 values = torch.cat([values, values.narrow(2 + dim, 0, side - 1)], 2 + dim)
         inner = values[..., inset : values.shape[2] - inset, inset : values.shape[3] - inset]
-        return F.avg_pool2d(inner, side - 2 * inset, stride=1)[0, 0]
+        part = side - 2 * inset
+        rows = F.avg_pool2d(inner, (part, 1), stride=1, divisor_override=1)  # sums of ones: they are exact
+        return F.avg_pool2d(rows, (1, part), stride=1, divisor_override=1)[0, 0] / part**2
 
     # Rate all places by how much of a piece there is new.
     new, painted = share(empty), share(canvas.painted)

@@ -49,6 +49,7 @@ class Blocks:
     cells: (homes,), the cell of each pixel of the exemplars.
     sites, site_cells: (n, m), pixels of the exemplars spread over each block, and their cells.
     centred: (m,), the weights of these pixels, most in the middle, which cuts will hardly take away; they sum to 1.
+    sample: are these only some of the exemplar's blocks?
     """
 
     atlas: Atlas
@@ -64,6 +65,7 @@ class Blocks:
     sites: Tensor
     site_cells: Tensor
     centred: Tensor
+    sample: bool
 
 
 @dataclass(frozen=True)
@@ -110,25 +112,31 @@ class Quilt:
 
 
 def largest_blocks(
-    atlas: Atlas, side: int, overlap: float, rng: torch.Generator, colours: Tensor | None = None
+    atlas: Atlas,
+    side: int,
+    overlap: float,
+    rng: torch.Generator,
+    colours: Tensor | None = None,
+    most: int = LARGEST_TABLE,
 ) -> Blocks | None:
     """Blocks of `side` pixels that lie on valid pixels only; the side is halved until there are some, and below
     SMALLEST_BLOCK the result is None. overlap: a share of the side. colours: (N, 3), what is compared; None for the
-    atlas's colours in standard deviations."""
-    valid = atlas.picture(atlas.valid.float())
+    atlas's colours in standard deviations. most: blocks, of which large ones are fewer."""
+    taken = atlas.picture(~atlas.valid[:, None]).float()
     while side >= SMALLEST_BLOCK:
-        plane, _, y, x = (-F.max_pool2d(-valid, side, stride=1) > 0.5).nonzero(as_tuple=True)
+        broken = F.max_pool2d(F.max_pool2d(taken, (side, 1), stride=1), (1, side), stride=1)
+        plane, _, y, x = (broken < 0.5).nonzero(as_tuple=True)
         if len(plane) > 0:
             share = min(1.0, max(0.25, LONG / atlas.elongation))  # small pieces are compared very often
-            most = min(round(share * LARGEST_TABLE), TABLE_VALUES // (3 * side**2))
-            corners = draw((plane * atlas.rows + y) * atlas.row + x, most, rng)
+            count = min(round(share * most), TABLE_VALUES * most // LARGEST_TABLE // (3 * side**2))
+            corners = draw((plane * atlas.rows + y) * atlas.row + x, count, rng)
             colours = atlas.colours / atlas.deviation if colours is None else colours
-            return _cut_out(atlas, side, max(2, round(side * overlap)), corners, colours)
+            return _cut_out(atlas, side, max(2, round(side * overlap)), corners, colours, len(plane) > len(corners))
         side //= 2
     return None
 
 
-def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Tensor) -> Blocks:
+def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Tensor, sample: bool) -> Blocks:
     span = torch.arange(side, device=corners.device)
     inner = (span[:, None] * atlas.row + span).flatten()
     table = colours[corners[:, None] + inner].flatten(1)
@@ -140,7 +148,7 @@ def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Te
     fall = torch.sin(torch.pi * (span[first::spacing] + 0.5) / side).square()
     centred = F.normalize((fall[:, None] * fall).flatten(), p=1, dim=0)
     looked_up = sites, cells[sites], centred
-    return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, *looked_up)
+    return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, *looked_up, sample)
 
 
 def _cells(atlas: Atlas, cell: int) -> Tensor:

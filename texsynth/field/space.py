@@ -52,12 +52,12 @@ def draw(pixels: Tensor, most: int, rng: torch.Generator) -> Tensor:
     return pixels[torch.randperm(len(pixels), generator=rng)[:most].sort().values.to(pixels.device)]
 
 
-def surroundings(atlas: Atlas, used: Tensor) -> Tensor:
-    """The valid pixels within REACH of the flat indices `used`, (N,) bool: so the work of a level follows the output
+def surroundings(atlas: Atlas, used: Tensor, reach: int = REACH) -> Tensor:
+    """The valid pixels within `reach` of the flat indices `used`, (N,) bool: so the work of a level follows the output
     where the exemplar is larger."""
     mark = torch.zeros_like(atlas.valid)
     mark[used.flatten()] = True
-    return grow(atlas.picture(mark), REACH).flatten() & atlas.valid
+    return grow(atlas.picture(mark), reach).flatten() & atlas.valid
 
 
 def find_basis(atlas: Atlas, patch: int, components: int, rng: torch.Generator) -> Basis:
@@ -95,13 +95,17 @@ def nearest(atlas: Atlas, basis: Basis, table: Tensor, image: Tensor) -> Tensor:
     return usable[torch.cat(picks)].view(*image.shape[2:])
 
 
-def look_alikes(atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: torch.Generator) -> Tensor:
+def look_alikes(
+    atlas: Atlas, table: Tensor, asking: Tensor, count: int, rng: torch.Generator, allowed: Tensor | None = None
+) -> Tensor:
     """The nearest valid source pixels by descriptor, from a table (N, D), of every pixel that is `asking`, (N,) bool,
     none of them near the pixel itself nor near another of its look-alikes: (N, count) int32 flat indices. Pixels that
-    do not ask point to themselves."""
-    usable = atlas.valid.nonzero()[:, 0]
+    do not ask point to themselves. allowed: (N,) bool, of the valid pixels those that may be one, where
+    they are few of many copies; None for all."""
+    usable = (atlas.valid if allowed is None else atlas.valid & allowed).nonzero()[:, 0]
     asked = int(asking.sum())
-    most = min(KEYS, max(1, MOST_PAIRS // max(1, asked))) if atlas.is_long or asked > MOST_ASKING else KEYS
+    bounded = atlas.is_long or asked > MOST_ASKING or allowed is not None
+    most = min(KEYS, max(1, MOST_PAIRS // max(1, asked))) if bounded else KEYS
     keys = usable[torch.randperm(len(usable), generator=rng)[:most].to(usable.device)]
     descriptors = table[keys]
     norms = (descriptors**2).sum(1)

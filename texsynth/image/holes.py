@@ -39,11 +39,24 @@ def grow(mask: Tensor, radius: int, tile: tuple[bool, bool] = (False, False)) ->
     """
     if radius == 0:
         return mask
-    wide = mask.float()
-    for dim, wraps in enumerate(tile):
-        padding = [0, 0, radius, radius] if dim == 0 else [radius, radius, 0, 0]
-        fits = wraps and radius < wide.shape[2 + dim]
-        wide = F.pad(wide, padding, mode="circular" if fits else "constant")
-        kernel = (2 * radius + 1, 1) if dim == 0 else (1, 2 * radius + 1)
-        wide = F.max_pool2d(wide, kernel, stride=1)
-    return wide > 0
+    for dim, wraps in enumerate(tile, 2):
+        length = mask.shape[dim]
+        shape = list(mask.shape)
+        shape[dim] = radius
+        fits = wraps and radius < length
+        before = mask.narrow(dim, length - radius, radius) if fits else mask.new_zeros(shape)
+        after = mask.narrow(dim, 0, radius) if fits else mask.new_zeros(shape)
+        mask = _any_of(torch.cat([before, mask, after], dim), dim, 2 * radius + 1)
+    return mask
+
+
+def _any_of(mask: Tensor, dim: int, length: int) -> Tensor:
+    """Whether a mask (bool) is set anywhere in each run of `length` pixels along `dim`, which becomes as much shorter.
+    Runs double from step to step, so that long ones cost little."""
+    covered = 1
+    while covered < length:
+        step = min(covered, length - covered)
+        kept = mask.shape[dim] - step
+        mask = mask.narrow(dim, 0, kept) | mask.narrow(dim, step, kept)
+        covered += step
+    return mask

@@ -25,7 +25,7 @@ from texsynth.errors import UsageError
 from texsynth.features.windows import Basis
 from texsynth.field import bend, cells, drift, lattice, potential, rarity
 from texsynth.field.align import align
-from texsynth.field.atlas import COPY_SETS, LONG, Atlas, Field, build_atlas, double
+from texsynth.field.atlas import LONG, Atlas, Field, build_atlas, double, with_copies_in_use
 from texsynth.field.contrast import evened
 from texsynth.field.drift import Drift
 from texsynth.field.fill import Gap, fill, plain, thickness
@@ -36,7 +36,7 @@ from texsynth.field.rarity import Landmarks
 from texsynth.field.recut import recut_quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
-from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented
+from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented, _turned
 from texsynth.methods._placement import Placement, place
 from texsynth.pyramid import octaves
 from texsynth.settings import setting
@@ -44,6 +44,7 @@ from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
 from texsynth.weights.trained import Model
 
 COPIES = True
+JUMPS_REACH = 6  # pixels round those that a hole uses, which have look-alikes, where copies of the picture are many
 RECIPES: tuple[str, ...] = ()
 SEAM_SHARE = 0.5  # of the price of proportions, for single pixels: all of it would tear objects apart
 PHASE_PRICE = 0.5  # of a block that is out of step with the lattice, in variances
@@ -58,6 +59,7 @@ HOLE_PIECE_MINIMUM = 8  # its least side in pixels
 WHOLE_RUNS = 1.2  # the factor on that of jumps in a hole, where a picture of another size shall keep its objects
 PLAIN_PRICE = 3.0  # of a piece of mean salience in new space, in variances
 PLAIN_SIDE = 0.15  # of the exemplar's shorter side, that pieces in new space have at most: plain parts are small
+TURNED_TABLE = 4096  # pieces that are compared first, where turned copies are many; the best then slide
 HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
 LARGEST_SHARE = 0.9  # of the shorter side of a long exemplar, that its first pieces have
 LONG_EXEMPLAR = 8  # times as long as wide: repeats near by are then free, since their price grows with the length
@@ -72,7 +74,7 @@ class Settings:
     passes: The passes of each level, the finest last.
     coarsest: The exemplar's shorter side at the first level, in pixels.
     finest: The exemplar's shorter side at the last level, 0 for full size.
-    copies: The flipped and turned copies that are sources, too.
+    copies: The flipped and turned copies that are sources, too; auto takes all where lines bend round a hole.
     block: The side of the first pieces, in shorter sides of the exemplar.
     overlap: The overlap of the first pieces, as a share of their side.
     tries: The number of matches whose cuts are compared for a piece.
@@ -97,7 +99,7 @@ class Settings:
     passes: tuple[int, ...] = setting((8, 4, 2), low=0, high=100)
     coarsest: int = setting(64, low=8, high=256)
     finest: int = setting(0, low=0, high=4096)
-    copies: str = setting("none", choices=tuple(COPY_SETS))
+    copies: str = setting(_turned.AUTO, choices=_turned.CHOICES)
     block: float = setting(0.5, low=0.05, high=0.9)
     overlap: float = setting(0.5, low=0.1, high=0.5)
     tries: int = setting(32, low=1, high=256)
@@ -176,8 +178,11 @@ class Groundwork:
 def schedule(task: Task, settings: Settings) -> list[Level]:
     """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size."""
     bottom, top = octaves(task.shorter_side, settings.coarsest, settings.finest)
-    if task.hole is not None and top > bottom and _lattice_of_bits(task.at(bottom), settings) is not None:
-        top = bottom
+    if task.hole is not None and top > bottom:
+        if _lattice_of_bits(task.at(bottom), settings) is not None:
+            top = bottom
+        elif _turned.need_a_finer_start(task.at(top - 1), settings.copies):
+            top -= 1
     last = len(settings.passes) - 1
     steps = [settings.passes[max(0, last - level)] for level in range(top, bottom - 1, -1)]
     if _oriented.direction(task) is not None:  # bent pieces never fit as they lie
@@ -192,35 +197,35 @@ def begin(
     if _oriented.direction(task) is not None:
         return _begin_oriented(task, canvas, settings, rng, say)
     coarser = _coarser(task, canvas)
-    if task.blend is not None:
-        task = _mosaic.steered(task, coarser is None, rng)
-    # Describe the sources, and all that steers the output.
-    atlas = build_atlas(task, COPY_SETS[settings.copies], settings.patch // 2)
+    task = task if task.blend is None else _mosaic.steered(task, coarser is None, rng)
+    layout = coarser[1].layout if coarser else task.init if canvas is None else canvas.image
+    copies = coarser[0].copies if coarser else _turned.chosen(task, settings.copies, layout is not None)
+    turned = len(copies) > 1 and settings.copies == _turned.AUTO
+    atlas = build_atlas(task, copies, settings.patch // 2)
     basis = find_basis(atlas, settings.patch, settings.components, rng)
     placement = place(task, atlas)
     fixed = None if placement is None else placement.fixed
-    layout = coarser[1].layout if coarser else task.init if canvas is None else canvas.image
     followed = _followed(layout, atlas, task, level, settings, rng)
     drifts = _drifts(task, coarser, layout, say)
     guiding = joined([encode(task.guides, atlas), drift.follow_drifts(drifts, task, atlas), followed])
     # Bring the field to this level.
     if coarser is None:
-        ground = Groundwork(task, atlas, basis, guiding, placement, settings, rng, say)
-        rare = ground.landmarks()
-        field, described, wanted = _start(ground, layout, rare), atlas.valid, None if rare is None else rare.wanted
+        field, wanted = _started(Groundwork(task, atlas, basis, guiding, placement, settings, rng, say), layout, turned)
+        atlas, placement = field.atlas, place(task, field.atlas)  # of the copies, those in use
     else:
         field = double(coarser[0], atlas, task.size)
         field = align(field if placement is None else placement.hold(field), settings.align, rng, fixed)
-        used = field.index if fixed is None else field.index[~fixed]
-        described = atlas.valid if task.guides else surroundings(atlas, used)
         wanted = rarity.finer(coarser[1].wanted, coarser[1].atlas, atlas)
+    used = field.index if fixed is None else field.index[~fixed]
+    described = surroundings(atlas, used) if turned or not (coarser is None or task.guides) else atlas.valid
     if placement is not None:
         atlas = placement.fill_sources(atlas, field)
         field = replace(field, atlas=atlas)
     asking = described if placement is None else described | placement.inside
     table = describe(atlas, basis, asking)
+    asking = surroundings(atlas, used, JUMPS_REACH) if turned else asking
     if coarser is None:
-        lookalikes = look_alikes(atlas, table, asking, settings.similar, rng)
+        lookalikes = look_alikes(atlas, table, asking, settings.similar, rng, described if turned else None)
     else:
         lookalikes = finer_look_alikes(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
     space = Space(atlas, basis, table, described, lookalikes)
@@ -295,6 +300,16 @@ def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, FieldMemory] | N
     return (canvas.field, canvas.memory) if canvas.memory.level == task.level + 1 else None
 
 
+def _started(ground: Groundwork, layout: Tensor | None, turned: bool) -> tuple[Field, Tensor | None]:
+    """The first field, of the `turned` copies those that it uses, and the wanted use of the source pixels."""
+    rare = ground.landmarks()
+    field = _start(ground, layout, rare)
+    if turned:
+        field = with_copies_in_use(field, ground.task)
+        ground.say("copies: lines bend round the hole, so turned and mirrored copies are sources, too")
+    return field, None if rare is None else rare.wanted
+
+
 def _start(ground: Groundwork, layout: Tensor | None, landmarks: Landmarks | None) -> Field:
     """The first field: along a picture where there is one, else from pieces, steered by guides and by a lattice."""
     task, atlas, placement = ground.task, ground.atlas, ground.placement
@@ -343,9 +358,11 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
     hole, best, resized = ~placement.placed, ground.field(placement.places), _is_resized(task)
     if not hole.any():
         return best
-    # Describe the source pixels, for the passes.
     table = describe(atlas, ground.basis, atlas.valid)
-    lookalikes = look_alikes(atlas, table, atlas.valid, settings.similar, rng)
+    asking, compared = atlas.valid, LARGEST_TABLE
+    if len(atlas.copies) > 1 and settings.copies == _turned.AUTO:  # of so many a few are enough to compare starts
+        asking, compared = surroundings(atlas, placement.places[~placement.fixed], JUMPS_REACH), TURNED_TABLE
+    lookalikes = look_alikes(atlas, table, asking, settings.similar, rng)
     space = Space(atlas, ground.basis, table, atlas.valid, lookalikes)
     price = torch.where(atlas.valid, placement.lean, torch.inf)
     # Lay pieces of several sizes, and keep the cheapest field.
@@ -359,7 +376,7 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
         wanted = round(hole_thickness * HOLE_PIECES[number % len(HOLE_PIECES)])
         most = round(task.shorter_side * (PLAIN_SIDE if resized else 0.5))
         side = min(*task.size, max(HOLE_PIECE_MINIMUM, min(most, wanted)))
-        blocks = largest_blocks(atlas, side, overlap, rng)
+        blocks = largest_blocks(atlas, side, overlap, rng, most=compared)
         if blocks is None:
             index = torch.where(placement.placed, placement.places, ground.specks())
         else:
@@ -381,10 +398,10 @@ def _is_resized(task: Task) -> bool:
 
 def _lattice_of_bits(task: Task, settings: Settings) -> Lattice | None:
     """The lattice of a regular picture with a hole, where no piece of what is left of it shows enough."""
-    valid = task.exemplars[0].valid
-    if task.hole is None or valid is None or len(task.exemplars) > 1 or any(task.tile) or task.start is not None:
+    valid, off = task.exemplars[0].valid, settings.lattice == "off" or _turned.are_asked_for(settings.copies)
+    if off or task.hole is None or valid is None or len(task.exemplars) > 1 or any(task.tile) or task.start is not None:
         return None
-    if settings.lattice == "off" or settings.copies != "none" or float(valid.float().mean()) > cells.MOST_LEFT:
+    if float(valid.float().mean()) > cells.MOST_LEFT:
         return None
     image, valid = task.exemplars[0].image.cpu(), valid.cpu()
     grid = lattice.find(image, valid)
@@ -408,7 +425,7 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
     task, settings, say = ground.task, ground.settings, ground.say
     if settings.lattice == "off":
         return None
-    if len(task.exemplars) > 1 or settings.copies != "none":
+    if len(task.exemplars) > 1 or len(ground.atlas.copies) > 1:
         say("lattice: not looked for with several exemplars or copies")
         return None
     exemplar, valid = task.exemplars[0].image.cpu(), task.exemplars[0].valid
@@ -437,7 +454,7 @@ def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str
 
 def refuses(task: Task, settings: Settings) -> str | None:
     """Refuse copies where windows turn by any angle."""
-    if settings.copies != "none" and _oriented.direction(task) is not None:
+    if _turned.are_asked_for(settings.copies) and _oriented.direction(task) is not None:
         return f"turns windows along directions, and takes no copies beside; leave copies={settings.copies} out"
     return None
 
@@ -453,8 +470,9 @@ def unused(task: Task, settings: Settings) -> frozenset[str]:
 
 def estimate(task: Task, settings: Settings) -> Estimate:
     """The cost, fitted to whole runs on two cores (benchmarks/estimates.py): 256 to 4096 pixels in and out."""
-    source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
     pixels, levels = task.size[0] * task.size[1], schedule(task, settings)
+    copies = len(_turned.chosen(task.at(levels[0].scale), settings.copies))
+    source = sum(h * w for h, w in (e.size for e in task.exemplars)) * copies
     finest, passed = 0.25 ** levels[-1].scale, sum(level.steps * 0.25**level.scale for level in levels) * pixels
     free = float(task.hole.float().mean()) if task.hole is not None else 1.0
     if _oriented.direction(task) is not None:
@@ -475,6 +493,6 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     quilts = 1 + settings.recuts / 12 if recut else settings.starts
     laid = free * pixels / step**2 * quilts * (16 * larger**2 + settings.tries * larger) / 48
     sizes = [(h * 0.5 ** levels[0].scale, w * 0.5 ** levels[0].scale) for h, w in (e.size for e in task.exemplars)]
-    places = sum(max(0.0, h - side) * max(0.0, w - side) for h, w in sizes) * len(COPY_SETS[settings.copies])
+    places = sum(max(0.0, h - side) * max(0.0, w - side) for h, w in sizes) * copies
     pieces = 24 * side**2 * min(places, LARGEST_TABLE, TABLE_VALUES / (3 * side**2))
     return Estimate(int(max(memory * finest, pieces * free)), 0.4 + seconds + 0.0034 * laid)

@@ -39,7 +39,7 @@ class Request(PictureOptions):
     keep_background: Leave everything but the objects that change, and a margin round them, exactly as it is.
     margin: The margin of --keep-background, in pixels. Default: a sixteenth of the shorter side.
     grow: Remove so many pixels round the mask of --remove too. Default: 0.
-    copies: Copy from mirrored or turned copies of the picture too. Default: none.
+    copies: Copy from mirrored or turned copies of the picture too. Default: auto, all where lines bend round a hole.
     class_: What the object is, for presets with a classifier: an ImageNet class by name or number. Default: the class
         that the classifier sees.
     check: Measure the result and report it on stderr.
@@ -62,6 +62,6 @@ class Request(PictureOptions):
     keep_background: bool | None = option(None, panel=HOW, recorded=True, ways=("mask",))
     margin: int | None = option(None, metavar="N", panel=HOW, recorded=True, ways=("mask",))
     grow: int | None = option(None, metavar="N", panel=HOW, recorded=True, ways=("remove",))
-    copies: str | None = option(None, metavar="none|flips|rotations|all", panel=HOW)
+    copies: str | None = option(None, metavar="auto|none|flips|rotations|all", panel=HOW)
     class_: Text | None = option(None, flags="--class", metavar="NAME|ID", panel=HOW)
     check: bool = option(False, panel=HOW)
