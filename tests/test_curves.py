@@ -45,6 +45,12 @@ def rays() -> np.ndarray:
     return waves(np.arctan2(ROWS + 12, COLUMNS + 12), 0.12)
 
 
+def horizon() -> np.ndarray:
+    """Faint waves below an even sky."""
+    below = 30 + 6 * np.sin(COLUMNS / 11) < ROWS
+    return np.where(below[..., None], 40 + wavy(20) // 10, 250).astype(np.uint8)
+
+
 def planes(picture: np.ndarray) -> Tensor:
     return torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
 
@@ -66,12 +72,13 @@ def error(result: Result, picture: np.ndarray, hole: np.ndarray) -> float:
         (wavy(10), True),
         (rays(), True),
         (waves(0.9 * ROWS + 0.4 * COLUMNS, 10), False),
+        (horizon(), False),
         (pattern("bricks", SIDE, SIDE), False),
         (bytes_of(spots(SIDE, SIDE)), False),
         (bytes_of(noise(1, 3, SIDE, SIDE)), False),
         (np.full((SIDE, SIDE, 3), 90, np.uint8), False),
     ],
-    ids=["rings", "waves", "rays", "straight", "bricks", "spots", "noise", "flat"],
+    ids=["rings", "waves", "rays", "straight", "horizon", "bricks", "spots", "noise", "flat"],
 )
 def test_lines_that_bend_are_told_from_the_rest(picture: np.ndarray, expected: bool, hole: np.ndarray) -> None:
     marked = torch.from_numpy(hole)[None, None]
