@@ -109,6 +109,19 @@ def test_no_round_makes_seams_dearer() -> None:
     assert costs[-1] < costs[0]
 
 
+def test_more_rounds_do_not_count_use_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where proportions cannot be had, the potential of eight times the rounds ends about as high."""
+    monkeypatch.setattr("texsynth.field.recut.ROUNDS_OF_ASCENT", 4)
+    blocks = blocks_of(atlas_of(spots(32, 40)), 12)
+    rise = []
+    for rounds in (4, 32):
+        canvas = lay(blocks, (40, 40), (False, False), USUAL, generator())
+        before = canvas.psi.clone()
+        recut(canvas, blocks, USUAL, rounds, generator())
+        rise.append(float((canvas.psi - before).abs().mean()))
+    assert 0 < rise[1] < 2 * rise[0]
+
+
 def test_what_stands_is_priced_as_what_is_to_be_laid() -> None:
     """Use, potential and steers of a whole block cost the same, up to where use is looked up."""
     atlas = atlas_of(spots(40, 40))

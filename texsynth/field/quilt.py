@@ -93,6 +93,18 @@ class QuiltRules:
         return None if self.landmarks is None else self.landmarks.wanted
 
 
+@dataclass(frozen=True)
+class CellPrices:
+    """What a block made of one source cell alone costs at B places, each (B, cells), in variances.
+
+    use: for the copies of that cell near by; None where they are free.
+    repeats: for being a copy too many where the cell is rare; None where nothing is.
+    """
+
+    use: Tensor | None
+    repeats: Tensor | None
+
+
 @dataclass
 class Quilt:
     """A canvas of h * w pixels while it is being quilted, flattened.
@@ -216,15 +228,16 @@ def _place(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: t
     canvas.cost += float(cost[pick].mean()) * len(top) * side**2 / canvas.index.numel()
 
 
-def prior_of(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> Tensor:
-    """The price of every block at every place before anything is matched, (B, n)."""
+def prior_of(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, near: CellPrices | None = None) -> Tensor:
+    """The price of every block at every place before anything is matched, (B, n). near: what `cell_prices` says of
+    these places, where that is at hand."""
+    near = near or cell_prices(canvas, blocks, top, rules)
     prior = torch.zeros(len(top), len(blocks.corners), device=top.device)
     even = torch.full_like(blocks.centred, 1 / len(blocks.centred))
-    if rules.spread > 0:
-        use, repeats = _prices_of_cells(canvas, blocks, top, rules)
-        prior += sums_of_sites(use, blocks.site_cells, even)
-        if repeats is not None:
-            prior += _limited(sums_of_sites(repeats, blocks.site_cells, blocks.centred))
+    if near.use is not None:
+        prior += sums_of_sites(near.use, blocks.site_cells, even)
+    if near.repeats is not None:
+        prior += _limited(sums_of_sites(near.repeats, blocks.site_cells, blocks.centred))
     prior += rules.proportion * sums_of_sites(canvas.psi[None], blocks.sites, even)
     middle = blocks.side // 2
     at = blocks.corners[None] + blocks.inner[middle * (blocks.side + 1)]
@@ -243,16 +256,18 @@ def sums_of_sites(values: Tensor, sites: Tensor, weight: Tensor) -> Tensor:
     return torch.stack([in_lanes(row[sites] * weight) for row in values])
 
 
-def standing_price(canvas: Quilt, blocks: Blocks, top: Tensor, index: Tensor, rules: QuiltRules) -> Tensor:
+def standing_price(
+    canvas: Quilt, blocks: Blocks, top: Tensor, index: Tensor, rules: QuiltRules, near: CellPrices | None = None
+) -> Tensor:
     """The price of the atlas pixels `index` (B, side^2) at the places of blocks, (B,), as `prior_of` has it. The steers
     must be such as price single pixels."""
+    near = near or cell_prices(canvas, blocks, top, rules)
     home, span = blocks.atlas.home[index], torch.arange(blocks.side, device=top.device)
-    price = rules.proportion * canvas.psi[home].mean(1)
-    if rules.spread > 0:
-        use, repeats = _prices_of_cells(canvas, blocks, top, rules)
-        price += use.gather(1, blocks.cells[home]).mean(1)
-        if repeats is not None:
-            price += _limited(repeats.gather(1, blocks.cells[home]).mean(1))
+    cells, price = blocks.cells[home], rules.proportion * canvas.psi[home].mean(1)
+    if near.use is not None:
+        price += near.use.gather(1, cells).mean(1)
+    if near.repeats is not None:
+        price += _limited(near.repeats.gather(1, cells).mean(1))
     y, x = (at.flatten() for at in torch.meshgrid(span, span, indexing="ij"))
     for steer in rules.steers:
         price += steer(index, top[:, :1] + y, top[:, 1:] + x).mean(1)
@@ -268,13 +283,14 @@ def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
     return error.clamp(min=0) / weight.sum(1, keepdim=True).clamp(min=1)
 
 
-def _prices_of_cells(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> tuple[Tensor, Tensor | None]:
-    """What a block made of one source cell alone costs at each of `top`, both (B, cells): for the use of that cell near
-    by, and for being a copy too many where the cell is rare; None where nothing is."""
+def cell_prices(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -> CellPrices:
+    """What the canvas as it is makes of source cells at each of `top` (B, 2)."""
+    if rules.spread == 0:
+        return CellPrices(None, None)
     near, room = _copies_near(canvas, blocks, top)
     use = rules.spread * near * near.shape[1] / room
     if rules.landmarks is None:
-        return use, None
+        return CellPrices(use, None)
     size = torch.bincount(blocks.cells).float()
     rare, wanted = (
         torch.zeros_like(size).scatter_add_(0, blocks.cells, values) / size
@@ -285,7 +301,7 @@ def _prices_of_cells(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRul
     copies = torch.bincount(cells[canvas.painted], minlength=len(size)) - torch.zeros_like(near)
     here = cells_of(canvas, top, blocks.side)
     copies.scatter_add_(1, cells[here], -canvas.painted[here].float())
-    return use, PRICE_OF_REPEAT * rare * (near + (copies / size + 1 - wanted).clamp(min=0))
+    return CellPrices(use, PRICE_OF_REPEAT * rare * (near + (copies / size + 1 - wanted).clamp(min=0)))
 
 
 def _limited(repeats: Tensor) -> Tensor:

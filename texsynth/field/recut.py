@@ -22,6 +22,7 @@ from texsynth.field.quilt import (
     Quilt,
     QuiltRules,
     ascent,
+    cell_prices,
     cells_of,
     lay,
     mismatch,
@@ -34,6 +35,7 @@ PITCH = 1.5  # sides of a piece, at least, from one piece to the next of a round
 INNERMOST = 0.15  # of a piece's half side: no cut is closer to its middle
 COMPARED = 0.5  # of the half side: what lies further out is what a new piece has to fit
 WORTH_MENDING = 0.5  # of the mean cost of a piece's seams: pieces with less are left alone
+ROUNDS_OF_ASCENT = 24  # of the potential in all: more rounds rise by less each, or use would count for ever more
 ROUNDS_OF_A_QUILT = 9  # that take as long as laying one
 
 
@@ -90,9 +92,11 @@ def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: to
     if min(canvas.h, canvas.w) < side + 2:
         return
     shape, rise = rings(side, canvas.index.device), ascent(blocks.atlas, rules)
+    step = min(1.0, ROUNDS_OF_ASCENT / max(1, rounds))
     cost = seams(canvas, blocks)
     for _ in range(rounds):
-        canvas.psi = rise(canvas)  # else what was scarce in laying would go on to be wanted until it is everywhere
+        # Else what was scarce in laying would go on to be wanted until it is everywhere.
+        canvas.psi = torch.lerp(canvas.psi, rise(canvas), step)
         # Choose where to lay pieces.
         top = _places(canvas, side, rng).to(canvas.index.device)
         here = cost[cells_of(canvas, top - 1, side + 1)].sum(1)
@@ -102,9 +106,11 @@ def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: to
         for some in top.split(BLOCKS_AT_ONCE):
             cells = cells_of(canvas, some, side)
             old = canvas.index[cells]
-            fresh = _mended(canvas, blocks, some, cost[cells], shape, rules, rng)
-            change.append(standing_price(canvas, blocks, some, fresh, rules))
-            change[-1] -= standing_price(canvas, blocks, some, old, rules)
+            near = cell_prices(canvas, blocks, some, rules)
+            prior = prior_of(canvas, blocks, some, rules, near)
+            fresh = _mended(canvas, blocks, some, cost[cells], prior, shape, rules.tries, rng)
+            change.append(standing_price(canvas, blocks, some, fresh, rules, near))
+            change[-1] -= standing_price(canvas, blocks, some, old, rules, near)
             trial[cells] = fresh
         after = seams(replace(canvas, index=trial), blocks)
         wide = cells_of(canvas, top - 1, side + 1)
@@ -145,16 +151,22 @@ def _places(canvas: Quilt, side: int, rng: torch.Generator) -> Tensor:
 
 
 def _mended(
-    canvas: Quilt, blocks: Blocks, top: Tensor, seam: Tensor, shape: Rings, rules: QuiltRules, rng: torch.Generator
+    canvas: Quilt,
+    blocks: Blocks,
+    top: Tensor,
+    seam: Tensor,
+    prior: Tensor,
+    shape: Rings,
+    tries: int,
+    rng: torch.Generator,
 ) -> Tensor:
     """The atlas pixels (B, s^2) of the squares at `top` (B, 2), each with the best fresh piece inside its cut.
 
-    seam: (B, s^2), what the seams at each pixel cost now.
+    seam: (B, s^2), what the seams at each pixel cost now. prior: (B, n), the price of every piece before it is matched.
     """
     old = canvas.index[cells_of(canvas, top, blocks.side)]
-    prior = prior_of(canvas, blocks, top, rules)
     fits = (shape.distance > COMPARED).float().expand(len(top), -1)
-    best = shortlist(mismatch(blocks, old, fits) + prior, max(1, rules.tries // 2), rng)  # (B, T)
+    best = shortlist(mismatch(blocks, old, fits) + prior, max(1, tries // 2), rng)  # (B, T)
     new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, s^2)
     gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)
     borders = at_borders(top, blocks.side, (canvas.h, canvas.w), canvas.wraps)
