@@ -86,12 +86,27 @@ def test_pixels_that_may_not_be_copied_are_not_wanted() -> None:
     assert float(result.wanted[atlas.home[atlas.valid]].mean()) == pytest.approx(1)
 
 
-def test_the_wanted_use_of_a_finer_level() -> None:
+def test_landmarks_of_a_finer_level() -> None:
     coarse, fine = atlas_of(spots(8, 6), spots(5, 7)), atlas_of(spots(16, 12), spots(10, 13))
-    wanted = torch.arange(coarse.homes).float()
-    finer = rarity.finer(wanted, coarse, fine)
-    assert finer is not None and torch.equal(finer[: 16 * 12].view(16, 12)[::2, ::2].flatten(), wanted[: 8 * 6])
-    assert len(finer) == fine.homes and finer[-1] == wanted[-1]
+    values = torch.arange(coarse.homes).float()
+    finer = rarity.finer(rarity.Landmarks(values / coarse.homes, values + 1, values), coarse, fine)
+    assert finer is not None and torch.equal(finer.wanted[: 16 * 12].view(16, 12)[::2, ::2].flatten(), values[: 8 * 6])
+    assert len(finer.wanted) == fine.homes and finer.wanted[-1] == values[-1]
+    assert torch.equal(finer.copies, finer.wanted + 1)
+    assert torch.allclose(finer.rarity, finer.wanted / coarse.homes)
+    assert rarity.finer(None, coarse, fine) is None
+
+
+def test_landmarks_of_a_fine_first_level_come_back_seldom() -> None:
+    """They are looked for at half of its resolution, and wanted as often at its own: four discs in proportion."""
+    exemplar = landmark().repeat_interleave(2, 2).repeat_interleave(2, 3)
+    quick = {"coarsest": 128, "recuts": [2], "tries": 2, "block": 0.2, "passes": [0], "align": 1, "similar": 0}
+    discs = []
+    for setting in ("keep", "rare"):
+        result = texsynth.synthesize(bytes_of(exemplar), 256, seed=1, settings=quick | {"landmarks": setting})
+        discs.append(float(shown(result.image.pixels)) / 4)
+    assert discs[0] > 2.5
+    assert discs[1] < 1.7
 
 
 def test_the_potential_falls_short_of_the_wanted_use() -> None:

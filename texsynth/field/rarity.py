@@ -105,10 +105,14 @@ def find(atlas: Atlas, basis: Basis, pixels: int, setting: str, rng: torch.Gener
     return Landmarks(rare, copies, copies * (usable.sum() / copies.sum()))
 
 
-def finer(wanted: Tensor | None, coarse: Atlas, atlas: Atlas) -> Tensor | None:
-    """The `wanted` use (homes,) of a coarse atlas, for one of a finer level; None stays None, which is even use."""
-    if wanted is None:
+def finer(rare: Landmarks | None, coarse: Atlas, atlas: Atlas) -> Landmarks | None:
+    """The rare places of a coarse atlas, for one of a finer level; None stays None."""
+    if rare is None:
         return None
-    parts = wanted.split([h * w for h, w in coarse.exemplars])
-    sizes = zip(parts, coarse.exemplars, atlas.exemplars, strict=True)
-    return torch.cat([F.interpolate(part.view(1, 1, *size), finer).flatten() for part, size, finer in sizes])
+    sizes = list(zip(coarse.exemplars, atlas.exemplars, strict=True))
+
+    def raised(values: Tensor) -> Tensor:
+        parts = zip(values.split([h * w for h, w in coarse.exemplars]), sizes, strict=True)
+        return torch.cat([F.interpolate(part.view(1, 1, *size), finer).flatten() for part, (size, finer) in parts])
+
+    return Landmarks(raised(rare.rarity), raised(rare.copies), raised(rare.wanted))

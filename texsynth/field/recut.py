@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth.field.atlas import Field
 from texsynth.field.quilt import (
     BLOCKS_AT_ONCE,
     MOST_BLOCKS,
@@ -84,6 +85,14 @@ def recut_quilt(
         rounds = min(rounds, ROUNDS_OF_A_QUILT * max(0, quilts - 1))
     recut(canvas, blocks, rules, rounds, rng)
     return canvas.index.view(canvas.h, canvas.w)[: size[0], : size[1]].contiguous()
+
+
+def recut_field(blocks: Blocks, field: Field, rules: QuiltRules, rounds: int, rng: torch.Generator) -> Tensor:
+    """The pointers (h, w) of a field whose seams are recut in so many rounds; its proportions are hardly moved."""
+    index, psi = field.index.flatten().clone(), torch.zeros(blocks.atlas.homes, device=field.index.device)
+    canvas = Quilt(*field.size, field.tile, index, torch.ones_like(index, dtype=torch.bool), psi)
+    recut(canvas, blocks, rules, rounds, rng)
+    return canvas.index.view(field.size)
 
 
 def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: torch.Generator) -> None:

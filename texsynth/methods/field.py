@@ -33,7 +33,7 @@ from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined,
 from texsynth.field.lattice import Lattice
 from texsynth.field.quilt import LARGEST_TABLE, TABLE_VALUES, Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.rarity import Landmarks
-from texsynth.field.recut import recut_quilt
+from texsynth.field.recut import recut_field, recut_quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented, _turned
@@ -50,6 +50,7 @@ SEAM_SHARE = 0.5  # of the price of proportions, for single pixels: all of it wo
 PHASE_PRICE = 0.5  # of a block that is out of step with the lattice, in variances
 PHASE_PRICE_BENT = 1.0  # the same of a bent exemplar, whose pieces fit less well where they are in step
 PHASE_PRICE_IN_HOLE = 3.0  # the same in a hole: the pixels on its other side are in step
+LANDMARK_SIDE = 64  # pixels of the exemplar's shorter side, about, where landmarks are looked for
 LATTICE_BLOCK = 0.8  # the share of their usual size that blocks on a lattice have: smaller ones vary more
 SCARCE_JUMP = 2.4  # further factor on jumps where guides ask for what is scarce: they would repeat single pixels
 HOLE_PIECES = (1.5, 1.0, 0.7)  # sides of the pieces that are tried in a hole, in its thicknesses
@@ -79,7 +80,7 @@ class Settings:
     overlap: The overlap of the first pieces, as a share of their side.
     tries: The number of matches whose cuts are compared for a piece.
     starts: The number of fillings of a hole, or of quilts without recuts, of which the best is kept.
-    recuts: The rounds of laying fresh pieces over the seams of one quilt, where no guides steer.
+    recuts: The rounds of laying fresh pieces over seams, of the first quilt and of the finer levels after it.
     spread: The price of repeats near by, in variances of the exemplar.
     proportion: The price of other proportions of colours, in variances.
     occurrence: The price of an uneven use of source pixels, in variances.
@@ -104,7 +105,7 @@ class Settings:
     overlap: float = setting(0.5, low=0.1, high=0.5)
     tries: int = setting(32, low=1, high=256)
     starts: int = setting(4, low=1, high=100)
-    recuts: int = setting(24, low=0, high=1000)
+    recuts: tuple[int, ...] = setting((24,), low=0, high=1000)
     spread: float = setting(0.1, low=0.0, high=10.0)
     proportion: float = setting(0.1, low=0.0, high=10.0)
     occurrence: float = setting(0.0, low=0.0, high=10.0)
@@ -136,8 +137,9 @@ class FieldMemory:
     lookalikes: Tensor  # (N, similar), of each source pixel
     psi: Tensor  # (homes,), the potential of the source pixels
     layout: Tensor | None  # (1, 3, h, w), the rough picture that the field follows
-    wanted: Tensor | None = None  # (homes,), the wanted use of the source pixels, None for even use
     drifts: tuple[Drift, ...] = ()  # the labels that change slowly inside
+    rare: Landmarks | None = None  # the rare places; None for even use
+    depth: int = 0  # how many levels are coarser
 
 
 @dataclass(frozen=True)
@@ -162,12 +164,24 @@ class Groundwork:
         prices = (lattice, None if self.guiding is None else steer(self.guiding, blocks))
         return QuiltRules(spread, proportion, tries, tuple(filter(None, prices)), self.settings.starts)
 
+    def blocks(self, share: float) -> Blocks | None:
+        """Pieces with `share` of the side of the first ones."""
+        settings, task = self.settings, self.task
+        side = share * _first_side(task, settings.guided if task.guides else settings.block)
+        return largest_blocks(self.atlas, max(4, round(side)), settings.overlap, self.rng, evened(self.atlas))
+
     def landmarks(self) -> Landmarks | None:
         """The rare places; None where all are wanted in proportion, or guides or known pixels say what comes where."""
         if self.guiding is not None or self.placement is not None:
             return None
-        pixels = self.task.size[0] * self.task.size[1]
-        return rarity.find(self.atlas, self.basis, pixels, self.settings.landmarks, self.rng)
+        # What makes a landmark shows in windows that are large beside the exemplar.
+        coarser, atlas, basis = octaves(self.task.shorter_side, LANDMARK_SIDE, 0)[1], self.atlas, self.basis
+        task = self.task.at(coarser)
+        if coarser > 0:
+            atlas = build_atlas(task, atlas.copies, atlas.margin)
+            basis = find_basis(atlas, basis.patch, len(basis.kernel), self.rng)
+        rare = rarity.find(atlas, basis, task.size[0] * task.size[1], self.settings.landmarks, self.rng)
+        return rarity.finer(rare, atlas, self.atlas) if coarser > 0 else rare
 
     def specks(self) -> Tensor:
         """Single source pixels at random, (h, w), where nothing larger may be copied."""
@@ -209,13 +223,14 @@ def begin(
     drifts = _drifts(task, coarser, layout, say)
     guiding = joined([encode(task.guides, atlas), drift.follow_drifts(drifts, task, atlas), followed])
     # Bring the field to this level.
+    ground = Groundwork(task, atlas, basis, guiding, placement, settings, rng, say)
     if coarser is None:
-        field, wanted = _started(Groundwork(task, atlas, basis, guiding, placement, settings, rng, say), layout, turned)
+        rare, depth = ground.landmarks(), 0
+        field = _started(ground, layout, rare, turned)
         atlas, placement = field.atlas, place(task, field.atlas)  # of the copies, those in use
     else:
-        field = double(coarser[0], atlas, task.size)
-        field = align(field if placement is None else placement.hold(field), settings.align, rng, fixed)
-        wanted = rarity.finer(coarser[1].wanted, coarser[1].atlas, atlas)
+        rare, depth = rarity.finer(coarser[1].rare, coarser[1].atlas, atlas), coarser[1].depth + 1
+        field = _raised(ground, coarser[0], rare, depth)
     used = field.index if fixed is None else field.index[~fixed]
     described = surroundings(atlas, used) if turned or not (coarser is None or task.guides) else atlas.valid
     if placement is not None:
@@ -229,6 +244,7 @@ def begin(
     else:
         lookalikes = finer_look_alikes(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
     space = Space(atlas, basis, table, described, lookalikes)
+    wanted = None if rare is None else rare.wanted
     colours, psi = potential.palette(atlas, wanted), torch.zeros(atlas.homes, device=task.device)
     use = None if guiding is None else guiding.use  # else maps have their own proportions
     proportion = 0.0 if use is None and (task.guides or task.blend is not None) else settings.proportion
@@ -242,7 +258,9 @@ def begin(
         after = sweep(before, space, Prices(price + lean, kappa, guiding), rng, fixed)
         return Canvas(after.image(), after, replace(canvas.memory, psi=psi)), float(after.cost.mean())
 
-    return Canvas(field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout, wanted, drifts)), step
+    return Canvas(
+        field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout, drifts, rare, depth)
+    ), step
 
 
 def _followed(
@@ -300,14 +318,13 @@ def _coarser(task: Task, canvas: Canvas | None) -> tuple[Field, FieldMemory] | N
     return (canvas.field, canvas.memory) if canvas.memory.level == task.level + 1 else None
 
 
-def _started(ground: Groundwork, layout: Tensor | None, turned: bool) -> tuple[Field, Tensor | None]:
-    """The first field, of the `turned` copies those that it uses, and the wanted use of the source pixels."""
-    rare = ground.landmarks()
-    field = _start(ground, layout, rare)
-    if turned:
-        field = with_copies_in_use(field, ground.task)
-        ground.say("copies: lines bend round the hole, so turned and mirrored copies are sources, too")
-    return field, None if rare is None else rare.wanted
+def _started(ground: Groundwork, layout: Tensor | None, landmarks: Landmarks | None, turned: bool) -> Field:
+    """The first field, of the `turned` copies those that it uses."""
+    field = _start(ground, layout, landmarks)
+    if not turned:
+        return field
+    ground.say("copies: lines bend round the hole, so turned and mirrored copies are sources, too")
+    return with_copies_in_use(field, ground.task)
 
 
 def _start(ground: Groundwork, layout: Tensor | None, landmarks: Landmarks | None) -> Field:
@@ -329,19 +346,38 @@ def _start(ground: Groundwork, layout: Tensor | None, landmarks: Landmarks | Non
 def _quilt(ground: Groundwork, lattice: Steer | None, landmarks: Landmarks | None) -> Tensor:
     """The pointers (h, w) of a quilt of large pieces."""
     task, settings = ground.task, ground.settings
-    side = _first_side(task, settings.guided if task.guides else settings.block)
-    if lattice is not None:
-        side *= LATTICE_BLOCK
-    colours = evened(ground.atlas)
-    blocks = largest_blocks(ground.atlas, max(4, round(side)), settings.overlap, ground.rng, colours)
+    blocks = ground.blocks(1.0 if lattice is None else LATTICE_BLOCK)
     if blocks is None:
         return ground.specks()
     proportion = 0.0 if task.guides else settings.proportion
     rules = ground.rules(blocks, lattice, settings.spread, proportion, settings.tries)
     rules = replace(rules, landmarks=landmarks)
-    if ground.guiding is not None or settings.recuts == 0:
+    rounds = _rounds(settings, 0)
+    if ground.guiding is not None or rounds == 0:
         return quilt(blocks, task.size, task.tile, rules, ground.rng)
-    return recut_quilt(blocks, task.size, task.tile, rules, settings.recuts, ground.rng)
+    return recut_quilt(blocks, task.size, task.tile, rules, rounds, ground.rng)
+
+
+def _rounds(settings: Settings, depth: int) -> int:
+    """The rounds of recutting at a level below which so many are coarser."""
+    return settings.recuts[depth] if depth < len(settings.recuts) else 0
+
+
+def _raised(ground: Groundwork, coarse: Field, landmarks: Landmarks | None, depth: int) -> Field:
+    """A coarse field at the level of `ground`, its pieces in their best places. Where nothing steers it, its seams are
+    recut, with pieces of as many pixels as those of the coarsest level. depth: how many levels are coarser."""
+    settings, placement, field = ground.settings, ground.placement, double(coarse, ground.atlas, ground.task.size)
+    if placement is not None:
+        return align(placement.hold(field), settings.align, ground.rng, placement.fixed)
+    field = align(field, settings.align, ground.rng)
+    rounds = 0 if ground.guiding is not None else _rounds(settings, depth)
+    lattice = _lattice_price(ground) if rounds else None
+    blocks = ground.blocks(0.5**depth * (1.0 if lattice is None else LATTICE_BLOCK)) if rounds else None
+    if blocks is None:
+        return field
+    rules = ground.rules(blocks, lattice, settings.spread, settings.proportion, settings.tries)
+    rules = replace(rules, landmarks=landmarks)
+    return replace(field, index=recut_field(blocks, field, rules, rounds, ground.rng))
 
 
 def _first_side(task: Task, share: float) -> float:
@@ -489,8 +525,9 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     step = share * task.shorter_side * (1 - settings.overlap)
     side = share * task.shorter_side * 0.5 ** levels[0].scale
     larger = max(1.0, side / 32) ** 2  # in pixels at that level, than the usual piece
-    recut = settings.recuts > 0 and not task.guides and task.hole is None and task.start is None
-    quilts = 1 + settings.recuts / 12 if recut else settings.starts
+    recut = _rounds(settings, 0) > 0 and not task.guides and task.hole is None and task.start is None
+    rounds = sum(4**depth * count for depth, count in enumerate(settings.recuts[: len(levels)]))
+    quilts = 1 + rounds / 12 if recut else settings.starts
     laid = free * pixels / step**2 * quilts * (16 * larger**2 + settings.tries * larger) / 48
     sizes = [(h * 0.5 ** levels[0].scale, w * 0.5 ** levels[0].scale) for h, w in (e.size for e in task.exemplars)]
     places = sum(max(0.0, h - side) * max(0.0, w - side) for h, w in sizes) * copies
