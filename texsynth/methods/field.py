@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.errors import UsageError
 from texsynth.features.windows import Basis
 from texsynth.field import bend, cells, drift, lattice, potential, rarity
 from texsynth.field.align import align
@@ -37,9 +36,9 @@ from texsynth.field.recut import recut_field, recut_quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented, _turned
+from texsynth.methods._field_settings import Settings as Settings
 from texsynth.methods._placement import Placement, place
 from texsynth.pyramid import octaves
-from texsynth.settings import setting
 from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
 from texsynth.weights.trained import Model
 
@@ -64,68 +63,6 @@ TURNED_TABLE = 4096  # pieces that are compared first, where turned copies are m
 HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
 LARGEST_SHARE = 0.9  # of the shorter side of a long exemplar, that its first pieces have
 LONG_EXEMPLAR = 8  # times as long as wide: repeats near by are then free, since their price grows with the length
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Defaults of the field solver.
-
-    patch: The side of the windows that are compared, in pixels; it is odd.
-    components: The number of principal components that describe a window.
-    passes: The passes of each level, the finest last.
-    coarsest: The exemplar's shorter side at the first level, in pixels.
-    finest: The exemplar's shorter side at the last level, 0 for full size.
-    copies: The flipped and turned copies that are sources, too; auto takes all where lines bend round a hole.
-    block: The side of the first pieces, in shorter sides of the exemplar.
-    overlap: The overlap of the first pieces, as a share of their side.
-    tries: The number of matches whose cuts are compared for a piece.
-    starts: The number of fillings of a hole, or of quilts without recuts, of which the best is kept.
-    recuts: The rounds of laying fresh pieces over seams, of the first quilt and of the finer levels after it.
-    spread: The price of repeats near by, in variances of the exemplar.
-    proportion: The price of other proportions of colours, in variances.
-    occurrence: The price of an uneven use of source pixels, in variances.
-    similar: The number of look-alikes that are kept for each source pixel.
-    kappa: The factor on the distance of jumps to look-alikes; more keeps pieces whole.
-    mend: The factor on the distance of jumps to look-alikes, in a hole.
-    align: The rounds of sliding whole pieces, at each level.
-    landmarks: Whether rare places of the exemplar come back in proportion to the output's area, seldom or once.
-    lattice: Whether a regular exemplar keeps its period.
-    regular: The autocorrelation at which lattice=auto keeps the period.
-    layout: The price of leaving the picture that the field starts from, per level, the finest last.
-    guided: The side of the first pieces where guides steer, in shorter sides of the exemplar.
-    """
-
-    patch: int = setting(9, low=3, high=31)
-    components: int = setting(24, low=3, high=243)
-    passes: tuple[int, ...] = setting((8, 4, 2), low=0, high=100)
-    coarsest: int = setting(64, low=8, high=256)
-    finest: int = setting(0, low=0, high=4096)
-    copies: str = setting(_turned.AUTO, choices=_turned.CHOICES)
-    block: float = setting(0.5, low=0.05, high=0.9)
-    overlap: float = setting(0.5, low=0.1, high=0.5)
-    tries: int = setting(32, low=1, high=256)
-    starts: int = setting(4, low=1, high=100)
-    recuts: tuple[int, ...] = setting((24,), low=0, high=1000)
-    spread: float = setting(0.1, low=0.0, high=10.0)
-    proportion: float = setting(0.1, low=0.0, high=10.0)
-    occurrence: float = setting(0.0, low=0.0, high=10.0)
-    similar: int = setting(3, low=0, high=16)
-    kappa: float = setting(2.5, low=1.0, high=100.0)
-    mend: float = setting(1.5, low=1.0, high=100.0)
-    align: int = setting(8, low=0, high=100)
-    landmarks: str = setting("rare", choices=rarity.SETTINGS)
-    lattice: str = setting("auto", choices=("auto", "on", "off"))
-    regular: float = setting(0.25, low=0.0, high=1.0)
-    layout: tuple[float, ...] = setting((1.0, 0.5, 0.2), low=0.0, high=100.0)
-    guided: float = setting(0.25, low=0.05, high=0.9)
-
-    def __post_init__(self) -> None:
-        if self.patch % 2 == 0:
-            raise UsageError(f"patch = {self.patch}, but a window has an odd side; {self.patch + 1} is the nearest")
-        if not self.passes:
-            raise UsageError("passes is empty; at least one number is needed")
-        if 0 < self.finest < self.coarsest:
-            raise UsageError(f"finest = {self.finest} is below coarsest = {self.coarsest}")
 
 
 @dataclass(frozen=True)
@@ -237,13 +174,7 @@ def begin(
         atlas = placement.fill_sources(atlas, field)
         field = replace(field, atlas=atlas)
     asking = described if placement is None else described | placement.inside
-    table = describe(atlas, basis, asking)
-    asking = surroundings(atlas, used, JUMPS_REACH) if turned else asking
-    if coarser is None:
-        lookalikes = look_alikes(atlas, table, asking, settings.similar, rng, described if turned else None)
-    else:
-        lookalikes = finer_look_alikes(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
-    space = Space(atlas, basis, table, described, lookalikes)
+    space = _space(ground, atlas, described, asking, coarser, used if turned else None)
     wanted = None if rare is None else rare.wanted
     colours, psi = potential.palette(atlas, wanted), torch.zeros(atlas.homes, device=task.device)
     use = None if guiding is None else guiding.use  # else maps have their own proportions
@@ -258,9 +189,29 @@ def begin(
         after = sweep(before, space, Prices(price + lean, kappa, guiding), rng, fixed)
         return Canvas(after.image(), after, replace(canvas.memory, psi=psi)), float(after.cost.mean())
 
-    return Canvas(
-        field.image(), field, FieldMemory(task.level, atlas, lookalikes, psi, layout, drifts, rare, depth)
-    ), step
+    memory = FieldMemory(task.level, atlas, space.jumps, psi, layout, drifts, rare, depth)
+    return Canvas(field.image(), field, memory), step
+
+
+def _space(
+    ground: Groundwork,
+    atlas: Atlas,
+    described: Tensor,
+    asking: Tensor,
+    coarser: tuple[Field, FieldMemory] | None,
+    used: Tensor | None,
+) -> Space:
+    """The windows that the passes of a level compare, and the look-alikes of the pixels that are `asking`; of turned
+    copies, of those near the ones `used`, among what is `described`."""
+    table = describe(atlas, ground.basis, asking)
+    if used is not None:
+        asking = surroundings(atlas, used, JUMPS_REACH)
+    if coarser is None:
+        among = None if used is None else described
+        lookalikes = look_alikes(atlas, table, asking, ground.settings.similar, ground.rng, among)
+    else:
+        lookalikes = finer_look_alikes(atlas, table, coarser[1].lookalikes, coarser[1].atlas, asking, described)
+    return Space(atlas, ground.basis, table, described, lookalikes)
 
 
 def _followed(
