@@ -189,6 +189,10 @@ def test_no_light_passes_between_labels_and_none_is_taken_that_a_guide_asks_for(
     assert not tone.correction(field, guides=(Guide("progression", (ramp,), wanted),)).any()
     even = Guide("progression", (ramp,), torch.full_like(ramp, 0.5))
     assert torch.equal(tone.correction(field, guides=(even,)), free)
+    # An edge is the guide's where copies exceed it and have it two pixels aside, and not where it goes the other way.
+    edge = (pixels(SIDE, SIDE)[1] >= SIDE // 2 + 2) * 0.6 * wanted.diff(dim=3)[..., SIDE // 2 - 1, None]
+    assert not tone.correction(field, guides=(Guide("progression", (ramp,), edge),)).any()
+    assert torch.equal(tone.correction(field, guides=(Guide("progression", (ramp,), -edge),)), free)
 
 
 @pytest.mark.parametrize("dims", [(3,), (2, 3)])

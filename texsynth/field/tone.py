@@ -40,6 +40,7 @@ TONES = 24  # steps of each colour in which tones are counted
 DETAILS = tuple(2 ** (k / 2) / 255 for k in range(14))  # up to which windows are counted together
 BETWEEN = 0.1  # as many tones in the middle, beside those at either end, show a gradual change
 COUNTED = 1 << 14  # about as many windows of the exemplars are looked at
+JUMP, BESIDE = 0.2, 4  # change of a target over so many pixels to either side of a seam, that asks for an edge there
 SAME = 1.5  # pixels by which the source of a turned copy may miss what its neighbour goes on to
 SEAMS_AT_ONCE = 1 << 16  # bounds the memory
 
@@ -105,7 +106,8 @@ def _guided(
     field: Field, guide: Guide, source: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]
 ) -> Tensor:
     """The share (n,) in [0, 1] of the steps from the first pixels to the second ones that a guide asks for: that of
-    the change in its map of the source which its target has too; between labels all of it.
+    the change in its map of the source which its target has too; across a jump of its target, and between labels, all
+    of it.
 
     source: (N, C), what `spread` makes of the guide's maps.
     """
@@ -114,7 +116,14 @@ def _guided(
         return (there != 0).any(1).float() if guide.distance == "l0" else torch.zeros_like(there[:, 0])
     target = guide.target[0].to(there.device)
     here = (target[:, second[0], second[1]] - target[:, first[0], first[1]]).T
-    return ((here * there).sum(1) / there.square().sum(1).clamp_min(1e-12)).clamp(0, 1)
+    share = (here * there).sum(1) / there.square().sum(1).clamp_min(1e-12)
+    # Copies may exceed an edge that is asked for, or have it a little beside.
+    (h, w), down, right = field.size, BESIDE * (first[0] != second[0]), BESIDE * (first[1] != second[1])
+    before = target[:, (first[0] - down).clamp(min=0), (first[1] - right).clamp(min=0)]
+    after = target[:, (second[0] + down).clamp(max=h - 1), (second[1] + right).clamp(max=w - 1)]
+    edge = (after - before).T
+    jump = (edge.abs().amax(1) > JUMP) & ((edge * there).sum(1) > 0)
+    return torch.where(jump, 1.0, share).clamp(0, 1)
 
 
 def _ask(goal: Tensor, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], wanted: Tensor) -> None:
