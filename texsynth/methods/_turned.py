@@ -9,6 +9,8 @@ from texsynth.task import Task
 
 AUTO = "auto"
 CHOICES = (AUTO, *COPY_SETS)
+MOST_PIXELS = 1 << 20  # of the full picture: each copy takes as much memory as the picture itself
+BYTES_A_PIXEL = 340  # of all copies, at full size, where they continue lines
 REGULAR = 0.5  # the autocorrelation from which on the lattice of a picture says more than turned copies
 
 
@@ -27,7 +29,9 @@ def continue_lines(task: Task, copies: str) -> bool:
     """Are all copies taken because lines bend round a hole, at the level of this task?"""
     if copies != AUTO or task.hole is None or task.start is not None or len(task.exemplars) > 1:
         return False
-    if task.guides or any(task.tile) or not bends(task.exemplars[0].image, task.hole):
+    if task.size[0] * task.size[1] * 4**task.level > MOST_PIXELS or task.guides or any(task.tile):
+        return False
+    if not bends(task.exemplars[0].image, task.hole):
         return False
     image, valid = task.exemplars[0].image.cpu(), task.exemplars[0].valid
     grid = lattice.find(image, None if valid is None else valid.cpu())

@@ -465,7 +465,8 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     if _oriented.direction(task) is not None:
         memory, seconds = 1100 * source + 310 * pixels, 6e-6 * passed
     else:
-        memory = max(250 * source + 40 * pixels, 160 * source + 150 * pixels) + 30 * pixels * len(task.guides)
+        held = _turned.BYTES_A_PIXEL if copies > 1 and settings.copies == _turned.AUTO else 250
+        memory = max(held * source + 40 * pixels, 160 * source + 150 * pixels) + 30 * pixels * len(task.guides)
         memory += 60 * pixels if task.hole is not None or task.start is not None else 0
         slower = 3 if task.guides else 2 if task.start is not None and task.hole is None else 1
         seconds = 0.8e-6 * passed * slower + 1e-6 * (source + pixels) * finest
