@@ -32,7 +32,7 @@ def spots(h: int, w: int, seed: int = 0) -> np.ndarray:
     return bytes_of(pictures.spots(h, w, seed))
 
 
-QUICK = {"passes": [3, 2, 1], "tries": 12, "starts": 1, "recuts": 4}
+QUICK = {"passes": [3, 2, 1], "tries": 12, "starts": 1, "recuts": [4]}
 
 
 def quick(exemplars: Any, size: str | int, settings: dict[str, Any] | None = None, **words: Any) -> Result:

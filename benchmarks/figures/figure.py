@@ -209,7 +209,7 @@ def shortened(preset: str, budget: Budget) -> dict[str, Any]:
     stages = {stage["method"] for stage in read(preset)["stages"]}
     out: dict[str, Any] = {"steps": [budget.steps]} if "optimise" in stages else {}
     return out | (
-        {"passes": [budget.steps], "starts": 1, "recuts": 2, "tries": 4, "similar": 0} if "field" in stages else {}
+        {"passes": [budget.steps], "starts": 1, "recuts": [2], "tries": 4, "similar": 0} if "field" in stages else {}
     )
 
 
