@@ -108,7 +108,7 @@ def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: to
         canvas.psi = torch.lerp(canvas.psi, rise(canvas), step)
         # Choose where to lay pieces.
         top = _places(canvas, side, rng).to(canvas.index.device)
-        here = cost[cells_of(canvas, top - 1, side + 1)].sum(1)
+        here = _sum_of_seams(cost, canvas, top, side)
         top = top[here >= WORTH_MENDING * here.mean()]
         # Lay one at each place, and keep those that pay.
         trial, change = canvas.index.clone(), [torch.zeros(0, device=top.device)]
@@ -122,11 +122,10 @@ def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: to
             change[-1] -= standing_price(canvas, blocks, some, old, rules, near)
             trial[cells] = fresh
         after = seams(replace(canvas, index=trial), blocks)
-        wide = cells_of(canvas, top - 1, side + 1)
-        dearer = (after[wide] - cost[wide]).sum(1) / side + torch.cat(change) >= 0
-        undone = wide[dearer]
-        trial[undone], after[undone] = canvas.index[undone], cost[undone]
-        canvas.index, cost = trial, after
+        dearer = _sum_of_seams(after - cost, canvas, top, side) / side
+        undone = cells_of(canvas, top, side)[dearer + torch.cat(change) >= 0]
+        trial[undone] = canvas.index[undone]
+        canvas.index, cost = trial, seams(replace(canvas, index=trial), blocks)
 
 
 def seams(canvas: Quilt, blocks: Blocks) -> Tensor:
@@ -139,6 +138,16 @@ def seams(canvas: Quilt, blocks: Blocks) -> Tensor:
         y, x = (b != a + stride).nonzero(as_tuple=True)
         total[y, x] += meet(blocks.colours, a[y, x], b[y, x], stride)
     return total.flatten()
+
+
+def _sum_of_seams(cost: Tensor, canvas: Quilt, top: Tensor, side: int) -> Tensor:
+    """The sum (B,) of the `cost` (h * w,) of seams in and round the squares at `top` (B, 2): those of a pixel lie below
+    and right of it, so those above and left of a square count with the pixels there, unless the canvas ends."""
+    inside = (top[:, None] > 0) | torch.tensor(canvas.wraps, device=top.device)  # (B, 1, 2)
+    there = torch.ones(len(top), side + 1, side + 1, dtype=torch.bool, device=top.device)
+    there[:, 0, :] &= inside[..., 0]
+    there[:, :, 0] &= inside[..., 1]
+    return (cost[cells_of(canvas, top - 1, side + 1)] * there.flatten(1)).sum(1)
 
 
 def _places(canvas: Quilt, side: int, rng: torch.Generator) -> Tensor:
