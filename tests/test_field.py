@@ -249,11 +249,13 @@ def test_every_level_is_run_and_reported() -> None:
 
 
 def test_passes_lower_the_cost() -> None:
-    """From the first to the last pass of a level, on average over the levels."""
-    losses = texsynth.synthesize(spots(64, 64), 112, settings={"passes": [6], "coarsest": 16}).losses
-    ratios = [losses[6 * n + 5][3] / losses[6 * n][3] for n in range(3)]
+    """From the first to the last pass of a level, on average over the levels of three runs."""
+    ratios = []
+    for seed in range(3):
+        losses = texsynth.synthesize(spots(64, 64), 112, seed=seed, settings={"passes": [6], "coarsest": 16}).losses
+        ratios += [losses[6 * n + 5][3] / losses[6 * n][3] for n in range(3)]
     assert max(ratios) < 1.05
-    assert sum(ratios) / 3 < 0.97, ratios
+    assert sum(ratios) / 9 < 0.96, ratios
 
 
 @pytest.mark.parametrize(
