@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth import native
 from texsynth.features.windows import Basis
 from texsynth.field import bend, cells, drift, lattice, potential, rarity
 from texsynth.field.align import align
@@ -58,6 +59,7 @@ CUT_OVERLAP = 0.4  # the same where the border of a piece is cut
 HOLE_PIECE_MINIMUM = 8  # its least side in pixels
 WHOLE_RUNS = 1.2  # the factor on that of jumps in a hole, where a picture of another size shall keep its objects
 PLAIN_PRICE = 3.0  # of a piece of mean salience in new space, in variances
+PACE_WITHOUT_CORE = 2.0  # what quilts and passes take without the native core, in times with it
 PLAIN_SIDE = 0.15  # of the exemplar's shorter side, that pieces in new space have at most: plain parts are small
 TURNED_TABLE = 4096  # pieces that are compared first, where turned copies are many; the best then slide
 HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
@@ -458,20 +460,21 @@ def unused(task: Task, settings: Settings) -> frozenset[str]:
 def estimate(task: Task, settings: Settings) -> Estimate:
     """The cost, fitted to whole runs on two cores (benchmarks/estimates.py): 256 to 4096 pixels in and out."""
     pixels, levels = task.size[0] * task.size[1], schedule(task, settings)
+    pace = 1.0 if native.core() is not None else PACE_WITHOUT_CORE
     copies = len(_turned.chosen(task.at(levels[0].scale), settings.copies))
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * copies
     finest, passed = 0.25 ** levels[-1].scale, sum(level.steps * 0.25**level.scale for level in levels) * pixels
     free = float(task.hole.float().mean()) if task.hole is not None else 1.0
     if _oriented.direction(task) is not None:
-        memory, seconds = 1100 * source + 310 * pixels, 6e-6 * passed
+        memory, seconds = 1100 * source + 310 * pixels, 3.8e-6 * passed
     else:
         held = _turned.BYTES_A_PIXEL if copies > 1 and settings.copies == _turned.AUTO else 250
         memory = max(held * source + 40 * pixels, 160 * source + 150 * pixels) + 30 * pixels * len(task.guides)
         memory += 60 * pixels if task.hole is not None or task.start is not None else 0
-        slower = 3 if task.guides else 2 if task.start is not None and task.hole is None else 1
-        seconds = 0.8e-6 * passed * slower + 1e-6 * (source + pixels) * finest
+        slower = 4 if task.blend is not None else 2 if task.guides else 1
+        seconds = 0.25e-6 * passed * slower * pace + 0.8e-6 * (source + pixels) * finest
     if task.hole is not None:  # several fillings of it are compared
-        seconds += 0.6 + 0.8e-6 * pixels
+        seconds += 0.2 + 0.5e-6 * pixels
     # Lay the first pieces.
     share = settings.guided if task.guides else settings.block
     step = share * task.shorter_side * (1 - settings.overlap)
@@ -484,4 +487,4 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     sizes = [(h * 0.5 ** levels[0].scale, w * 0.5 ** levels[0].scale) for h, w in (e.size for e in task.exemplars)]
     places = sum(max(0.0, h - side) * max(0.0, w - side) for h, w in sizes) * copies
     pieces = 24 * side**2 * min(places, LARGEST_TABLE, TABLE_VALUES / (3 * side**2))
-    return Estimate(int(max(memory * finest, pieces * free)), 0.4 + seconds + 0.0034 * laid)
+    return Estimate(int(max(memory * finest, pieces * free)), 0.3 + seconds + 0.0014 * laid * pace)

@@ -291,12 +291,12 @@ def _evaluation(o: Objective, pixels: float, source: float, task: Task) -> tuple
         drawn = [min(loss.outputs or n, n) for n in cells]
         asked = [n + loss.ascents * min(loss.ascent_sample or n, n) for n in drawn]
         pairs = sum(n * min(loss.sample or m, m) for n, m in zip(asked, sources, strict=True))
-        return min(max(drawn) * 4 * (loss.sample or source), task.max_memory / 16) + 200 * pixels, 1.4e-9 * pairs
+        return min(max(drawn) * 4 * (loss.sample or source), task.max_memory / 16) + 200 * pixels, 1.1e-9 * pairs
     if o.loss == "correspondence":
         drawn = [min(loss.sample or n, n / loss.stride**2) for n in cells]
         pairs = sum(n * m / loss.stride**2 for n, m in zip(drawn, sources, strict=True))
         return 3 * min(max(drawn) * 4 * source, task.max_memory / 16) + 200 * pixels, 1.5e-8 * pairs
     if o.loss == "sliced":
         drawn = [min(loss.sample or n, n) * (loss.directions or 3 * loss.patch**2) for n in cells]
-        return 150 * max(drawn) + 1100 * pixels, 1e-7 * sum(drawn)
-    return 1100 * pixels, 1e-6 * sum(cells)
+        return 150 * max(drawn) + 1100 * pixels, 7e-8 * sum(drawn)
+    return 1100 * pixels, 5.5e-7 * sum(cells)
