@@ -1,5 +1,23 @@
 // Look-alikes of source pixels (Tong et al. 2002, k-coherence): texsynth/field/space.py
-#include "core.hpp"
+#include "binding.hpp"
+
+namespace {
+
+struct Around { // space.finer_look_alikes
+    const float *table; // (N, components)
+    Index components, row;
+    const Index *asking, *centre; // (n,)
+    const bool *described;        // (N,)
+    Index *pick;                  // (n,)
+};
+
+struct Apart { // space.look_alikes
+    const float *distance; // (n, m)
+    Index keys, count;
+    const float *at, *at_keys; // (n, 2), (m, 2)
+    float apart;
+    Index *picks; // (n, count)
+};
 
 #include <cmath>
 #include <limits>
@@ -41,4 +59,33 @@ FOR_EACH_PROCESSOR void find_apart(const Apart &task, Index first, Index last) {
             centre = task.at_keys + 2 * best;
         }
     }
+}
+
+Result<Index> best_around(int threads, Array<float, 2> table, Array<Index, 1> asking, Array<Index, 1> centre,
+                                 Index row, Array<bool, 1> described) {
+    Result<Index> pick = empty<Index>({asking.shape(0)});
+    const Around task = {table.data(), Index(table.shape(1)), row, asking.data(), centre.data(), described.data(), pick.data()};
+    {
+        nb::gil_scoped_release released;
+        in_parts(asking.shape(0), threads, 512, [&](Index first, Index last) { find_around(task, first, last); });
+    }
+    return pick;
+}
+
+Result<Index> nearest_apart(int threads, Array<float, 2> distance, Array<float, 2> at, Array<float, 2> at_keys,
+                                   Index count, float apart) {
+    Result<Index> picks = empty<Index>({distance.shape(0), size_t(count)});
+    const Apart task = {distance.data(), Index(distance.shape(1)), count, at.data(), at_keys.data(), apart, picks.data()};
+    {
+        nb::gil_scoped_release released;
+        in_parts(distance.shape(0), threads, 16, [&](Index first, Index last) { find_apart(task, first, last); });
+    }
+    return picks;
+}
+
+} // namespace
+
+void bind_look_alikes(nb::module_ &module) {
+    module.def("best_around", best_around);
+    module.def("nearest_apart", nearest_apart);
 }

@@ -1,7 +1,14 @@
 // A sweep of damped Jacobi (Wesseling 1988, "Cell-centered multigrid for interface problems"): texsynth/image/tone.py
-#include "core.hpp"
+#include "binding.hpp"
 
 namespace {
+
+struct Relaxation { // image.tone._swept
+    const float *down, *right, *hold, *step; // (h, w)
+    const float *goal, *x;                   // (C, h, w)
+    Index height, width;
+    float *better; // (C, h, w)
+};
 
 struct Row { // of one channel, with what its equations need
     const float *x, *above, *below, *goal, *hold, *step, *down, *down_before, *right;
@@ -16,8 +23,6 @@ INLINE void improve(const Row &row, Index at, Index left, Index next) {
     rest -= (row.x[at] - row.x[left]) * row.right[left];
     row.better[at] = rest * row.step[at] + row.x[at];
 }
-
-} // namespace
 
 // The rows from `first` on, below `last`, of all channels one after the other.
 FOR_EACH_PROCESSOR void relax(const Relaxation &task, Index first, Index last) {
@@ -35,4 +40,28 @@ FOR_EACH_PROCESSOR void relax(const Relaxation &task, Index first, Index last) {
         if (width > 1)
             improve(row, width - 1, width - 2, 0);
     }
+}
+
+Result<float> relaxed(int threads, Array<float, 4> down, Array<float, 4> right, Array<float, 4> hold,
+                             Array<float, 4> step, Array<float, 4> x, Array<float, 4> goal, int sweeps) {
+    const size_t channels = x.shape(1), height = x.shape(2), width = x.shape(3);
+    Result<float> now = empty<float>({1, channels, height, width}), next = empty<float>({1, channels, height, width});
+    {
+        nb::gil_scoped_release released;
+        std::copy_n(x.data(), x.size(), now.data());
+        for (int sweep = 0; sweep < sweeps; ++sweep) {
+            const Relaxation task = {down.data(), right.data(), hold.data(),   step.data(), goal.data(),
+                                     now.data(),  Index(height), Index(width), next.data()};
+            const Index least = 1 + (1 << 15) / Index(width);
+            in_parts(channels * height, threads, least, [&](Index first, Index last) { relax(task, first, last); });
+            std::swap(now, next);
+        }
+    }
+    return now;
+}
+
+} // namespace
+
+void bind_relax(nb::module_ &module) {
+    module.def("relaxed", relaxed);
 }

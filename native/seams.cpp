@@ -1,8 +1,17 @@
 // Pixels near seams, which a pass improves (Lefebvre & Hoppe 2005): texsynth/field/sweep.py
-#include "core.hpp"
+#include "binding.hpp"
+
+namespace {
+
+struct Seams { // sweep.near_seams
+    const Index *wide; // (height + 2 radius + 2, width + 2 radius + 2)
+    const bool *valid; // (N,)
+    Index height, width, radius, row;
+    bool *near; // (height, width)
+};
 
 // Whether a pixel of the extended field is no source, or does not continue one of its four neighbours.
-static bool is_seam(const Seams &task, const Index *here) {
+bool is_seam(const Seams &task, const Index *here) {
     const Index stride = task.width + 2 * task.radius + 2;
     return !task.valid[*here] || here[-stride] + task.row != *here || here[stride] != *here + task.row ||
            here[-1] + 1 != *here || here[1] != *here + 1;
@@ -33,4 +42,21 @@ void mark_near_seams(const Seams &task, int threads) {
                     task.near[(y + 1 - reach) * width + x] = y - seam[x - first] < reach;
             }
     });
+}
+
+Result<bool> near_seams(int threads, Array<Index, 2> wide, Array<bool, 1> valid, Index radius, Index row) {
+    const Index height = wide.shape(0) - 2 * radius - 2, width = wide.shape(1) - 2 * radius - 2;
+    Result<bool> near = empty<bool>({size_t(height), size_t(width)});
+    const Seams task = {wide.data(), valid.data(), height, width, radius, row, near.data()};
+    {
+        nb::gil_scoped_release released;
+        mark_near_seams(task, threads);
+    }
+    return near;
+}
+
+} // namespace
+
+void bind_seams(nb::module_ &module) {
+    module.def("near_seams", near_seams);
 }

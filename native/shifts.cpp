@@ -1,7 +1,15 @@
 // What pieces cost at their seams in each of nine shifts (seams: Kwatra et al. 2003, eq. 1): texsynth/field/align.py
-#include "core.hpp"
+#include "binding.hpp"
 
 namespace {
+
+struct Shifts { // align.costs_of_shifts
+    const Index *index, *labels; // (height, width)
+    const float *colours;        // (N, 3)
+    Index height, width, row, sources;
+    bool wraps_y, wraps_x;
+    float *cost; // (pieces, 9)
+};
 
 struct Pair { // neighbours that do not continue each other
     Index a, b, of_a, of_b;
@@ -16,8 +24,6 @@ INLINE float meet(const Shifts &task, Index a, Index b, Index stride) {
             squared_difference(colour(task, a + stride), colour(task, b))) /
            2;
 }
-
-} // namespace
 
 // All shifts from `first` on, below `last`. The sums of a piece are taken in reading order: over seams below its pixels
 // and above them, then over those to the right and to the left.
@@ -43,4 +49,25 @@ FOR_EACH_PROCESSOR void sum_costs_of_shifts(const Shifts &task, Index first, Ind
                 task.cost[pair.of_b * 9 + s] += meet(task, pair.a, pair.b + shift, stride);
         }
     }
+}
+
+Result<float> costs_of_shifts(int threads, Array<Index, 2> index, Array<Index, 2> labels, Index pieces,
+                                     Array<float, 2> colours, Index row, bool wraps_y, bool wraps_x) {
+    Result<float> cost = empty<float>({size_t(pieces), 9});
+    std::fill_n(cost.data(), cost.size(), 0.0f);
+    Shifts task = {};
+    task.index = index.data(), task.labels = labels.data(), task.height = index.shape(0), task.width = index.shape(1);
+    task.colours = colours.data(), task.sources = colours.shape(0), task.row = row;
+    task.wraps_y = wraps_y, task.wraps_x = wraps_x, task.cost = cost.data();
+    {
+        nb::gil_scoped_release released;
+        in_parts(9, threads, 1, [&](Index first, Index last) { sum_costs_of_shifts(task, first, last); });
+    }
+    return cost;
+}
+
+} // namespace
+
+void bind_shifts(nb::module_ &module) {
+    module.def("costs_of_shifts", costs_of_shifts);
 }

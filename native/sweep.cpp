@@ -1,7 +1,26 @@
 // The cheapest candidates of a pass (Ashikhmin 2001, coherence; Tong et al. 2002, k-coherence): texsynth/field/sweep.py
-#include "core.hpp"
+#include "binding.hpp"
 
 namespace {
+
+struct Sweep { // sweep._best_candidates
+    const Index *strip; // (height + 2 margin, width + 2 margin)
+    Index width, margin, row;  // of the strip, of the atlas
+    const float *windows; // (height * width, components)
+    const Index *pixels;  // (n,)
+    Index components;
+    const float *table;        // (N, components)
+    const std::int32_t *jumps; // (N, similar)
+    Index sources, similar;
+    const float *price; // (N,)
+    float factor;
+    const float *guides, *goal, *strength; // (N, G), (n, G), (n, G)
+    Index goals;
+    const Index *extra; // (extras, n)
+    Index extras, n;
+    Index *best;     // (n,)
+    float *distance; // (n,)
+};
 
 struct Best {
     Index source;
@@ -30,8 +49,6 @@ INLINE void attempt(const Sweep &task, Index n, const float *window, Index sourc
         best = {source, distance, total};
 }
 
-} // namespace
-
 FOR_EACH_PROCESSOR void find_best(const Sweep &task, Index first, Index last) {
     const Index stride = task.width + 2 * task.margin;
     for (Index n = first; n < last; ++n) {
@@ -59,4 +76,31 @@ FOR_EACH_PROCESSOR void find_best(const Sweep &task, Index first, Index last) {
         task.best[n] = best.source;
         task.distance[n] = best.distance;
     }
+}
+
+nb::tuple best_candidates(int threads, Array<Index, 2> strip, Index margin, Index row, Array<float, 2> windows,
+                                 Array<Index, 1> pixels, Array<float, 2> table, Array<std::int32_t, 2> jumps,
+                                 Array<float, 1> price, float factor, Array<float, 2> guides, Array<float, 2> goal,
+                                 Array<float, 2> strength, Array<Index, 2> extra) {
+    Sweep task = {};
+    task.strip = strip.data(), task.margin = margin, task.width = strip.shape(1) - 2 * margin, task.row = row;
+    task.windows = windows.data(), task.table = table.data(), task.components = table.shape(1);
+    task.pixels = pixels.data(), task.n = pixels.shape(0), task.sources = table.shape(0);
+    task.jumps = jumps.data(), task.similar = jumps.shape(1), task.price = price.data(), task.factor = factor;
+    task.guides = guides.data(), task.goal = goal.data(), task.strength = strength.data();
+    task.goals = guides.shape(1), task.extra = extra.data(), task.extras = extra.shape(0);
+    Result<Index> best = empty<Index>({pixels.shape(0)});
+    Result<float> distance = empty<float>({pixels.shape(0)});
+    task.best = best.data(), task.distance = distance.data();
+    {
+        nb::gil_scoped_release released;
+        in_parts(task.n, threads, 512, [&](Index first, Index last) { find_best(task, first, last); });
+    }
+    return nb::make_tuple(best, distance);
+}
+
+} // namespace
+
+void bind_sweep(nb::module_ &module) {
+    module.def("best_candidates", best_candidates);
 }
