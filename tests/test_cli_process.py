@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 
 import fakes
 from conftest import QUICK, Picture, Refused, Texsynth
-from texsynth.cli import limits
+from texsynth.cli import lifetime, limits, main
 from texsynth.image import picture as image
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -312,3 +313,50 @@ def test_presets_are_listed_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+PROGRAM = """
+import atexit, sys, threading, time
+from texsynth.cli import program
+class Left:
+    def __del__(self):
+        print("taken apart")
+left = Left()
+atexit.register(print, "a handler")
+sys.argv = ["texsynth", *sys.argv[1:]]
+"""
+THREAD = "threading.Thread(target=lambda: (time.sleep(0.5), print('a thread'))).start()\n"
+WATCHED = "import cProfile; cProfile.Profile().enable()\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "words", "code", "said"),
+    [
+        ("", ["--version"], 0, ["a handler"]),
+        ("", ["--zzz"], 2, ["a handler"]),
+        (THREAD, ["--version"], 0, ["a thread", "a handler", "taken apart"]),
+        (WATCHED, ["--version"], 0, ["a handler", "taken apart"]),
+    ],
+    ids=["ended", "failed", "thread", "watched"],
+)
+def test_the_end_of_the_process(tmp_path: Path, before: str, words: list[str], code: int, said: list[str]) -> None:
+    """Nothing is taken apart, but who waits for the end is told of it, and what was printed is there."""
+    command = [sys.executable, "-c", f"{PROGRAM}{before}program()", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[len(lines) - len(said) :]) == (code, said), done
+    assert len(lines) == len(said) + (code == 0)
+
+
+def test_garbage_is_collected_again_once_all_is_loaded(texsynth: Texsynth, picture: Picture) -> None:
+    """A batch may take hours. Programs that call the command line are left alone."""
+    picture("a.png")
+    words = ("synthesize", "a.png", "-o", "o.png", "--force", *QUICK)
+    assert texsynth(*words).code == 0 and gc.isenabled() and gc.get_freeze_count() == 0
+    try:
+        lifetime.begin()
+        assert main(["--version"]) == 0 and not gc.isenabled()
+        assert texsynth(*words).code == 0 and gc.isenabled() and gc.get_freeze_count() > 0
+    finally:
+        gc.enable()
+        gc.unfreeze()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from texsynth.cli import program
 
-from texsynth.cli import main
-
-sys.exit(main())
+program()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from texsynth.cli.process import main
+from texsynth.cli.process import main, program
 
-__all__ = ["main"]
+__all__ = ["main", "program"]

@@ -6,9 +6,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
-from texsynth.cli import streams
+from texsynth.cli import lifetime, streams
 from texsynth.runs import stop
+
+
+def program() -> NoReturn:
+    """`texsynth`, and `python -m texsynth`: run the command line of this process, and end the process."""
+    lifetime.begin()
+    try:
+        code = main()
+    except SystemExit as completed:  # shell completion, which ends with a number or with none
+        code = int(completed.code or 0)
+    lifetime.end(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from texsynth.cli import existing, failure, messages, pipes, streams
+from texsynth.cli import existing, failure, lifetime, messages, pipes, streams
 from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Item, Plan
@@ -80,11 +80,12 @@ def execute(verb: str, request: Any) -> int:
         raise UsageError("--update compares with the record that --no-metadata leaves out; give one of them")
     machine.use_threads(request.threads)
     machine.reuse_memory()
-    machine.end_quickly()
     talk = messages.talk(request)
     request = pipes.filled(verb, request)
     file = verb if verb in ("propagate", "train", "evaluate") else "pictures"  # which all other verbs make
-    command: Command = importlib.import_module(f"texsynth.cli.{file}").prepare(verb, request, talk)
+    prepare = importlib.import_module(f"texsynth.cli.{file}").prepare
+    lifetime.loaded()
+    command: Command = prepare(verb, request, talk)
     # Refuse, before anything is read, what would be lost.
     guard = existing.Guard(command.request, existing.read_by(command.request, command.plan))
     written = [path for item in command.plan.items for path in command.files(item)]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
-import gc
 import os
 import sys
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -45,15 +42,6 @@ def resident() -> int:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-@cache
-def end_quickly() -> None:
-    """Let the process end without taking PyTorch apart, which takes half a second and, with a build for CUDA, more
-    memory than a small run. Python's own end stays as it is; without glibc only the quicker half has an effect."""
-    atexit.register(gc.freeze)
-    if sys.platform.startswith("linux") and hasattr(libc := ctypes.CDLL(None), "on_exit"):
-        libc.on_exit(libc._exit, None)  # called first of all that C has to do at the end, with the exit code
 
 
 def reuse_memory() -> None:
