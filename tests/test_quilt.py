@@ -13,11 +13,22 @@ from torch.nn import functional as F
 
 from fields import atlas_of, grid
 from pictures import generator, noise, spots
-from texsynth.field import potential
+from texsynth.field import potential, search
 from texsynth.field import quilt as laying
 from texsynth.field.atlas import Atlas
-from texsynth.field.quilt import LARGEST_TABLE, Blocks, Quilt, QuiltRules, largest_blocks, lay, prior_of, quilt
+from texsynth.field.quilt import (
+    LARGEST_TABLE,
+    Blocks,
+    Quilt,
+    QuiltRules,
+    largest_blocks,
+    lay,
+    mismatch,
+    prior_of,
+    quilt,
+)
 from texsynth.field.quilting import cut_sides, meet, path, waves
+from texsynth.field.search import BlockSpectra, BlockTable
 
 FREE = QuiltRules(spread=0.0, proportion=0.0, tries=8)
 USUAL = QuiltRules(spread=0.1, proportion=0.1, tries=8)
@@ -160,8 +171,23 @@ def test_blocks_are_all_the_squares_of_valid_pixels(copies: str) -> None:
     expected = sum(bool(valid[0, 0, y : y + 6, x : x + 6].all()) for y in range(15) for x in range(22))
     assert len(set(blocks.corners.tolist())) == len(blocks.corners) == len(atlas.copies) * expected
     assert (blocks.side, blocks.overlap) == (6, 3)
-    assert torch.equal(blocks.table, blocks.colours[pixels].flatten(1))
-    assert torch.equal(blocks.square, blocks.table**2)
+
+
+@pytest.mark.parametrize("copies", ["none", "all"])
+@pytest.mark.parametrize(("worth", "way"), [(0, BlockSpectra), (10**6, BlockTable)])
+def test_the_search_is_exact(copies: str, worth: int, way: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By transforms, of planes of odd sizes a few at once, and by a product: with weights for each place or for all."""
+    monkeypatch.setattr(search, "WORTH_TRANSFORMING", worth)
+    monkeypatch.setattr(search, "VALUES_AT_ONCE", 2 * 8 * 25 * 30)
+    valid = noise(1, 1, 23, 29, seed=4) > 0.002
+    blocks = table(atlas_of(noise(1, 3, 23, 29), valid=valid, copies=copies), 9)
+    assert isinstance(blocks.search, way)
+    pixels = blocks.corners[:, None] + blocks.inner
+    old, weight = pixels[:5] + 1, noise(5, 81)
+    for weights in (weight, weight > 0.5, weight[:1] > 0.5, weight < 0):
+        squares = (blocks.colours[pixels] - blocks.colours[old][:, None]).square().sum(-1)
+        expected = (squares * weights[:, None]).sum(-1) / weights.sum(1, keepdim=True).clamp(min=1)
+        assert torch.allclose(mismatch(blocks, old, weights), expected, atol=1e-5)
 
 
 def test_blocks_are_halved_until_some_fit() -> None:
@@ -193,7 +219,8 @@ def test_no_more_than_most_blocks() -> None:
 def test_the_table_of_large_blocks_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(laying, "TABLE_VALUES", 20_000)
     blocks = table(atlas_of(noise(1, 3, 40, 50)), 16)
-    assert blocks.table.numel() <= 20_000 < 25 * 35 * blocks.table.shape[1] and len(blocks.corners) == 26
+    assert isinstance(blocks.search, BlockTable) and blocks.search.colours.shape == (26, 768)
+    assert blocks.search.colours.numel() <= 20_000 < 25 * 35 * 768
     assert len(table(atlas_of(noise(1, 3, 40, 50)), 4).corners) == 416
 
 

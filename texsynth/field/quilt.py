@@ -21,6 +21,7 @@ from texsynth.field import quilting
 from texsynth.field.atlas import LONG, Atlas
 from texsynth.field.potential import ascend, excess, palette
 from texsynth.field.rarity import Landmarks
+from texsynth.field.search import BlockSpectra, BlockTable, prepare
 from texsynth.field.space import draw
 from texsynth.native.sums import in_lanes
 
@@ -45,7 +46,7 @@ class Blocks:
     corners: (n,), the flat index of each block's top-left pixel.
     inner: (side^2,), the offsets of a block's pixels from its corner.
     colours: (N, 3), what is compared: those of the atlas in standard deviations, or with their contrast evened out.
-    table, square: (n, side^2 * 3), the colours of each block and their squares.
+    search: what they are compared by.
     cells: (homes,), the cell of each pixel of the exemplars.
     sites, site_cells: (n, m), pixels of the exemplars spread over each block, and their cells.
     centred: (m,), the weights of these pixels, most in the middle, which cuts will hardly take away; they sum to 1.
@@ -59,8 +60,7 @@ class Blocks:
     corners: Tensor
     inner: Tensor
     colours: Tensor
-    table: Tensor
-    square: Tensor
+    search: BlockTable | BlockSpectra
     cells: Tensor
     sites: Tensor
     site_cells: Tensor
@@ -151,7 +151,7 @@ def largest_blocks(
 def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Tensor, sample: bool) -> Blocks:
     span = torch.arange(side, device=corners.device)
     inner = (span[:, None] * atlas.row + span).flatten()
-    table = colours[corners[:, None] + inner].flatten(1)
+    search = prepare(atlas, colours, corners, inner)
     cell = max(2, round(min(min(size) for size in atlas.exemplars) / 16))
     cells, first = _cells(atlas, cell), min(cell, side) // 2
     spacing = max(cell, side // 4) if atlas.is_long else cell
@@ -160,7 +160,7 @@ def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Te
     fall = torch.sin(torch.pi * (span[first::spacing] + 0.5) / side).square()
     centred = F.normalize((fall[:, None] * fall).flatten(), p=1, dim=0)
     looked_up = sites, cells[sites], centred
-    return Blocks(atlas, side, overlap, cell, corners, inner, colours, table, table**2, cells, *looked_up, sample)
+    return Blocks(atlas, side, overlap, cell, corners, inner, colours, search, cells, *looked_up, sample)
 
 
 def _cells(atlas: Atlas, cell: int) -> Tensor:
@@ -188,7 +188,7 @@ def lay(
     blocks: Blocks, size: tuple[int, int], tile: tuple[bool, bool], rules: QuiltRules, rng: torch.Generator
 ) -> Quilt:
     """Cover a canvas of at least `size`, block after block, in raster order; the potential rises along the way."""
-    atlas, device, steps = blocks.atlas, blocks.table.device, (blocks.side, blocks.overlap)
+    atlas, device, steps = blocks.atlas, blocks.corners.device, (blocks.side, blocks.overlap)
     h, w = (quilting.covered_length(length, wraps, *steps) for length, wraps in zip(size, tile, strict=True))
     empty = torch.zeros(h * w, dtype=torch.long, device=device)
     canvas = Quilt(h, w, tile, empty, empty.bool(), torch.zeros(atlas.homes, device=device))
@@ -276,10 +276,10 @@ def standing_price(
 
 def mismatch(blocks: Blocks, old: Tensor, weight: Tensor) -> Tensor:
     """The mean squared difference of every source block to the atlas pixels `old` (B, side^2), where these have a
-    `weight` (B, side^2): (B, n)."""
-    w = weight.repeat_interleave(3, 1).float()
-    o = blocks.colours[old].flatten(1)
-    error = w @ blocks.square.T - 2 * (o * w) @ blocks.table.T + (o * o * w).sum(1, keepdim=True)
+    `weight` (B, side^2), or one that is the same for all, (1, side^2): (B, n)."""
+    weight, colours = weight.float(), blocks.colours[old]
+    weighted = colours * weight[..., None]
+    error = blocks.search.errors(weighted, weight) + (weighted * colours).sum((1, 2))[:, None]
     return error.clamp(min=0) / weight.sum(1, keepdim=True).clamp(min=1)
 
 

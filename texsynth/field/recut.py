@@ -183,7 +183,7 @@ def _mended(
     seam: (B, s^2), what the seams at each pixel cost now. prior: (B, n), the price of every piece before it is matched.
     """
     old = canvas.index[cells_of(canvas, top, blocks.side)]
-    fits = (shape.distance > COMPARED).float().expand(len(top), -1)
+    fits = (shape.distance > COMPARED)[None]
     best = shortlist(mismatch(blocks, old, fits) + prior, max(1, tries // 2), rng)  # (B, T)
     new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, s^2)
     gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)
