@@ -1,30 +1,42 @@
-// Windows on their principal directions, in a table (Lefebvre & Hoppe 2005, section 3.4): texsynth/features/windows.py
+// The descriptors of source pixels: texsynth/field/space.py
 #include "binding.hpp"
+#include "windows.hpp"
 
 namespace {
 
-struct Descriptors { // features.windows.Basis.describe
-    const float *components, *mean; // (D, n), (D,)
-    Index count, windows;
-    float scale;
-    float *table; // (n, D)
+struct Descriptors { // space.describe
+    const std::int16_t *colours; // (N, 3)
+    Index row;
+    const bool *wanted; // (N,)
+    float *table;       // (N, D)
 };
 
-FOR_EACH_PROCESSOR void standardise(const Descriptors &task, Index first, Index last) {
-    constexpr Index together = 64; // windows: what is read and written stays in the cache
-    for (Index start = first; start < last; start += together)
-        for (Index d = 0; d < task.count; ++d)
-            for (Index n = start; n < std::min(start + together, last); ++n)
-                task.table[n * task.count + d] = (task.components[d * task.windows + n] - task.mean[d]) * task.scale;
+FOR_EACH_PROCESSOR void describe(const Descriptors &task, const Directions &directions, Index first, Index last) {
+    const Index patch = directions.patch;
+    std::vector<std::int16_t> window(directions.length, 0);
+    for (Index n = first; n < last; ++n) {
+        float *descriptor = task.table + n * directions.count;
+        if (!task.wanted[n]) {
+            std::fill_n(descriptor, directions.count, 0.0f);
+            continue;
+        }
+        const std::int16_t *corner = task.colours + 3 * (n - patch / 2 * (task.row + 1));
+        for (Index y = 0; y < patch; ++y)
+            std::copy_n(corner + 3 * y * task.row, 3 * patch, window.data() + 3 * y * patch);
+        project(directions, window.data(), descriptor);
+    }
 }
 
-Result<float> standardised(int threads, Array<float, 2> components, Array<float, 1> mean, float scale) {
-    const size_t count = components.shape(0), windows = components.shape(1);
-    Result<float> table = empty<float>({windows, count});
-    const Descriptors task = {components.data(), mean.data(), Index(count), Index(windows), scale, table.data()};
+// The wanted pixels have a whole window in the table.
+Result<float> described(int threads, Array<std::int16_t, 2> colours, Array<std::int16_t, 2> weights,
+                        Array<float, 1> centre, float unit, Index patch, Index row, Array<bool, 1> wanted) {
+    const Directions directions(weights.data(), centre.data(), unit, weights.shape(0), patch);
+    Result<float> table = empty<float>({wanted.shape(0), weights.shape(0)});
+    const Descriptors task = {colours.data(), row, wanted.data(), table.data()};
     {
         nb::gil_scoped_release released;
-        in_parts(windows, threads, 4096, [&](Index first, Index last) { standardise(task, first, last); });
+        in_parts(wanted.shape(0), threads, 512,
+                 [&](Index first, Index last) { describe(task, directions, first, last); });
     }
     return table;
 }
@@ -32,5 +44,5 @@ Result<float> standardised(int threads, Array<float, 2> components, Array<float,
 } // namespace
 
 void bind_descriptors(nb::module_ &module) {
-    module.def("standardised", standardised);
+    module.def("described", described);
 }

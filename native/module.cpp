@@ -22,7 +22,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 3; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 4; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_descriptors(module);
     bind_look_alikes(module);

@@ -203,12 +203,15 @@ def test_sums_over_sites(rows: int, pieces: int, count: int, both: Callable[...,
 
 
 @built
-@pytest.mark.parametrize("size", [(70, 90), (5, 5)])
-def test_descriptors(size: tuple[int, int], both: Callable[..., list[Any]]) -> None:
-    picture = spots(*size)
-    basis = find_basis(atlas_of(spots(20, 20)), 5, 11, generator())
-    one, *others = both(lambda: basis.describe(picture))
-    assert all(torch.equal(one, other) for other in others)
+@pytest.mark.parametrize(("patch", "components"), [(5, 11), (9, 24), (3, 27)])
+def test_descriptors(patch: int, components: int, both: Callable[..., list[Any]]) -> None:
+    """Of a picture of two colours at the ends of a range, whose sums are the largest, and of others; not of all."""
+    for picture in (spots(40, 50).round() * 3 - 1, spots(40, 50), torch.full((1, 3, 12, 12), 0.3)):
+        atlas = atlas_of(picture, spots(20, 30) if picture.max() <= 1 else picture, copies="flips")
+        basis = find_basis(atlas, patch, components, generator())
+        wanted = atlas.valid & (noise(len(atlas.valid)) < 0.7)
+        one, *others = both(lambda atlas=atlas, basis=basis, wanted=wanted: describe(atlas, basis, wanted)[wanted])
+        assert all(torch.equal(one, other) for other in others)
 
 
 def test_sums_are_those_of_any_order_but_for_rounding() -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import native
 from texsynth.features import Extract
 from texsynth.settings import setting
 from texsynth.weights.pretrained import Shapes, Weights
 
+STEPS = 1023  # that colours are told apart in
+LARGEST_SUM = 1 << 24  # of whole numbers, below which float32 holds all of them
 LAYERS = ("full", "half", "quarter", "eighth", "sixteenth")
 WEIGHTS: str | None = None
 
@@ -76,30 +78,65 @@ def _gaussian() -> Tensor:
 
 
 @dataclass(frozen=True)
+class WholeNumbers:
+    """A basis by which whole numbers are projected: float32 holds every sum exactly, in whatever order it is taken.
+
+    weights: of the directions, (D, 3, k, k).
+    centre: of the windows along each of them, (D,).
+    unit: of a descriptor.
+    """
+
+    weights: Tensor
+    centre: Tensor
+    unit: float
+
+
+@dataclass(frozen=True)
 class Basis:
     """Principal directions of k x k windows.
 
     kernel: the directions, (D, 3, k, k).
     mean: the mean of the windows along each of them, (D,).
     variance: the total variance of the windows, the unit of all distances.
+    lowest, highest: the range of the colours.
     """
 
     kernel: Tensor
     mean: Tensor
     variance: float
+    lowest: float = 0.0
+    highest: float = 1.0
 
     @property
     def patch(self) -> int:
         """The side k of the windows, in pixels; it is odd."""
         return int(self.kernel.shape[-1])
 
+    @property
+    def step(self) -> float:
+        """The difference of colours that is told apart."""
+        return max(self.highest - self.lowest, 1e-8) / STEPS
+
+    @cached_property
+    def whole(self) -> WholeNumbers:
+        """The basis for `steps`."""
+        size = self.kernel.abs().flatten(1).sum(1).max()
+        scale = (LARGEST_SUM / STEPS - self.kernel[0].numel() / 2) / float(size.clamp(min=1e-8))  # less what is rounded
+        weights = (self.kernel * scale).round()
+        unit = self.step / scale
+        centre = (self.mean - self.lowest * self.kernel.flatten(1).sum(1)) / unit
+        return WholeNumbers(weights, centre, unit * self.variance**-0.5)
+
+    def steps(self, colours: Tensor) -> Tensor:
+        """Colours as whole numbers of steps, 0 to STEPS in the range of the basis."""
+        return (colours - self.lowest).mul_(1 / self.step).round_()
+
     def describe(self, padded: Tensor) -> Tensor:
         """The descriptor of every window, (1, 3, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm
         of an average window is 1."""
-        out, scale = F.conv2d(padded, self.kernel)[0].flatten(1), self.variance**-0.5
-        twin = native.kernel("standardised", out, self.mean)
-        table: Tensor = ((out.T - self.mean) * scale).contiguous() if twin is None else twin(out, self.mean, scale)
-        return table
+        whole = self.whole
+        out = F.conv2d(self.steps(padded), whole.weights)[0].flatten(1)
+        return out.T.contiguous().sub_(whole.centre).mul_(whole.unit)
 
 
 def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator, samples: int = 8192) -> Basis:
@@ -120,7 +157,9 @@ def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator,
     kernel = vectors[:, -min(components, len(values)) :].flip(1).float().to(weight.device) * weight[:, None]
     variance = max(values.clamp(min=0).sum().item(), 1e-8)
     mean = windows.mean(0) @ kernel
-    return Basis(kernel.T.reshape(-1, 3, patch, patch).contiguous(), mean, variance)
+    lowest, highest = (torch.stack(edges) for edges in zip(*(image.aminmax() for image in images), strict=True))
+    directions = kernel.T.reshape(-1, 3, patch, patch).contiguous()
+    return Basis(directions, mean, variance, float(lowest.min()), float(highest.max()))
 
 
 def _draw(image: Tensor, patch: int, count: int, rng: torch.Generator) -> Tensor:

@@ -17,10 +17,11 @@ from texsynth.field.atlas import Atlas, build_atlas, spread
 from texsynth.field.quilt import Blocks, Steer
 from texsynth.field.space import describe, find_basis
 from texsynth.guidance import scarcity
-from texsynth.native.sums import in_turn
+from texsynth.native.sums import add_in_turn, in_turn
 from texsynth.task import Guide, Task
 
 LAYOUT_PATCH, LAYOUT_COMPONENTS = 5, 8  # side and principal directions of the windows in which a layout is compared
+GOALS_AT_ONCE = 2048  # that are compared with all draws: stays in the cache
 PIXELS_OF_A_BLOCK = 64  # pixels of a block at which its guides are compared
 
 
@@ -48,8 +49,20 @@ class Guiding:
         return in_turn((self.table[index] - self.goal[rows]).square_() * self.strength[rows])
 
     def fitting(self, draws: Tensor) -> list[Tensor]:
-        """Of each half of the source pixels `draws` the one that fits each goal (n, G) best: two tensors (n,)."""
-        return [half[torch.cdist(self.goal, self.table[half]).argmin(1)] for half in draws.chunk(2)]
+        """Of each half of the source pixels `draws` the one whose coordinates are nearest to each goal (n, G), of equal
+        ones the first: two tensors (n,)."""
+        best = []
+        for half in draws.chunk(2):
+            picks = []
+            for goals in self.goal.split(GOALS_AT_ONCE):
+                apart = zip(goals.T[:, :, None], self.table[half].T[:, None], strict=True)
+                picks.append(add_in_turn((goal - value).square_() for goal, value in apart).argmin(1))
+            best.append(half[torch.cat(picks)])
+        return best
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Table, goal and strength as the native core takes them."""
+        return self.table.contiguous(), self.goal.contiguous(), self.strength.contiguous()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Look-alikes are the jumps that a field may take (Zelinka & Garland 2002), as in 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -44,6 +45,18 @@ class Space:
     described: Tensor
     jumps: Tensor
 
+    @cached_property
+    def windows(self) -> tuple[Tensor, Tensor, Tensor, float]:
+        """What `native_windows` says of the colours of the atlas."""
+        return native_windows(self.atlas, self.basis)
+
+
+def native_windows(atlas: Atlas, basis: Basis) -> tuple[Tensor, Tensor, Tensor, float]:
+    """The colours (N, 3) and the directions (D, k * k * 3) of windows in whole numbers, int16, their centre (D,) and
+    the unit of descriptors, as the native core takes them."""
+    weights = basis.whole.weights.permute(0, 2, 3, 1).flatten(1).to(torch.int16).contiguous()
+    return basis.steps(atlas.colours).to(torch.int16), weights, basis.whole.centre, basis.whole.unit
+
 
 def draw(pixels: Tensor, most: int, rng: torch.Generator) -> Tensor:
     """Up to `most` of some flat indices (n,), at random but in the order in which they came."""
@@ -70,6 +83,9 @@ def find_basis(atlas: Atlas, patch: int, components: int, rng: torch.Generator) 
 def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
     """The descriptors (N, D) of the `wanted` (N,) bool source pixels; others may have one or 0."""
     half, step = basis.patch // 2, max(1, PIXELS_DESCRIBED_AT_ONCE // atlas.row)
+    if twin := native.kernel("described", atlas.colours, wanted):
+        descriptors: Tensor = twin(*native_windows(atlas, basis), basis.patch, atlas.row, wanted)
+        return descriptors
     table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
     descriptors = table.view(atlas.planes, atlas.rows, atlas.row, -1)
     wanted, pictures = wanted.view(atlas.planes, atlas.rows, atlas.row), atlas.picture(atlas.colours)

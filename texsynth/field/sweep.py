@@ -33,19 +33,25 @@ def sweep(
     rng: draws random candidates for guided pixels; none are tried without. fixed: (h, w) bool, pixels that stay as they
     are. The cost of the field that is returned is the distance of windows alone.
     """
-    index, cost = field.index.clone(), torch.zeros_like(field.cost)
     patch, width = space.basis.patch, field.size[1]
     wide = extend(field, patch // 2)
     # Choose the pixels to improve and the source pixels that guided ones try.
     active = near_seams(field, patch // 2 + 1)
-    draws = torch.empty(0, dtype=torch.long, device=index.device)
+    draws = torch.empty(0, dtype=torch.long, device=active.device)
     if prices.guiding is not None and rng is not None:
-        active |= prices.guiding.price(index) > MISSED_GUIDE
+        active |= prices.guiding.price(field.index) > MISSED_GUIDE
         usable = prices.source.isfinite().nonzero()[:, 0]
-        draws = usable[torch.randint(len(usable), (RANDOM_CANDIDATES,), generator=rng).to(index.device)]
+        draws = usable[torch.randint(len(usable), (RANDOM_CANDIDATES,), generator=rng).to(active.device)]
     if fixed is not None:
         active &= ~fixed
+    if twin := native.kernel("swept", wide, active, space.table, space.jumps, prices.source):
+        guides = None if prices.guiding is None else prices.guiding.parts()
+        sources = space.table, space.jumps, prices.source, prices.jump
+        row, afar = space.atlas.row, fixed is not None
+        index, cost = twin(wide, active, patch, row, *space.windows, *sources, guides, draws, afar)
+        return Field(index, cost, field.atlas, field.tile)
     # Improve strip after strip, each from the field as it was before the pass.
+    index, cost = field.index.clone(), torch.zeros_like(field.cost)
     rows = max(1, PIXELS_DESCRIBED_AT_ONCE // width)
     for top in range(0, field.size[0], rows):
         here = active[top : top + rows].flatten().nonzero()[:, 0]
@@ -90,15 +96,7 @@ def _best_candidates(
 
     strip: the field (h + 2m, w + 2m) round the pixels. windows: (h * w, D), their descriptors.
     """
-    margin, row = space.basis.patch // 2, space.atlas.row
-    if twin := native.kernel("best_candidates", strip, windows, pixels, space.table, space.jumps, prices.source):
-        guiding, others = prices.guiding, torch.stack(extra) if extra else pixels.new_empty(0, 0)
-        none = windows.new_empty(0, 0)
-        guides = (none,) * 3 if guiding is None else (guiding.table, guiding.goal, guiding.strength)
-        sources = space.table, space.jumps, prices.source, prices.jump
-        best, distance = twin(strip, margin, row, windows, pixels, *sources, *(g.contiguous() for g in guides), others)
-        return best, distance
-    query, coherent = windows[pixels], _coherent(strip, pixels, margin, row)
+    query, coherent = windows[pixels], _coherent(strip, pixels, space.basis.patch // 2, space.atlas.row)
     best = coherent[0].clone()
     distance = in_lanes((space.table[best] - query).square_())
     total = distance + prices.of(best)

@@ -5,6 +5,10 @@ PyTorch's own order goes by the width of the processor's vectors. On other devic
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,7 +35,9 @@ def in_turn(values: Tensor) -> Tensor:
     """The sums of the few values in the last dimension of (..., D), D > 0, one after the other, (...)."""
     if values.device.type != "cpu":
         return values.sum(-1)
-    first, *others = values.unbind(-1)
-    for other in others:
-        first = first + other
-    return first
+    return add_in_turn(values.unbind(-1))
+
+
+def add_in_turn(values: Iterable[Tensor]) -> Tensor:
+    """The sum of some tensors of one shape, at least one, one after the other."""
+    return reduce(torch.add, values)

@@ -1,0 +1,42 @@
+// Windows on their principal directions in whole numbers, whose sums are exact (Lefebvre & Hoppe 2005, section 3.4):
+// texsynth/features/windows.py
+#pragma once
+
+#include "core.hpp"
+
+constexpr Index TOGETHER = 4;   // directions
+constexpr Index WHOLE_NUMBERS = 16; // in a vector register
+
+// The directions, padded with nothing to whole vectors.
+struct Directions {
+    Index patch, count, length;
+    std::vector<std::int16_t> weights; // (count, length), count rounded up to TOGETHER
+    const float *centre;               // (count,)
+    float unit;
+
+    Directions(const std::int16_t *rows, const float *centre, float unit, Index count, Index patch)
+        : patch(patch), count(count), centre(centre), unit(unit) {
+        const Index taps = 3 * patch * patch;
+        length = (taps + WHOLE_NUMBERS - 1) / WHOLE_NUMBERS * WHOLE_NUMBERS;
+        weights.assign((count + TOGETHER - 1) / TOGETHER * TOGETHER * length, 0);
+        for (Index d = 0; d < count; ++d)
+            std::copy_n(rows + d * taps, taps, weights.data() + d * length);
+    }
+};
+
+// The descriptor (count,) of a window (length,).
+INLINE void project(const Directions &directions, const std::int16_t *window, float *descriptor) {
+    const Index length = directions.length;
+    for (Index d = 0; d < directions.count; d += TOGETHER) {
+        const std::int16_t *first = directions.weights.data() + d * length, *second = first + length;
+        const std::int16_t *third = second + length, *fourth = third + length;
+        std::int32_t a = 0, b = 0, c = 0, e = 0;
+        for (Index tap = 0; tap < length; ++tap) {
+            const std::int32_t value = window[tap];
+            a += value * first[tap], b += value * second[tap], c += value * third[tap], e += value * fourth[tap];
+        }
+        const std::int32_t sums[TOGETHER] = {a, b, c, e};
+        for (Index k = 0; k < TOGETHER && d + k < directions.count; ++k)
+            descriptor[d + k] = (float(sums[k]) - directions.centre[d + k]) * directions.unit;
+    }
+}
