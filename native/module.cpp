@@ -2,10 +2,12 @@
 // its arguments, its work, and the function that Python calls, which does what the twin of the same name does.
 #include "binding.hpp"
 
+void bind_cuts(nb::module_ &);
 void bind_descriptors(nb::module_ &);
 void bind_look_alikes(nb::module_ &);
 void bind_paths(nb::module_ &);
 void bind_relax(nb::module_ &);
+void bind_rings(nb::module_ &);
 void bind_seams(nb::module_ &);
 void bind_shifts(nb::module_ &);
 void bind_sites(nb::module_ &);
@@ -24,10 +26,12 @@ static const char *instructions() {
 NB_MODULE(_core, module) {
     module.attr("VERSION") = 4; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
+    bind_cuts(module);
     bind_descriptors(module);
     bind_look_alikes(module);
     bind_paths(module);
     bind_relax(module);
+    bind_rings(module);
     bind_seams(module);
     bind_shifts(module);
     bind_sites(module);

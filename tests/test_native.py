@@ -19,8 +19,9 @@ from texsynth.cli import doctor
 from texsynth.field.align import align, costs_of_shifts, pieces
 from texsynth.field.atlas import Atlas, Field
 from texsynth.field.guide import Guiding, Prices
-from texsynth.field.quilt import sums_of_sites
-from texsynth.field.quilting import path
+from texsynth.field.quilt import largest_blocks, sums_of_sites
+from texsynth.field.quilting import Candidates, cheapest_cuts, path
+from texsynth.field.recut import cheapest_closed_cuts, rings
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes
 from texsynth.field.sweep import near_seams, sweep
 from texsynth.image import picture as image
@@ -200,6 +201,32 @@ def test_sums_over_sites(rows: int, pieces: int, count: int, both: Callable[...,
     sites = torch.randint(60, (pieces, count), generator=generator())
     one, *others = both(lambda: sums_of_sites(values, sites, weight))
     assert one.shape == (rows, pieces) and all(torch.equal(one, other) for other in others)
+
+
+def candidates(side: int, places: int, tries: int, levels: int) -> Candidates:
+    """Candidates of noise with so many levels, whose cuts often cost the same where these are few."""
+    atlas = atlas_of(noise(1, 3, side + 9, side + 7))
+    blocks = largest_blocks(atlas, side, 0.5, generator(), (noise(len(atlas.valid), 3) * levels).floor())
+    assert blocks is not None
+    some = torch.randint(len(blocks.corners), (places, tries + 1), generator=generator(1))
+    old = blocks.corners[some[:, -1:]] + blocks.inner
+    price = (noise(places, tries) * levels).floor() / 4
+    return Candidates(blocks.colours, blocks.corners[some[:, :-1]], blocks.inner, old, price, noise(places, 4) < 0.3)
+
+
+@built
+@pytest.mark.parametrize("levels", [1000, 2])
+@pytest.mark.parametrize(("side", "places", "tries"), [(12, 30, 8), (7, 90, 1), (5, 3, 2), (6, 0, 4)])
+def test_cuts(side: int, places: int, tries: int, levels: int, both: Callable[..., list[Any]]) -> None:
+    """On four sides of a piece, of which some meet nothing; and round its middle, among old seams."""
+    some = candidates(side, places, tries, levels)
+    painted = (noise(places, side, 1) + noise(places, 1, side, seed=1) < 1).flatten(1)
+    one, *others = both(lambda: cheapest_cuts(some, painted, side // 2))
+    assert all(torch.equal(a, b) for other in others for a, b in zip(one, other, strict=True))
+    seam = (noise(places, side**2) * levels).floor()
+    one, *others = both(lambda: cheapest_closed_cuts(some, seam, rings(side, seam.device)))
+    assert all(torch.equal(a, b) for other in others for a, b in zip(one, other, strict=True))
+    assert places == 0 or 0 < one[1].float().mean() < 1
 
 
 @built

@@ -21,7 +21,7 @@ from texsynth.field.recut import closed_cuts, recut, recut_quilt, rings, seams
 
 FREE = QuiltRules(spread=0.0, proportion=0.0, tries=8)
 USUAL = QuiltRules(spread=0.1, proportion=0.1, tries=8)
-NO_BORDERS = torch.zeros(1, 4)
+NO_BORDERS = torch.zeros(1, 4, dtype=torch.bool)
 
 
 def blocks_of(atlas: Atlas, side: int) -> Blocks:
@@ -77,7 +77,7 @@ def test_a_cut_is_free_where_the_canvas_ends() -> None:
     """A piece at the left border reaches it for nothing."""
     gap, seam = torch.full((1, 1, 400), 0.1), torch.full((1, 400), 0.02)
     seam.view(20, 20)[:, 10:] = 0
-    inside, _ = closed_cuts(gap, seam, torch.tensor([[1.0, 0, 0, 0]]), rings(20, gap.device))
+    inside, _ = closed_cuts(gap, seam, torch.tensor([[True, False, False, False]]), rings(20, gap.device))
     assert inside.view(20, 20)[6:14, 0].all()
 
 

@@ -142,7 +142,7 @@ def largest_blocks(
             share = min(1.0, max(0.25, LONG / atlas.elongation))  # small pieces are compared very often
             count = min(round(share * most), TABLE_VALUES * most // LARGEST_TABLE // (3 * side**2))
             corners = draw((plane * atlas.rows + y) * atlas.row + x, count, rng)
-            colours = atlas.colours / atlas.deviation if colours is None else colours
+            colours = (atlas.colours / atlas.deviation if colours is None else colours).contiguous()
             return _cut_out(atlas, side, max(2, round(side * overlap)), corners, colours, len(plane) > len(corners))
         side //= 2
     return None
@@ -216,16 +216,15 @@ def _place(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: t
     # Compare all blocks, and cut the best of them.
     prior = prior_of(canvas, blocks, top, rules)
     best = quilting.shortlist(mismatch(blocks, old, mask) + prior, rules.tries, rng)  # (B, T)
-    new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, side^2)
-    gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)  # (B, T, side^2)
     borders = quilting.at_borders(top, side, (canvas.h, canvas.w), canvas.wraps)
-    keep, cost = quilting.cut_candidates(gap, mask, borders, blocks.overlap)
+    price = prior.gather(1, best)
+    pieces = quilting.Candidates(blocks.colours, blocks.corners[best], blocks.inner, old, price, borders)
+    pick, keep, cost = quilting.cheapest_cuts(pieces, mask, blocks.overlap)
     # Paint the cheapest.
-    pick = torch.arange(len(top), device=top.device), (cost + prior.gather(1, best)).argmin(1)
-    paint = ~keep[pick]
-    canvas.index[cells[paint]] = new[pick][paint]
+    paint = ~keep
+    canvas.index[cells[paint]] = pieces.pixels(pick)[paint]
     canvas.painted[cells.flatten()] = True
-    canvas.cost += float(cost[pick].mean()) * len(top) * side**2 / canvas.index.numel()
+    canvas.cost += float(cost.gather(1, pick[:, None]).mean()) * len(top) * side**2 / canvas.index.numel()
 
 
 def prior_of(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, near: CellPrices | None = None) -> Tensor:

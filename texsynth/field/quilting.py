@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,6 +18,47 @@ JITTER = 0.02  # of the exemplar's variance: differences below it are left to ch
 PRICE_OF_UNEVENNESS = 1.0  # of using every part twice or not at all, beside the cuts: else the dullest quilt would win
 STRIP = 4  # rows: the length, at least, of the parts of a long canvas that are laid at the same time
 Corner = tuple[int, int]  # (y, x)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """T source pieces of s x s pixels that are tried at each of B places of a canvas.
+
+    colours: (N, 3), what is compared.
+    corners: (B, T), the first pixel of each piece. inner: (s^2,), the offsets of its pixels from there.
+    old: (B, s^2), the source pixels that the canvas has there.
+    price: (B, T), of each piece beside its cut, per pixel of its side.
+    borders: (B, 4), as from `at_borders`.
+    """
+
+    colours: Tensor
+    corners: Tensor
+    inner: Tensor
+    old: Tensor
+    price: Tensor
+    borders: Tensor
+
+    @property
+    def side(self) -> int:
+        return math.isqrt(len(self.inner))
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What kernels need, in the order of native/candidates.hpp."""
+        return self.colours, self.corners, self.inner, self.old, self.price
+
+    def gaps(self) -> Tensor:
+        """The squared differences to the canvas, (B, T, s^2)."""
+        new = self.corners[:, :, None] + self.inner
+        return in_turn((self.colours[new] - self.colours[self.old][:, None]).square())
+
+    def cheapest(self, cost: Tensor) -> Tensor:
+        """The number (B,) of the cheapest piece at each place, whose cuts `cost` (B, T) per pixel of the side."""
+        return (cost + self.price).argmin(1)
+
+    def pixels(self, pick: Tensor) -> Tensor:
+        """The source pixels (B, s^2) of the pieces of these numbers (B,)."""
+        return self.corners.gather(1, pick[:, None]) + self.inner
 
 
 def covered_length(length: int, wraps: bool, side: int, overlap: int) -> int:
@@ -78,6 +121,18 @@ def cut_candidates(gap: Tensor, painted: Tensor, borders: Tensor, overlap: int) 
     masks, ends = (t.repeat_interleave(count, 0) for t in (painted, borders))
     keep, cost = cut_sides(gap.view(-1, side, side), masks.view(-1, side, side), ends, overlap)
     return keep.view(gap.shape), cost.view(gap.shape[:2]) / side
+
+
+def cheapest_cuts(pieces: Candidates, painted: Tensor, overlap: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The number (B,) of the piece at each place that is cheapest with its cut, the pixels of the canvas that stay when
+    it is laid, (B, s^2) bool, and the costs (B, T) of all cuts. painted: (B, s^2) bool, of the canvas."""
+    task = *pieces.tensors, painted, pieces.borders
+    if twin := native.kernel("cheapest_cuts", *task):
+        pick, keep, cost = twin(*task, pieces.side, overlap)
+        return pick, keep, cost
+    keep, cost = cut_candidates(pieces.gaps(), painted, pieces.borders, overlap)
+    pick = pieces.cheapest(cost)
+    return pick, keep[torch.arange(len(pick), device=pick.device), pick], cost
 
 
 def meet(colours: Tensor, a: Tensor, b: Tensor, stride: int) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth import native
 from texsynth.field.atlas import Field
 from texsynth.field.quilt import (
     BLOCKS_AT_ONCE,
@@ -30,9 +31,11 @@ from texsynth.field.quilt import (
     prior_of,
     standing_price,
 )
-from texsynth.field.quilting import at_borders, meet, path, shortlist
+from texsynth.field.quilting import Candidates, at_borders, meet, path, shortlist
+from texsynth.native.sums import in_lanes
 
 PITCH = 1.5  # sides of a piece, at least, from one piece to the next of a round
+CROSSED = 4 / math.pi  # edges of pixels that a cut crosses, for each pixel of its length
 INNERMOST = 0.15  # of a piece's half side: no cut is closer to its middle
 COMPARED = 0.5  # of the half side: what lies further out is what a new piece has to fit
 WORTH_MENDING = 0.5  # of the mean cost of a piece's seams: pieces with less are left alone
@@ -185,12 +188,23 @@ def _mended(
     old = canvas.index[cells_of(canvas, top, blocks.side)]
     fits = (shape.distance > COMPARED)[None]
     best = shortlist(mismatch(blocks, old, fits) + prior, max(1, tries // 2), rng)  # (B, T)
-    new = blocks.corners[best][:, :, None] + blocks.inner  # (B, T, s^2)
-    gap = (blocks.colours[new] - blocks.colours[old][:, None]).square().sum(-1)
     borders = at_borders(top, blocks.side, (canvas.h, canvas.w), canvas.wraps)
-    inside, cost = closed_cuts(gap, seam, borders, shape)
-    pick = torch.arange(len(top), device=top.device), (cost / blocks.side + prior.gather(1, best)).argmin(1)
-    return torch.where(inside[pick], new[pick], old)
+    pieces = Candidates(blocks.colours, blocks.corners[best], blocks.inner, old, prior.gather(1, best), borders)
+    pick, inside = cheapest_closed_cuts(pieces, seam, shape)
+    return torch.where(inside, pieces.pixels(pick), old)
+
+
+def cheapest_closed_cuts(pieces: Candidates, seam: Tensor, shape: Rings) -> tuple[Tensor, Tensor]:
+    """The number (B,) of the piece at each place that is cheapest with its closed cut, and what lies inside of that,
+    (B, s^2) bool. seam: as for `closed_cuts`."""
+    outside, ends = _left_outside(seam, shape), _at_ends(pieces.borders, shape)
+    rounds = outside, ends, shape.cells, shape.arc, shape.radius, shape.distance, shape.angle
+    if twin := native.kernel("cheapest_closed_cuts", *pieces.tensors, *rounds):
+        pick, inside = twin(*pieces.tensors, *rounds, pieces.side, CROSSED)
+        return pick, inside
+    insides, cost = closed_cuts(pieces.gaps(), seam, pieces.borders, shape)
+    pick = pieces.cheapest(cost / pieces.side)
+    return pick, insides[torch.arange(len(pick), device=pick.device), pick]
 
 
 def closed_cuts(gap: Tensor, seam: Tensor, borders: Tensor, shape: Rings) -> tuple[Tensor, Tensor]:
@@ -202,19 +216,29 @@ def closed_cuts(gap: Tensor, seam: Tensor, borders: Tensor, shape: Rings) -> tup
     """
     b, t, angles = *gap.shape[:2], len(shape.cells)
     side = round(gap.shape[2] ** 0.5)
-    # A cut crosses the edges round its pixels: 4 / pi of them a pixel of its length.
     smooth = F.avg_pool2d(F.pad(gap.view(b * t, 1, side, side), (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    price = smooth.view(b, t, -1)[:, :, shape.cells] * shape.arc * (4 / math.pi)  # (B, T, A, R)
-    y, x = shape.cells[:, -1] // side, shape.cells[:, -1] % side
-    at_side = torch.stack([x == 0, y == 0, x == side - 1, y == side - 1])  # (4, A)
-    price[..., -1].masked_fill_((borders.float() @ at_side.float() > 0)[:, None], 0)
-    left = seam[:, shape.cells] * shape.area
-    price += (left.flip(2).cumsum(2).flip(2) - left)[:, None]
+    price = smooth.view(gap.shape)[:, :, shape.cells] * shape.arc * CROSSED  # (B, T, A, R)
+    price[..., -1].masked_fill_(_at_ends(borders, shape)[:, None], 0)
+    price += _left_outside(seam, shape)[:, None]
     # Go round one and a half times, and keep the turn in the middle, whose ends meet.
     quarter = angles // 4
     turns = torch.cat([price[:, :, -quarter:], price, price[:, :, :quarter]], 2).flatten(0, 1)
     ring = path(turns, slope=1.0)[0][:, quarter : quarter + angles]  # (B * T, A)
-    cost = price.flatten(0, 1).gather(2, ring[:, :, None]).sum((1, 2)).view(b, t)
+    cost = in_lanes(price.flatten(0, 1).gather(2, ring[:, :, None])[..., 0]).view(b, t)
     radius = shape.radius[ring].view(b, t, angles)
     inside: Tensor = shape.distance <= radius[:, :, shape.angle]
     return inside, cost
+
+
+def _left_outside(seam: Tensor, shape: Rings) -> Tensor:
+    """What the old seams (B, s^2) cost at each angle outside each ring, (B, A, R)."""
+    left = seam[:, shape.cells] * shape.area
+    return left.flip(2).cumsum(2).flip(2) - left
+
+
+def _at_ends(borders: Tensor, shape: Rings) -> Tensor:
+    """Whether the last ring lies where the canvas ends, at each angle, (B, A) bool."""
+    last = round(len(shape.distance) ** 0.5) - 1
+    y, x = shape.cells[:, -1] // (last + 1), shape.cells[:, -1] % (last + 1)
+    sides = torch.stack([x == 0, y == 0, x == last, y == last])  # (4, A)
+    return (borders[:, :, None] & sides).any(1)
