@@ -24,7 +24,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 4; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 5; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_cuts(module);
     bind_descriptors(module);

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,20 +14,26 @@ from texsynth import native
 from texsynth.field.atlas import Field
 from texsynth.field.quilting import meet
 
+STAYING = 0.98  # of the cost of staying counts: a piece stays unless moving helps
 MOVING_SHARE = 0.5  # of the pieces that move in a round, so that neighbours do not both jump to meet each other
 
 
 def align(field: Field, rounds: int, rng: torch.Generator, fixed: Tensor | None = None) -> Field:
     """The field after so many rounds, in each of which every other piece (at random) takes the best of the nine shifts
     by up to a pixel for its seams. fixed: (h, w) bool, pixels that must stay, and with them their pieces."""
-    atlas, shifts = field.atlas, _shifts(field)
+    atlas, shifts, draw = field.atlas, _shifts(field), partial(torch.rand, generator=rng)
+    if twin := native.kernel("aligned", field.index, atlas.valid, atlas.colours, *(() if fixed is None else (fixed,))):
+        rules = rounds, draw, 1 - MOVING_SHARE, STAYING
+        return replace(
+            field, index=twin(field.index, atlas.valid, fixed, atlas.colours, atlas.row, *field.tile, *rules)
+        )
     for _ in range(rounds):
         index, labels, count = field.index, *pieces(field)
         cost = costs_of_shifts(field, labels, count)
-        cost[:, 4] = cost[:, 4] * 0.98 - 1e-6  # stay unless moving helps, also where all is free
+        cost[:, 4] = cost[:, 4] * STAYING - 1e-6  # also where all is free
         # Move those whose turn it is, unless that would leave what may be copied.
         move = shifts[cost.argmin(1)]
-        move[(torch.rand(count, generator=rng) < 1 - MOVING_SHARE).to(move.device)] = 0
+        move[(draw(count) < 1 - MOVING_SHARE).to(move.device)] = 0
         shifted = index + move[labels]
         blocked = torch.zeros(count, dtype=torch.bool, device=index.device)
         stuck = ~atlas.valid[shifted]
@@ -56,14 +63,10 @@ def pieces(field: Field) -> tuple[Tensor, int]:
 def costs_of_shifts(field: Field, labels: Tensor, count: int) -> Tensor:
     """The cost of all seams of each piece, for each of its shifts, (count, 9); those of `labels` (h, w) are summed in
     the order of `_seams`."""
-    atlas, index, colours = field.atlas, field.index.contiguous(), field.atlas.colours.contiguous()
-    if twin := native.kernel("costs_of_shifts", index, labels, colours):
-        sums: Tensor = twin(index, labels, count, colours, atlas.row, *field.tile)
-        return sums
-    shifts, cost = _shifts(field), torch.zeros(count, 9, device=index.device)
+    colours, shifts, cost = field.atlas.colours, _shifts(field), torch.zeros(count, 9, device=labels.device)
     for a, b, of_a, of_b, stride in _seams(field, labels):
-        cost.index_add_(0, of_a, meet(atlas.colours, a[:, None] + shifts, b[:, None], stride))
-        cost.index_add_(0, of_b, meet(atlas.colours, a[:, None], b[:, None] + shifts, stride))
+        cost.index_add_(0, of_a, meet(colours, a[:, None] + shifts, b[:, None], stride))
+        cost.index_add_(0, of_b, meet(colours, a[:, None], b[:, None] + shifts, stride))
     return cost
 
 

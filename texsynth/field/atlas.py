@@ -191,7 +191,7 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
     colours = torch.cat([_lay(_reflect(i.to(task.device), margin), rows, row, 0.0) for i, _, _ in planes])
     valid = torch.cat([_lay(F.pad(v, (margin,) * 4), rows, row, False) for _, v, _ in planes])
     home = torch.cat([_lay(F.pad(h, (margin,) * 4, value=-1), rows, row, -1) for _, _, h in planes])
-    table = colours.permute(0, 2, 3, 1).reshape(-1, 3)
+    table = colours.permute(0, 2, 3, 1).reshape(-1, 3).contiguous()
     shapes = tuple((i.shape[2], i.shape[3]) for i, _, _ in planes)
     exemplars = tuple(e.size for e in task.exemplars)
     return Atlas(table, valid.flatten(), home.flatten(), homes, tuple(copies), shapes, exemplars, rows, row, margin)
@@ -214,7 +214,7 @@ def spread(layers: Sequence[Tensor], atlas: Atlas, distance: str = "l2") -> Tens
     vectors of a guide whose `distance` is "direction" turn with their copies."""
     copies = [turn_guide(layer.to(atlas.home.device), c, distance) for layer in layers for c in atlas.copies]
     planes = torch.cat([_lay(_reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
-    return planes.permute(0, 2, 3, 1).reshape(len(atlas.home), -1)
+    return planes.permute(0, 2, 3, 1).reshape(len(atlas.home), -1).contiguous()
 
 
 def _reflect(image: Tensor, margin: int) -> Tensor:

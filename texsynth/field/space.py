@@ -55,7 +55,7 @@ def native_windows(atlas: Atlas, basis: Basis) -> tuple[Tensor, Tensor, Tensor, 
     """The colours (N, 3) and the directions (D, k * k * 3) of windows in whole numbers, int16, their centre (D,) and
     the unit of descriptors, as the native core takes them."""
     weights = basis.whole.weights.permute(0, 2, 3, 1).flatten(1).to(torch.int16).contiguous()
-    return basis.steps(atlas.colours).to(torch.int16), weights, basis.whole.centre, basis.whole.unit
+    return basis.steps(atlas.colours).to(torch.int16).contiguous(), weights, basis.whole.centre, basis.whole.unit
 
 
 def draw(pixels: Tensor, most: int, rng: torch.Generator) -> Tensor:
@@ -83,7 +83,7 @@ def find_basis(atlas: Atlas, patch: int, components: int, rng: torch.Generator) 
 def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
     """The descriptors (N, D) of the `wanted` (N,) bool source pixels; others may have one or 0."""
     half, step = basis.patch // 2, max(1, PIXELS_DESCRIBED_AT_ONCE // atlas.row)
-    if twin := native.kernel("described", atlas.colours, wanted):
+    if twin := native.kernel("described", wanted):
         descriptors: Tensor = twin(*native_windows(atlas, basis), basis.patch, atlas.row, wanted)
         return descriptors
     table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
