@@ -80,6 +80,26 @@ def test_a_worker_that_had_torch_before_runs_on_one_thread(
         torch.set_num_threads(before)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads of libgomp")
+@pytest.mark.parametrize(("late", "wanted", "more"), [(True, 2, True), (True, 1, False), (False, 2, False)])
+def test_with_more_threads_than_cores_none_spins(
+    monkeypatch: pytest.MonkeyPatch, late: bool, wanted: int, more: bool
+) -> None:
+    """As the manual of libgomp has it; so there are some that never work where PyTorch was loaded too early."""
+    before, there = torch.get_num_threads(), set(Path("/proc/self/task").iterdir())
+    monkeypatch.setattr(threads, "_late", late)
+    monkeypatch.setattr(threads, "_calm", False)
+    monkeypatch.setattr(machine, "cores", lambda: 5)
+    try:
+        for _ in range(2):
+            machine.use_threads(wanted)
+            new = len(set(Path("/proc/self/task").iterdir()) - there)
+            assert (1 + new > 5) == more, new
+        assert torch.get_num_threads() == wanted and new <= 2 * 4
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
 @pytest.mark.parametrize("wanted", [None, 16])
 def test_a_forked_worker_runs_on_one_thread(tmp_path: Path, wanted: int | None) -> None:

@@ -36,7 +36,8 @@ def end(code: int) -> NoReturn:
     streams flushed. What is left out is to take every module and PyTorch apart, object by object.
 
     The end is an ordinary one where threads are to be waited for, and where someone looks on who has more to do."""
-    if threading.active_count() > 1 or _watched():
+    waited_for = [each for each in threading.enumerate() if not each.daemon and each is not threading.current_thread()]
+    if waited_for or _watched():
         sys.exit(code)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

@@ -20,13 +20,13 @@ def use_threads(count: int | None) -> None:
 
     None leaves it as it is, but for worker processes in which several would hang or spin.
     """
-    if count is None:
-        if threads.alone(torch.get_num_threads(), cores()):
-            torch.set_num_threads(1)
-        return
-    if count < 1:
+    if count is not None and count < 1:
         raise UsageError(f"--threads {count}: at least 1 is needed")
-    torch.set_num_threads(1 if threads.forked() else count)
+    if count is not None:
+        torch.set_num_threads(1 if threads.forked() else count)
+    elif threads.alone(torch.get_num_threads(), cores()):
+        torch.set_num_threads(1)
+    threads.calm(torch.get_num_threads(), cores())
 
 
 def cores() -> int:

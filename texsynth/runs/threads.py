@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
 SPINNING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # what a user may have said of threads that wait
 _late = False  # was PyTorch loaded before it could be told how to wait?
+_calm = False  # do its threads sleep all the same?
 _forked = False  # was this process forked after PyTorch was loaded?
 
 
@@ -29,12 +31,38 @@ def guard() -> None:
 
 def alone(count: int, cores: int) -> bool:
     """Is one thread best in place of `count`? So it is in a forked process, and in a worker whose number of threads
-    is the one that it began with, where PyTorch was loaded too early: its threads spin beside those of other workers,
-    which nothing can change afterwards."""
+    is the one that it began with, where PyTorch was loaded too early: workers are as many as there are cores."""
     from multiprocessing import parent_process
 
     chosen = "OMP_NUM_THREADS" in os.environ or count != cores
     return forked() or (_late and not chosen and parent_process() is not None)
+
+
+def calm(count: int, cores: int) -> None:
+    """Where PyTorch was loaded too early to be told how to wait, let its `count` threads sleep all the same.
+
+    They do so as soon as their library, libgomp, counts more threads in the process than cores (its manual says so of
+    GOMP_SPINCOUNT). So further threads are started here, which never work.
+    """
+    global _calm
+    if not _late or _calm or count == 1 or sys.platform != "linux":
+        return
+    _calm = True
+    for _ in range((cores - count) // (count - 1) + 1):
+        started = threading.Event()
+        threading.Thread(target=_idle, args=(count, started), daemon=True).start()
+        started.wait()
+
+
+def _idle(count: int, started: threading.Event) -> None:
+    """Have `count` threads of PyTorch at hand, this one among them, and do nothing any more."""
+    import torch
+
+    try:
+        torch.ones(count << 15).exp_()  # PyTorch gives each thread 2^15 values
+    finally:
+        started.set()
+    threading.Event().wait()
 
 
 def forked() -> bool:
