@@ -10,6 +10,7 @@ void bind_relax(nb::module_ &);
 void bind_rings(nb::module_ &);
 void bind_seams(nb::module_ &);
 void bind_shifts(nb::module_ &);
+void bind_shortlist(nb::module_ &);
 void bind_sites(nb::module_ &);
 void bind_sweep(nb::module_ &);
 
@@ -24,7 +25,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 5; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 6; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_cuts(module);
     bind_descriptors(module);
@@ -34,6 +35,7 @@ NB_MODULE(_core, module) {
     bind_rings(module);
     bind_seams(module);
     bind_shifts(module);
+    bind_shortlist(module);
     bind_sites(module);
     bind_sweep(module);
 }

@@ -27,6 +27,7 @@ from texsynth.field.sweep import near_seams, sweep
 from texsynth.image import picture as image
 from texsynth.image.tone import Equations, change
 from texsynth.native.sums import in_lanes, in_turn
+from texsynth.patches.shortlist import KEPT, LANES, least_of_rows, shortlist
 
 built = pytest.mark.skipif(native.core() is None, reason=f"the native core is {native.describe()}")
 TILES = [(False, False), (True, False), (False, True), (True, True)]
@@ -240,6 +241,28 @@ def test_descriptors(patch: int, components: int, both: Callable[..., list[Any]]
         wanted = atlas.valid & (noise(len(atlas.valid)) < 0.7)
         one, *others = both(lambda atlas=atlas, basis=basis, wanted=wanted: describe(atlas, basis, wanted)[wanted])
         assert all(torch.equal(one, other) for other in others)
+
+
+@built
+@pytest.mark.parametrize("kind", ["any", "ties", "walls", "below nothing"])
+@pytest.mark.parametrize("columns", [LANES * (KEPT + 1), 1000, 2056])
+def test_shortlists(kind: str, columns: int, both: Callable[..., list[Any]]) -> None:
+    """They give the least of a row or say that they cannot, also where there are equals or next to nothing else."""
+    costs, rise = errors(kind, (300, columns), torch.inf), noise(columns, seed=4) * 0.02
+    rows = torch.randperm(300, generator=generator())[:210]
+    if kind == "ties":
+        rise = torch.zeros(columns)
+    one, *others = both(lambda: (short := shortlist(costs), short.least(rows, rise), least_of_rows(costs, rows, rise)))
+    for other in others:
+        assert all(torch.equal(a, b) for a, b in zip(one[1:], other[1:], strict=True))
+        if kind in ("any", "below nothing"):  # of equal groups any may be kept
+            assert all(torch.equal(a, b) for a, b in zip(vars(one[0]).values(), vars(other[0]).values(), strict=True))
+    wanted = (costs[rows] - rise).amin(1)
+    sure = one[1] >= 0
+    for columns_of, some in ((one[1], sure), (one[2], slice(None))):
+        at = columns_of[some]
+        assert torch.equal(costs[rows[some], at] - rise[at], wanted[some])
+    assert kind != "any" or float(sure.float().mean()) > 0.5
 
 
 def test_sums_are_those_of_any_order_but_for_rounding() -> None:

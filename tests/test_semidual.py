@@ -45,17 +45,18 @@ def plain(layer: Tensor, source: Tensor, settings: Settings, psi: Tensor) -> tup
 
 
 @pytest.mark.parametrize("memory", [3000, 1 << 20])
-@pytest.mark.parametrize("size", [(1, 11, 12), (9, 8, 9)])
+@pytest.mark.parametrize("size", [(1, 11, 12), (9, 8, 9), (1, 19, 19)])
 @pytest.mark.parametrize(
     "settings",
     [
         Settings(patch=3, sample=0),
         Settings(patch=4, stride=2, sample=0, ascents=2, rate=5.0),
         Settings(patch=2, sample=0, ascents=5, normalise_ascent=True),
+        Settings(patch=3, sample=0, rate=100.0),
     ],
 )
 def test_it_is_algorithm_1(settings: Settings, size: tuple[int, int, int], memory: int) -> None:
-    """Kept or computed again in parts, value, gradient and psi are those of the dense form at every evaluation."""
+    """Kept, on a shortlist, or computed again in parts: value, gradient and psi are always those of the dense form."""
     source, psi = normal(1, *size), torch.zeros(len(cut(normal(1, *size), settings.patch, settings.stride))).double()
     loss = transport(source, memory=memory, **vars(settings))
     for seed in (1, 2, 3):

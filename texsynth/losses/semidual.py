@@ -16,15 +16,19 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from texsynth.losses import Features, Loss, Reference, Setup, layer_names, total, usable_sources
 from texsynth.patches.chunks import rows_at_once, with_gradient
 from texsynth.patches.cut import gather, patch_weights, pixel_indices, scatter_add, size_of, usable, wrapped
 from texsynth.patches.nearest import row_minimum
 from texsynth.patches.samples import draw
+from texsynth.patches.shortlist import LANES, Shortlist, is_worth_while, joined, least_of_rows, shortlist
 from texsynth.settings import setting
 
 FIRST_STEPS = 2  # of an ascent, which its average leaves out
+MUCH_DOUBT = 0.3  # the share of searches that a shortlist cannot answer above which all costs are kept instead
+FORGOTTEN = 0.9  # what an evaluation without a shortlist leaves of that share, so that one is tried again
 GUIDES: tuple[str, ...] = ()  # it follows none
 
 
@@ -57,12 +61,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class TransportSource:
-    """The source patches y of a layer, (M, D).
+    """The M source patches y of a layer, and as many more that are dearer than any, so that a shortlist fits.
 
     scale: (1, C, 1, 1), what maps are divided by.
     shift: (1, C, 1, 1), what is then subtracted from them, which only helps precision.
-    norms: |y|^2, (M,).
+    patches: (M', D).
+    norms: |y|^2, (M',).
     psi: the potential, (M,), which every ascent changes in place.
+    doubt: the share of searches that the last shortlist could not answer, a number that fades.
     """
 
     scale: Tensor
@@ -70,32 +76,70 @@ class TransportSource:
     patches: Tensor
     norms: Tensor
     psi: Tensor
+    doubt: Tensor
+
+    def padded(self, psi: Tensor) -> Tensor:
+        """A potential of all patches, (M,) -> (M',)."""
+        return F.pad(psi, (0, len(self.patches) - len(psi)))
 
 
 @dataclass(frozen=True)
 class OutputPatches:
-    """Some patches x of an output.
+    """Some patches x of an output, and what is known of their costs |y|^2 - psi_y - 2 x . y.
 
     pixels: the whole output, (h * w, C).
     indices: the pixels of each patch, (n, patch * patch).
-    weights: how much each patch counts, (n,).
-    costs: |y|^2 - 2 x . y, (n, M), where it is kept.
+    source: the patches y.
+    at_once: the patches whose costs are looked at together.
+    start: the potential, (M,), of what is kept.
+    costs, short: all costs, (n, M'), or their shortlist, where there are any.
     """
 
     pixels: Tensor
     indices: Tensor
-    weights: Tensor
+    source: TransportSource
+    at_once: int
+    start: Tensor
     costs: Tensor | None = None
+    short: Shortlist | None = None
 
-    def assigned(self, source: TransportSource, psi: Tensor) -> Tensor:
-        """argmin_y (|x - y|^2 - psi_y), the number of a source patch for each patch: (n,)."""
-        if self.costs is None:
-            return row_minimum(self.costs_less(source, source.norms - psi))[1]
-        return row_minimum(self.costs - psi)[1]
+    def parts(self) -> Sequence[Tensor]:
+        """The numbers of all patches, `at_once` at a time."""
+        parts: Sequence[Tensor] = torch.arange(len(self.indices), device=self.indices.device).split(self.at_once)
+        return parts
 
-    def costs_less(self, source: TransportSource, offset: Tensor) -> Tensor:
-        """offset_y - 2 x . y: (n, M)."""
-        return torch.addmm(offset, gather(self.pixels, self.indices), source.patches.T, alpha=-2)
+    def costs_of(self, rows: Tensor, psi: Tensor) -> Tensor:
+        """Worked out anew for the patches of these numbers (m,): (m, M')."""
+        patches = gather(self.pixels, self.indices[rows])
+        return torch.addmm(self.source.norms - self.source.padded(psi), patches, self.source.patches.T, alpha=-2)
+
+    def listed(self) -> OutputPatches:
+        """With a shortlist."""
+        return replace(self, short=joined([shortlist(self.costs_of(rows, self.start)) for rows in self.parts()]))
+
+    def kept(self) -> OutputPatches:
+        """With all costs."""
+        costs = self.pixels.new_empty(len(self.indices), len(self.source.patches))
+        for rows, part in zip(self.parts(), costs.split(self.at_once), strict=True):
+            part.copy_(self.costs_of(rows, self.start))
+        return replace(self, costs=costs)
+
+    def assigned(self, rows: Tensor, psi: Tensor) -> tuple[Tensor, int]:
+        """argmin_y (|x - y|^2 - psi_y) for the patches of these numbers (m,): (m,), and how many of them the shortlist
+        could not answer."""
+        rise = self.source.padded(psi - self.start)
+        if self.costs is not None:
+            return least_of_rows(self.costs, rows, rise), 0
+        if self.short is None:
+            return self._compared(rows, psi), 0
+        columns = self.short.least(rows, rise)
+        unsure = (columns < 0).nonzero()[:, 0]
+        if len(unsure):
+            columns[unsure] = self._compared(rows[unsure], psi)
+        return columns, len(unsure)
+
+    def _compared(self, rows: Tensor, psi: Tensor) -> Tensor:
+        return torch.cat([row_minimum(self.costs_of(part, psi))[1] for part in rows.split(self.at_once)])
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
@@ -145,7 +189,9 @@ def _source(name: str, references: Sequence[Reference], settings: Settings, setu
     norms = (patches**2).sum(1)
     psi = torch.zeros_like(norms)
     setup.state[f"{len(setup.state)}.semidual.{name}"] = psi
-    return TransportSource(scale, shift, patches, norms, psi)
+    more = -len(patches) % LANES
+    patches, norms = F.pad(patches, (0, 0, 0, more)), F.pad(norms, (0, more), value=torch.inf)
+    return TransportSource(scale, shift, patches, norms, psi, torch.zeros(()))
 
 
 def _pixels(layer: Tensor) -> Tensor:
@@ -163,40 +209,40 @@ def _evaluate(
     pixels, counting = _pixels(layer), (weights > 0).nonzero()[:, 0].cpu()
     if not len(counting):
         return layer.new_zeros(()), torch.zeros_like(layer) if needs_gradient else None
-    chosen = counting[draw(counting, settings.outputs, setup.rng)]
-    rows = rows_at_once(max(source.patches.shape), layer, setup.memory)
-
-    def split(numbers: Tensor) -> list[OutputPatches]:
-        """Patches by their numbers, in parts of bounded size."""
-        parts = numbers.to(layer.device).split(rows)
-        cut = size_of(layer), settings.patch, settings.stride
-        return [OutputPatches(pixels, pixel_indices(part, *cut), weights[part]) for part in parts]
-
-    # Keep the costs for all steps of the ascent if they fit into memory
-    parts, sampled = split(chosen), 0 < settings.ascent_sample < len(chosen)
-    if settings.ascents and not sampled and len(chosen) * len(source.psi) * layer.element_size() <= setup.memory:
-        parts = [replace(part, costs=part.costs_less(source, source.norms)) for part in parts]
-
-    def shares(psi: Tensor) -> Tensor:
-        """The share of the output's patches that goes to each source patch: (M,)."""
-        counts = torch.zeros_like(psi)
-        for part in split(chosen[draw(chosen, settings.ascent_sample, setup.rng)]) if sampled else parts:
-            counts.index_add_(0, part.assigned(source, psi), part.weights)
-        return counts / counts.sum()
-
-    # Climb with the potential (Algorithm 1, inner loop)
+    chosen = counting[draw(counting, settings.outputs, setup.rng)].to(layer.device)
+    weights, psi = weights[chosen], source.psi
+    indices = pixel_indices(chosen, size_of(layer), settings.patch, settings.stride)
+    rows_in_cache = rows_at_once(len(source.patches), layer, setup.memory)
+    outputs = OutputPatches(pixels, indices, source, rows_in_cache, psi.clone())
+    # Compare all patches once, and climb with the potential (Algorithm 1, inner loop)
     if settings.ascents:
-        source.psi.copy_(_ascend(source.psi, shares, settings))
+        fits = len(chosen) * len(source.patches) * layer.element_size() <= setup.memory
+        lists = is_worth_while(len(chosen), source.norms, setup.memory)
+        if lists and not (fits and float(source.doubt) > MUCH_DOUBT):
+            outputs = outputs.listed()
+        elif fits:
+            outputs = outputs.kept()
+        source.doubt.mul_(FORGOTTEN)
+        psi.copy_(_ascend(psi, partial(_shares, outputs, weights, settings, setup), settings))
     # Sum F over the output's patches, and 2 (x - y) / n over the pixels of each
-    value, gradient = source.psi.mean(), torch.zeros_like(pixels)
-    weight = float(weights[chosen.to(weights.device)].sum())
-    for part in parts:
-        index = part.assigned(source, source.psi)
-        difference = gather(pixels, part.indices).sub_(source.patches[index])
-        value += (((difference**2).sum(1) - source.psi[index]) * part.weights).sum() / weight
+    value, gradient, weight = psi.mean(), torch.zeros_like(pixels), float(weights.sum())
+    for rows in outputs.parts():
+        index, _ = outputs.assigned(rows, psi)
+        difference = gather(pixels, indices[rows]).sub_(source.patches[index])
+        value += (((difference**2).sum(1) - psi[index]) * weights[rows]).sum() / weight
         if needs_gradient:
-            scatter_add(gradient, part.indices, difference.mul_((part.weights * (2 / weight))[:, None]))
+            scatter_add(gradient, indices[rows], difference.mul_((weights[rows] * (2 / weight))[:, None]))
     return value, gradient.T.reshape(layer.shape) if needs_gradient else None
+
+
+def _shares(outputs: OutputPatches, weights: Tensor, settings: Settings, setup: Setup, psi: Tensor) -> Tensor:
+    """The share of the output's patches, or of a sample of them, that goes to each source patch: (M,)."""
+    rows = torch.arange(len(weights))[draw(weights, settings.ascent_sample, setup.rng)].to(weights.device)
+    columns, unsure = outputs.assigned(rows, psi)
+    if outputs.short is not None:
+        outputs.source.doubt.fill_(unsure / len(rows))
+    counts = torch.zeros_like(psi).index_add_(0, columns, weights[rows])
+    return counts / counts.sum()
 
 
 def _ascend(psi: Tensor, shares: Callable[[Tensor], Tensor], settings: Settings) -> Tensor:

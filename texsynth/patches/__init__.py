@@ -7,6 +7,7 @@ products   inner products of patches, with or without cutting them out
 distances  distances of centred patches and their gradient, from these products
 penalties  what is added to distances: guides and the local context
 nearest    the least entries of rows, the nearest rows of tables, and regular grids of positions
+shortlist  the least entries of rows while what is taken off their columns changes
 matches    the most similar window of an exemplar for each window of an output
 crops      the nearest crop of an exemplar for each crop of an output
 """

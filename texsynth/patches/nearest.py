@@ -19,9 +19,9 @@ def row_minimum(matrix: Tensor) -> tuple[Tensor, Tensor]:
     This is several times faster than `min(1)` on a processor: a row is folded into lanes of `span` columns, and the
     least over all lanes, a plain sweep over memory, comes first. The column and the lane then take little reading.
     """
-    span = LANE_WIDTH * max(1, round(math.sqrt(matrix.shape[1]) / LANE_WIDTH))
+    span = fold(matrix.shape[1])
     lanes = matrix.shape[1] // span
-    if lanes < 4:
+    if lanes < 2:
         return torch.min(matrix, 1)
     folded = matrix[:, : lanes * span].unflatten(1, (lanes, span))
     column = folded.amin(1).argmin(1)
@@ -32,6 +32,12 @@ def row_minimum(matrix: Tensor) -> tuple[Tensor, Tensor]:
         index = torch.where(rest < values, place + lanes * span, index)
         values = torch.minimum(rest, values)
     return values, index
+
+
+def fold(columns: int) -> int:
+    """The width at which rows of so many columns are folded; a few columns are not."""
+    span = LANE_WIDTH * max(1, round(math.sqrt(columns) / LANE_WIDTH))
+    return span if columns >= 4 * span else columns
 
 
 def nearest(queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
