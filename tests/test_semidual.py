@@ -52,7 +52,7 @@ def plain(layer: Tensor, source: Tensor, settings: Settings, psi: Tensor) -> tup
         Settings(patch=3, sample=0),
         Settings(patch=4, stride=2, sample=0, ascents=2, rate=5.0),
         Settings(patch=2, sample=0, ascents=5, normalise_ascent=True),
-        Settings(patch=3, sample=0, rate=100.0),
+        Settings(patch=3, sample=0, rate=1000.0),
     ],
 )
 def test_it_is_algorithm_1(settings: Settings, size: tuple[int, int, int], memory: int) -> None:
