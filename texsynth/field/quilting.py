@@ -167,7 +167,11 @@ def cut_sides(gap: Tensor, mask: Tensor, borders: Tensor, overlap: int) -> tuple
 def path(error: Tensor, slope: float = 0.0) -> tuple[Tensor, Tensor]:
     """Vertical path of least error through (B, rows, cols) (Efros & Freeman 2001, section 2.1): its column in every
     row, (B, rows), and its cost, (B,). A step aside costs `slope` times the error that it leads to, on top. Of equal
-    columns the first is taken."""
+    columns the first is taken. Each row waits for the one above, so the errors of a device come to the processor: one
+    copy there and back costs it less than a dozen launches a row."""
+    if error.device.type != "cpu":
+        at, cost = path(error.cpu(), slope)
+        return at.to(error.device), cost.to(error.device)
     error = error.contiguous()
     if twin := native.kernel("path", error):
         at, cost = twin(error, slope)

@@ -96,7 +96,7 @@ def find(atlas: Atlas, basis: Basis, pixels: int, setting: str, rng: torch.Gener
     usable = torch.zeros(atlas.homes, device=atlas.home.device)
     usable[atlas.home[atlas.valid]] = 1
     medians = rarity(atlas, basis, rng)
-    common = max(LEAST_RARITY, float(medians[usable > 0].quantile(COMMON_SHARE)))
+    common = max(LEAST_RARITY, float(medians[usable > 0].cpu().quantile(COMMON_SHARE)))
     rare = (medians / common - 1).clamp(0, 1)
     if float(rare.sum()) < LEAST_SHARE * float(usable.sum()):
         return None

@@ -95,7 +95,8 @@ def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) ->
             step, sure = sight.compared(a, b)
             sure = torch.where(usable, sure, 0)
             size = step.square().mean(1).sqrt()
-            steps, light = steps + float(size.double().sum()), light + float((size * sure).double().sum())
+            whole, visible = (float(values.cpu().double().sum()) for values in (size, size * sure))  # no float64 on mps
+            steps, light = steps + whole, light + visible
             for guide, source in zip(guides, sources, strict=True):
                 sure *= 1 - _guided(field, guide, source, first, second)
             _ask(goal, first, second, step * sure[:, None])

@@ -88,7 +88,8 @@ def rows(table: Tensor, labels: Sequence[int]) -> Tensor:
 def merges(features: Tensor) -> list[Merge]:
     """The n - 1 steps of average linkage of features (n, D) by Euclidean distance, nearest first; clusters 0 to n - 1
     are the rows, and step k makes cluster n + k."""
-    distances, sizes = torch.cdist(features.double(), features.double()), dict.fromkeys(range(len(features)), 1)
+    features = features.cpu().double()  # read one by one below, and mps has no float64
+    distances, sizes = torch.cdist(features, features), dict.fromkeys(range(len(features)), 1)
     apart = {(a, b): float(distances[a, b]) for b in sizes for a in range(b)}
     steps: list[Merge] = []
     while len(sizes) > 1:

@@ -95,7 +95,7 @@ def build(task: Task, settings: Settings, rng: torch.Generator) -> Training:
 
     def pairs(count: int) -> list[tuple[Tensor, Tensor]]:
         shown = [replace(e, image=middle(e.image, LARGEST_SAMPLE), valid=None) for e in task.exemplars[:count]]
-        return [(e.image, _synthesis(task, settings, e, net.state_dict())) for e in shown]
+        return [(e.image.to(task.device), _synthesis(task, settings, e, net.state_dict())) for e in shown]
 
     return Training(
         modules={"net": net},
