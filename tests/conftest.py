@@ -26,6 +26,7 @@ from texsynth.image import picture as image
 
 LONG = (
     "test_readme",
+    "test_devices",
     "test_docs_",
     "test_field",
     "test_figures",
