@@ -2,6 +2,7 @@
 // its arguments, its work, and the function that Python calls, which does what the twin of the same name does.
 #include "binding.hpp"
 
+void bind_costs(nb::module_ &);
 void bind_cuts(nb::module_ &);
 void bind_descriptors(nb::module_ &);
 void bind_look_alikes(nb::module_ &);
@@ -25,8 +26,9 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 6; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 7; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
+    bind_costs(module);
     bind_cuts(module);
     bind_descriptors(module);
     bind_look_alikes(module);

@@ -21,7 +21,7 @@ from texsynth.field.atlas import Atlas, Field
 from texsynth.field.guide import Guiding, Prices
 from texsynth.field.quilt import largest_blocks, sums_of_sites
 from texsynth.field.quilting import Candidates, cheapest_cuts, path
-from texsynth.field.recut import cheapest_closed_cuts, rings
+from texsynth.field.recut import cheapest_closed_cuts, rings, seams
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes
 from texsynth.field.sweep import near_seams, sweep
 from texsynth.image import picture as image
@@ -229,6 +229,18 @@ def test_cuts(side: int, places: int, tries: int, levels: int, both: Callable[..
     one, *others = both(lambda: cheapest_closed_cuts(some, seam, rings(side, seam.device)))
     assert all(torch.equal(a, b) for other in others for a, b in zip(one, other, strict=True))
     assert places == 0 or 0 < one[1].float().mean() < 1
+
+
+@built
+@pytest.mark.parametrize("size", [(70, 33), (1, 9), (9, 1)])
+@pytest.mark.parametrize("tile", TILES)
+def test_what_seams_cost(size: tuple[int, int], tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
+    """Of single pixels, and of rows whose neighbours lie outside of the atlas."""
+    blocks = largest_blocks(atlas_of(spots(30, 26), margin=0), 8, 0.5, generator())
+    assert blocks is not None
+    for index in (scattered(blocks.atlas, size).index, torch.arange(size[1]).repeat(size[0], 1)):
+        one, *others = both(lambda index=index: seams(blocks, index, tile))
+        assert all(torch.equal(one, other) for other in others)
 
 
 @built

@@ -92,7 +92,7 @@ def test_the_work_for_a_block_does_not_grow_with_the_length_of_an_exemplar(
     assert blocks is not None
     assert blocks.site_cells.numel() <= 1 << 16
     index = torch.full((256,), int(blocks.corners[0]))
-    canvas = Quilt(16, 16, (False, False), index, index > 0, torch.zeros(size[0] * size[1]))
+    canvas = Quilt(16, 16, (False, False), blocks.atlas, index, index > 0, torch.zeros(size[0] * size[1]))
     lookups: list[int] = []
     monkeypatch.setattr(
         torch.Tensor, "scatter_add_", lambda _use, _dim, places, _weight: lookups.append(places.shape[1])

@@ -306,12 +306,21 @@ def coordinates(field: Field) -> Coordinates:
     return Coordinates(at.exemplar.cpu(), at.copy.cpu(), at.y.cpu(), at.x.cpu())
 
 
+def count_copies(atlas: Atlas, index: Tensor) -> Tensor:
+    """How often each pixel of the exemplars is copied by `index`, (homes,) int64."""
+    return torch.bincount(atlas.home[index.flatten()], minlength=atlas.homes)
+
+
 def usage(atlas: Atlas, index: Tensor) -> Tensor:
     """How often each pixel of the exemplars is used by `index`, relative to even use: (homes,), mean about 1."""
-    counts = torch.bincount(atlas.home[index.flatten()], minlength=atlas.homes).float()
-    usable = torch.zeros(atlas.homes, device=counts.device)
+    return usage_of(atlas, count_copies(atlas, index))
+
+
+def usage_of(atlas: Atlas, copies: Tensor) -> Tensor:
+    """The same by the counts of `count_copies`, (homes,)."""
+    usable = torch.zeros(atlas.homes, device=copies.device)
     usable[atlas.home[atlas.valid]] = 1
-    return counts * (usable.sum() / index.numel())
+    return copies.float() * (usable.sum() / copies.sum())
 
 
 def blur_homes(atlas: Atlas, values: Tensor, size: int) -> Tensor:

@@ -67,7 +67,7 @@ def fill(gap: Gap, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> T
     blocks must be no larger than the canvas."""
     (h, w), side = gap.index.shape, blocks.side
     index, context, empty = (layer.flatten().clone() for layer in (gap.index, gap.context, gap.hole))
-    canvas = Quilt(h, w, gap.tile, index, context, torch.zeros(blocks.atlas.homes, device=index.device))
+    canvas = Quilt(h, w, gap.tile, blocks.atlas, index, context, torch.zeros(blocks.atlas.homes, device=index.device))
     while empty.any():
         corners = _next_corners(canvas, empty, side, rng, centred=gap.soft is not None)
         cells = cells_of(canvas, corners, side)
@@ -86,8 +86,8 @@ def fill(gap: Gap, blocks: Blocks, rules: QuiltRules, rng: torch.Generator) -> T
             corners = _slid(blocks, corners, canvas.index[cells], canvas.painted[cells] & near)
         best = corners + blocks.inner
         filled = cells[unfilled]
-        canvas.index[filled] = best[unfilled]
-        canvas.painted[filled], empty[filled] = True, False
+        canvas.paint(filled, best[unfilled])
+        empty[filled] = False
     return canvas.index.view(h, w)
 
 
@@ -123,8 +123,7 @@ def _lay_cut(
     keep, cost = cut_candidates(gap, painted, borders, blocks.overlap)
     pick = torch.arange(len(corners), device=corners.device), (cost + prior.gather(1, best)).argmin(1)
     laid = ~(keep[pick] | stays)
-    canvas.index[cells[laid]] = new[pick][laid]
-    canvas.painted[cells[laid]] = True
+    canvas.paint(cells[laid], new[pick][laid])
 
 
 def _next_corners(canvas: Quilt, empty: Tensor, side: int, rng: torch.Generator, centred: bool) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from texsynth.field.atlas import Atlas, blur_homes, usage
+from texsynth.field.atlas import Atlas, blur_homes, count_copies, usage, usage_of
 
 RATE = 0.3  # of the ascent, per unit of excess use
 COLOUR_RATE = 4.0  # of the ascent, per squared standard deviation of excess colour
@@ -25,8 +25,16 @@ def ascend(
 ) -> Tensor:
     """The potential `psi` (homes,) after one step of the ascent, where the output copies the source pixels `index`;
     `palette` (homes, 3) and `mean` (3,) are those of the function `palette`. wanted: as in `excess`."""
-    bias = palette[atlas.home[index.flatten()]].mean(0) - mean
-    return (psi + RATE * excess(atlas, index, wanted) + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
+    return ascend_by(psi, atlas, count_copies(atlas, index), palette, mean, wanted)
+
+
+def ascend_by(
+    psi: Tensor, atlas: Atlas, copies: Tensor, palette: Tensor, mean: Tensor, wanted: Tensor | None = None
+) -> Tensor:
+    """As `ascend`, by how often the output copies each pixel of the exemplars, (homes,) int64."""
+    bias = (palette * copies[:, None]).sum(0) / copies.sum() - mean
+    over = _over(atlas, usage_of(atlas, copies), wanted)
+    return (psi + RATE * over + COLOUR_RATE * ((palette - mean) @ bias)).clamp(*LIMITS)
 
 
 def balance(
@@ -52,8 +60,11 @@ def balance(
 def excess(atlas: Atlas, index: Tensor, wanted: Tensor | None = None) -> Tensor:
     """The use above the wanted one round each pixel of the exemplars, over windows of a quarter of one, (homes,), in
     units of even use. wanted: (homes,), with a mean of 1; None for even use."""
+    return _over(atlas, usage(atlas, index), wanted)
+
+
+def _over(atlas: Atlas, use: Tensor, wanted: Tensor | None) -> Tensor:
     quarter = min(min(size) for size in atlas.exemplars) // 4
-    use = usage(atlas, index)
     return blur_homes(atlas, use, quarter) - 1 if wanted is None else blur_homes(atlas, use - wanted, quarter)
 
 

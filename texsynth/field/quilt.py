@@ -10,7 +10,7 @@ mend the seams of a single one (field/recut.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from texsynth import native
 from texsynth.field import quilting
-from texsynth.field.atlas import LONG, Atlas
-from texsynth.field.potential import ascend, excess, palette
+from texsynth.field.atlas import LONG, Atlas, count_copies
+from texsynth.field.potential import ascend_by, excess, palette
 from texsynth.field.rarity import Landmarks
 from texsynth.field.search import BlockSpectra, BlockTable, prepare
 from texsynth.field.space import draw
@@ -112,15 +112,27 @@ class Quilt:
     index, painted: (h * w,), the atlas pixel that each pixel copies, and bool, whether it has one yet.
     psi: (homes,), the potential.
     cost: of all cuts so far, per pixel.
+    copies: (homes,) int64, how often each pixel of the exemplars is painted.
     """
 
     h: int
     w: int
     wraps: tuple[bool, bool]
+    atlas: Atlas
     index: Tensor
     painted: Tensor
     psi: Tensor
     cost: float = 0.0
+    copies: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.copies = count_copies(self.atlas, self.index[self.painted])
+
+    def paint(self, at: Tensor, pixels: Tensor) -> None:
+        """Copy the atlas pixels (n,) to the pixels `at` (n,) of the canvas, which differ from each other."""
+        covered = self.index[at][self.painted[at]]
+        self.copies += count_copies(self.atlas, pixels) - count_copies(self.atlas, covered)
+        self.index[at], self.painted[at] = pixels, True
 
 
 def largest_blocks(
@@ -191,7 +203,7 @@ def lay(
     atlas, device, steps = blocks.atlas, blocks.corners.device, (blocks.side, blocks.overlap)
     h, w = (quilting.covered_length(length, wraps, *steps) for length, wraps in zip(size, tile, strict=True))
     empty = torch.zeros(h * w, dtype=torch.long, device=device)
-    canvas = Quilt(h, w, tile, empty, empty.bool(), torch.zeros(atlas.homes, device=device))
+    canvas = Quilt(h, w, tile, atlas, empty, empty.bool(), torch.zeros(atlas.homes, device=device))
     rise = ascent(atlas, rules)
     ys, xs = (quilting.starts_along(length, wraps, *steps) for length, wraps in zip((h, w), tile, strict=True))
     for number, wave in enumerate(quilting.waves(ys, xs, lag=2, fewest=6)):
@@ -206,7 +218,7 @@ def lay(
 def ascent(atlas: Atlas, rules: QuiltRules) -> Callable[[Quilt], Tensor]:
     """The step by which the potential of a quilt rises with the use of what is painted: quilt -> (homes,)."""
     colours = palette(atlas, rules.wanted)
-    return lambda canvas: ascend(canvas.psi, atlas, canvas.index[canvas.painted], *colours, rules.wanted)
+    return lambda canvas: ascend_by(canvas.psi, atlas, canvas.copies, *colours, rules.wanted)
 
 
 def _place(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: torch.Generator) -> None:
@@ -222,8 +234,7 @@ def _place(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: t
     pick, keep, cost = quilting.cheapest_cuts(pieces, mask, blocks.overlap)
     # Paint the cheapest.
     paint = ~keep
-    canvas.index[cells[paint]] = pieces.pixels(pick)[paint]
-    canvas.painted[cells.flatten()] = True
+    canvas.paint(cells[paint], pieces.pixels(pick)[paint])
     canvas.cost += float(cost.gather(1, pick[:, None]).mean()) * len(top) * side**2 / canvas.index.numel()
 
 
@@ -296,10 +307,9 @@ def cell_prices(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules) -
         for values in (rules.landmarks.rarity, rules.landmarks.copies)
     )
     # Count the copies anywhere but where the block itself would lie.
-    cells = blocks.cells[blocks.atlas.home[canvas.index]]
-    copies = torch.bincount(cells[canvas.painted], minlength=len(size)) - torch.zeros_like(near)
     here = cells_of(canvas, top, blocks.side)
-    copies.scatter_add_(1, cells[here], -canvas.painted[here].float())
+    copies = torch.zeros_like(size).scatter_add_(0, blocks.cells, canvas.copies.float()).repeat(len(top), 1)
+    copies.scatter_add_(1, blocks.cells[blocks.atlas.home[canvas.index[here]]], -canvas.painted[here].float())
     return CellPrices(use, PRICE_OF_REPEAT * rare * (near + (copies / size + 1 - wanted).clamp(min=0)))
 
 

@@ -9,7 +9,7 @@ kept only where seams and use together become cheaper.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -93,7 +93,7 @@ def recut_quilt(
 def recut_field(blocks: Blocks, field: Field, rules: QuiltRules, rounds: int, rng: torch.Generator) -> Tensor:
     """The pointers (h, w) of a field whose seams are recut in so many rounds; its proportions are hardly moved."""
     index, psi = field.index.flatten().clone(), torch.zeros(blocks.atlas.homes, device=field.index.device)
-    canvas = Quilt(*field.size, field.tile, index, torch.ones_like(index, dtype=torch.bool), psi)
+    canvas = Quilt(*field.size, field.tile, field.atlas, index, torch.ones_like(index, dtype=torch.bool), psi)
     recut(canvas, blocks, rules, rounds, rng)
     return canvas.index.view(field.size)
 
@@ -105,7 +105,7 @@ def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: to
         return
     shape, rise = rings(side, canvas.index.device), ascent(blocks.atlas, rules)
     step = min(1.0, ROUNDS_OF_ASCENT / max(1, rounds))
-    cost = seams(canvas, blocks)
+    cost = seams(blocks, canvas.index.view(canvas.h, canvas.w), canvas.wraps)
     for _ in range(rounds):
         # Else what was scarce in laying would go on to be wanted until it is everywhere.
         canvas.psi = torch.lerp(canvas.psi, rise(canvas), step)
@@ -124,19 +124,21 @@ def recut(canvas: Quilt, blocks: Blocks, rules: QuiltRules, rounds: int, rng: to
             change.append(standing_price(canvas, blocks, some, fresh, rules, near))
             change[-1] -= standing_price(canvas, blocks, some, old, rules, near)
             trial[cells] = fresh
-        after = seams(replace(canvas, index=trial), blocks)
+        after = seams(blocks, trial.view(canvas.h, canvas.w), canvas.wraps)
         dearer = _sum_of_seams(after - cost, canvas, top, side) / side
-        undone = cells_of(canvas, top, side)[dearer + torch.cat(change) >= 0]
-        trial[undone] = canvas.index[undone]
-        canvas.index, cost = trial, seams(replace(canvas, index=trial), blocks)
+        kept = cells_of(canvas, top, side)[dearer + torch.cat(change) < 0].flatten()
+        canvas.paint(kept, trial[kept])
+        cost = seams(blocks, canvas.index.view(canvas.h, canvas.w), canvas.wraps)
 
 
-def seams(canvas: Quilt, blocks: Blocks) -> Tensor:
-    """What the seams below and right of every pixel of the canvas cost, (h * w,), in variances."""
-    index = canvas.index.view(canvas.h, canvas.w)
-    total = torch.zeros(canvas.h, canvas.w, device=index.device)
+def seams(blocks: Blocks, index: Tensor, wraps: tuple[bool, bool]) -> Tensor:
+    """What the seams below and right of every pixel of a canvas `index` (h, w) cost, (h * w,), in variances."""
+    if twin := native.kernel("costs_of_seams", blocks.colours, index):
+        cost: Tensor = twin(blocks.colours, index, blocks.atlas.row, *wraps)
+        return cost
+    total = torch.zeros(index.shape, device=index.device)
     for dim, stride in ((0, blocks.atlas.row), (1, 1)):
-        length = index.shape[dim] - (0 if canvas.wraps[dim] else 1)
+        length = index.shape[dim] - (0 if wraps[dim] else 1)
         a, b = index.narrow(dim, 0, length), index.roll(-1, dim).narrow(dim, 0, length)
         y, x = (b != a + stride).nonzero(as_tuple=True)
         total[y, x] += meet(blocks.colours, a[y, x], b[y, x], stride)
