@@ -8,6 +8,7 @@ PRESETS ?= guided-correspondence guided-correspondence-high correspondence+field
 OUT ?= build/contact-sheet.png
 SHEETS ?= build/blind
 BUDGET ?= quick
+PEER ?=
 FUZZ ?=
 EXEMPLARS ?=
 FIGURES ?= figures
@@ -17,7 +18,7 @@ NATIVE = $(wildcard native/*.cpp native/*.hpp native/CMakeLists.txt)
 SOURCES = texsynth tests samples benchmarks docs/reference.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs docs-reference bench bench-estimates bench-methods bench-repair fuzz figures samples contact-sheet blind clean
+.PHONY: help demo test lint format docs docs-reference bench bench-estimates bench-methods bench-peers bench-repair fuzz figures samples contact-sheet blind clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +75,10 @@ bench-estimates: $(VENV)/.installed ## memory and time that runs are said to tak
 bench-methods: $(VENV)/.installed ## DIR=folder of exemplars, WEIGHTS=vgg19 file [PRESETS="a b"]: presets side by side
 	@test -n "$(DIR)" -a -n "$(WEIGHTS)" || { echo "usage: make bench-methods DIR=exemplars WEIGHTS=vgg19.safetensors" >&2; exit 2; }
 	$(BIN)/python benchmarks/methods.py "$(DIR)"/*.* --weights "$(WEIGHTS)" --presets $(PRESETS)
+
+bench-peers: $(VENV)/.installed ## PEER="program {exemplar} {width} {height} {output}" [BENCH="--sizes 512 1024"]: texsynth beside another program
+	@test -n '$(PEER)' || { echo "usage: make bench-peers PEER='program {exemplar} ... {output}' (benchmarks/README.md has one)" >&2; exit 2; }
+	$(BIN)/python benchmarks/peers.py '$(PEER)' $(BENCH)
 
 bench-repair: $(VENV)/.installed ## [DIR=folder with stationary/]: repairs timed, and what was held out (minutes)
 	$(BIN)/python benchmarks/repair.py $(if $(DIR),"$(DIR)")

@@ -72,23 +72,32 @@ class Measured:
 
 
 def taken_by(arguments: Sequence[str], folder: Path) -> tuple[Measured, Any]:
-    """Run a command and wait for exactly that process; what it took, and what it says with --json."""
+    """What a texsynth command took, and what it says with --json."""
     output = folder / ("out.safetensors" if arguments[0] == "train" else "out.png")
     command = [sys.executable, "-m", "texsynth", *arguments, "-o", str(output), "--force", "--json"]
-    command += ["--progress", "none"]
+    taken, said = taken_by_process([*command, "--progress", "none"], folder, " ".join(arguments))
+    return taken, json.loads(said)
+
+
+def taken_by_process(command: Sequence[str], folder: Path, name: str) -> tuple[Measured, str]:
+    """Run a command and wait for exactly that process; what it took, and what it printed. Ends this one with a line
+    that begins with `name` where it cannot be run or fails."""
     with (folder / "stdout").open("w+") as stdout, (folder / "stderr").open("w+") as stderr:
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+        except OSError as error:
+            sys.exit(f"{name}: cannot be run ({error.strerror})")
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         stdout.seek(0)
         stderr.seek(0)
         if process.returncode != 0:
-            sys.exit(f"{' '.join(arguments)}: exit {process.returncode}: {stderr.read().strip()}")
-        said = json.loads(stdout.read())
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit), said
+            said = stderr.read().strip().splitlines() or ["it says nothing"]
+            sys.exit(f"{name}: exit {process.returncode}: {said[-1]}")
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit), stdout.read()
 
 
 def measure(source: Path, row: Row, folder: Path) -> Run:
