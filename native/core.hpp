@@ -20,8 +20,10 @@
 // What such functions call has to become a part of them.
 #ifdef _MSC_VER
 #define INLINE static __forceinline
+#define INLINE_MEMBER __forceinline
 #else
 #define INLINE static inline __attribute__((always_inline))
+#define INLINE_MEMBER inline __attribute__((always_inline))
 #endif
 
 using Index = std::int64_t;
@@ -41,6 +43,21 @@ INLINE float squared_distance(const float *a, const float *b, Index d) {
         const float difference = a[k + lane] - b[k + lane];
         sums[lane] += difference * difference;
     }
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int lane = 0; lane < half; ++lane)
+            sums[lane] += sums[lane + half];
+    return sums[0];
+}
+
+// The sum of a * b over d values, in the same order.
+INLINE float product(const float *a, const float *b, Index d) {
+    float sums[LANES] = {};
+    Index k = 0;
+    for (; k + LANES <= d; k += LANES)
+        for (int lane = 0; lane < LANES; ++lane)
+            sums[lane] += a[k + lane] * b[k + lane];
+    for (int lane = 0; k + lane < d; ++lane)
+        sums[lane] += a[k + lane] * b[k + lane];
     for (int half = LANES / 2; half > 0; half /= 2)
         for (int lane = 0; lane < half; ++lane)
             sums[lane] += sums[lane + half];

@@ -2,7 +2,9 @@
 // its arguments, its work, and the function that Python calls, which does what the twin of the same name does.
 #include "binding.hpp"
 
+void bind_cheapest(nb::module_ &);
 void bind_costs(nb::module_ &);
+void bind_cubic(nb::module_ &);
 void bind_cuts(nb::module_ &);
 void bind_descriptors(nb::module_ &);
 void bind_look_alikes(nb::module_ &);
@@ -14,6 +16,9 @@ void bind_shifts(nb::module_ &);
 void bind_shortlist(nb::module_ &);
 void bind_sites(nb::module_ &);
 void bind_sweep(nb::module_ &);
+void bind_turned_copies(nb::module_ &);
+void bind_turned_relax(nb::module_ &);
+void bind_turned_windows(nb::module_ &);
 
 // The instruction set that the loader has chosen.
 static const char *instructions() {
@@ -26,9 +31,11 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 7; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 8; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
+    bind_cheapest(module);
     bind_costs(module);
+    bind_cubic(module);
     bind_cuts(module);
     bind_descriptors(module);
     bind_look_alikes(module);
@@ -40,4 +47,7 @@ NB_MODULE(_core, module) {
     bind_shortlist(module);
     bind_sites(module);
     bind_sweep(module);
+    bind_turned_copies(module);
+    bind_turned_relax(module);
+    bind_turned_windows(module);
 }

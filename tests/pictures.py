@@ -23,6 +23,13 @@ def spots(h: int, w: int, seed: int = 0) -> Tensor:
     return ((smooth - 0.5) * 6 + 0.5).clamp(0, 1)
 
 
+def directions(*size: int, seed: int = 0) -> Tensor:
+    """A smooth field of directions (1, 2, *size) that turns by more than half a turn."""
+    y, x = torch.meshgrid(*(torch.linspace(0, 1, n) for n in size), indexing="ij")
+    angle = 1 + seed + 3 * x - 2 * y * x
+    return torch.stack([angle.cos(), angle.sin()])[None]
+
+
 def bytes_of(image: Tensor) -> np.ndarray:
     """(1, C, H, W) in [0, 1] -> (H, W, C) of 8 bits."""
     return (image[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from conftest import Texsynth, array
 from fields import atlas_of, scattered
-from pictures import generator, noise, spots
+from pictures import directions, generator, noise, spots
 from texsynth import native
 from texsynth.cli import doctor
 from texsynth.field.align import align
@@ -24,10 +24,13 @@ from texsynth.field.quilting import Candidates, cheapest_cuts, path
 from texsynth.field.recut import cheapest_closed_cuts, rings, seams
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes
 from texsynth.field.sweep import near_seams, sweep
+from texsynth.field.turned import space as turned_space
+from texsynth.field.turned import sweep as turned
 from texsynth.image import picture as image
 from texsynth.image.tone import Equations, change
 from texsynth.native.sums import in_lanes, in_turn
 from texsynth.patches.shortlist import KEPT, LANES, least_of_rows, shortlist
+from texsynth.task import Guide
 
 built = pytest.mark.skipif(native.core() is None, reason=f"the native core is {native.describe()}")
 TILES = [(False, False), (True, False), (False, True), (True, True)]
@@ -128,6 +131,36 @@ def test_passes_along_guides_and_beside_what_is_fixed(goals: int, both: Callable
     for still in (None, fixed):
         results = both(lambda still=still: sweep(scattered(atlas, (40, 33)), space, prices, generator(), still))
         assert same(results)
+
+
+@built
+@pytest.mark.parametrize("size", [(40, 33), (3, 50)])
+@pytest.mark.parametrize("tile", TILES)
+def test_turned_copies(size: tuple[int, int], tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
+    """From two sources of which parts may not be copied, along directions that turn, with a guide and without."""
+    atlas = atlas_of(
+        spots(24, 30), spots(24, 30, 5), valid=noise(1, 1, 24, 30, seed=2) > 0.03, margin=turned_space.margin(5)
+    )
+    sources = (directions(24, 30), directions(24, 30, seed=1))
+    frames = turned_space.find_frames(Guide("direction", sources, directions(*size, seed=2), 1.0, "direction"), atlas)
+    basis = turned_space.find_basis(atlas, frames, 5, 11, generator())
+    spaces = both(lambda: turned_space.describe(atlas, frames, basis, atlas.valid, generator()))
+    assert all(torch.equal(spaces[0].table, other.table) for other in spaces[1:])
+    field = scattered(atlas, size, tile=tile)
+    place = torch.stack(atlas.split(field.index)[1:], -1) + (noise(*size, 2, seed=7) - 0.5)
+    field = replace(field, place=place, angle=6 * noise(*size, seed=8))
+    guiding = Guiding((noise(len(atlas.valid), 2) * 3).round(), noise(*size, 2, seed=4), noise(*size, 2, seed=6))
+    price = torch.where(atlas.valid, (noise(len(atlas.valid)) * 4).round() / 8 - 0.2, torch.inf)
+    for guide in (None, guiding):
+        prices = Prices(price, 1.5, guide)
+        results = both(lambda field=field, prices=prices: turned.sweep(field, spaces[0], prices, generator()))
+        assert same(results) and not torch.equal(results[0].index, field.index)
+        assert all(
+            torch.equal(results[0].place, f.place) and torch.equal(results[0].angle, f.angle) for f in results[1:]
+        )
+        field = results[0]
+    one, *others = both(field.image)
+    assert all(torch.equal(one, other) for other in others)
 
 
 @built

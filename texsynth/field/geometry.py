@@ -10,12 +10,47 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from texsynth import native
+
 
 def rotated(angle: Tensor, offset: Tensor) -> Tensor:
     """Offsets (..., 2) as (y, x), turned by `angle` (...)."""
-    cos, sin = angle.cos(), angle.sin()
-    y, x = offset[..., 0], offset[..., 1]
+    return turned(heading(angle), offset)
+
+
+def heading(angle: Tensor) -> Tensor:
+    """The turns by `angle` (...) as unit vectors (..., 2), (cosine, sine): so what follows takes no trigonometry, whose
+    last bit is another one in every library."""
+    return torch.stack([angle.cos(), angle.sin()], -1)
+
+
+def turned(turn: Tensor, offset: Tensor) -> Tensor:
+    """Offsets (..., 2) as (y, x), turned by the unit vectors `turn` (..., 2)."""
+    (cos, sin), (y, x) = turn.unbind(-1), offset.unbind(-1)
     return torch.stack([sin * x + cos * y, cos * x - sin * y], -1)
+
+
+def turned_back(turn: Tensor, offset: Tensor) -> Tensor:
+    """Offsets (..., 2) as (y, x), turned the other way round."""
+    (cos, sin), (y, x) = turn.unbind(-1), offset.unbind(-1)
+    return torch.stack([cos * y - sin * x, cos * x + sin * y], -1)
+
+
+def turn_between(one: Tensor, other: Tensor) -> Tensor:
+    """The turn that leads from one unit vector (..., 2) to the other."""
+    (x, y), (to_x, to_y) = one.unbind(-1), other.unbind(-1)
+    return torch.stack([x * to_x + y * to_y, x * to_y - y * to_x], -1)
+
+
+def face_away(one: Tensor, other: Tensor) -> Tensor:
+    """Do vectors (..., 2) point to opposite sides, (...) bool?"""
+    (x, y), (other_x, other_y) = one.unbind(-1), other.unbind(-1)
+    return x * other_x + y * other_y < 0
+
+
+def facing(turn: Tensor, before: Tensor) -> Tensor:
+    """Of each unit vector (..., 2) and its opposite the one nearer to `before` (..., 2)."""
+    return torch.where(face_away(turn, before)[..., None], -turn, turn)
 
 
 def rotated_normals(normals: Tensor, angle: Tensor) -> Tensor:
@@ -49,6 +84,9 @@ def cubic(table: Tensor, row: int, first: Tensor, part: Tensor) -> Tensor:
     table: (N, C) float, pixels of a picture with `row` pixels a line. first: (n,) int64, the pixel up and left of each
     place. part: (n, 2) in [0, 1), the fractions of a pixel down and right of it.
     """
+    if twin := native.kernel("cubic", table, first, part):
+        values: Tensor = twin(table, row, first, part)
+        return values
     (wy, wx), last = (_keys_weights(t) for t in part.to(table.dtype).unbind(1)), len(table) - 1
     out = torch.zeros(len(first), table.shape[1], dtype=table.dtype, device=table.device)
     low, high = torch.full_like(out, torch.inf), torch.full_like(out, -torch.inf)

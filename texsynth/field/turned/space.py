@@ -14,39 +14,41 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from texsynth import native
 from texsynth.field.atlas import Atlas, spread
-from texsynth.field.geometry import rotated
+from texsynth.field.geometry import face_away, facing, heading, turn_between, turned
 from texsynth.field.space import draw
 from texsynth.task import Guide
 
-WINDOWS_AT_ONCE = 1 << 14  # windows described at once: stays in the cache
+WINDOWS_AT_ONCE = 1 << 10  # windows described at once: stays in the cache
+WINDOWS_OF_A_STRIP = 1 << 14  # windows of which the picture is enlarged at once: bounds the memory
+FINER = 4  # times as many lines as the picture has that on which windows are sampled
 STEPS_OF_A_WALK = 4
 SAMPLED_WINDOWS = 8192  # windows from which principal directions are computed
 
 
 @dataclass(frozen=True)
 class Frames:
-    """The angles of the local directions at the source pixels (N,) and at the output pixels (h, w), radians clockwise
-    on screen; half a turn more is the same direction."""
+    """The local directions at the source pixels (N, 2) and at the output pixels (h, w, 2), as unit vectors: x right, y
+    down. The opposite vector is the same direction."""
 
     source: Tensor
     target: Tensor
 
     def facing(self, index: Tensor, target: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        """The angle of copies of `index` where the direction is `target`, of the two the one nearer to `before`; and
-        whether that is half a turn from frame to frame. All (n,)."""
-        angle = target - self.source[index]
-        back = (angle - before).cos() < 0
-        return angle + math.pi * back, back
+        """The turn of copies of `index` (...) where the direction is `target` (..., 2), of the two the one nearer to
+        `before` (..., 2); and whether that is half a turn from frame to frame, (...)."""
+        turn = turn_between(self.source[index], target)
+        back = face_away(turn, before)
+        return torch.where(back[..., None], -turn, turn), back
 
 
 @dataclass(frozen=True)
 class TurnedBasis:
     """The principal directions of round windows, each in its own frame.
 
-    kernel: (D, 3, S), the directions, for windows of S points.
+    kernel: (D, S, 3), the directions, for windows of S points.
     mean: (D,), the mean window on these directions.
     mirror: (D,), 1 for even directions and -1 for odd ones, whose sign changes when a window turns by half a turn.
     grid: (S, 2), the points, (y, x) from the middle.
@@ -59,15 +61,15 @@ class TurnedBasis:
     grid: Tensor
     variance: float
 
-    def describe(self, picture: Tensor, place: Tensor, angle: Tensor) -> Tensor:
-        """The descriptors (n, D) of the windows of (1, 3, H, W) at `place` (n, 2), turned by `angle` (n,)."""
-        parts = []
-        for some, turns in zip(place.split(WINDOWS_AT_ONCE), angle.split(WINDOWS_AT_ONCE), strict=True):
-            out = -self.mean.expand(len(some), -1)
-            for channel, kernel in zip(sample(picture, some, turns, self.grid), self.kernel.unbind(1), strict=True):
-                out = torch.addmm(out, channel, kernel.T)
-            parts.append(out * self.variance**-0.5)
-        return torch.cat(parts)
+    def describe(self, picture: Tensor, place: Tensor, turn: Tensor) -> Tensor:
+        """The descriptors (n, D) of the windows of (H, W, 3) at `place` (n, 2), turned by the unit vectors (n, 2)."""
+        parts, kernel, mean = [], self.kernel.flatten(1).T, -self.mean.expand(WINDOWS_AT_ONCE, -1)
+        for strip, turns in zip(place.split(WINDOWS_OF_A_STRIP), turn.split(WINDOWS_OF_A_STRIP), strict=True):
+            fine, at = _finer(picture, strip, self.grid)
+            for some, way in zip(at.split(WINDOWS_AT_ONCE), turns.split(WINDOWS_AT_ONCE), strict=True):
+                parts.append(torch.addmm(mean[: len(some)], sample(fine, some, way, self.grid).flatten(1), kernel))
+        table: Tensor = torch.cat(parts) * self.variance**-0.5
+        return table
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def margin(patch: int) -> int:
 def find_frames(guide: Guide, atlas: Atlas) -> Frames:
     """The frames that a guide of directions gives to the pixels of an atlas and of the output."""
     source, target = spread(guide.sources, atlas), guide.target.to(atlas.home.device)[0]
-    return Frames(torch.atan2(source[:, 1], source[:, 0]), torch.atan2(target[1], target[0]))
+    return Frames(heading(torch.atan2(source[:, 1], source[:, 0])), heading(torch.atan2(target[1], target[0])))
 
 
 def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: torch.Generator) -> TurnedBasis:
@@ -107,7 +109,8 @@ def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: t
     grid = torch.stack(torch.meshgrid(ramp, ramp, indexing="ij"), -1).view(-1, 2)
     grid = grid[grid.norm(dim=1) <= patch // 2 + 0.75]
     some = draw(atlas.valid.nonzero()[:, 0], SAMPLED_WINDOWS, rng)
-    windows = sample(*_stacked(atlas, some), frames.source[some], grid).transpose(0, 1)  # (n, 3, S)
+    fine, at = _finer(*_stacked(atlas, some), grid)
+    windows = sample(fine, at, frames.source[some], grid).transpose(1, 2)  # (n, 3, S)
     weight = torch.exp(-grid.square().sum(1) / (2 * (patch / 3) ** 2)).sqrt()
     mean = (windows.mean(0) + windows.mean(0).flip(-1)) / 2
     centred = (windows - mean) * weight
@@ -121,13 +124,14 @@ def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: t
     values, vectors, signs = (torch.cat(part, -1) for part in zip(*parts, strict=True))
     top = values.argsort(descending=True)[:components]
     kernel = vectors[:, top].T.float().to(device).reshape(len(top), 3, -1) * weight
+    middle, kernel = (kernel * mean).sum((1, 2)), kernel.transpose(1, 2).contiguous()
     variance = max(float(values.clamp(min=0).sum()), 1e-8)
-    return TurnedBasis(kernel, (kernel * mean).sum((1, 2)), signs[top].float().to(device), grid, variance)
+    return TurnedBasis(kernel, middle, signs[top].float().to(device), grid, variance)
 
 
 def describe(atlas: Atlas, frames: Frames, basis: TurnedBasis, wanted: Tensor, rng: torch.Generator) -> TurnedSpace:
     """The space of the `wanted` (N,) bool source pixels, which must all be valid; others cannot be copied."""
-    table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
+    table = torch.zeros(len(wanted), len(basis.mean), device=wanted.device)
     some = wanted.nonzero()[:, 0]
     table[some] = basis.describe(*_stacked(atlas, some), frames.source[some])
     space = TurnedSpace(atlas, frames, basis, table, wanted, 0.0)
@@ -166,8 +170,8 @@ def between(space: TurnedSpace, index: Tensor, plane: Tensor, place: Tensor) -> 
 
 def aligned(space: TurnedSpace, index: Tensor, to: Tensor) -> Tensor:
     """The descriptors (n, D) of `index` (n,), turned by half a turn where the frames of `to` (n,) face away."""
-    other = (space.frames.source[index] - space.frames.source[to]).cos() < 0
-    return half_turned(space.table[index], other, space)
+    away = face_away(space.frames.source[index], space.frames.source[to])
+    return half_turned(space.table[index], away, space)
 
 
 def half_turned(descriptors: Tensor, back: Tensor, space: TurnedSpace) -> Tensor:
@@ -179,25 +183,47 @@ def walk(
     begin: Tensor, offset: Tensor, frame: Callable[[Tensor, float], Tensor], first: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Where straight ways `offset` (..., 2) lead from `begin` (..., 2) in a frame that turns underway: the places
-    (..., 2) and the last angles (...). `frame` gives the angle, up to half a turn, at a place and a share of the way;
-    `first` is the angle at the start."""
-    place, angle = begin.expand(torch.broadcast_shapes(begin.shape, offset.shape)), first
+    (..., 2) and the last turns (..., 2). `frame` gives the direction, a unit vector or its opposite, at a place and a
+    share of the way; `first` is the one at the start."""
+    place, turn = begin.expand(torch.broadcast_shapes(begin.shape, offset.shape)), first
     for step in range(STEPS_OF_A_WALK):
-        now = frame(place, (step + 0.5) / STEPS_OF_A_WALK)
-        angle = now + math.pi * ((now - angle).cos() < 0)
-        place = place + rotated(angle, (offset / STEPS_OF_A_WALK).expand_as(place))
-    return place, angle
+        turn = facing(frame(place, (step + 0.5) / STEPS_OF_A_WALK), turn)
+        place = place + turned(turn, offset / STEPS_OF_A_WALK)
+    return place, turn
 
 
-def sample(picture: Tensor, place: Tensor, angle: Tensor, grid: Tensor) -> Tensor:
-    """The values (3, n, S) of (1, 3, H, W), bilinear between its pixels, at `place` (n, 2) + `grid` (S, 2) turned by
-    `angle` (n,)."""
-    at = place[:, None] + rotated(angle[:, None], grid[None])
-    unit = 2 * at / (at.new_tensor(picture.shape[2:]) - 1) - 1
-    return F.grid_sample(picture, unit.flip(-1)[None], padding_mode="border", align_corners=True)[0]
+def sample(fine: Tensor, place: Tensor, turn: Tensor, grid: Tensor) -> Tensor:
+    """The values (n, S, 3) of a picture that was made FINER, (H, W, 3), at its pixels nearest to `place` (n, 2) +
+    `grid` (S, 2), turned by the unit vectors (n, 2), all in pixels of the picture as it was; beyond the border, those
+    on it."""
+    place, grid = place * FINER, grid * FINER
+    if twin := native.kernel("turned_windows", fine, place, turn, grid):
+        values: Tensor = twin(fine, place, turn, grid)
+        return values
+    height, width = fine.shape[:2]
+    (cos, sin), (down, right) = turn[..., None].unbind(1), grid.unbind(1)
+    y = (place[:, :1] + (sin * right + cos * down)).add_(0.5).clamp_(0, height - 1).long()
+    x = (place[:, 1:] + (cos * right - sin * down)).add_(0.5).clamp_(0, width - 1).long()
+    return fine.flatten(0, 1).index_select(0, (y * width + x).flatten()).view(*y.shape, 3)
+
+
+def _finer(picture: Tensor, place: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+    """As much of a picture (H, W, 3) as windows on `grid` (S, 2) at `place` (n, 2) see, FINER by bilinear
+    interpolation, (h, w, 3); and where the windows lie in this part of the picture, (n, 2)."""
+    reach, rows = math.ceil(float(grid.norm(dim=1).max())) + 1, place[:, 0]
+    top = max(0, int(rows.min()) - reach)
+    part = picture[top : int(rows.max()) + reach + 1]
+    return _enlarged(_enlarged(part, 0), 1), place - place.new_tensor([top, 0])
+
+
+def _enlarged(picture: Tensor, dim: int) -> Tensor:
+    """A picture (H, W, 3) with FINER times as many lines along `dim`, its own among them, and mixtures between."""
+    first, second = picture.narrow(dim, 0, picture.shape[dim] - 1), picture.narrow(dim, 1, picture.shape[dim] - 1)
+    mixed = [first * (1 - n / FINER) + second * (n / FINER) for n in range(FINER)]
+    between = torch.stack(mixed, dim + 1).flatten(dim, dim + 1)
+    return torch.cat([between, picture.narrow(dim, picture.shape[dim] - 1, 1)], dim)
 
 
 def _stacked(atlas: Atlas, index: Tensor) -> tuple[Tensor, Tensor]:
-    """All planes above each other, (1, 3, P * rows, row), and where the pixels `index` (n,) lie in that, (n, 2)."""
-    picture = atlas.colours.view(-1, atlas.row, 3).permute(2, 0, 1)[None].contiguous()
-    return picture, torch.stack([index // atlas.row, index % atlas.row], -1).float()
+    """All planes above each other, (P * rows, row, 3), and where the pixels `index` (n,) lie in that, (n, 2)."""
+    return atlas.colours.view(-1, atlas.row, 3), torch.stack([index // atlas.row, index % atlas.row], -1).float()

@@ -7,7 +7,6 @@ output alike. So hair that curves in one way may be laid along lines that curve 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,13 +14,14 @@ import torch
 from torch import Tensor
 
 from texsynth.field.atlas import Atlas, Field, settle, usage
+from texsynth.field.geometry import turn_between
 from texsynth.field.guide import Guiding, mean_prices
 from texsynth.field.potential import excess
 from texsynth.field.quilting import PRICE_OF_UNEVENNESS, at_borders, cut_candidates, shortlist, starts_along, waves
 from texsynth.field.space import draw
 from texsynth.field.sweep import NEIGHBOURS
 from texsynth.field.turned.space import TurnedSpace, walk
-from texsynth.field.turned.sweep import TurnedCopy, extend, locate, refresh
+from texsynth.field.turned.sweep import TurnedCopy, copies_of, extend, locate, refresh
 
 PIECE_PIXELS_AT_ONCE = 1 << 18  # of pieces that are compared: bounds the memory
 SMALLEST_SHARE = 0.05  # of a window that must be painted for its mean difference to count in full
@@ -182,21 +182,22 @@ def _bent(supply: Supply, field: Field, middle: Tensor, cells: Tensor, tries: Te
     """What the pixels `cells` (B, side^2, 2) copy when the pieces `tries` (B, T) are laid round `middle` (B, 2)."""
     space, middles = supply.space, supply.pieces.middles
     index = middles[tries % len(middles)]
-    back = math.pi * (tries >= len(middles))
+    back = tries >= len(middles)
     plane, y, x = (t[..., None] for t in space.atlas.split(index))  # (B, T, 1)
     offset = (cells - middle[:, None])[:, None]  # (B, 1, side^2, 2)
 
     def lag(at: Tensor, share: float) -> Tensor:
         there = _target(space, field, middle[:, None, None] + share * offset)
-        return _frame_at(space, plane.expand(at.shape[:-1]), at) - there
+        return turn_between(there, _frame_at(space, plane.expand(at.shape[:-1]), at))
 
-    first = space.frames.source[index] - _target(space, field, middle)[:, None] - back
-    place, angle = walk(torch.stack([y, x], -1).float(), offset, lag, first[..., None])
-    return TurnedCopy(plane.expand(angle.shape), place, -angle)
+    first = turn_between(_target(space, field, middle)[:, None], space.frames.source[index])
+    first = torch.where(back[..., None], -first, first)
+    place, turn = walk(torch.stack([y, x], -1).float(), offset, lag, first[:, :, None])
+    return TurnedCopy(plane.expand(place.shape[:-1]), place, turn * turn.new_tensor([1.0, -1.0]))
 
 
 def _target(space: TurnedSpace, field: Field, place: Tensor) -> Tensor:
-    """The angle of the frame at places (..., 2) of the output."""
+    """The direction at places (..., 2) of the output, (..., 2)."""
     return space.frames.target[_within(place, field)]
 
 
@@ -225,8 +226,9 @@ def _fill(cloth: Cloth) -> None:
     """Continue the neighbours of what no piece has covered, clipped into their sources."""
     field, (h, w) = cloth.field, cloth.field.size
     while not cloth.painted.all():
-        wide = extend(field, 1)
-        covered = extend(replace(field, angle=cloth.painted.float()), 1).angle > 0
+        copies = copies_of(field)
+        wide = extend(copies, field.tile, 1)
+        covered = extend(replace(copies, plane=cloth.painted.long()), field.tile, 1).plane > 0
         for dy, dx in NEIGHBOURS:
             pick = slice(1 + dy, h + 1 + dy), slice(1 + dx, w + 1 + dx)
             at = (covered[pick] & ~cloth.painted).nonzero(as_tuple=True)
@@ -239,7 +241,8 @@ def _paint(cloth: Cloth, at: tuple[Tensor, ...], index: Tensor, copy: TurnedCopy
     """Let the pixels `at`, rows and columns (n,), copy `index` (n,), and say where and how turned."""
     field = cloth.field
     assert field.place is not None and field.angle is not None
-    field.index[at], field.place[at], field.angle[at], cloth.painted[at] = index, copy.place, copy.angle, True
+    field.index[at], field.place[at], cloth.painted[at] = index, copy.place, True
+    field.angle[at] = torch.atan2(copy.turn[..., 1], copy.turn[..., 0])
 
 
 def _cut_out(
@@ -258,8 +261,8 @@ def _cut_out(
     for some in middles.split(PIECES_CUT_AT_ONCE):
         plane, y, x = (t[:, None] for t in atlas.split(some))
         plane, begin = plane.expand(-1, len(grid)), torch.stack([y, x], -1).float()
-        place, angle = walk(begin, grid[None], partial(_frame_at, space, plane), space.frames.source[some][:, None])
-        index, inside = locate(atlas, TurnedCopy(plane, place, angle))
+        place, turn = walk(begin, grid[None], partial(_frame_at, space, plane), space.frames.source[some][:, None])
+        index, inside = locate(atlas, TurnedCopy(plane, place, turn))
         inside &= atlas.valid[index]
         covered.append(inside.float())
         lacking.append(LACKING * (1 - (inside & smooth[index])[:, inner].float().mean(1)))
@@ -274,15 +277,15 @@ def _cut_out(
 
 def _smooth(space: TurnedSpace, side: int) -> Tensor:
     """Where the source's directions turn slowly enough for pieces to bend along them, (N,) bool."""
-    angle = space.frames.source.view(-1, space.atlas.row)
-    turn = torch.zeros_like(angle)
-    turn[:-1] = (angle[1:] - angle[:-1]).sin().abs()
-    turn[:, :-1] = torch.maximum(turn[:, :-1], (angle[:, 1:] - angle[:, :-1]).sin().abs())
-    return (turn < LARGEST_TURN / side).flatten()
+    frames = space.frames.source.view(-1, space.atlas.row, 2)
+    sine = torch.zeros_like(frames[..., 0])  # of the angle to the pixel below or to that on the right
+    sine[:-1] = turn_between(frames[:-1], frames[1:])[..., 1].abs()
+    sine[:, :-1] = torch.maximum(sine[:, :-1], turn_between(frames[:, :-1], frames[:, 1:])[..., 1].abs())
+    return (sine < LARGEST_TURN / side).flatten()
 
 
 def _frame_at(space: TurnedSpace, plane: Tensor, place: Tensor, _share: float = 0.0) -> Tensor:
-    """The angle of the frame at places (..., 2) of planes (...)."""
+    """The direction at places (..., 2) of planes (...), (..., 2)."""
     return space.frames.source[space.atlas.join(plane, *place.round().long().unbind(-1))]
 
 

@@ -14,37 +14,40 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from texsynth import native
 from texsynth.field.atlas import Atlas, Field, read_between, settle
-from texsynth.field.geometry import rotated
+from texsynth.field.geometry import face_away, heading, turn_between, turned_back
 from texsynth.field.guide import Prices
 from texsynth.field.space import draw
 from texsynth.field.sweep import NEIGHBOURS, beyond_border
-from texsynth.field.turned.space import WINDOWS_AT_ONCE, Frames, TurnedSpace, between, half_turned, slopes
+from texsynth.field.turned.space import Frames, TurnedSpace, between, half_turned, slopes
+from texsynth.native.sums import in_lanes
 
+PIXELS_AT_ONCE = 1 << 14  # pixels whose candidates are compared at once: bounds the memory
 SAME_COPY = 0.5  # pixels: continuations that agree this closely are one copy, and the longest slide
 SAME_PIECE = 1.0  # pixels: copies that agree this closely relax into one piece
 ROUNDS_OF_RELAXING = 4  # in a pass
 RANDOM_COMPARISONS = 1 << 24  # windows compared at random in a pass
 RANDOM_CANDIDATES = 4096  # at most, that one pixel is compared with
-PIXELS_SEARCHED_AT_ONCE = 1024  # pixels that are compared with all random candidates at once
+COMPARISONS_AT_ONCE = 1 << 18  # of pixels and random candidates: stays in the cache
 
 
 @dataclass(frozen=True)
 class TurnedCopy:
     """What pixels (...) are copied from: the `plane` (...) int64 of the atlas, the `place` (..., 2) in it, (y, x)
-    between pixels, and by how many radians the copy is turned, `angle` (...)."""
+    between pixels, and how the copy is turned, the unit vectors `turn` (..., 2)."""
 
     plane: Tensor
     place: Tensor
-    angle: Tensor
+    turn: Tensor
 
     def at(self, pick: tuple[slice | Tensor, ...] | Tensor) -> TurnedCopy:
         """The copies of some pixels only."""
-        return TurnedCopy(self.plane[pick], self.place[pick], self.angle[pick])
+        return TurnedCopy(self.plane[pick], self.place[pick], self.turn[pick])
 
     def moved(self, offset: Tensor) -> TurnedCopy:
         """The continuation of each copy to the pixel that lies `offset` (..., 2) away from its pixel."""
-        return replace(self, place=self.place + rotated(-self.angle, offset.expand_as(self.place)))
+        return replace(self, place=self.place + turned_back(self.turn, offset))
 
 
 @dataclass
@@ -58,8 +61,8 @@ class Best:
 
 @dataclass(frozen=True)
 class Query:
-    """What n pixels look for: copies for the descriptors of their `windows` (n, D), along directions of the angle
-    `target` (n,), at these `prices`."""
+    """What n pixels look for: copies for the descriptors of their `windows` (n, D), along the directions `target`
+    (n, 2), at these `prices`."""
 
     windows: Tensor
     target: Tensor
@@ -69,7 +72,14 @@ class Query:
 def refresh(field: Field, frames: Frames) -> Field:
     """The field with every copy turned to its direction, which is needed after a field has been doubled."""
     assert field.angle is not None
-    return replace(field, angle=frames.facing(field.index, frames.target, field.angle)[0])
+    return turned_to(field, frames, heading(field.angle))
+
+
+def turned_to(field: Field, frames: Frames, before: Tensor) -> Field:
+    """The field with every copy turned to its direction, of the two turns that do it the one nearer to `before`, unit
+    vectors (h, w, 2)."""
+    turn = frames.facing(field.index, frames.target, before)[0]
+    return replace(field, angle=torch.atan2(turn[..., 1], turn[..., 0]))
 
 
 def sweep(field: Field, space: TurnedSpace, prices: Prices, rng: torch.Generator) -> Field:
@@ -79,39 +89,44 @@ def sweep(field: Field, space: TurnedSpace, prices: Prices, rng: torch.Generator
     device = prices.source.device
     # Paint the field, with a border as wide as the windows reach, and draw the random candidates.
     reach = math.ceil(float(space.basis.grid.norm(dim=1).max())) + 1
-    wide = extend(field, reach)
-    picture = _colours(space.atlas, wide).permute(2, 0, 1)[None].contiguous()
+    wide = extend(copies_of(field), field.tile, reach)
+    picture = _colours(space.atlas, wide)
     allowed = (space.described & prices.source.isfinite()).nonzero()[:, 0]
     keys = draw(allowed, min(RANDOM_CANDIDATES, RANDOM_COMPARISONS // (h * w) + 1), rng)
     # Find the best copies, strip after strip.
-    rows = max(1, WINDOWS_AT_ONCE // w)
+    rows = max(1, PIXELS_AT_ONCE // w)
     parts = []
     for top in range(0, h, rows):
         lines = torch.arange(top, min(top + rows, h), device=device)
         at = torch.cartesian_prod(lines, torch.arange(w, device=device)) + reach
-        target = space.frames.target[lines].flatten()
+        target = space.frames.target[lines].flatten(0, 1)
         local = prices.at(torch.arange(len(at), device=device) + top * w)
         query = Query(space.basis.describe(picture, at.float(), target), target, local)
-        around = [_continued(wide, at, *step) for step in NEIGHBOURS]
-        parts.append(_best_copies(query, space, wide.at(tuple(at.T)), around, keys))
-    copies = (torch.cat([getattr(p.copy, name) for p in parts]) for name in ("plane", "place", "angle"))
-    plane, place, angle = (t.view(h, w, *t.shape[1:]) for t in copies)
+        parts.append(_best_copies(query, space, wide, at, *_random_search(query, space, keys)))
+    plane, place, turn, cost = (torch.cat(each) for each in zip(*parts, strict=True))
     # Let the pieces relax.
-    index, place = settle(space.atlas, plane, place)
-    out = replace(field, index=index, place=place, angle=angle)
+    index, place = settle(space.atlas, plane.view(h, w), place.view(h, w, 2))
+    copy = TurnedCopy(space.atlas.split(index)[0], place, turn.view(h, w, 2))
     for _ in range(ROUNDS_OF_RELAXING):
-        out = _relaxed(out, prices.source)
-    return replace(refresh(out, space.frames), cost=torch.cat([p.distance for p in parts]).view(h, w))
+        index, place = _relaxed(copy, index, space.atlas, field.tile, prices.source)
+        copy = replace(copy, place=place)
+    return turned_to(replace(field, index=index, place=place, cost=cost.view(h, w)), space.frames, copy.turn)
 
 
-def extend(field: Field, margin: int) -> TurnedCopy:
-    """Copies (h + 2m, w + 2m): wrapped where the output tiles, else continuing the copy of the pixel at the border."""
+def copies_of(field: Field) -> TurnedCopy:
+    """What the pixels (h, w) of a field copy."""
     assert field.place is not None and field.angle is not None
-    copy, past = TurnedCopy(field.atlas.split(field.index)[0], field.place, field.angle), []
-    for dim, wraps in enumerate(field.tile):
-        inside, beyond = beyond_border(field.size[dim], margin, wraps, field.index.device)
+    return TurnedCopy(field.atlas.split(field.index)[0], field.place, heading(field.angle))
+
+
+def extend(copy: TurnedCopy, tile: tuple[bool, bool], margin: int) -> TurnedCopy:
+    """Copies (h, w) as (h + 2m, w + 2m): wrapped where the output tiles, else continuing the copy of the pixel at the
+    border."""
+    past = []
+    for dim, wraps in enumerate(tile):
+        inside, beyond = beyond_border(copy.plane.shape[dim], margin, wraps, copy.plane.device)
         past.append(beyond)
-        copy = TurnedCopy(*(t.index_select(dim, inside) for t in (copy.plane, copy.place, copy.angle)))
+        copy = TurnedCopy(*(t.index_select(dim, inside) for t in (copy.plane, copy.place, copy.turn)))
     return copy.moved(torch.stack(torch.meshgrid(*past, indexing="ij"), -1).float())
 
 
@@ -129,50 +144,69 @@ def _continued(wide: TurnedCopy, at: Tensor, dy: int, dx: int) -> TurnedCopy:
     return near.moved(near.place.new_tensor([-dy, -dx]))
 
 
-def _best_copies(query: Query, space: TurnedSpace, current: TurnedCopy, around: list[TurnedCopy], keys: Tensor) -> Best:
-    """The best of the current copies, the continuations of neighbours and the random candidates `keys`."""
+def _best_copies(
+    query: Query, space: TurnedSpace, wide: TurnedCopy, at: Tensor, key: Tensor, back: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The best of the current copies of the pixels `at` (n, 2) of the field `wide`, of the continuations of their
+    neighbours, and of copies of the random candidates `key` (n,), turned by half a turn from frame to frame where
+    `back` (n,): planes, places, turns, and the squared distances of windows (n,)."""
+    tensors = *vars(wide).values(), at, query.windows, query.target, space.table, query.prices.source, key, back
+    if twin := native.kernel("turned_copies", *tensors):
+        guiding, none = query.prices.guiding, at.new_empty(0, 0, dtype=torch.float32)
+        guides = (none,) * 3 if guiding is None else (guiding.table, guiding.goal, guiding.strength)
+        prices = (query.prices.source, query.prices.jump, *(g.contiguous() for g in guides))
+        sources = space.frames.source, space.table, space.described, space.basis.mirror, space.damping
+        plane, place, turn, distance = twin(*tensors[:6], *sources, *planes(space.atlas), *prices, key, back)
+        return plane, place, turn, distance
+    current = wide.at(tuple(at.T))
     best = _slid(query, space, current)
-    for copy in around:
+    for step in NEIGHBOURS:
+        copy = _continued(wide, at, *step)
         apart = (copy.place - current.place).abs().amax(1) > SAME_COPY
-        other = apart | (copy.plane != current.plane) | ((copy.angle - current.angle).cos() < 0)
+        other = apart | (copy.plane != current.plane) | face_away(copy.turn, current.turn)
         some = other.nonzero()[:, 0]
         _attempt(best, query, space, some, copy.at(some), 1.0)
-    everywhere = torch.arange(len(current.plane), device=current.plane.device)
-    _attempt(best, query, space, everywhere, _random_search(query, space, keys), query.prices.jump)
-    return best
+    turn = turn_between(space.frames.source[key], query.target)
+    plane, y, x = space.atlas.split(key)
+    random = TurnedCopy(plane, torch.stack([y, x], 1).float(), torch.where(back[:, None], -turn, turn))
+    _attempt(best, query, space, torch.arange(len(plane), device=plane.device), random, query.prices.jump)
+    return best.copy.plane, best.copy.place, best.copy.turn, best.distance
 
 
 def _slid(query: Query, space: TurnedSpace, current: TurnedCopy) -> Best:
     """The current copies, each slid to where its window matches better."""
     price = query.prices.source
     index, inside = locate(space.atlas, current)
-    distance, angle, rest = _fit(query, space, index, current)
+    distance, turn, rest = _fit(query, space, index, current)
     slid = replace(current, place=current.place + _slide(space, index, rest))
     slid_index, slid_inside = locate(space.atlas, slid)
-    slid_distance, slid_angle, _ = _fit(query, space, slid_index, slid)
+    slid_distance, slid_turn, _ = _fit(query, space, slid_index, slid)
     better = slid_inside & price[slid_index].isfinite() & (slid_distance < distance)
     index, distance = torch.where(better, slid_index, index), torch.where(better, slid_distance, distance)
     place = torch.where(better[:, None], slid.place, current.place)
     total = torch.where(inside | better, distance + query.prices.of(index), torch.inf)
-    return Best(TurnedCopy(current.plane.clone(), place, torch.where(better, slid_angle, angle)), distance, total)
+    turn = torch.where(better[:, None], slid_turn, turn)
+    return Best(TurnedCopy(current.plane.clone(), place, turn), distance, total)
 
 
 def _fit(query: Query, space: TurnedSpace, index: Tensor, copy: TurnedCopy) -> tuple[Tensor, Tensor, Tensor]:
-    """The squared distances (n,) of the windows of copies between pixels, their angles (n,), and the differences (n, D)
-    of the descriptors, in the frames of the nearest pixels `index`."""
-    angle, back = space.frames.facing(index, query.target, copy.angle)
+    """The squared distances (n,) of the windows of copies between pixels, their turns (n, 2), and the differences
+    (n, D) of the descriptors, in the frames of the nearest pixels `index`."""
+    turn, back = space.frames.facing(index, query.target, copy.turn)
     rest = half_turned(query.windows, back, space) - between(space, index, copy.plane, copy.place)
-    return rest.square().sum(1), angle, rest
+    return in_lanes(rest.square()), turn, rest
 
 
 def _slide(space: TurnedSpace, index: Tensor, rest: Tensor) -> Tensor:
-    """The step (n, 2), at most SAME_COPY long, that explains the differences `rest` (n, D) best (Lucas & Kanade)."""
+    """The step (n, 2), at most SAME_COPY along either axis, that explains the differences `rest` (n, D) best (Lucas &
+    Kanade 1981)."""
     down, right = slopes(space, index)
-    yy, xx, xy = (down * down).sum(1) + space.damping, (right * right).sum(1) + space.damping, (down * right).sum(1)
-    ry, rx = (down * rest).sum(1), (right * rest).sum(1)
-    step = torch.stack([xx * ry - xy * rx, yy * rx - xy * ry], 1) / (yy * xx - xy * xy)[:, None]
-    length: Tensor = step.norm(dim=1, keepdim=True)
-    return step * (SAME_COPY / length.clamp(min=SAME_COPY))
+    yy, xx = in_lanes(down * down) + space.damping, in_lanes(right * right) + space.damping
+    xy, ry, rx = in_lanes(down * right), in_lanes(down * rest), in_lanes(right * rest)
+    determinant = yy * xx - xy * xy
+    y, x = (xx * ry - xy * rx) / determinant, (yy * rx - xy * ry) / determinant
+    share = SAME_COPY / torch.maximum(y.abs(), x.abs()).clamp(min=SAME_COPY)  # roots have no stated rounding
+    return torch.stack([y * share, x * share], 1)
 
 
 def _attempt(best: Best, query: Query, space: TurnedSpace, some: Tensor, copy: TurnedCopy, factor: float) -> None:
@@ -180,32 +214,51 @@ def _attempt(best: Best, query: Query, space: TurnedSpace, some: Tensor, copy: T
     index, inside = locate(space.atlas, copy)
     keep = inside & query.prices.source[index].isfinite()
     some, index, copy = some[keep], index[keep], copy.at(keep)
-    angle, back = space.frames.facing(index, query.target[some], copy.angle)
-    distance = (space.table[index] - half_turned(query.windows[some], back, space)).square_().sum(1)
+    turn, back = space.frames.facing(index, query.target[some], copy.turn)
+    distance = in_lanes((space.table[index] - half_turned(query.windows[some], back, space)).square_())
     total = distance * factor + query.prices.of(index, some)
     better = total < best.total[some]
     some = some[better]
     best.copy.plane[some], best.copy.place[some] = copy.plane[better], copy.place[better]
-    best.copy.angle[some], best.distance[some], best.total[some] = angle[better], distance[better], total[better]
+    best.copy.turn[some], best.distance[some], best.total[some] = turn[better], distance[better], total[better]
 
 
-def _random_search(query: Query, space: TurnedSpace, keys: Tensor) -> TurnedCopy:
-    """The cheapest of the random candidates `keys` (k,) for each pixel, turned either way: n copies. All prices are
-    multiplied out to one product of n query rows with 2 k rows of candidates."""
+def _random_search(query: Query, space: TurnedSpace, keys: Tensor) -> tuple[Tensor, Tensor]:
+    """The cheapest of the random candidates `keys` (k,) for each of n pixels, and whether it is turned by half a turn
+    from frame to frame, (n,) each. All prices are multiplied out to two products of n query rows with k rows of
+    candidates: that of the directions whose sign changes with half a turn is added or subtracted."""
     jump, guiding = query.prices.jump, query.prices.guiding
-    table = space.table[keys]
-    candidates, rows = torch.cat([table, table * space.basis.mirror]), query.windows * jump
-    bias = candidates.square().sum(1) * jump + query.prices.source[keys].repeat(2)
+    table, odd = space.table[keys], (space.basis.mirror < 0).nonzero()[:, 0]
+    even, bias = (space.basis.mirror > 0).nonzero()[:, 0], in_lanes(table.square()) * jump + query.prices.source[keys]
+    candidates, rows = table[:, even], query.windows[:, even] * jump
     if guiding is not None:
-        values = guiding.table[keys].repeat(2, 1)
+        values = guiding.table[keys]
         candidates = torch.cat([candidates, values, values.square()], 1)
         rows = torch.cat([rows, guiding.goal * guiding.strength, -0.5 * guiding.strength], 1)
-    parts = rows.split(PIXELS_SEARCHED_AT_ONCE)
-    best = torch.cat([torch.addmm(bias, part, candidates.T, alpha=-2).argmin(1) for part in parts])
-    index = keys[best % len(keys)]
-    angle = query.target - space.frames.source[index] + math.pi * (best >= len(keys))
-    plane, y, x = space.atlas.split(index)
-    return TurnedCopy(plane, torch.stack([y, x], 1).float(), angle)
+    others, mirrored = query.windows[:, odd] * jump, table[:, odd].T
+    best, back = [], []
+    at_once = max(1, COMPARISONS_AT_ONCE // len(keys))
+    for some, other in zip(rows.split(at_once), others.split(at_once), strict=True):
+        price, change = torch.addmm(bias, some, candidates.T, alpha=-2), other @ mirrored
+        nearest, away = _cheapest(price, change)
+        best.append(nearest)
+        back.append(away)
+    return keys[torch.cat(best)], torch.cat(back)
+
+
+def _cheapest(price: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+    """The column of each row of (n, k) where price - 2 * |change| is least, the first of equal ones, and whether the
+    change is below 0 there: (n,) each."""
+    if twin := native.kernel("cheapest", price, change):
+        pick, back = twin(price, change)
+        return pick, back
+    pick = (price - 2 * change.abs()).argmin(1)
+    return pick, change.gather(1, pick[:, None])[:, 0] < 0
+
+
+def planes(atlas: Atlas) -> tuple[Tensor, int, int, int]:
+    """What the native twins need of an atlas: the shapes of its planes (P, 2), rows, row, and margin."""
+    return torch.tensor(atlas.shapes), atlas.rows, atlas.row, atlas.margin
 
 
 def locate(atlas: Atlas, copy: TurnedCopy) -> tuple[Tensor, Tensor]:
@@ -215,20 +268,23 @@ def locate(atlas: Atlas, copy: TurnedCopy) -> tuple[Tensor, Tensor]:
     return atlas.join(copy.plane, *near.unbind(-1)), inside.all(-1)
 
 
-def _relaxed(field: Field, price: Tensor) -> Field:
-    """The field with every place moved to the mean of what it and its neighbours of the same piece continue to, where
-    that has a finite `price` (N,)."""
-    wide, (h, w) = extend(field, 1), field.size
-    middle = wide.at((slice(1, h + 1), slice(1, w + 1)))
-    total, count = middle.place.clone(), torch.ones_like(middle.angle)
+def _relaxed(
+    copy: TurnedCopy, index: Tensor, atlas: Atlas, tile: tuple[bool, bool], price: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Pixels and places (h, w, 2) of copies: every place is moved to the mean of what it and its neighbours of the same
+    piece continue to, where that has a finite `price` (N,); elsewhere it stays, with the pixel `index` (h, w)."""
+    if twin := native.kernel("relaxed_copies", copy.plane, copy.place, copy.turn, index, price):
+        better, place = twin(copy.plane, copy.place, copy.turn, index, *tile, *planes(atlas), price)
+        return better, place
+    wide, (h, w) = extend(copy, tile, 1), index.shape
+    total, count = copy.place.clone(), torch.ones_like(copy.place[..., 0])
     for dy, dx in NEIGHBOURS:
         near = wide.at((slice(1 + dy, h + 1 + dy), slice(1 + dx, w + 1 + dx))).moved(total.new_tensor([-dy, -dx]))
-        close = (near.place - middle.place).abs().amax(-1) <= SAME_PIECE
-        same = close & (near.plane == middle.plane) & ((near.angle - middle.angle).cos() > 0)
+        close = (near.place - copy.place).abs().amax(-1) <= SAME_PIECE
+        same = close & (near.plane == copy.plane) & ~face_away(near.turn, copy.turn)
         total += near.place * same[..., None]
         count += same
-    mean = replace(middle, place=total / count[..., None])
-    index, inside = locate(field.atlas, mean)
-    fits = inside & price[index].isfinite()
-    place = torch.where(fits[..., None], mean.place, middle.place)
-    return replace(field, index=torch.where(fits, index, field.index), place=place)
+    mean = replace(copy, place=total / count[..., None])
+    better, inside = locate(atlas, mean)
+    fits = inside & price[better].isfinite()
+    return torch.where(fits, better, index), torch.where(fits[..., None], mean.place, copy.place)

@@ -1,0 +1,55 @@
+// Windows that turn with their direction (Zhou et al. 2023, by rotated exemplars): texsynth/field/turned/space.py
+#include "binding.hpp"
+#include "turns.hpp"
+
+namespace {
+
+struct Windows { // turned.space.sample
+    const float *fine; // (height, width, 3)
+    Index height, width;
+    const float *place, *turn; // (n, 2), (n, 2)
+    Index n;
+    const float *grid; // (S, 2)
+    Index points;
+    float *out; // (n, S, 3)
+};
+
+// The nearest of `length` pixels of a line, of two the second.
+INLINE std::int32_t nearest(float place, Index length) {
+    return std::int32_t(std::min(std::max(place + 0.5f, 0.0f), float(length - 1)));
+}
+
+FOR_EACH_PROCESSOR void sample(const Windows &task, Index first, Index last) {
+    std::vector<std::int32_t> at(task.points);
+    for (Index n = first; n < last; ++n) {
+        const Place middle = place_at(task.place, n);
+        const Turn turn = turn_at(task.turn, n);
+        for (Index s = 0; s < task.points; ++s) {
+            const Place offset = turned(turn, place_at(task.grid, s));
+            const std::int32_t y = nearest(middle.y + offset.y, task.height), x = nearest(middle.x + offset.x, task.width);
+            at[s] = 3 * (y * std::int32_t(task.width) + x);
+        }
+        float *out = task.out + 3 * n * task.points;
+        for (Index s = 0; s < task.points; ++s)
+            for (int c = 0; c < 3; ++c)
+                out[3 * s + c] = task.fine[at[s] + c];
+    }
+}
+
+Result<float> turned_windows(int threads, Array<float, 3> fine, Array<float, 2> place, Array<float, 2> turn,
+                             Array<float, 2> grid) {
+    Result<float> out = empty<float>({place.shape(0), grid.shape(0), 3});
+    const Windows task = {fine.data(), Index(fine.shape(0)), Index(fine.shape(1)), place.data(), turn.data(),
+                          Index(place.shape(0)), grid.data(), Index(grid.shape(0)), out.data()};
+    {
+        nb::gil_scoped_release released;
+        in_parts(task.n, threads, 256, [&](Index first, Index last) { sample(task, first, last); });
+    }
+    return out;
+}
+
+} // namespace
+
+void bind_turned_windows(nb::module_ &module) {
+    module.def("turned_windows", turned_windows);
+}
