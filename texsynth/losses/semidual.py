@@ -237,7 +237,7 @@ def _evaluate(
 
 def _shares(outputs: OutputPatches, weights: Tensor, settings: Settings, setup: Setup, psi: Tensor) -> Tensor:
     """The share of the output's patches, or of a sample of them, that goes to each source patch: (M,)."""
-    rows = torch.arange(len(weights))[draw(weights, settings.ascent_sample, setup.rng)].to(weights.device)
+    rows = torch.arange(len(weights), device=weights.device)[draw(weights, settings.ascent_sample, setup.rng)]
     columns, unsure = outputs.assigned(rows, psi)
     if outputs.short is not None:
         outputs.source.doubt.fill_(unsure / len(rows))
