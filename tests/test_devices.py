@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
+import gpu_check
 import numpy as np
 import pytest
 import torch
@@ -64,9 +66,9 @@ RUNS = {  # where OUT is the folder that outputs go to
 SLIM = "--set crop=16 --set width=4 --set hidden=4 --set discriminator_width=4 --set discriminator_layers=2"
 LABELS = ("--labels l.png", "control a.png --labels l.png m.png")
 TRAININGS = {  # the settings and maps of a training, and the command that its model is used by
-    "texture-net": ("--set crop=16 --set metric=sliced", "synthesize a.png"),
+    "texture-net": ("--set levels=2 --set crop=16 --set metric=sliced", "synthesize a.png"),
     "pseudo-optimizer": ("--set crop=32 --set width=0.1", "synthesize a.png"),
-    "optimal-textures": ("--set crop=16", "synthesize a.png --tile xy"),
+    "optimal-textures": ("--set layers=relu1_1,relu2_1 --set crop=16", "synthesize a.png --tile xy"),
     "spade": (f"{SLIM} --set levels=2 --progression p.png", "control a.png --progression p.png q.png"),
     "msca": (
         f"{SLIM} --set channels=4,4,4,4,4 --set regions=3 --set draws=1 {LABELS[0]}",
@@ -159,3 +161,28 @@ def test_only_sums_of_floats_in_any_order_are_unsteady() -> None:
         at.bincount(at.float()), at.float().cumsum(0)
         torch.zeros(2, device="cuda")[at] = at.float()
     assert [name for _, name in device.unsteady] == ["scatter_add", "bincount", "cumsum", "index_put"]
+
+
+def test_the_check_of_a_gpu_reports_in_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Small, on the processor: what a machine that has one will run."""
+    if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        assert gpu_check.main(["-o", str(tmp_path / "none")]) == 2
+        assert "no such GPU here" in capsys.readouterr().out
+    code = gpu_check.main(["--small", "--device", "cpu", "-o", str(tmp_path)])
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (code, report["left_out"]) == (0, []), report
+    assert len(report["rows"]) == 5 and all(row["seconds"] > 0 for row in report["rows"])
+    assert all((tmp_path / name).exists() for name in report["pictures"].values()) and len(report["pictures"]) == 8
+    assert (tmp_path / "report.txt").read_text() == capsys.readouterr().out
+    monkeypatch.setattr(gpu_check, "LACKING", ["pyyaml"])
+    assert gpu_check.main(["-o", str(tmp_path)]) == 2 and "lacks pyyaml" in capsys.readouterr().out
+
+
+def test_the_check_of_a_gpu_fails_where_a_check_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_check, "CHECKS", {"nothing": lambda _: (False, "it does not hold")})
+    monkeypatch.setattr(gpu_check, "measure_all", lambda *_: None)
+    monkeypatch.setattr(gpu_check, "draw_all", lambda *_: None)
+    assert gpu_check.main(["--small", "--device", "cpu", "-o", str(tmp_path)]) == 1
+    assert "FAILED  nothing: it does not hold" in (tmp_path / "report.txt").read_text()
