@@ -18,7 +18,7 @@ import typer
 
 import texsynth
 from texsynth import preset, registry, settings
-from texsynth.cli.app import app
+from texsynth.cli.app import application
 from texsynth.training import preset as training
 
 FOLDER = Path(__file__).parent / "reference"
@@ -59,7 +59,7 @@ ADDED_BY_TYPER = ("install_completion", "show_completion")  # their help depends
 def cli() -> str:
     """Every command with its arguments and options."""
     parts = []
-    for name, command in _commands(typer.main.get_command(app), "texsynth"):
+    for name, command in _commands(typer.main.get_command(application()), "texsynth"):
         parts += [f"## {name}", _prose(command.help or ""), f"```text\n{_usage(name, command)}\n```"]
         parts += [_parameters(panel, group) for panel, group in _panels(command)]
         if command.epilog:

@@ -316,7 +316,7 @@ def test_presets_are_listed_without_torch(tmp_path: Path) -> None:
 
 
 PROGRAM = """
-import atexit, sys, threading, time
+import atexit, sys, threading
 from texsynth.cli import program
 class Left:
     def __del__(self):
@@ -325,7 +325,7 @@ left = Left()
 atexit.register(print, "a handler")
 sys.argv = ["texsynth", *sys.argv[1:]]
 """
-THREAD = "threading.Thread(target=lambda: (time.sleep(0.5), print('a thread'))).start()\n"
+THREAD = "threading.Thread(target=lambda: (threading.main_thread().join(), print('a thread'))).start()\n"
 WATCHED = "import cProfile; cProfile.Profile().enable()\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import typer.main
 
 from fuzzing import mutate, seeds
 from texsynth import preset, settings
-from texsynth.cli.app import VERBS, app
+from texsynth.cli.app import VERBS, application
 from texsynth.requests.option import ARGUMENT, Option, options
 
 # {kind} is a file that may be spoiled, {kind:pattern} one of a certain name; @ is a file that lies there, unnamed; < is
@@ -175,7 +176,7 @@ def is_file(path: Path) -> bool:
 
 def with_options(words: Sequence[str], folder: Path, rng: Random, count: int) -> list[str]:
     """Further options of the verb at the end, or of any where it has none declared."""
-    requests = {module.__name__.rpartition(".")[2]: module.Request for module in VERBS}
+    requests = {verb: importlib.import_module(f"texsynth.requests.{verb}").Request for verb in VERBS}
     if words[0] not in requests:
         return [
             *words,
@@ -189,7 +190,7 @@ def with_options(words: Sequence[str], folder: Path, rng: Random, count: int) ->
 @cache
 def flags_of(words: tuple[str, ...]) -> list[tuple[str, bool]]:
     """The flags of a command whose options stand in its signature, and whether a value follows."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(application())
     for word in words:
         command = getattr(command, "commands", {}).get(word, command)
     every = [
