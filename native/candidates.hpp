@@ -4,25 +4,47 @@
 #include "binding.hpp"
 
 struct Candidates {
-    const float *colours;   // (N, 3)
-    const Index *corners;   // (B, T)
-    const Index *inner;     // (s^2,)
-    const Index *old;       // (B, s^2)
-    const float *price;     // (B, T)
-    Index places, tries, side;
+    const float *planes;  // (3, N)
+    const Index *corners; // (B, T)
+    const Index *inner;   // (s^2,), of rows of neighbours
+    const Index *old;     // (B, s^2)
+    const float *price;   // (B, T)
+    Index sources, places, tries, side;
+
+    Index groups() const { return (tries + LANES - 1) / LANES; } // of candidates that are looked at together
 };
 
-inline Candidates candidates(Array<float, 2> colours, Array<Index, 2> corners, Array<Index, 1> inner,
+inline Candidates candidates(Array<float, 2> planes, Array<Index, 2> corners, Array<Index, 1> inner,
                              Array<Index, 2> old, Array<float, 2> price, Index side) {
-    return {colours.data(), corners.data(),         inner.data(),           old.data(),
-            price.data(),   Index(corners.shape(0)), Index(corners.shape(1)), side};
+    Candidates task = {};
+    task.planes = planes.data(), task.sources = planes.shape(1);
+    task.corners = corners.data(), task.places = corners.shape(0), task.tries = corners.shape(1);
+    task.inner = inner.data(), task.old = old.data(), task.price = price.data(), task.side = side;
+    return task;
 }
 
-// The squared difference of candidate and canvas at a pixel of the piece.
-INLINE float gap(const Candidates &task, Index place, Index corner, Index pixel) {
-    const Index area = task.side * task.side;
-    return squared_difference(task.colours + 3 * (corner + task.inner[pixel]),
-                              task.colours + 3 * task.old[place * area + pixel]);
+// The squared differences of canvas and candidates from the number `first` on, as many as there are lanes, with the last
+// one repeated if need be: gaps[(y * stride + x) * lanes + lane]. canvas: room for 3 s^2 values, row: for s.
+template <int lanes>
+INLINE void find_gaps(const Candidates &task, Index place, Index first, float *canvas, float *row, Index stride,
+                      float *gaps) {
+    const Index side = task.side, area = side * side;
+    for (Index pixel = 0; pixel < area; ++pixel)
+        for (int channel = 0; channel < 3; ++channel)
+            canvas[channel * area + pixel] = task.planes[channel * task.sources + task.old[place * area + pixel]];
+    for (int lane = 0; lane < lanes; ++lane) {
+        const Index corner = task.corners[place * task.tries + std::min(first + lane, task.tries - 1)];
+        for (Index y = 0; y < side; ++y) {
+            const float *a = task.planes + corner + task.inner[y * side], *b = a + task.sources, *c = b + task.sources;
+            const float *old_a = canvas + y * side, *old_b = old_a + area, *old_c = old_b + area;
+            for (Index x = 0; x < side; ++x) {
+                const float p = a[x] - old_a[x], q = b[x] - old_b[x], r = c[x] - old_c[x];
+                row[x] = p * p + q * q + r * r;
+            }
+            for (Index x = 0; x < side; ++x)
+                gaps[(y * stride + x) * lanes + lane] = row[x];
+        }
+    }
 }
 
 // The candidate at a place that is cheapest, by its cut and its price: the first of equals. cost: (B, T), of cuts, per

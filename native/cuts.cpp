@@ -14,19 +14,23 @@ struct Cuts { // quilting.cheapest_cuts
     bool *keep;  // (B, s^2)
 };
 
-struct Strips { // of one candidate at a time
-    std::vector<float> error, total;
+struct Strips { // of a few candidates at a time
+    std::vector<float> canvas, row, gaps, error, total;
     std::vector<Index> path;
-    explicit Strips(const Cuts &task)
-        : error(task.pieces.side * task.overlap), total(task.pieces.side * (task.overlap + 2)), path(task.pieces.side) {}
+    explicit Strips(const Candidates &pieces, Index overlap, int lanes)
+        : canvas(3 * pieces.side * pieces.side), row(pieces.side), gaps(pieces.side * pieces.side * lanes),
+          error(pieces.side * overlap * lanes), total(pieces.side * (overlap + 2) * lanes), path(pieces.side * lanes) {}
 };
 
-// The cost of the cuts of a candidate, per pixel of its side; where `keep` is not null, what stays is marked there.
-INLINE float cut(const Cuts &task, Strips &strips, Index place, Index number, bool *keep) {
+// The costs (lanes,) of the cuts of candidates from the number `first` on, per pixel of their side. Where `keep` is not
+// null, what stays of the canvas is marked there, for the only lane.
+template <int lanes>
+INLINE void cut(const Cuts &task, Strips &strips, Index place, Index first, float *cost, bool *keep) {
     const Index side = task.pieces.side, overlap = task.overlap, last = side - 1;
-    const Index corner = task.pieces.corners[place * task.pieces.tries + number];
     const bool *painted = task.painted + place * side * side;
-    float cost = 0;
+    float *error = strips.error.data(), *total = strips.total.data();
+    find_gaps<lanes>(task.pieces, place, first, strips.canvas.data(), strips.row.data(), side, strips.gaps.data());
+    std::fill_n(cost, lanes, 0.0f);
     for (int turn = 0; turn < 4; ++turn) { // the side in question is turned to the left
         const Index start = turn == 0 ? 0 : turn == 1 ? last : turn == 2 ? last * side + last : last * side;
         const Index down = turn == 0 ? side : turn == 1 ? -1 : turn == 2 ? -side : 1;
@@ -37,49 +41,60 @@ INLINE float cut(const Cuts &task, Strips &strips, Index place, Index number, bo
         for (Index row = 0; row < side; ++row)
             for (Index c = 0; c < overlap; ++c) {
                 const Index pixel = start + row * down + c * right;
-                strips.error[row * overlap + c] = painted[pixel] ? gap(task.pieces, place, corner, pixel) : 0;
+                for (int lane = 0; lane < lanes; ++lane)
+                    error[(row * overlap + c) * lanes + lane] = painted[pixel] ? strips.gaps[pixel * lanes + lane] : 0;
             }
-        sum_up(strips.error.data(), side, overlap, 0, strips.total.data());
-        const Index end = best_end(strips.total.data(), side, overlap);
-        cost += strips.total[last * (overlap + 2) + 1 + end];
+        Index ends[lanes];
+        float least[lanes];
+        sum_up<lanes>(error, side, overlap, 0, total);
+        find_ends<lanes>(total, side, overlap, ends, least);
+        for (int lane = 0; lane < lanes; ++lane)
+            cost[lane] += least[lane];
         if (!keep)
             continue;
-        trace_back(strips.error.data(), strips.total.data(), side, overlap, 0, end, strips.path.data());
+        trace_back<lanes>(error, total, side, overlap, 0, ends, strips.path.data());
         for (Index row = 0; row < side; ++row)
             for (Index c = 0; c < strips.path[row]; ++c)
                 keep[start + row * down + c * right] = painted[start + row * down + c * right];
     }
-    return cost / side;
+    for (int lane = 0; lane < lanes; ++lane)
+        cost[lane] /= side;
 }
 
 FOR_EACH_PROCESSOR void compare_cuts(const Cuts &task, Index first, Index last) {
-    Strips strips(task);
-    for (Index at = first; at < last; ++at)
-        task.cost[at] = cut(task, strips, at / task.pieces.tries, at % task.pieces.tries, nullptr);
-}
-
-FOR_EACH_PROCESSOR void choose_cuts(const Cuts &task, Index first, Index last) {
-    Strips strips(task);
-    const Index area = task.pieces.side * task.pieces.side;
-    for (Index place = first; place < last; ++place) {
-        task.pick[place] = cheapest(task.pieces, task.cost, place);
-        std::fill_n(task.keep + place * area, area, false);
-        cut(task, strips, place, task.pick[place], task.keep + place * area);
+    Strips strips(task.pieces, task.overlap, LANES);
+    const Index groups = task.pieces.groups(), tries = task.pieces.tries;
+    for (Index group = first; group < last; ++group) {
+        const Index place = group / groups, number = group % groups * LANES;
+        float cost[LANES];
+        cut<LANES>(task, strips, place, number, cost, nullptr);
+        std::copy_n(cost, std::min<Index>(LANES, tries - number), task.cost + place * tries + number);
     }
 }
 
-nb::tuple cheapest_cuts(int threads, Array<float, 2> colours, Array<Index, 2> corners, Array<Index, 1> inner,
+FOR_EACH_PROCESSOR void choose_cuts(const Cuts &task, Index first, Index last) {
+    Strips strips(task.pieces, task.overlap, 1);
+    const Index area = task.pieces.side * task.pieces.side;
+    for (Index place = first; place < last; ++place) {
+        float cost;
+        task.pick[place] = cheapest(task.pieces, task.cost, place);
+        std::fill_n(task.keep + place * area, area, false);
+        cut<1>(task, strips, place, task.pick[place], &cost, task.keep + place * area);
+    }
+}
+
+nb::tuple cheapest_cuts(int threads, Array<float, 2> planes, Array<Index, 2> corners, Array<Index, 1> inner,
                         Array<Index, 2> old, Array<float, 2> price, Array<bool, 2> painted, Array<bool, 2> borders,
                         Index side, Index overlap) {
     const size_t places = corners.shape(0), tries = corners.shape(1);
     Result<Index> pick = empty<Index>({places});
     Result<bool> keep = empty<bool>({places, inner.shape(0)});
     Result<float> cost = empty<float>({places, tries});
-    const Cuts task = {candidates(colours, corners, inner, old, price, side), painted.data(), borders.data(), overlap,
+    const Cuts task = {candidates(planes, corners, inner, old, price, side), painted.data(), borders.data(), overlap,
                        cost.data(), pick.data(), keep.data()};
     {
         nb::gil_scoped_release released;
-        in_parts(places * tries, threads, 64, [&](Index first, Index last) { compare_cuts(task, first, last); });
+        in_parts(places * task.pieces.groups(), threads, 8, [&](Index first, Index last) { compare_cuts(task, first, last); });
         choose_cuts(task, 0, places);
     }
     return nb::make_tuple(pick, keep, cost);

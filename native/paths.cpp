@@ -17,10 +17,10 @@ FOR_EACH_PROCESSOR void find_paths(const Paths &task, Index first, Index last) {
     std::vector<float> total(rows * (columns + 2));
     for (Index number = first; number < last; ++number) {
         const float *error = task.error + number * rows * columns;
-        sum_up(error, rows, columns, task.slope, total.data());
-        const Index end = best_end(total.data(), rows, columns);
-        task.cost[number] = total[(rows - 1) * (columns + 2) + 1 + end];
-        trace_back(error, total.data(), rows, columns, task.slope, end, task.at + number * rows);
+        Index end;
+        sum_up<1>(error, rows, columns, task.slope, total.data());
+        find_ends<1>(total.data(), rows, columns, &end, task.cost + number);
+        trace_back<1>(error, total.data(), rows, columns, task.slope, &end, task.at + number * rows);
     }
 }
 

@@ -18,73 +18,92 @@ struct Rings { // recut.cheapest_closed_cuts
     bool *inside; // (B, s^2)
 };
 
-struct Round { // of one candidate at a time
-    std::vector<float> gaps, smooth, price, total;
+struct Round { // of a few candidates at a time
+    std::vector<float> canvas, row, gaps, smooth, price, total;
     std::vector<Index> path;
-    explicit Round(const Rings &task)
-        : gaps((task.pieces.side + 2) * (task.pieces.side + 2)), smooth(task.pieces.side * task.pieces.side),
-          price(turns(task) * task.rings), total(turns(task) * (task.rings + 2)), path(turns(task)) {}
+    explicit Round(const Rings &task, int lanes)
+        : canvas(3 * task.pieces.side * task.pieces.side), row(task.pieces.side),
+          gaps((task.pieces.side + 2) * (task.pieces.side + 2) * lanes), smooth(task.pieces.side * task.pieces.side * lanes),
+          price(turns(task) * task.rings * lanes), total(turns(task) * (task.rings + 2) * lanes),
+          path(turns(task) * lanes) {}
     static Index turns(const Rings &task) { return task.angles + 2 * (task.angles / 4); }
 };
 
-// The means of the gaps of a candidate over 3 x 3 pixels; those at the border of the piece are repeated beyond it.
-INLINE void smoothen(const Rings &task, Round &round, Index place, Index corner) {
-    const Index side = task.pieces.side, wide = side + 2;
-    for (Index y = 0; y < side; ++y) {
-        float *row = round.gaps.data() + (y + 1) * wide;
-        for (Index x = 0; x < side; ++x)
-            row[x + 1] = gap(task.pieces, place, corner, y * side + x);
-        row[0] = row[1], row[side + 1] = row[side];
+// The means of the gaps of candidates over 3 x 3 pixels; those at the border of a piece are repeated beyond it.
+template <int lanes> INLINE void smoothen(const Rings &task, Round &round, Index place, Index first) {
+    const Index side = task.pieces.side, wide = side + 2, length = side * lanes, stride = wide * lanes;
+    float *gaps = round.gaps.data();
+    find_gaps<lanes>(task.pieces, place, first, round.canvas.data(), round.row.data(), wide, gaps + stride + lanes);
+    for (Index y = 1; y <= side; ++y) {
+        std::copy_n(gaps + y * stride + lanes, lanes, gaps + y * stride);
+        std::copy_n(gaps + y * stride + length, lanes, gaps + y * stride + length + lanes);
     }
-    std::copy_n(round.gaps.data() + wide, wide, round.gaps.data());
-    std::copy_n(round.gaps.data() + side * wide, wide, round.gaps.data() + (side + 1) * wide);
+    std::copy_n(gaps + stride, stride, gaps);
+    std::copy_n(gaps + side * stride, stride, gaps + (side + 1) * stride);
     for (Index y = 0; y < side; ++y) {
-        const float *a = round.gaps.data() + y * wide, *b = a + wide, *c = b + wide;
-        float *out = round.smooth.data() + y * side;
-        for (Index x = 0; x < side; ++x)
-            out[x] = (a[x] + a[x + 1] + a[x + 2] + b[x] + b[x + 1] + b[x + 2] + c[x] + c[x + 1] + c[x + 2]) / 9;
+        const float *a = gaps + y * stride, *b = a + stride, *c = b + stride;
+        float *out = round.smooth.data() + y * length;
+        for (Index k = 0; k < length; ++k) {
+            const float above = a[k] + a[k + lanes] + a[k + 2 * lanes];
+            out[k] = (above + b[k] + b[k + lanes] + b[k + 2 * lanes] + c[k] + c[k + lanes] + c[k + 2 * lanes]) / 9;
+        }
     }
 }
 
-// The cost of the cheapest cut of a candidate; its ring at every angle is round.path from a quarter turn on.
-INLINE float go_round(const Rings &task, Round &round, Index place, Index number) {
+// The costs (lanes,) of the cheapest cuts of candidates from the number `first` on, per pixel of their side; the ring of
+// each at every angle is in round.path, from a quarter turn on.
+template <int lanes> INLINE void go_round(const Rings &task, Round &round, Index place, Index first, float *cost) {
     const Index angles = task.angles, rings = task.rings, quarter = angles / 4, rows = Round::turns(task);
-    smoothen(task, round, place, task.pieces.corners[place * task.pieces.tries + number]);
-    float *price = round.price.data() + quarter * rings; // of the turn in the middle
-    const float *outside = task.outside + place * angles * rings;
-    for (Index at = 0; at < angles * rings; ++at)
-        price[at] = round.smooth[task.cells[at]] * task.arc[at] * task.crossed;
+    smoothen<lanes>(task, round, place, first);
+    float *price = round.price.data() + quarter * rings * lanes; // of the turn in the middle
+    const float *outside = task.outside + place * angles * rings, *smooth = round.smooth.data();
     for (Index a = 0; a < angles; ++a)
-        if (task.ends[place * angles + a])
-            price[a * rings + rings - 1] = 0;
-    for (Index at = 0; at < angles * rings; ++at)
-        price[at] += outside[at];
-    std::copy_n(price + (angles - quarter) * rings, quarter * rings, round.price.data());
-    std::copy_n(price, quarter * rings, price + angles * rings);
-    sum_up(round.price.data(), rows, rings, 1, round.total.data());
-    const Index end = best_end(round.total.data(), rows, rings);
-    trace_back(round.price.data(), round.total.data(), rows, rings, 1, end, round.path.data());
-    float sums[LANES] = {};
+        for (Index ring = 0; ring < rings; ++ring) {
+            const Index at = a * rings + ring;
+            const bool free = ring == rings - 1 && task.ends[place * angles + a];
+            for (int lane = 0; lane < lanes; ++lane) {
+                const float crossed = smooth[task.cells[at] * lanes + lane] * task.arc[at] * task.crossed;
+                price[at * lanes + lane] = (free ? 0 : crossed) + outside[at];
+            }
+        }
+    const Index part = quarter * rings * lanes;
+    std::copy_n(price + angles * rings * lanes - part, part, round.price.data());
+    std::copy_n(price, part, price + angles * rings * lanes);
+    Index ends[lanes];
+    sum_up<lanes>(round.price.data(), rows, rings, 1, round.total.data());
+    find_ends<lanes>(round.total.data(), rows, rings, ends, cost);
+    trace_back<lanes>(round.price.data(), round.total.data(), rows, rings, 1, ends, round.path.data());
+    float sums[LANES * lanes] = {};
     for (Index a = 0; a < angles; ++a)
-        sums[a % LANES] += price[a * rings + round.path[quarter + a]];
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int lane = 0; lane < half; ++lane)
-            sums[lane] += sums[lane + half];
-    return sums[0] / task.pieces.side;
+        for (int lane = 0; lane < lanes; ++lane) {
+            const Index ring = round.path[(quarter + a) * lanes + lane];
+            sums[a % LANES * lanes + lane] += price[(a * rings + ring) * lanes + lane];
+        }
+    for (int half = LANES * lanes / 2; half >= lanes; half /= 2)
+        for (int k = 0; k < half; ++k)
+            sums[k] += sums[k + half];
+    for (int lane = 0; lane < lanes; ++lane)
+        cost[lane] = sums[lane] / task.pieces.side;
 }
 
 FOR_EACH_PROCESSOR void compare_rounds(const Rings &task, Index first, Index last) {
-    Round round(task);
-    for (Index at = first; at < last; ++at)
-        task.cost[at] = go_round(task, round, at / task.pieces.tries, at % task.pieces.tries);
+    Round round(task, LANES);
+    const Index groups = task.pieces.groups(), tries = task.pieces.tries;
+    for (Index group = first; group < last; ++group) {
+        const Index place = group / groups, number = group % groups * LANES;
+        float cost[LANES];
+        go_round<LANES>(task, round, place, number, cost);
+        std::copy_n(cost, std::min<Index>(LANES, tries - number), task.cost + place * tries + number);
+    }
 }
 
 FOR_EACH_PROCESSOR void choose_rounds(const Rings &task, Index first, Index last) {
-    Round round(task);
+    Round round(task, 1);
     const Index area = task.pieces.side * task.pieces.side, quarter = task.angles / 4;
     for (Index place = first; place < last; ++place) {
+        float cost;
         task.pick[place] = cheapest(task.pieces, task.cost, place);
-        go_round(task, round, place, task.pick[place]);
+        go_round<1>(task, round, place, task.pick[place], &cost);
         for (Index pixel = 0; pixel < area; ++pixel) {
             const Index ring = round.path[quarter + task.angle[pixel]];
             task.inside[place * area + pixel] = task.distance[pixel] <= task.radius[ring];
@@ -92,7 +111,7 @@ FOR_EACH_PROCESSOR void choose_rounds(const Rings &task, Index first, Index last
     }
 }
 
-nb::tuple cheapest_closed_cuts(int threads, Array<float, 2> colours, Array<Index, 2> corners, Array<Index, 1> inner,
+nb::tuple cheapest_closed_cuts(int threads, Array<float, 2> planes, Array<Index, 2> corners, Array<Index, 1> inner,
                                Array<Index, 2> old, Array<float, 2> price, Array<float, 3> outside, Array<bool, 2> ends,
                                Array<Index, 2> cells, Array<float, 2> arc, Array<float, 1> radius,
                                Array<float, 1> distance, Array<Index, 1> angle, Index side, float crossed) {
@@ -101,14 +120,14 @@ nb::tuple cheapest_closed_cuts(int threads, Array<float, 2> colours, Array<Index
     Result<bool> inside = empty<bool>({places, inner.shape(0)});
     std::vector<float> cost(places * tries);
     Rings task = {};
-    task.pieces = candidates(colours, corners, inner, old, price, side);
+    task.pieces = candidates(planes, corners, inner, old, price, side);
     task.outside = outside.data(), task.ends = ends.data(), task.cells = cells.data(), task.angle = angle.data();
     task.arc = arc.data(), task.radius = radius.data(), task.distance = distance.data(), task.crossed = crossed;
     task.angles = cells.shape(0), task.rings = cells.shape(1);
     task.cost = cost.data(), task.pick = pick.data(), task.inside = inside.data();
     {
         nb::gil_scoped_release released;
-        in_parts(places * tries, threads, 32, [&](Index first, Index last) { compare_rounds(task, first, last); });
+        in_parts(places * task.pieces.groups(), threads, 4, [&](Index first, Index last) { compare_rounds(task, first, last); });
         choose_rounds(task, 0, places);
     }
     return nb::make_tuple(pick, inside);

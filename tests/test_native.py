@@ -246,7 +246,7 @@ def candidates(side: int, places: int, tries: int, levels: int) -> Candidates:
     some = torch.randint(len(blocks.corners), (places, tries + 1), generator=generator(1))
     old = blocks.corners[some[:, -1:]] + blocks.inner
     price = (noise(places, tries) * levels).floor() / 4
-    return Candidates(blocks.colours, blocks.corners[some[:, :-1]], blocks.inner, old, price, noise(places, 4) < 0.3)
+    return Candidates(blocks.planes, blocks.corners[some[:, :-1]], blocks.inner, old, price, noise(places, 4) < 0.3)
 
 
 @built

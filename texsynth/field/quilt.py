@@ -46,6 +46,7 @@ class Blocks:
     corners: (n,), the flat index of each block's top-left pixel.
     inner: (side^2,), the offsets of a block's pixels from its corner.
     colours: (N, 3), what is compared: those of the atlas in standard deviations, or with their contrast evened out.
+    planes: (3, N), the same by channel.
     search: what they are compared by.
     cells: (homes,), the cell of each pixel of the exemplars.
     sites, site_cells: (n, m), pixels of the exemplars spread over each block, and their cells.
@@ -60,6 +61,7 @@ class Blocks:
     corners: Tensor
     inner: Tensor
     colours: Tensor
+    planes: Tensor
     search: BlockTable | BlockSpectra
     cells: Tensor
     sites: Tensor
@@ -172,7 +174,9 @@ def _cut_out(atlas: Atlas, side: int, overlap: int, corners: Tensor, colours: Te
     fall = torch.sin(torch.pi * (span[first::spacing] + 0.5) / side).square()
     centred = F.normalize((fall[:, None] * fall).flatten(), p=1, dim=0)
     looked_up = sites, cells[sites], centred
-    return Blocks(atlas, side, overlap, cell, corners, inner, colours, search, cells, *looked_up, sample)
+    return Blocks(
+        atlas, side, overlap, cell, corners, inner, colours, colours.T.contiguous(), search, cells, *looked_up, sample
+    )
 
 
 def _cells(atlas: Atlas, cell: int) -> Tensor:
@@ -230,7 +234,7 @@ def _place(canvas: Quilt, blocks: Blocks, top: Tensor, rules: QuiltRules, rng: t
     best = quilting.shortlist(mismatch(blocks, old, mask) + prior, rules.tries, rng)  # (B, T)
     borders = quilting.at_borders(top, side, (canvas.h, canvas.w), canvas.wraps)
     price = prior.gather(1, best)
-    pieces = quilting.Candidates(blocks.colours, blocks.corners[best], blocks.inner, old, price, borders)
+    pieces = quilting.Candidates(blocks.planes, blocks.corners[best], blocks.inner, old, price, borders)
     pick, keep, cost = quilting.cheapest_cuts(pieces, mask, blocks.overlap)
     # Paint the cheapest.
     paint = ~keep

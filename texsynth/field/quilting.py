@@ -24,14 +24,14 @@ Corner = tuple[int, int]  # (y, x)
 class Candidates:
     """T source pieces of s x s pixels that are tried at each of B places of a canvas.
 
-    colours: (N, 3), what is compared.
+    planes: (3, N), the colours that are compared, by channel.
     corners: (B, T), the first pixel of each piece. inner: (s^2,), the offsets of its pixels from there.
     old: (B, s^2), the source pixels that the canvas has there.
     price: (B, T), of each piece beside its cut, per pixel of its side.
     borders: (B, 4), as from `at_borders`.
     """
 
-    colours: Tensor
+    planes: Tensor
     corners: Tensor
     inner: Tensor
     old: Tensor
@@ -45,12 +45,15 @@ class Candidates:
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         """What kernels need, in the order of native/candidates.hpp."""
-        return self.colours, self.corners, self.inner, self.old, self.price
+        return self.planes, self.corners, self.inner, self.old, self.price
 
     def gaps(self) -> Tensor:
         """The squared differences to the canvas, (B, T, s^2)."""
         new = self.corners[:, :, None] + self.inner
-        return in_turn((self.colours[new] - self.colours[self.old][:, None]).square())
+        gaps = torch.zeros(new.shape, device=new.device)
+        for plane in self.planes:
+            gaps += (plane[new] - plane[self.old][:, None]).square_()
+        return gaps
 
     def cheapest(self, cost: Tensor) -> Tensor:
         """The number (B,) of the cheapest piece at each place, whose cuts `cost` (B, T) per pixel of the side."""

@@ -191,7 +191,7 @@ def _mended(
     fits = (shape.distance > COMPARED)[None]
     best = shortlist(mismatch(blocks, old, fits) + prior, max(1, tries // 2), rng)  # (B, T)
     borders = at_borders(top, blocks.side, (canvas.h, canvas.w), canvas.wraps)
-    pieces = Candidates(blocks.colours, blocks.corners[best], blocks.inner, old, prior.gather(1, best), borders)
+    pieces = Candidates(blocks.planes, blocks.corners[best], blocks.inner, old, prior.gather(1, best), borders)
     pick, inside = cheapest_closed_cuts(pieces, seam, shape)
     return torch.where(inside, pieces.pixels(pick), old)
 
