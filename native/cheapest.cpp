@@ -15,33 +15,44 @@ struct Choice { // turned.sweep._cheapest
     bool *back;  // (n,)
 };
 
+struct Least { // of each of the columns that are compared together
+    float total[TOGETHER];
+    std::int32_t at[TOGETHER];
+};
+
+INLINE void compare(Least &least, const float *price, const float *change, std::int32_t first) {
+    for (int lane = 0; lane < TOGETHER; ++lane) {
+        const float total = price[lane] - std::fabs(change[lane]);
+        least.at[lane] = total < least.total[lane] ? first + lane : least.at[lane];
+        least.total[lane] = total < least.total[lane] ? total : least.total[lane];
+    }
+}
+
 FOR_EACH_PROCESSOR void choose(const Choice &task, Index first, Index last) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    const Index whole = task.k / TOGETHER * TOGETHER, rest = task.k - whole;
     for (Index n = first; n < last; ++n) {
         const float *price = task.price + n * task.k, *change = task.change + n * task.k;
-        float least[TOGETHER];
-        std::int32_t at[TOGETHER];
-        for (Index lane = 0; lane < TOGETHER; ++lane)
-            least[lane] = std::numeric_limits<float>::infinity(), at[lane] = -1;
-        Index k = 0;
-        for (; k + TOGETHER <= task.k; k += TOGETHER)
-            for (Index lane = 0; lane < TOGETHER; ++lane) {
-                const float total = price[k + lane] - 2 * std::fabs(change[k + lane]);
-                at[lane] = total < least[lane] ? std::int32_t(k + lane) : at[lane];
-                least[lane] = total < least[lane] ? total : least[lane];
-            }
-        for (Index lane = 0; k + lane < task.k; ++lane) {
-            const float total = price[k + lane] - 2 * std::fabs(change[k + lane]);
-            if (total < least[lane])
-                least[lane] = total, at[lane] = k + lane;
+        Least least;
+        std::fill_n(least.total, TOGETHER, infinity), std::fill_n(least.at, TOGETHER, 0);
+        for (Index k = 0; k < whole; k += TOGETHER)
+            compare(least, price + k, change + k, k);
+        if (rest > 0) {
+            float end[TOGETHER], changes[TOGETHER] = {};
+            std::fill(std::copy_n(price + whole, rest, end), end + TOGETHER, infinity);
+            std::copy_n(change + whole, rest, changes);
+            compare(least, end, changes, whole);
         }
-        // Of equal ones the first.
-        Index pick = -1;
-        float total = std::numeric_limits<float>::infinity();
-        for (Index lane = 0; lane < TOGETHER; ++lane)
-            if (at[lane] >= 0 && (least[lane] < total || (least[lane] == total && at[lane] < pick)))
-                total = least[lane], pick = at[lane];
-        task.pick[n] = std::max<Index>(pick, 0); // all are infinite
-        task.back[n] = change[task.pick[n]] < 0;
+        for (int half = TOGETHER / 2; half > 0; half /= 2) // of equal ones the first
+            for (int lane = 0; lane < half; ++lane) {
+                const float total = least.total[lane + half];
+                const std::int32_t at = least.at[lane + half];
+                const bool better = (total < least.total[lane]) | ((total == least.total[lane]) & (at < least.at[lane]));
+                least.total[lane] = better ? total : least.total[lane];
+                least.at[lane] = better ? at : least.at[lane];
+            }
+        task.pick[n] = least.at[0];
+        task.back[n] = change[least.at[0]] < 0;
     }
 }
 

@@ -19,6 +19,7 @@ void bind_sweep(nb::module_ &);
 void bind_turned_copies(nb::module_ &);
 void bind_turned_relax(nb::module_ &);
 void bind_turned_windows(nb::module_ &);
+void bind_walks(nb::module_ &);
 
 // The instruction set that the loader has chosen.
 static const char *instructions() {
@@ -31,7 +32,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 8; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 9; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_cheapest(module);
     bind_costs(module);
@@ -50,4 +51,5 @@ NB_MODULE(_core, module) {
     bind_turned_copies(module);
     bind_turned_relax(module);
     bind_turned_windows(module);
+    bind_walks(module);
 }

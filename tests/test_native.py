@@ -26,6 +26,7 @@ from texsynth.field.space import Space, describe, find_basis, finer_look_alikes,
 from texsynth.field.sweep import near_seams, sweep
 from texsynth.field.turned import space as turned_space
 from texsynth.field.turned import sweep as turned
+from texsynth.field.turned.start import PieceRules, start
 from texsynth.image import picture as image
 from texsynth.image.tone import Equations, change
 from texsynth.native.sums import in_lanes, in_turn
@@ -146,6 +147,11 @@ def test_turned_copies(size: tuple[int, int], tile: tuple[bool, bool], both: Cal
     basis = turned_space.find_basis(atlas, frames, 5, 11, generator())
     spaces = both(lambda: turned_space.describe(atlas, frames, basis, atlas.valid, generator()))
     assert all(torch.equal(spaces[0].table, other.table) for other in spaces[1:])
+    rules = PieceRules(block=0.5, overlap=0.5, spread=0.1, tries=4, starts=1)
+    one, *others = both(lambda: start(spaces[0], size, tile, rules, generator()))
+    for other in others:
+        assert torch.equal(one.index, other.index) and torch.equal(one.place, other.place)
+        assert torch.equal(one.angle, other.angle)
     field = scattered(atlas, size, tile=tile)
     place = torch.stack(atlas.split(field.index)[1:], -1) + (noise(*size, 2, seed=7) - 0.5)
     field = replace(field, place=place, angle=6 * noise(*size, seed=8))

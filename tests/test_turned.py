@@ -19,6 +19,7 @@ from texsynth.field.turned import space as turned_space
 from texsynth.field.turned.space import TurnedSpace
 from texsynth.field.turned.start import PieceRules, start
 from texsynth.field.turned.sweep import copies_of, extend, refresh, sweep
+from texsynth.field.turned.walk import walk
 from texsynth.guidance import orientation
 from texsynth.task import Exemplar, Guide, Task
 
@@ -187,7 +188,7 @@ def test_a_walk_follows_the_lines(begin: float) -> None:
         return heading(torch.atan(-at[..., 1] / at[..., 0]))
 
     for way in (-6.0, 6.0):
-        place, turn = turned_space.walk(start_at, torch.tensor([0.0, way]), frame, frame(start_at, 0.0))
+        place, turn = walk(start_at, torch.tensor([0.0, way]), frame, frame(start_at, 0.0))
         assert float(place.norm()) == pytest.approx(10, abs=0.6)  # straight on it would be 11.7
         assert float((place - start_at).norm()) == pytest.approx(5.9, abs=0.2)
         assert float(turn @ frame(start_at, 0.0)) == pytest.approx(math.cos(0.55), abs=0.1)

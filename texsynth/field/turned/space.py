@@ -9,7 +9,6 @@ for the signs of some components (principal directions of point-symmetric data a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,14 +16,13 @@ from torch import Tensor
 
 from texsynth import native
 from texsynth.field.atlas import Atlas, spread
-from texsynth.field.geometry import face_away, facing, heading, turn_between, turned
+from texsynth.field.geometry import face_away, heading, turn_between
 from texsynth.field.space import draw
 from texsynth.task import Guide
 
 WINDOWS_AT_ONCE = 1 << 10  # windows described at once: stays in the cache
 WINDOWS_OF_A_STRIP = 1 << 14  # windows of which the picture is enlarged at once: bounds the memory
 FINER = 4  # times as many lines as the picture has that on which windows are sampled
-STEPS_OF_A_WALK = 4
 SAMPLED_WINDOWS = 8192  # windows from which principal directions are computed
 
 
@@ -177,19 +175,6 @@ def aligned(space: TurnedSpace, index: Tensor, to: Tensor) -> Tensor:
 def half_turned(descriptors: Tensor, back: Tensor, space: TurnedSpace) -> Tensor:
     """The descriptors (n, D) of the same windows, turned by half a turn where `back` (n,) bool."""
     return descriptors * torch.where(back[:, None], space.basis.mirror, 1.0)
-
-
-def walk(
-    begin: Tensor, offset: Tensor, frame: Callable[[Tensor, float], Tensor], first: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Where straight ways `offset` (..., 2) lead from `begin` (..., 2) in a frame that turns underway: the places
-    (..., 2) and the last turns (..., 2). `frame` gives the direction, a unit vector or its opposite, at a place and a
-    share of the way; `first` is the one at the start."""
-    place, turn = begin.expand(torch.broadcast_shapes(begin.shape, offset.shape)), first
-    for step in range(STEPS_OF_A_WALK):
-        turn = facing(frame(place, (step + 0.5) / STEPS_OF_A_WALK), turn)
-        place = place + turned(turn, offset / STEPS_OF_A_WALK)
-    return place, turn
 
 
 def sample(fine: Tensor, place: Tensor, turn: Tensor, grid: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ output alike. So hair that curves in one way may be laid along lines that curve 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,8 +19,9 @@ from texsynth.field.potential import excess
 from texsynth.field.quilting import PRICE_OF_UNEVENNESS, at_borders, cut_candidates, shortlist, starts_along, waves
 from texsynth.field.space import draw
 from texsynth.field.sweep import NEIGHBOURS
-from texsynth.field.turned.space import TurnedSpace, walk
+from texsynth.field.turned.space import TurnedSpace
 from texsynth.field.turned.sweep import TurnedCopy, copies_of, extend, locate, refresh
+from texsynth.field.turned.walk import Ways, shares_of_a_walk, walk, walk_in_source
 
 PIECE_PIXELS_AT_ONCE = 1 << 18  # of pieces that are compared: bounds the memory
 SMALLEST_SHARE = 0.05  # of a window that must be painted for its mean difference to count in full
@@ -160,12 +160,11 @@ def _scores(cloth: Cloth, supply: Supply, middle: Tensor) -> tuple[Tensor, Tenso
     y, x = (place.round() % size).long().unbind(-1)
     painted = (inside.all(-1) & cloth.painted[y, x]).float()  # (B, S)
     colours = pieces.colours[field.index[y, x]] * painted[..., None]  # (B, S, 3)
-    # Compare colours.
-    error = []
-    for mask, old in ((painted, colours), (painted.flip(1), colours.flip(1))):  # half a turn reverses the order
-        squares = mask @ pieces.energy.T + old.square().sum(2) @ pieces.covered.T
-        squares -= 2 * old.transpose(1, 2).flatten(1) @ pieces.values.T
-        error.append(squares.clamp(min=0) / (mask @ pieces.covered.T).clamp(min=SMALLEST_SHARE * mask.shape[1]))
+    # Compare colours; half a turn reverses the order of the points.
+    masks, old = (torch.cat([each, each.flip(1)]) for each in (painted, colours))
+    shares, squares = (torch.cat([masks, old.square().sum(2)]) @ pieces.covered.T).chunk(2)
+    squares += masks @ pieces.energy.T - 2 * old.transpose(1, 2).flatten(1) @ pieces.values.T
+    error = squares.clamp(min=0) / shares.clamp(min=SMALLEST_SHARE * masks.shape[1])
     # Add up the prices.
     worn = _worn(cloth, space.atlas, supply.rules.spread, PRICE_OF_REMIX * (guiding is None))
     price = pieces.lacking + worn[space.atlas.home[pieces.middles]]
@@ -175,7 +174,7 @@ def _scores(cloth: Cloth, supply: Supply, middle: Tensor) -> tuple[Tensor, Tenso
         goals, squares = pieces.goals, pieces.goals.square()
         asked = ((_few(guiding.goal[at]), _few(guiding.strength[at])) for at in ways)
         prior = prior + torch.cat([mean_prices(goals, squares, *each, len(GUIDED) ** 2) for each in asked], 1)
-    return torch.cat(error, 1) + prior, prior
+    return torch.cat(error.chunk(2), 1) + prior, prior
 
 
 def _bent(supply: Supply, field: Field, middle: Tensor, cells: Tensor, tries: Tensor) -> TurnedCopy:
@@ -183,17 +182,15 @@ def _bent(supply: Supply, field: Field, middle: Tensor, cells: Tensor, tries: Te
     space, middles = supply.space, supply.pieces.middles
     index = middles[tries % len(middles)]
     back = tries >= len(middles)
-    plane, y, x = (t[..., None] for t in space.atlas.split(index))  # (B, T, 1)
-    offset = (cells - middle[:, None])[:, None]  # (B, 1, side^2, 2)
-
-    def lag(at: Tensor, share: float) -> Tensor:
-        there = _target(space, field, middle[:, None, None] + share * offset)
-        return turn_between(there, _frame_at(space, plane.expand(at.shape[:-1]), at))
-
+    plane, y, x = space.atlas.split(index)
+    # Walk in the frames of the source as the output sees them.
+    offset, begin = cells - middle[:, None], torch.stack([y, x], -1).float()
+    there = torch.stack([_target(space, field, middle[:, None] + share * offset) for share in shares_of_a_walk()], 1)
     first = turn_between(_target(space, field, middle)[:, None], space.frames.source[index])
     first = torch.where(back[..., None], -first, first)
-    place, turn = walk(torch.stack([y, x], -1).float(), offset, lag, first[:, :, None])
-    return TurnedCopy(plane.expand(place.shape[:-1]), place, turn * turn.new_tensor([1.0, -1.0]))
+    way = walk_in_source(space, Ways(plane.flatten(), begin.flatten(0, 1), first.flatten(0, 1), offset, there))
+    place, turn = (each.view(*tries.shape, -1, 2) for each in way)
+    return TurnedCopy(plane[..., None].expand(place.shape[:-1]), place, turn * turn.new_tensor([1.0, -1.0]))
 
 
 def _target(space: TurnedSpace, field: Field, place: Tensor) -> Tensor:
@@ -256,13 +253,14 @@ def _cut_out(
     grid = torch.cartesian_prod(ramp, ramp)
     middles = draw(space.described.nonzero()[:, 0], MOST_PIECES, rng)
     colours, smooth, inner = atlas.colours / atlas.deviation, _smooth(space, side), (grid.abs() <= side / 4).all(1)
+    level = grid.new_tensor([1.0, 0.0]).expand(1, len(shares_of_a_walk()), len(grid), 2).contiguous()
     # Walk from the middle of each piece to all of its points.
     covered, values, lacking, goals = [], [], [], []
     for some in middles.split(PIECES_CUT_AT_ONCE):
-        plane, y, x = (t[:, None] for t in atlas.split(some))
-        plane, begin = plane.expand(-1, len(grid)), torch.stack([y, x], -1).float()
-        place, turn = walk(begin, grid[None], partial(_frame_at, space, plane), space.frames.source[some][:, None])
-        index, inside = locate(atlas, TurnedCopy(plane, place, turn))
+        plane, y, x = atlas.split(some)
+        ways = Ways(plane, torch.stack([y, x], -1).float(), space.frames.source[some], grid[None], level)
+        place, turn = walk_in_source(space, ways)
+        index, inside = locate(atlas, TurnedCopy(plane[:, None].expand(-1, len(grid)), place, turn))
         inside &= atlas.valid[index]
         covered.append(inside.float())
         lacking.append(LACKING * (1 - (inside & smooth[index])[:, inner].float().mean(1)))
@@ -282,11 +280,6 @@ def _smooth(space: TurnedSpace, side: int) -> Tensor:
     sine[:-1] = turn_between(frames[:-1], frames[1:])[..., 1].abs()
     sine[:, :-1] = torch.maximum(sine[:, :-1], turn_between(frames[:, :-1], frames[:, 1:])[..., 1].abs())
     return (sine < LARGEST_TURN / side).flatten()
-
-
-def _frame_at(space: TurnedSpace, plane: Tensor, place: Tensor, _share: float = 0.0) -> Tensor:
-    """The direction at places (..., 2) of planes (...), (..., 2)."""
-    return space.frames.source[space.atlas.join(plane, *place.round().long().unbind(-1))]
 
 
 def _few(values: Tensor) -> Tensor:

@@ -235,7 +235,7 @@ def _random_search(query: Query, space: TurnedSpace, keys: Tensor) -> tuple[Tens
         values = guiding.table[keys]
         candidates = torch.cat([candidates, values, values.square()], 1)
         rows = torch.cat([rows, guiding.goal * guiding.strength, -0.5 * guiding.strength], 1)
-    others, mirrored = query.windows[:, odd] * jump, table[:, odd].T
+    others, mirrored = query.windows[:, odd] * (2 * jump), table[:, odd].T
     best, back = [], []
     at_once = max(1, COMPARISONS_AT_ONCE // len(keys))
     for some, other in zip(rows.split(at_once), others.split(at_once), strict=True):
@@ -247,12 +247,12 @@ def _random_search(query: Query, space: TurnedSpace, keys: Tensor) -> tuple[Tens
 
 
 def _cheapest(price: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-    """The column of each row of (n, k) where price - 2 * |change| is least, the first of equal ones, and whether the
+    """The column of each row of (n, k) where price - |change| is least, the first of equal ones, and whether the
     change is below 0 there: (n,) each."""
     if twin := native.kernel("cheapest", price, change):
         pick, back = twin(price, change)
         return pick, back
-    pick = (price - 2 * change.abs()).argmin(1)
+    pick = (price - change.abs()).argmin(1)
     return pick, change.gather(1, pick[:, None])[:, 0] < 0
 
 
