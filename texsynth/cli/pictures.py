@@ -24,7 +24,7 @@ from texsynth.report import guides
 from texsynth.requests import option
 from texsynth.requests.option import Option, options, recalled
 from texsynth.requests.shared import PictureOptions
-from texsynth.runs import check, record, run, save, stop
+from texsynth.runs import record, run, save, stop
 from texsynth.runs.run import Result
 from texsynth.task import Preset
 from texsynth.verbs.verb import Verb, preset_of, ready
@@ -336,7 +336,11 @@ class Output:
         for notice in notices:
             talk.note(notice)
         talk.say(f"{self.out.name}: {result.seconds:.1f} s")
-        measured = check.check(result, self.job) if existing.flag(request, "check") else None
+        measured = None
+        if existing.flag(request, "check"):
+            from texsynth.runs import check
+
+            measured = check.check(result, self.job)
         for line in messages.checked(self.out.name, measured or {}):
             talk.note(line)
         return {

@@ -21,7 +21,6 @@ from texsynth.field.follow import follow
 from texsynth.image.load import mapped, top
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer
-from texsynth.learned.shared import loading
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
 from texsynth.runs import cost, loop, record, stop
@@ -143,6 +142,8 @@ def _with_model(job: Job, preset: Preset, model_file: Path | None) -> Job:
         raise WeightsError(
             f"preset {preset.name} needs a trained network: make one with `{train}`, give it with --model"
         )
+    from texsynth.learned.shared import loading  # and with it what trains networks
+
     model = loading.read(model_file)
     if model.recipe not in recipes:
         raise UsageError(f"--model: {model.name} is of recipe {model.recipe}; preset {preset.name} uses {recipes[0]}")

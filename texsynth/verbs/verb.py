@@ -14,7 +14,6 @@ from texsynth.requests.option import Option, given
 from texsynth.requests.shared import PictureOptions
 from texsynth.runs import run
 from texsynth.task import Preset, Say, Task
-from texsynth.training.preset import user_of
 from texsynth.weights.pretrained import Fetching
 
 
@@ -48,7 +47,12 @@ def preset_of(verb: Verb, request: PictureOptions, record: Mapping[str, Any] | N
         named = request.method or request.preset or request.quality
         if not named and record is not None and verb.repeats_preset(request, record):
             return presets.build(record["preset"]["name"], record["preset"], values)
-        default = verb.default_preset(request) if named or request.model is None else user_of(request.model)
+        if named or request.model is None:
+            default = verb.default_preset(request)
+        else:
+            from texsynth.training.preset import user_of  # and with it what trains networks
+
+            default = user_of(request.model)
         return presets.resolve(request.method, request.preset, request.quality, values, default)
 
     settings = verb.settings(request)
