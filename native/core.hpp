@@ -26,6 +26,13 @@
 #define INLINE_MEMBER inline __attribute__((always_inline))
 #endif
 
+// Has the memory fetched while other work goes on.
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
 using Index = std::int64_t;
 
 constexpr int LANES = 8;
@@ -62,6 +69,29 @@ INLINE float product(const float *a, const float *b, Index d) {
         for (int lane = 0; lane < half; ++lane)
             sums[lane] += sums[lane + half];
     return sums[0];
+}
+
+// The first of the least of n > 0 values, none of which is NaN.
+INLINE Index first_least(const float *values, Index n) {
+    constexpr Index together = 64;
+    Index start = 0;
+    float least = values[0];
+    for (Index first = 0; first < n; first += together) {
+        const float *some = values + first;
+        const Index count = std::min(together, n - first);
+        float lanes[LANES];
+        std::fill_n(lanes, LANES, some[0]);
+        Index k = 0;
+        for (; k + LANES <= count; k += LANES)
+            for (int lane = 0; lane < LANES; ++lane)
+                lanes[lane] = some[k + lane] < lanes[lane] ? some[k + lane] : lanes[lane];
+        for (; k < count; ++k)
+            lanes[0] = some[k] < lanes[0] ? some[k] : lanes[0];
+        const float lowest = *std::min_element(lanes, lanes + LANES);
+        if (lowest < least)
+            least = lowest, start = first;
+    }
+    return std::find(values + start, values + n, least) - values;
 }
 
 // The squared difference of two colours, in the order of texsynth.native.sums.in_turn.

@@ -14,6 +14,7 @@ struct Descriptors { // space.describe
 FOR_EACH_PROCESSOR void describe(const Descriptors &task, const Directions &directions, Index first, Index last) {
     const Index patch = directions.patch;
     std::vector<std::int16_t> window(directions.length, 0);
+    std::vector<std::int32_t> sums(directions.rows());
     for (Index n = first; n < last; ++n) {
         float *descriptor = task.table + n * directions.count;
         if (!task.wanted[n]) {
@@ -23,7 +24,7 @@ FOR_EACH_PROCESSOR void describe(const Descriptors &task, const Directions &dire
         const std::int16_t *corner = task.colours + 3 * (n - patch / 2 * (task.row + 1));
         for (Index y = 0; y < patch; ++y)
             std::copy_n(corner + 3 * y * task.row, 3 * patch, window.data() + 3 * y * patch);
-        project(directions, window.data(), descriptor);
+        project(directions, window.data(), sums.data(), descriptor);
     }
 }
 

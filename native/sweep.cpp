@@ -65,22 +65,43 @@ INLINE void attempt(const Sweep &task, Pixel &pixel, Index source, float factor)
         pixel.best = {source, distance, total};
 }
 
-// What is copied now, what the neighbours continue to, each once, and the look-alikes of all of these.
-INLINE void attempt_coherent(const Sweep &task, Pixel &pixel) {
+// What is copied now and what the neighbours continue to, each once; what is known of these and their look-alikes is
+// fetched meanwhile.
+struct Coherent {
+    Index sources[9];
+    int count;
+};
+
+INLINE void fetch(const Sweep &task, Index source, Index components) {
+    constexpr Index line = 16; // floats
+    for (Index k = 0; k < components; k += line)
+        PREFETCH(task.table + source * components + k);
+    PREFETCH(task.price + source);
+}
+
+INLINE Coherent coherent(const Sweep &task, const Index *here, Index components) {
     const Index stride = task.width + 2 * task.margin;
-    Index coherent[9] = {*pixel.here};
-    int count = 1;
+    Coherent all = {{*here}, 1};
     for (int dy = -1; dy <= 1; ++dy)
         for (int dx = -1; dx <= 1; ++dx) {
-            const Index source = pixel.here[dy * stride + dx] - (dy * task.row + dx);
-            if (source < 0 || source >= task.sources || std::find(coherent, coherent + count, source) != coherent + count)
-                continue;
-            coherent[count++] = source;
-            attempt(task, pixel, source, 1.0f);
+            const Index source = here[dy * stride + dx] - (dy * task.row + dx);
+            if (source >= 0 && source < task.sources && std::find(all.sources, all.sources + all.count, source) == all.sources + all.count)
+                all.sources[all.count++] = source;
         }
+    for (int n = 0; n < all.count; ++n) {
+        fetch(task, all.sources[n], components);
+        for (Index k = 0; k < task.similar; ++k)
+            fetch(task, task.jumps[all.sources[n] * task.similar + k], components);
+    }
+    return all;
+}
+
+INLINE void attempt_coherent(const Sweep &task, Pixel &pixel, const Coherent &all) {
+    for (int n = 1; n < all.count; ++n)
+        attempt(task, pixel, all.sources[n], 1.0f);
     for (Index k = 0; k < task.similar; ++k)
-        for (int c = 0; c < count; ++c)
-            attempt(task, pixel, task.jumps[coherent[c] * task.similar + k], task.factor);
+        for (int n = 0; n < all.count; ++n)
+            attempt(task, pixel, task.jumps[all.sources[n] * task.similar + k], task.factor);
 }
 
 // Of each half of the draws the first of those whose guides are nearest to the goal.
@@ -93,7 +114,7 @@ INLINE void attempt_fitting(const Sweep &task, Pixel &pixel, float *apart) {
             apart[n] += (goal - values[n]) * (goal - values[n]);
     }
     for (Index first = 0, last = (count + 1) / 2; first < count; first = last, last = count)
-        attempt(task, pixel, task.draws[std::min_element(apart + first, apart + last) - apart], task.factor);
+        attempt(task, pixel, task.draws[first + first_least(apart + first, last - first)], task.factor);
 }
 
 // What look-alikes of pixels half a window away continue to.
@@ -133,6 +154,7 @@ FOR_EACH_PROCESSOR void improve(const Sweep &task, const Directions &directions,
     const Index width = task.width, stride = width + 2 * task.margin, components = directions.count;
     Rows rows = {0, std::vector<std::int16_t>(3 * stride * directions.patch)};
     std::vector<std::int16_t> window(directions.length, 0);
+    std::vector<std::int32_t> sums(directions.rows());
     std::vector<float> descriptor(components), apart(task.draws.size());
     Index y = std::upper_bound(before.begin(), before.end(), first) - before.begin() - 1;
     for (Index number = before[y]; number < last; ++y)
@@ -140,13 +162,14 @@ FOR_EACH_PROCESSOR void improve(const Sweep &task, const Directions &directions,
             const Index at = y * width + x;
             if (!task.active[at] || number++ < first || number > last)
                 continue;
-            read(task, rows, y, x, window.data());
-            project(directions, window.data(), descriptor.data());
             const Index *here = task.wide + (y + task.margin) * stride + x + task.margin;
+            const Coherent candidates = coherent(task, here, components);
+            read(task, rows, y, x, window.data());
+            project(directions, window.data(), sums.data(), descriptor.data());
             const float distance = squared_distance(task.table + *here * components, descriptor.data(), components);
             Pixel pixel = {here, descriptor.data(), task.goal + at * task.goals, task.strength + at * task.goals, components, {}};
             pixel.best = {*here, distance, distance + price_of(task, pixel, *here)};
-            attempt_coherent(task, pixel);
+            attempt_coherent(task, pixel, candidates);
             if (!task.draws.empty())
                 attempt_fitting(task, pixel, apart.data());
             if (task.from_afar)
