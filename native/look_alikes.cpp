@@ -54,7 +54,7 @@ FOR_EACH_PROCESSOR void find_apart(const Apart &task, Index first, Index last) {
                 const float x = std::fabs(task.at_keys[2 * key + 1] - centre[1]);
                 left[key] = (y > x ? y : x) < task.apart ? std::numeric_limits<float>::infinity() : left[key];
             }
-            const Index best = std::min_element(left.begin(), left.end()) - left.begin();
+            const Index best = first_least(left.data(), task.keys);
             task.picks[n * task.count + k] = best;
             centre = task.at_keys + 2 * best;
         }

@@ -98,11 +98,17 @@ class Atlas:
 
     def split(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Flat indices (...) -> plane, y and x (...), counted from the first pixel inside the padding."""
-        plane, rest = index // (self.rows * self.row), index % (self.rows * self.row)
+        if self.planes == 1:
+            plane, rest = torch.zeros_like(index), index
+        else:
+            plane, rest = index // (self.rows * self.row), index % (self.rows * self.row)
         return plane, rest // self.row - self.margin, rest % self.row - self.margin
 
     def join(self, plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
         """Planes, y and x (...) -> flat indices (...), each clipped into its plane."""
+        if self.planes == 1:
+            (h, w), margin = self.shapes[0], self.margin
+            return (y.clamp(0, h - 1) + margin) * self.row + x.clamp(0, w - 1) + margin
         shapes = torch.tensor(self.shapes, device=plane.device)[plane]
         y = torch.minimum(y.clamp(min=0), shapes[..., 0] - 1)
         x = torch.minimum(x.clamp(min=0), shapes[..., 1] - 1)
