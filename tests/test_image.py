@@ -18,6 +18,7 @@ from PIL import Image
 from picture_files import DEPTHS, GRAY, SRGB, array_of, chunk, noise, png, put, saved
 from texsynth.errors import InputError
 from texsynth.image import picture as image
+from texsynth.image.codecs import png as codec
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -47,6 +48,23 @@ def test_every_16_bit_value_survives(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(image.to_array(picture), array)
     stored = imagecodecs.png_decode(path.read_bytes()) if suffix == ".png" else tifffile.imread(path)
     np.testing.assert_array_equal(stored, array)
+
+
+@pytest.mark.parametrize("depth", ["uint8", "uint16"])
+@pytest.mark.parametrize("at_once", [1, 1000, 1 << 18])
+def test_a_png_is_as_small_as_that_of_libpng(monkeypatch: pytest.MonkeyPatch, depth: str, at_once: int) -> None:
+    """Every filter is used, and the rows before a block of rows are seen from it. Only libpng reads it."""
+    monkeypatch.setattr(codec, "FILTERED", at_once)
+    high = np.iinfo(depth).max
+    y, x = np.mgrid[:40, :120].astype(float)
+    same, ramps = noise((1, 120, 3), depth).repeat(40, 0), np.stack([x / 120, y / 40, (x + y) / 160], -1) * high
+    grain = ramps * 0.8 + noise((40, 120, 3), depth) / 20
+    array = np.concatenate([noise((40, 120, 3), depth), same, ramps, grain]).astype(depth)
+    content, _ = image.encoded(image.from_array(array), image.format_named("PNG"), "a")
+    np.testing.assert_array_equal(imagecodecs.png_decode(content), array)
+    assert len(content) < 1.03 * len(imagecodecs.png_encode(array))
+    rows = zlib.decompress(content[content.index(b"IDAT") + 4 : -16])  # before its checksum and the last chunk
+    assert set(rows[:: len(rows) // len(array)]) == {0, 1, 2, 3}
 
 
 def test_scale_of_the_tensor(tmp_path: Path) -> None:

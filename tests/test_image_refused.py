@@ -369,7 +369,7 @@ def test_a_failed_write_changes_nothing(
 
 
 def test_a_failed_encoder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagecodecs, "png_encode", raising(RuntimeError("first\nsecond")))
+    monkeypatch.setattr(imagecodecs, "deflate_encode", raising(RuntimeError("first\nsecond")))
     refused(put(tmp_path / "a.png", b"old"), "first second", kind=TexsynthError, attempt=written)
     assert (tmp_path / "a.png").read_bytes() == b"old"
     assert leftovers(tmp_path) == []
