@@ -3,7 +3,8 @@
 With the weights w of the pixels, the sum of w (o - t)^2 is that of w o^2, of which blocks know nothing, and that of
 w t^2 - 2 (w o) t. For the blocks of a whole exemplar the second one is a correlation with it, which Fourier transforms
 give for all places at once (Kwatra et al. 2003, "Graphcut Textures", on acceleration); for small blocks, and a sample
-of the blocks of a large exemplar, a product of matrices is faster.
+of the blocks of a large exemplar, a product of matrices is faster. Transforms sum in an order that goes by the number
+of threads, so they are taken in double precision, and what is left of them does not show that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from texsynth.field.atlas import Atlas
 
-VALUES_AT_ONCE = 1 << 20  # pixels of transformed planes: bounds the memory
+VALUES_AT_ONCE = 1 << 19  # pixels of transformed planes: bounds the memory
 WORTH_TRANSFORMING = 64  # pixels of all blocks, for each pixel of the exemplars, from which on transforms are faster
 
 
@@ -53,16 +54,16 @@ class BlockSpectra:
     def errors(self, weighted: Tensor, weight: Tensor) -> Tensor:
         """As those of a table."""
         side = round(weight.shape[1] ** 0.5)
-        of_weight = torch.fft.rfft2(weight.view(-1, side, side), s=self.size)
+        of_weight = torch.fft.rfft2(weight.view(-1, side, side).double(), s=self.size)
         count = max(1, VALUES_AT_ONCE // (len(self.square) * self.size[0] * self.size[1]))
         errors = []
         for start in range(0, len(weighted), count):
             some = weighted[start : start + count].view(-1, side, side, 3).permute(0, 3, 1, 2)
-            spectra = torch.fft.rfft2(some.contiguous(), s=self.size)[:, None]  # (B, 1, 3, ...)
+            spectra = torch.fft.rfft2(some.double().contiguous(), s=self.size)[:, None]  # (B, 1, 3, ...)
             total = (of_weight if len(weight) == 1 else of_weight[start : start + count])[:, None] * self.square
             for channel in range(3):
                 total = total + spectra[:, :, channel] * self.colours[:, channel]
-            errors.append(torch.fft.irfft2(total, s=self.size).flatten(1).index_select(1, self.at))
+            errors.append(torch.fft.irfft2(total, s=self.size).flatten(1).index_select(1, self.at).float())
         return torch.cat(errors)
 
 
@@ -70,13 +71,13 @@ def prepare(atlas: Atlas, colours: Tensor, corners: Tensor, inner: Tensor) -> Bl
     """What blocks are searched by, whichever is faster. colours: (N, 3), what is compared. corners: (n,), the first
     pixel of each block. inner: (side^2,), the offsets of its pixels from there."""
     h, w = (max(lengths) for lengths in zip(*atlas.shapes, strict=True))
-    # Transforms of complex numbers are not to be had on all of Apple's devices.
+    # Double precision is not to be had on Apple's devices.
     if len(corners) * len(inner) < WORTH_TRANSFORMING * atlas.planes * h * w or colours.device.type == "mps":
         table = colours[corners[:, None] + inner]
         return BlockTable(table.flatten(1), table.square().sum(2))
     size = _fast(h), _fast(w)
     margin, (plane, y, x) = atlas.margin, atlas.split(corners)
-    planes = atlas.picture(colours)[..., margin : margin + h, margin : margin + w]
+    planes = atlas.picture(colours)[..., margin : margin + h, margin : margin + w].double()
     # With the spectra of the exemplars conjugated, and not those of the squares, places count backwards.
     at = (plane * size[0] + -y % size[0]) * size[1] + -x % size[1]
     of_colours, square = (torch.fft.rfft2(part, s=size).conj() for part in (-2 * planes, planes.square().sum(1)))
