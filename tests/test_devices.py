@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import gpu_check
 import numpy as np
@@ -88,7 +90,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random_resnet50(folder / "resnet50.safetensors")
     random_vgg(folder / "vgg19.safetensors")
     ramp = torch.linspace(0, 1, SIDE).expand(1, 1, SIDE, SIDE)
-    for name, pixels in {"a": spots(SIDE, SIDE), "b": spots(SIDE, SIDE, 1), "p": ramp, "q": ramp.mT}.items():
+    for name, pixels in {
+        "large": spots(128, 128),
+        "a": spots(SIDE, SIDE),
+        "b": spots(SIDE, SIDE, 1),
+        "p": ramp,
+        "q": ramp.mT,
+    }.items():
         image.write(folder / f"{name}.png", image.Picture(pixels))
     layer = np.zeros((SIDE, SIDE, 4), np.uint8)
     layer[5:15, 8:20] = (200, 30, 0, 255)
@@ -186,3 +194,44 @@ def test_the_check_of_a_gpu_fails_where_a_check_does(tmp_path: Path, monkeypatch
     monkeypatch.setattr(gpu_check, "draw_all", lambda *_: None)
     assert gpu_check.main(["--small", "--device", "cpu", "-o", str(tmp_path)]) == 1
     assert "FAILED  nothing: it does not hold" in (tmp_path / "report.txt").read_text()
+
+
+@pytest.fixture(scope="module")
+def counted(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[PretendedDevice, Path]:
+    """A run of the default method on a pretended GPU, with its picture and that of the processor."""
+    folder = tmp_path_factory.mktemp("counted")
+    words = ["synthesize", str(desk / "large.png"), "-s", "112", "-q", "--no-metadata", "--exact-copies"]
+    with PretendedDevice("cuda", FOLDER) as device:
+        assert main([*words, "--device", "cuda", "-o", str(folder / "there.png")]) == 0
+    assert main([*words, "--device", "cpu", "-o", str(folder / "here.png")]) == 0
+    return device, folder
+
+
+def at(counter: Counter[Any], *parts: str) -> int:
+    """The sum of a counter over lines of these parts of the program, wherever they were called from."""
+    return sum(
+        count for key, count in counter.items() if str(key[0] if isinstance(key, tuple) else key).startswith(parts)
+    )
+
+
+def test_a_device_is_asked_for_little(counted: tuple[PretendedDevice, Path]) -> None:
+    """Pieces are laid on the processor; a pass asks for all candidates of its pixels without waiting between them."""
+    device, _ = counted
+    assert at(device.launches, "field/quilt.py", "field/recut.py", "field/fill.py", "field/search.py") == 0
+    assert at(device.launches, "field/") < 15_000
+    passes = at(Counter({key: 1 for key in device.waits if key[1] == "nonzero"}), "field/sweep.py")
+    assert passes == 1, "the only wait of a pass is for the pixels to improve"
+    assert at(device.waits, "field/sweep.py", "field/guide.py", "field/potential.py") <= 5 * 12
+    assert device.waits.total() < 400
+
+
+def test_a_device_gives_the_picture_of_the_processor(counted: tuple[PretendedDevice, Path]) -> None:
+    """Sums are rounded elsewhere, which decides between equals; most pixels are the same."""
+    here, there = (image.to_array(image.read(counted[1] / f"{name}.png")) for name in ("here", "there"))
+    assert (here == there).all(2).mean() > 0.5
+
+
+def test_no_sum_that_decides_depends_on_an_order(counted: tuple[PretendedDevice, Path]) -> None:
+    """Of the default method; what is left writes every place once, or the same value, or counts in whole numbers."""
+    sums = {key for key in counted[0].unsteady if key[1] not in ("index_put", "median")}
+    assert all(site.startswith("field/tone.py") and name == "cumsum" for (site, name) in sums), sums

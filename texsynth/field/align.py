@@ -13,6 +13,7 @@ from torch import Tensor
 from texsynth import native
 from texsynth.field.atlas import Field
 from texsynth.field.quilting import meet
+from texsynth.native.sums import add_at
 
 STAYING = 0.98  # of the cost of staying counts: a piece stays unless moving helps
 MOVING_SHARE = 0.5  # of the pieces that move in a round, so that neighbours do not both jump to meet each other
@@ -65,8 +66,8 @@ def costs_of_shifts(field: Field, labels: Tensor, count: int) -> Tensor:
     the order of `_seams`."""
     colours, shifts, cost = field.atlas.colours, _shifts(field), torch.zeros(count, 9, device=labels.device)
     for a, b, of_a, of_b, stride in _seams(field, labels):
-        cost.index_add_(0, of_a, meet(colours, a[:, None] + shifts, b[:, None], stride))
-        cost.index_add_(0, of_b, meet(colours, a[:, None], b[:, None] + shifts, stride))
+        add_at(cost, of_a, meet(colours, a[:, None] + shifts, b[:, None], stride))
+        add_at(cost, of_b, meet(colours, a[:, None], b[:, None] + shifts, stride))
     return cost
 
 
@@ -76,5 +77,6 @@ def _seams(field: Field, labels: Tensor) -> Iterator[tuple[Tensor, Tensor, Tenso
         length = field.index.shape[dim] - (0 if wraps else 1)
         a, of_a = field.index.narrow(dim, 0, length), labels.narrow(dim, 0, length)
         b, of_b = (t.roll(-1, dim).narrow(dim, 0, length) for t in (field.index, labels))
-        seam = b != a + stride
-        yield a[seam], b[seam], of_a[seam], of_b[seam], stride
+        seam = (b != a + stride).flatten().nonzero()[:, 0]
+        first, second, of_first, of_second = (values.flatten()[seam] for values in (a, b, of_a, of_b))
+        yield first, second, of_first, of_second, stride

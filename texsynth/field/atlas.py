@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field.geometry import cubic, rotated
+from texsynth.native.sums import running
 from texsynth.pyramid import halved
 from texsynth.task import Task
 
@@ -339,7 +340,7 @@ def blur_homes(atlas: Atlas, values: Tensor, size: int) -> Tensor:
 def _box(rows: Tensor, size: int) -> Tensor:
     """The running mean along the rows of (n, w), by differences of sums: its cost does not grow with the size."""
     w, half = rows.shape[1], size // 2
-    total = F.pad(rows.cumsum(1), (1, 0))
+    total = F.pad(running(rows), (1, 0))
     at = torch.arange(w, device=rows.device)
     low, high = (at - half).clamp(min=0), (at + half + 1).clamp(max=w)
     return (total[:, high] - total[:, low]) / (high - low)

@@ -20,6 +20,7 @@ from texsynth.field.space import PIXELS_DESCRIBED_AT_ONCE, Space
 from texsynth.native.sums import in_lanes
 
 PIXELS_AT_ONCE = 1 << 14  # pixels whose candidates are compared at once: stays in the cache
+PIXELS_OF_A_DEVICE = 1 << 18  # the same where a launch costs as much as thousands of pixels
 RANDOM_CANDIDATES = 256  # source pixels drawn per pass, of which a guided pixel tries those that fit best
 MISSED_GUIDE = 0.02  # variances: a pixel that misses its guides by more is active wherever it lies
 NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
@@ -60,7 +61,7 @@ def sweep(
         strip = wide[top : top + rows + patch - 1]
         windows = space.basis.describe(space.atlas.colours[strip].permute(2, 0, 1)[None])
         strip_index, strip_cost = index[top : top + rows].view(-1), cost[top : top + rows].view(-1)
-        for some in here.split(PIXELS_AT_ONCE):
+        for some in here.split(PIXELS_AT_ONCE if here.device.type == "cpu" else PIXELS_OF_A_DEVICE):
             local = prices.at(top * width + some)
             extra = [] if local.guiding is None or len(draws) == 0 else local.guiding.fitting(draws)
             if fixed is not None:
@@ -101,6 +102,13 @@ def _best_candidates(
     distance = in_lanes((space.table[best] - query).square_())
     total = distance + prices.of(best)
     for candidate, untried, factor in _candidates(coherent, extra, space, prices.jump):
+        if query.device.type != "cpu":  # to compare only those that are untried, a device would have to be waited for
+            candidate_distance = in_lanes((space.table[candidate] - query).square_())
+            candidate_total = candidate_distance * factor + prices.of(candidate)
+            better = untried & (candidate_total < total)
+            best, distance = torch.where(better, candidate, best), torch.where(better, candidate_distance, distance)
+            total = torch.where(better, candidate_total, total)
+            continue
         some = untried.nonzero()[:, 0]
         if len(some) == 0:
             continue

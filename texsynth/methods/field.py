@@ -31,6 +31,7 @@ from texsynth.field.drift import Drift
 from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.lattice import Lattice
+from texsynth.field.processor import at_hand
 from texsynth.field.quilt import LARGEST_TABLE, TABLE_VALUES, Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.rarity import Landmarks
 from texsynth.field.recut import recut_field, recut_quilt
@@ -292,8 +293,11 @@ def _start(ground: Groundwork, layout: Tensor | None, landmarks: Landmarks | Non
         return ground.field(_from_other_cells(ground, placement, bits))
     # The pixels outside a hole may not wrap in step, and those of a picture of another size are where they fit.
     in_step = placement is None or not (any(task.tile) or _is_resized(task))
-    lattice = _lattice_price(ground) if in_step else None
-    return ground.field(_quilt(ground, lattice, landmarks)) if placement is None else _fill(ground, placement, lattice)
+    hand = at_hand(ground)
+    lattice = _lattice_price(hand) if in_step else None
+    if placement is not None:
+        return _fill(ground, placement, lattice)
+    return ground.field(_quilt(hand, lattice, at_hand(landmarks)).to(task.device))
 
 
 def _quilt(ground: Groundwork, lattice: Steer | None, landmarks: Landmarks | None) -> Tensor:
@@ -324,13 +328,15 @@ def _raised(ground: Groundwork, coarse: Field, landmarks: Landmarks | None, dept
         return align(placement.hold(field), settings.align, ground.rng, placement.fixed)
     field = align(field, settings.align, ground.rng)
     rounds = 0 if ground.guiding is not None else _rounds(settings, depth)
-    lattice = _lattice_price(ground) if rounds else None
-    blocks = ground.blocks(0.5**depth * (1.0 if lattice is None else LATTICE_BLOCK)) if rounds else None
+    hand = at_hand(ground)
+    lattice = _lattice_price(hand) if rounds else None
+    blocks = hand.blocks(0.5**depth * (1.0 if lattice is None else LATTICE_BLOCK)) if rounds else None
     if blocks is None:
         return field
-    rules = ground.rules(blocks, lattice, settings.spread, settings.proportion, settings.tries)
-    rules = replace(rules, landmarks=landmarks)
-    return replace(field, index=recut_field(blocks, field, rules, rounds, ground.rng))
+    rules = hand.rules(blocks, lattice, settings.spread, settings.proportion, settings.tries)
+    rules = replace(rules, landmarks=at_hand(landmarks))
+    index = recut_field(blocks, at_hand(field), rules, rounds, ground.rng)
+    return replace(field, index=index.to(field.index.device))
 
 
 def _first_side(task: Task, share: float) -> float:
@@ -344,7 +350,7 @@ def _first_side(task: Task, share: float) -> float:
 def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Field:
     """The field with pieces where it has no source yet: the best of several, by the cost that a few passes leave."""
     task, atlas, settings, rng = ground.task, ground.atlas, ground.settings, ground.rng
-    hole, best, resized = ~placement.placed, ground.field(placement.places), _is_resized(task)
+    hole, best, resized, hand = ~placement.placed, ground.field(placement.places), _is_resized(task), at_hand(ground)
     if not hole.any():
         return best
     table = describe(atlas, ground.basis, atlas.valid)
@@ -356,6 +362,7 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
     price = torch.where(atlas.valid, placement.lean, torch.inf)
     # Lay pieces of several sizes, and keep the cheapest field.
     soft = placement.soft if placement.soft.any() else None
+    gap = Gap(placement.places, hole, placement.context, task.tile, soft)
     overlap, tries = (HOLE_PIECE_OVERLAP, 1) if soft is None else (CUT_OVERLAP, settings.tries)
     hole_thickness = thickness(~placement.fixed if soft is not None else hole, task.tile)
     length = max(max(size) for size in atlas.exemplars)
@@ -365,13 +372,13 @@ def _fill(ground: Groundwork, placement: Placement, lattice: Steer | None) -> Fi
         wanted = round(hole_thickness * HOLE_PIECES[number % len(HOLE_PIECES)])
         most = round(task.shorter_side * (PLAIN_SIDE if resized else 0.5))
         side = min(*task.size, max(HOLE_PIECE_MINIMUM, min(most, wanted)))
-        blocks = largest_blocks(atlas, side, overlap, rng, most=compared)
+        blocks = largest_blocks(hand.atlas, side, overlap, rng, most=compared)
         if blocks is None:
             index = torch.where(placement.placed, placement.places, ground.specks())
         else:
             steered = plain(blocks, PLAIN_PRICE) if resized else lattice  # new space is where nothing is shown
-            rules = ground.rules(blocks, steered, spread, 0.0, tries)
-            index = fill(Gap(placement.places, hole, placement.context, task.tile, soft), blocks, rules, rng)
+            rules = hand.rules(blocks, steered, spread, 0.0, tries)
+            index = fill(at_hand(gap), blocks, rules, rng).to(task.device)
         field = ground.field(index)
         for _ in range(HOLE_TRIAL_PASSES):
             field = sweep(field, space, Prices(price, settings.mend, ground.guiding), rng, placement.fixed)
