@@ -119,9 +119,14 @@ struct Whole { // shortlist.least_of_rows
 INLINE Index first_of(const float *values, Index width, Index span, float value) {
     const Index whole = width / span * span;
     Index best = width;
-    for (Index at = 0; at < width; ++at)
-        if (values[at] == value && (best == width || (at < whole && at % span < best % span)))
-            best = at;
+    for (Index start = 0; start < width; start += LANES) { // values has LANES more than its width
+        bool here = false;
+        for (int lane = 0; lane < LANES; ++lane)
+            here |= values[start + lane] == value;
+        for (Index at = start; here && at < std::min(width, start + LANES); ++at)
+            if (values[at] == value && (best == width || (at < whole && at % span < best % span)))
+                best = at;
+    }
     return best;
 }
 

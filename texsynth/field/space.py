@@ -107,8 +107,18 @@ def nearest(atlas: Atlas, basis: Basis, table: Tensor, image: Tensor) -> Tensor:
     keys = table[usable]
     norms = (keys**2).sum(1)
     query = basis.describe(F.pad(image, (basis.patch // 2,) * 4, mode="replicate"))
-    picks = [(norms - 2 * some @ keys.T).argmin(1) for some in query.split(QUERIES_AT_ONCE)]
-    return usable[torch.cat(picks)].view(*image.shape[2:])
+    room, picks = query.new_empty(min(len(query), QUERIES_AT_ONCE), len(keys)), usable.new_empty(len(query))
+    for some, pick in zip(query.split(QUERIES_AT_ONCE), picks.split(QUERIES_AT_ONCE), strict=True):
+        pick.copy_(_compared(some, keys, norms, room).argmin(1))
+    return usable[picks].view(*image.shape[2:])
+
+
+def _compared(queries: Tensor, keys: Tensor, norms: Tensor, room: Tensor) -> Tensor:
+    """The squared distance of queries (n, D) to keys (m, D), of these `norms`, less what all keys of a query share:
+    (n, m), in the `room` of as many rows or more. A buffer of each round's own would make the heap grow by one a round:
+    the allocator does not fit an aligned one into the gap that the last has left between small results."""
+    products = torch.mm(2 * queries, keys.T, out=room[: len(queries)])
+    return torch.sub(norms, products, out=products)
 
 
 def look_alikes(

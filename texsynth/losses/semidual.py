@@ -28,7 +28,7 @@ from texsynth.settings import setting
 
 FIRST_STEPS = 2  # of an ascent, which its average leaves out
 MUCH_DOUBT = 0.3  # the share of searches that a shortlist cannot answer above which all costs are kept instead
-FORGOTTEN = 0.9  # what an evaluation without a shortlist leaves of that share, so that one is tried again
+FORGOTTEN = 0.8  # what an evaluation without a shortlist leaves of that share, so that one is tried again
 GUIDES: tuple[str, ...] = ()  # it follows none
 
 
@@ -90,7 +90,7 @@ class OutputPatches:
     pixels: the whole output, (h * w, C).
     indices: the pixels of each patch, (n, patch * patch).
     source: the patches y.
-    at_once: the patches whose costs are looked at together.
+    room: (rows, M'), for the costs that are looked at together.
     start: the potential, (M,), of what is kept.
     costs, short: all costs, (n, M'), or their shortlist, where there are any.
     """
@@ -98,20 +98,20 @@ class OutputPatches:
     pixels: Tensor
     indices: Tensor
     source: TransportSource
-    at_once: int
+    room: Tensor
     start: Tensor
     costs: Tensor | None = None
     short: Shortlist | None = None
 
     def parts(self) -> Sequence[Tensor]:
         """The numbers of all patches, `at_once` at a time."""
-        parts: Sequence[Tensor] = torch.arange(len(self.indices), device=self.indices.device).split(self.at_once)
+        parts: Sequence[Tensor] = torch.arange(len(self.indices), device=self.indices.device).split(len(self.room))
         return parts
 
     def costs_of(self, rows: Tensor, psi: Tensor) -> Tensor:
-        """Worked out anew for the patches of these numbers (m,): (m, M')."""
-        patches = gather(self.pixels, self.indices[rows])
-        return torch.addmm(self.source.norms - self.source.padded(psi), patches, self.source.patches.T, alpha=-2)
+        """Worked out anew for the patches of these numbers (m,), until the next are asked for: (m, M')."""
+        patches, offset = gather(self.pixels, self.indices[rows]), self.source.norms - self.source.padded(psi)
+        return torch.addmm(offset, patches, self.source.patches.T, alpha=-2, out=self.room[: len(rows)])
 
     def listed(self) -> OutputPatches:
         """With a shortlist."""
@@ -120,7 +120,7 @@ class OutputPatches:
     def kept(self) -> OutputPatches:
         """With all costs."""
         costs = self.pixels.new_empty(len(self.indices), len(self.source.patches))
-        for rows, part in zip(self.parts(), costs.split(self.at_once), strict=True):
+        for rows, part in zip(self.parts(), costs.split(len(self.room)), strict=True):
             part.copy_(self.costs_of(rows, self.start))
         return replace(self, costs=costs)
 
@@ -139,7 +139,7 @@ class OutputPatches:
         return columns, len(unsure)
 
     def _compared(self, rows: Tensor, psi: Tensor) -> Tensor:
-        return torch.cat([row_minimum(self.costs_of(part, psi))[1] for part in rows.split(self.at_once)])
+        return torch.cat([row_minimum(self.costs_of(part, psi))[1] for part in rows.split(len(self.room))])
 
 
 def build(references: Sequence[Reference], settings: Settings, setup: Setup) -> Loss:
@@ -212,8 +212,9 @@ def _evaluate(
     chosen = counting[draw(counting, settings.outputs, setup.rng)].to(layer.device)
     weights, psi = weights[chosen], source.psi
     indices = pixel_indices(chosen, size_of(layer), settings.patch, settings.stride)
-    rows_in_cache = rows_at_once(len(source.patches), layer, setup.memory)
-    outputs = OutputPatches(pixels, indices, source, rows_in_cache, psi.clone())
+    rows_in_cache = min(len(chosen), rows_at_once(max(source.patches.shape), layer, setup.memory))
+    room = layer.new_empty(rows_in_cache, len(source.patches))
+    outputs = OutputPatches(pixels, indices, source, room, psi.clone())
     # Compare all patches once, and climb with the potential (Algorithm 1, inner loop)
     if settings.ascents:
         fits = len(chosen) * len(source.patches) * layer.element_size() <= setup.memory
