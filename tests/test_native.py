@@ -135,8 +135,7 @@ def test_passes_along_guides_and_beside_what_is_fixed(goals: int, both: Callable
 
 
 @built
-@pytest.mark.parametrize("size", [(40, 33), (3, 50)])
-@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize(("size", "tile"), [((40, 33), TILES[0]), ((33, 24), TILES[3]), ((3, 50), TILES[1])])
 def test_turned_copies(size: tuple[int, int], tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
     """From two sources of which parts may not be copied, along directions that turn, with a guide and without."""
     atlas = atlas_of(
