@@ -27,7 +27,7 @@ FEW = "--set steps=1"
 QUICK = f"{FEW} --set passes=1 --set starts=1 --set recuts=0 --set tries=4"
 ONE = "--quality draft --set passes=1"
 RUNS = {  # where OUT is the folder that outputs go to
-    "default": "synthesize a.png -o OUT/o.png -s 28",
+    "default": "synthesize a.png -o OUT/o.png -s 28 --set passes=1",
     "tile": f"synthesize a.png b.png -o OUT/o.png -s 24 --tile xy {ONE} --map h=p.png --map h=p.png --save-field",
     "variations": f"synthesize a.png -o OUT/o.png -s 24 -n 2 --pick best --exact-copies {ONE}",
     "high": "synthesize a.png -o OUT/o.png -s 24 --quality high --set passes=1 --set recuts=2 --set starts=2",

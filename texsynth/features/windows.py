@@ -45,10 +45,11 @@ def build(settings: Settings, tile: tuple[bool, bool], weights: Weights | None) 
     kernel = _gaussian() if settings.reduction == "gaussian" else torch.full((2, 2), 0.25)
 
     def extract(image: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-        out, layer = {}, image
+        nonlocal kernel
+        out, layer, kernel = {}, image, kernel.to(image)  # copied to a device once
         for name in LAYERS[: 1 + max(LAYERS.index(wanted) for wanted in names)]:
             if name != "full":
-                layer = _halve(layer, kernel.to(image), tile)
+                layer = _halve(layer, kernel, tile)
             if min(layer.shape[2:]) == 0:  # nothing is left of a small picture
                 break
             if name in names:

@@ -52,7 +52,7 @@ class KeyGrid:
 
     def clipped(self, places: Tensor) -> Tensor:
         """Places (1, 2, h, w), those beyond a border moved onto it."""
-        return places.clamp(min=0).minimum(places.new_tensor(self.size).view(1, 2, 1, 1) - 1)
+        return torch.stack([places[:, axis].clamp(0, n - 1) for axis, n in enumerate(self.size)], 1)
 
     def transposed(self) -> KeyGrid:
         """The same with rows and columns exchanged."""
@@ -227,11 +227,12 @@ def _with_moved_borders(places: Tensor, queries: Tensor, exemplar: KeyGrid) -> T
 
 def _continued(places: Tensor, direction: Size) -> Tensor:
     """For each cell the place that goes on from its neighbour's at -direction; at a border its own."""
-    moved = places.roll(direction, (2, 3)) + places.new_tensor(direction).view(1, 2, 1, 1)
-    for dim, length in zip((2, 3), direction, strict=True):
+    moved = places.roll(direction, (2, 3))
+    for axis, length in enumerate(direction):
         if length:
-            edge = 0 if length > 0 else places.shape[dim] - 1
-            moved.narrow(dim, edge, 1).copy_(places.narrow(dim, edge, 1))
+            moved[:, axis] += length
+            edge = 0 if length > 0 else places.shape[axis + 2] - 1
+            moved.narrow(axis + 2, edge, 1).copy_(places.narrow(axis + 2, edge, 1))
     return moved
 
 
