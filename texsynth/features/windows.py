@@ -152,12 +152,13 @@ def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator,
     ramp = torch.arange(patch, device=windows.device) - patch // 2
     g = torch.exp(-(ramp.float() ** 2) / (2 * (patch / 3) ** 2))
     weight = (g[:, None] * g[None, :]).sqrt().expand(3, patch, patch).flatten()
-    centred = (windows - windows.mean(0)) * weight
+    average = windows.mean(0)
+    centred = (windows - average).mul_(weight)
     covariance = centred.T @ centred / len(centred)
     values, vectors = torch.linalg.eigh(covariance.cpu().double())  # mps has no float64
     kernel = vectors[:, -min(components, len(values)) :].flip(1).float().to(weight.device) * weight[:, None]
     variance = max(values.clamp(min=0).sum().item(), 1e-8)
-    mean = windows.mean(0) @ kernel
+    mean = average @ kernel
     lowest, highest = (torch.stack(edges) for edges in zip(*(image.aminmax() for image in images), strict=True))
     directions = kernel.T.reshape(-1, 3, patch, patch).contiguous()
     return Basis(directions, mean, variance, float(lowest.min()), float(highest.max()))
@@ -167,7 +168,5 @@ def _draw(image: Tensor, patch: int, count: int, rng: torch.Generator) -> Tensor
     """Windows at random places, (count, 3 * k * k)."""
     h, w = image.shape[2] - patch + 1, image.shape[3] - patch + 1
     at = torch.randint(h * w, (count,), generator=rng).to(image.device)
-    span = torch.arange(patch, device=image.device)
-    ys = (at // w)[:, None, None] + span[None, :, None]
-    xs = (at % w)[:, None, None] + span[None, None, :]
-    return image[0][:, ys, xs].permute(1, 0, 2, 3).reshape(count, -1)  # (count, 3 * k * k)
+    views = image[0].unfold(1, patch, 1).unfold(2, patch, 1).permute(1, 2, 0, 3, 4)  # (h, w, 3, k, k)
+    return views[at // w, at % w].flatten(1)

@@ -138,7 +138,7 @@ def look_alikes(
     out = _self_pointing(table, count)
     at = _positions(atlas, keys)
     for some in asking.nonzero()[:, 0].split(PIXELS_COMPARED_AT_ONCE):
-        distance = norms - (2 * table[some]) @ descriptors.T
+        distance = torch.addmm(norms, table[some], descriptors.T, alpha=-2)
         out[some] = keys[_nearest_apart(distance, _positions(atlas, some), at, count)].int()
     return out
 
