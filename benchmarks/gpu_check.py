@@ -1,11 +1,11 @@
 """Does texsynth work on this machine's GPU, and how fast? python benchmarks/gpu_check.py [--device cuda] [-o gpu_check]
 
-It needs PyTorch, NumPy, Pillow and PyYAML, and nothing else of what the program uses: it installs and fetches nothing,
-and does without the native core. Networks that the program would look through are drawn at random in their true shapes,
-which takes as long and makes no difference to what is measured. Written into one folder: the checks of the device, how
-long runs take there and the memory that they take, a picture of each verb, all in report.json and in report.txt. Ends
-with 0 where all checks passed, with 1 where one failed, and with 2 where it cannot run. `--small` looks at small
-pictures for a moment, to try the script itself, also with `--device cpu`.
+It needs PyTorch, NumPy, Pillow, PyYAML and safetensors, and nothing else of what the program uses: it installs and
+fetches nothing, and does without the native core. Networks that the program would look through are drawn at random in
+their true shapes, which takes as long and makes no difference to what is measured. Written into one folder: the checks
+of the device, how long runs take there and the memory that they take, a picture of each verb, all in report.json and in
+report.txt. Ends with 0 where all checks passed, with 1 where one failed, and with 2 where it cannot run. `--small`
+looks at small pictures for a moment, to try the script itself, also with `--device cpu`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "yaml": "pyyaml"}  # by the name of the module
+NEEDED = {"torch": "torch", "numpy": "numpy", "PIL": "pillow", "yaml": "pyyaml", "safetensors": "safetensors"}
 LACKING = [package for module, package in NEEDED.items() if find_spec(module) is None]
 if not LACKING:
     sys.path.insert(0, str(ROOT))  # where the program is not installed
@@ -67,7 +67,7 @@ class Row:
 
 @dataclass
 class Report:
-    """All that was seen. left_out: what there was no time for, or what it needs and this Python lacks."""
+    """All that was seen. left_out: what there was no time for."""
 
     machine: dict[str, str]
     checks: list[Check] = field(default_factory=list)
@@ -373,8 +373,8 @@ def draw_all(bench: Bench, report: Report, spare: Path) -> None:
     for verb, draw in verbs.items():
         if bench.late:
             report.left_out.append(f"a picture by {verb}: no time")
-        elif verb == "train" and find_spec("safetensors") is None:
-            report.left_out.append("a picture by train: this Python lacks safetensors")
+        elif verb == "train" and find_spec("imagecodecs") is None:  # which writes the samples of its course
+            report.left_out.append("a picture by train: this Python lacks imagecodecs")
         else:
             try:
                 report.pictures[verb] = bench.write(verb, draw())
