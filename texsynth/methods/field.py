@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth import native
 from texsynth.features.windows import Basis
 from texsynth.field import bend, cells, drift, lattice, potential, rarity
 from texsynth.field.align import align
@@ -32,16 +31,19 @@ from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.lattice import Lattice
 from texsynth.field.processor import at_hand
-from texsynth.field.quilt import LARGEST_TABLE, TABLE_VALUES, Blocks, QuiltRules, Steer, largest_blocks, quilt
+from texsynth.field.quilt import LARGEST_TABLE, Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.rarity import Landmarks
 from texsynth.field.recut import recut_field, recut_quilt
 from texsynth.field.space import Space, describe, find_basis, finer_look_alikes, look_alikes, nearest, surroundings
 from texsynth.field.sweep import sweep
 from texsynth.methods import STAGE_BEFORE, _mosaic, _oriented, _turned
+from texsynth.methods._field_plan import HOLE_PIECE_MINIMUM, lattice_of_bits, rounds_of
+from texsynth.methods._field_plan import estimate as estimate
+from texsynth.methods._field_plan import schedule as schedule
 from texsynth.methods._field_settings import Settings as Settings
 from texsynth.methods._placement import Placement, place
 from texsynth.pyramid import octaves
-from texsynth.task import Canvas, Estimate, Level, Say, Step, Task
+from texsynth.task import Canvas, Level, Say, Step, Task
 from texsynth.weights.trained import Model
 
 COPIES = True
@@ -57,10 +59,8 @@ SCARCE_JUMP = 2.4  # further factor on jumps where guides ask for what is scarce
 HOLE_PIECES = (1.5, 1.0, 0.7)  # sides of the pieces that are tried in a hole, in its thicknesses
 HOLE_PIECE_OVERLAP = 0.25  # the share of such a piece that decides how well it fits
 CUT_OVERLAP = 0.4  # the same where the border of a piece is cut
-HOLE_PIECE_MINIMUM = 8  # its least side in pixels
 WHOLE_RUNS = 1.2  # the factor on that of jumps in a hole, where a picture of another size shall keep its objects
 PLAIN_PRICE = 3.0  # of a piece of mean salience in new space, in variances
-PACE_WITHOUT_CORE = 3.0  # what quilts and passes take without the native core, in times with it
 PLAIN_SIDE = 0.15  # of the exemplar's shorter side, that pieces in new space have at most: plain parts are small
 TURNED_TABLE = 4096  # pieces that are compared first, where turned copies are many; the best then slide
 HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
@@ -127,21 +127,6 @@ class Groundwork:
         """Single source pixels at random, (h, w), where nothing larger may be copied."""
         usable = self.atlas.valid.nonzero()[:, 0]
         return usable[torch.randint(len(usable), self.task.size, generator=self.rng).to(usable.device)]
-
-
-def schedule(task: Task, settings: Settings) -> list[Level]:
-    """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size."""
-    bottom, top = octaves(task.shorter_side, settings.coarsest, settings.finest)
-    if task.hole is not None and top > bottom:
-        if _lattice_of_bits(task.at(bottom), settings) is not None:
-            top = bottom
-        elif _turned.need_a_finer_start(task.at(top - 1), settings.copies):
-            top -= 1
-    last = len(settings.passes) - 1
-    steps = [settings.passes[max(0, last - level)] for level in range(top, bottom - 1, -1)]
-    if _oriented.direction(task) is not None:  # bent pieces never fit as they lie
-        steps = [step * 3 // 2 for step in steps[:-1]] + steps[-1:]
-    return [Level(top - n, step) for n, step in enumerate(steps)]
 
 
 def begin(
@@ -288,7 +273,7 @@ def _start(ground: Groundwork, layout: Tensor | None, landmarks: Landmarks | Non
         resized = F.interpolate(layout.to(task.device), task.size, mode="bilinear", antialias=True)
         field = ground.field(nearest(atlas, ground.basis, describe(atlas, ground.basis, atlas.valid), resized))
         return field if placement is None else placement.hold(field)
-    if placement is not None and (bits := _lattice_of_bits(task, ground.settings)) is not None:
+    if placement is not None and (bits := lattice_of_bits(task, ground.settings)) is not None:
         ground.say(f"lattice: {bits.describe(2 ** int(task.level))}; what is left of it is copied cell by cell")
         return ground.field(_from_other_cells(ground, placement, bits))
     # The pixels outside a hole may not wrap in step, and those of a picture of another size are where they fit.
@@ -309,15 +294,10 @@ def _quilt(ground: Groundwork, lattice: Steer | None, landmarks: Landmarks | Non
     proportion = 0.0 if task.guides else settings.proportion
     rules = ground.rules(blocks, lattice, settings.spread, proportion, settings.tries)
     rules = replace(rules, landmarks=landmarks)
-    rounds = _rounds(settings, 0)
+    rounds = rounds_of(settings, 0)
     if ground.guiding is not None or rounds == 0:
         return quilt(blocks, task.size, task.tile, rules, ground.rng)
     return recut_quilt(blocks, task.size, task.tile, rules, rounds, ground.rng)
-
-
-def _rounds(settings: Settings, depth: int) -> int:
-    """The rounds of recutting at a level below which so many are coarser."""
-    return settings.recuts[depth] if depth < len(settings.recuts) else 0
 
 
 def _raised(ground: Groundwork, coarse: Field, landmarks: Landmarks | None, depth: int) -> Field:
@@ -327,7 +307,7 @@ def _raised(ground: Groundwork, coarse: Field, landmarks: Landmarks | None, dept
     if placement is not None:
         return align(placement.hold(field), settings.align, ground.rng, placement.fixed)
     field = align(field, settings.align, ground.rng)
-    rounds = 0 if ground.guiding is not None else _rounds(settings, depth)
+    rounds = 0 if ground.guiding is not None else rounds_of(settings, depth)
     hand = at_hand(ground)
     lattice = _lattice_price(hand) if rounds else None
     blocks = hand.blocks(0.5**depth * (1.0 if lattice is None else LATTICE_BLOCK)) if rounds else None
@@ -392,21 +372,6 @@ def _is_resized(task: Task) -> bool:
     return task.start is not None and task.size != task.exemplars[0].size
 
 
-def _lattice_of_bits(task: Task, settings: Settings) -> Lattice | None:
-    """The lattice of a regular picture with a hole, where no piece of what is left of it shows enough."""
-    valid, off = task.exemplars[0].valid, settings.lattice == "off" or _turned.are_asked_for(settings.copies)
-    if off or task.hole is None or valid is None or len(task.exemplars) > 1 or any(task.tile) or task.start is not None:
-        return None
-    if float(valid.float().mean()) > cells.MOST_LEFT:
-        return None
-    image, valid = task.exemplars[0].image.cpu(), valid.cpu()
-    grid = lattice.find(image, valid)
-    if grid is None or (settings.lattice == "auto" and grid.height < settings.regular):
-        return None
-    least = HOLE_PIECE_MINIMUM << octaves(task.shorter_side, settings.coarsest, 0)[1]
-    return cells.refined(grid, image, valid) if cells.in_bits(grid, valid, least) else None
-
-
 def _from_other_cells(ground: Groundwork, placement: Placement, grid: Lattice) -> Tensor:
     """The pointers (h, w) of a hole in a regular picture to the nearest pixels that are whole steps away."""
     atlas = ground.atlas
@@ -462,36 +427,3 @@ def unused(task: Task, settings: Settings) -> frozenset[str]:
         return frozenset()
     others = any(guide.weight > 0 for guide in task.guides if guide is not turning)
     return frozenset({STAGE_BEFORE, "init", "orientation_weight"} | (set() if others else {"guide_weight_map"}))
-
-
-def estimate(task: Task, settings: Settings) -> Estimate:
-    """The cost, fitted to whole runs on two cores (benchmarks/estimates.py): 256 to 4096 pixels in and out."""
-    pixels, levels = task.size[0] * task.size[1], schedule(task, settings)
-    pace = 1.0 if native.core() is not None else PACE_WITHOUT_CORE
-    copies = len(_turned.chosen(task.at(levels[0].scale), settings.copies))
-    source = sum(h * w for h, w in (e.size for e in task.exemplars)) * copies
-    finest, passed = 0.25 ** levels[-1].scale, sum(level.steps * 0.25**level.scale for level in levels) * pixels
-    free = float(task.hole.float().mean()) if task.hole is not None else 1.0
-    if _oriented.direction(task) is not None:
-        memory, seconds = 1100 * source + 310 * pixels, 3.8e-6 * passed
-    else:
-        held = _turned.BYTES_A_PIXEL if copies > 1 and settings.copies == _turned.AUTO else 250
-        memory = max(held * source + 40 * pixels, 160 * source + 150 * pixels) + 30 * pixels * len(task.guides)
-        memory += 60 * pixels if task.hole is not None or task.start is not None else 0
-        slower = 4 if task.blend is not None else 2 if task.guides else 1
-        seconds = 0.25e-6 * passed * slower * pace + 0.8e-6 * (source + pixels) * finest
-    if task.hole is not None:  # several fillings of it are compared
-        seconds += 0.2 + 0.5e-6 * pixels
-    # Lay the first pieces.
-    share = settings.guided if task.guides else settings.block
-    step = share * task.shorter_side * (1 - settings.overlap)
-    side = share * task.shorter_side * 0.5 ** levels[0].scale
-    larger = max(1.0, side / 32) ** 2  # in pixels at that level, than the usual piece
-    recut = _rounds(settings, 0) > 0 and not task.guides and task.hole is None and task.start is None
-    rounds = sum(4**depth * count for depth, count in enumerate(settings.recuts[: len(levels)]))
-    quilts = 1 + rounds / 12 if recut else settings.starts
-    laid = free * pixels / step**2 * quilts * (16 * larger**2 + settings.tries * larger) / 48
-    sizes = [(h * 0.5 ** levels[0].scale, w * 0.5 ** levels[0].scale) for h, w in (e.size for e in task.exemplars)]
-    places = sum(max(0.0, h - side) * max(0.0, w - side) for h, w in sizes) * copies
-    pieces = 24 * side**2 * min(places, LARGEST_TABLE, TABLE_VALUES / (3 * side**2))
-    return Estimate(int(max(memory * finest, pieces * free)), 0.3 + seconds + 0.0014 * laid * pace)

@@ -289,7 +289,7 @@ def _evaluation(o: Objective, pixels: float, source: float, task: Task) -> tuple
     sources = [source * 0.25 ** order.index(name) for name in o.layers]
     if o.loss == "semidual":
         drawn = [min(loss.outputs or n, n) for n in cells]
-        asked = [n + loss.ascents * min(loss.ascent_sample or n, n) for n in drawn]
+        asked = [n + 0.4 * loss.ascents * min(loss.ascent_sample or n, n) for n in drawn]  # mostly on shortlists
         pairs = sum(n * min(loss.sample or m, m) for n, m in zip(asked, sources, strict=True))
         return min(max(drawn) * 4 * (loss.sample or source), task.max_memory / 16) + 200 * pixels, 1.1e-9 * pairs
     if o.loss == "correspondence":
@@ -299,4 +299,4 @@ def _evaluation(o: Objective, pixels: float, source: float, task: Task) -> tuple
     if o.loss == "sliced":
         drawn = [min(loss.sample or n, n) * (loss.directions or 3 * loss.patch**2) for n in cells]
         return 150 * max(drawn) + 1100 * pixels, 7e-8 * sum(drawn)
-    return 1100 * pixels, 5.5e-7 * sum(cells)
+    return 1100 * pixels, 4e-7 * sum(cells)

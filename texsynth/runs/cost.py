@@ -18,7 +18,7 @@ from texsynth.task import Task
 PROCESS = machine.resident()  # when Python and PyTorch are loaded, and nothing is read yet
 LIBRARIES = 90 << 20  # what PyTorch and the codecs load and reserve when they begin to work
 TRAINING = 130 << 20  # the same where networks are trained
-START, WRITING = 2.0, 2e-8  # seconds until Python and PyTorch are loaded; for each sample of a file
+START, WRITING = 1.45, 2e-8  # seconds until Python and PyTorch are loaded; for each sample of a file
 FIELD_BYTES = 24  # of a pixel of a finished field and its picture
 ENCODING = 4  # copies of a file that are there at once while it is encoded
 
