@@ -11,7 +11,8 @@ from texsynth.methods._field_settings import Settings
 from texsynth.pyramid import octaves
 from texsynth.task import Estimate, Level, Task
 
-PACE_WITHOUT_CORE = 3.0  # what quilts and passes take without the native core, in times with it
+PACE_WITHOUT_CORE = 6.0  # what quilts and passes take without the native core, in times with it
+TURNED_PACE_WITHOUT_CORE = 2.5  # the same of passes along directions
 HOLE_PIECE_MINIMUM = 8  # the least side in pixels of a piece in a hole
 
 
@@ -53,13 +54,13 @@ def rounds_of(settings: Settings, depth: int) -> int:
 def estimate(task: Task, settings: Settings) -> Estimate:
     """The cost, fitted to whole runs on two cores (benchmarks/estimates.py): 256 to 4096 pixels in and out."""
     pixels, levels = task.size[0] * task.size[1], schedule(task, settings)
-    pace = 1.0 if native.core() is not None else PACE_WITHOUT_CORE
+    pace, turned_pace = (1.0, 1.0) if native.core() is not None else (PACE_WITHOUT_CORE, TURNED_PACE_WITHOUT_CORE)
     copies = len(_turned.chosen(task.at(levels[0].scale), settings.copies))
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * copies
     finest, passed = 0.25 ** levels[-1].scale, sum(level.steps * 0.25**level.scale for level in levels) * pixels
     free = float(task.hole.float().mean()) if task.hole is not None else 1.0
     if _oriented.direction(task) is not None:
-        memory, seconds = 1100 * source + 310 * pixels, 0.8 + 1.5e-6 * passed * pace
+        memory, seconds = 1100 * source + 310 * pixels, 0.8 + 1.5e-6 * passed * turned_pace
     else:
         held = _turned.BYTES_A_PIXEL if copies > 1 and settings.copies == _turned.AUTO else 250
         memory = max(held * source + 40 * pixels, 160 * source + 150 * pixels) + 30 * pixels * len(task.guides)
