@@ -63,10 +63,10 @@ def estimate(task: Task, settings: Settings) -> Estimate:
         memory, seconds = 1100 * source + 310 * pixels, 0.8 + 1.5e-6 * passed * turned_pace
     else:
         held = _turned.BYTES_A_PIXEL if copies > 1 and settings.copies == _turned.AUTO else 250
-        memory = max(held * source + 40 * pixels, 160 * source + 150 * pixels) + 30 * pixels * len(task.guides)
+        memory = max(held * source + 40 * pixels, 160 * source + 180 * pixels) + 30 * pixels * len(task.guides)
         memory += 60 * pixels if task.hole is not None or task.start is not None else 0
         slower = 4 if task.blend is not None else 2 if task.guides else 1
-        seconds = 0.08e-6 * passed * slower * pace + 0.25e-6 * (source + pixels) * finest
+        seconds = 0.08e-6 * passed * slower * pace + (0.4e-6 * source + 0.25e-6 * pixels) * finest
     if task.hole is not None:  # several fillings of it are compared
         seconds += 0.1 + 0.4e-6 * pixels
     # Lay the first pieces.
