@@ -389,3 +389,14 @@ def test_occurrence_prices_what_is_used_more_than_even() -> None:
     price = potential.prices(atlas, index, torch.zeros(atlas.homes), atlas.valid, 0.5, 2.0)[atlas.valid].view(32, 32)
     assert torch.allclose(price[:, :14], torch.full((32, 14), 2.0), atol=1e-3)
     assert torch.allclose(price[:, 18:], torch.zeros(32, 14), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "tile"), [((10, 10), (True, True)), ((10, 30), (True, False)), ((30, 30), (True, True))]
+)
+def test_copies_are_counted_where_blocks_are_larger_than_the_canvas(
+    size: tuple[int, int], tile: tuple[bool, bool]
+) -> None:
+    """Such a block comes round to pixels that it has painted itself."""
+    canvas = lay(table(atlas_of(noise(1, 3, 40, 40)), 12), size, tile, USUAL, generator())
+    assert torch.equal(canvas.copies, laying.count_copies(canvas.atlas, canvas.index)) and canvas.painted.all()

@@ -131,7 +131,12 @@ class Quilt:
         self.copies = count_copies(self.atlas, self.index[self.painted])
 
     def paint(self, at: Tensor, pixels: Tensor) -> None:
-        """Copy the atlas pixels (n,) to the pixels `at` (n,) of the canvas, which differ from each other."""
+        """Copy the atlas pixels (n,) to the pixels `at` (n,) of the canvas."""
+        # Where a block is larger than a canvas that wraps, it comes to some pixels twice; one of its pixels stays.
+        number, last = torch.arange(len(at), device=at.device), torch.empty_like(self.index)
+        last[at] = number
+        once = last[at] == number
+        at, pixels = at[once], pixels[once]
         covered = self.index[at][self.painted[at]]
         self.copies += count_copies(self.atlas, pixels) - count_copies(self.atlas, covered)
         self.index[at], self.painted[at] = pixels, True
