@@ -1,6 +1,9 @@
 // Look-alikes of source pixels (Tong et al. 2002, k-coherence): texsynth/field/space.py
 #include "binding.hpp"
 
+#include <cmath>
+#include <limits>
+
 namespace {
 
 struct Around { // space.finer_look_alikes
@@ -18,9 +21,6 @@ struct Apart { // space.look_alikes
     float apart;
     Index *picks; // (n, count)
 };
-
-#include <cmath>
-#include <limits>
 
 // The nearest described window of the nine round each centre; the pixel itself where none is.
 FOR_EACH_PROCESSOR void find_around(const Around &task, Index first, Index last) {

@@ -127,7 +127,7 @@ INLINE Index first_of(const float *values, Index width, Index span, float value)
             if (values[at] == value && (best == width || (at < whole && at % span < best % span)))
                 best = at;
     }
-    return best;
+    return best < width ? best : 0; // none is equal to what is no number
 }
 
 FOR_EACH_PROCESSOR void find_least_of_rows(const Whole &task, Index first, Index last) {

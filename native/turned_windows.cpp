@@ -15,19 +15,19 @@ struct Windows { // turned.space.sample
 };
 
 // The nearest of `length` pixels of a line, of two the second.
-INLINE std::int32_t nearest(float place, Index length) {
-    return std::int32_t(std::min(std::max(place + 0.5f, 0.0f), float(length - 1)));
+INLINE Index nearest(float place, Index length) {
+    return Index(std::min(std::max(place + 0.5f, 0.0f), float(length - 1)));
 }
 
 FOR_EACH_PROCESSOR void sample(const Windows &task, Index first, Index last) {
-    std::vector<std::int32_t> at(task.points);
+    std::vector<Index> at(task.points);
     for (Index n = first; n < last; ++n) {
         const Place middle = place_at(task.place, n);
         const Turn turn = turn_at(task.turn, n);
         for (Index s = 0; s < task.points; ++s) {
             const Place offset = turned(turn, place_at(task.grid, s));
-            const std::int32_t y = nearest(middle.y + offset.y, task.height), x = nearest(middle.x + offset.x, task.width);
-            at[s] = 3 * (y * std::int32_t(task.width) + x);
+            const Index y = nearest(middle.y + offset.y, task.height), x = nearest(middle.x + offset.x, task.width);
+            at[s] = 3 * (y * task.width + x);
         }
         float *out = task.out + 3 * n * task.points;
         for (Index s = 0; s < task.points; ++s)

@@ -12,7 +12,8 @@ Kind = TypeVar("Kind")
 
 
 def at_hand(value: Kind) -> Kind:
-    """A tensor on the processor, or a frozen dataclass with all its tensors there; anything else as it is."""
+    """A tensor on the processor, or a frozen dataclass whose tensors are there, also those of dataclasses in it;
+    anything else, such as a tuple of tensors, as it is."""
     if isinstance(value, Tensor):
         return cast(Kind, value.cpu())
     if is_dataclass(value) and not isinstance(value, type):

@@ -71,8 +71,7 @@ def prepare(atlas: Atlas, colours: Tensor, corners: Tensor, inner: Tensor) -> Bl
     """What blocks are searched by, whichever is faster. colours: (N, 3), what is compared. corners: (n,), the first
     pixel of each block. inner: (side^2,), the offsets of its pixels from there."""
     h, w = (max(lengths) for lengths in zip(*atlas.shapes, strict=True))
-    # Double precision is not to be had on Apple's devices.
-    if len(corners) * len(inner) < WORTH_TRANSFORMING * atlas.planes * h * w or colours.device.type == "mps":
+    if len(corners) * len(inner) < WORTH_TRANSFORMING * atlas.planes * h * w:
         table = colours[corners[:, None] + inner]
         return BlockTable(table.flatten(1), table.square().sum(2))
     size = _fast(h), _fast(w)

@@ -308,9 +308,11 @@ def _raised(ground: Groundwork, coarse: Field, landmarks: Landmarks | None, dept
         return align(placement.hold(field), settings.align, ground.rng, placement.fixed)
     field = align(field, settings.align, ground.rng)
     rounds = 0 if ground.guiding is not None else rounds_of(settings, depth)
+    if not rounds:
+        return field
     hand = at_hand(ground)
-    lattice = _lattice_price(hand) if rounds else None
-    blocks = hand.blocks(0.5**depth * (1.0 if lattice is None else LATTICE_BLOCK)) if rounds else None
+    lattice = _lattice_price(hand)
+    blocks = hand.blocks(0.5**depth * (1.0 if lattice is None else LATTICE_BLOCK))
     if blocks is None:
         return field
     rules = hand.rules(blocks, lattice, settings.spread, settings.proportion, settings.tries)
