@@ -1,8 +1,6 @@
 """The atlas of source pixels, and fields of pointers into it.
 
-Every exemplar, and every flipped or rotated copy of it, is one plane. All planes are padded to one size by reflection
-(the padding completes windows at the border, but is never copied) and laid out in one flat table: a source pixel is a
-single integer, "one pixel to the right" is +1 and "one row down" is +row.
+The planes (field/planes.py) are padded by reflection: the padding completes windows at the border, but is never copied.
 """
 
 from __future__ import annotations
@@ -16,21 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field.geometry import cubic, rotated
+from texsynth.field.planes import COPIES, Coordinates, Copying, Planes, reflected
 from texsynth.native.sums import running
 from texsynth.pyramid import halved
 from texsynth.task import Task
 
-# Copies are elements of the square's symmetry group: (quarter turns counter-clockwise on screen, mirrored first?).
-COPIES: dict[str, tuple[int, bool]] = {
-    "none": (0, False),
-    "rotate-90": (1, False),
-    "rotate-180": (2, False),
-    "rotate-270": (3, False),
-    "flip-x": (0, True),
-    "flip-y": (2, True),
-    "transpose": (1, True),
-    "anti-transpose": (3, True),
-}
 COPY_SETS: dict[str, tuple[str, ...]] = {
     "none": ("none",),
     "flips": ("none", "flip-x", "flip-y", "rotate-180"),
@@ -42,40 +30,17 @@ PLACES_READ_AT_ONCE = 1 << 16  # places between pixels: bounds the memory
 
 
 @dataclass(frozen=True)
-class Coordinates:
-    """Source pixels as pixels of the exemplars as they were read: (...) int64 tensors. `exemplar` is a number, `copy`
-    one in `Atlas.copies`."""
-
-    exemplar: Tensor
-    copy: Tensor
-    y: Tensor
-    x: Tensor
-
-
-@dataclass(frozen=True)
-class Atlas:
-    """All planes in one table of N = planes * rows * row pixels.
+class Atlas(Planes):
+    """All planes with their pixels.
 
     colours: (N, 3) in [0, 1].
     valid: (N,) bool, the pixels that may be copied.
     home: (N,) int64, the pixel of the exemplars, in reading order, that each one is a copy of; -1 in the padding.
-    homes: how many pixels the exemplars have together.
-    copies: the name in COPIES of each copy; the planes of an exemplar follow each other in this order.
-    shapes: the (height, width) of each plane without its padding; exemplars: of each exemplar.
-    rows, row: the lines of a padded plane, and the pixels of a line.
-    margin: the pixels of padding on each side.
     """
 
     colours: Tensor
     valid: Tensor
     home: Tensor
-    homes: int
-    copies: tuple[str, ...]
-    shapes: tuple[tuple[int, int], ...]
-    exemplars: tuple[tuple[int, int], ...]
-    rows: int
-    row: int
-    margin: int
 
     @property
     def elongation(self) -> float:
@@ -89,39 +54,12 @@ class Atlas:
         return self.elongation > LONG
 
     @property
-    def planes(self) -> int:
-        return len(self.shapes)
-
-    @property
     def deviation(self) -> Tensor:
         """The standard deviation of the colours that may be copied, over all channels together: a scalar above 0."""
         return self.colours[self.valid].var(0, unbiased=False).sum().sqrt() + 1e-6
 
-    def split(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Flat indices (...) -> plane, y and x (...), counted from the first pixel inside the padding."""
-        if self.planes == 1:
-            plane, rest = torch.zeros_like(index), index
-        else:
-            plane, rest = index // (self.rows * self.row), index % (self.rows * self.row)
-        return plane, rest // self.row - self.margin, rest % self.row - self.margin
-
-    def join(self, plane: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """Planes, y and x (...) -> flat indices (...), each clipped into its plane."""
-        if self.planes == 1:
-            (h, w), margin = self.shapes[0], self.margin
-            return (y.clamp(0, h - 1) + margin) * self.row + x.clamp(0, w - 1) + margin
-        shapes = torch.tensor(self.shapes, device=plane.device)[plane]
-        y = torch.minimum(y.clamp(min=0), shapes[..., 0] - 1)
-        x = torch.minimum(x.clamp(min=0), shapes[..., 1] - 1)
-        return (plane * self.rows + y + self.margin) * self.row + x + self.margin
-
-    def origins(self, index: Tensor) -> Coordinates:
-        """What the source pixels `index` (...), none of them in the padding, are copies of."""
-        plane, home = self.split(index)[0], self.home[index]
-        exemplar, sizes = plane // len(self.copies), torch.tensor(self.exemplars, device=index.device)
-        areas, width = sizes.prod(1), sizes[exemplar, 1]
-        at = home - (areas.cumsum(0) - areas)[exemplar]
-        return Coordinates(exemplar, plane % len(self.copies), at // width, at % width)
+    def home_of(self, index: Tensor) -> Tensor:
+        return self.home[index]
 
     def picture(self, values: Tensor) -> Tensor:
         """A table (N, C) as pictures of the padded planes, (planes, C, rows, row)."""
@@ -154,6 +92,11 @@ class Field:
     def copies(self) -> tuple[str, ...]:
         return self.atlas.copies
 
+    def part(self, top: int, bottom: int) -> Field:
+        """The rows from `top` to `bottom`."""
+        place, angle = (None if each is None else each[top:bottom] for each in (self.place, self.angle))
+        return replace(self, index=self.index[top:bottom], cost=self.cost[top:bottom], place=place, angle=angle)
+
     def image(self) -> Tensor:
         """The picture that this field copies together, (1, 3, h, w)."""
         return self.read(self.atlas.colours)
@@ -167,7 +110,8 @@ class Field:
 def turn(image: Tensor, copy: str) -> Tensor:
     """One copy of a picture (..., H, W), flipped and rotated without resampling."""
     turns, mirrored = COPIES[copy]
-    return torch.rot90(image.flip(-1) if mirrored else image, turns, (-2, -1))
+    image = image.flip(-1) if mirrored else image
+    return torch.rot90(image, turns, (-2, -1)) if turns else image  # which would copy a picture that is not turned
 
 
 def turn_guide(values: Tensor, copy: str, distance: str) -> Tensor:
@@ -201,7 +145,7 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
     table = colours.permute(0, 2, 3, 1).reshape(-1, 3).contiguous()
     shapes = tuple((i.shape[2], i.shape[3]) for i, _, _ in planes)
     exemplars = tuple(e.size for e in task.exemplars)
-    return Atlas(table, valid.flatten(), home.flatten(), homes, tuple(copies), shapes, exemplars, rows, row, margin)
+    return Atlas(tuple(copies), shapes, exemplars, rows, row, margin, table, valid.flatten(), home.flatten())
 
 
 def with_copies_in_use(field: Field, task: Task) -> Field:
@@ -227,10 +171,7 @@ def spread(layers: Sequence[Tensor], atlas: Atlas, distance: str = "l2") -> Tens
 def _reflect(image: Tensor, margin: int) -> Tensor:
     """Mirror padding of any width, also for pictures smaller than the margin."""
     for dim in (-2, -1):
-        length = image.shape[dim]
-        period = max(2 * length - 2, 1)
-        at = torch.arange(-margin, length + margin, device=image.device) % period
-        image = image.index_select(dim, torch.where(at < length, at, period - at))
+        image = image.index_select(dim, reflected(image.shape[dim], margin).to(image.device))
     return image
 
 
@@ -307,7 +248,7 @@ def enlarge(field: Field, task: Task) -> Field:
     return field
 
 
-def coordinates(field: Field) -> Coordinates:
+def coordinates(field: Copying) -> Coordinates:
     """Where each output pixel comes from, in pixels of the exemplars as they were read; on the CPU."""
     at = field.atlas.origins(field.index)
     return Coordinates(at.exemplar.cpu(), at.copy.cpu(), at.y.cpu(), at.x.cpu())

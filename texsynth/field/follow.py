@@ -7,19 +7,19 @@ whole, turned and mirrored with its copy. Along freely turned copies each value 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from texsynth.errors import UsageError
-from texsynth.field.atlas import COPIES, Atlas, Field, spread, turn
+from texsynth.field.atlas import Field, spread, turn
 from texsynth.field.geometry import moved_normals, rotated, rotated_normals
+from texsynth.field.planes import COPIES, Copying, Planes
 
 VALUES_AT_ONCE = 1 << 18  # values whose places are worked out at once: bounds the memory
 
 
-def follow(field: Field, layers: Sequence[Tensor], role: str = "colour", scale: int = 1) -> Tensor:
+def follow(field: Copying, layers: Sequence[Tensor], role: str = "colour", scale: int = 1) -> Tensor:
     """Copy one layer per exemplar through the field, bit-exactly.
 
     layers: each (1, C, scale * H, scale * W). The result is (1, C, scale * h, scale * w).
@@ -31,7 +31,7 @@ def follow(field: Field, layers: Sequence[Tensor], role: str = "colour", scale: 
     for layer, (height, width) in zip(layers, field.atlas.exemplars, strict=True):
         if tuple(layer.shape[2:]) != (scale * height, scale * width):
             raise UsageError(f"a layer is {tuple(layer.shape[2:])}, its exemplar {(height, width)} at scale {scale}")
-    if field.place is not None and role == "colour" and scale == 1:
+    if isinstance(field, Field) and field.place is not None and role == "colour" and scale == 1:
         return field.read(spread(layers, field.atlas)).to(layers[0].device)
     tables = [layer[0].flatten(1) for layer in layers]
     table = tables[0] if len(tables) == 1 else torch.cat(tables, dim=1)
@@ -39,33 +39,27 @@ def follow(field: Field, layers: Sequence[Tensor], role: str = "colour", scale: 
     out = table.new_empty(1, len(table), scale * height, scale * width)
     rows = max(1, VALUES_AT_ONCE // (scale * scale * width))
     for top in range(0, height, rows):
-        part = _rows(field, slice(top, top + rows))
+        part = field.part(top, top + rows)
         out[:, :, scale * top : scale * (top + rows)] = _copied(part, table, role, scale)
     return out
 
 
-def _rows(field: Field, rows: slice) -> Field:
-    """Some rows of a field."""
-    place, angle = (None if each is None else each[rows] for each in (field.place, field.angle))
-    return replace(field, index=field.index[rows], cost=field.cost[rows], place=place, angle=angle)
-
-
-def _copied(field: Field, table: Tensor, role: str, scale: int) -> Tensor:
+def _copied(field: Copying, table: Tensor, role: str, scale: int) -> Tensor:
     """What a field copies from the values of all layers, (C, N): (1, C, scale * h, scale * w)."""
     index, cell = _pointers(field, scale)
     values = table[:, _places(field.atlas, index, cell, scale).flatten().to(table.device)].view(1, -1, *index.shape)
     if role != "normal":
         return values
-    copy = field.atlas.split(index)[0].to(table.device) % len(field.copies)
-    values = moved_normals(values, copy, [COPIES[name] for name in field.copies])
+    copy = field.atlas.split(index)[0].to(table.device) % len(field.atlas.copies)
+    values = moved_normals(values, copy, [COPIES[name] for name in field.atlas.copies])
     return values if field.angle is None else rotated_normals(values, _repeated(field.angle, scale).to(table.device))
 
 
-def _pointers(field: Field, scale: int) -> tuple[Tensor, Tensor]:
+def _pointers(field: Copying, scale: int) -> tuple[Tensor, Tensor]:
     """The source pixel that each value comes from, and the number of the value, in reading order, in the block of that
     pixel as its copy shows it: (scale * h, scale * w) each."""
     index, within = _repeated(field.index, scale), torch.arange(scale, device=field.index.device)
-    if field.place is None or field.angle is None or scale == 1:
+    if not isinstance(field, Field) or field.place is None or field.angle is None or scale == 1:
         return index, (within[:, None] * scale + within).repeat(field.size)
     # Find the place of each value, in values of the plane.
     middle = (scale - 1) / 2
@@ -83,10 +77,10 @@ def _pointers(field: Field, scale: int) -> tuple[Tensor, Tensor]:
     return torch.where(usable, beside, index), y * scale + x
 
 
-def _places(atlas: Atlas, index: Tensor, cell: Tensor, scale: int) -> Tensor:
+def _places(atlas: Planes, index: Tensor, cell: Tensor, scale: int) -> Tensor:
     """Where values lie in the table of all layers: the numbers `cell` in the blocks of the source pixels `index`."""
     if scale == 1:
-        return atlas.home[index]
+        return atlas.home_of(index)
     device = index.device
     # The block of a turned copy holds the values of the block of its exemplar in another order.
     block = torch.arange(scale * scale, device=device).view(scale, scale)

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from texsynth.field.atlas import Field, coordinates
+from texsynth.field.planes import Copying
 
 # Dark blue over magenta to pale yellow: lightness rises all the way, so it reads in greyscale too.
 HEAT = ((0.05, 0.03, 0.20), (0.42, 0.08, 0.43), (0.80, 0.25, 0.33), (0.98, 0.60, 0.25), (0.99, 0.97, 0.75))
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 
 
-def coordinate_picture(field: Field) -> Tensor:
+def coordinate_picture(field: Copying) -> Tensor:
     """A picture of where each pixel comes from: red is x and green is y across the exemplar, blue is the exemplar.
     Smooth areas are whole pieces of the exemplar, edges are the seams between them."""
     where = coordinates(field)
@@ -26,11 +27,11 @@ def coordinate_picture(field: Field) -> Tensor:
     return torch.stack([red, green, blue]).unsqueeze(0).float()
 
 
-def plane_picture(field: Field) -> Tensor:
+def plane_picture(field: Copying) -> Tensor:
     """A picture of which exemplar, and which flipped or rotated copy of it, each pixel comes from: a colour a plane."""
     where = coordinates(field)
-    plane = where.exemplar * len(field.copies) + where.copy
-    return palette(len(field.atlas.exemplars) * len(field.copies))[plane].permute(2, 0, 1).unsqueeze(0)
+    plane = where.exemplar * len(field.atlas.copies) + where.copy
+    return palette(len(field.atlas.exemplars) * len(field.atlas.copies))[plane].permute(2, 0, 1).unsqueeze(0)
 
 
 def cost_picture(field: Field) -> Tensor:

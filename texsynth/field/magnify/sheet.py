@@ -1,0 +1,80 @@
+"""The source pixels of a level of any size: 8-bit colours, and pointers into them that take four bytes a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from texsynth.errors import ResourceError
+from texsynth.field.atlas import turn
+from texsynth.field.planes import Planes, reflected
+
+if TYPE_CHECKING:
+    from texsynth.task import Exemplar
+
+PIXELS_AT_ONCE = 1 << 20  # pixels whose colours are rounded at once: bounds the memory
+MOST_PIXELS = 1 << 31  # that an int32 tells apart
+
+
+@dataclass(frozen=True)
+class Sheet(Planes):
+    """All planes, of which only what magnification compares is kept.
+
+    colours: (N, 3) uint8, also in the padding, which continues a plane by reflection.
+    valid: (N,) bool, the pixels that may be copied.
+    """
+
+    colours: Tensor
+    valid: Tensor
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """A field of any size: for every output pixel the source pixel that it is copied from. It is a `Copying`.
+
+    index: (h, w), source pixels of the atlas; int32 for the whole, int64 for some rows of it.
+    tile: whether the output wraps in (y, x).
+    """
+
+    index: Tensor
+    atlas: Planes
+    tile: tuple[bool, bool]
+    place: None = None
+    angle: None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.index.shape[0], self.index.shape[1]
+
+    def part(self, top: int, bottom: int) -> Pointers:
+        """The rows from `top` to `bottom`, with int64 pointers."""
+        return Pointers(self.index[top:bottom].long(), self.atlas, self.tile)
+
+
+def lay(exemplars: Sequence[Exemplar], copies: Sequence[str], margin: int) -> Sheet:
+    """The sheet of every copy of every exemplar, with `margin` pixels of padding. Raises ResourceError where an int32
+    cannot tell its pixels apart."""
+    turned = [(e, turn(e.image, copy), copy) for e in exemplars for copy in copies]
+    shapes = tuple((image.shape[2], image.shape[3]) for _, image, _ in turned)
+    rows, row = (max(sides) + 2 * margin for sides in zip(*shapes, strict=True))
+    pixels = len(turned) * rows * row
+    if pixels >= MOST_PIXELS:
+        raise ResourceError(f"{pixels} source pixels with all copies; at most {MOST_PIXELS} can be told apart; --crop")
+    colours = torch.zeros(len(turned), rows, row, 3, dtype=torch.uint8)
+    valid = torch.zeros(len(turned), rows, row, dtype=torch.bool)
+    for plane, (exemplar, image, copy) in enumerate(turned):
+        h, w = shapes[plane]
+        columns, at = reflected(w, margin), reflected(h, margin)
+        step = max(1, PIXELS_AT_ONCE // row)
+        for top in range(0, h + 2 * margin, step):
+            some = image[0][:, at[top : top + step]][:, :, columns]
+            levels = (some * 255).round_().clamp_(0, 255).to(torch.uint8)
+            colours[plane, top : top + some.shape[1], : w + 2 * margin] = levels.permute(1, 2, 0)
+        usable = valid[plane, margin : margin + h, margin : margin + w]
+        usable.copy_(torch.tensor(True) if exemplar.valid is None else turn(exemplar.valid, copy)[0, 0])
+    sizes = tuple(e.size for e in exemplars)
+    return Sheet(tuple(copies), shapes, sizes, rows, row, margin, colours.view(-1, 3), valid.view(-1))
