@@ -66,7 +66,7 @@ def together(main: Path, replaceable: Collection[Path] | None = None) -> Iterato
 
     def put(path: Path, content: Content) -> None:
         place = destination(path)
-        part = _hidden(place)
+        part = hidden(place)
         try:
             if isinstance(content, str):
                 part.write_text(content, "utf-8", newline="")
@@ -199,7 +199,7 @@ def _host() -> str:
     return f"{zlib.crc32(name.encode()):08x}"
 
 
-def _hidden(place: Path) -> Path:
+def hidden(place: Path) -> Path:
     """A hidden name beside a file to write to; of a very long name a checksum stands in it."""
     aside = threading.current_thread() is not threading.main_thread()  # threads may write one file at a time
     name, mark = os.fsencode(place.name), f"{f'.{threading.get_ident()}' if aside else ''}.{_host()}-{os.getpid()}.part"
