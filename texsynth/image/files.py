@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from texsynth.errors import ResourceError, TexsynthError, UsageError, one_line
 from texsynth.foreign import regular
@@ -29,7 +30,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # The hidden names: HOST keeps apart the machines that share a folder; the first version had none.
 PART = re.compile(r"\..+\.(?:([0-9a-f]{8})-)?([1-9]\d{0,9})\.part", re.DOTALL)
 
-Content = bytes | str | None  # of a file: None for none
+Content = bytes | str | Callable[[IO[bytes]], None] | None  # of a file, or what writes it: None for none
 Put = Callable[[Path, Content], None]
 
 
@@ -70,6 +71,9 @@ def together(main: Path, replaceable: Collection[Path] | None = None) -> Iterato
         try:
             if isinstance(content, str):
                 part.write_text(content, "utf-8", newline="")
+            elif callable(content):
+                with part.open("wb") as file:
+                    content(file)
             elif content is not None:
                 part.write_bytes(content)
         except BaseException as error:  # Ctrl-C too must leave nothing behind
