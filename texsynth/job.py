@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from texsynth.image.load import Input as Input
 from texsynth.image.picture import Picture
 from texsynth.task import Task
+
+if TYPE_CHECKING:
+    from texsynth.field.planes import Copying
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,20 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Reduced:
+    """The same run at a reduced size, which is made first and then magnified to that of the job.
+
+    task: What it synthesises; the one exemplar and the output are those of the job reduced `factor`-fold.
+    factor: How many times as large the job is: a whole number of at least 2.
+    field: Where each pixel of its output is copied from, where that is known already; None: it is solved.
+    """
+
+    task: Task
+    factor: int
+    field: Copying | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """A checked task, the layers its result copies at full depth, and what the record says about both.
 
@@ -47,6 +64,7 @@ class Job:
     remarks: What was understood, one line each, for those who ask.
     absent: The networks that a run would fetch first, where it is only planned.
     match_tone: May pieces that are copied take the tone of those around them?
+    reduced: The run that this one is magnified from; None where it is solved at its own size.
     """
 
     verb: str
@@ -59,3 +77,4 @@ class Job:
     remarks: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     match_tone: bool = False
+    reduced: Reduced | None = None
