@@ -2,6 +2,7 @@
 // its arguments, its work, and the function that Python calls, which does what the twin of the same name does.
 #include "binding.hpp"
 
+void bind_carry(nb::module_ &);
 void bind_cheapest(nb::module_ &);
 void bind_costs(nb::module_ &);
 void bind_cubic(nb::module_ &);
@@ -32,8 +33,9 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 9; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 10; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
+    bind_carry(module);
     bind_cheapest(module);
     bind_costs(module);
     bind_cubic(module);

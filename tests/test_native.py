@@ -17,8 +17,10 @@ from pictures import directions, generator, noise, spots
 from texsynth import native
 from texsynth.cli import doctor
 from texsynth.field.align import align
-from texsynth.field.atlas import Atlas, Field
+from texsynth.field.atlas import COPY_SETS, Atlas, Field
 from texsynth.field.guide import Guiding, Prices
+from texsynth.field.magnify.carry import carry
+from texsynth.field.magnify.sheet import Pointers, Sheet, lay
 from texsynth.field.quilt import largest_blocks, sums_of_sites
 from texsynth.field.quilting import Candidates, cheapest_cuts, path
 from texsynth.field.recut import cheapest_closed_cuts, rings, seams
@@ -31,7 +33,7 @@ from texsynth.image import picture as image
 from texsynth.image.tone import Equations, change
 from texsynth.native.sums import in_lanes, in_turn
 from texsynth.patches.shortlist import KEPT, LANES, least_of_rows, shortlist
-from texsynth.task import Guide
+from texsynth.task import Exemplar, Guide
 
 built = pytest.mark.skipif(native.core() is None, reason=f"the native core is {native.describe()}")
 TILES = [(False, False), (True, False), (False, True), (True, True)]
@@ -313,6 +315,30 @@ def test_shortlists(kind: str, columns: int, both: Callable[..., list[Any]]) -> 
         at = columns_of[some]
         assert torch.equal(costs[rows[some], at] - rise[at], wanted[some])
     assert kind != "any" or float(sure.float().mean()) > 0.5
+
+
+def sheet_of(*images: Tensor, valid: Tensor | None = None, margin: int = 4) -> Sheet:
+    return lay([Exemplar("e", image, valid) for image in images], COPY_SETS["flips"], margin)
+
+
+@built
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_pointers_of_a_finer_field(factor: int, both: Callable[..., list[Any]]) -> None:
+    """From planes of two sizes with holes, the finer ones a little smaller than they might be."""
+    sizes = (24, 30), (20, 33)
+    coarse = atlas_of(*(spots(h, w) for h, w in sizes), copies="flips")
+    field = scattered(coarse, (21, 12))
+    field.index[:, 4:] = field.index[:, 4:] // 50 * 50 + torch.arange(8)  # runs of pixels
+    for share in (0.0, 0.3, 0.9):
+        fine = sheet_of(*(spots(h * factor - 1, w * factor - 1) for h, w in sizes))
+        fine.valid[noise(fine.pixels // 7 + 1).repeat_interleave(7)[: fine.pixels] < share] = False
+
+        def carried(rows: int, fine: Sheet = fine) -> Tensor:
+            out = torch.zeros(21 * factor - factor // 2, 12 * factor - factor // 2, dtype=torch.int32)
+            return carry(Pointers(field.index.int(), coarse, TILES[0]), fine, factor, out, rows).index
+
+        one, *others = (index for rows in (1000, 4) for index in both(lambda rows=rows: carried(rows)))
+        assert all(torch.equal(one, other) for other in others) and fine.valid[one.long()].all()
 
 
 def test_sums_are_those_of_any_order_but_for_rounding() -> None:
