@@ -38,7 +38,7 @@ LAYERS = (
     ),
     ("patches", "features", "guidance", "field", "losses", "metrics", "objective", "correspondence"),
     ("methods", "preset", "requests", "training", "learned", "runs.checkpoint", "runs.loop"),
-    ("runs", "report", "verbs"),
+    ("runs", "report", "verbs", "batch"),
     ("api", "cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

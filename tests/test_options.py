@@ -72,6 +72,7 @@ SHARED: Rows = MESSAGES | {
     "skip_existing": ("code", SYNTH.replace("o.png", "there.png"), "--skip-existing"),
     "update": ("code", SYNTH.replace("o.png", "there.png"), "--update"),
     "keep_going": ("code", SYNTH.replace("a.png", "in").replace("o.png", "out/"), "--keep-going"),
+    "jobs": (REFUSED, SYNTH, "--jobs 2"),
     "force": ("code", SYNTH.replace("o.png", "there.png"), "--force"),
     "exact_copies": ("pixels", FILL, "--exact-copies"),
     "size": ("pixels", "synthesize a.png -p steady -q -o o.png", "-s 9"),

@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from texsynth.batch.order import Entry, Item
 from texsynth.cli import existing, plan
+from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
-from texsynth.cli.plan import Item, Plan
-from texsynth.cli.runner import Action, Command, Entry
+from texsynth.cli.plan import Plan
 from texsynth.errors import UsageError, one_line
 from texsynth.image.files import together
 from texsynth.metrics import Pair

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from texsynth.cli.plan import Plan
+from texsynth.batch.order import Item
 from texsynth.errors import InputError, UsageError, one_line
 from texsynth.image import files
 from texsynth.image import picture as image
@@ -22,24 +22,39 @@ def flag(request: Any, name: str) -> bool:
     return bool(getattr(request, name, False))
 
 
-def read_by(request: Any, plan: Plan) -> set[str]:
+def read_by(request: Any, items: Iterable[Item]) -> set[str]:
     """Every file that a command may read, by `files.identity`; a folder stands for all of its files."""
-    named = [*(source for item in plan.items for source in item.sources), *map(Path, map(str, reads(request)))]
+    named = [*map(Path, map(str, reads(request)))]
     single = [getattr(request, name, None) for name in ("weights", "repeat", "preset")]  # a preset may be a name
     named += [Path(path) for path in single if path is not None and os.path.isfile(path)]  # noqa: PTH113 (any name)
     named += [Path(path) for path in [os.environ.get("TEXSYNTH_WEIGHTS")] if path]
-    named += [beside for path in named for beside in image.sidecar(path)]
     inside = [file for folder in named if os.path.isdir(folder) for file in folder.iterdir()]  # noqa: PTH112 (any name)
-    return {files.identity(path) for path in (*named, *inside)}
+    return {files.identity(path) for path in (*_with_records(named), *inside)} | named_by(items)
 
 
-def refuse(paths: Iterable[Path], inputs: set[str], allowed: bool, remedy: str = "--force overwrites it") -> None:
-    """Refuse to overwrite an input, what is no file, and unless `allowed` whatever exists; UsageError."""
+def named_by(items: Iterable[Item]) -> set[str]:
+    """The files that items name, and their records."""
+    return {files.identity(path) for path in _with_records([source for item in items for source in item.sources])}
+
+
+def _with_records(paths: Sequence[Path]) -> list[Path]:
+    return [*paths, *(beside for path in paths for beside in image.sidecar(path))]
+
+
+def refuse(
+    paths: Iterable[Path],
+    inputs: set[str],
+    allowed: bool,
+    remedy: str = "--force overwrites it",
+    tried: Collection[Path] = (),
+) -> None:
+    """Refuse to overwrite an input, what is no file, and unless `allowed` whatever exists but what was `tried`;
+    UsageError."""
     for path in paths:
         place = files.destination(path)
         if files.identity(place) in inputs:
             raise UsageError(f"{path} is an input of this command; write to another name or folder")
-        if not allowed and place.exists():
+        if not allowed and path not in tried and place.exists():
             raise UsageError(f"{path} exists; {remedy}")
 
 
@@ -61,13 +76,19 @@ class Guard:
     """What stands between the files of a command and those that exist.
 
     inputs: What the command reads. written: What its outputs so far have written. swept: The folders that are clear of
-    what dead processes left.
+    what dead processes left. tried: Files that an earlier process may have left, which died with the same order; they
+    count as absent.
     """
 
     request: Any
     inputs: set[str]
     written: set[str] = field(default_factory=set)
     swept: set[Path] = field(default_factory=set)
+    tried: Collection[Path] = ()
+
+    def stands(self, path: Path) -> bool:
+        """Does a file exist that counts?"""
+        return path not in self.tried and path.exists()
 
     def check(self, paths: Sequence[Path]) -> None:
         """Refuse what would be lost; UsageError. With --skip-existing and --update the picture is missing or stale, and
@@ -79,7 +100,7 @@ class Guard:
             remedy += ", --skip-existing or --update may keep it"
         if hasattr(request, "resume"):
             remedy = "--force starts anew, --resume goes on from the last checkpoint"
-        refuse(paths, self.inputs, allowed, remedy)
+        refuse(paths, self.inputs, allowed, remedy, self.tried)
 
     def claim(self, paths: Sequence[Path]) -> frozenset[Path] | None:
         """Check the files of one output just before it is made; gives those whose places it may take, None for all. A

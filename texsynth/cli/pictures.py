@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from texsynth.batch.order import Entry, Item
 from texsynth.cli import existing, failure, messages, pipes, plan
+from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
-from texsynth.cli.plan import Item, Plan
-from texsynth.cli.runner import Action, Command, Entry
+from texsynth.cli.plan import Plan
 from texsynth.errors import InputError, UsageError, one_line
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
@@ -54,11 +55,11 @@ class Session:
     @property
     def several(self) -> bool:
         """Will there be more than one output?"""
-        return len(self.plan.items) > 1 or (self.request.variations > 1 and self.request.pick is None)
+        return self.plan.count > 1 or (self.request.variations > 1 and self.request.pick is None)
 
 
-def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
-    """See runner.execute. Raises UsageError and InputError."""
+def prepare(verb: str, request: PictureOptions, talk: Talk, part: Plan | None = None) -> Command:
+    """See runner.execute. part: a share of the plan that is made without it. Raises UsageError and InputError."""
     if request.seed is not None and request.seed + request.variations > 2**63:
         raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
     if request.pick is not None and request.variations == 1:
@@ -83,7 +84,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk) -> Command:
     with _blamed(request, alone):
         option.check(request)
         preset = preset_of(module, request, stored)
-    todo = _planned_runs(module, arguments, request)
+    todo = _planned_runs(module, arguments, request) if part is None else part
     session = Session(module, request, preset, todo, talk, stored, alone, chosen)
     return Command(
         request,

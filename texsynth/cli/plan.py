@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from texsynth.batch.order import Item
 from texsynth.cli import pipes
 from texsynth.errors import InputError, UsageError, listed, one_line
 from texsynth.foreign.piped import STANDARD, Piped, path_of
@@ -21,22 +22,20 @@ KEPT = (".png", ".tif", ".tiff")  # formats that a batch keeps; all others becom
 
 
 @dataclass(frozen=True)
-class Item:
-    """One run: its exemplars, and the picture it writes."""
-
-    sources: tuple[Path, ...]
-    out: Path
-
-
-@dataclass(frozen=True)
 class Plan:
     """The runs, whether they are a batch, what there is to say about their names, and the pictures of folders and globs
-    that are left out."""
+    that are left out. whole: the number of runs of the whole command, where this is a part of them."""
 
     items: tuple[Item, ...]
     batch: bool
     notices: tuple[str, ...] = ()
     left_out: tuple[Path, ...] = ()
+    whole: int | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of runs of the whole command."""
+        return len(self.items) if self.whole is None else self.whole
 
 
 def plan(arguments: Sequence[str | Path], output: str | None, verb: str, form: str | None = None) -> Plan:
@@ -167,5 +166,5 @@ def _batch(sources: Sequence[Path], folder: Path, form: str | None) -> tuple[tup
             out = folder / (f"{source.stem}_{kind}{suffix}" if number == 2 else f"{source.stem}_{kind}{number}{suffix}")
         if out != wanted:
             notices.append(f"{source.name} is written as {out.name}, because {wanted.name} is taken")
-        items[out] = Item((source,), out)
+        items[out] = Item((source,), out, len(items))
     return tuple(items.values()), notices

@@ -7,10 +7,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
+from texsynth.batch.order import Entry, Item
 from texsynth.cli import failure, messages, pipes, plan
+from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
-from texsynth.cli.plan import Item, Plan
-from texsynth.cli.runner import Action, Command, Entry
+from texsynth.cli.plan import Plan
 from texsynth.errors import UsageError
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
@@ -23,23 +24,25 @@ from texsynth.weights import pretrained
 from texsynth.weights.pretrained import Fetching
 
 
-def prepare(name: str, request: Request, talk: Talk) -> Command:
-    """See runner.execute. Source and layer are read with the first target; raises UsageError and InputError."""
+def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -> Command:
+    """See runner.execute. Source and layer are read with the first target; raises UsageError and InputError.
+
+    part: a share of the plan that is made without it."""
     targets = list(cast("list[str | Path]", request.targets))
-    todo = plan.plan(targets, request.output, name, request.file_format)
+    todo = plan.plan(targets, request.output, name, request.file_format) if part is None else part
     if not todo.batch and len(todo.items[0].sources) > 1:
         raise UsageError(f"{len(todo.items[0].sources)} targets need a folder to go to, such as -o edited/")
-    labels = _labels(request, todo)
+    _check_labels(request, todo)
 
     @cache
     def edit() -> Edit:
-        ready = verb.prepare(request, labels[0], Fetching(talk.fail, request.dry_run))
+        ready = verb.prepare(request, _label(request, 0, path_of(request.source)), Fetching(talk.fail, request.dry_run))
         for notice in ready.notices:
             talk.note(notice)
         return ready
 
     def actions(item: Item) -> Iterable[Action]:
-        work = verb.aim(edit(), item.sources[0], labels[1 + todo.items.index(item)])
+        work = verb.aim(edit(), item.sources[0], _label(request, 1 + item.number, item.sources[0]))
         for notice in work.notices:
             talk.note(notice)
         where = _files(item.out, request)
@@ -83,16 +86,24 @@ def _beside(item: Item, request: Request) -> list[Path]:
     return [] if pipes.to_stdout(request) else image.sidecar(item.out, not request.no_metadata)
 
 
-def _labels(request: Request, todo: Plan) -> list[Path | None]:
-    """The label map of the source, and of each target; UsageError, InputError."""
-    pictures = [path_of(request.source), *(path for item in todo.items for path in item.sources)]
-    if not request.labels:
-        return [None] * len(pictures)
-    paths = plan.paired(request.labels, pictures, "--labels")
-    if len(paths) != len(pictures):
-        counts = f"{len(paths)} given for the source and {len(pictures) - 1} target(s)"
+def _check_labels(request: Request, todo: Plan) -> None:
+    """Refuse label maps that are not those of the source and of each target; UsageError, InputError."""
+    labels = request.labels
+    if not labels:
+        return
+    if len(labels) != 1 + todo.count and not (len(labels) == 1 and path_of(labels[0]).is_dir()):
+        counts = f"{len(labels)} given for the source and {todo.count} target(s)"
         raise UsageError(f"--labels: {counts}; give it once for each, the source first, or a folder of all")
-    return [path_of(path) for path in paths]
+    for number, picture in ((0, path_of(request.source)), *((1 + item.number, item.sources[0]) for item in todo.items)):
+        _label(request, number, picture)
+
+
+def _label(request: Request, number: int, picture: Path) -> Path | None:
+    """The label map of the source, with number 0, or of a target, counted from 1; InputError."""
+    if not request.labels:
+        return None
+    labels = request.labels if len(request.labels) == 1 else [request.labels[number]]
+    return path_of(plan.paired(labels, [picture], "--labels")[0])
 
 
 def _run(

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from texsynth.batch.order import Entry, Item
 from texsynth.cli import failure, messages, plan
+from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
-from texsynth.cli.plan import Item, Plan
-from texsynth.cli.runner import Action, Command, Entry
+from texsynth.cli.plan import Plan
 from texsynth.errors import one_line
 from texsynth.requests.option import options, replaced
 from texsynth.requests.train import Request

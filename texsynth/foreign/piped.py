@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     Plain = Path
@@ -24,6 +24,9 @@ class Piped(Plain):
         path = cls(STANDARD)
         path.content = content
         return path
+
+    def __reduce__(self) -> Any:
+        return Piped.of, (self.content,)
 
     @property
     def name(self) -> str:

@@ -144,11 +144,14 @@ class BatchOptions(ForceOptions):
     skip_existing: Keep outputs that exist.
     update: Keep outputs that exist if neither their inputs nor their parameters have changed.
     keep_going: In a batch, go on after a failure (exit code 6 at the end).
+    jobs: Do the pictures of a folder in N processes side by side, each with --threads threads (by default one) and
+        --max-memory; auto starts as many as the cores take.
     """
 
     skip_existing: bool = option(False, group="existing")
     update: bool = option(False, group="existing")
     keep_going: bool = option(False)
+    jobs: str | None = option(None, metavar="N|auto", panel="Machine")
 
 
 @dataclass(frozen=True, kw_only=True)

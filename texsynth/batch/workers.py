@@ -1,0 +1,186 @@
+"""Processes of this machine that do orders side by side, each with its own memory, and one after the other."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from texsynth.batch.order import Hear, Order, Perform, Report
+from texsynth.errors import ResourceError, one_line
+from texsynth.runs import stop
+
+TRIES = 3  # of an order, each in a fresh process, where the processes die
+PATIENCE = 10.0  # seconds that a process gets to end by itself
+
+
+def run(orders: Sequence[Order], perform: Perform, count: int, goes_on: bool, hear: Hear) -> Iterator[Report]:
+    """Have `count` processes do the orders; yields a report on each as it is finished.
+
+    perform: a function that its module names, which is imported in each process. hear: gets steps of their runs.
+    goes_on: are orders begun after one that failed? After Ctrl-C none are, and those at work get it too. An order whose
+    process dies is done again in another, and failed after TRIES of them. With this process all others end.
+    """
+    crew = _Crew(f"{perform.__module__}:{perform.__qualname__}", deque(orders))
+    try:
+        with stop.later(crew.stop):
+            crew.hire(count)
+            while crew.workers:
+                for worker in crew.ready():
+                    said = worker.hear()
+                    if isinstance(said, Report):
+                        if said.stopped or (said.error is not None and not goes_on):
+                            crew.todo.clear()
+                        crew.hand_out(worker)
+                        yield said
+                    elif said is not None:
+                        hear(said)
+                    elif (report := crew.lose(worker)) is not None:
+                        if not goes_on:
+                            crew.todo.clear()
+                        yield report
+    finally:
+        crew.end()
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, the way to it, and the order that it does; tries counts the processes that began this order."""
+
+    process: BaseProcess
+    connection: Connection
+    order: Order | None = None
+    tries: int = 1
+
+    def hear(self) -> Any:
+        """What the process says; None where it says no more."""
+        with suppress(EOFError, OSError):
+            return self.connection.recv()
+        return None
+
+    def signal(self) -> None:
+        """Ctrl-C for the process."""
+        if self.process.pid is not None and self.process.is_alive():
+            os.kill(self.process.pid, signal.SIGINT)
+
+
+class _Crew:
+    def __init__(self, perform: str, todo: deque[Order]) -> None:
+        self.perform = perform
+        self.todo = todo
+        self.workers: dict[Connection, _Worker] = {}
+
+    def ready(self) -> list[_Worker]:
+        """Those who have something to say, or died; waits for one."""
+        return [self.workers[connection] for connection in wait(list(self.workers)) if connection in self.workers]
+
+    def hire(self, count: int) -> None:
+        for _ in range(min(count, len(self.todo))):
+            self.hand_out(self._begun())
+
+    def hand_out(self, worker: _Worker) -> None:
+        """Give the next order, or none, which ends the process."""
+        worker.order, worker.tries = (self.todo.popleft() if self.todo else None), 1
+        self._send(worker)
+
+    def lose(self, worker: _Worker) -> Report | None:
+        """Go on without a process that has ended. An order that it had goes to a fresh one, or has failed."""
+        del self.workers[worker.connection]
+        worker.connection.close()
+        worker.process.join(PATIENCE)
+        if worker.order is None:
+            return None
+        if stop.asked():
+            return Report(worker.order.item, stopped=True)
+        if worker.tries == TRIES:
+            return Report(worker.order.item, error=ResourceError(_died(worker)))
+        fresh = self._begun()
+        fresh.order, fresh.tries = replace(worker.order, again=True), worker.tries + 1
+        self._send(fresh)
+        return None
+
+    def stop(self) -> None:
+        """Begin nothing more, and let what is at work end as Ctrl-C ends it."""
+        self.todo.clear()
+        for worker in self.workers.values():
+            worker.signal()
+
+    def end(self) -> None:
+        """End all processes: a second signal lets them drop what they write; who does not end in time is killed."""
+        for worker in self.workers.values():
+            if stop.twice() or worker.order is not None:
+                worker.signal()
+            worker.connection.close()
+        for worker in self.workers.values():
+            worker.process.join(PATIENCE)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+    def _begun(self) -> _Worker:
+        here, there = multiprocessing.Pipe()
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=_serve, args=(there, self.perform), daemon=True)
+        with _no_signals():  # before the process answers them
+            process.start()
+        there.close()
+        worker = self.workers[here] = _Worker(process, here)
+        return worker
+
+    def _send(self, worker: _Worker) -> None:
+        with suppress(OSError):  # of a process that died meanwhile, which its connection tells
+            worker.connection.send(worker.order)
+
+
+def _died(worker: _Worker) -> str:
+    assert worker.order is not None
+    code = worker.process.exitcode or 0
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    remedy = "if the system ran out of memory, take fewer --jobs or a smaller --size"
+    return f"{one_line(worker.order.item.sources[0])}: its process {how}, {worker.tries} times over; {remedy}"
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    """Hold back the signals that end a run, in this thread and in the processes that it starts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stop.ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(connection: Connection, name: str) -> None:
+    """The life of a process: do the orders that come, until none comes. Ctrl-C at a terminal is not for it, but for the
+    process that began it, which passes it on."""
+    threading.Thread(target=_follow, daemon=True).start()
+    with suppress(AttributeError, OSError):
+        os.setpgid(0, 0)
+    with suppress(KeyboardInterrupt, EOFError, OSError), stop.answered():
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, stop.ENDING)
+        module, _, function = name.partition(":")
+        perform: Perform = getattr(importlib.import_module(module), function)
+        while (order := connection.recv()) is not None:
+            connection.send(perform(order, connection.send))
+    os._exit(0)
+
+
+def _follow() -> None:
+    """End with the process that began this one, however it ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

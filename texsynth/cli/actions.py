@@ -1,0 +1,83 @@
+"""What the command of a verb is made of: its items, and the outputs of each, which are made one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from texsynth.batch.order import Entry, Item
+from texsynth.cli import existing
+from texsynth.cli.existing import Guard, flag
+from texsynth.cli.messages import Talk
+from texsynth.cli.plan import Plan
+
+
+@dataclass(frozen=True)
+class Action:
+    """One output of a command.
+
+    out: what standard output names.
+    files: everything that belongs to it.
+    beside: what is written too, but may be missing where --update leaves `out` alone.
+    check: refuses, before work starts, what could not be written; UsageError.
+    records: those with which --update leaves `out` alone.
+    planned: what a dry run says of it.
+    run: makes and writes it, gets the files whose places it may take, None for all, and says what was done.
+    """
+
+    out: Path
+    files: Sequence[Path]
+    planned: Callable[[], Entry]
+    run: Callable[[Collection[Path] | None], Entry]
+    records: Sequence[Mapping[str, Any]] = ()
+    check: Callable[[], None] = lambda: None
+    beside: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, resolved.
+
+    request: with what a record gave back to it.
+    outs: the pictures that an item makes: with --skip-existing it is left alone where they exist.
+    files: everything that an item writes, as far as it is known before its inputs are read.
+    actions: the outputs of an item; reads and checks its inputs, and raises TexsynthErrors.
+    tell: what standard output says of an entry.
+    document: what --json prints; None for nothing.
+    stopped: what is said of the outputs when Ctrl-C has ended the command.
+    """
+
+    request: Any
+    plan: Plan
+    outs: Callable[[Item], Sequence[Path]]
+    files: Callable[[Item], Sequence[Path]]
+    actions: Callable[[Item], Iterable[Action]]
+    tell: Callable[[Entry], None]
+    document: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+    stopped: Callable[[Sequence[Entry]], str]
+
+
+def entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterator[Entry]:
+    """What comes of one item, as it is finished."""
+    request, outs = command.request, command.outs(item)
+    if flag(request, "skip_existing") and outs and all(guard.stands(out) for out in outs):
+        yield from (_kept(out, talk) for out in outs)
+        return
+    for action in command.actions(item):
+        same = flag(request, "update") and existing.unchanged(action.files, action.out, action.records)
+        if (flag(request, "skip_existing") or same) and guard.stands(action.out):
+            yield _kept(action.out, talk)
+            continue
+        action.check()
+        replaceable = guard.claim([*action.files, *action.beside])
+        if flag(request, "dry_run"):
+            yield {"status": "planned", **action.planned()}
+        else:
+            yield {"status": "done", **action.run(replaceable)}
+
+
+def _kept(out: Path, talk: Talk) -> Entry:
+    talk.note(f"{out} is kept")
+    return {"status": "kept", "image": str(out)}

@@ -1,0 +1,92 @@
+"""Who does the items of a command: this process, one after the other, or others side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from texsynth.batch import workers
+from texsynth.batch.order import Order, Report, Step, in_order
+from texsynth.cli import actions, orders, streams
+from texsynth.cli.actions import Command
+from texsynth.cli.existing import Guard, flag
+from texsynth.cli.messages import Talk
+from texsynth.errors import UsageError, shown
+from texsynth.runs import machine, stop
+
+MOST_JOBS = 256
+
+
+def check(command: Command) -> None:
+    """Refuse options of batches that mean nothing here; UsageError."""
+    jobs = getattr(command.request, "jobs", None)
+    if jobs is None:
+        return
+    if jobs != "auto" and not (jobs.isdecimal() and 1 <= int(jobs) <= MOST_JOBS):
+        raise UsageError(f"--jobs {shown(jobs)} is neither a number from 1 to {MOST_JOBS} nor auto")
+    if not command.plan.batch:
+        raise UsageError(f"--jobs {jobs}: does the pictures of a folder side by side, so -o must name a folder")
+
+
+def chosen(verb: str, command: Command, talk: Talk, guard: Guard) -> Iterator[Report]:
+    """Reports on all items of a command, in their order: on each as it is finished, or on each of its outputs. After a
+    failure no other item is begun unless --keep-going says so, and none after Ctrl-C."""
+    goes_on = command.plan.batch and flag(command.request, "keep_going")
+    jobs = getattr(command.request, "jobs", None)
+    if jobs is None or flag(command.request, "dry_run"):
+        return _here(command, talk, guard, goes_on)
+    todo = ordered(verb, command)
+    return in_order(workers.run(todo, orders.perform, count(jobs, command), goes_on, Watched(talk)), todo)
+
+
+def ordered(verb: str, command: Command) -> list[Order]:
+    """An order for each item."""
+    absent = {item: tuple(path for path in command.files(item) if not path.exists()) for item in command.plan.items}
+    return [Order(verb, command.request, item, command.plan.count, paths) for item, paths in absent.items()]
+
+
+def count(jobs: str, command: Command) -> int:
+    """How many workers --jobs asks for: `auto` is one for each `--threads` cores."""
+    wanted = max(1, machine.cores() // (command.request.threads or 1)) if jobs == "auto" else int(jobs)
+    return min(wanted, len(command.plan.items))
+
+
+def _here(command: Command, talk: Talk, guard: Guard, goes_on: bool) -> Iterator[Report]:
+    """Do all items in this process; a report on each output."""
+    for item in command.plan.items:
+        try:
+            for entry in actions.entries(command, item, talk, guard):
+                ended = bool(entry.get("interrupted")) or stop.asked()
+                yield Report(item, (entry,), stopped=ended)
+                if ended or stop.asked():
+                    return
+        except KeyboardInterrupt:
+            if stop.twice():
+                raise
+            yield Report(item, stopped=True)
+            return
+        except Exception as error:
+            if isinstance(error, streams.OutputError):
+                raise
+            yield Report(item, error=error)
+            if not goes_on or stop.asked():
+                return
+
+
+class Watched:
+    """Shows the steps of runs in other processes, by the outputs that they make."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._open: dict[str, ExitStack] = {}
+        self._watches: dict[str, object] = {}
+
+    def __call__(self, step: Step) -> None:
+        if step.tick is not None:
+            self._watches[step.label](step.tick)  # type: ignore[operator]
+            return
+        if step.label in self._open:
+            self._open.pop(step.label).close()
+        if not step.ended:
+            stack = self._open[step.label] = ExitStack()
+            self._watches[step.label] = stack.enter_context(self._talk.watch(step.label))

@@ -1,0 +1,104 @@
+"""How a process that the command was not started in does one item of it: a worker on this machine, or on another."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from texsynth.batch.order import Entry, Hear, Line, Order, Report, Step
+from texsynth.cli import actions, existing
+from texsynth.cli.actions import Command
+from texsynth.cli.existing import Guard
+from texsynth.cli.messages import Talk, Tick
+from texsynth.cli.plan import Plan
+from texsynth.runs import machine
+
+BATCHING = "propagate"  # the one verb with a command of its own that takes folders; all others are of pictures.py
+_desk = threading.local()  # of the orders that this thread does
+
+
+class RemoteError(Exception):
+    """The traceback of an error in another process, as text."""
+
+
+@dataclass
+class Desk:
+    """What a process keeps between the orders of one command, so that each finds its preset and network ready.
+
+    lines and hear are those of the order at work; orders of one command have one verb, request and whole.
+    """
+
+    verb: str
+    request: Any
+    whole: int
+    lines: list[Line] = field(default_factory=list)
+    hear: Hear = lambda _: None
+
+    def __post_init__(self) -> None:
+        machine.use_threads(self.request.threads or 1)
+        machine.reuse_memory()
+        self.talk = Talk(self._line("note"), self._line("say"), self._line("fail"), self._watch)
+        self.reads = existing.read_by(self.request, ())
+        self.swept: set[Any] = set()
+        self.command: Command | None = None
+
+    def suits(self, order: Order) -> bool:
+        return (self.verb, self.whole) == (order.verb, order.whole) and bool(self.request == order.request)
+
+    def entries(self, order: Order) -> Iterator[Entry]:
+        """What comes of an order; raises whatever ends it."""
+        if self.command is None:
+            module = BATCHING if order.verb == BATCHING else "pictures"
+            prepare = importlib.import_module(f"texsynth.cli.{module}").prepare
+            self.command = prepare(order.verb, order.request, self.talk, Plan((order.item,), True, whole=order.whole))
+        inputs = self.reads | existing.named_by([order.item])
+        guard = Guard(order.request, inputs, swept=self.swept, tried=order.absent if order.again else ())
+        return actions.entries(self.command, order.item, self.talk, guard)
+
+    def _line(self, kind: str) -> Callable[[str], None]:
+        return lambda text: self.lines.append((kind, text))
+
+    def _watch(self, label: str) -> AbstractContextManager[Callable[[Tick], None]]:
+        @contextmanager
+        def watch() -> Iterator[Callable[[Tick], None]]:
+            self.hear(Step(label))
+            yield lambda tick: self.hear(Step(label, tick))
+            self.hear(Step(label, ended=True))
+
+        return watch()
+
+
+def perform(order: Order, hear: Hear = lambda _: None) -> Report:
+    """Do an order. What it says is in the report; `hear` gets the steps of its runs. Whatever fails is in the report
+    too, and so is Ctrl-C."""
+    entries: list[Entry] = []
+    lines: list[Line] = []
+    try:
+        desk = getattr(_desk, "last", None)
+        if desk is None or not desk.suits(order):
+            desk = _desk.last = Desk(order.verb, order.request, order.whole)
+        desk.lines, desk.hear = lines, hear
+        entries.extend(desk.entries(order))
+    except KeyboardInterrupt:
+        return Report(order.item, tuple(entries), tuple(lines), stopped=True)
+    except Exception as error:
+        return Report(order.item, tuple(entries), tuple(lines), portable(error))
+    return Report(order.item, tuple(entries), tuple(lines))
+
+
+def portable(error: Exception) -> Exception:
+    """An error that can be pickled and says the same, with its traceback as its cause."""
+    try:
+        copy = pickle.loads(pickle.dumps(error))
+        same = type(copy) is type(error) and str(copy) == str(error)
+    except Exception:
+        same = False
+    carried = error if same else RuntimeError(f"{type(error).__name__}: {error}")
+    carried.__cause__ = RemoteError("".join(traceback.format_exception(error)))
+    return carried
