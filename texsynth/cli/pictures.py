@@ -303,8 +303,8 @@ class Output:
             for seed in self.seeds:
                 stopped = True  # until this seed is through
                 result = self.result(f"{self.out.name} seed {seed}", seed)
-                self.session.talk.say(f"seed {seed} scores {run.score(result):.4f}")
-                if best is None or (not result.interrupted and run.score(result) < run.score(best)):
+                self.session.talk.say(f"seed {seed} scores {result.score:.4f}")
+                if best is None or (not result.interrupted and result.score < best.score):
                     best = result
                 if stopped := result.interrupted or stop.asked():
                     break
@@ -350,7 +350,7 @@ class Output:
             "report": None if page is None else str(page),
             "seed": result.record["seed"],
             "loss": result.losses[-1][3] if result.losses else None,
-            "score": run.score(result),
+            "score": result.score,
             "check": measured,
             "seconds": round(result.seconds, 3),
             "interrupted": result.interrupted,

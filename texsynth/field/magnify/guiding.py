@@ -19,7 +19,7 @@ from texsynth.task import Guide
 
 
 @dataclass(frozen=True)
-class Guided:
+class RowGuides:
     """The guides of a level.
 
     table: (N, G), the coordinates of the source pixels. guides: those that they are of, in order. labels: of each guide
@@ -42,7 +42,7 @@ class Guided:
         return torch.cat(goals, -1).contiguous(), torch.cat(strengths, -1).contiguous()
 
 
-def encode(guides: Sequence[Guide], sheet: Sheet) -> Guided | None:
+def encode(guides: Sequence[Guide], sheet: Sheet) -> RowGuides | None:
     """The guides of a task at this level; None where there are none that count."""
     some = tuple(guide for guide in guides if guide.weight > 0)
     if not some:
@@ -52,13 +52,14 @@ def encode(guides: Sequence[Guide], sheet: Sheet) -> Guided | None:
         _coordinates(spread(guide.sources, sheet, guide.distance), guide, names)
         for guide, names in zip(some, labels, strict=True)
     ]
-    return Guided(torch.cat(tables, -1).contiguous(), some, labels)
+    return RowGuides(torch.cat(tables, -1).contiguous(), some, labels)
 
 
 def _labels(guide: Guide) -> Tensor | None:
     if guide.distance != "l0":
         return None
-    return torch.cat([part.unique() for part in (*guide.sources, guide.target)]).unique()
+    labels: Tensor = torch.cat([part.unique() for part in (*guide.sources, guide.target)]).unique()
+    return labels
 
 
 def _coordinates(values: Tensor, guide: Guide, labels: Tensor | None) -> Tensor:
