@@ -17,6 +17,7 @@ from texsynth.cli.plan import Plan
 from texsynth.errors import InputError, UsageError, one_line
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
+from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.image.picture import Picture
 from texsynth.job import Job
@@ -28,6 +29,7 @@ from texsynth.requests.shared import PictureOptions
 from texsynth.runs import record, run, save, stop
 from texsynth.runs.run import Result
 from texsynth.task import Preset
+from texsynth.verbs import parse
 from texsynth.verbs.verb import Verb, preset_of, ready
 from texsynth.weights import pretrained
 from texsynth.weights.pretrained import Fetching
@@ -147,7 +149,13 @@ def _written(session: Session, item: Item) -> list[Path]:
 
 
 def _actions(session: Session, item: Item) -> Iterable[Action]:
-    """One for each picture of an item, whose job they share."""
+    """One for each picture of an item, whose job they share; large temporary arrays lie beside the pictures."""
+    folder = None if pipes.to_stdout(session.request) else item.out.parent
+    with scratch.beside(folder if folder and folder.is_dir() else None, parse.memory(session.request.max_memory)):
+        yield from _outputs(session, item)
+
+
+def _outputs(session: Session, item: Item) -> Iterable[Action]:
     talk, request = session.talk, plan.aligned(session.request, item.sources)
     with _blamed(request, session.alone):
         job = ready(session.verb, request, session.preset, talk.note, _fetching(session), session.chosen)
