@@ -9,6 +9,7 @@ void bind_cubic(nb::module_ &);
 void bind_cuts(nb::module_ &);
 void bind_descriptors(nb::module_ &);
 void bind_look_alikes(nb::module_ &);
+void bind_mend(nb::module_ &);
 void bind_paths(nb::module_ &);
 void bind_relax(nb::module_ &);
 void bind_rings(nb::module_ &);
@@ -33,7 +34,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 10; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 11; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_carry(module);
     bind_cheapest(module);
@@ -42,6 +43,7 @@ NB_MODULE(_core, module) {
     bind_cuts(module);
     bind_descriptors(module);
     bind_look_alikes(module);
+    bind_mend(module);
     bind_paths(module);
     bind_relax(module);
     bind_rings(module);

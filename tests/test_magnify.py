@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from fields import OPEN, atlas_of, scattered
-from pictures import spots
+from pictures import generator, spots
 from texsynth.field.atlas import COPY_SETS, double
 from texsynth.field.magnify import sheet
 from texsynth.field.magnify.carry import carry
+from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers
+from texsynth.field.quilting import meet
 from texsynth.task import Exemplar
 
 
@@ -53,3 +55,25 @@ def test_a_field_carried_up_copies_only_what_it_may() -> None:
     assert laid.valid[carried].all()
     assert (y[6, 3:] == 7).all() and torch.equal(x[6, 3:], torch.arange(3, 24) // 3 * 3)
     assert (y[4, 3:] == 5).all() and (x[4, 3:] == 0).all()
+
+
+def seams(field: Pointers, colours: Tensor) -> float:
+    """What all breaks of a field cost together."""
+    index, (_, width), row, cost = field.index.long().flatten(), field.size, field.atlas.row, 0.0
+    for apart, stride in ((1, 1), (width, row)):
+        a, b = index[:-apart], index[apart:]
+        cost += float(meet(colours, a, b, stride)[b != a + stride].sum())
+    return cost
+
+
+def test_mending_makes_pieces_meet_where_they_fit() -> None:
+    laid = sheet.lay([Exemplar("e", spots(64, 64))], COPY_SETS["none"], 4)
+    rows, columns = torch.arange(60), torch.arange(60)
+    first = torch.randint(48, (2, 6, 6), generator=generator())[:, rows // 10][:, :, columns // 10]
+    y, x = first[0] + (rows % 10)[:, None], first[1] + columns % 10
+    field = Pointers(laid.join(torch.zeros_like(y), y, x).int(), laid, (True, True))
+    before, pointers = seams(field, laid.colours.float()), field.index.clone()
+    mend(field, laid, 5, 3)
+    assert seams(field, laid.colours.float()) < 0.9 * before
+    near = ((rows % 10 < 3) | (rows % 10 > 6))[:, None] | (columns % 10 < 3) | (columns % 10 > 6)
+    assert torch.equal(field.index[~near], pointers[~near])  # seams move by a pixel a pass
