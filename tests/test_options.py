@@ -74,6 +74,7 @@ SHARED: Rows = MESSAGES | {
     "keep_going": ("code", SYNTH.replace("a.png", "in").replace("o.png", "out/"), "--keep-going"),
     "jobs": (REFUSED, SYNTH, "--jobs 2"),
     "force": ("code", SYNTH.replace("o.png", "there.png"), "--force"),
+    "resume": ("told", SYNTH.replace("-q", "--progress none"), "--resume"),
     "exact_copies": ("pixels", FILL, "--exact-copies"),
     "size": ("pixels", "synthesize a.png -p steady -q -o o.png", "-s 9"),
     "tile": ("pixels", f"synthesize a.png -s 8 {FIELD}", "--tile xy"),

@@ -25,6 +25,7 @@ class Action:
     records: those with which --update leaves `out` alone.
     planned: what a dry run says of it.
     run: makes and writes it, gets the files whose places it may take, None for all, and says what was done.
+    left: with --resume the files of a run that was stopped, which it may replace; None for all.
     """
 
     out: Path
@@ -34,6 +35,7 @@ class Action:
     records: Sequence[Mapping[str, Any]] = ()
     check: Callable[[], None] = lambda: None
     beside: Sequence[Path] = ()
+    left: Callable[[], frozenset[Path] | None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -62,16 +64,19 @@ class Command:
 def entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterator[Entry]:
     """What comes of one item, as it is finished."""
     request, outs = command.request, command.outs(item)
-    if flag(request, "skip_existing") and outs and all(guard.stands(out) for out in outs):
+    resume = flag(request, "resume")
+    finished = [guard.stands(out) and not (resume and existing.is_unfinished(out)) for out in outs]
+    if flag(request, "skip_existing") and outs and all(finished):
         yield from (_kept(out, talk) for out in outs)
         return
     for action in command.actions(item):
         same = flag(request, "update") and existing.unchanged(action.files, action.out, action.records)
-        if (flag(request, "skip_existing") or same) and guard.stands(action.out):
+        left = action.left() if resume else None
+        if (flag(request, "skip_existing") or same) and guard.stands(action.out) and action.out not in (left or ()):
             yield _kept(action.out, talk)
             continue
         action.check()
-        replaceable = guard.claim([*action.files, *action.beside])
+        replaceable = guard.claim([*action.files, *action.beside], left)
         if flag(request, "dry_run"):
             yield {"status": "planned", **action.planned()}
         else:

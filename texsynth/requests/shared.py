@@ -155,6 +155,19 @@ class BatchOptions(ForceOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResumeOptions(Part):
+    """What becomes of a run that was stopped.
+
+    resume: Go on from the checkpoint of a run that was stopped, as if it had never stopped; its unfinished picture is
+        replaced. Runs of more than ten minutes keep one.
+    """
+
+    PANEL = "Output"
+
+    resume: bool = option(False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeedOptions(Part):
     """The source of all randomness.
 
@@ -309,6 +322,7 @@ class PictureOptions(
     PathOptions,
     VariationOptions,
     BatchOptions,
+    ResumeOptions,
     TextureOptions,
     CopyOptions,
     PresetOptions,

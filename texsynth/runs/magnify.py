@@ -19,6 +19,7 @@ from texsynth.field.planes import Copying
 from texsynth.job import Job, Reduced
 from texsynth.methods import method
 from texsynth.runs import finish, loop, stop
+from texsynth.runs.checkpoint import Keeper
 from texsynth.runs.finish import Finished, Tone
 from texsynth.runs.loop import Outcome
 from texsynth.task import Canvas, Event, Preset, Report, Say, Stage, Task
@@ -43,13 +44,15 @@ def _seams(stage: Stage, task: Task) -> Seams | None:
     return None if says is None else says(task, stage.settings)
 
 
-def solve(small: Reduced, preset: Preset, rng: torch.Generator, report: Report, say: Say) -> tuple[Field, Outcome]:
+def solve(
+    small: Reduced, preset: Preset, rng: torch.Generator, report: Report, say: Say, keeper: Keeper | None = None
+) -> tuple[Field, Outcome]:
     """The field of the reduced run, and how it came about; KeyboardInterrupt where there is none yet."""
     if small.field is not None:
         return _given(small.field, small.task), Outcome(None, ())
     size = "{1}x{0}".format(*small.task.size)
     say(f"solved at {size}, then magnified {small.factor} times")
-    outcome = loop.synthesize(small.task, preset.stages, rng, report, say)
+    outcome = loop.synthesize(small.task, preset.stages, rng, report, say, keeper)
     if outcome.canvas is None or not isinstance(outcome.canvas.field, Field):
         raise KeyboardInterrupt
     return enlarge(outcome.canvas.field, small.task), outcome

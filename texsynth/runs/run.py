@@ -24,6 +24,7 @@ from texsynth.job import Input, Job
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
 from texsynth.runs import cost, finish, loop, magnify, record, stop
+from texsynth.runs.checkpoint import Keeper
 from texsynth.task import Estimate, Preset, Report, Say
 from texsynth.verbs.parse import SMALLEST
 from texsynth.weights import pretrained, trained
@@ -73,19 +74,27 @@ def silent(_: object) -> None:
     """An observer that looks away."""
 
 
-def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: Say = silent) -> Result:
-    """Run a job. Ctrl-C gives the picture so far at full size; KeyboardInterrupt when there is none yet."""
+def run(
+    job: Job,
+    preset: Preset,
+    seed: int = 0,
+    report: Report = silent,
+    say: Say = silent,
+    keeper: Keeper | None = None,
+) -> Result:
+    """Run a job. Ctrl-C gives the picture so far at full size; KeyboardInterrupt when there is none yet. The keeper
+    keeps the state of a long run, and has what an earlier process kept of this one."""
     start = time.perf_counter()
     rng, reduced = torch.Generator().manual_seed(seed), magnify.reduced(job, preset)
     if reduced is None:
-        outcome = loop.synthesize(job.task, preset.stages, rng, report, say)
+        outcome = loop.synthesize(job.task, preset.stages, rng, report, say, keeper)
         if outcome.canvas is None:
             raise KeyboardInterrupt
         with stop.later():
             finished = finish.whole(outcome.canvas, job, say)
             worth = score(finished.field, outcome.losses)
     else:
-        solved, outcome = magnify.solve(reduced, preset, rng, report, say)
+        solved, outcome = magnify.solve(reduced, preset, rng, report, say, keeper)
         worth = score(solved, outcome.losses)
         finished, outcome = magnify.magnify(solved, outcome, reduced, job, preset, rng, report, say)
     stored = record.describe(job, preset, seed)
