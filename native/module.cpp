@@ -17,6 +17,7 @@ void bind_seams(nb::module_ &);
 void bind_shifts(nb::module_ &);
 void bind_shortlist(nb::module_ &);
 void bind_sites(nb::module_ &);
+void bind_slide(nb::module_ &);
 void bind_sweep(nb::module_ &);
 void bind_turned_copies(nb::module_ &);
 void bind_turned_relax(nb::module_ &);
@@ -34,7 +35,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 11; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 12; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_carry(module);
     bind_cheapest(module);
@@ -51,6 +52,7 @@ NB_MODULE(_core, module) {
     bind_shifts(module);
     bind_shortlist(module);
     bind_sites(module);
+    bind_slide(module);
     bind_sweep(module);
     bind_turned_copies(module);
     bind_turned_relax(module);

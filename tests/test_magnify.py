@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from fields import OPEN, atlas_of, scattered
+from fields import OPEN, atlas_of, field_of, scattered
 from pictures import generator, spots
+from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, double
 from texsynth.field.magnify import sheet
 from texsynth.field.magnify.carry import carry
 from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers
+from texsynth.field.magnify.slide import slide
 from texsynth.field.quilting import meet
 from texsynth.task import Exemplar
 
@@ -64,6 +68,23 @@ def seams(field: Pointers, colours: Tensor) -> float:
         a, b = index[:-apart], index[apart:]
         cost += float(meet(colours, a, b, stride)[b != a + stride].sum())
     return cost
+
+
+def test_pieces_slide_as_they_do_in_a_field_that_is_solved_whole() -> None:
+    """Where their colours are whole numbers of 8 bits, and so all sums are exact."""
+    picture = (spots(48, 48) * 255).round() / 255
+    laid, atlas = sheet.lay([Exemplar("e", picture)], COPY_SETS["none"], 4), atlas_of(picture)
+    rows, columns = torch.arange(60), torch.arange(52)
+    first = torch.randint(4, 30, (2, 6, 6), generator=generator())[:, rows // 10][:, :, columns // 10]
+    y, x = first[0] + (rows % 10)[:, None], first[1] + columns % 10
+    for tile in ((False, True), (True, False)):
+        index = laid.join(torch.zeros_like(y), y, x)
+        field = Pointers(index.int(), laid, tile)
+        slide(field, laid, 5, generator())
+        whole = align(
+            replace(field_of(atlas, index, tile), atlas=replace(atlas, colours=atlas.colours * 255)), 5, generator()
+        )
+        assert torch.equal(field.index.long(), whole.index) and not torch.equal(whole.index, index)
 
 
 def test_mending_makes_pieces_meet_where_they_fit() -> None:

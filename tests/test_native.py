@@ -22,6 +22,7 @@ from texsynth.field.guide import Guiding, Prices
 from texsynth.field.magnify.carry import carry
 from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers, Sheet, lay
+from texsynth.field.magnify.slide import slide
 from texsynth.field.quilt import largest_blocks, sums_of_sites
 from texsynth.field.quilting import Candidates, cheapest_cuts, path
 from texsynth.field.recut import cheapest_closed_cuts, rings, seams
@@ -383,6 +384,27 @@ def test_mending(patch: int, tile: tuple[bool, bool], both: Callable[..., list[A
             return copy.index
 
         one, *others = (index for rows in (100, 3) for index in both(lambda rows=rows, mended=mended: mended(rows)))
+        assert all(torch.equal(one, other) for other in others)
+        moved = one != field.index
+        assert moved.any() and sheet.valid[one[moved].long()].all() and not (still and moved[fixed].any())
+
+
+@built
+@pytest.mark.parametrize("tile", TILES)
+def test_sliding_at_any_size(tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
+    """Of pieces and of single pixels, of which some meet across the wrap, beside holes and fixed pixels."""
+    valid = noise(1, 1, 24, 30, seed=2) > 0.001
+    for levels, margin, side, still in ((255, 4, 7, False), (2, 1, 1, False), (8, 2, 6, True)):
+        sheet = sheet_of(((spots(24, 30) * levels).round() / levels), spots(24, 30, 5), valid=valid, margin=margin)
+        field = pieces_of(sheet, (40, 33), side, tile)
+        fixed = noise(40, 33, seed=9) < 0.002 if still else None
+
+        def slid(rows: int, sheet: Sheet = sheet, field: Pointers = field, fixed: Any = fixed) -> Tensor:
+            copy = replace(field, index=field.index.clone())
+            slide(copy, sheet, 4, generator(), fixed, rows)
+            return copy.index
+
+        one, *others = (index for rows in (100, 3) for index in both(lambda rows=rows, slid=slid: slid(rows)))
         assert all(torch.equal(one, other) for other in others)
         moved = one != field.index
         assert moved.any() and sheet.valid[one[moved].long()].all() and not (still and moved[fixed].any())

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from texsynth.field.magnify.sheet import Pointers
 from texsynth.field.sweep import beyond_border
+from texsynth.image.scratch import release
 
 
 def strips(field: Pointers, margin: int, rows: int) -> Iterator[tuple[int, int, Tensor]]:
@@ -25,6 +26,7 @@ def strips(field: Pointers, margin: int, rows: int) -> Iterator[tuple[int, int, 
         tall = torch.cat([above, index[top : bottom + margin], below[:rest]])
         above = tall[bottom - top : bottom - top + margin].clone()
         yield top, bottom, _widened(tall, margin, field)
+        release(index[top:bottom])
 
 
 def _widened(tall: Tensor, margin: int, field: Pointers) -> Tensor:

@@ -16,6 +16,7 @@ from texsynth import native
 from texsynth.field.magnify.halos import strips
 from texsynth.field.magnify.sheet import Pointers, Sheet
 from texsynth.field.sweep import NEIGHBOURS
+from texsynth.image.scratch import release
 from texsynth.native.sums import in_turn
 
 ROWS = 256  # that are mended at once: bounds the memory
@@ -70,6 +71,8 @@ def mend(
                 twin(wide, sheet.valid, sheet.colours, sheet.row, weights, stays, unit, guides, out)
             else:
                 _mend_strip(wide, sheet, weights, stays, unit, guides, out)
+            if stays is not None:
+                release(stays)
 
 
 def window_weights(patch: int) -> Tensor:
