@@ -16,15 +16,19 @@ from texsynth.field.atlas import Field, build_atlas, enlarge
 from texsynth.field.magnify import levels
 from texsynth.field.magnify.levels import Rung, Seams
 from texsynth.field.planes import Copying
+from texsynth.image import scratch
 from texsynth.job import Job, Reduced
 from texsynth.methods import method
 from texsynth.runs import finish, loop, stop
 from texsynth.runs.checkpoint import Keeper
 from texsynth.runs.finish import Finished, Tone
 from texsynth.runs.loop import Outcome
-from texsynth.task import Canvas, Event, Preset, Report, Say, Stage, Task
+from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Stage, Task
 
 STAGE = "magnify"
+SOLVED = 20  # bytes of a pixel of the solved field: its pointers, and the correction of its colours
+AT_ONCE = 200 << 20  # bytes of what is worked out for some rows at a time
+CARRYING, LAYING = 1.5e-7, 1e-8  # seconds of a pixel of the output and of the exemplars
 UNTOUCHED = Seams(9, 0, 0)
 
 
@@ -36,6 +40,18 @@ def reduced(job: Job, preset: Preset) -> Reduced | None:
     if _seams(preset.stages[-1], job.task) is None or not (halvings := levels.halvings(job.task)):
         return None
     return Reduced(job.task.at(halvings), 2**halvings)
+
+
+def estimate(job: Job, small: Reduced, solver: Estimate, size: tuple[int, int]) -> Estimate:
+    """What a run of `size` (height, width) takes beside what all runs do, whose reduced run takes `solver`: at its
+    peak the memory of the one or of the other, and the seconds of both. Fitted to whole runs on two cores."""
+    pixels, reduced = size[0] * size[1], small.task.size[0] * small.task.size[1]
+    source = sum(h * w for h, w in (exemplar.size for exemplar in job.task.exemplars))
+    arrays = [3 * source, source, 4 * pixels, pixels // small.factor**2 * 4]  # the sheet; pointers of two levels
+    held = sum(size for size in arrays if not scratch.is_large(size)) + SOLVED * reduced + AT_ONCE
+    held += sum(8 * source for guide in job.task.guides if guide.weight > 0)
+    memory = max(solver.memory, held)
+    return Estimate(memory, solver.seconds + CARRYING * pixels + LAYING * source)
 
 
 def _seams(stage: Stage, task: Task) -> Seams | None:

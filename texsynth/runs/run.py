@@ -25,7 +25,7 @@ from texsynth.methods import method
 from texsynth.preset import DEFAULT
 from texsynth.runs import cost, finish, loop, magnify, record, stop
 from texsynth.runs.checkpoint import Keeper
-from texsynth.task import Estimate, Preset, Report, Say
+from texsynth.task import Estimate, Preset, Report, Say, Task
 from texsynth.verbs.parse import SMALLEST
 from texsynth.weights import pretrained, trained
 from texsynth.weights.pretrained import Fetching, Weights
@@ -85,7 +85,7 @@ def run(
     """Run a job. Ctrl-C gives the picture so far at full size; KeyboardInterrupt when there is none yet. The keeper
     keeps the state of a long run, and has what an earlier process kept of this one."""
     start = time.perf_counter()
-    rng, reduced = torch.Generator().manual_seed(seed), magnify.reduced(job, preset)
+    rng, reduced = torch.Generator().manual_seed(seed), job.reduced
     if reduced is None:
         outcome = loop.synthesize(job.task, preset.stages, rng, report, say, keeper)
         if outcome.canvas is None:
@@ -138,7 +138,8 @@ def fit(
             raise WeightsError(
                 f"{read.name} is not what --model was trained with, whose contents differ; give that file"
             )
-    return replace(job, task=replace(job.task, weights=loaded), inputs=(*job.inputs, *entries), absent=absent)
+    job = replace(job, task=replace(job.task, weights=loaded), inputs=(*job.inputs, *entries), absent=absent)
+    return replace(job, reduced=magnify.reduced(job, preset))
 
 
 def pretrained_weights(
@@ -187,10 +188,22 @@ def _with_model(job: Job, preset: Preset, model_file: Path | None) -> Job:
 
 def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> Estimate:
     """Peak bytes and seconds of a run, at the job's size or at another one."""
-    task = job.task if size is None else replace(job.task, size=size)
+    small, size = job.reduced, size or job.task.size
+    base = cost.base(cost.inputs(job))
+    if small is None:
+        solver = _solver(replace(job.task, size=size), preset)
+        whole = Estimate(max(cost.result(job, size), solver.memory), solver.seconds)
+    else:
+        at_factor = replace(small.task, size=(-(-size[0] // small.factor), -(-size[1] // small.factor)))
+        solver = _solver(at_factor, preset) if small.field is None else Estimate(0, 0.0)
+        whole = magnify.estimate(job, small, solver, size)
+    return Estimate(base + whole.memory, cost.START + cost.writing(job, size) + whole.seconds)
+
+
+def _solver(task: Task, preset: Preset) -> Estimate:
+    """What the stages of a preset take for a task."""
     costs = [method(stage.method).estimate(task, stage.settings) for stage in preset.stages]
-    memory = cost.base(cost.inputs(job)) + max(cost.result(job, task.size), *(each.memory for each in costs))
-    return Estimate(memory, cost.START + cost.writing(job, task.size) + sum(each.seconds for each in costs))
+    return Estimate(max(each.memory for each in costs), sum(each.seconds for each in costs))
 
 
 def check_memory(job: Job, preset: Preset) -> Estimate:
