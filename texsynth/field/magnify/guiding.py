@@ -14,19 +14,24 @@ from torch import Tensor
 
 from texsynth.field.atlas import spread
 from texsynth.field.guide import doubled
+from texsynth.field.magnify.mend import window_weights
 from texsynth.field.magnify.sheet import Sheet
 from texsynth.task import Guide
+
+PIXELS_LOOKED_AT = 1 << 18  # about, of the sources, for their variance
 
 
 @dataclass(frozen=True)
 class RowGuides:
     """The guides of a level.
 
-    table: (N, G), the coordinates of the source pixels. guides: those that they are of, in order. labels: of each guide
+    table: (N, G), the coordinates of the source pixels. unit: of sums of squared differences of windows, in variances
+        of these (see `mend`). guides: those that they are of, in order. labels: of each guide
         of labels all that there are, None for others.
     """
 
     table: Tensor
+    unit: float
     guides: tuple[Guide, ...]
     labels: tuple[Tensor | None, ...]
 
@@ -42,8 +47,8 @@ class RowGuides:
         return torch.cat(goals, -1).contiguous(), torch.cat(strengths, -1).contiguous()
 
 
-def encode(guides: Sequence[Guide], sheet: Sheet) -> RowGuides | None:
-    """The guides of a task at this level; None where there are none that count."""
+def encode(guides: Sequence[Guide], sheet: Sheet, patch: int) -> RowGuides | None:
+    """The guides of a task at this level, beside windows of side `patch`; None where there are none that count."""
     some = tuple(guide for guide in guides if guide.weight > 0)
     if not some:
         return None
@@ -52,7 +57,15 @@ def encode(guides: Sequence[Guide], sheet: Sheet) -> RowGuides | None:
         _coordinates(spread(guide.sources, sheet, guide.distance), guide, names)
         for guide, names in zip(some, labels, strict=True)
     ]
-    return RowGuides(torch.cat(tables, -1).contiguous(), some, labels)
+    return RowGuides(torch.cat(tables, -1).contiguous(), _unit(sheet, patch), some, labels)
+
+
+def _unit(sheet: Sheet, patch: int) -> float:
+    """One over the mean weighted sum of squares by which windows differ from the mean one."""
+    usable = sheet.valid.nonzero()[:, 0]
+    some = sheet.colours[usable[:: max(1, len(usable) // PIXELS_LOOKED_AT)]].double()
+    variance = float(some.var(0, unbiased=False).sum()) * float(window_weights(patch).sum())
+    return 1 / max(variance, 1e-8)
 
 
 def _labels(guide: Guide) -> Tensor | None:

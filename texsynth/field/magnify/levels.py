@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from texsynth.field.atlas import Field
-from texsynth.field.magnify import sheet
+from texsynth.field.magnify import guiding, sheet
 from texsynth.field.magnify.carry import carry
+from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers, Sheet
 from texsynth.field.planes import Planes
 from texsynth.image import scratch
@@ -28,6 +29,7 @@ from texsynth.pyramid import octaves
 from texsynth.task import Task
 
 WORKING_PIXELS = 2048**2  # of an output or of the exemplars, that are solved whole
+CARRIED = 0.3  # of the work of a level, about, when nothing is mended yet
 SMALLEST_EXEMPLAR = 64  # its shorter side in pixels, about, that is left of an exemplar at the working size
 
 
@@ -86,11 +88,15 @@ def raised(
     laid = sheet.lay(task.exemplars, field.atlas.copies, seams.patch // 2)
     index = torch.from_numpy(scratch.empty(task.size, "int32"))
     field = carry(field, laid, rung.factor, index)
-    del seams, rng
+    del rng
     fixed = None if task.hole is None else ~task.hole[0, 0].cpu()
     if fixed is not None:
         _hold(field, laid, fixed)
-    progress(1.0)
+    progress(CARRIED)
+    goals = guiding.encode(task.guides, laid, seams.patch)
+    for number in range(seams.passes):
+        mend(field, laid, seams.patch, 1, fixed, goals)
+        progress(CARRIED + (1 - CARRIED) * (number + 1) / seams.passes)
     return field
 
 
