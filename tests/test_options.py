@@ -72,6 +72,8 @@ SHARED: Rows = MESSAGES | {
     "skip_existing": ("code", SYNTH.replace("o.png", "there.png"), "--skip-existing"),
     "update": ("code", SYNTH.replace("o.png", "there.png"), "--update"),
     "keep_going": ("code", SYNTH.replace("a.png", "in").replace("o.png", "out/"), "--keep-going"),
+    "shard": (REFUSED, SYNTH, "--shard 1/2"),
+    "list_jobs": (REFUSED, SYNTH, "--list-jobs"),
     "jobs": (REFUSED, SYNTH, "--jobs 2"),
     "force": ("code", SYNTH.replace("o.png", "there.png"), "--force"),
     "resume": ("told", SYNTH.replace("-q", "--progress none"), "--resume"),

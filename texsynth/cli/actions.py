@@ -12,6 +12,7 @@ from texsynth.cli import existing
 from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
+from texsynth.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Action:
     left: Callable[[], frozenset[Path] | None] = lambda: None
 
 
+def _itself(item: Item) -> Any:
+    raise UsageError(f"{item.out}: is no item of a batch")
+
+
 @dataclass(frozen=True)
 class Command:
     """A command, resolved.
@@ -45,6 +50,7 @@ class Command:
     request: with what a record gave back to it.
     outs: the pictures that an item makes: with --skip-existing it is left alone where they exist.
     files: everything that an item writes, as far as it is known before its inputs are read.
+    alone: the request that asks for one item, with its own files in place of folders; InputError.
     actions: the outputs of an item; reads and checks its inputs, and raises TexsynthErrors.
     tell: what standard output says of an entry.
     document: what --json prints; None for nothing.
@@ -59,6 +65,7 @@ class Command:
     tell: Callable[[Entry], None]
     document: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
     stopped: Callable[[Sequence[Entry]], str]
+    alone: Callable[[Item], Any] = _itself
 
 
 def entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterator[Entry]:

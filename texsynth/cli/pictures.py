@@ -101,6 +101,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk, part: Plan | None = 
         tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
         document=lambda document: document,
         stopped=_stopped,
+        alone=lambda item: _alone(session, item),
     )
 
 
@@ -150,6 +151,20 @@ def _written(session: Session, item: Item) -> list[Path]:
     depths = dict.fromkeys(request.maps or (), "uint8")
     places = [Places(request, out, session.several) for out in plan.targets(item.out, request.variations, request.pick)]
     return [path for place in places for path in (*place.files(depths), *place.beside)]
+
+
+def _alone(session: Session, item: Item) -> PictureOptions:
+    """The request that makes one item of a batch as the batch would; InputError, and UsageError where names of files
+    say that there are others."""
+    request: PictureOptions = plan.aligned(session.request, item.sources)
+    request = replace(request, output=str(item.out), file_format=None)
+    if not session.several or (request.variations > 1 and request.pick is None):
+        return request
+    for name in ("save_guides", "save_attention"):
+        if existing.flag(request, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag}: pictures that are made alone would draw over each other; leave it out")
+    return replace(request, report=Places(session.request, item.out, several=True).page)
 
 
 def _actions(session: Session, item: Item) -> Iterable[Action]:
