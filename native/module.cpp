@@ -8,6 +8,7 @@ void bind_costs(nb::module_ &);
 void bind_cubic(nb::module_ &);
 void bind_cuts(nb::module_ &);
 void bind_descriptors(nb::module_ &);
+void bind_enlarge(nb::module_ &);
 void bind_look_alikes(nb::module_ &);
 void bind_mend(nb::module_ &);
 void bind_paths(nb::module_ &);
@@ -35,7 +36,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 12; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 13; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_carry(module);
     bind_cheapest(module);
@@ -43,6 +44,7 @@ NB_MODULE(_core, module) {
     bind_cubic(module);
     bind_cuts(module);
     bind_descriptors(module);
+    bind_enlarge(module);
     bind_look_alikes(module);
     bind_mend(module);
     bind_paths(module);

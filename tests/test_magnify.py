@@ -16,6 +16,7 @@ from texsynth.field.magnify.carry import carry
 from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers
 from texsynth.field.magnify.slide import slide
+from texsynth.field.magnify.tone import enlarged
 from texsynth.field.quilting import meet
 from texsynth.task import Exemplar
 
@@ -98,3 +99,17 @@ def test_mending_makes_pieces_meet_where_they_fit() -> None:
     assert seams(field, laid.colours.float()) < 0.9 * before
     near = ((rows % 10 < 3) | (rows % 10 > 6))[:, None] | (columns % 10 < 3) | (columns % 10 > 6)
     assert torch.equal(field.index[~near], pointers[~near])  # seams move by a pixel a pass
+
+
+def test_a_change_of_tone_is_smooth_within_a_piece_and_keeps_the_step_between_two() -> None:
+    coarse, fine = (sheet.lay([Exemplar("e", spots(40 * f, 40 * f))], COPY_SETS["none"], 4) for f in (1, 4))
+    rows, columns = torch.arange(16)[:, None].expand(16, 16), torch.arange(16).expand(16, 16)
+    right = columns >= 8  # a piece from elsewhere
+    index = coarse.join(torch.zeros_like(rows), rows + 20 * right, columns)
+    field = Pointers(index.int(), coarse, OPEN)
+    carried = carry(field, fine, 4, empty(64, 64))
+    ramp = columns / 16 + right.float()
+    result = enlarged(ramp.expand(1, 3, 16, 16).contiguous(), field, carried, 4, 20, 44)
+    middle = (torch.arange(64) - 1.5) / 4
+    wanted = torch.where(middle < 7.5, middle.clamp(0, 7), middle.clamp(8, 15) + 16) / 16
+    assert torch.allclose(result, wanted.expand(1, 3, 24, 64), atol=1e-6)

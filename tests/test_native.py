@@ -23,6 +23,7 @@ from texsynth.field.magnify.carry import carry
 from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers, Sheet, lay
 from texsynth.field.magnify.slide import slide
+from texsynth.field.magnify.tone import enlarged
 from texsynth.field.quilt import largest_blocks, sums_of_sites
 from texsynth.field.quilting import Candidates, cheapest_cuts, path
 from texsynth.field.recut import cheapest_closed_cuts, rings, seams
@@ -408,6 +409,21 @@ def test_sliding_at_any_size(tile: tuple[bool, bool], both: Callable[..., list[A
         assert all(torch.equal(one, other) for other in others)
         moved = one != field.index
         assert moved.any() and sheet.valid[one[moved].long()].all() and not (still and moved[fixed].any())
+
+
+@built
+@pytest.mark.parametrize("factor", [1, 2, 3, 8])
+@pytest.mark.parametrize("tile", TILES)
+def test_changes_of_tone_at_a_finer_level(tile: tuple[bool, bool], factor: int, both: Callable[..., list[Any]]) -> None:
+    """Of pieces that have slid, also by too much."""
+    coarse, fine = (sheet_of(spots(24 * f, 30 * f), spots(20 * f, 33 * f)) for f in (1, factor))
+    field, values = pieces_of(coarse, (19, 14), 5, tile), noise(1, 3, 19, 14, seed=3) - 0.5
+    out = torch.zeros(19 * factor - factor // 2, 14 * factor, dtype=torch.int32)
+    carried = carry(field, fine, factor, out)
+    out += (noise(*out.shape, seed=5) < 0.5) * (fine.row * (factor // 2 + 3) - 1)
+    one, *others = both(lambda: enlarged(values, field, carried, factor, 0, out.shape[0]))
+    parts = [enlarged(values, field, carried, factor, *rows) for rows in ((0, 5), (5, out.shape[0]))]
+    assert all(torch.equal(one, other) for other in (*others, torch.cat(parts, 2)))
 
 
 def test_sums_are_those_of_any_order_but_for_rounding() -> None:
