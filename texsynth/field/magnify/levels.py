@@ -22,6 +22,7 @@ from texsynth.field.magnify import guiding, sheet
 from texsynth.field.magnify.carry import carry
 from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers, Sheet
+from texsynth.field.magnify.slide import slide
 from texsynth.field.planes import Planes
 from texsynth.image import scratch
 from texsynth.image.strips import spans
@@ -29,7 +30,7 @@ from texsynth.pyramid import octaves
 from texsynth.task import Task
 
 WORKING_PIXELS = 2048**2  # of an output or of the exemplars, that are solved whole
-CARRIED = 0.3  # of the work of a level, about, when nothing is mended yet
+SLID = 0.6  # of the work of a level, about, when its pieces have slid
 SMALLEST_EXEMPLAR = 64  # its shorter side in pixels, about, that is left of an exemplar at the working size
 
 
@@ -88,15 +89,15 @@ def raised(
     laid = sheet.lay(task.exemplars, field.atlas.copies, seams.patch // 2)
     index = torch.from_numpy(scratch.empty(task.size, "int32"))
     field = carry(field, laid, rung.factor, index)
-    del rng
     fixed = None if task.hole is None else ~task.hole[0, 0].cpu()
     if fixed is not None:
         _hold(field, laid, fixed)
-    progress(CARRIED)
+    slide(field, laid, seams.rounds, rng, fixed)
+    progress(SLID)
     goals = guiding.encode(task.guides, laid, seams.patch)
     for number in range(seams.passes):
         mend(field, laid, seams.patch, 1, fixed, goals)
-        progress(CARRIED + (1 - CARRIED) * (number + 1) / seams.passes)
+        progress(SLID + (1 - SLID) * (number + 1) / seams.passes)
     return field
 
 
