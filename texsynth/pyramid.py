@@ -6,10 +6,13 @@ Every size is rounded up, so that each pixel of a fine level has a parent in the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from texsynth.image import rows
 
 
 def octaves(shorter_side: int, coarsest: int, finest: int) -> tuple[int, int]:
@@ -23,21 +26,32 @@ def halved(size: int, level: float) -> int:
     return math.ceil(size / 2**level - 1e-6)
 
 
-def shrink(image: Tensor, level: float, nearest: bool = False) -> Tensor:
-    """Reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)), by boxes for whole levels. Border cells
-    average what they hold, so no row is dropped and parents line up with children exactly."""
+def _as_it_is(values: Tensor) -> Tensor:
+    return values
+
+
+def shrink(
+    image: Tensor, level: float, nearest: bool = False, change: Callable[[Tensor], Tensor] = _as_it_is
+) -> Tensor:
+    """Reduction (1, C, H, W) -> (1, C, ceil(H / 2^level), ceil(W / 2^level)), by boxes for whole levels, of what
+    `change` makes of it pixel by pixel. Border cells average what they hold, so no row is dropped and parents line up
+    with children exactly."""
     size = halved(image.shape[2], level), halved(image.shape[3], level)
     if nearest:
-        return F.interpolate(image, size, mode="nearest")
+        return F.interpolate(change(image), size, mode="nearest")
     if level != int(level):
-        return F.interpolate(image, size, mode="bilinear", antialias=True)
+        return F.interpolate(change(image), size, mode="bilinear", antialias=True)
     cell = 1 << int(level)
-    return F.avg_pool2d(image, cell, stride=cell, ceil_mode=True, count_include_pad=False)
+    parts = [
+        F.avg_pool2d(change(strip), cell, stride=cell, ceil_mode=True, count_include_pad=False)
+        for (strip,) in rows.strips(image, step=cell)
+    ]
+    return torch.cat(parts, 2) if len(parts) > 1 else parts[0]
 
 
 def shrink_valid(valid: Tensor, level: float) -> Tensor:
     """The usable pixels (1, 1, H, W) bool of a coarser level: those of which most is usable at full size."""
-    share = shrink(valid.float(), level)
+    share = shrink(valid, level, change=Tensor.float)
     return (share > 0) & (share >= min(0.5, float(share.max())))
 
 
@@ -45,7 +59,7 @@ def shrink_hole(hole: Tensor, level: float) -> Tensor:
     """Every cell that the hole (1, 1, H, W) bool touches, so that the pixels around it stay clean. Scattered specks
     would take more than half of the pixels outside the hole in this way; the coarse hole is then every cell of which at
     least half lies in the hole."""
-    share = shrink(hole.float(), level)
+    share = shrink(hole, level, change=Tensor.float)
     touched = share > 0
     return touched if float((~touched).float().mean()) > 0.5 * float((1 - share).mean()) else share >= 0.5
 
@@ -53,18 +67,18 @@ def shrink_hole(hole: Tensor, level: float) -> Tensor:
 def shrink_pointers(pointers: Tensor, level: float) -> Tensor:
     """Coordinates (1, 2, H, W) at a coarser level: those of the pixel in the middle of each cell, scaled down."""
     h, w = pointers.shape[2:]
-    rows, columns = (
+    down, across = (
         ((torch.arange(halved(n, level), device=pointers.device) + 0.5) * 2**level).long().clamp(max=n - 1)
         for n in (h, w)
     )
-    return pointers[:, :, rows][:, :, :, columns] / 2**level
+    return pointers[:, :, down][:, :, :, across] / 2**level
 
 
 def shrink_guide(values: Tensor, level: float, distance: str) -> Tensor:
     """The map of a guide (1, C, H, W) at a coarser level, by the guide's distance. "l0" (labels) takes the nearest
     pixel, "l2" the mean, "direction" the mean of the vectors' outer products, in which opposite signs do not cancel."""
     if distance == "direction":
-        return axis(shrink(tensor_of(values), level))
+        return axis(shrink(values, level, change=tensor_of))
     return shrink(values, level, nearest=distance == "l0")
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from texsynth.image import rows
+
+Draw = Callable[[int, int], Tensor]  # the rows of a picture from one to before another, (1, C, h, W)
 
 
 def smooth(image: Tensor, hole: Tensor) -> Tensor:
@@ -15,21 +21,71 @@ def smooth(image: Tensor, hole: Tensor) -> Tensor:
     """
     if not hole.any() or hole.all():
         return image
-    outside = (~hole).to(image)
+    size = image.shape[2:]
+
+    def outside(top: int, bottom: int) -> Tensor:
+        return (~hole[:, :, top:bottom]).to(image)
+
+    def seen(top: int, bottom: int) -> Tensor:
+        return image[:, :, top:bottom] * outside(top, bottom)
+
     # Pull: halve values and weights until no cell is without a value.
-    levels = [(image * outside, outside)]
+    levels = [(_halved(seen, image, hole), _halved(outside, hole))]
     while min(levels[-1][1].shape[2:]) > 1 and float(levels[-1][1].min()) == 0:
-        values, weight = (F.avg_pool2d(t, 2, ceil_mode=True) for t in levels[-1])
-        levels.append((values, weight))
+        values, weight = levels[-1]
+        levels.append((_halved(_rows_of(values), values), _halved(_rows_of(weight), weight)))
     values, weight = levels[-1]
     guess = values / weight.clamp(min=1e-6)
-    mean = (image * outside).sum((2, 3), keepdim=True) / outside.sum()
-    guess = torch.where(weight > 0, guess, mean)
+    if (weight == 0).any():
+        parts = [(seen(*span).sum((2, 3), keepdim=True), outside(*span).sum()) for span in rows.spans(size)]
+        total, count = (torch.stack(each).sum(0) for each in zip(*parts, strict=True))
+        guess = torch.where(weight > 0, guess, total / count)
     # Push: enlarge the guess into the cells that have no value.
     for values, weight in reversed(levels[:-1]):
-        coarse = F.interpolate(guess, values.shape[2:], mode="bilinear")
-        guess = torch.where(weight > 0, values / weight.clamp(min=1e-6), coarse)
-    return torch.where(hole, guess, image)
+        guess = _filled(values, weight, guess)
+
+    def continued(top: int, bottom: int) -> Tensor:
+        return torch.where(hole[:, :, top:bottom], _enlarged(guess, size, top, bottom), image[:, :, top:bottom])
+
+    return rows.composed(image.shape, continued, image, hole, guess)
+
+
+def _rows_of(values: Tensor) -> Draw:
+    return lambda top, bottom: values[:, :, top:bottom]
+
+
+def _halved(draw: Draw, *sources: Tensor) -> Tensor:
+    """The means of 2 x 2 cells of what `draw` gives as the rows of a picture, made of sources of its size."""
+    height, width = sources[0].shape[2:]
+
+    def half(top: int, bottom: int) -> Tensor:
+        return F.avg_pool2d(draw(2 * top, min(2 * bottom, height)), 2, ceil_mode=True)
+
+    shape = (1, draw(0, 1).shape[1], -(-height // 2), -(-width // 2))
+    return rows.composed(shape, half, *sources)
+
+
+def _filled(values: Tensor, weight: Tensor, coarse: Tensor) -> Tensor:
+    """The values of a level, (1, C, h, w) with their weights, and those of the coarser one where it has none."""
+
+    def make(top: int, bottom: int) -> Tensor:
+        sure, weights = values[:, :, top:bottom], weight[:, :, top:bottom]
+        return torch.where(
+            weights > 0, sure / weights.clamp(min=1e-6), _enlarged(coarse, values.shape[2:], top, bottom)
+        )
+
+    return rows.composed(values.shape, make, values, weight, coarse)
+
+
+def _enlarged(coarse: Tensor, size: Sequence[int], top: int, bottom: int) -> Tensor:
+    """The rows from `top` to before `bottom` of a picture interpolated to `size`, twice its own; where this is
+    odd, strips are those of the even height above it."""
+    if bottom - top == size[0]:
+        return F.interpolate(coarse, size, mode="bilinear")
+    part, _ = rows.around(coarse, top // 2, -(-bottom // 2), 1)
+    first = 2 * max(0, top // 2 - 1)
+    fine = F.interpolate(part, (2 * part.shape[2], size[1]), mode="bilinear")
+    return fine[:, :, top - first : bottom - first]
 
 
 def grow(mask: Tensor, radius: int, tile: tuple[bool, bool] = (False, False)) -> Tensor:

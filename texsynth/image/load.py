@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import UsageError
 from texsynth.foreign.piped import path_of
-from texsynth.image import files
+from texsynth.image import files, rows
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
 
@@ -58,7 +58,9 @@ def load(source: Source, role: str, memory: int | None) -> tuple[Picture, Input]
     digest = hashlib.sha256(str(tuple(picture.pixels.shape)).encode())
     for values in (picture.pixels, picture.alpha):
         if values is not None:
-            digest.update(values.numpy().tobytes())
+            for plane in values[0]:
+                for (strip,) in rows.strips(plane):
+                    digest.update(strip.contiguous().view(-1).numpy().data)
     return picture, Input(role, "array", digest.hexdigest())
 
 
@@ -92,9 +94,21 @@ def extended(picture: Picture, margins: tuple[int, int, int, int]) -> Picture:
     if not any(margins):
         return picture
     left, above, right, below = margins
-    around = (left, right, above, below)
-    alpha = None if picture.alpha is None else F.pad(picture.alpha, around, value=1.0)
-    return replace(picture, pixels=F.pad(picture.pixels, around), alpha=alpha)
+
+    def framed(values: Tensor, outside: float) -> Tensor:
+        channels, height, width = values.shape[1:]
+
+        def make(top: int, bottom: int) -> Tensor:
+            first, end = (min(max(row - above, 0), height) for row in (top, bottom))
+            over = min(max(above - top, 0), bottom - top)
+            return F.pad(
+                values[:, :, first:end], (left, right, over, bottom - top - over - (end - first)), value=outside
+            )
+
+        return rows.composed((1, channels, above + height + below, left + width + right), make, values)
+
+    alpha = None if picture.alpha is None else framed(picture.alpha, 1.0)
+    return replace(picture, pixels=framed(picture.pixels, 0.0), alpha=alpha)
 
 
 def stretched(
@@ -115,25 +129,31 @@ def stretched(
         note(f"{name} is {w}x{h}, stretched to {size[1]}x{size[0]}{aspect}{ending}")
     labels = role == "labels"
     mode = "nearest-exact" if labels else "bilinear"
-    resized = mapped(
-        picture, lambda v: F.interpolate(v, size, mode=mode, antialias=not labels).clamp_(v.min(), v.max())
-    )
-    if role == "normal" and resized.pixels.shape[1] == 3:  # means of unit vectors are shorter than one
-        vectors = F.normalize(resized.pixels * 2 - 1, dim=1)
-        return replace(resized, pixels=(vectors + 1) / 2)
-    return resized
+
+    def resized(values: Tensor) -> Tensor:
+        low, high = rows.extremes(values)  # also of results: filters may pass them
+        return rows.by_planes(
+            values, size, lambda plane: F.interpolate(plane, size, mode=mode, antialias=not labels).clamp_(low, high)
+        )
+
+    result = mapped(picture, resized)
+    if role == "normal" and result.channels == 3:  # means of unit vectors are shorter than one
+        return replace(result, pixels=rows.changed(result.pixels, lambda v: (F.normalize(v * 2 - 1, dim=1) + 1) / 2))
+    return result
 
 
 def solid(exemplar: Picture) -> Tensor:
     """The part of an exemplar that is opaque but for what lossy formats lose, (1, 1, H, W) bool."""
-    return opaque(exemplar) if exemplar.alpha is None else exemplar.alpha >= SOLID
+    if exemplar.alpha is None:
+        return opaque(exemplar)
+    return rows.changed(exemplar.alpha, lambda alpha: alpha >= SOLID, torch.bool)
 
 
 def opaque(picture: Picture) -> Tensor:
     """The part of a picture whose alpha is full, (1, 1, H, W) bool; all of it without alpha."""
     if picture.alpha is None:
         return torch.ones_like(picture.pixels[:, :1], dtype=torch.bool)
-    return picture.alpha >= 1
+    return rows.changed(picture.alpha, lambda alpha: alpha >= 1, torch.bool)
 
 
 def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]:
@@ -152,7 +172,7 @@ def alike(pictures: list[Picture], what: str, note: Note) -> tuple[Picture, ...]
         note(f"{what} differ in what they say of their colours ({_colours(pictures)}); the first's goes to the result")
 
     def as_all(p: Picture) -> Picture:
-        own_alpha = torch.ones_like(p.pixels[:, :1]) if alpha and p.alpha is None else p.alpha
+        own_alpha = torch.ones(1).expand_as(p.pixels[:, :1]) if alpha and p.alpha is None else p.alpha
         return replace(p, pixels=p.pixels.expand(-1, channels, -1, -1), alpha=own_alpha, depth=deepest)
 
     return tuple(map(as_all, pictures))
@@ -167,18 +187,29 @@ def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:
     """The images (1, 3, H, W) in [0, 1] that a solver compares: over middle grey, so that colours under clear pixels do
     not matter, and scaled down together where floats go beyond 1."""
     highest = top(pictures)
-    images = []
-    for p in pictures:
-        colours = image.rgb(p)
-        if highest > 1 or float(colours.min()) < 0:  # others are shared: pictures may be large, and nobody changes one
-            colours = (colours / highest).clamp_(0, 1)
-        images.append(colours if p.alpha is None else colours * p.alpha + 0.5 * (1 - p.alpha))
-    return images
+    return [_compared(p, highest) for p in pictures]
+
+
+def _compared(picture: Picture, highest: float) -> Tensor:
+    """The image of a picture whose solver's 1 is `highest`; shared where it is the picture, since nobody changes it."""
+    colours, alpha = image.rgb(picture), picture.alpha
+    beyond = highest > 1 or rows.extremes(picture.pixels)[0] < 0
+    if not beyond and alpha is None:
+        return colours
+
+    def make(top: int, bottom: int) -> Tensor:
+        strip = colours[:, :, top:bottom]
+        strip = (strip / highest).clamp_(0, 1) if beyond else strip
+        clear = None if alpha is None else alpha[:, :, top:bottom]
+        return strip if clear is None else strip * clear + 0.5 * (1 - clear)
+
+    sources = [colours] if alpha is None else [colours, alpha]
+    return rows.composed(colours.shape, make, *sources)
 
 
 def top(pictures: tuple[Picture, ...]) -> float:
     """The value of the pictures that is 1 for a solver: above 1 only for floats that go beyond 1."""
-    return max([1.0, *(float(p.pixels.max()) for p in pictures)])
+    return max(1.0, *(rows.extremes(p.pixels)[1] for p in pictures))
 
 
 def role_of(name: str) -> str:

@@ -7,6 +7,7 @@ refused, with what it shows: nobody can tell what a photograph marks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError
 from texsynth.image import picture as image
+from texsynth.image import rows
 from texsynth.image.picture import Picture
 
 HALF = 0.5
@@ -77,15 +79,16 @@ class Levels:
 
 def marked(mask: Picture) -> Tensor:
     """The part of a mask as it was understood that is at least 50 % white, (1, 1, H, W) bool."""
-    return image.rgb(mask).mean(dim=1, keepdim=True) >= HALF
+    return rows.changed(image.rgb(mask), lambda strip: strip.mean(dim=1, keepdim=True) >= HALF, torch.bool)
 
 
 def understood(mask: Picture, name: str) -> Reading:
     """What a mask means. name: of its file, for messages. Raises InputError where nobody can tell."""
-    if mask.alpha is not None and float(mask.alpha.min()) < HALF:
-        if float(mask.alpha.max()) > float(mask.alpha.min()):
+    if mask.alpha is not None:
+        least, most = rows.extremes(mask.alpha)
+        if least < HALF and most > least:
             return _opaque(mask.alpha, image.rgb(mask))
-        if float(mask.alpha.max()) == 0:
+        if most == 0:
             return _invisible(mask, name)
     colours = image.rgb(mask)
     if (coloured := _coloured(colours, name)) is not None:
@@ -97,15 +100,22 @@ def on_black(mask: Picture, name: str) -> Tensor:
     """The colours (1, 3, H, W) of a drawing of labels, with strokes on transparency on black, in white where they all
     have one colour. Raises InputError where black is one of several."""
     colours = image.rgb(mask)
-    if mask.alpha is None or float(mask.alpha.min()) >= HALF or float(mask.alpha.max()) < HALF:
+    if mask.alpha is None:
         return colours
-    inside = mask.alpha >= HALF
-    painted = colours.permute(0, 2, 3, 1)[inside[:, 0]]
+    least, most = rows.extremes(mask.alpha)
+    if least >= HALF or most < HALF:
+        return colours
+    inside = rows.changed(mask.alpha, lambda alpha: alpha >= HALF, torch.bool)
+    painted = rows.sampled(colours, rows.WHOLE, inside)
     if _is_one(painted):
-        return inside.to(colours).expand_as(colours)
+        return rows.changed(inside, lambda strip: strip.to(colours)).expand_as(colours)
     if float((painted.norm(dim=1) <= SAME_COLOUR).float().mean()) > BLACK_SHARE:
         raise _refuse(name, "it has black strokes among others on transparency")
-    return torch.where(inside, colours, 0)
+
+    def drawn(top: int, bottom: int) -> Tensor:
+        return torch.where(inside[:, :, top:bottom], colours[:, :, top:bottom], 0)
+
+    return rows.composed(colours.shape, drawn, colours)
 
 
 def _is_one(pixels: Tensor) -> bool:
@@ -118,61 +128,68 @@ def _refuse(name: str, what: str) -> InputError:
     return InputError(f"{name}: as a mask this can mean several things: {what}; {fix}")
 
 
-def _drawn(share: Tensor, words: str) -> Reading:
-    return Reading(Picture(share.clamp(0, 1)), words)
+def _drawn(values: Tensor, share: Callable[[Tensor], Tensor], words: str) -> Reading:
+    """What marks by a share, which may go beyond [0, 1], that is worked out of values (1, C, H, W) pixel by pixel."""
+    return Reading(Picture(rows.changed(values, lambda strip: share(strip).clamp(0, 1))), words)
 
 
 def _opaque(alpha: Tensor, colours: Tensor) -> Reading:
     """Strokes on transparency: whatever their colour, opaque means marked. Strokes that are all faint count in full."""
-    most = float(alpha.max())
-    share = alpha if most >= HALF else alpha / most
-    inside = colours.permute(0, 2, 3, 1)[(share >= HALF)[:, 0]]
+    most = rows.extremes(alpha)[1]
+
+    def share(values: Tensor) -> Tensor:
+        return values if most >= HALF else values / most
+
+    inside = rows.sampled(colours, rows.WHOLE, rows.changed(alpha, lambda values: share(values) >= HALF, torch.bool))
     paint = f"{colour_name(inside.mean(0))} " if _is_one(inside) else ""
     faint = "" if most >= HALF else f" of at most {100 * most:.0f} %"
-    return _drawn(share, f"{paint}strokes{faint} on transparency")
+    return _drawn(alpha, share, f"{paint}strokes{faint} on transparency")
 
 
 def _invisible(mask: Picture, name: str) -> Reading:
     """A mask without anything opaque; its colours must not tell another story."""
-    if float((mask.pixels.amax((2, 3)) - mask.pixels.amin((2, 3))).max()) > 0:
+    if any(low < high for low, high in map(rows.extremes, mask.pixels[0])):
         raise _refuse(name, "it is transparent everywhere, though its hidden colours differ")
     assert mask.alpha is not None
-    return _drawn(mask.alpha, "transparent everywhere")
+    return Reading(Picture(mask.alpha), "transparent everywhere")
 
 
 def _coloured(colours: Tensor, name: str) -> Reading | None:
     """Everything but the background of a drawing in colours (1, 3, H, W); None where they are greys."""
-    chroma = colours.amax(1) - colours.amin(1)  # (1, H, W)
-    if float(chroma.max()) <= CHROMA:
+    vivid = rows.changed(colours, lambda strip: _chroma(strip) > CHROMA, torch.bool)
+    if not vivid.any():
         return None
     base = _background(colours)
     if base is None:
-        if int((chroma > CHROMA).sum()) < COLOURED_SHARE * chroma.numel():
+        if int(vivid.sum()) < COLOURED_SHARE * vivid.numel():
             return None
-        return _paint_on_photograph(colours, chroma, name)
-    distance = _distance(colours, base)
-    apart = distance > SAME_COLOUR
+        return _paint_on_photograph(colours, name)
+    apart = rows.changed(colours, lambda strip: _distance(strip, base) > SAME_COLOUR, torch.bool)
     if not apart.any():
         raise _refuse(name, f"it is {colour_name(base)} everywhere")
-    if _is_grey(base) and int((chroma[apart[:, 0]] > CHROMA).sum()) < COLOURED_SHARE * int(apart.sum()):
+    if _is_grey(base) and int((vivid & apart).sum()) < COLOURED_SHARE * int(apart.sum()):
         return None
     # Split between the background and the stroke that is most alike it, so that soft edges end in their middle.
-    strokes = _strokes(colours.permute(0, 2, 3, 1)[apart[:, 0]], base)
+    strokes = _strokes(rows.sampled(colours, ENOUGH, apart), base)
     nearest = min((float((stroke - base).norm()) for stroke in strokes), default=2 * SAME_COLOUR)
     names = {colour_name(stroke) for stroke in strokes}
     what = f"{names.pop()} strokes" if len(names) == 1 else "strokes of several colours"
-    return _drawn(distance / nearest, f"{what} on {colour_name(base)}")
+    return _drawn(colours, lambda strip: _distance(strip, base) / nearest, f"{what} on {colour_name(base)}")
+
+
+def _chroma(colours: Tensor) -> Tensor:
+    """By how much the channels of (1, 3, H, W) differ, (1, 1, H, W)."""
+    return colours.amax(1, keepdim=True) - colours.amin(1, keepdim=True)
 
 
 def _background(colours: Tensor) -> Tensor | None:
     """The colour (3,) of a drawing's background: it holds most of the border, or most of the picture. Where these are
     two, it is the grey one, since strokes have colours, or else the border's."""
-    pixels = colours[0].permute(1, 2, 0)
-    height, width = pixels.shape[:2]
+    height, width = colours.shape[2:]
     ring = max(1, min(height, width) // 100)
-    inner = pixels.new_ones((height, width), dtype=torch.bool)
-    inner[ring : height - ring, ring : width - ring] = False
-    (rim, rim_share), (all_over, share) = _flat(pixels[inner]), _flat(pixels.flatten(0, 1))
+    border = torch.ones(1, 1, height, width, dtype=torch.bool)
+    border[:, :, ring : height - ring, ring : width - ring] = False
+    (rim, rim_share), (all_over, share) = (_flat(rows.sampled(colours, ENOUGH, mask)) for mask in (border, None))
     if rim_share >= MOST and (share < MOST or float((rim - all_over).norm()) <= SAME_COLOUR):
         return rim
     if share < MOST:
@@ -182,14 +199,15 @@ def _background(colours: Tensor) -> Tensor | None:
     return rim if rim_share >= CLEAR_MAJORITY or _is_grey(rim) else None
 
 
-def _paint_on_photograph(colours: Tensor, chroma: Tensor, name: str) -> Reading:
+def _paint_on_photograph(colours: Tensor, name: str) -> Reading:
     """Flat strokes of one strong colour on a picture; InputError for a picture without."""
-    strong = colours.permute(0, 2, 3, 1)[chroma >= PAINT_CHROMA]
-    if len(strong) >= max(1, PAINT_SHARE * chroma.numel()):
-        paint, share = _flat(strong)
-        away = _distance(colours, paint)
-        if share >= MOST and float((away <= SAME_COLOUR).float().mean()) >= PAINT_SHARE:
-            return _drawn(1 - away / (4 * SAME_COLOUR), f"{colour_name(paint)} strokes on a picture")
+    strong = rows.changed(colours, lambda strip: _chroma(strip) >= PAINT_CHROMA, torch.bool)
+    if int(strong.sum()) >= max(1, PAINT_SHARE * strong.numel()):
+        paint, share = _flat(rows.sampled(colours, ENOUGH, strong))
+        near = rows.changed(colours, lambda strip: _distance(strip, paint) <= SAME_COLOUR, torch.bool)
+        if share >= MOST and rows.share(near) >= PAINT_SHARE:
+            words = f"{colour_name(paint)} strokes on a picture"
+            return _drawn(colours, lambda strip: 1 - _distance(strip, paint) / (4 * SAME_COLOUR), words)
     raise _refuse(name, "it is a picture of many colours, none of which is its background")
 
 
@@ -208,7 +226,6 @@ def _commonest(pixels: Tensor) -> tuple[Tensor, float]:
 
 def _flat(pixels: Tensor) -> tuple[Tensor, float]:
     """As `_commonest`; the share is 0 where pixels alike the colour differ, as they do in photographs."""
-    pixels = pixels[:: len(pixels) // ENOUGH | 1]  # an odd step meets all columns
     colour, share = _commonest(pixels)
     away = (pixels - colour).norm(dim=1)
     pure = float((away <= PURE_COLOUR).float().mean())
@@ -218,7 +235,6 @@ def _flat(pixels: Tensor) -> tuple[Tensor, float]:
 def _strokes(pixels: Tensor, base: Tensor) -> list[Tensor]:
     """The colours that each hold a good share of pixels (N, 3), but for soft edges, which lie between the base and
     another of them; commonest first."""
-    pixels = pixels[:: len(pixels) // ENOUGH | 1]
     common, left = [], pixels
     while len(left):
         colour, share = _commonest(left)
@@ -248,31 +264,37 @@ def colour_name(colour: Tensor) -> str:
 
 def _grey(mask: Picture, name: str) -> Reading:
     """The brighter of two levels, or what is at least 50 % white."""
-    values = image.rgb(mask).mean(1, keepdim=True)
-    low, high = float(values.min()), float(values.max())
+    values = rows.changed(image.rgb(mask), lambda strip: strip.mean(1, keepdim=True))
+    low, high = rows.extremes(values)
     if low == high:
         if low != 0 and low < WHITE:
             raise _refuse(name, f"it is {_level(low, mask)} everywhere")
         return Reading(mask, f"{'white' if low else 'black'} everywhere")
-    if low >= 1 - NEAR_A_LEVEL and bool(((values > low) & (values < high)).any()):
+    if low >= 1 - NEAR_A_LEVEL and any(((strip > low) & (strip < high)).any() for (strip,) in rows.strips(values)):
         return Reading(mask, "white everywhere")
     levels = _levels(values, low, high)
-    share = (values - levels.low) / (levels.high - levels.low)
-    soft = (share > NEAR_A_LEVEL) & (share < 1 - NEAR_A_LEVEL)
-    if len(levels.flat) > 2 and _jumps(values):
+
+    def share(strip: Tensor) -> Tensor:
+        return (strip - levels.low) / (levels.high - levels.low)
+
+    def between(strip: Tensor) -> Tensor:
+        return (share(strip) > NEAR_A_LEVEL) & (share(strip) < 1 - NEAR_A_LEVEL)
+
+    if len(levels.flat) > 2 and _jumps(values, low, high):
         listed = ", ".join(_level(each, mask) for each in levels.flat[:4])
         more = "" if len(levels.flat) <= 4 else " ..."
         raise _refuse(name, f"it has {len(levels.flat)} levels of grey ({listed}{more}), where two are a mask")
     whole = low >= 0 and levels.low <= BLACK_TO_WHITE[0] and levels.high >= BLACK_TO_WHITE[1] and high <= 1
-    if float(soft.float().mean()) > SOFT_SHARE:
-        if _roughness(share.clamp(0, 1)) > ROUGH:
+    if rows.share(rows.changed(values, between, torch.bool)) > SOFT_SHARE:
+        if _roughness(values, share) > ROUGH:
             raise _refuse(name, "it has greys of all kinds side by side, like a photograph")
         if not whole and not (low >= 0 and high <= 1 and low <= 0.4 and high >= 0.6):
             raise _refuse(name, f"it has soft greys from {_level(low, mask)} to {_level(high, mask)} only")
         return Reading(mask, "soft greys that are at least 50 % white")
     if whole:
         return Reading(mask, "white")
-    return _drawn(share, f"the brighter of two levels, {_level(levels.high, mask)} beside {_level(levels.low, mask)}")
+    words = f"the brighter of two levels, {_level(levels.high, mask)} beside {_level(levels.low, mask)}"
+    return _drawn(values, share, words)
 
 
 def _level(value: float, mask: Picture) -> str:
@@ -283,11 +305,10 @@ def _level(value: float, mask: Picture) -> str:
 
 def _levels(values: Tensor, low: float, high: float) -> Levels:
     """The two levels of greys (1, 1, H, W) between low and high: the flat ones, or the ends of the range."""
-    if bool(((values == low) | (values == high)).all()):
+    if all(((strip == low) | (strip == high)).all() for (strip,) in rows.strips(values)):
         return Levels(low, high, (low, high))
     bins = 255 / (high - low if high - low < NOISE or high - low > 1 else 1)  # levels in no more of a range than noise
-    spread = F.max_pool2d(values, 3, 1, 1) + F.max_pool2d(-values, 3, 1, 1)
-    counts = ((values[spread <= FLAT_RANGE * (high - low)] - low) * bins).round().long().bincount()
+    counts = _flat_counts(values, low, FLAT_RANGE * (high - low), bins)
     common = (counts >= max(4.0, FLAT_SHARE * values.numel())).nonzero()[:, 0]
     breaks = ((common[1:] - common[:-1]) > LEAST_GAP).nonzero()[:, 0] + 1
     runs = common.tensor_split(breaks) if len(common) else ()
@@ -299,19 +320,40 @@ def _levels(values: Tensor, low: float, high: float) -> Levels:
     return Levels(flat[0], flat[-1], flat) if flat else Levels(low, high, ())
 
 
-def _jumps(values: Tensor) -> bool:
-    """Do neighbours that differ do so by more than they would in a ramp of few levels?"""
-    steps = torch.cat([values.diff(dim=3).flatten(), values.diff(dim=2).flatten()]).abs()
-    wide = steps > RAMP_STEP * (values.max() - values.min())
-    return int(wide.sum()) > JUMPS * int((steps > 0).sum())
+def _flat_counts(values: Tensor, low: float, span: float, bins: float) -> Tensor:
+    """How many pixels of (1, 1, H, W) there are of each level from `low` on, of so many to 1, in areas of 3 x 3 pixels
+    whose range is at most `span`: (n,)."""
+    numbers = []
+    for top, bottom in rows.spans(values.shape[2:]):
+        some, inside = rows.around(values, top, bottom, 1)
+        spread = F.max_pool2d(some, 3, 1, 1) + F.max_pool2d(-some, 3, 1, 1)
+        flat = some[:, :, inside][spread[:, :, inside] <= span]
+        numbers.append(((flat - low) * bins).round().long().bincount())
+    counts = torch.zeros(max(map(len, numbers)), dtype=torch.long)
+    for each in numbers:
+        counts[: len(each)] += each
+    return counts
 
 
-def _roughness(share: Tensor) -> float:
-    """The mean deviation of soft greys from their surroundings, in a picture of moderate size."""
-    longest = max(share.shape[2:])
-    if longest > JUDGED_SIDE:
-        factor = -(-longest // JUDGED_SIDE)
-        share = F.avg_pool2d(share, factor, ceil_mode=True, count_include_pad=False)
+def _jumps(values: Tensor, low: float, high: float) -> bool:
+    """Do neighbours that differ do so by more than they would in a ramp of few levels between the ends of a range?"""
+    wide, differing, far = 0, 0, RAMP_STEP * (torch.tensor(high) - torch.tensor(low))
+    for top, bottom in rows.spans(values.shape[2:]):
+        some = values[:, :, top : bottom + 1]
+        for steps in (some[:, :, : bottom - top].diff(dim=3).abs(), some.diff(dim=2).abs()):
+            wide += int((steps > far).sum())
+            differing += int((steps > 0).sum())
+    return wide > JUMPS * differing
+
+
+def _roughness(values: Tensor, share_of: Callable[[Tensor], Tensor]) -> float:
+    """The mean deviation of the shares of soft greys from their surroundings, in a picture of moderate size."""
+    cell = -(-max(values.shape[2:]) // JUDGED_SIDE)
+    cells = [
+        F.avg_pool2d(share_of(strip).clamp(0, 1), cell, ceil_mode=True, count_include_pad=False)
+        for (strip,) in rows.strips(values, step=cell)
+    ]
+    share = torch.cat(cells, 2)
     around = F.avg_pool2d(share, 3, 1, 1, count_include_pad=False)
     soft = (around > NEAR_A_LEVEL) & (around < 1 - NEAR_A_LEVEL)
     return float((share - around).abs()[soft].mean())

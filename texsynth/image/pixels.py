@@ -60,8 +60,8 @@ class Picture:
 
 
 def rgb(picture: Picture) -> torch.Tensor:
-    """Colour as (1, 3, H, W) float32; grey is replicated into new memory."""
-    return picture.pixels if picture.channels == 3 else picture.pixels.repeat(1, 3, 1, 1)
+    """Colour as (1, 3, H, W) float32; the channels of grey share their memory."""
+    return picture.pixels.expand(-1, 3, -1, -1)
 
 
 def from_array(array: np.ndarray, *, icc: bytes | None = None) -> Picture:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
 from texsynth.field import lattice
-from texsynth.image import holes
+from texsynth.image import holes, rows
 from texsynth.image import load as inputs
 from texsynth.image.load import Note, extent
 from texsynth.image.picture import Picture
@@ -167,13 +167,19 @@ def _transparent(request: Request, draft: Draft, note: Note) -> Tensor:
     hole, alpha = ~inputs.opaque(draft.pictures[0]), draft.pictures[0].alpha
     if request.alpha == KEEP:
         return torch.zeros_like(hole)
-    # Half transparent colours at the edge of a hole are often a fringe. (The mean over no hole is no number above.)
-    if not request.grow and alpha is not None and float((alpha[hole] > 0).float().mean()) > SOFT_SHARE:
+    # Half transparent colours at the edge of a hole are often a fringe.
+    if not request.grow and alpha is not None and _soft_share(alpha, hole) > SOFT_SHARE:
         note(
             f"{draft.exemplars[0].name}: its transparent parts have a soft edge, whose colours may show round what is "
             "filled; --grow 2 leaves its fringe out"
         )
     return hole
+
+
+def _soft_share(alpha: Tensor, hole: Tensor) -> float:
+    """The share of a hole (1, 1, h, w) bool that is not quite transparent; 0 for no hole."""
+    soft = sum(int((strip[inside] > 0).sum()) for strip, inside in rows.strips(alpha, hole))
+    return soft / max(1, int(hole.sum()))
 
 
 def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
@@ -217,13 +223,21 @@ def check_borders(draft: Draft, hole: Tensor, banded: tuple[bool, bool] = (False
 
 def _meets_itself(image: Tensor, stays: Tensor, dim: int) -> bool:
     """Are the steps between pixels that stay no larger across the border of a dimension than elsewhere along it?"""
-    both = stays & stays.roll(1, dim)
-    steps = (image - image.roll(1, dim)).square().mean(1, keepdim=True)
-    border, rest = (
-        float((steps * both).narrow(dim, first, count).sum() / both.narrow(dim, first, count).sum().clamp(min=1))
-        for first, count in ((0, 1), (1, image.shape[dim] - 1))
-    )
-    return border <= LARGEST_STEP * rest
+    last = image.shape[dim] - 1
+    ends = [torch.cat([each.narrow(dim, last, 1), each.narrow(dim, 0, 1)], dim) for each in (image, stays)]
+    border, count = _steps(ends[0], ends[1], dim)
+    inner = []
+    for top, bottom in rows.spans(image.shape[2:]):
+        first = max(0, top - 1) if dim == 2 else top
+        inner.append(_steps(image[:, :, first:bottom], stays[:, :, first:bottom], dim))
+    rest, number = map(sum, zip(*inner, strict=True))
+    return border / max(1, count) <= LARGEST_STEP * rest / max(1, number)
+
+
+def _steps(image: Tensor, stays: Tensor, dim: int) -> tuple[float, int]:
+    """The sum of the squared steps along a dimension between neighbours that both stay, and how many these are."""
+    both = stays.narrow(dim, 1, stays.shape[dim] - 1) & stays.narrow(dim, 0, stays.shape[dim] - 1)
+    return float((image.diff(dim=dim).square().mean(1, keepdim=True) * both).sum()), int(both.sum())
 
 
 def _band(request: Request, size: tuple[int, int]) -> int | None:

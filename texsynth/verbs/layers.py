@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
+from texsynth.image import rows
 from texsynth.image.load import Box, Note, Source, extent
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Layer
@@ -82,7 +83,7 @@ def _fitted(picture: Picture, size: tuple[int, int], ground: Ground, role: str, 
     """A map at `size`: its values repeated where it is coarser by a whole factor, else stretched."""
     times = Fraction(size[0], picture.height)
     if ground.scale(picture) is not None and times.denominator == 1:
-        return inputs.mapped(picture, lambda v: v.repeat_interleave(int(times), 2).repeat_interleave(int(times), 3))
+        return inputs.mapped(picture, lambda values: rows.repeated(values, int(times)))
     factor = max(2, round(picture.height / ground.size[0]))
     example = f"{factor * ground.size[1]}x{factor * ground.size[0]}"
     lost = LABELS_MOVED if role == "labels" else VALUES_MIXED

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
-from texsynth.image import holes, light
+from texsynth.image import holes, light, rows
 from texsynth.image import load as inputs
 from texsynth.image import masks as drawings
 from texsynth.image import picture as image
@@ -82,7 +82,7 @@ class Marks:
     @property
     def share(self) -> float:
         """The share of the pixels that are marked."""
-        return float(self.pixels.float().mean())
+        return rows.share(self.pixels)
 
     def inverted(self) -> Marks:
         """The marks of all other pixels."""
@@ -201,7 +201,7 @@ def fitted(
 
 def _flattened(picture: Picture, name: str, note: Note) -> Picture:
     """An exemplar with its slow illumination evened out."""
-    even, message = light.flatten(picture.pixels[:, :3].expand(-1, 3, -1, -1))
+    even, message = light.flatten(image.rgb(picture))
     note(f"{name}: {message}")
     return replace(picture, pixels=even[:, : picture.channels])
 
@@ -216,9 +216,9 @@ def _material(picture: Picture, name: str, note: Note) -> tuple[Picture, str, Te
     if not _has_transparent_parts(picture):
         return picture, name, None
     opaque = inputs.solid(picture)
-    share = 100 * float((~opaque).float().mean())
+    share = 100 * rows.share(~opaque)
     side = image.MIN_EXEMPLAR_SIDE
-    if not (F.avg_pool2d(opaque.float(), side, stride=1) == 1).any():
+    if not _holds_square(opaque, side):
         raise InputError(
             f"{name}: {share:.3g} % of it is transparent, and no {side}x{side} pixels are opaque to copy from; "
             f"--alpha {KEEP} takes its transparency as part of the texture"
@@ -227,6 +227,16 @@ def _material(picture: Picture, name: str, note: Note) -> tuple[Picture, str, Te
         f"{name}: its transparent parts, {share:.3g} %, are left out; --alpha {KEEP} copies them as part of the texture"
     )
     return replace(picture, pixels=holes.smooth(picture.pixels, ~opaque), alpha=None), name, opaque
+
+
+def _holds_square(mask: Tensor, side: int) -> bool:
+    """Are there so many pixels a side of a mask (1, 1, H, W) bool that are all set?"""
+    last = mask.shape[2] - side + 1
+    return any(
+        (F.avg_pool2d(mask[:, :, top : min(bottom, last) + side - 1].float(), side, stride=1) == 1).any()
+        for top, bottom in rows.spans(mask.shape[2:])
+        if top < last
+    )
 
 
 def _both(mark: Marks, opaque: Tensor | None) -> Tensor:

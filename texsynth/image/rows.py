@@ -1,0 +1,129 @@
+"""Large tensors a few rows at a time: what is worked out of a picture takes no temporary arrays of its size.
+
+Up to WHOLE pixels everything is one strip. A result that is to be there at full size lies in scratch where it is large,
+and of mapped tensors only the strip at hand is held in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from texsynth.image import scratch
+
+WHOLE = 1 << 22  # pixels of a tensor up to which it is one strip
+STRIP = 1 << 20  # pixels of a strip of a larger one, about
+DTYPES = {torch.float32: "float32", torch.bool: "bool"}
+
+
+def spans(size: Sequence[int], step: int = 1) -> list[tuple[int, int]]:
+    """The first row and the one after the last of strips that cover (height, width), each of a multiple of `step` rows
+    but for the last one."""
+    height, width = size
+    rows = height if height * width <= WHOLE else max(1, STRIP // width // step) * step
+    return [(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def strips(*tensors: Tensor, step: int = 1) -> Iterator[tuple[Tensor, ...]]:
+    """Tensors of one height and width, (..., H, W), in strips."""
+    for top, bottom in spans(tensors[0].shape[-2:], step):
+        yield tuple(each[..., top:bottom, :] for each in tensors)
+        _release(tensors)
+
+
+def blank(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+    """A tensor of a shape that holds anything, in scratch where it is large."""
+    return torch.from_numpy(scratch.empty(shape, DTYPES[dtype]))
+
+
+def composed(
+    shape: Sequence[int], make: Callable[[int, int], Tensor], *sources: Tensor, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """A tensor of a shape (..., H, W) whose rows from `top` to before `bottom` are what `make` makes of them, which
+    are (..., bottom - top, W). sources: what it makes them of, of any size."""
+    every = spans(shape[-2:])
+    if len(every) == 1:
+        return make(*every[0])
+    whole = blank(shape, dtype)
+    for top, bottom in every:
+        whole[..., top:bottom, :] = make(top, bottom)
+        _release((whole, *sources))
+    return whole
+
+
+def changed(values: Tensor, change: Callable[[Tensor], Tensor], dtype: torch.dtype = torch.float32) -> Tensor:
+    """A new tensor that `change` makes pixel by pixel of (1, C, H, W); it may have another number of channels."""
+    channels = change(values[:, :, :1, :1]).shape[1]
+    shape = (1, channels, *values.shape[2:])
+    return composed(shape, lambda top, bottom: change(values[:, :, top:bottom]), values, dtype=dtype)
+
+
+def repeated(values: Tensor, times: int) -> Tensor:
+    """Each value of (1, C, H, W) as a square of so many pixels a side; the tensor itself for one."""
+    if times == 1:
+        return values
+    channels, height, width = values.shape[1:]
+
+    def make(top: int, bottom: int) -> Tensor:
+        at = torch.arange(top, bottom) // times
+        return values[:, :, at].repeat_interleave(times, dim=3)
+
+    return composed((1, channels, times * height, times * width), make, values)
+
+
+def by_planes(values: Tensor, size: tuple[int, int], change: Callable[[Tensor], Tensor]) -> Tensor:
+    """A tensor (1, C, *size), each of whose channels is what `change` makes of that of (1, C, H, W)."""
+    result = blank((1, values.shape[1], *size))
+    for plane, target in zip(values.split(1, 1), result.split(1, 1), strict=True):
+        target.copy_(change(plane))
+        _release((values, result))
+    return result
+
+
+def around(values: Tensor, top: int, bottom: int, reach: int) -> tuple[Tensor, slice]:
+    """The rows of (..., H, W) from `top` to before `bottom` with up to `reach` more on both sides, as far as there are,
+    and which of them are the rows themselves."""
+    first = max(0, top - reach)
+    return values[..., first : bottom + reach, :], slice(top - first, bottom - first)
+
+
+def extremes(*tensors: Tensor) -> tuple[float, float]:
+    """The least and the greatest of all values."""
+    ends = [torch.stack(strip.aminmax()) for each in tensors for (strip,) in strips(each)]
+    return float(torch.stack(ends).min()), float(torch.stack(ends).max())
+
+
+def share(mask: Tensor) -> float:
+    """The share of the pixels of a mask (bool) that are set."""
+    return share_of(int(mask.sum()), mask.numel())
+
+
+def share_of(count: int, total: int) -> float:
+    """A share as float32 has it."""
+    return float(torch.tensor(float(count)) / total)
+
+
+def distinct(values: Tensor) -> Tensor:
+    """The values that are there, in their order, (n,)."""
+    every: Tensor = torch.cat([strip.unique() for (strip,) in strips(values)]).unique()
+    return every
+
+
+def sampled(colours: Tensor, most: int, mask: Tensor | None = None) -> Tensor:
+    """The colours of (1, C, H, W), or of what a mask (1, 1, H, W) bool marks of it, (n, C): all of up to `most` pixels,
+    and of more every n-th with an odd n, which meets all columns."""
+    count = colours[0, 0].numel() if mask is None else int(mask.sum())
+    step, first, parts = count // most | 1, 0, []
+    for strip, *marks in strips(colours) if mask is None else strips(colours, mask):
+        pixels = strip[0].permute(1, 2, 0)
+        pixels = pixels[marks[0][0, 0]] if marks else pixels.flatten(0, 1)
+        parts.append(pixels[first::step])
+        first = (first - len(pixels)) % step
+    return torch.cat(parts)
+
+
+def _release(tensors: Sequence[Tensor]) -> None:
+    for each in tensors:
+        scratch.release(each)
