@@ -8,7 +8,9 @@ void bind_costs(nb::module_ &);
 void bind_cubic(nb::module_ &);
 void bind_cuts(nb::module_ &);
 void bind_descriptors(nb::module_ &);
+void bind_enlarge(nb::module_ &);
 void bind_look_alikes(nb::module_ &);
+void bind_mend(nb::module_ &);
 void bind_paths(nb::module_ &);
 void bind_relax(nb::module_ &);
 void bind_rings(nb::module_ &);
@@ -16,6 +18,7 @@ void bind_seams(nb::module_ &);
 void bind_shifts(nb::module_ &);
 void bind_shortlist(nb::module_ &);
 void bind_sites(nb::module_ &);
+void bind_slide(nb::module_ &);
 void bind_sweep(nb::module_ &);
 void bind_turned_copies(nb::module_ &);
 void bind_turned_relax(nb::module_ &);
@@ -33,7 +36,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 10; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 13; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_carry(module);
     bind_cheapest(module);
@@ -41,7 +44,9 @@ NB_MODULE(_core, module) {
     bind_cubic(module);
     bind_cuts(module);
     bind_descriptors(module);
+    bind_enlarge(module);
     bind_look_alikes(module);
+    bind_mend(module);
     bind_paths(module);
     bind_relax(module);
     bind_rings(module);
@@ -49,6 +54,7 @@ NB_MODULE(_core, module) {
     bind_shifts(module);
     bind_shortlist(module);
     bind_sites(module);
+    bind_slide(module);
     bind_sweep(module);
     bind_turned_copies(module);
     bind_turned_relax(module);

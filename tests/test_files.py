@@ -382,7 +382,7 @@ def test_leftovers_of_dead_processes_are_removed(texsynth: Texsynth) -> None:
     assert texsynth(*SYNTH, "-o", "out/", "--dry-run").code == 0
     assert len(list(Path("out").iterdir())) == len(stale + kept) + 1
     assert texsynth(*SYNTH, "-o", "out/").code == 0
-    assert {p.name for p in Path("out").iterdir()} == {*kept, "a.png", f".folder.{DEAD}.part"}
+    assert {p.name for p in Path("out").iterdir()} == {*kept, "a.png", "results.jsonl", f".folder.{DEAD}.part"}
     for words in (("guide", "linear", "-o", "out/g.png"), ("train", "easy", "a.png", "-o", "out/m.safetensors", "-q")):
         Path("out", stale[1]).write_bytes(b"some")
         assert texsynth(*words).code == 0 and not Path("out", stale[1]).exists()

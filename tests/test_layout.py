@@ -37,7 +37,7 @@ LAYERS = (
         "native",
     ),
     ("patches", "features", "guidance", "field", "losses", "metrics", "objective", "correspondence"),
-    ("methods", "preset", "requests", "training", "learned", "runs.checkpoint", "runs.loop"),
+    ("methods", "preset", "requests", "training", "learned", "runs.checkpoint", "runs.loop", "runs.state"),
     ("runs", "report", "verbs", "batch"),
     ("api", "cli", "__main__"),
 )

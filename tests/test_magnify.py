@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from fields import OPEN, atlas_of, scattered
-from pictures import spots
+from fields import OPEN, atlas_of, field_of, scattered
+from pictures import generator, spots
+from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, double
 from texsynth.field.magnify import sheet
 from texsynth.field.magnify.carry import carry
+from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers
+from texsynth.field.magnify.slide import slide
+from texsynth.field.magnify.tone import enlarged
+from texsynth.field.quilting import meet
 from texsynth.task import Exemplar
 
 
@@ -53,3 +60,56 @@ def test_a_field_carried_up_copies_only_what_it_may() -> None:
     assert laid.valid[carried].all()
     assert (y[6, 3:] == 7).all() and torch.equal(x[6, 3:], torch.arange(3, 24) // 3 * 3)
     assert (y[4, 3:] == 5).all() and (x[4, 3:] == 0).all()
+
+
+def seams(field: Pointers, colours: Tensor) -> float:
+    """What all breaks of a field cost together."""
+    index, (_, width), row, cost = field.index.long().flatten(), field.size, field.atlas.row, 0.0
+    for apart, stride in ((1, 1), (width, row)):
+        a, b = index[:-apart], index[apart:]
+        cost += float(meet(colours, a, b, stride)[b != a + stride].sum())
+    return cost
+
+
+def test_pieces_slide_as_they_do_in_a_field_that_is_solved_whole() -> None:
+    """Where their colours are whole numbers of 8 bits, and so all sums are exact."""
+    picture = (spots(48, 48) * 255).round() / 255
+    laid, atlas = sheet.lay([Exemplar("e", picture)], COPY_SETS["none"], 4), atlas_of(picture)
+    rows, columns = torch.arange(60), torch.arange(52)
+    first = torch.randint(4, 30, (2, 6, 6), generator=generator())[:, rows // 10][:, :, columns // 10]
+    y, x = first[0] + (rows % 10)[:, None], first[1] + columns % 10
+    for tile in ((False, True), (True, False)):
+        index = laid.join(torch.zeros_like(y), y, x)
+        field = Pointers(index.int(), laid, tile)
+        slide(field, laid, 5, generator())
+        whole = align(
+            replace(field_of(atlas, index, tile), atlas=replace(atlas, colours=atlas.colours * 255)), 5, generator()
+        )
+        assert torch.equal(field.index.long(), whole.index) and not torch.equal(whole.index, index)
+
+
+def test_mending_makes_pieces_meet_where_they_fit() -> None:
+    laid = sheet.lay([Exemplar("e", spots(64, 64))], COPY_SETS["none"], 4)
+    rows, columns = torch.arange(60), torch.arange(60)
+    first = torch.randint(48, (2, 6, 6), generator=generator())[:, rows // 10][:, :, columns // 10]
+    y, x = first[0] + (rows % 10)[:, None], first[1] + columns % 10
+    field = Pointers(laid.join(torch.zeros_like(y), y, x).int(), laid, (True, True))
+    before, pointers = seams(field, laid.colours.float()), field.index.clone()
+    mend(field, laid, 5, 3)
+    assert seams(field, laid.colours.float()) < 0.9 * before
+    near = ((rows % 10 < 3) | (rows % 10 > 6))[:, None] | (columns % 10 < 3) | (columns % 10 > 6)
+    assert torch.equal(field.index[~near], pointers[~near])  # seams move by a pixel a pass
+
+
+def test_a_change_of_tone_is_smooth_within_a_piece_and_keeps_the_step_between_two() -> None:
+    coarse, fine = (sheet.lay([Exemplar("e", spots(40 * f, 40 * f))], COPY_SETS["none"], 4) for f in (1, 4))
+    rows, columns = torch.arange(16)[:, None].expand(16, 16), torch.arange(16).expand(16, 16)
+    right = columns >= 8  # a piece from elsewhere
+    index = coarse.join(torch.zeros_like(rows), rows + 20 * right, columns)
+    field = Pointers(index.int(), coarse, OPEN)
+    carried = carry(field, fine, 4, empty(64, 64))
+    ramp = columns / 16 + right.float()
+    result = enlarged(ramp.expand(1, 3, 16, 16).contiguous(), field, carried, 4, 20, 44)
+    middle = (torch.arange(64) - 1.5) / 4
+    wanted = torch.where(middle < 7.5, middle.clamp(0, 7), middle.clamp(8, 15) + 16) / 16
+    assert torch.allclose(result, wanted.expand(1, 3, 24, 64), atol=1e-6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, Atlas, Field
 from texsynth.field.guide import Guiding, Prices
 from texsynth.field.magnify.carry import carry
+from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers, Sheet, lay
+from texsynth.field.magnify.slide import slide
+from texsynth.field.magnify.tone import enlarged
 from texsynth.field.quilt import largest_blocks, sums_of_sites
 from texsynth.field.quilting import Candidates, cheapest_cuts, path
 from texsynth.field.recut import cheapest_closed_cuts, rings, seams
@@ -339,6 +342,88 @@ def test_pointers_of_a_finer_field(factor: int, both: Callable[..., list[Any]]) 
 
         one, *others = (index for rows in (1000, 4) for index in both(lambda rows=rows: carried(rows)))
         assert all(torch.equal(one, other) for other in others) and fine.valid[one.long()].all()
+
+
+@dataclass(frozen=True)
+class SomeGoals:
+    """Guides of a field of 40 x 33 pixels, as a magnified field has them."""
+
+    table: Tensor
+    unit: float = 1e-5
+
+    def rows(self, top: int, bottom: int) -> tuple[Tensor, Tensor]:
+        goals = self.table.shape[1]
+        return noise(40, 33, goals, seed=4)[top:bottom], noise(40, 33, goals, seed=6)[top:bottom]
+
+
+def pieces_of(sheet: Sheet, size: tuple[int, int], side: int, tile: tuple[bool, bool] = TILES[0]) -> Pointers:
+    """A field of pieces of so many pixels, shifted so that some go on across the wrap."""
+    usable = sheet.valid.nonzero()[:, 0]
+    rows, columns = (torch.arange(n) for n in size)
+    count = [-(-n // side) for n in size]
+    first = usable[torch.randint(len(usable), count, generator=generator())]
+    plane, y, x = sheet.split(first[rows // side][:, columns // side])
+    index = sheet.join(plane, y + (rows % side)[:, None], x + columns % side)
+    index[~sheet.valid[index]] = usable[0]
+    return Pointers(index.roll((side // 2, side // 3), (0, 1)).int(), sheet, tile)
+
+
+@built
+@pytest.mark.parametrize(("patch", "tile"), list(zip([3, 9, 11, 5], TILES, strict=True)))
+def test_mending(patch: int, tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
+    """Of pieces and of single pixels, beside holes and fixed pixels, along guides; windows end outside of the sheet."""
+    valid = noise(1, 1, 24, 30, seed=2) > 0.03
+    for levels, margin, side, goals, still in ((255, 4, 7, 0, False), (2, 1, 1, 0, True), (8, 2, 6, 3, True)):
+        sheet = sheet_of(((spots(24, 30) * levels).round() / levels), spots(24, 30, 5), valid=valid, margin=margin)
+        field = pieces_of(sheet, (40, 33), side, tile)
+        fixed = noise(40, 33, seed=9) < 0.2 if still else None
+        guide = SomeGoals((noise(sheet.pixels, goals, seed=1) * 3).round()) if goals else None
+
+        def mended(rows: int, sheet: Sheet = sheet, field: Pointers = field, more: Any = (fixed, guide)) -> Tensor:
+            copy = replace(field, index=field.index.clone())
+            mend(copy, sheet, patch, 2, *more, rows=rows)
+            return copy.index
+
+        one, *others = (index for rows in (100, 3) for index in both(lambda rows=rows, mended=mended: mended(rows)))
+        assert all(torch.equal(one, other) for other in others)
+        moved = one != field.index
+        assert moved.any() and sheet.valid[one[moved].long()].all() and not (still and moved[fixed].any())
+
+
+@built
+@pytest.mark.parametrize("tile", TILES)
+def test_sliding_at_any_size(tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
+    """Of pieces and of single pixels, of which some meet across the wrap, beside holes and fixed pixels."""
+    valid = noise(1, 1, 24, 30, seed=2) > 0.001
+    for levels, margin, side, still in ((255, 4, 7, False), (2, 1, 1, False), (8, 2, 6, True)):
+        sheet = sheet_of(((spots(24, 30) * levels).round() / levels), spots(24, 30, 5), valid=valid, margin=margin)
+        field = pieces_of(sheet, (40, 33), side, tile)
+        fixed = noise(40, 33, seed=9) < 0.002 if still else None
+
+        def slid(rows: int, sheet: Sheet = sheet, field: Pointers = field, fixed: Any = fixed) -> Tensor:
+            copy = replace(field, index=field.index.clone())
+            slide(copy, sheet, 4, generator(), fixed, rows)
+            return copy.index
+
+        one, *others = (index for rows in (100, 3) for index in both(lambda rows=rows, slid=slid: slid(rows)))
+        assert all(torch.equal(one, other) for other in others)
+        moved = one != field.index
+        assert moved.any() and sheet.valid[one[moved].long()].all() and not (still and moved[fixed].any())
+
+
+@built
+@pytest.mark.parametrize("factor", [1, 2, 3, 8])
+@pytest.mark.parametrize("tile", TILES)
+def test_changes_of_tone_at_a_finer_level(tile: tuple[bool, bool], factor: int, both: Callable[..., list[Any]]) -> None:
+    """Of pieces that have slid, also by too much."""
+    coarse, fine = (sheet_of(spots(24 * f, 30 * f), spots(20 * f, 33 * f)) for f in (1, factor))
+    field, values = pieces_of(coarse, (19, 14), 5, tile), noise(1, 3, 19, 14, seed=3) - 0.5
+    out = torch.zeros(19 * factor - factor // 2, 14 * factor, dtype=torch.int32)
+    carried = carry(field, fine, factor, out)
+    out += (noise(*out.shape, seed=5) < 0.5) * (fine.row * (factor // 2 + 3) - 1)
+    one, *others = both(lambda: enlarged(values, field, carried, factor, 0, out.shape[0]))
+    parts = [enlarged(values, field, carried, factor, *rows) for rows in ((0, 5), (5, out.shape[0]))]
+    assert all(torch.equal(one, other) for other in (*others, torch.cat(parts, 2)))
 
 
 def test_sums_are_those_of_any_order_but_for_rounding() -> None:

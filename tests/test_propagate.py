@@ -197,7 +197,16 @@ def test_several_targets_go_to_a_folder_with_their_files(texsynth: Texsynth, dra
     ran = good(texsynth("propagate", "a.png", "layer.png", "in/", "-o", "out/", "-q", "--save-layer", "--save-warp"))
     assert ran.out.splitlines() == ["out/x.png", "out/y.tif"]
     names = {path.name for path in Path("out").iterdir()}
-    assert names == {"x.png", "y.tif", "x_layer.png", "x_warp.png", "y_layer.png", "y_warp.png", "y.tif.json"}
+    assert names == {
+        "x.png",
+        "y.tif",
+        "x_layer.png",
+        "x_warp.png",
+        "y_layer.png",
+        "y_warp.png",
+        "y.tif.json",
+        "results.jsonl",
+    }
     good(texsynth("propagate", "a.png", "layer.png", "in/*.tif", "-o", "one.png", "-q", "--no-metadata"))
     assert image.read_metadata("one.png") is None
 

@@ -87,7 +87,7 @@ def test_a_result_that_does_not_wrap_is_not_repeated(made: tuple[Result, Job]) -
 
 def test_a_run_without_a_field_has_a_page(made: tuple[Result, Job]) -> None:
     result, job = made
-    assert "Where it comes from" not in html.page(replace(result, field=None, maps={}), job)
+    assert "Where it comes from" not in html.page(replace(result, field=None, layers={}), job)
 
 
 def test_large_pictures_are_embedded_reduced() -> None:

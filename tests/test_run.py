@@ -22,7 +22,6 @@ from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.image import picture as image
 from texsynth.job import Job, Layer
 from texsynth.runs import cost, record, run, save
-from texsynth.runs.run import Result
 from texsynth.task import Event, Exemplar, Guide, Task
 
 pytestmark = pytest.mark.usefixtures("steady")
@@ -144,7 +143,7 @@ def test_score_prefers_even_use_and_low_cost(exemplar: np.ndarray) -> None:
 
     def scored(index: torch.Tensor, cost: float) -> float:
         field = type(result.field)(index, torch.full(index.shape, cost), result.field.atlas, (False, False))  # type: ignore[misc,union-attr]
-        return run.score(Result(result.image, {}, field, {}, (), False, 0.0))
+        return run.score(field, ())
 
     everywhere = result.field.atlas.valid.nonzero()[:320, 0].view(16, 20)  # each pixel of the first copy once
     one_place = everywhere[:4, :4].repeat(4, 5)

@@ -336,15 +336,18 @@ def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
     values = _given(verb, arguments)
     progress = values.pop("progress", None)
     request: PictureOptions = _made(verb, values)
+    from texsynth.image import scratch
     from texsynth.runs import run
+    from texsynth.verbs import parse
     from texsynth.verbs.verb import Verb, preset_of, ready
 
     module: Verb = importlib.import_module(f"texsynth.verbs.{verb}").VERB
     preset = preset_of(module, request)
-    job = ready(module, request.of(request.inputs()), preset, logger.warning, _fetching())
-    for notice in job.notices:
-        logger.info(notice)
-    return run.run(job, preset, request.seed or 0, progress or run.silent)
+    with scratch.beside(None, parse.memory(request.max_memory)):
+        job = ready(module, request.of(request.inputs()), preset, logger.warning, _fetching())
+        for notice in job.notices:
+            logger.info(notice)
+        return run.run(job, preset, request.seed or 0, progress or run.silent)
 
 
 def _value(o: Option, value: Any) -> Any:

@@ -102,6 +102,11 @@ def parse(texts: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def texts(values: Mapping[str, Any]) -> list[list[str]]:
+    """What `parse` reads."""
+    return [[f"{key}={yaml_text.text(value)}"] for key, value in values.items()]
+
+
 def assign(
     stages: Sequence[Mapping[str, Any]], kinds: Mapping[str, type], values: Mapping[str, Any]
 ) -> list[dict[str, Any]]:

@@ -217,8 +217,31 @@ class Event:
 Report = Callable[[Event], None]
 
 
+class Stored(Protocol):
+    """Tensors that an earlier process stored, by name. `tensor` raises InputError where one is missing, of another type
+    or shape (None for any length), not finite, or outside [low, high]; `damaged` is that error."""
+
+    @property
+    def names(self) -> frozenset[str]: ...
+
+    def tensor(
+        self,
+        name: str,
+        dtype: torch.dtype,
+        shape: tuple[int | None, ...],
+        low: float | None = None,
+        high: float | None = None,
+    ) -> Tensor: ...
+
+    def damaged(self) -> Exception: ...
+
+
 class Method(Protocol):
     """A synthesis method: the names of its file that the loop and the presets use.
+
+    A method whose levels may take minutes also has `store(memory, inside)`, a mapping of names to tensors, and
+    `restore(stored, task, settings, inside)`, which makes of these the memory of a canvas at that task's level again:
+    at the end of the level, or `inside` it with all that its next step needs. `store` gives None where it cannot.
 
     Settings: a frozen dataclass; its defaults are the method's defaults, its metadata hold their help and limits.
     COPIES: whether the method keeps a field, so that other maps can be copied along.

@@ -113,7 +113,7 @@ def _control(steered: Steered, size: int, kind: str, target: Tensor, **words: An
 def _warp(verb: Callable[..., Result], **words: Any) -> Result:
     """What a method shows as its warp, in place of its picture."""
     result = verb(**words)
-    return replace(result, image=result.shown["warp"])
+    return replace(result, picture=result.shown["warp"])
 
 
 def _judge(options: Options, exemplar: Tensor, guide: Guide, shared: float | None, made: Tensor) -> Scores:

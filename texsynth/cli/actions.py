@@ -12,6 +12,7 @@ from texsynth.cli import existing
 from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
+from texsynth.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Action:
     records: those with which --update leaves `out` alone.
     planned: what a dry run says of it.
     run: makes and writes it, gets the files whose places it may take, None for all, and says what was done.
+    left: with --resume the files of a run that was stopped, which it may replace; None for all.
     """
 
     out: Path
@@ -34,6 +36,11 @@ class Action:
     records: Sequence[Mapping[str, Any]] = ()
     check: Callable[[], None] = lambda: None
     beside: Sequence[Path] = ()
+    left: Callable[[], frozenset[Path] | None] = lambda: None
+
+
+def _itself(item: Item) -> Any:
+    raise UsageError(f"{item.out}: is no item of a batch")
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class Command:
     request: with what a record gave back to it.
     outs: the pictures that an item makes: with --skip-existing it is left alone where they exist.
     files: everything that an item writes, as far as it is known before its inputs are read.
+    alone: the request that asks for one item, with its own files in place of folders; InputError.
     actions: the outputs of an item; reads and checks its inputs, and raises TexsynthErrors.
     tell: what standard output says of an entry.
     document: what --json prints; None for nothing.
@@ -57,21 +65,25 @@ class Command:
     tell: Callable[[Entry], None]
     document: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
     stopped: Callable[[Sequence[Entry]], str]
+    alone: Callable[[Item], Any] = _itself
 
 
 def entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterator[Entry]:
     """What comes of one item, as it is finished."""
     request, outs = command.request, command.outs(item)
-    if flag(request, "skip_existing") and outs and all(guard.stands(out) for out in outs):
+    resume = flag(request, "resume")
+    finished = [guard.stands(out) and not (resume and existing.is_unfinished(out)) for out in outs]
+    if flag(request, "skip_existing") and outs and all(finished):
         yield from (_kept(out, talk) for out in outs)
         return
     for action in command.actions(item):
         same = flag(request, "update") and existing.unchanged(action.files, action.out, action.records)
-        if (flag(request, "skip_existing") or same) and guard.stands(action.out):
+        left = action.left() if resume else None
+        if (flag(request, "skip_existing") or same) and guard.stands(action.out) and action.out not in (left or ()):
             yield _kept(action.out, talk)
             continue
         action.check()
-        replaceable = guard.claim([*action.files, *action.beside])
+        replaceable = guard.claim([*action.files, *action.beside], left)
         if flag(request, "dry_run"):
             yield {"status": "planned", **action.planned()}
         else:

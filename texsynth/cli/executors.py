@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
-from texsynth.batch import workers
+from texsynth.batch import results, share, workers
 from texsynth.batch.order import Order, Report, Step, in_order
+from texsynth.batch.share import Share
 from texsynth.cli import actions, orders, streams
 from texsynth.cli.actions import Command
 from texsynth.cli.existing import Guard, flag
@@ -17,26 +20,35 @@ from texsynth.runs import machine, stop
 MOST_JOBS = 256
 
 
-def check(command: Command) -> None:
-    """Refuse options of batches that mean nothing here; UsageError."""
-    jobs = getattr(command.request, "jobs", None)
-    if jobs is None:
-        return
-    if jobs != "auto" and not (jobs.isdecimal() and 1 <= int(jobs) <= MOST_JOBS):
+def check(command: Command) -> Share | None:
+    """Refuse options of batches that mean nothing here, with UsageError; gives the share that is asked for."""
+    request = command.request
+    jobs, word = (getattr(request, name, None) for name in ("jobs", "shard"))
+    listing = flag(request, "list_jobs")
+    if jobs not in (None, "auto") and not (str(jobs).isdecimal() and 1 <= int(str(jobs)) <= MOST_JOBS):
         raise UsageError(f"--jobs {shown(jobs)} is neither a number from 1 to {MOST_JOBS} nor auto")
-    if not command.plan.batch:
-        raise UsageError(f"--jobs {jobs}: does the pictures of a folder side by side, so -o must name a folder")
+    asked = {"--jobs": jobs, "--shard": word, "--list-jobs": listing}
+    names = [name for name, value in asked.items() if value]
+    if names and not command.plan.batch:
+        raise UsageError(f"{names[0]} is for the pictures of a folder, so -o must name a folder, such as -o made/")
+    if jobs and listing:
+        raise UsageError("--list-jobs runs nothing; leave --jobs out")
+    return None if word is None else share.parse(word, os.environ)
 
 
-def chosen(verb: str, command: Command, talk: Talk, guard: Guard) -> Iterator[Report]:
+def chosen(verb: str, command: Command, talk: Talk, guard: Guard, part: Share | None) -> Iterator[Report]:
     """Reports on all items of a command, in their order: on each as it is finished, or on each of its outputs. After a
     failure no other item is begun unless --keep-going says so, and none after Ctrl-C."""
     goes_on = command.plan.batch and flag(command.request, "keep_going")
     jobs = getattr(command.request, "jobs", None)
-    if jobs is None or flag(command.request, "dry_run"):
+    if flag(command.request, "dry_run") or not command.plan.batch:
         return _here(command, talk, guard, goes_on)
+    log = results.Results(verb, results.path(Path(command.request.output), part))
+    if jobs is None:
+        return log.kept(_here(command, talk, guard, goes_on))
     todo = ordered(verb, command)
-    return in_order(workers.run(todo, orders.perform, count(jobs, command), goes_on, Watched(talk)), todo)
+    reports = workers.run(todo, orders.perform, count(jobs, command), goes_on, Watched(talk))
+    return in_order(log.kept(reports), todo)
 
 
 def ordered(verb: str, command: Command) -> list[Order]:

@@ -14,6 +14,7 @@ from texsynth.errors import InputError, UsageError, one_line
 from texsynth.image import files
 from texsynth.image import picture as image
 from texsynth.requests.option import reads
+from texsynth.runs.checkpoint import SUFFIX
 from texsynth.runs.record import MEASURED
 
 
@@ -90,29 +91,44 @@ class Guard:
         """Does a file exist that counts?"""
         return path not in self.tried and path.exists()
 
-    def check(self, paths: Sequence[Path]) -> None:
+    def check(self, paths: Sequence[Path], left: frozenset[Path] | None = None) -> None:
         """Refuse what would be lost; UsageError. With --skip-existing and --update the picture is missing or stale, and
-        so is what belongs to it."""
+        so is what belongs to it; with --resume what is `left` of a run that was stopped may be replaced, None where
+        that is not known yet."""
         request = self.request
-        allowed = any(flag(request, name) for name in ("force", "skip_existing", "update", "resume"))
+        allowed = any(flag(request, name) for name in ("force", "skip_existing", "update"))
+        allowed = allowed or (flag(request, "resume") and left is None)
+        going_on = "--force starts anew, --resume goes on from the last checkpoint"
         remedy = "--force overwrites it"
         if hasattr(request, "skip_existing"):
             remedy += ", --skip-existing or --update may keep it"
-        if hasattr(request, "resume"):
-            remedy = "--force starts anew, --resume goes on from the last checkpoint"
-        refuse(paths, self.inputs, allowed, remedy, self.tried)
+        elif hasattr(request, "resume"):
+            remedy = going_on
+        for path in paths:
+            words = going_on if path.name.endswith(SUFFIX) else remedy
+            refuse([path], self.inputs, allowed, words, {*self.tried, *(left or ())})
 
-    def claim(self, paths: Sequence[Path]) -> frozenset[Path] | None:
+    def claim(self, paths: Sequence[Path], left: frozenset[Path] | None = None) -> frozenset[Path] | None:
         """Check the files of one output just before it is made; gives those whose places it may take, None for all. A
-        file that appears later is none of them."""
+        file that appears later is none of them. `left` as for `check`."""
         names = check_distinct(paths, self.written)
-        self.check(paths)
+        self.check(paths, left)
         self.written.update(names)
         if not flag(self.request, "dry_run"):
             fresh = {path.parent for path in paths} - self.swept
             files.sweep(fresh)
             self.swept.update(fresh)
         return None if flag(self.request, "force") else frozenset(path for path in paths if path.exists())
+
+
+def is_unfinished(out: Path, records: Sequence[Mapping[str, Any]] | None = None) -> bool:
+    """Is `out` what a run that was stopped has left of its picture, a run of one of these records?"""
+    with suppress(InputError):
+        stored = image.read_metadata(out) if out.is_file() else None
+        if stored is not None and stored.get("interrupted") is True:
+            plain = {key: value for key, value in stored.items() if key not in (*MEASURED, "interrupted")}
+            return records is None or plain in records
+    return False
 
 
 def check_page(flag_name: str, page: Path | None) -> None:

@@ -17,6 +17,7 @@ from texsynth.cli.plan import Plan
 from texsynth.errors import InputError, UsageError, one_line
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
+from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.image.picture import Picture
 from texsynth.job import Job
@@ -25,9 +26,11 @@ from texsynth.report import guides
 from texsynth.requests import option
 from texsynth.requests.option import Option, options, recalled
 from texsynth.requests.shared import PictureOptions
-from texsynth.runs import record, run, save, stop
+from texsynth.runs import checkpoint, record, run, save, stop
+from texsynth.runs.checkpoint import Keeper
 from texsynth.runs.run import Result
 from texsynth.task import Preset
+from texsynth.verbs import parse
 from texsynth.verbs.verb import Verb, preset_of, ready
 from texsynth.weights import pretrained
 from texsynth.weights.pretrained import Fetching
@@ -64,6 +67,9 @@ def prepare(verb: str, request: PictureOptions, talk: Talk, part: Plan | None = 
         raise UsageError(f"--seed {request.seed} is too large; seeds go up to 2^63 - 1")
     if request.pick is not None and request.variations == 1:
         raise UsageError(f"--pick {request.pick} chooses among variations; say with -n how many")
+    if request.resume and (request.pick is not None or pipes.to_stdout(request)):
+        which = "-o -" if pipes.to_stdout(request) else f"--pick {request.pick}"
+        raise UsageError(f"--resume goes on with one picture in a file, and {which} makes none; leave one of them out")
     chosen = option.given(request)
     alone = request.repeat is not None and not any(_steers(o, o.of(request)) for o in options(type(request)))
     module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
@@ -95,6 +101,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk, part: Plan | None = 
         tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
         document=lambda document: document,
         stopped=_stopped,
+        alone=lambda item: _alone(session, item),
     )
 
 
@@ -146,8 +153,28 @@ def _written(session: Session, item: Item) -> list[Path]:
     return [path for place in places for path in (*place.files(depths), *place.beside)]
 
 
+def _alone(session: Session, item: Item) -> PictureOptions:
+    """The request that makes one item of a batch as the batch would; InputError, and UsageError where names of files
+    say that there are others."""
+    request: PictureOptions = plan.aligned(session.request, item.sources)
+    request = replace(request, output=str(item.out), file_format=None)
+    if not session.several or (request.variations > 1 and request.pick is None):
+        return request
+    for name in ("save_guides", "save_attention"):
+        if existing.flag(request, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag}: pictures that are made alone would draw over each other; leave it out")
+    return replace(request, report=Places(session.request, item.out, several=True).page)
+
+
 def _actions(session: Session, item: Item) -> Iterable[Action]:
-    """One for each picture of an item, whose job they share."""
+    """One for each picture of an item, whose job they share; large temporary arrays lie beside the pictures."""
+    folder = None if pipes.to_stdout(session.request) else item.out.parent
+    with scratch.beside(folder if folder and folder.is_dir() else None, parse.memory(session.request.max_memory)):
+        yield from _outputs(session, item)
+
+
+def _outputs(session: Session, item: Item) -> Iterable[Action]:
     talk, request = session.talk, plan.aligned(session.request, item.sources)
     with _blamed(request, session.alone):
         job = ready(session.verb, request, session.preset, talk.note, _fetching(session), session.chosen)
@@ -163,7 +190,9 @@ def _actions(session: Session, item: Item) -> Iterable[Action]:
     for number, out in enumerate(outs):
         output = Output(session, job, out, session.seeds if request.pick else session.seeds[number : number + 1])
         files = [*output.files, *output.drawings.values()]
-        yield Action(out, files, output.planned, output.run, output.records, output.check, output.places.beside)
+        yield Action(
+            out, files, output.planned, output.run, output.records, output.check, output.places.beside, output.left
+        )
 
 
 @dataclass(frozen=True)
@@ -203,7 +232,8 @@ class Places:
         if pipes.to_stdout(self.request):
             return []
         shown = [self.warp] if existing.flag(self.request, "save_warp") else []
-        return [*image.sidecar(self.out, not self.request.no_metadata), *([self.page] if self.page else []), *shown]
+        others = [path for path in (self.page, checkpoint.place(self.out)) if path is not None]
+        return [*image.sidecar(self.out, not self.request.no_metadata), *others, *shown]
 
 
 @dataclass(frozen=True)
@@ -264,6 +294,26 @@ class Output:
         elif self.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
             image.check_writable(self.out, self.job.task.size)
         existing.check_page("--report", self.places.page)
+        if request.resume:
+            self.keeper(self.seeds[0])
+
+    def left(self) -> frozenset[Path]:
+        """What --resume may replace: the checkpoint, and all that belongs to the unfinished picture of the same run."""
+        kept = checkpoint.place(self.out)
+        unfinished = existing.is_unfinished(self.out, self.records)
+        files = [*self.files, *self.drawings.values(), *self.places.beside] if unfinished else []
+        return frozenset([*files, *([] if kept is None else [kept])])
+
+    def keeper(self, seed: int) -> Keeper:
+        """What keeps the state of a long run beside the picture, and with --resume has what there is of it; raises
+        TexsynthErrors."""
+        request, path = self.session.request, checkpoint.place(self.out)
+        if path is None or request.pick is not None or pipes.to_stdout(request):
+            return Keeper()
+        stored = record.describe(self.job, self.session.preset, seed)
+        is_long = run.estimate(self.job, self.session.preset).seconds >= checkpoint.LONG_RUN
+        kept = checkpoint.load(path, stored) if request.resume else None
+        return Keeper(path, stored, self.session.talk.note, is_long, kept)
 
     def planned(self) -> Entry:
         cost = run.estimate(self.job, self.session.preset)
@@ -287,13 +337,18 @@ class Output:
         one = self.session.request.pick is None
         result = self.result(self.out.name, self.seeds[0]) if one else self.best()
         with stop.later():
-            return self.saved(result, replaceable)
+            entry = self.saved(result, replaceable)
+            if not result.interrupted:
+                checkpoint.remove(checkpoint.place(self.out))
+            return entry
 
     def result(self, label: str, seed: int) -> Result:
-        talk = self.session.talk
+        talk, keeper = self.session.talk, self.keeper(seed)
+        if self.session.request.resume and keeper.kept is None:
+            talk.note(f"{self.out} starts anew: it has no checkpoint")
         with talk.watch(label) as watch:
             observe = messages.of_synthesis
-            return run.run(self.job, self.session.preset, seed, lambda event: watch(observe(event)), talk.say)
+            return run.run(self.job, self.session.preset, seed, lambda event: watch(observe(event)), talk.say, keeper)
 
     def best(self) -> Result:
         """The best of all variations; Ctrl-C ends the search with the best so far."""
@@ -303,8 +358,8 @@ class Output:
             for seed in self.seeds:
                 stopped = True  # until this seed is through
                 result = self.result(f"{self.out.name} seed {seed}", seed)
-                self.session.talk.say(f"seed {seed} scores {run.score(result):.4f}")
-                if best is None or (not result.interrupted and run.score(result) < run.score(best)):
+                self.session.talk.say(f"seed {seed} scores {result.score:.4f}")
+                if best is None or (not result.interrupted and result.score < best.score):
                     best = result
                 if stopped := result.interrupted or stop.asked():
                     break
@@ -350,7 +405,7 @@ class Output:
             "report": None if page is None else str(page),
             "seed": result.record["seed"],
             "loss": result.losses[-1][3] if result.losses else None,
-            "score": run.score(result),
+            "score": result.score,
             "check": measured,
             "seconds": round(result.seconds, 3),
             "interrupted": result.interrupted,
@@ -361,7 +416,9 @@ class Output:
 def _stopped(done: Sequence[Entry]) -> str:
     unfinished = [entry["image"] for entry in done if entry.get("interrupted")]
     if unfinished:
-        return f"the picture so far is {unfinished[0]}"
+        kept = checkpoint.place(Path(unfinished[0]))
+        more = f"; --resume goes on from {kept}" if kept is not None and kept.is_file() else ""
+        return f"the picture so far is {unfinished[0]}{more}"
     finished = [entry["image"] for entry in done if entry["status"] == "done"]
     return f"the last picture, which is finished, is {finished[-1]}" if finished else failure.NOTHING
 

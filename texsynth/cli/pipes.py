@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
 
 from texsynth.cli import streams
 from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.foreign.piped import NAME, STANDARD, Piped
 from texsynth.image import picture as image
+from texsynth.image.files import unwritable
 from texsynth.image.picture import Picture
+from texsynth.image.strips import Strips
 from texsynth.requests.option import ARGUMENT, options
 from texsynth.requests.option import replaced as with_values
 from texsynth.requests.shared import PathOptions
@@ -88,11 +91,11 @@ def check_size(request: Any, size: tuple[int, int]) -> None:
     image.check_side("-o -", image.format_named(request.file_format), size)
 
 
-def write(picture: Picture, request: Any, record: Mapping[str, Any]) -> list[str]:
+def write(picture: Picture | Strips, request: Any, record: Mapping[str, Any]) -> list[str]:
     """Write a picture to standard output, a PNG with its record; gives a line for each loss."""
     form = image.format_named(request.file_format)
     content, notices = image.encoded(picture, form, OUT, None if request.no_metadata else dict(record))
-    streams.write_bytes(content)
+    _send(content)
     if not request.no_metadata and form != image.format_named(None):
         notices.append(f"{OUT}: {form} holds no record of the run; a file has it beside, and a PNG inside")
     return notices
@@ -101,7 +104,22 @@ def write(picture: Picture, request: Any, record: Mapping[str, Any]) -> list[str
 def write_map(picture: Picture) -> None:
     """Write a map to standard output, as PNG."""
     content, _ = image.encoded(picture, image.format_named(None), OUT)
-    streams.write_bytes(content)
+    _send(content)
+
+
+def _send(content: bytes | Callable[[IO[bytes]], None]) -> None:
+    """A file's content to standard output, where it goes as a whole or not at all, too."""
+    if isinstance(content, bytes):
+        streams.write_bytes(content)
+        return
+    try:
+        with tempfile.TemporaryFile() as file:
+            content(file)
+            file.seek(0)
+            while block := file.read(BLOCK):
+                streams.write_bytes(block)
+    except OSError as error:
+        raise unwritable(OUT, error) from None
 
 
 def _words(value: Any) -> Iterator[str]:

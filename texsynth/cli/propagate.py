@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,7 @@ from texsynth.errors import UsageError
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
 from texsynth.image.files import together
+from texsynth.requests.option import Source
 from texsynth.requests.propagate import Request
 from texsynth.runs import run, stop
 from texsynth.verbs import propagate as verb
@@ -67,6 +69,7 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
         tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
         document=lambda document: document,
         stopped=partial(_stopped, len(todo.items)),
+        alone=partial(_alone, request),
     )
 
 
@@ -84,6 +87,14 @@ def _written(item: Item, request: Request) -> list[Path]:
 def _beside(item: Item, request: Request) -> list[Path]:
     """The file of its record."""
     return [] if pipes.to_stdout(request) else image.sidecar(item.out, not request.no_metadata)
+
+
+def _alone(request: Request, item: Item) -> Request:
+    """The request for one target; InputError."""
+    target = item.sources[0]
+    labels = [_label(request, 0, path_of(request.source)), _label(request, 1 + item.number, target)]
+    mapped: list[Source] = [label for label in labels if label is not None]
+    return replace(request, targets=[target], labels=mapped or None, output=str(item.out), file_format=None)
 
 
 def _check_labels(request: Request, todo: Plan) -> None:

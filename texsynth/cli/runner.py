@@ -9,10 +9,13 @@ from __future__ import annotations
 import importlib
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from texsynth.batch.order import Entry, Report
-from texsynth.cli import executors, existing, failure, lifetime, messages, pipes
+from texsynth.batch.share import Share
+from texsynth.cli import executors, existing, failure, lifetime, listing, messages, pipes
 from texsynth.cli.actions import Command
 from texsynth.cli.existing import flag
 from texsynth.cli.messages import Talk
@@ -39,22 +42,24 @@ def execute(verb: str, request: Any) -> int:
     prepare = importlib.import_module(f"texsynth.cli.{file}").prepare
     lifetime.loaded()
     command: Command = prepare(verb, request, talk)
-    executors.check(command)
+    part = executors.check(command)
     # Refuse, before anything is read, what would be lost.
     guard = existing.Guard(command.request, existing.read_by(command.request, command.plan.items))
-    written = [path for item in command.plan.items for path in command.files(item)]
-    existing.check_distinct(written)
-    guard.check(written)
-    if command.plan.batch and not flag(request, "dry_run"):
-        folder = command.plan.items[0].out.parent
-        existing.make_folder(folder, f"-o {folder}/")
+    existing.check_distinct(path for item in command.plan.items for path in command.files(item))
+    command = command if part is None else _shared(command, part)
+    guard.check([path for item in command.plan.items for path in command.files(item)])
     for notice in command.plan.notices:
         talk.note(notice)
+    if flag(request, "list_jobs"):
+        listing.show(verb, command, talk)
+        return 0
+    if command.plan.batch and not flag(request, "dry_run"):
+        existing.make_folder(Path(command.request.output), f"-o {Path(command.request.output)}/")
     # Work through the plan, and tell what came of it.
     done: list[Entry] = []
     failed: list[Entry] = []
     try:
-        interrupted = _work(command, talk, executors.chosen(verb, command, talk, guard), (done, failed))
+        interrupted = _work(command, talk, executors.chosen(verb, command, talk, guard, part), (done, failed))
     except TexsynthError as error:
         raise type(error)(f"{error}{_finished(request, done)}") from error
     left = [{"input": str(path), "reason": image.left_out_reason(path)} for path in command.plan.left_out]
@@ -67,6 +72,16 @@ def execute(verb: str, request: Any) -> int:
     if failed:
         raise BatchError(f"{len(failed)} of {len(command.plan.items)} inputs failed")
     return 0
+
+
+def _shared(command: Command, part: Share) -> Command:
+    """A share of a command, which may be none of its items."""
+    whole = command.plan
+    items = part.of(whole.items)
+    nothing = () if items else (f"--shard {part}: nothing to do, as there are only {len(whole.items)} pictures",)
+    return replace(
+        command, plan=replace(whole, items=items, notices=(*whole.notices, *nothing), whole=len(whole.items))
+    )
 
 
 def _finished(request: Any, done: Sequence[Entry]) -> str:
@@ -91,7 +106,8 @@ def _work(command: Command, talk: Talk, reports: Iterator[Report], results: tupl
                 if not request.json and entry["status"] != "kept":
                     command.tell(entry)
             stopped = stopped or report.stopped or any(entry.get("interrupted") for entry in report.entries)
-            if report.error is not None and not (flag(request, "keep_going") or first):
+            goes_on = flag(request, "keep_going") and command.plan.batch and not stop.asked()
+            if report.error is not None and not goes_on and first is None:
                 first = report.error
             elif report.error is not None:
                 if request.debug:

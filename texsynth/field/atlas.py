@@ -58,6 +58,10 @@ class Atlas(Planes):
         """The standard deviation of the colours that may be copied, over all channels together: a scalar above 0."""
         return self.colours[self.valid].var(0, unbiased=False).sum().sqrt() + 1e-6
 
+    @property
+    def device(self) -> torch.device:
+        return self.home.device
+
     def home_of(self, index: Tensor) -> Tensor:
         return self.home[index]
 
@@ -160,12 +164,12 @@ def with_copies_in_use(field: Field, task: Task) -> Field:
     return replace(field, index=index, atlas=atlas)
 
 
-def spread(layers: Sequence[Tensor], atlas: Atlas, distance: str = "l2") -> Tensor:
+def spread(layers: Sequence[Tensor], atlas: Planes, distance: str = "l2") -> Tensor:
     """Layers of the exemplars, each (1, C, H, W), as a table of source pixels (N, C), continued by reflection. The
     vectors of a guide whose `distance` is "direction" turn with their copies."""
-    copies = [turn_guide(layer.to(atlas.home.device), c, distance) for layer in layers for c in atlas.copies]
+    copies = [turn_guide(layer.to(atlas.device), c, distance) for layer in layers for c in atlas.copies]
     planes = torch.cat([_lay(_reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
-    return planes.permute(0, 2, 3, 1).reshape(len(atlas.home), -1).contiguous()
+    return planes.permute(0, 2, 3, 1).reshape(atlas.pixels, -1).contiguous()
 
 
 def _reflect(image: Tensor, margin: int) -> Tensor:

@@ -109,7 +109,7 @@ def _coordinates(guide: Guide, atlas: Atlas) -> Guiding:
     table = spread(guide.sources, atlas, guide.distance)
     goal = guide.target.to(atlas.colours.device)[0].permute(1, 2, 0)
     if guide.distance == "direction":
-        table, goal = (_doubled(v) * 0.5 for v in (table, goal))
+        table, goal = (doubled(v) * 0.5 for v in (table, goal))
     elif guide.distance == "l0":
         labels = torch.cat([table.flatten(), goal.flatten()]).unique()
         table, goal = ((v == labels).float() * 0.5**0.5 for v in (table, goal))
@@ -138,7 +138,7 @@ def _by_value(guide: Guide, table: Tensor, goal: Tensor, atlas: Atlas) -> Guidin
     return Guiding(table, goal, strength * weight, use)
 
 
-def _doubled(vectors: Tensor) -> Tensor:
+def doubled(vectors: Tensor) -> Tensor:
     """Vectors (..., 2) as (x, y) -> the unit vectors of twice their angle, which are the same for both signs."""
     x, y = vectors[..., 0], vectors[..., 1]
     return torch.stack([x * x - y * y, 2 * x * y], -1)

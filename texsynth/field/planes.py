@@ -62,6 +62,11 @@ class Planes:
         return len(self.shapes)
 
     @property
+    def device(self) -> torch.device:
+        """Where tables of source pixels lie."""
+        return torch.device("cpu")
+
+    @property
     def pixels(self) -> int:
         """N, those of the padding among them."""
         return self.planes * self.rows * self.row

@@ -32,6 +32,14 @@ def load(text: str) -> Any:
         raise ValueError("it is not YAML") from None
 
 
+def text(value: Any) -> str:
+    """A plain value as one line, from which `load` makes it again."""
+    import yaml
+
+    line = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=LONGEST)
+    return line.removesuffix("\n").removesuffix("\n...")
+
+
 def _explain(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is not YAML"

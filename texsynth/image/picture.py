@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
+
+import numpy as np
+import torch
 
 from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, listed, one_line
 from texsynth.foreign import json_text, regular
 from texsynth.foreign.piped import Piped, path_of
-from texsynth.image import codecs, files
+from texsynth.image import codecs, files, scratch, strips
 from texsynth.image.codecs import png
-from texsynth.image.files import Put
+from texsynth.image.files import Content, Put
 from texsynth.image.pixels import LEVELS, is_finite, picture_of, samples_of
 from texsynth.image.pixels import Picture as Picture
 from texsynth.image.pixels import from_array as from_array
 from texsynth.image.pixels import rgb as rgb
 from texsynth.image.pixels import size_in_memory as size_in_memory
 from texsynth.image.pixels import to_array as to_array
+from texsynth.image.strips import Strips
 
 FilePath = str | os.PathLike[str]
 MIN_EXEMPLAR_SIDE = 8
 METADATA_KEY = "texsynth"
+WHOLE = 1 << 22  # pixels of a picture up to which its samples are encoded at once
 SUFFIXES_READ = {suffix: form for form in codecs.FORMATS for suffix in form.suffixes}
 # Of pictures in formats that are not read: a folder names what it leaves out.
 SUFFIXES_UNREAD = (
@@ -245,7 +250,7 @@ def format_named(name: str | None) -> codecs.Format:
 
 
 def write(
-    path: FilePath, picture: Picture, *, metadata: dict[str, Any] | None = None, put: Put | None = None
+    path: FilePath, picture: Picture | Strips, *, metadata: dict[str, Any] | None = None, put: Put | None = None
 ) -> list[str]:
     """Write `picture` in the format of the suffix, all or nothing, and return one line per loss (often none).
 
@@ -257,7 +262,7 @@ def write(
     check_writable(path, (picture.height, picture.width))
     name = one_line(path.name)
     content, notices = encoded(picture, SUFFIXES_WRITE[path.suffix.lower()], name, metadata)
-    contents: dict[Path, bytes | None] = {path: content}
+    contents: dict[Path, Content] = {path: content}
     try:
         for beside in sidecar(path, metadata is not None):
             contents[beside], lost = _beside(beside, metadata)
@@ -271,23 +276,64 @@ def write(
 
 
 def encoded(
-    picture: Picture, form: codecs.Format, name: str, metadata: dict[str, Any] | None = None
-) -> tuple[bytes, list[str]]:
+    picture: Picture | Strips, form: codecs.Format, name: str, metadata: dict[str, Any] | None = None
+) -> tuple[bytes | Callable[[IO[bytes]], None], list[str]]:
     """The content of a file of a format, in a PNG with `metadata`, and one line for each loss, which `name` begins.
-    Raises TexsynthError for NaN or infinite values, and ResourceError."""
-    if not all(is_finite(part) for part in (picture.pixels, picture.alpha) if part is not None):
-        raise TexsynthError(f"{name}: not written, the result holds NaN or infinite values; try another seed")
-    fitted, notices = _fitted(picture, form)
+
+    Of a picture above WHOLE pixels, where the format can be written by rows, it is a function that writes them to an
+    open file, in the memory of a few. Raises TexsynthError for NaN or infinite values, and ResourceError.
+    """
+    fitted, notices = _fitted(picture if isinstance(picture, Strips) else strips.of(picture), form)
+    text = {METADATA_KEY: json_text.text(metadata)} if metadata is not None and form == codecs.PNG else {}
+    notices = [f"{name}: {notice}" for notice in notices]
+    rows = _rows(fitted, name)
+    if form.streamed is None or fitted.height * fitted.width <= WHOLE:
+        with _explained(name):
+            samples = _assembled(rows, strips.spans(fitted.size))
+            return codecs.encode(form, samples, fitted.icc, text, fitted.tags), notices
+
+    def content(file: IO[bytes]) -> None:
+        with _explained(name):
+            codecs.stream(form, file, rows, fitted.icc, text, fitted.tags, torch.get_num_threads())
+
+    return content, notices
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """What goes wrong with a file inside, as an error that names it."""
     try:
-        text = {METADATA_KEY: json_text.text(metadata)} if metadata is not None and form == codecs.PNG else {}
-        content = codecs.encode(form, samples_of(fitted, fitted.depth), fitted.icc, text, fitted.tags)
+        yield
     except codecs.CodecError as exc:
         raise TexsynthError(f"{name}: {exc}") from exc
     except OSError as exc:
         raise files.unwritable(name, exc) from exc
     except MemoryError as exc:
         raise ResourceError(f"{name}: does not fit in memory; write a smaller picture") from exc
-    return content, [f"{name}: {notice}" for notice in notices]
+
+
+def _rows(picture: Strips, name: str) -> codecs.Rows:
+    """The samples of a picture as they are drawn; TexsynthError for NaN and infinite values among them."""
+
+    def draw(top: int, bottom: int) -> np.ndarray:
+        drawn = picture.rows(top, bottom)
+        parts = [part for part in (drawn.pixels, drawn.alpha) if part is not None]
+        if not all(map(is_finite, parts)):
+            raise TexsynthError(f"{name}: not written, the result holds NaN or infinite values; try another seed")
+        samples = samples_of(drawn, picture.depth)
+        for part in parts:
+            scratch.release(part)
+        return samples
+
+    return codecs.Rows((*picture.size, picture.channels + picture.has_alpha), picture.depth, draw)
+
+
+def _assembled(rows: codecs.Rows, spans: Iterable[tuple[int, int]]) -> np.ndarray:
+    """All samples of a picture, drawn by these strips."""
+    samples = scratch.empty(rows.shape, rows.depth)
+    for top, bottom in spans:
+        samples[top:bottom] = rows.draw(top, bottom)
+    return samples
 
 
 def _beside(path: Path, metadata: dict[str, Any] | None) -> tuple[bytes | None, list[str]]:
@@ -299,15 +345,15 @@ def _beside(path: Path, metadata: dict[str, Any] | None) -> tuple[bytes | None, 
     return json_text.text(content, indent=2).encode() if content else None, notices
 
 
-def _fitted(picture: Picture, form: codecs.Format) -> tuple[Picture, list[str]]:
+def _fitted(picture: Strips, form: codecs.Format) -> tuple[Strips, list[str]]:
     """The part of `picture` that a file of format `form` can hold, and a line for each loss."""
-    alpha, icc, notices = picture.alpha, picture.icc, []
+    held, icc, notices = picture, picture.icc, []
     depth = picture.depth if picture.depth in form.held else form.held[-1]
     if depth != picture.depth:
         clamped = "" if picture.depth in LEVELS else ", values clamped to [0, 1]"
         notices.append(f"{picture.depth} stored as {depth}{clamped}, all that {form} holds; .tif keeps it")
-    if alpha is not None and form == codecs.JPEG:
-        alpha = None
+    if picture.has_alpha and form == codecs.JPEG:
+        held = replace(held, has_alpha=False, draw=lambda top, bottom: replace(picture.rows(top, bottom), alpha=None))
         notices.append("alpha dropped, JPEG holds none; .png, .webp and .tif keep it")
     space = b"GRAY" if picture.channels == 1 and form != codecs.WEBP else b"RGB "  # WebP stores grey as RGB
     if icc is not None and icc[16:20] != space:
@@ -316,4 +362,4 @@ def _fitted(picture: Picture, form: codecs.Format) -> tuple[Picture, list[str]]:
     colours = picture.tags.colours(icc)
     if form != codecs.PNG and colours[0] in ("cICP", "gAMA and cHRM"):
         notices.append(f"{colours[0]} dropped, the meaning of colours that {form} cannot hold; .png keeps it")
-    return replace(picture, depth=depth, alpha=alpha, icc=icc), notices
+    return replace(held, depth=depth, icc=icc), notices

@@ -69,6 +69,11 @@ def is_large(size: int) -> bool:
     return size >= room.limit // SHARE and not _lies_in_memory(_folder(room))
 
 
+def is_mapped(address: int) -> bool:
+    """Does an array lie at this address that is mapped from a file?"""
+    return address in _mappings
+
+
 def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
     """A new array that holds anything: small ones in memory, large ones mapped, with their room on the disk reserved.
     Raises ResourceError where there is none, and where the folder lies in memory and the limit would be passed."""

@@ -187,11 +187,12 @@ def _source(name: str, references: Sequence[Reference], settings: Settings, setu
         tables.append(gather(_pixels(layer / scale - shift), pixel_indices(chosen, size_of(layer), patch, stride)))
     patches = torch.cat(tables)
     norms = (patches**2).sum(1)
-    psi = torch.zeros_like(norms)
+    psi, doubt = torch.zeros_like(norms), torch.zeros(())
     setup.state[f"{len(setup.state)}.semidual.{name}"] = psi
+    setup.state[f"{len(setup.state)}.doubt.{name}"] = doubt
     more = -len(patches) % LANES
     patches, norms = F.pad(patches, (0, 0, 0, more)), F.pad(norms, (0, more), value=torch.inf)
-    return TransportSource(scale, shift, patches, norms, psi, torch.zeros(()))
+    return TransportSource(scale, shift, patches, norms, psi, doubt)
 
 
 def _pixels(layer: Tensor) -> Tensor:

@@ -17,14 +17,15 @@ HOLE_PIECE_MINIMUM = 8  # the least side in pixels of a piece in a hole
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
-    """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size."""
+    """Levels from about `coarsest` pixels of the exemplar's shorter side to `finest`, or full size. A task that is
+    itself reduced has the passes that its levels would have in the whole."""
     bottom, top = octaves(task.shorter_side, settings.coarsest, settings.finest)
     if task.hole is not None and top > bottom:
         if lattice_of_bits(task.at(bottom), settings) is not None:
             top = bottom
         elif _turned.need_a_finer_start(task.at(top - 1), settings.copies):
             top -= 1
-    last = len(settings.passes) - 1
+    last = len(settings.passes) - 1 - int(task.level)
     steps = [settings.passes[max(0, last - level)] for level in range(top, bottom - 1, -1)]
     if _oriented.direction(task) is not None:  # bent pieces never fit as they lie
         steps = [step * 3 // 2 for step in steps[:-1]] + steps[-1:]

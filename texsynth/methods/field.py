@@ -30,6 +30,7 @@ from texsynth.field.drift import Drift
 from texsynth.field.fill import Gap, fill, plain, thickness
 from texsynth.field.guide import Guiding, Prices, encode, follow_layout, joined, steer
 from texsynth.field.lattice import Lattice
+from texsynth.field.magnify.levels import Seams
 from texsynth.field.processor import at_hand
 from texsynth.field.quilt import LARGEST_TABLE, Blocks, QuiltRules, Steer, largest_blocks, quilt
 from texsynth.field.rarity import Landmarks
@@ -413,6 +414,11 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
 def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str, ...]]:
     """The field needs no pretrained network."""
     return {}
+
+
+def seams(task: Task, settings: Settings) -> Seams | None:
+    """How seams are mended where a field is magnified; None where windows turn, which magnification does not do."""
+    return None if _oriented.direction(task) is not None else Seams(settings.patch, settings.align, settings.passes[-1])
 
 
 def refuses(task: Task, settings: Settings) -> str | None:

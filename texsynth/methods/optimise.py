@@ -24,12 +24,13 @@ from texsynth.features import features
 from texsynth.field.atlas import COPY_SETS
 from texsynth.image import holes
 from texsynth.losses import GUIDES, loss
+from texsynth.methods._descent import Descent
 from texsynth.objective import Objective, margin
 from texsynth.objective.values import Values, balance, values
 from texsynth.objective.window import completed, extent, window, within
 from texsynth.pyramid import octaves
 from texsynth.settings import setting
-from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Task
+from texsynth.task import Canvas, Estimate, Exemplar, Level, Say, Step, Stored, Task
 from texsynth.weights.trained import Model
 
 COPIES = False  # pixels move: no field
@@ -86,6 +87,8 @@ class OptimiserMemory:
 
     base: Tensor | None  # (1, 3, h, w), the picture of the stage before with its finer detail
     whole: Tensor  # (1, 3, h + 2 y, w + 2 x), the picture with its margins
+    descent: Descent | None = None  # the level at work
+    stored: Stored | None = None  # what an earlier process stored of it
 
 
 def schedule(task: Task, settings: Settings) -> list[Level]:
@@ -112,11 +115,12 @@ def begin(
 ) -> tuple[Canvas, Step]:
     """Bring the canvas to this level and return it with one step of the optimiser."""
     margins = margin.sides(task, settings.margin, settings.objectives)
+    stored = canvas.memory.stored if canvas is not None and isinstance(canvas.memory, OptimiserMemory) else None
     image, base = _start(task, margins, canvas, settings, level, rng)
     field = None if canvas is None else canvas.field
 
-    def canvas_of(whole: Tensor) -> Canvas:
-        return Canvas(margin.cropped(whole, margins), field, OptimiserMemory(base, whole))
+    def canvas_of(whole: Tensor, descent: Descent | None = None) -> Canvas:
+        return Canvas(margin.cropped(whole, margins), field, OptimiserMemory(base, whole, descent))
 
     if task.hole is not None and not task.hole.any():  # a small hole may vanish on coarse levels
         return canvas_of(image), lambda canvas: (canvas, 0.0)
@@ -129,9 +133,17 @@ def begin(
     if free is not None:  # an optimiser must not gather momentum where nothing may move
         pixels.register_hook(lambda slope: slope * free)
     # Build what is minimised.
-    evaluate = values(part, settings.objectives, settings.copies, rng)
-    scales = _scales(evaluate, pixels.detach(), free, settings, rng)
+    drawn = rng.get_state() if stored is None else stored.tensor("drawn", torch.uint8, (None,))
+    state: dict[str, Tensor] = {}
+    evaluate = values(part, settings.objectives, settings.copies, rng.set_state(drawn), state)
+    if stored is None:
+        scales = _scales(evaluate, pixels.detach(), free, settings, rng)
+    else:
+        scales = stored.tensor("scales", torch.float64, (len(settings.objectives),)).tolist()
     optimiser = _optimiser(pixels, settings)
+    descent = Descent(drawn, tuple(scales), pixels, optimiser, state)
+    if stored is not None:
+        descent.go_on(stored)
 
     def closure() -> float:
         optimiser.zero_grad()
@@ -145,9 +157,28 @@ def begin(
             pixels.clamp_(0, 1)
         whole = image.clone()
         whole[where] = pixels.detach()
-        return canvas_of(whole if task.hole is None else completed(task, whole)), value
+        return canvas_of(whole if task.hole is None else completed(task, whole), descent), value
 
     return canvas_of(image), step
+
+
+def store(memory: OptimiserMemory, inside: bool) -> dict[str, Tensor] | None:
+    """The memory of a level at its end as tensors, or with all that its next step needs."""
+    tensors = {"whole": memory.whole} | ({} if memory.base is None else {"base": memory.base})
+    if not inside:
+        return tensors
+    return None if memory.descent is None else tensors | memory.descent.tensors()
+
+
+def restore(stored: Stored, task: Task, settings: Settings, inside: bool) -> OptimiserMemory:
+    """The memory that was stored at the level of `task`; raises InputError where it does not fit."""
+    y, x = margin.sides(task, settings.margin, settings.objectives)
+    size = task.size[0] + 2 * y, task.size[1] + 2 * x
+    whole = stored.tensor("whole", torch.float32, (1, 3, *size)).to(task.device)
+    base = None
+    if "base" in stored.names:
+        base = stored.tensor("base", torch.float32, (1, 3, None, None)).to(task.device)
+    return OptimiserMemory(base, whole, stored=stored if inside else None)
 
 
 def _scales(
@@ -174,6 +205,8 @@ def _start(
         return F.interpolate(image, task.size, mode=mode, antialias=larger and not level.nearest)
 
     base = None
+    if canvas is not None and isinstance(canvas.memory, OptimiserMemory) and canvas.memory.stored is not None:
+        return canvas.memory.whole, canvas.memory.base
     if canvas is not None and isinstance(canvas.memory, OptimiserMemory):
         image, base = fitted(canvas.image), canvas.memory.base
         if base is not None:

@@ -13,7 +13,7 @@ from texsynth.guidance import orientation
 from texsynth.image.picture import Picture
 
 if TYPE_CHECKING:
-    from texsynth.field.atlas import Field
+    from texsynth.field.planes import Copying
     from texsynth.job import Job
     from texsynth.task import Guide
 
@@ -27,7 +27,7 @@ def names(job: Job, copies: bool) -> list[str]:
     return [*(name for name, _ in _sheets(job)), *([COPIES] if copies else [])]
 
 
-def drawings(job: Job, field: Field | None) -> dict[str, Picture]:
+def drawings(job: Job, field: Copying | None) -> dict[str, Picture]:
     """Every map of every guide, by a name that can be a file's; with a field also which copy each pixel is from."""
     drawn = {name: draw() for name, draw in _sheets(job)}
     return drawn if field is None else {**drawn, COPIES: Picture(pictures.plane_picture(field))}

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field import pictures
-from texsynth.field.atlas import coordinates
+from texsynth.field.atlas import Field, coordinates
 from texsynth.image import codecs, files
 from texsynth.image import picture as image
 from texsynth.image.files import Put
@@ -21,7 +21,6 @@ from texsynth.image.picture import Picture
 from texsynth.report import chart, guides
 
 if TYPE_CHECKING:
-    from texsynth.field.atlas import Field
     from texsynth.job import Job
     from texsynth.runs.run import Result
 
@@ -42,7 +41,7 @@ def page(result: Result, job: Job) -> str:
     parts = [
         f"<header><h1>{html.escape(title)}</h1><p>{size}{state}</p></header>",
         section("Pictures", "".join(figures(result, job))),
-        section("Where it comes from", "".join(field_figures(result.field))) if result.field is not None else "",
+        section("Where it comes from", "".join(field_figures(result.field))) if isinstance(result.field, Field) else "",
         section("Loss", chart.curve(result.losses)) if result.losses else "",
         section("Notes", listing(job.notices)) if job.notices else "",
         section("Run", "".join(tables(result.record))),

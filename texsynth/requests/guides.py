@@ -28,6 +28,17 @@ def pair(flag: str, files: tuple[str, str]) -> tuple[list[str], str]:
     return [files[0]], files[1]
 
 
+def pair_texts(value: tuple[list[Source], Source]) -> list[list[str]]:
+    """What `pair` reads."""
+    sources, target = value
+    return [[str(sources[0]), str(target)]]
+
+
+def label_texts(pairs: list[tuple[str, Source]]) -> list[list[str]]:
+    """What `label_exemplars` reads."""
+    return [[f"{colour}={file}"] for colour, file in pairs]
+
+
 def label_exemplars(texts: list[str]) -> list[tuple[str, str]]:
     """ "green=grass.png" -> its colour and its file, for each; raises UsageError."""
     pairs = []
@@ -81,6 +92,7 @@ class ProgressionMaps(GuidePart):
         name="progression",
         text=tuple[str, str] | None,
         parse=partial(pair, "--progression"),
+        texts=pair_texts,
         role="progression",
         per="exemplar",
         recorded=True,
@@ -183,6 +195,7 @@ class LabelMaps(GuidePart):
         name="labels",
         text=tuple[str, str] | None,
         parse=partial(pair, "--labels"),
+        texts=pair_texts,
         role="labels",
         per="exemplar",
     )
@@ -205,6 +218,7 @@ class Labels(LabelMaps):
         name="label_exemplars",
         text=list[str] | None,
         parse=label_exemplars,
+        texts=label_texts,
     )
     target: Source | None = option(None, name="label_map", metavar="TGT", role="label-map", per="run")
     weight: float | None = option(None, name="labels_weight", metavar="X", recorded=True)

@@ -44,7 +44,8 @@ class Option:
     flags: what the command line calls it; ARGUMENT alone for a positional argument, nothing for what only a record
         knows.
     help: a full sentence; panel: the heading above it in `--help`.
-    text: the type of what the command line gives; parse: makes the value out of that.
+    text: the type of what the command line gives; parse: makes the value out of that; texts: the other way round, the
+        words of each time that the option stands on the command line.
     choices: the only words that are allowed; complete: words, or a function, for completion in the shell.
     low, high: the least and the largest number.
     section: the part of the record that keeps it, "" for the top level, None where it is not kept.
@@ -70,6 +71,7 @@ class Option:
     section: str | None
     stored: type
     parse: Callable[[Any], Any] | None = None
+    texts: Callable[[Any], list[list[str]]] | None = None
     choices: tuple[str, ...] = ()
     low: int | None = None
     high: int | None = None
@@ -200,6 +202,26 @@ def is_given(value: Any) -> bool:
 def given(request: Any) -> tuple[Option, ...]:
     """The options that have a value: those that were given, and those whose default is one."""
     return tuple(o for o in options(type(request)) if is_given(o.of(request)))
+
+
+def words(request: Any) -> list[str]:
+    """The words of a command line that asks for the same, its arguments first."""
+    named: list[str] = []
+    arguments: list[str] = []
+    for o in options(type(request)):
+        value = o.of(request)
+        if not o.flags or value is None or value == o.default:
+            continue
+        if isinstance(value, bool):
+            named.append(o.flag if value else o.flags[-1].partition("/")[2])
+            continue
+        listed = value if isinstance(value, (list, tuple)) else [value]
+        times = [[str(each)] for each in listed] if o.texts is None else o.texts(value)
+        if o.flags == (ARGUMENT,):
+            arguments += [f"./{word}" if word.startswith("-") else word for each in times for word in each]
+        else:
+            named += [word for each in times for word in (o.flag, *each)]
+    return arguments + named
 
 
 def check(request: Any) -> None:

@@ -45,6 +45,11 @@ def named_files(texts: list[str]) -> dict[str, list[str]]:
     return out
 
 
+def map_texts(maps: Mapping[str, Sequence[Any]]) -> list[list[str]]:
+    """What `named_files` reads."""
+    return [[f"{name}={file}"] for name, files in maps.items() for file in files]
+
+
 def preset_names(incomplete: str) -> list[str]:
     """The presets that begin so, for completion in the shell."""
     return [name for name in presets.names() if name.startswith(incomplete)]
@@ -82,7 +87,14 @@ class InputOptions(CropOptions):
     """
 
     maps: Mapping[str, list[Source]] | None = option(
-        None, flags="--map", metavar="NAME=FILE", text=list[str] | None, parse=named_files, role="map:", per="exemplar"
+        None,
+        flags="--map",
+        metavar="NAME=FILE",
+        text=list[str] | None,
+        parse=named_files,
+        texts=map_texts,
+        role="map:",
+        per="exemplar",
     )
     source_mask: list[Source] | None = option(None, metavar="MASK", role="source-mask", per="exemplar")
     init: Source | None = option(None, metavar="FILE", role="init")
@@ -144,6 +156,9 @@ class BatchOptions(ForceOptions):
     skip_existing: Keep outputs that exist.
     update: Keep outputs that exist if neither their inputs nor their parameters have changed.
     keep_going: In a batch, go on after a failure (exit code 6 at the end).
+    shard: Do only every N-th picture of a folder, from the I-th on, so that N machines with the same command do all;
+        auto takes I and N from a job array of Slurm or AWS Batch.
+    list_jobs: Print a command line of its own for each picture of a folder, and do nothing.
     jobs: Do the pictures of a folder in N processes side by side, each with --threads threads (by default one) and
         --max-memory; auto starts as many as the cores take.
     """
@@ -151,7 +166,22 @@ class BatchOptions(ForceOptions):
     skip_existing: bool = option(False, group="existing")
     update: bool = option(False, group="existing")
     keep_going: bool = option(False)
+    shard: str | None = option(None, metavar="I/N|auto", complete=("auto",))
+    list_jobs: bool = option(False)
     jobs: str | None = option(None, metavar="N|auto", panel="Machine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeOptions(Part):
+    """What becomes of a run that was stopped.
+
+    resume: Go on from the checkpoint of a run that was stopped, as if it had never stopped; its unfinished picture is
+        replaced. Runs of more than ten minutes keep one.
+    """
+
+    PANEL = "Output"
+
+    resume: bool = option(False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +231,7 @@ class SettingOptions(Part):
     PANEL = "Preset"
 
     settings: Mapping[str, Any] | None = option(
-        None, flags="--set", metavar="KEY=VALUE", text=list[str] | None, parse=settings.parse
+        None, flags="--set", metavar="KEY=VALUE", text=list[str] | None, parse=settings.parse, texts=settings.texts
     )
 
 
@@ -309,6 +339,7 @@ class PictureOptions(
     PathOptions,
     VariationOptions,
     BatchOptions,
+    ResumeOptions,
     TextureOptions,
     CopyOptions,
     PresetOptions,

@@ -57,11 +57,20 @@ def place(out: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a checkpoint holds. where: the words of `keep`."""
+    """What a checkpoint holds.
+
+    where: the words of `keep`. members: the names of all arrays. prefix: what the names that are asked for begin with.
+    """
 
     path: Path
     where: tuple[str, ...]
-    names: frozenset[str]
+    members: frozenset[str]
+    prefix: str = ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the arrays, without the prefix that they have."""
+        return frozenset(name.removeprefix(self.prefix) for name in self.members if name.startswith(self.prefix))
 
     def array(
         self,
@@ -76,15 +85,19 @@ class Kept:
         shape, has values outside [low, high], or floats that are not finite."""
         try:
             with regular.opened(self.path) as file, zipfile.ZipFile(file) as archive:
-                return _read(archive, name, np.dtype(dtype), shape, low, high, empty)
+                return _read(archive, f"{self.prefix}{name}", np.dtype(dtype), shape, low, high, empty)
         except header.DAMAGE:
-            raise damaged(self.path) from None
+            raise self.damaged() from None
 
     def tensor(
         self, name: str, dtype: torch.dtype, shape: Shape, low: float | None = None, high: float | None = None
     ) -> Tensor:
         """The same as a tensor on the CPU."""
         return torch.from_numpy(self.array(name, torch.empty(0, dtype=dtype).numpy().dtype, shape, low, high))
+
+    def damaged(self) -> InputError:
+        """The error to raise for what does not fit."""
+        return damaged(self.path)
 
 
 @dataclass

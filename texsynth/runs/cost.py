@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from torch import Tensor
 
+from texsynth.image import scratch
 from texsynth.image.picture import Picture
 from texsynth.job import Job, Layer
 from texsynth.runs import machine
@@ -26,7 +27,8 @@ ENCODING = 4  # copies of a file that are there at once while it is encoded
 def base(tensors: Iterable[Tensor]) -> int:
     """The bytes of a process that has read its inputs, as far as they are held, each counted once."""
     stored = (tensor.untyped_storage() for tensor in tensors if tensor.device.type == "cpu")
-    return PROCESS + LIBRARIES + sum({part.data_ptr(): part.nbytes() for part in stored}.values())
+    sizes = {part.data_ptr(): part.nbytes() for part in stored}
+    return PROCESS + LIBRARIES + sum(size for address, size in sizes.items() if not scratch.is_mapped(address))
 
 
 def parts(picture: Picture | None) -> list[Tensor]:

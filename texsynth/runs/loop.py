@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
 from texsynth.methods import method
+from texsynth.runs import state
+from texsynth.runs.checkpoint import Keeper
+from texsynth.runs.state import LoopState
 from texsynth.task import Canvas, Event, Report, Say, Stage, Task
 
 
@@ -19,23 +23,45 @@ class Outcome:
     interrupted: bool = False
 
 
-def synthesize(task: Task, stages: tuple[Stage, ...], rng: torch.Generator, report: Report, say: Say) -> Outcome:
-    """Run every stage over its levels, coarse to fine. A KeyboardInterrupt ends the run with the canvas so far."""
-    canvas: Canvas | None = None
-    losses: list[tuple[str, float, int, float]] = []
+def synthesize(
+    task: Task,
+    stages: tuple[Stage, ...],
+    rng: torch.Generator,
+    report: Report,
+    say: Say,
+    keeper: Keeper | None = None,
+) -> Outcome:
+    """Run every stage over its levels, coarse to fine, or go on from what the keeper has of an earlier process. A
+    KeyboardInterrupt ends the run with the canvas so far."""
+    keeper = keeper or Keeper()
     plan = [(s, level) for s in stages for level in method(s.method).schedule(task, s.settings)]
+    begun = state.load(keeper, task, plan)
+    canvas, values = begun.canvas, list(begun.losses)
     work = [max(level.steps, 1) * 0.25**level.scale for _, level in plan]
-    spent = 0.0
+    spent = sum(work[: begun.number])
+
+    def outcome(interrupted: bool) -> Outcome:
+        steps = ((s.method, level.scale, index) for s, level in plan for index in range(level.steps))
+        return Outcome(canvas, tuple((*step, loss) for step, loss in zip(steps, values, strict=False)), interrupted)
+
     try:
-        for (stage, level), cost in zip(plan, work, strict=True):
+        if begun.rng is not None:
+            rng.set_state(begun.rng)
+        for number, (stage, level) in islice(enumerate(plan), begun.number, None):
             at_level = task.at(level.scale, level.nearest)
+            first = begun.steps if number == begun.number else 0
             canvas, step = method(stage.method).begin(at_level, canvas, level, stage.settings, rng, say)
-            for index in range(level.steps):
+            if first and begun.rng is not None:
+                rng.set_state(begun.rng)
+            for index in range(first, level.steps):
                 canvas, loss = step(canvas)
-                losses.append((stage.method, level.scale, index, loss))
-                done = (spent + cost * (index + 1) / level.steps) / sum(work)
+                values.append(loss)
+                done = (spent + work[number] * (index + 1) / level.steps) / sum(work)
                 report(Event(stage.method, level.scale, len(plan), index + 1, level.steps, loss, done, canvas))
-            spent += cost
+                if keeper.is_due and index + 1 < level.steps:
+                    state.keep(keeper, plan, LoopState(number, index + 1, canvas, tuple(values), rng.get_state()))
+            spent += work[number]
+            state.keep(keeper, plan, LoopState(number + 1, 0, canvas, tuple(values), rng.get_state()))
     except KeyboardInterrupt:
-        return Outcome(canvas, tuple(losses), interrupted=True)
-    return Outcome(canvas, tuple(losses))
+        return outcome(True)
+    return outcome(False)

@@ -6,25 +6,26 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import ResourceError, UsageError, WeightsError
 from texsynth.features import features
-from texsynth.field import atlas, tone
+from texsynth.field import atlas
 from texsynth.field.atlas import Field
-from texsynth.field.follow import follow
-from texsynth.image.load import mapped, top
+from texsynth.field.planes import Copying
 from texsynth.image.picture import Picture
-from texsynth.job import Input, Job, Layer
+from texsynth.image.strips import Strips
+from texsynth.job import Input, Job
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
-from texsynth.runs import cost, loop, record, stop
-from texsynth.task import Canvas, Estimate, Preset, Report, Say
+from texsynth.runs import cost, finish, loop, magnify, record, stop
+from texsynth.runs.checkpoint import Keeper
+from texsynth.task import Estimate, Preset, Report, Say, Task
 from texsynth.verbs.parse import SMALLEST
 from texsynth.weights import pretrained, trained
 from texsynth.weights.pretrained import Fetching, Weights
@@ -34,46 +35,79 @@ from texsynth.weights.pretrained import Fetching, Weights
 class Result:
     """What a run made.
 
-    image: The picture, in the exemplar's depth.
-    maps: The aligned maps, copied with it.
+    picture: The picture, in the exemplar's depth; by strips where it is larger than the working size.
+    layers: The aligned maps, copied with it, by name.
     field: Where each pixel was copied from, for methods that keep a field.
     record: The resolved run, JSON-able.
     losses: (method, level, step, loss) after every step.
     interrupted: Did Ctrl-C end the run early?
     shown: Further pictures that the method can show, by name.
+    score: How good it is, lower is better; see `score`.
     """
 
-    image: Picture
-    maps: Mapping[str, Picture]
-    field: Field | None
+    picture: Picture | Strips
+    layers: Mapping[str, Picture | Strips]
+    field: Copying | None
     record: Mapping[str, Any]
     losses: tuple[tuple[str, float, int, float], ...]
     interrupted: bool
     seconds: float
     shown: Mapping[str, Picture] = dataclasses.field(default_factory=dict)
+    score: float = 0.0
+
+    @cached_property
+    def image(self) -> Picture:
+        """The picture as a whole."""
+        return _whole(self.picture)
+
+    @cached_property
+    def maps(self) -> Mapping[str, Picture]:
+        """The maps as wholes."""
+        return {name: _whole(layer) for name, layer in self.layers.items()}
+
+
+def _whole(picture: Picture | Strips) -> Picture:
+    return picture.whole() if isinstance(picture, Strips) else picture
 
 
 def silent(_: object) -> None:
     """An observer that looks away."""
 
 
-def run(job: Job, preset: Preset, seed: int = 0, report: Report = silent, say: Say = silent) -> Result:
-    """Run a job. Ctrl-C gives the picture so far at full size; KeyboardInterrupt when there is none yet."""
+def run(
+    job: Job,
+    preset: Preset,
+    seed: int = 0,
+    report: Report = silent,
+    say: Say = silent,
+    keeper: Keeper | None = None,
+) -> Result:
+    """Run a job. Ctrl-C gives the picture so far at full size; KeyboardInterrupt when there is none yet. The keeper
+    keeps the state of a long run, and has what an earlier process kept of this one."""
     start = time.perf_counter()
-    outcome = loop.synthesize(job.task, preset.stages, torch.Generator().manual_seed(seed), report, say)
-    if outcome.canvas is None:
-        raise KeyboardInterrupt
-    with stop.later():
-        image, maps, field, moved = _finish(outcome.canvas, job, say)
+    rng, reduced = torch.Generator().manual_seed(seed), job.reduced
+    if reduced is None:
+        outcome = loop.synthesize(job.task, preset.stages, rng, report, say, keeper)
+        if outcome.canvas is None:
+            raise KeyboardInterrupt
+        with stop.later():
+            finished = finish.whole(outcome.canvas, job, say)
+            worth = score(finished.field, outcome.losses)
+    else:
+        solved, outcome = magnify.solve(reduced, preset, rng, report, say, keeper)
+        worth = score(solved, outcome.losses)
+        finished, outcome = magnify.magnify(solved, outcome, reduced, job, preset, rng, report, say)
     stored = record.describe(job, preset, seed)
-    if moved is not None:
-        stored["tone"] = moved
+    if finished.tone is not None:
+        stored["tone"] = dict(finished.tone)
     if outcome.interrupted:  # an unfinished picture never passes for the finished one
         stored["interrupted"] = True
     stored["losses"] = record.course(outcome.losses)
     seconds = time.perf_counter() - start
-    shown = {name: Picture(pixels.cpu().clamp(0, 1)) for name, pixels in outcome.canvas.shown.items()}
-    return Result(image, maps, field, stored, outcome.losses, outcome.interrupted, seconds, shown)
+    drawn = {} if outcome.canvas is None else outcome.canvas.shown
+    shown = {name: Picture(pixels.cpu().clamp(0, 1)) for name, pixels in drawn.items()}
+    parts = finished.image, finished.maps, finished.field
+    return Result(*parts, stored, outcome.losses, outcome.interrupted, seconds, shown, worth)
 
 
 def fit(
@@ -104,7 +138,8 @@ def fit(
             raise WeightsError(
                 f"{read.name} is not what --model was trained with, whose contents differ; give that file"
             )
-    return replace(job, task=replace(job.task, weights=loaded), inputs=(*job.inputs, *entries), absent=absent)
+    job = replace(job, task=replace(job.task, weights=loaded), inputs=(*job.inputs, *entries), absent=absent)
+    return replace(job, reduced=magnify.reduced(job, preset))
 
 
 def pretrained_weights(
@@ -153,10 +188,22 @@ def _with_model(job: Job, preset: Preset, model_file: Path | None) -> Job:
 
 def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> Estimate:
     """Peak bytes and seconds of a run, at the job's size or at another one."""
-    task = job.task if size is None else replace(job.task, size=size)
+    small, size = job.reduced, size or job.task.size
+    base = cost.base(cost.inputs(job))
+    if small is None:
+        solver = _solver(replace(job.task, size=size), preset)
+        whole = Estimate(max(cost.result(job, size), solver.memory), solver.seconds)
+    else:
+        at_factor = replace(small.task, size=(-(-size[0] // small.factor), -(-size[1] // small.factor)))
+        solver = _solver(at_factor, preset) if small.field is None else Estimate(0, 0.0)
+        whole = magnify.estimate(job, small, solver, size)
+    return Estimate(base + whole.memory, cost.START + cost.writing(job, size) + whole.seconds)
+
+
+def _solver(task: Task, preset: Preset) -> Estimate:
+    """What the stages of a preset take for a task."""
     costs = [method(stage.method).estimate(task, stage.settings) for stage in preset.stages]
-    memory = cost.base(cost.inputs(job)) + max(cost.result(job, task.size), *(each.memory for each in costs))
-    return Estimate(memory, cost.START + cost.writing(job, task.size) + sum(each.seconds for each in costs))
+    return Estimate(max(each.memory for each in costs), sum(each.seconds for each in costs))
 
 
 def check_memory(job: Job, preset: Preset) -> Estimate:
@@ -183,101 +230,19 @@ def check_memory(job: Job, preset: Preset) -> Estimate:
     raise ResourceError(f"{needs}; --size {w}x{h} fits, or raise --max-memory")
 
 
-def score(result: Result) -> float:
+def score(field: Copying | None, losses: Sequence[tuple[str, float, int, float]]) -> float:
     """How good a result is, lower is better: the mean cost of its field plus the total variation, in [0, 1], between
-    even use of the exemplars and its own, in 8 x 8 cells of each."""
-    if result.field is None:
-        return result.losses[-1][3] if result.losses else 0.0
-    use = atlas.usage(result.field.atlas, result.field.index)
+    even use of the exemplars and its own, in 8 x 8 cells of each. Without a field, the last loss."""
+    if not isinstance(field, Field):
+        return losses[-1][3] if losses else 0.0
+    use = atlas.usage(field.atlas, field.index)
     cells, start = [], 0
-    for h, w in result.field.atlas.exemplars:
+    for h, w in field.atlas.exemplars:
         cells.append(F.adaptive_avg_pool2d(use[start : start + h * w].view(1, 1, h, w), 8).flatten())
         start += h * w
-    return float(result.field.cost.mean() + (torch.cat(cells) - 1).abs().mean() / 2)
+    return float(field.cost.mean() + (torch.cat(cells) - 1).abs().mean() / 2)
 
 
 def gigabytes(amount: int) -> str:
     """Bytes as people read them: 1.2 GB, 300 MB."""
     return f"{amount / (1 << 30):.1f} GB" if amount >= 1 << 30 else f"{amount / (1 << 20):.0f} MB"
-
-
-def _finish(
-    canvas: Canvas, job: Job, say: Say
-) -> tuple[Picture, dict[str, Picture], Field | None, dict[str, float] | None]:
-    """The canvas at full size: what its field copies at full depth, in one tone; its own colours where it has no field,
-    or where a later stage has moved them. Outside a hole everything stays as it was. The last one is what `_toned` says
-    of the tone."""
-    hole, first = job.task.hole, job.image.pictures[0]
-    if not isinstance(canvas.field, Field):
-        return _kept(_coloured(canvas.image, job, replace(first, alpha=None)), first, hole), {}, None, None
-    field = atlas.enlarge(canvas.field, job.task)
-    maps = {name: _copied(field, layer, hole) for name, layer in job.maps.items()}
-    copied = _copied(field, job.image, hole)
-    if not torch.equal(canvas.image, canvas.field.image()):
-        return _kept(_coloured(canvas.image, job, copied), first, hole), maps, field, None
-    image, moved = _toned(copied, field, job, say)
-    return image, maps, field, moved
-
-
-def _kept(image: Picture, before: Picture, hole: Tensor | None) -> Picture:
-    """A picture with the pixels of `before` outside the hole, bit for bit; inside it is opaque."""
-    if hole is None:
-        return image
-    alpha = image.alpha
-    if before.alpha is not None:
-        alpha = torch.where(hole, torch.ones_like(before.alpha) if alpha is None else alpha, before.alpha)
-    return replace(image, pixels=torch.where(hole, image.pixels, before.pixels), alpha=alpha)
-
-
-def _toned(copied: Picture, field: Field, job: Job, say: Say) -> tuple[Picture, dict[str, float] | None]:
-    """The picture, where the job allows it with its pieces in the tone of those around them; and by how much its
-    colours have moved, at the most and on average, as shares of their range."""
-    if not job.match_tone:
-        return copied, None
-    task, free, filled = job.task, None, None
-    if task.hole is not None or task.start is not None:  # what has stayed as it was keeps its tone
-        at_home = torch.arange(field.index.numel()).view(1, 1, *field.size)
-        stays = field.atlas.home[field.index].cpu() == at_home if field.size == task.exemplars[0].size else at_home < 0
-        filled = task.hole if task.start is None else task.start.isnan().any(1, keepdim=True)
-        free = ~stays if task.hole is None else task.hole & ~stays
-    change = tone.correction(field, free, filled, task.guides).cpu()
-    if not change.any():
-        say("tone: nothing to even out")
-        return copied, {"largest": 0.0, "mean": 0.0}
-    if copied.channels == 1:
-        change = change.mean(1, keepdim=True)
-    scale = top(job.image.pictures)
-    lowest, highest = float(copied.pixels.min()), float(copied.pixels.max())  # no tone that the picture lacks
-    moved = (copied.pixels + change * scale).clamp_(lowest, highest)
-    pixels = torch.where(change == 0, copied.pixels, moved)
-    by = (pixels - copied.pixels).abs_().div_(scale)
-    amount = {"largest": float(by.max()), "mean": float(by.mean())}
-    say(f"tone: evened out by {amount['mean']:.2%} of the range, at most {amount['largest']:.1%}")
-    return replace(copied, pixels=pixels), {name: float(f"{value:.4g}") for name, value in amount.items()}
-
-
-def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
-    """A picture of the kind of `like` with the colours of (1, 3, h, w), at the job's size."""
-    pixels = image.cpu().clamp(0, 1)
-    if tuple(pixels.shape[2:]) != job.task.size:
-        pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
-    if like.channels == 1:
-        pixels = pixels.mean(1, keepdim=True)
-    return replace(like, pixels=pixels * top(job.image.pictures))
-
-
-def _copied(field: Field, layer: Layer, hole: Tensor | None) -> Picture:
-    """One layer through the field, every value exact and at the layer's own resolution."""
-    first, fine = layer.pictures[0], layer.scale.numerator
-    pixels = follow(field, [p.pixels for p in layer.pictures], layer.role, fine)
-    alphas = [p.alpha for p in layer.pictures if p.alpha is not None]  # all of them, or none
-    alpha = follow(field, alphas, "data", fine) if alphas else None
-    if hole is not None:
-        hole = hole.repeat_interleave(fine, 2).repeat_interleave(fine, 3)
-    return _thinned(_kept(replace(first, pixels=pixels, alpha=alpha), first, hole), layer.extent(field.size))
-
-
-def _thinned(copied: Picture, size: tuple[int, int]) -> Picture:
-    """A copy in which values are repeated, reduced to `size` (height, width): the value in the middle of each cell."""
-    steps = copied.height // size[0], copied.width // size[1]
-    return mapped(copied, lambda v: v[:, :, steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]].contiguous())

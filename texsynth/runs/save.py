@@ -54,12 +54,14 @@ def save(
     if put is None:
         with together(out) as put_file:
             return save(result, out, metadata, save_field, preview, put_file)
-    files = paths(out, {n: p.depth for n, p in result.maps.items()}, save_field and result.field is not None, preview)
+    files = paths(
+        out, {n: p.depth for n, p in result.maps.items()}, save_field and isinstance(result.field, Field), preview
+    )
     notices = []
     if save_field and result.field is None:
         notices.append("this method copies nothing, so there is no field to save")
     pictures = dict(result.maps)
-    if save_field and result.field is not None:
+    if save_field and isinstance(result.field, Field):
         pictures["coordinates"] = Picture(drawing.coordinate_picture(result.field))
         pictures["plane"] = Picture(drawing.plane_picture(result.field))
         pictures["cost"] = Picture(drawing.cost_picture(result.field))

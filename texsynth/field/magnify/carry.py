@@ -11,6 +11,7 @@ from torch import Tensor
 from texsynth import native
 from texsynth.field.magnify.sheet import Pointers, Sheet
 from texsynth.field.planes import Planes
+from texsynth.image.scratch import release
 
 ROWS = 64  # coarse ones that are carried at once: bounds the memory
 
@@ -34,6 +35,8 @@ def carry(field: Pointers, finer: Sheet, factor: int, out: Tensor, rows: int = R
             twin(parents, *before, shapes, *after, finer.valid, factor, some)
         else:
             some.copy_(_carried(parents, coarse, finer, factor, (some.shape[0], some.shape[1])))
+        release(parents)
+        release(some)
     return Pointers(out, finer, field.tile)
 
 

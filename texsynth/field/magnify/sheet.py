@@ -12,6 +12,7 @@ from torch import Tensor
 from texsynth.errors import ResourceError
 from texsynth.field.atlas import turn
 from texsynth.field.planes import Planes, reflected
+from texsynth.image import scratch
 
 if TYPE_CHECKING:
     from texsynth.task import Exemplar
@@ -64,16 +65,19 @@ def lay(exemplars: Sequence[Exemplar], copies: Sequence[str], margin: int) -> Sh
     pixels = len(turned) * rows * row
     if pixels >= MOST_PIXELS:
         raise ResourceError(f"{pixels} source pixels with all copies; at most {MOST_PIXELS} can be told apart; --crop")
-    colours = torch.zeros(len(turned), rows, row, 3, dtype=torch.uint8)
-    valid = torch.zeros(len(turned), rows, row, dtype=torch.bool)
+    colours = torch.from_numpy(scratch.empty((len(turned), rows, row, 3), "uint8"))
+    valid = torch.from_numpy(scratch.empty((len(turned), rows, row), "bool")).zero_()
     for plane, (exemplar, image, copy) in enumerate(turned):
         h, w = shapes[plane]
+        if (h + 2 * margin, w + 2 * margin) != (rows, row):
+            colours[plane].zero_()  # what no plane of this size has
         columns, at = reflected(w, margin), reflected(h, margin)
         step = max(1, PIXELS_AT_ONCE // row)
         for top in range(0, h + 2 * margin, step):
             some = image[0][:, at[top : top + step]][:, :, columns]
             levels = (some * 255).round_().clamp_(0, 255).to(torch.uint8)
             colours[plane, top : top + some.shape[1], : w + 2 * margin] = levels.permute(1, 2, 0)
+        scratch.release(image)
         usable = valid[plane, margin : margin + h, margin : margin + w]
         usable.copy_(torch.tensor(True) if exemplar.valid is None else turn(exemplar.valid, copy)[0, 0])
     sizes = tuple(e.size for e in exemplars)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 
+from texsynth.errors import TexsynthError
 from texsynth.image.codecs.avif import AVIF as AVIF
 from texsynth.image.codecs.base import MAX_PIXELS as MAX_PIXELS
 from texsynth.image.codecs.base import CodecError as CodecError
@@ -18,6 +19,7 @@ from texsynth.image.codecs.base import Decoded as Decoded
 from texsynth.image.codecs.base import Format as Format
 from texsynth.image.codecs.base import Header as Header
 from texsynth.image.codecs.base import Opened as Opened
+from texsynth.image.codecs.base import Rows as Rows
 from texsynth.image.codecs.base import size_of as size_of
 from texsynth.image.codecs.base import strict
 from texsynth.image.codecs.jpeg2000 import JPEG2000 as JPEG2000
@@ -73,6 +75,17 @@ def encode(form: Format, samples: np.ndarray, icc: bytes | None, text: dict[str,
     samples = samples[..., 0] if samples.shape[2] == 1 else samples
     with strict(f"{form} encoder failed, try another format"):
         return form.encoded(samples, icc, tags, text)
+
+
+def stream(
+    form: Format, file: IO[bytes], rows: Rows, icc: bytes | None, text: dict[str, str], tags: Tags, threads: int
+) -> None:
+    """Write what `encode` returns to an open file, as the rows come, with so many threads: the same picture, in other
+    bytes. Raises CodecError, and whatever the file and the rows raise."""
+    if form.streamed is None:
+        raise CodecError(f"{form} is not written by rows, try another format")
+    with strict(f"{form} encoder failed, try another format", passed=(OSError, TexsynthError)):
+        form.streamed(file, rows, icc, tags, text, threads)
 
 
 def _damaged(form: Format) -> AbstractContextManager[None]:

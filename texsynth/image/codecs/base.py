@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, BinaryIO, TypeAlias
+from typing import IO, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -75,7 +75,31 @@ class Opened:
     decode: Callable[[], Decoded]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The samples of a picture as they come, some rows at a time from its top.
+
+    shape: (H, W, C).
+    draw: Gives the rows from one to before another, (rows, W, C), in `depth`; each is asked for once, in their order.
+    """
+
+    shape: tuple[int, int, int]
+    depth: str
+    draw: Callable[[int, int], np.ndarray]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all samples."""
+        return self.shape[0] * self.row_bytes
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of the samples of a row."""
+        return self.shape[1] * self.shape[2] * np.dtype(self.depth).itemsize
+
+
 Encoder: TypeAlias = "Callable[[np.ndarray, bytes | None, Tags, dict[str, str]], bytes]"
+Streamer: TypeAlias = "Callable[[IO[bytes], Rows, bytes | None, Tags, dict[str, str], int], None]"
 
 
 @dataclass(frozen=True)
@@ -87,6 +111,8 @@ class Format:
     opened: Reads the header; raises CodecError for what is damaged or not supported.
     encoded: File bytes of (H, W) or (H, W, C) samples, an ICC profile, tags and ASCII texts, of which it takes what it
         can hold; None where files are only read.
+    streamed: Writes rows to a file as they come, with all else as for `encoded`, by so many threads; None where the
+        samples must be there as a whole.
     held: The depths that are written.
     max_side: The longest side, in pixels, that the format or its library can hold.
     by_suffix: Is it `recognises` and the suffix together that tell its files, because they have no signature?
@@ -97,6 +123,7 @@ class Format:
     recognises: Callable[[bytes], bool]
     opened: Callable[[BinaryIO], Opened]
     encoded: Encoder | None = None
+    streamed: Streamer | None = None
     held: tuple[str, ...] = ("uint8",)
     max_side: int = MAX_PIXELS
     by_suffix: bool = False
@@ -111,8 +138,9 @@ def starts_with(*signatures: bytes) -> Callable[[bytes], bool]:
 
 
 @contextlib.contextmanager
-def strict(problem: str) -> Iterator[None]:
-    """Keep the libraries silent and strict, one thread at a time as that is global; what they raise is CodecError."""
+def strict(problem: str, passed: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Keep the libraries silent and strict, one thread at a time as that is global; what they raise is CodecError, but
+    for what is `passed` on as it is."""
     from PIL import Image, ImageFile
 
     loggers = [logging.getLogger(name) for name in ("tifffile", "imagecodecs")]
@@ -128,6 +156,8 @@ def strict(problem: str) -> Iterator[None]:
         except (CodecError, MemoryError):
             raise
         except Exception as exc:  # each library has its own types; to the user they all mean the same
+            if isinstance(exc, passed):
+                raise
             reason = " ".join(str(exc).split()) or type(exc).__name__
             raise CodecError(f"{problem} ({reason})") from exc
         finally:

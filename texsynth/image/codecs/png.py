@@ -7,7 +7,8 @@ import contextlib
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from texsynth.image.codecs.base import (
     Format,
     Header,
     Opened,
+    Rows,
     check_frames,
     read_exif,
     size_of,
@@ -30,6 +32,10 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 WRITTEN = {1: 0, 2: 4, 3: 2, 4: 6}  # the kind of colour by the number of channels
 LEVEL = 6  # of compression: files as small as those of libpng
+FAST_LEVEL = 3  # of zlib, by rows: as fast as the other, and files 1 to 4 percent larger
+PIECE, AT_ONCE = 1 << 20, 1 << 22  # bytes that are compressed by one thread, and of the rows that are drawn at once
+ADLER = 65521  # the greatest prime number of 16 bits, by which Adler-32 counts
+WINDOW = 1 << 15  # bytes before a piece that its compression looks back on
 LONGEST = 1 << 30  # bytes of a chunk of samples
 FILTERED = 1 << 18  # bytes that are filtered at once, so that they stay in the processor's cache
 DRAWN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # chunks that the decoder needs
@@ -118,19 +124,82 @@ def _encoded(samples: np.ndarray, icc: bytes | None, wanted: Tags, texts: dict[s
     rows: Any = _filtered(samples)
     packed = memoryview(imagecodecs.deflate_encode(rows, level=LEVEL))
     del rows
-    kind = WRITTEN[1 if samples.ndim == 2 else samples.shape[2]]
-    head = struct.pack(">IIBBBBB", *samples.shape[1::-1], 8 * samples.itemsize, kind, 0, 0, 0)
-    pieces: list[tuple[bytes, bytes | memoryview]] = [(b"IHDR", head)]
-    pieces += [(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
-    pieces += tags.to_chunks(wanted)
-    pieces += [(b"tEXt", f"{keyword}\0{value}".encode("ascii")) for keyword, value in texts.items()]
+    shape = (*samples.shape, 1)[:3]
+    pieces: list[tuple[bytes, bytes | memoryview]] = [*_opening(shape, samples.itemsize, icc, wanted, texts)]
     pieces += [(b"IDAT", packed[start : start + LONGEST]) for start in range(0, len(packed), LONGEST)]
     pieces.append((b"IEND", b""))
-    content: list[bytes | memoryview] = [SIGNATURE]
-    for name, body in pieces:
-        checksum = zlib.crc32(body, zlib.crc32(name))
-        content += [struct.pack(">I", len(body)) + name, body, struct.pack(">I", checksum)]
-    return b"".join(content)
+    content = [part for name, body in pieces for part in _chunk(name, body)]
+    return b"".join([SIGNATURE, *content])
+
+
+def _opening(
+    shape: tuple[int, ...], itemsize: int, icc: bytes | None, wanted: Tags, texts: dict[str, str]
+) -> list[tuple[bytes, bytes]]:
+    """The chunks before the samples (H, W, C), of so many bytes each."""
+    height, width, channels = shape
+    pieces = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * itemsize, WRITTEN[channels], 0, 0, 0))]
+    pieces += [(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
+    pieces += tags.to_chunks(wanted)
+    return pieces + [(b"tEXt", f"{keyword}\0{value}".encode("ascii")) for keyword, value in texts.items()]
+
+
+def _chunk(name: bytes, body: bytes | memoryview) -> tuple[bytes, bytes | memoryview, bytes]:
+    """The parts of a chunk, with its length and its checksum."""
+    return struct.pack(">I", len(body)) + name, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
+
+
+def _streamed(
+    file: IO[bytes], rows: Rows, icc: bytes | None, wanted: Tags, texts: dict[str, str], threads: int
+) -> None:
+    file.write(SIGNATURE)
+    for name, body in _opening(rows.shape, np.dtype(rows.depth).itemsize, icc, wanted, texts):
+        file.writelines(_chunk(name, body))
+    for packed in _packed(rows, threads):
+        file.writelines(_chunk(b"IDAT", packed))
+    file.writelines(_chunk(b"IEND", b""))
+
+
+def _packed(rows: Rows, threads: int) -> Iterator[bytes]:
+    """Filtered rows as one zlib stream, in pieces that are compressed side by side, as pigz does it: each begins where
+    a byte begins, and knows the bytes before it. Their borders lie at the same rows for any number of threads."""
+    height, line = rows.shape[0], 1 + rows.row_bytes
+    count, lead = max(1, PIECE // line), 1 + -(-WINDOW // line)
+    step = count * max(1, AT_ONCE // (count * line))
+    before = np.empty((0, *rows.shape[1:]), rows.depth)
+    waiting: list[Future[tuple[bytes, int, int]]] = []
+    checksum = 1
+    yield b"\x78\x9c"
+    with ThreadPoolExecutor(threads) as pool:
+        for top in range(0, height + step, step):  # a step behind, so that rows are drawn while others are packed
+            done, waiting = waiting, []
+            if top < height:
+                block = np.concatenate([before, rows.draw(top, min(top + step, height))])
+                end = top - len(before) + len(block)
+                for at in range(len(before), len(block), count):
+                    part, final = block[max(0, at - lead) : at + count], end == height and at + count >= len(block)
+                    waiting.append(pool.submit(_piece, part, min(at, lead), lead - 1, final))
+                before = block[-lead:].copy()
+            for packed, size, sum_ in (each.result() for each in done):
+                checksum = _joined(checksum, sum_, size)
+                yield packed
+    yield checksum.to_bytes(4, "big")
+
+
+def _piece(samples: np.ndarray, lead: int, window: int, final: bool) -> tuple[bytes, int, int]:
+    """Rows compressed, the bytes that they were, and the Adler-32 of those; after `lead` rows that are there for the
+    filter, and of which the last, `window` at most, are looked back on. Is it the final piece?"""
+    filtered = _filtered(samples[..., 0] if samples.shape[2] == 1 else samples)
+    behind, rest = filtered[max(0, lead - window) : lead].tobytes()[-WINDOW:], filtered[lead:].data
+    squeezer = zlib.compressobj(FAST_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=behind)
+    packed = squeezer.compress(rest) + squeezer.flush(zlib.Z_FINISH if final else zlib.Z_SYNC_FLUSH)
+    return packed, rest.nbytes, zlib.adler32(rest)
+
+
+def _joined(first: int, second: int, size: int) -> int:
+    """The Adler-32 of bytes by those of its two parts, of which the second has `size` (zlib, adler32_combine)."""
+    low = (first & 0xFFFF) + (second & 0xFFFF) - 1
+    high = (first >> 16) + (second >> 16) + ((first & 0xFFFF) - 1) * size
+    return high % ADLER << 16 | low % ADLER
 
 
 def _filtered(samples: np.ndarray) -> np.ndarray:
@@ -162,4 +231,4 @@ def _filtered(samples: np.ndarray) -> np.ndarray:
     return filtered
 
 
-PNG = Format("PNG", (".png",), starts_with(SIGNATURE), _opened, _encoded, held=("uint8", "uint16"), max_side=1_000_000)
+PNG = Format("PNG", (".png",), starts_with(SIGNATURE), _opened, _encoded, _streamed, ("uint8", "uint16"), 1_000_000)

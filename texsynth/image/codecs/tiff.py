@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any, BinaryIO, cast
+from collections.abc import Iterator
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from texsynth.image.codecs.base import (
     Format,
     Header,
     Opened,
+    Rows,
     check_frames,
     resolution,
     size_of,
@@ -38,6 +40,8 @@ MOST_SEGMENTS, SEGMENT_BYTES = 1 << 20, 200  # how many there may be, and what e
 MOST_PAGES = 64
 JPEG_HEAD = 1 << 16  # bytes of a JPEG in which its size stands
 JPEG_BLOCK = 16  # pixels by which one may exceed its tile
+TILE = 256  # pixels of a side of the tiles that are written
+CLASSIC = (1 << 32) - (1 << 25)  # bytes of samples above which it is a BigTIFF: what does not shrink must fit, too
 
 
 def _opened(handle: BinaryIO) -> Opened:
@@ -181,15 +185,40 @@ def _palette(colours: np.ndarray) -> np.ndarray:
 def _encoded(samples: np.ndarray, icc: bytes | None, tags: Tags, _: dict[str, str]) -> bytes:
     import tifffile
 
-    options: dict[str, Any] = {"planarconfig": "contig"} if samples.ndim == 3 else {}
-    if samples.ndim == 3 and samples.shape[2] in (2, 4):
+    out = io.BytesIO()
+    tifffile.imwrite(out, samples, **_options((*samples.shape, 1)[2], icc, tags))
+    return out.getvalue()
+
+
+def _streamed(file: IO[bytes], rows: Rows, icc: bytes | None, tags: Tags, _: dict[str, str], threads: int) -> None:
+    import tifffile
+
+    options = _options(rows.shape[2], icc, tags)
+    options |= {"shape": rows.shape if rows.shape[2] > 1 else rows.shape[:2], "dtype": rows.depth}
+    options |= {"tile": (TILE, TILE), "maxworkers": threads, "buffersize": TILE * rows.row_bytes}
+    tifffile.imwrite(file, _tiles(rows), bigtiff=rows.nbytes > CLASSIC, **options)
+
+
+def _tiles(rows: Rows) -> Iterator[np.ndarray]:
+    """Tiles from left to right and from the top; those at the borders are smaller."""
+    height, width, channels = rows.shape
+    for top in range(0, height, TILE):
+        samples = rows.draw(top, min(top + TILE, height))
+        samples = samples[..., 0] if channels == 1 else samples
+        for left in range(0, width, TILE):
+            yield samples[:, left : left + TILE]
+
+
+def _options(channels: int, icc: bytes | None, tags: Tags) -> dict[str, Any]:
+    """What tifffile is told of samples of so many channels."""
+    options: dict[str, Any] = {} if channels == 1 else {"planarconfig": "contig"}
+    if channels in (2, 4):
         options["extrasamples"] = ("unassalpha",)
-    colour, out = "rgb" if samples.shape[2:] > (2,) else "minisblack", io.BytesIO()
-    options |= {"photometric": colour, "compression": "zlib", "predictor": True, "iccprofile": icc}
+    colour = "rgb" if channels > 2 else "minisblack"
+    options |= {"photometric": colour, "compression": "zlib", "predictor": True, "iccprofile": icc, "metadata": None}
     if tags.density is not None:
         options["resolution"], options["resolutionunit"] = to_rationals(tags.density)
-    tifffile.imwrite(out, samples, metadata=None, **options)
-    return out.getvalue()
+    return options
 
 
 TIFF = Format(
@@ -198,5 +227,6 @@ TIFF = Format(
     starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     _opened,
     _encoded,
+    _streamed,
     held=("uint8", "uint16", "float16", "float32"),
 )

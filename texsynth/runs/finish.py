@@ -1,0 +1,187 @@
+"""The end of a run: what its canvas or its field copies at full depth, in one tone, known pixels as they were."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.field import atlas, tone
+from texsynth.field.atlas import Field
+from texsynth.field.follow import follow
+from texsynth.field.magnify.sheet import Pointers
+from texsynth.field.planes import Copying
+from texsynth.image import scratch
+from texsynth.image.load import mapped, top
+from texsynth.image.picture import Picture
+from texsynth.image.strips import Strips
+from texsynth.job import Job, Layer
+from texsynth.task import Canvas, Say, Task
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run leaves.
+
+    maps: by name. field: where pixels were copied from, for methods that say so. tone: by how much colours were moved,
+    at the most and on average, as shares of their range; None where they may not be.
+    """
+
+    image: Picture | Strips
+    maps: Mapping[str, Picture | Strips]
+    field: Copying | None = None
+    tone: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Tone:
+    """A correction of colours: `change` (1, 3, hc, wc), solved for the field `coarse`, of which the output is `factor`
+    times as large."""
+
+    change: Tensor
+    coarse: Pointers
+    factor: int
+
+
+def whole(canvas: Canvas, job: Job, say: Say) -> Finished:
+    """A canvas at full size: what its field copies, in one tone; its own colours where it has no field, or where a
+    later stage has moved them. Outside a hole everything stays as it was."""
+    hole, first = job.task.hole, job.image.pictures[0]
+    if not isinstance(canvas.field, Field):
+        return Finished(_kept(_coloured(canvas.image, job, replace(first, alpha=None)), first, hole), {})
+    field = atlas.enlarge(canvas.field, job.task)
+    maps = {name: _copied(field, layer, hole) for name, layer in job.maps.items()}
+    copied = _copied(field, job.image, hole)
+    if not torch.equal(canvas.image, canvas.field.image()):
+        return Finished(_kept(_coloured(canvas.image, job, copied), first, hole), maps, field)
+    if not job.match_tone:
+        return Finished(copied, maps, field)
+    image, moved = _toned(copied, correction(field, job.task, say), job)
+    return Finished(image, maps, field, moved)
+
+
+def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
+    """What a field of any size copies, a few rows at a time; in one tone, where there is a correction."""
+    maps = {name: _strips(field, layer, job.task.hole) for name, layer in job.maps.items()}
+    copied = _strips(field, job.image, job.task.hole)
+    if even is None:
+        return Finished(copied, maps, field)
+    limits, scale = _range(job.image), top(job.image.pictures)
+
+    def draw(first: int, last: int) -> Picture:
+        part = copied.rows(first, last)
+        rows, columns = (torch.arange(*ends) // even.factor for ends in ((first, last), (0, field.size[1])))
+        change = even.change[:, :, rows][:, :, :, columns]
+        return _moved(part, change, scale, limits)
+
+    size = even.change.abs()
+    return Finished(replace(copied, draw=draw), maps, field, _amount(float(size.max()), float(size.mean())))
+
+
+def correction(field: Field, task: Task, say: Say) -> Tensor:
+    """What to add to the colours of a field (1, 3, h, w), so that its pieces are in the tone of those around them."""
+    free, filled = None, None
+    if task.hole is not None or task.start is not None:  # what has stayed as it was keeps its tone
+        at_home = torch.arange(field.index.numel()).view(1, 1, *field.size)
+        stays = field.atlas.home[field.index].cpu() == at_home if field.size == task.exemplars[0].size else at_home < 0
+        filled = task.hole if task.start is None else task.start.isnan().any(1, keepdim=True)
+        free = ~stays if task.hole is None else task.hole & ~stays
+    change = tone.correction(field, free, filled, task.guides).cpu()
+    if not change.any():
+        say("tone: nothing to even out")
+    else:
+        size = change.abs()
+        say(f"tone: evened out by {float(size.mean()):.2%} of the range, at most {float(size.max()):.1%}")
+    return change
+
+
+def _toned(copied: Picture, change: Tensor, job: Job) -> tuple[Picture, Mapping[str, float]]:
+    """A copied picture with its colours moved, and by how much they were."""
+    if not change.any():
+        return copied, _amount(0.0, 0.0)
+    scale = top(job.image.pictures)
+    toned = _moved(copied, change, scale, (float(copied.pixels.min()), float(copied.pixels.max())))
+    by = (toned.pixels - copied.pixels).abs_().div_(scale)
+    return toned, _amount(float(by.max()), float(by.mean()))
+
+
+def _moved(copied: Picture, change: Tensor, scale: float, limits: tuple[float, float]) -> Picture:
+    """A copied picture with `change` (1, 3, h, w) added to its colours, `scale` of which are the range; none goes
+    beyond `limits`, which are tones that the picture has."""
+    if copied.channels == 1:
+        change = change.mean(1, keepdim=True)
+    moved = (copied.pixels + change * scale).clamp_(*limits)
+    return replace(copied, pixels=torch.where(change == 0, copied.pixels, moved))
+
+
+def _amount(largest: float, mean: float) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in (("largest", largest), ("mean", mean))}
+
+
+def _range(layer: Layer) -> tuple[float, float]:
+    """The lowest and the highest of the colours of a layer."""
+    edges = [picture.pixels.aminmax() for picture in layer.pictures]
+    return min(float(low) for low, _ in edges), max(float(high) for _, high in edges)
+
+
+def _kept(image: Picture, before: Picture, hole: Tensor | None) -> Picture:
+    """A picture with the pixels of `before` outside the hole, bit for bit; inside it is opaque."""
+    if hole is None:
+        return image
+    alpha = image.alpha
+    if before.alpha is not None:
+        alpha = torch.where(hole, torch.ones_like(before.alpha) if alpha is None else alpha, before.alpha)
+    return replace(image, pixels=torch.where(hole, image.pixels, before.pixels), alpha=alpha)
+
+
+def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
+    """A picture of the kind of `like` with the colours of (1, 3, h, w), at the job's size."""
+    pixels = image.cpu().clamp(0, 1)
+    if tuple(pixels.shape[2:]) != job.task.size:
+        pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
+    if like.channels == 1:
+        pixels = pixels.mean(1, keepdim=True)
+    return replace(like, pixels=pixels * top(job.image.pictures))
+
+
+def _copied(field: Copying, layer: Layer, hole: Tensor | None, rows: tuple[int, int] | None = None) -> Picture:
+    """One layer through the field, every value exact and at the layer's own resolution; all of it, or the values over
+    some rows of the output, where this is no coarser than the layer."""
+    first, fine = layer.pictures[0], layer.scale.numerator
+    there = field if rows is None else field.part(*rows)
+    pixels = follow(there, [p.pixels for p in layer.pictures], layer.role, fine)
+    alphas = [p.alpha for p in layer.pictures if p.alpha is not None]  # all of them, or none
+    alpha = follow(there, alphas, "data", fine) if alphas else None
+    if hole is not None:
+        hole = hole if rows is None else hole[:, :, slice(*rows)]
+        hole = hole.repeat_interleave(fine, 2).repeat_interleave(fine, 3)
+        if rows is not None:
+            first = mapped(first, lambda values: values[:, :, fine * rows[0] : fine * rows[1]])
+    copied = _kept(replace(layer.pictures[0], pixels=pixels, alpha=alpha), first, hole)
+    return _thinned(copied, layer.extent(field.size)) if rows is None else copied
+
+
+def _strips(field: Pointers, layer: Layer, hole: Tensor | None) -> Strips:
+    """One layer through a field of any size."""
+    first, fine, size = layer.pictures[0], layer.scale.numerator, layer.extent(field.size)
+    cell = fine * field.size[0] // size[0]  # values that are repeated, of a coarser layer
+
+    def draw(top: int, bottom: int) -> Picture:
+        start, end = top * cell // fine, math.ceil(bottom * cell / fine)
+        part = _copied(field, layer, hole, (start, end))
+        for values in (v for p in layer.pictures for v in (p.pixels, p.alpha) if v is not None):
+            scratch.release(values)  # what was read of them comes from anywhere
+        cut = mapped(part, lambda values: values[:, :, top * cell - start * fine : bottom * cell - start * fine])
+        return _thinned(cut, (bottom - top, size[1]))
+
+    return Strips(size, first.channels, draw, first.alpha is not None, first.depth, first.icc, first.tags)
+
+
+def _thinned(copied: Picture, size: tuple[int, int]) -> Picture:
+    """A copy in which values are repeated, reduced to `size` (height, width): the value in the middle of each cell."""
+    steps = copied.height // size[0], copied.width // size[1]
+    return mapped(copied, lambda v: v[:, :, steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]].contiguous())

@@ -1,0 +1,117 @@
+"""Runs that are too large to be solved whole: solved at a reduced size, and carried up from there.
+
+What a level above the working size takes does not depend on the method, so a budget of memory that holds the working
+size and the pointers of the output holds any run (field/magnify).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from texsynth.field.atlas import Field, build_atlas, enlarge
+from texsynth.field.magnify import levels
+from texsynth.field.magnify.levels import Rung, Seams
+from texsynth.field.planes import Copying
+from texsynth.image import scratch
+from texsynth.job import Job, Reduced
+from texsynth.methods import method
+from texsynth.runs import finish, loop, stop
+from texsynth.runs.checkpoint import Keeper
+from texsynth.runs.finish import Finished, Tone
+from texsynth.runs.loop import Outcome
+from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Stage, Task
+
+STAGE = "magnify"
+SOLVED = 20  # bytes of a pixel of the solved field: its pointers, and the correction of its colours
+AT_ONCE = 200 << 20  # bytes of what is worked out for some rows at a time
+CARRYING, LAYING = 1.5e-7, 1e-8  # seconds of a pixel of the output and of the exemplars
+UNTOUCHED = Seams(9, 0, 0)
+
+
+def reduced(job: Job, preset: Preset) -> Reduced | None:
+    """The run that a job is magnified from; None where it is solved at its own size, because it is small enough, or its
+    last method says nothing of how seams are mended."""
+    if job.reduced is not None:
+        return job.reduced
+    if _seams(preset.stages[-1], job.task) is None or not (halvings := levels.halvings(job.task)):
+        return None
+    return Reduced(job.task.at(halvings), 2**halvings)
+
+
+def estimate(job: Job, small: Reduced, solver: Estimate, size: tuple[int, int]) -> Estimate:
+    """What a run of `size` (height, width) takes beside what all runs do, whose reduced run takes `solver`: at its
+    peak the memory of the one or of the other, and the seconds of both. Fitted to whole runs on two cores."""
+    pixels, reduced = size[0] * size[1], small.task.size[0] * small.task.size[1]
+    source = sum(h * w for h, w in (exemplar.size for exemplar in job.task.exemplars))
+    arrays = [3 * source, source, 4 * pixels, pixels // small.factor**2 * 4]  # the sheet; pointers of two levels
+    held = sum(size for size in arrays if not scratch.is_large(size)) + SOLVED * reduced + AT_ONCE
+    held += sum(8 * source for guide in job.task.guides if guide.weight > 0)
+    memory = max(solver.memory, held)
+    return Estimate(memory, solver.seconds + CARRYING * pixels + LAYING * source)
+
+
+def _seams(stage: Stage, task: Task) -> Seams | None:
+    """How a method wants seams to be mended above the working size; it says so by `seams(task, settings)`."""
+    says: Callable[[Task, Any], Seams | None] | None = getattr(method(stage.method), "seams", None)
+    return None if says is None else says(task, stage.settings)
+
+
+def solve(
+    small: Reduced, preset: Preset, rng: torch.Generator, report: Report, say: Say, keeper: Keeper | None = None
+) -> tuple[Field, Outcome]:
+    """The field of the reduced run, and how it came about; KeyboardInterrupt where there is none yet."""
+    if small.field is not None:
+        return _given(small.field, small.task), Outcome(None, ())
+    size = "{1}x{0}".format(*small.task.size)
+    say(f"solved at {size}, then magnified {small.factor} times")
+    outcome = loop.synthesize(small.task, preset.stages, rng, report, say, keeper)
+    if outcome.canvas is None or not isinstance(outcome.canvas.field, Field):
+        raise KeyboardInterrupt
+    return enlarge(outcome.canvas.field, small.task), outcome
+
+
+def magnify(
+    solved: Field,
+    outcome: Outcome,
+    small: Reduced,
+    job: Job,
+    preset: Preset,
+    rng: torch.Generator,
+    report: Report,
+    say: Say,
+) -> tuple[Finished, Outcome]:
+    """Carry a solved field up to the size of the job; Ctrl-C leaves out what is left to mend."""
+    even = None
+    field = coarse = levels.pointers(solved)
+    if job.match_tone:
+        even = Tone(finish.correction(solved, small.task, say), coarse, small.factor)
+    seams, steps = _seams(preset.stages[-1], small.task) or UNTOUCHED, levels.rungs(small.factor)
+    canvas = Canvas(solved.image(), solved)
+    del solved
+    outcome = replace(outcome, canvas=None)
+    task = replace(job.task, init=None, weights={}, model=None)
+    for number, rung in enumerate(steps):
+        seams = UNTOUCHED if outcome.interrupted else seams
+
+        def progress(done: float, rung: Rung = rung, number: int = number) -> None:
+            share = (number + done) / len(steps)
+            report(Event(STAGE, rung.level, len(steps), number + 1, len(steps), 0.0, share, canvas))
+
+        try:
+            field = levels.raised(field, task.at(rung.level), rung, seams, rng, progress)
+        except KeyboardInterrupt:
+            outcome = replace(outcome, interrupted=True)
+            with stop.later():
+                field = levels.raised(field, task.at(rung.level), rung, UNTOUCHED, rng, lambda _: None)
+    return finish.magnified(field, even, job), outcome
+
+
+def _given(field: Copying, task: Task) -> Field:
+    """A field that was read, with the pixels that it copies."""
+    atlas = build_atlas(task, field.atlas.copies, field.atlas.margin)
+    index = field.part(0, field.size[0]).index
+    return Field(index, torch.zeros(field.size), atlas, task.tile)
