@@ -18,7 +18,7 @@ from PIL import Image
 from picture_files import DEPTHS, GRAY, SRGB, array_of, chunk, noise, png, put, saved
 from texsynth.errors import InputError
 from texsynth.image import picture as image
-from texsynth.image.codecs import png as codec
+from texsynth.image.codecs import scanlines as codec
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

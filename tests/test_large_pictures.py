@@ -16,9 +16,9 @@ import torch
 
 from picture_files import DEPTHS, SRGB, noise
 from texsynth.errors import ResourceError, TexsynthError
-from texsynth.image import codecs, strips
+from texsynth.image import codecs, pixels, strips
 from texsynth.image import picture as image
-from texsynth.image.codecs import png, tiff
+from texsynth.image.codecs import scanlines, tiff
 from texsynth.image.codecs.tags import Density
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
@@ -30,9 +30,9 @@ SIZE = (301, 283)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every picture is a large one."""
     monkeypatch.setattr(image, "WHOLE", 0)
-    monkeypatch.setattr(png, "PIECE", 30_000)
-    monkeypatch.setattr(png, "AT_ONCE", 50_000)
-    monkeypatch.setattr(strips, "PIXELS_AT_ONCE", 9000)
+    monkeypatch.setattr(scanlines, "PIECE", 30_000)
+    monkeypatch.setattr(scanlines, "AT_ONCE", 50_000)
+    monkeypatch.setattr(pixels, "PIXELS_AT_ONCE", 9000)
 
 
 def smooth(channels: int, depth: str) -> np.ndarray:
@@ -70,17 +70,17 @@ def test_a_png_is_one_sound_stream_for_any_strips_and_threads(tmp_path: Path, mo
     samples = smooth(3, "uint8")
     picture, path, contents = image.from_array(samples), tmp_path / "a.png", set()
     for at_once, threads in ((1, 1), (100_000, 3), (1 << 30, 2)):
-        monkeypatch.setattr(png, "AT_ONCE", at_once)
+        monkeypatch.setattr(scanlines, "AT_ONCE", at_once)
         monkeypatch.setattr(torch, "get_num_threads", lambda number=threads: number)
         image.write(path, picture)
         contents.add(path.read_bytes())
     assert len(contents) == 1
     with path.open("rb") as file:
-        bodies = [(kind, at, length) for kind, at, length in png.chunks(file) if kind == b"IDAT"]
+        bodies = [(kind, at, length) for kind, at, length in codecs.png.chunks(file) if kind == b"IDAT"]
         packed = b"".join(file.seek(at) and file.read(length) for _, at, length in bodies)
     assert len(bodies) > 5 and max(length for *_, length in bodies) < 40_000
     assert len(zlib.decompress(packed)) == SIZE[0] * (1 + 3 * SIZE[1])  # and with it the checksum of all
-    assert len(packed) < 1.1 * len(zlib.compress(zlib.decompress(packed), png.FAST_LEVEL))
+    assert len(packed) < 1.1 * len(zlib.compress(zlib.decompress(packed), scanlines.FAST_LEVEL))
 
 
 def test_all_that_a_picture_says_is_kept(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_picture_by_strips_is_the_whole(tmp_path: Path, monkeypatch: pytest.Mo
     pixels, alpha = torch.rand(1, 3, 37, 50), torch.rand(1, 1, 37, 50)
     picture = Picture(pixels, alpha, "uint16", b"profile")
     by_strips = strips.of(picture)
-    monkeypatch.setattr(strips, "PIXELS_AT_ONCE", 400)
+    monkeypatch.setattr("texsynth.image.pixels.PIXELS_AT_ONCE", 400)
     with scratch.beside(tmp_path, 1 << 16):
         whole = by_strips.whole()
     assert torch.equal(whole.pixels, pixels) and whole.alpha is not None and torch.equal(whole.alpha, alpha)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from texsynth.errors import InputError
-from texsynth.image import codecs
+from texsynth.image import codecs, scratch
 
-VALUES_AT_ONCE = 1 << 18  # values of a plane that are quantised at once: bounds the memory
+VALUES_AT_ONCE = 1 << 18  # values of a plane that are converted at once: bounds the memory
+PIXELS_AT_ONCE = 1 << 21  # of a strip, where the one who asks does not mind
 LEVELS = {"uint8": 255, "uint16": 65535}
 DEPTHS = (*LEVELS, "float16", "float32")
 
@@ -94,16 +96,31 @@ def picture_of(decoded: codecs.Decoded) -> Picture:
     """Picture from (H, W, C) samples in one of the four depths, and what comes with them."""
     samples = decoded.samples
     colours = 1 if samples.shape[2] < 3 else 3
-    alpha = _planes(samples[..., colours:]).clamp_(0, 1) if samples.shape[2] in (2, 4) else None
+    alpha = _planes(samples[..., colours:]) if samples.shape[2] in (2, 4) else None
+    if alpha is not None and samples.dtype.kind == "f":
+        for top, bottom in spans(samples.shape[:2]):
+            scratch.release(alpha[:, :, top:bottom].clamp_(0, 1))
     return Picture(_planes(samples[..., :colours]), alpha, samples.dtype.name, decoded.icc, decoded.tags)
 
 
 def _planes(samples: np.ndarray) -> torch.Tensor:
-    """(1, C, H, W) float32 of (H, W, C) samples, in new memory; integers scaled to [0, 1]."""
-    values = np.array(samples.transpose(2, 0, 1), dtype=np.float32, order="C")
-    if samples.dtype.name in LEVELS:
-        values /= np.float32(LEVELS[samples.dtype.name])
-    return torch.from_numpy(values).unsqueeze(0)
+    """(1, C, H, W) float32 of (H, W, C) samples, in scratch where they are large; integers scaled to [0, 1]."""
+    height, width, channels = samples.shape
+    values = scratch.empty((1, channels, height, width), np.float32)
+    for top, bottom in spans((height, width), VALUES_AT_ONCE):
+        part = values[0, :, top:bottom]
+        part[...] = samples[top:bottom].transpose(2, 0, 1)
+        if samples.dtype.name in LEVELS:
+            part /= np.float32(LEVELS[samples.dtype.name])
+        scratch.release(part)
+        scratch.release(samples[top:bottom])
+    return torch.from_numpy(values)
+
+
+def spans(size: tuple[int, int], pixels: int | None = None) -> Iterator[tuple[int, int]]:
+    """The first row and the one after the last of strips that cover (height, width); of about so many pixels."""
+    rows = max(1, (pixels or PIXELS_AT_ONCE) // size[1])
+    return ((top, min(top + rows, size[0])) for top in range(0, size[0], rows))
 
 
 def samples_of(picture: Picture, depth: str) -> np.ndarray:
@@ -133,5 +150,5 @@ def is_finite(values: torch.Tensor) -> bool:
 
 
 def size_in_memory(picture: Picture) -> int:
-    """The bytes of a picture's colours and alpha."""
-    return sum(part.nbytes for part in (picture.pixels, picture.alpha) if part is not None)
+    """The bytes of a picture's colours and alpha, as far as they are not mapped from scratch."""
+    return sum(scratch.in_memory(part) for part in (picture.pixels, picture.alpha) if part is not None)

@@ -90,6 +90,13 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
     return array
 
 
+def in_memory(values: np.ndarray | Tensor) -> int:
+    """The bytes of memory that an array takes: none where it is mapped."""
+    address = values.ctypes.data if isinstance(values, np.ndarray) else values.data_ptr()
+    mapped = any(start <= address < start + size for start, (size, _) in _mappings.copy().items())
+    return 0 if mapped else values.nbytes
+
+
 def release(values: np.ndarray | Tensor) -> None:
     """Let go of what a mapped array, or a part of one, holds in memory: its values stay, on the disk. Nothing happens
     to an array that is in memory, nor where the system cannot do it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,8 +10,7 @@ import torch
 from texsynth.errors import InputError
 from texsynth.image import codecs, scratch
 from texsynth.image.pixels import Picture
-
-PIXELS_AT_ONCE = 1 << 21  # of a strip, where the one who asks does not mind: bounds the memory
+from texsynth.image.pixels import spans as spans
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +73,3 @@ def of(picture: Picture) -> Strips:
 
     size, has_alpha = (picture.height, picture.width), picture.alpha is not None
     return Strips(size, picture.channels, draw, has_alpha, picture.depth, picture.icc, picture.tags)
-
-
-def spans(size: tuple[int, int], pixels: int | None = None) -> Iterator[tuple[int, int]]:
-    """The first row and the one after the last of strips that cover (height, width); of about so many pixels."""
-    rows = max(1, (pixels or PIXELS_AT_ONCE) // size[1])
-    return ((top, min(top + rows, size[0])) for top in range(0, size[0], rows))

@@ -12,6 +12,7 @@ from typing import IO, BinaryIO
 import numpy as np
 
 from texsynth.errors import TexsynthError
+from texsynth.image import scratch
 from texsynth.image.codecs.avif import AVIF as AVIF
 from texsynth.image.codecs.base import MAX_PIXELS as MAX_PIXELS
 from texsynth.image.codecs.base import CodecError as CodecError
@@ -35,6 +36,7 @@ from texsynth.image.codecs.targa import TGA as TGA
 from texsynth.image.codecs.tiff import TIFF as TIFF
 
 PLAIN = Tags()  # of a picture that says nothing
+ROWS_AT_ONCE = 1 << 18  # pixels of rows that are looked at together: bounds the memory
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 FORMATS = (PNG, JPEG, WEBP, TIFF, BMP, GIF, TGA, AVIF, JPEG2000, PNM, HDR)
 
@@ -59,7 +61,7 @@ def decode(file: Opened, form: Format) -> Decoded:
     """An opened file, decoded and turned upright by its orientation; raises as `opened` does."""
     with _damaged(form):
         decoded = file.decode()
-    if decoded.samples.dtype.kind == "f" and not np.isfinite(decoded.samples).all():
+    if decoded.samples.dtype.kind == "f" and not _all_finite(decoded.samples):
         raise CodecError("holds NaN or infinite values; only finite values are allowed, replace them")
     tags = decoded.tags
     if (stored := tags.density) is not None and decoded.orientation in SIDEWAYS:
@@ -88,8 +90,18 @@ def stream(
         form.streamed(file, rows, icc, tags, text, threads)
 
 
+def _all_finite(samples: np.ndarray) -> bool:
+    """Is no sample NaN or infinite? By some rows at a time, as there may be many."""
+    step = max(1, ROWS_AT_ONCE // samples.shape[1])
+    for top in range(0, len(samples), step):
+        if not np.isfinite(samples[top : top + step]).all():
+            return False
+        scratch.release(samples[top : top + step])
+    return True
+
+
 def _damaged(form: Format) -> AbstractContextManager[None]:
-    return strict(f"damaged or truncated {form}, export or copy the file again")
+    return strict(f"damaged or truncated {form}, export or copy the file again", passed=(TexsynthError,))
 
 
 def check_size(width: int, height: int, form: Format) -> None:

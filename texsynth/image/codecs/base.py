@@ -10,13 +10,14 @@ import contextlib
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import IO, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
+from texsynth.image import scratch
 from texsynth.image.codecs.tags import CENTIMETRE, INCH, Density, Tags, density
 
 MAX_PIXELS = 2**28
@@ -38,6 +39,7 @@ class Header:
 
     channels, depth: Those of the samples that come out; depth is the name of their type.
     working: The bytes that the decoder holds at its peak, beside these samples.
+    by_rows: The same where it makes them some rows at a time, as it can for a large picture; None where it cannot.
     """
 
     width: int
@@ -45,6 +47,12 @@ class Header:
     channels: int
     depth: str
     working: int
+    by_rows: int | None = None
+
+    @property
+    def in_rows(self) -> bool:
+        """Are the samples made some rows at a time, and mapped from scratch?"""
+        return self.by_rows is not None and scratch.is_large(self.samples)
 
     @property
     def samples(self) -> int:
@@ -130,6 +138,17 @@ class Format:
 
     def __str__(self) -> str:
         return self.name
+
+
+def gathered(shape: tuple[int, int, int], depth: str, parts: Iterable[np.ndarray]) -> np.ndarray:
+    """Samples (H, W, C) that come some rows at a time; in scratch where they are large."""
+    samples, top = scratch.empty(shape, depth), 0
+    for part in parts:
+        bottom = top + len(part)
+        samples[top:bottom] = part
+        scratch.release(samples[top:bottom])
+        top = bottom
+    return samples
 
 
 def starts_with(*signatures: bytes) -> Callable[[bytes], bool]:

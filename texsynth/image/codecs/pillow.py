@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -16,12 +17,14 @@ from texsynth.image.codecs.base import (
     Header,
     Opened,
     check_frames,
+    gathered,
     read_exif,
     size_of,
     starts_with,
 )
 from texsynth.image.codecs.tags import CENTIMETRE, INCH, Density, Tags, density, to_inches
 
+BLOCK = 1 << 22  # bytes of rows that are copied at a time
 BMP_INCHES = 39.3701  # to the metre, as Pillow has it
 
 
@@ -39,7 +42,11 @@ def _opened(handle: BinaryIO, name: str, frames: bool) -> Opened:
     bytes_a_pixel = 60 if picture.mode == "CMYK" else 9 if grey else 12
     bytes_a_pixel += 6 if picture.info.get("progressive") else 0  # coefficients of all of a JPEG
     working = size_of(handle) + pixels * bytes_a_pixel
-    header = Header(picture.width, picture.height, (1 if grey else 3) + alpha, "uint8", working)
+    mode = ("LA" if alpha else "L") if grey else ("RGBA" if alpha else "RGB")
+    # By rows it holds what it has decoded, and some of them.
+    held = (1 if mode == "L" else 4) + (6 if picture.info.get("progressive") else 0)
+    by_rows = size_of(handle) + pixels * held + 3 * BLOCK if picture.mode == mode else None
+    header = Header(picture.width, picture.height, (1 if grey else 3) + alpha, "uint8", working, by_rows)
 
     def decode() -> Decoded:
         orientation, resolution = read_exif(picture.info.get("exif", b""))
@@ -48,11 +55,21 @@ def _opened(handle: BinaryIO, name: str, frames: bool) -> Opened:
         tags = Tags(density=_density(picture) or resolution)
         if picture.mode == "CMYK":
             return Decoded(ink.to_rgb(np.asarray(picture), icc), None, tags, orientation)
-        mode = ("LA" if alpha else "L") if grey else ("RGBA" if alpha else "RGB")
+        if header.in_rows:
+            samples = gathered((header.height, header.width, header.channels), "uint8", _rows(picture, header.channels))
+            return Decoded(samples, icc, tags, orientation)
         samples = np.asarray(picture if picture.mode == mode else picture.convert(mode))
         return Decoded(samples.reshape(*samples.shape[:2], -1), icc, tags, orientation)
 
     return Opened(header, decode)
+
+
+def _rows(picture: Any, channels: int) -> Iterator[np.ndarray]:
+    """The rows of a decoded picture, some at a time."""
+    step = max(1, BLOCK // (picture.width * channels))
+    for top in range(0, picture.height, step):
+        part = np.asarray(picture.crop((0, top, picture.width, min(top + step, picture.height))))
+        yield part.reshape(len(part), picture.width, channels)
 
 
 def _density(picture: Any) -> Density | None:

@@ -7,7 +7,6 @@ import contextlib
 import struct
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any, BinaryIO
 
 import numpy as np
@@ -22,24 +21,22 @@ from texsynth.image.codecs.base import (
     Opened,
     Rows,
     check_frames,
+    gathered,
     read_exif,
     size_of,
     starts_with,
 )
+from texsynth.image.codecs.scanlines import AT_ONCE, SIGNATURE, chunk, filtered, header, packed_rows, unpacked_rows
 from texsynth.image.codecs.tags import Tags
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-WRITTEN = {1: 0, 2: 4, 3: 2, 4: 6}  # the kind of colour by the number of channels
+PALETTE = 3  # the kind of colour
 LEVEL = 6  # of compression: files as small as those of libpng
-FAST_LEVEL = 3  # of zlib, by rows: as fast as the other, and files 1 to 4 percent larger
-PIECE, AT_ONCE = 1 << 20, 1 << 22  # bytes that are compressed by one thread, and of the rows that are drawn at once
-ADLER = 65521  # the greatest prime number of 16 bits, by which Adler-32 counts
-WINDOW = 1 << 15  # bytes before a piece that its compression looks back on
 LONGEST = 1 << 30  # bytes of a chunk of samples
-FILTERED = 1 << 18  # bytes that are filtered at once, so that they stay in the processor's cache
 DRAWN = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # chunks that the decoder needs
 SAYING = (b"IHDR", b"tRNS", b"acTL", b"iCCP", b"eXIf", b"pHYs", *(kind for kind, _ in tags.CHUNKS.values()))
+BLOCK = 1 << 20  # bytes that are read at a time
+UNPACKING = 8 * AT_ONCE  # bytes, of rows on their way
 MAX_CHUNKS = 2**20
 MAX_CHUNK = 2**24  # bytes of a chunk that says something about the picture; a larger one is left out
 TRUNCATED = "truncated PNG, export or copy the file again (it ends too early)"
@@ -83,20 +80,26 @@ def _opened(handle: BinaryIO) -> Opened:
             body, checksum = handle.read(length), handle.read(4)
             if zlib.crc32(kind + body).to_bytes(4, "big") == checksum or kind in DRAWN:  # the decoder checks those
                 said[kind] = body
-    width, height, bits, colour = struct.unpack_from(">IIBB", said[b"IHDR"])
+    width, height, bits, colour, *_, interlaced = struct.unpack_from(">IIBBBBB", said[b"IHDR"])
     check_frames(int.from_bytes(said.get(b"acTL", b"")[:4], "big"), "animated PNG")
     channels = COLOUR_CHANNELS[colour] + (b"tRNS" in said)
     stored = sum(length + 12 for kind, _, length in places if kind in DRAWN)
-    header = Header(width, height, channels, "uint16" if bits == 16 else "uint8", 2 * stored)
+    by_rows = bits >= 8 and colour != PALETTE and b"tRNS" not in said and not interlaced
+    depth, working = "uint16" if bits == 16 else "uint8", UNPACKING if by_rows else None
+    about = Header(width, height, channels, depth, 2 * stored, working)
 
     def decode() -> Decoded:
         import imagecodecs
 
-        samples = imagecodecs.png_decode(_drawn(handle, places))
+        shape = height, width, channels
+        if about.in_rows:
+            samples = gathered(shape, depth, unpacked_rows(_stored(handle, places), shape, bits // 8))
+        else:
+            samples = imagecodecs.png_decode(_drawn(handle, places))
         icc, (orientation, _) = _inflated(said.get(b"iCCP", b"")), read_exif(said.get(b"eXIf", b""))
         return Decoded(samples.reshape(*samples.shape[:2], -1), icc, tags.from_chunks(said), orientation)
 
-    return Opened(header, decode)
+    return Opened(about, decode)
 
 
 def _drawn(handle: BinaryIO, places: list[tuple[bytes, int, int]]) -> bytes:
@@ -107,6 +110,23 @@ def _drawn(handle: BinaryIO, places: list[tuple[bytes, int, int]]) -> bytes:
             handle.seek(position - 8)
             parts.append(handle.read(length + 12))
     return b"".join(parts)
+
+
+def _stored(handle: BinaryIO, places: list[tuple[bytes, int, int]]) -> Iterator[bytes]:
+    """The compressed samples, in blocks; CodecError where a chunk of them is damaged."""
+    for kind, position, length in places:
+        if kind != b"IDAT":
+            continue
+        handle.seek(position)
+        checksum = zlib.crc32(kind)
+        while length:
+            block = handle.read(min(length, BLOCK))
+            checksum, length = zlib.crc32(block, checksum), length - len(block)
+            if not block:
+                raise CodecError(TRUNCATED)
+            yield block
+        if handle.read(4) != checksum.to_bytes(4, "big"):
+            raise CodecError("damaged PNG, export or copy the file again (a checksum is wrong)")
 
 
 def _inflated(body: bytes) -> bytes | None:
@@ -121,14 +141,14 @@ def _inflated(body: bytes) -> bytes | None:
 def _encoded(samples: np.ndarray, icc: bytes | None, wanted: Tags, texts: dict[str, str]) -> bytes:
     import imagecodecs
 
-    rows: Any = _filtered(samples)
+    rows: Any = filtered(samples)
     packed = memoryview(imagecodecs.deflate_encode(rows, level=LEVEL))
     del rows
     shape = (*samples.shape, 1)[:3]
     pieces: list[tuple[bytes, bytes | memoryview]] = [*_opening(shape, samples.itemsize, icc, wanted, texts)]
     pieces += [(b"IDAT", packed[start : start + LONGEST]) for start in range(0, len(packed), LONGEST)]
     pieces.append((b"IEND", b""))
-    content = [part for name, body in pieces for part in _chunk(name, body)]
+    content = [part for name, body in pieces for part in chunk(name, body)]
     return b"".join([SIGNATURE, *content])
 
 
@@ -137,15 +157,10 @@ def _opening(
 ) -> list[tuple[bytes, bytes]]:
     """The chunks before the samples (H, W, C), of so many bytes each."""
     height, width, channels = shape
-    pieces = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * itemsize, WRITTEN[channels], 0, 0, 0))]
+    pieces = [(b"IHDR", header(width, height, channels, itemsize))]
     pieces += [(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
     pieces += tags.to_chunks(wanted)
     return pieces + [(b"tEXt", f"{keyword}\0{value}".encode("ascii")) for keyword, value in texts.items()]
-
-
-def _chunk(name: bytes, body: bytes | memoryview) -> tuple[bytes, bytes | memoryview, bytes]:
-    """The parts of a chunk, with its length and its checksum."""
-    return struct.pack(">I", len(body)) + name, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
 
 
 def _streamed(
@@ -153,82 +168,10 @@ def _streamed(
 ) -> None:
     file.write(SIGNATURE)
     for name, body in _opening(rows.shape, np.dtype(rows.depth).itemsize, icc, wanted, texts):
-        file.writelines(_chunk(name, body))
-    for packed in _packed(rows, threads):
-        file.writelines(_chunk(b"IDAT", packed))
-    file.writelines(_chunk(b"IEND", b""))
-
-
-def _packed(rows: Rows, threads: int) -> Iterator[bytes]:
-    """Filtered rows as one zlib stream, in pieces that are compressed side by side, as pigz does it: each begins where
-    a byte begins, and knows the bytes before it. Their borders lie at the same rows for any number of threads."""
-    height, line = rows.shape[0], 1 + rows.row_bytes
-    count, lead = max(1, PIECE // line), 1 + -(-WINDOW // line)
-    step = count * max(1, AT_ONCE // (count * line))
-    before = np.empty((0, *rows.shape[1:]), rows.depth)
-    waiting: list[Future[tuple[bytes, int, int]]] = []
-    checksum = 1
-    yield b"\x78\x9c"
-    with ThreadPoolExecutor(threads) as pool:
-        for top in range(0, height + step, step):  # a step behind, so that rows are drawn while others are packed
-            done, waiting = waiting, []
-            if top < height:
-                block = np.concatenate([before, rows.draw(top, min(top + step, height))])
-                end = top - len(before) + len(block)
-                for at in range(len(before), len(block), count):
-                    part, final = block[max(0, at - lead) : at + count], end == height and at + count >= len(block)
-                    waiting.append(pool.submit(_piece, part, min(at, lead), lead - 1, final))
-                before = block[-lead:].copy()
-            for packed, size, sum_ in (each.result() for each in done):
-                checksum = _joined(checksum, sum_, size)
-                yield packed
-    yield checksum.to_bytes(4, "big")
-
-
-def _piece(samples: np.ndarray, lead: int, window: int, final: bool) -> tuple[bytes, int, int]:
-    """Rows compressed, the bytes that they were, and the Adler-32 of those; after `lead` rows that are there for the
-    filter, and of which the last, `window` at most, are looked back on. Is it the final piece?"""
-    filtered = _filtered(samples[..., 0] if samples.shape[2] == 1 else samples)
-    behind, rest = filtered[max(0, lead - window) : lead].tobytes()[-WINDOW:], filtered[lead:].data
-    squeezer = zlib.compressobj(FAST_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=behind)
-    packed = squeezer.compress(rest) + squeezer.flush(zlib.Z_FINISH if final else zlib.Z_SYNC_FLUSH)
-    return packed, rest.nbytes, zlib.adler32(rest)
-
-
-def _joined(first: int, second: int, size: int) -> int:
-    """The Adler-32 of bytes by those of its two parts, of which the second has `size` (zlib, adler32_combine)."""
-    low = (first & 0xFFFF) + (second & 0xFFFF) - 1
-    high = (first >> 16) + (second >> 16) + ((first & 0xFFFF) - 1) * size
-    return high % ADLER << 16 | low % ADLER
-
-
-def _filtered(samples: np.ndarray) -> np.ndarray:
-    """The rows (H, 1 + bytes of a row) as they are compressed: each begins with the number of its filter, by which
-    0 nothing, 1 the byte to the left, 2 the one above or 3 the mean of the two has been taken from each byte.
-
-    Each row has the filter that leaves the least sum of bytes as they are signed, after the PNG specification (section
-    12.7). The fifth filter is left out: it takes longer than all others, and textures do not get smaller by it.
-    """
-    height, step = len(samples), samples[0, 0].nbytes
-    big = np.ascontiguousarray(samples, samples.dtype.newbyteorder(">"))
-    rows = big.reshape(height, -1).view(np.uint8)
-    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
-    block = max(1, FILTERED // rows.shape[1])
-    for start in range(0, height, block):
-        here = rows[start : start + block]
-        left, above = np.zeros_like(here), np.zeros_like(here)
-        left[:, step:] = here[:, :-step]
-        above[1:] = here[:-1]
-        if start:
-            above[0] = rows[start - 1]
-        mean = (left >> 1) + (above >> 1) + (left & above & 1)
-        choices = here, here - left, here - above, here - mean
-        sums = [np.abs(choice.view(np.int8)).view(np.uint8).sum(1, dtype=np.uint32) for choice in choices]
-        best = np.argmin(sums, axis=0)
-        filtered[start : start + block, 0] = best
-        for number, choice in enumerate(choices):
-            filtered[start : start + block, 1:][best == number] = choice[best == number]
-    return filtered
+        file.writelines(chunk(name, body))
+    for packed in packed_rows(rows, threads):
+        file.writelines(chunk(b"IDAT", packed))
+    file.writelines(chunk(b"IEND", b""))
 
 
 PNG = Format("PNG", (".png",), starts_with(SIGNATURE), _opened, _encoded, _streamed, ("uint8", "uint16"), 1_000_000)

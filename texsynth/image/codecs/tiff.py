@@ -9,6 +9,7 @@ from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
+from texsynth.image import scratch
 from texsynth.image.codecs import ink
 from texsynth.image.codecs.base import (
     MAX_ICC,
@@ -38,6 +39,7 @@ CMYK = 1  # the ink set that is not named by ink
 SEGMENT_LISTS = (273, 279, 324, 325)  # tags of strips and tiles, which tifffile reads as a whole
 MOST_SEGMENTS, SEGMENT_BYTES = 1 << 20, 200  # how many there may be, and what each takes
 MOST_PAGES = 64
+BLOCK = 1 << 24  # bytes that are read at a time
 JPEG_HEAD = 1 << 16  # bytes of a JPEG in which its size stands
 JPEG_BLOCK = 16  # pixels by which one may exceed its tile
 TILE = 256  # pixels of a side of the tiles that are written
@@ -64,7 +66,7 @@ def _opened(handle: BinaryIO) -> Opened:
     def decode() -> Decoded:
         orientation, profile = (page.tags.valueof(code) for code in (ORIENTATION, ICC))
         icc = bytes(profile) if profile and len(profile) <= MAX_ICC else None
-        samples = _samples(page)
+        samples = _by_rows(page) if header.in_rows else _samples(page)
         if page.photometric == SEPARATED:
             samples, icc = ink.to_rgb(samples, icc), None
         return Decoded(samples, icc, Tags(density=resolution(page.tags.valueof)), orientation)
@@ -109,7 +111,15 @@ def _header(page: Any) -> Header:
     wide = {PALETTE: 12, SEPARATED: 48}.get(page.photometric, 0) + (24 * channels if 1 in page.extrasamples else 0)
     segments = len(page.databytecounts)
     working = stored + wide * pixels + 2 * tile + sum(page.databytecounts) + SEGMENT_BYTES * segments
-    return Header(page.imagewidth, page.imagelength * page.imagedepth, channels, depth, working)
+    by_rows = 2 * tile + 2 * BLOCK + SEGMENT_BYTES * segments if _is_plain(page) else None
+    return Header(page.imagewidth, page.imagelength * page.imagedepth, channels, depth, working, by_rows)
+
+
+def _is_plain(page: Any) -> bool:
+    """Are the samples of a page what it stores, so that they need not be there as a whole?"""
+    plain = page.bitspersample >= 8 and 1 not in page.extrasamples
+    plain = plain and page.photometric in (MINISBLACK, RGB, YCBCR)
+    return plain and (not page.is_contiguous or (page.predictor == 1 and page.fillorder == 1))
 
 
 def _check(page: Any) -> None:
@@ -175,6 +185,28 @@ def _samples(page: Any) -> np.ndarray:
         samples = samples.copy()
         samples[..., 0] = np.iinfo(samples.dtype).max - samples[..., 0]
     return straight(samples) if 1 in page.extrasamples and samples.shape[2] in (2, 4) else samples
+
+
+def _by_rows(page: Any) -> np.ndarray:
+    """(H, W, C) samples of a plain page, in scratch, of which there are only ever some in memory."""
+    stored, waiting = scratch.empty(page.shaped, page.dtype), 0
+    if page.is_contiguous:
+        flat, file = stored.reshape(-1), page.parent.filehandle
+        file.seek(page.dataoffsets[0])
+        for start in range(0, flat.size, step := BLOCK // stored.itemsize):
+            part = flat[start : start + step]
+            part[...] = file.read_array(page.parent.byteorder + page.dtype.char, len(part))
+            scratch.release(part)
+    else:
+        for values, (plane, depth, top, left, _), (_, height, width, _) in page.segments(
+            maxworkers=1, buffersize=BLOCK
+        ):
+            part = stored[plane, depth, top : top + height, left : left + width]
+            part[...] = page.nodata if values is None else values[0, : part.shape[0], : part.shape[1]]
+            if (waiting := waiting + part.nbytes) > BLOCK:  # which is not quick for a single tile
+                scratch.release(stored)
+                waiting = 0
+    return stored[0, 0] if len(stored) == 1 else np.moveaxis(stored[:, 0, :, :, 0], 0, -1)
 
 
 def _palette(colours: np.ndarray) -> np.ndarray:
