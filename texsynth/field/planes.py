@@ -6,6 +6,7 @@ one flat table: a source pixel is a single integer, "one pixel to the right" is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -109,6 +110,15 @@ class Planes:
         at = home - (areas.cumsum(0) - areas)[exemplar]
         return Coordinates(exemplar, plane % len(self.copies), at // width, at % width)
 
+    def copying(self, where: Coordinates) -> Tensor:
+        """The source pixels (...) that are copies of these: `origins` the other way round."""
+        sizes = torch.tensor(self.exemplars, device=where.y.device)[where.exemplar]
+        y, x = torch.empty_like(where.y), torch.empty_like(where.x)
+        for number, copy in enumerate(self.copies):
+            some = where.copy == number
+            y[some], x[some] = _turned(where.y[some], where.x[some], sizes[some], *COPIES[copy])
+        return self.join(where.exemplar * len(self.copies) + where.copy, y, x)
+
     @cached_property
     def _walks(self) -> list[tuple[int, int, int]]:
         """Of each plane the pixel of the exemplars that its first one is a copy of, and by how much this grows from one
@@ -128,6 +138,24 @@ def _walk(before: int, size: tuple[int, int], turns: int, mirrored: bool) -> tup
         first, down, right = first + (w - 1) * right, -right, down
         h, w = w, h
     return first, down, right
+
+
+def _turned(y: Tensor, x: Tensor, sizes: Tensor, turns: int, mirrored: bool) -> tuple[Tensor, Tensor]:
+    """Where pixels (n,) of pictures of `sizes` (n, 2) lie in a copy."""
+    h, w = sizes.unbind(-1)
+    if mirrored:
+        x = w - 1 - x
+    for _ in range(turns):  # counter-clockwise, as in `_walk`
+        y, x = w - 1 - x, y
+        h, w = w, h
+    return y, x
+
+
+def laid_out(exemplars: Sequence[tuple[int, int]], copies: Sequence[str], margin: int = 0) -> Planes:
+    """The planes of every copy of exemplars of these (height, width), with `margin` pixels of padding."""
+    shapes = [size[::-1] if COPIES[copy][0] % 2 else size for size in exemplars for copy in copies]
+    rows, row = (max(sides) + 2 * margin for sides in zip(*shapes, strict=True))
+    return Planes(tuple(copies), tuple(shapes), tuple(exemplars), rows, row, margin)
 
 
 def reflected(length: int, margin: int) -> Tensor:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,8 @@ import torch
 from torch import Tensor
 
 from texsynth.errors import InputError, ResourceError, UsageError, one_line, shown
-from texsynth.foreign import json_text, regular
+from texsynth.foreign import arrays, json_text, regular
+from texsynth.foreign.arrays import Empty, Shape
 from texsynth.image import files
 from texsynth.task import Say
 from texsynth.weights import header
@@ -42,11 +43,6 @@ SUFFIX = ".part.npz"
 LONG_RUN = 600.0  # estimated seconds above which a run keeps a checkpoint
 PAUSE = 180.0  # seconds from one checkpoint to the next within a level
 ABOUT = "about.json"
-BLOCK = 1 << 22  # bytes that are read and checked at a time
-LONGEST_HEADER = 4096  # bytes of the head of an array
-
-Shape = tuple[int | None, ...]  # None for any length
-Empty = Callable[[tuple[int, ...], np.dtype[Any]], "np.ndarray[Any, Any]"]
 
 
 def place(out: Path) -> Path | None:
@@ -85,7 +81,8 @@ class Kept:
         shape, has values outside [low, high], or floats that are not finite."""
         try:
             with regular.opened(self.path) as file, zipfile.ZipFile(file) as archive:
-                return _read(archive, f"{self.prefix}{name}", np.dtype(dtype), shape, low, high, empty)
+                kinds = [np.dtype(dtype)]
+                return arrays.read(archive, f"{self.prefix}{name}", kinds, shape, low, high, empty)
         except header.DAMAGE:
             raise self.damaged() from None
 
@@ -187,48 +184,6 @@ def _write(path: Path, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray
 def _is_short(archive: zipfile.ZipFile) -> bool:
     """Is the description of a length that is worth reading?"""
     return archive.getinfo(ABOUT).file_size <= json_text.LONGEST
-
-
-def _read(
-    archive: zipfile.ZipFile,
-    name: str,
-    dtype: np.dtype[Any],
-    shape: Shape,
-    low: float | None,
-    high: float | None,
-    empty: Empty,
-) -> np.ndarray[Any, Any]:
-    """An array of a zip file, checked before there is memory for it; raises ValueError and what zipfile does."""
-    entry = archive.getinfo(f"{name}.npy")
-    with archive.open(entry) as member:
-        version = np.lib.format.read_magic(member)
-        heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        there, by_columns, kind = heads[version](member, max_header_size=LONGEST_HEADER)
-        alike = len(there) == len(shape) and all(a in (b, None) for a, b in zip(shape, there, strict=True))
-        size = int(np.prod(there, dtype=object)) * dtype.itemsize
-        if kind != dtype or not alike or (by_columns and len(there) > 1) or member.tell() + size != entry.file_size:
-            raise ValueError
-        array = empty(there, dtype)
-        flat, step = array.reshape(-1), BLOCK // dtype.itemsize
-        for start in range(0, len(flat), step):
-            part = flat[start : start + step]
-            if member.readinto(part.data.cast("B")) != part.nbytes:  # type: ignore[attr-defined]
-                raise ValueError
-            _check(part, low, high)
-        if member.read(1):  # which compares the checksum at the end, too
-            raise ValueError
-    return array
-
-
-def _check(values: np.ndarray[Any, Any], low: float | None, high: float | None) -> None:
-    """Raise ValueError where values are outside [low, high], not finite, or no bools where these are wanted."""
-    if values.dtype == bool and values.view(np.uint8).max() > 1:
-        raise ValueError
-    least, most = values.min(), values.max()  # NaN where there is one
-    if not (np.isfinite(least) and np.isfinite(most)):
-        raise ValueError
-    if (low is not None and least < low) or (high is not None and most > high):
-        raise ValueError
 
 
 def _difference(before: Any, now: Any, name: str = "") -> str | None:
