@@ -92,7 +92,7 @@ SHARED: Rows = MESSAGES | {
     "device": ("code", SYNTH, "--device cuda:9"),
 }
 OWN: dict[str, Rows] = {
-    "synthesize": SHARED,
+    "synthesize": SHARED | {"field": ("code", f"{SYNTH} --from made.png", "--field made_field.npz")},
     "control": {
         "progression": ("pixels", LABELS, "--progression right.png down.png --progression-weight 90"),
         "progression_weight": ("pixels", f"{PROGRESS} --labels right.png half.png", "--progression-weight 0"),

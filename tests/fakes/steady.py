@@ -9,6 +9,7 @@ import torch
 
 from fakes.shared import estimate, hold, needs, refuses  # noqa: F401 (parts of this method)
 from texsynth.field.atlas import Field, build_atlas
+from texsynth.field.magnify.levels import Seams
 from texsynth.settings import setting
 from texsynth.task import Canvas, Level
 
@@ -31,6 +32,10 @@ class Settings:
 
 def schedule(_, settings):
     return [Level(level, settings.passes[1 - level]) for level in (1, 0)]
+
+
+def seams(task, settings):
+    return Seams(settings.patch, 0, 0)  # which leaves every pixel where it was carried to
 
 
 def begin(task, canvas, level, settings, rng, say):

@@ -14,6 +14,7 @@ from texsynth.cli import existing, failure, messages, pipes, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
+from texsynth.cli.repeat import repeated, steers
 from texsynth.errors import InputError, UsageError, one_line
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
@@ -24,7 +25,7 @@ from texsynth.job import Job
 from texsynth.methods import method
 from texsynth.report import guides
 from texsynth.requests import option
-from texsynth.requests.option import Option, options, recalled
+from texsynth.requests.option import Option, options
 from texsynth.requests.shared import PictureOptions
 from texsynth.runs import checkpoint, record, run, save, stop
 from texsynth.runs.checkpoint import Keeper
@@ -71,21 +72,12 @@ def prepare(verb: str, request: PictureOptions, talk: Talk, part: Plan | None = 
         which = "-o -" if pipes.to_stdout(request) else f"--pick {request.pick}"
         raise UsageError(f"--resume goes on with one picture in a file, and {which} makes none; leave one of them out")
     chosen = option.given(request)
-    alone = request.repeat is not None and not any(_steers(o, o.of(request)) for o in options(type(request)))
+    alone = request.repeat is not None and not any(steers(o, o.of(request)) for o in options(type(request)))
     module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
     arguments, stored = list(cast("list[str | Path]", request.inputs())), None
     if request.repeat is not None:
-        folders = [request.repeat.parent, Path()]
-        stored = recorded_run = record.load(request.repeat, verb, type(request))
-
-        def files(role: str) -> list[str]:
-            return [str(path) for path in record.locate(recorded_run, role, folders)]
-
-        if arguments:
-            record.verify(stored, "exemplar", [path_of(argument) for argument in arguments])
-        else:
-            arguments = [*files("exemplar")]
-        request = recalled(request, stored, files)
+        again = repeated(verb, request, arguments)
+        request, arguments, stored = again.request, [*again.arguments], again.stored
         pipes.check_alone(request)
     with _blamed(request, alone):
         option.check(request)
@@ -116,11 +108,6 @@ def _blamed(request: Any, alone: bool) -> Iterator[None]:
         if not alone or any(flag in str(error) for flag in machine):
             raise
         raise InputError(f"--from {request.repeat}: its record is damaged ({error})") from None
-
-
-def _steers(o: Option, value: Any) -> bool:
-    """Does an option that was given change what a recorded run makes?"""
-    return value != o.default and (o.section is not None or bool(o.role) or o.panel == "Preset")
 
 
 def _fetching(session: Session) -> Fetching:

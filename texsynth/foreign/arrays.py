@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import zipfile
 from collections.abc import Callable, Collection
 from typing import IO, Any
@@ -62,10 +63,13 @@ def _head(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def _check(values: np.ndarray[Any, Any], low: float | None, high: float | None) -> None:
-    """Raise ValueError where values are outside [low, high], not finite, or no bools where these are wanted."""
+    """Raise ValueError where values are outside [low, high], not finite, or neither bools nor text where these are
+    wanted."""
     if values.dtype == bool and values.view(np.uint8).max() > 1:
         raise ValueError
     if values.dtype.kind == "U":
+        if values.view(np.uint32).max() > sys.maxunicode:
+            raise ValueError
         return
     least, most = values.min(), values.max()  # NaN where there is one
     if not (np.isfinite(least) and np.isfinite(most)):

@@ -117,6 +117,14 @@ def read(path: FilePath, memory: int | None = None, pixel: int = 0) -> Picture:
         return picture_of(decoded)
 
 
+def size_of(path: FilePath) -> tuple[int, int]:
+    """The (height, width) that the file of a picture says, before it is turned upright; no pixel is decoded. Raises as
+    `read` does."""
+    with _opened(path_of(path)) as (handle, form):
+        header = codecs.opened(handle, form).header
+        return header.height, header.width
+
+
 def _peak(header: codecs.Header, pixel: int) -> int:
     """The bytes that a picture takes at its peak: while it is decoded, while samples become floats, or in use. What is
     mapped from scratch takes none but for some rows."""

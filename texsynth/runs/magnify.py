@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from texsynth.errors import InputError
 from texsynth.field.atlas import Field, build_atlas, enlarge
 from texsynth.field.magnify import levels
 from texsynth.field.magnify.levels import Rung, Seams
@@ -34,9 +35,13 @@ UNTOUCHED = Seams(9, 0, 0)
 
 def reduced(job: Job, preset: Preset) -> Reduced | None:
     """The run that a job is magnified from; None where it is solved at its own size, because it is small enough, or its
-    last method says nothing of how seams are mended."""
+    last method says nothing of how seams are mended. Raises InputError where one was asked for all the same."""
     if job.reduced is not None:
-        return job.reduced
+        if _seams(preset.stages[-1], job.task) is None:
+            why = "its last method copies no pixels, or turns them freely"
+            raise InputError(f"--from: a run of preset {preset.name} cannot be applied to a larger original: {why}")
+        small = replace(job.reduced.task, weights=job.task.weights, model=job.task.model)
+        return replace(job.reduced, task=small)
     if _seams(preset.stages[-1], job.task) is None or not (halvings := levels.halvings(job.task)):
         return None
     return Reduced(job.task.at(halvings), 2**halvings)

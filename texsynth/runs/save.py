@@ -74,6 +74,11 @@ def save(
     return files, notices
 
 
+def field_path(out: Path) -> Path:
+    """Where the field of a picture is saved."""
+    return out.with_name(f"{out.stem}_field{FIELD_FILES['field']}")
+
+
 def repeated(picture: Picture) -> Picture:
     """A picture 2 x 2 times, to see how it goes on across its borders; floats become 16 bits, which PNG holds."""
     alpha = None if picture.alpha is None else picture.alpha.repeat(1, 1, 2, 2)

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.errors import InputError, UsageError
+from texsynth.errors import InputError, UsageError, one_line
+from texsynth.field import stored
+from texsynth.field.magnify.sheet import Pointers
 from texsynth.image import holes, light, rows
 from texsynth.image import load as inputs
 from texsynth.image import masks as drawings
 from texsynth.image import picture as image
+from texsynth.image.files import digest
 from texsynth.image.load import Box, Note, Source
 from texsynth.image.picture import Picture
-from texsynth.job import Input, Job, Layer
+from texsynth.job import Input, Job, Layer, Reduced
 from texsynth.requests import synthesize
 from texsynth.requests.option import recorded
 from texsynth.requests.shared import ALPHA, KEEP, PictureOptions
 from texsynth.task import Exemplar, Task
-from texsynth.verbs import layers, parse
+from texsynth.verbs import layers, magnified, parse
 from texsynth.verbs.layers import Ground
 from texsynth.verbs.verb import Verb
 
 SIZE = "2x"
 NO_TILE = "none"
+_ROLES = {"exemplar": "reduced", "init": "init"}  # of the inputs of the small run that a magnified one has too
 COMPARED = 18  # planes of floats of an exemplar that are there at once, at the least, while it is compared or steers
 
 
@@ -92,8 +97,41 @@ class Marks:
 def build(request: synthesize.Request) -> Job:
     """Read and check everything; raises UsageError, InputError or ResourceError."""
     notices: list[str] = []
+    if request.reduced is not None or request.factor is not None:
+        return _magnified(request, notices)
+    if request.field is not None:
+        raise UsageError("--field belongs to --from OUT.png and a larger original of its exemplar; leave it out")
     draft = read(request, sources(request), notices.append)
     return finish(draft, "synthesize", extent(draft, draft.exemplars[0].size), notices)
+
+
+def _magnified(request: synthesize.Request, notices: list[str]) -> Job:
+    """The job of a recorded run that is applied to a larger original of its exemplar; adds to `notices`."""
+    asked = magnified.reduced_request(request)
+    times: Any = request.factor
+    before = read(asked, sources(asked), lambda _: None)
+    small = finish(before, "synthesize", extent(before, before.exemplars[0].size), [])
+    draft = read(replace(request, init=None), sources(request), notices.append)
+    kept = [replace(entry, role=_ROLES[entry.role]) for entry in small.inputs if entry.role in _ROLES]
+    large, (name, other) = draft.exemplars[0], (each.inputs[0].name for each in (draft, before))
+    valid = [each.valid for each in (large, *small.task.exemplars)]
+    magnified.check(draft.pictures[0], before.pictures[0], valid, (name, other), times)
+    field = None
+    if request.field is not None:
+        field, entry = _stored(request.field, small.task)
+        kept.append(entry)
+    whole: Any = parse.size(str(request.size), large.size)
+    job = finish(draft, "synthesize", whole, notices, kept)
+    return replace(job, reduced=Reduced(small.task, times, field))
+
+
+def _stored(path: Path, task: Task) -> tuple[Pointers, Input]:
+    """The field of a task in a file, and its entry in the record; raises InputError."""
+    try:
+        field = stored.read(path, [exemplar.size for exemplar in task.exemplars], task.size, task.tile)
+    except InputError as error:
+        raise InputError(f"--field {one_line(path)}: {error}") from None
+    return field, Input("field", path.name, digest(path))
 
 
 def sources(request: Any) -> tuple[Source, ...]:
