@@ -14,6 +14,7 @@ from texsynth.field import atlas, tone
 from texsynth.field.atlas import Field
 from texsynth.field.follow import follow
 from texsynth.field.magnify.sheet import Pointers
+from texsynth.field.magnify.tone import enlarged
 from texsynth.field.planes import Copying
 from texsynth.image import scratch
 from texsynth.image.load import mapped, top
@@ -74,8 +75,7 @@ def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
 
     def draw(first: int, last: int) -> Picture:
         part = copied.rows(first, last)
-        rows, columns = (torch.arange(*ends) // even.factor for ends in ((first, last), (0, field.size[1])))
-        change = even.change[:, :, rows][:, :, :, columns]
+        change = enlarged(even.change, even.coarse, field, even.factor, first, last)
         return _moved(part, change, scale, limits)
 
     size = even.change.abs()
