@@ -160,7 +160,9 @@ def _promised(words: Sequence[str]) -> Iterator[Path]:
     name = words[words.index("-o") + 1]
     out = Path(name)
     if name.endswith("/"):
-        yield from (out / f"{path.stem}.png" for path in Path(words[2]).iterdir())
+        number, count = map(int, words[words.index("--shard") + 1].split("/")) if "--shard" in words else (1, 1)
+        paths = sorted(Path(words[2]).iterdir())[number - 1 :: count]
+        yield from (out / f"{path.stem}.png" for path in paths if "--list-jobs" not in words)
         return
     count = int(words[words.index("-n") + 1]) if "-n" in words else 1
     for number in range(1, count + 1):

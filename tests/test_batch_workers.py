@@ -34,7 +34,9 @@ def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Orders:
 
 def ran(orders: list[Order], count: int, goes_on: bool = True) -> tuple[list[Report], list[Step]]:
     steps: list[Step] = []
-    return list(in_order(workers.run(orders, performers.done, count, goes_on, steps.append), orders)), steps
+    return list(
+        in_order(workers.run(orders, performers.done, count, goes_on, steps.append), [order.item for order in orders])
+    ), steps
 
 
 def test_each_order_is_done_once_and_told_in_order(orders: Orders) -> None:

@@ -75,11 +75,11 @@ Perform = Callable[[Order, Hear], Report]  # raises nothing but what ends a proc
 Executor = Callable[[Sequence[Order]], Iterator[Report]]
 
 
-def in_order(reports: Iterable[Report], orders: Sequence[Order]) -> Iterator[Report]:
-    """One report for each order, as soon as those on all orders before it have come; at the end, where some are
-    missing, those that there are."""
+def in_order(reports: Iterable[Report], items: Sequence[Item]) -> Iterator[Report]:
+    """One report for each item, as soon as those on all items before it have come; at the end, where some are missing,
+    those that there are."""
     early: dict[int, Report] = {}
-    numbers = [order.item.number for order in orders]
+    numbers = [item.number for item in items]
     due = 0
     for report in reports:
         early[report.item.number] = report

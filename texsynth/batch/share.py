@@ -50,7 +50,7 @@ def _of_array(environment: Mapping[str, str]) -> Share:
         if rest or not 0 <= number < count <= MOST:
             raise UsageError(
                 f"--shard auto: task {task} is none of {count} from {first} in steps of {step}; "
-                "give the array as one range, such as --array=1-10"
+                "give the array as one range, such as sbatch -a 1-10"
             )
         return Share(number + 1, count)
     aws = _numbers(environment, "AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE")

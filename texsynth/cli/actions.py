@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from texsynth.batch.order import Entry, Item
+from texsynth.batch.order import Entry, Item, Report
 from texsynth.cli import existing
 from texsynth.cli.existing import Guard, flag
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
 from texsynth.errors import UsageError
+
+KEPT = "{} is kept"  # what is said of an output that is left alone
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,33 @@ class Command:
     alone: Callable[[Item], Any] = _itself
 
 
+def kept(command: Command, item: Item) -> Report:
+    """The report on an item that --skip-existing leaves alone."""
+    outs = command.outs(item)
+    return Report(item, tuple(map(_kept, outs)), tuple(("note", KEPT.format(out)) for out in outs))
+
+
+def is_kept(command: Command, item: Item, guard: Guard) -> bool:
+    """Does --skip-existing leave an item alone, unread?"""
+    outs, resume = command.outs(item), flag(command.request, "resume")
+    finished = [guard.stands(out) and not (resume and existing.is_unfinished(out)) for out in outs]
+    return flag(command.request, "skip_existing") and bool(outs) and all(finished)
+
+
 def entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterator[Entry]:
     """What comes of one item, as it is finished."""
-    request, outs = command.request, command.outs(item)
-    resume = flag(request, "resume")
-    finished = [guard.stands(out) and not (resume and existing.is_unfinished(out)) for out in outs]
-    if flag(request, "skip_existing") and outs and all(finished):
-        yield from (_kept(out, talk) for out in outs)
+    request, resume = command.request, flag(command.request, "resume")
+    if is_kept(command, item, guard):
+        for out in command.outs(item):
+            talk.note(KEPT.format(out))
+            yield _kept(out)
         return
     for action in command.actions(item):
         same = flag(request, "update") and existing.unchanged(action.files, action.out, action.records)
         left = action.left() if resume else None
         if (flag(request, "skip_existing") or same) and guard.stands(action.out) and action.out not in (left or ()):
-            yield _kept(action.out, talk)
+            talk.note(KEPT.format(action.out))
+            yield _kept(action.out)
             continue
         action.check()
         replaceable = guard.claim([*action.files, *action.beside], left)
@@ -90,6 +106,5 @@ def entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterator[
             yield {"status": "done", **action.run(replaceable)}
 
 
-def _kept(out: Path, talk: Talk) -> Entry:
-    talk.note(f"{out} is kept")
+def _kept(out: Path) -> Entry:
     return {"status": "kept", "image": str(out)}

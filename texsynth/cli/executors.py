@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 from texsynth.batch import results, share, workers
@@ -46,21 +47,27 @@ def chosen(verb: str, command: Command, talk: Talk, guard: Guard, part: Share | 
     log = results.Results(verb, results.path(Path(command.request.output), part))
     if jobs is None:
         return log.kept(_here(command, talk, guard, goes_on))
-    todo = ordered(verb, command)
+    kept, todo = ordered(verb, command, guard)
     reports = workers.run(todo, orders.perform, count(jobs, command), goes_on, Watched(talk))
-    return in_order(log.kept(reports), todo)
+    return in_order(log.kept(chain(kept, reports)), command.plan.items)
 
 
-def ordered(verb: str, command: Command) -> list[Order]:
-    """An order for each item."""
-    absent = {item: tuple(path for path in command.files(item) if not path.exists()) for item in command.plan.items}
-    return [Order(verb, command.request, item, command.plan.count, paths) for item, paths in absent.items()]
+def ordered(verb: str, command: Command, guard: Guard) -> tuple[list[Report], list[Order]]:
+    """Reports on the items that --skip-existing leaves alone, and an order for each other one."""
+    kept: list[Report] = []
+    todo: list[Order] = []
+    for item in command.plan.items:
+        if actions.is_kept(command, item, guard):
+            kept.append(actions.kept(command, item))
+        else:
+            absent = tuple(path for path in command.files(item) if not path.exists())
+            todo.append(Order(verb, command.request, item, command.plan.count, absent))
+    return kept, todo
 
 
 def count(jobs: str, command: Command) -> int:
     """How many workers --jobs asks for: `auto` is one for each `--threads` cores."""
-    wanted = max(1, machine.cores() // (command.request.threads or 1)) if jobs == "auto" else int(jobs)
-    return min(wanted, len(command.plan.items))
+    return max(1, machine.cores() // (command.request.threads or 1)) if jobs == "auto" else int(jobs)
 
 
 def _here(command: Command, talk: Talk, guard: Guard, goes_on: bool) -> Iterator[Report]:
