@@ -336,11 +336,11 @@ def test_pointers_of_a_finer_field(factor: int, both: Callable[..., list[Any]]) 
         fine = sheet_of(*(spots(h * factor - 1, w * factor - 1) for h, w in sizes))
         fine.valid[noise(fine.pixels // 7 + 1).repeat_interleave(7)[: fine.pixels] < share] = False
 
-        def carried(rows: int, fine: Sheet = fine) -> Tensor:
+        def carried(pixels: int, fine: Sheet = fine) -> Tensor:
             out = torch.zeros(21 * factor - factor // 2, 12 * factor - factor // 2, dtype=torch.int32)
-            return carry(Pointers(field.index.int(), coarse, TILES[0]), fine, factor, out, rows).index
+            return carry(Pointers(field.index.int(), coarse, TILES[0]), fine, factor, out, pixels).index
 
-        one, *others = (index for rows in (1000, 4) for index in both(lambda rows=rows: carried(rows)))
+        one, *others = (index for some in (10000, 200) for index in both(lambda some=some: carried(some)))
         assert all(torch.equal(one, other) for other in others) and fine.valid[one.long()].all()
 
 
@@ -379,12 +379,12 @@ def test_mending(patch: int, tile: tuple[bool, bool], both: Callable[..., list[A
         fixed = noise(40, 33, seed=9) < 0.2 if still else None
         guide = SomeGoals((noise(sheet.pixels, goals, seed=1) * 3).round()) if goals else None
 
-        def mended(rows: int, sheet: Sheet = sheet, field: Pointers = field, more: Any = (fixed, guide)) -> Tensor:
+        def mended(pixels: int, sheet: Sheet = sheet, field: Pointers = field, more: Any = (fixed, guide)) -> Tensor:
             copy = replace(field, index=field.index.clone())
-            mend(copy, sheet, patch, 2, *more, rows=rows)
+            mend(copy, sheet, patch, 2, *more, pixels=pixels)
             return copy.index
 
-        one, *others = (index for rows in (100, 3) for index in both(lambda rows=rows, mended=mended: mended(rows)))
+        one, *others = (index for some in (10000, 99) for index in both(lambda some=some, mended=mended: mended(some)))
         assert all(torch.equal(one, other) for other in others)
         moved = one != field.index
         assert moved.any() and sheet.valid[one[moved].long()].all() and not (still and moved[fixed].any())
@@ -400,12 +400,12 @@ def test_sliding_at_any_size(tile: tuple[bool, bool], both: Callable[..., list[A
         field = pieces_of(sheet, (40, 33), side, tile)
         fixed = noise(40, 33, seed=9) < 0.002 if still else None
 
-        def slid(rows: int, sheet: Sheet = sheet, field: Pointers = field, fixed: Any = fixed) -> Tensor:
+        def slid(pixels: int, sheet: Sheet = sheet, field: Pointers = field, fixed: Any = fixed) -> Tensor:
             copy = replace(field, index=field.index.clone())
-            slide(copy, sheet, 4, generator(), fixed, rows)
+            slide(copy, sheet, 4, generator(), fixed, pixels)
             return copy.index
 
-        one, *others = (index for rows in (100, 3) for index in both(lambda rows=rows, slid=slid: slid(rows)))
+        one, *others = (index for some in (10000, 99) for index in both(lambda some=some, slid=slid: slid(some)))
         assert all(torch.equal(one, other) for other in others)
         moved = one != field.index
         assert moved.any() and sheet.valid[one[moved].long()].all() and not (still and moved[fixed].any())

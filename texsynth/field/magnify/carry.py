@@ -12,23 +12,22 @@ from texsynth import native
 from texsynth.field.magnify.sheet import Pointers, Sheet
 from texsynth.field.planes import Planes
 from texsynth.image.scratch import release
+from texsynth.image.strips import spans
 
-ROWS = 64  # coarse ones that are carried at once: bounds the memory
 
-
-def carry(field: Pointers, finer: Sheet, factor: int, out: Tensor, rows: int = ROWS) -> Pointers:
+def carry(field: Pointers, finer: Sheet, factor: int, out: Tensor, pixels: int | None = None) -> Pointers:
     """The field that is `factor` times as large, into the sheet of that level.
 
     Each pixel takes `factor` times its coarse pixel's source, plus its own place in that pixel, clipped into the plane.
     Where that may not be copied, the first usable pixel of the same coarse source is, in reading order; without any,
     the next usable one in the table, whose start follows its end.
 
-    out: (h, w) int32, which receives the pointers; at most `factor` times as large as the field. rows: coarse ones that
+    out: (h, w) int32, which receives the pointers; at most `factor` times as large as the field. pixels: about so many
     are carried at once; the result is the same for any.
     """
     coarse = field.atlas
-    for top in range(0, -(-out.shape[0] // factor), rows):
-        parents, some = field.index[top : top + rows], out[top * factor : (top + rows) * factor]
+    for top, bottom in spans((-(-out.shape[0] // factor), out.shape[1] * factor), pixels):
+        parents, some = field.index[top:bottom], out[top * factor : bottom * factor]
         if twin := native.kernel("carried", parents, finer.valid, some):
             shapes = torch.tensor(finer.shapes)
             before, after = (coarse.rows, coarse.row, coarse.margin), (finer.rows, finer.row, finer.margin)

@@ -10,18 +10,21 @@ from torch import Tensor
 from texsynth.field.magnify.sheet import Pointers
 from texsynth.field.sweep import beyond_border
 from texsynth.image.scratch import release
+from texsynth.image.strips import spans
 
 
-def strips(field: Pointers, margin: int, rows: int) -> Iterator[tuple[int, int, Tensor]]:
-    """The first row of each strip, the row after its last, and the pointers (n + 2m, w + 2m) int32 of its `rows` and of
+def strips(field: Pointers, margin: int, pixels: int | None = None) -> Iterator[tuple[int, int, Tensor]]:
+    """The first row of each strip, the row after its last, and the pointers (n + 2m, w + 2m) int32 of its rows and of
     the m = margin pixels round them, as they were when the walk began: whoever walks may write to the strips that it
-    has been given. Past a border they wrap where the output tiles, else they continue the copy of the pixel there."""
+    has been given. Past a border they wrap where the output tiles, else they continue the copy of the pixel there.
+
+    pixels: about so many are given at once, as `image.strips.spans` has it.
+    """
     index, (height, _), step = field.index, field.size, field.atlas.row
     inside, past = beyond_border(height, margin, field.tile[0], index.device)
     above = _moved(index[inside[:margin]], past[:margin, None] * step, field)
     below = _moved(index[inside[height + margin :]], past[height + margin :, None] * step, field)
-    for top in range(0, height, rows):
-        bottom = min(height, top + rows)
+    for top, bottom in spans(field.size, pixels):
         rest = max(0, bottom + margin - height)  # rows of the surroundings that lie past the border
         tall = torch.cat([above, index[top : bottom + margin], below[:rest]])
         above = tall[bottom - top : bottom - top + margin].clone()

@@ -19,7 +19,6 @@ from texsynth.field.sweep import NEIGHBOURS
 from texsynth.image.scratch import release
 from texsynth.native.sums import in_turn
 
-ROWS = 256  # that are mended at once: bounds the memory
 PIXELS_AT_ONCE = 1 << 14  # whose candidates are compared at once by tensor operations
 HEAVIEST = 16  # weight of a pixel of a window
 
@@ -48,7 +47,7 @@ def mend(
     passes: int,
     fixed: Tensor | None = None,
     goals: Goals | None = None,
-    rows: int = ROWS,
+    pixels: int | None = None,
 ) -> None:
     """Mend the seams of a field into `sheet`, in place, by so many passes.
 
@@ -56,13 +55,13 @@ def mend(
     less from the window of the output round the pixel; of equal ones it stays, or takes the first. Pixels within one
     piece have nothing to take.
 
-    patch: side of the windows in pixels, an odd number. fixed: (h, w) bool, pixels that must stay. rows: those that are
-    mended at once; the result is the same for any.
+    patch: side of the windows in pixels, an odd number above 1. fixed: (h, w) bool, pixels that must stay. pixels:
+    about so many are mended at once; the result is the same for any.
     """
     weights = window_weights(patch).to(field.index.device)
     unit = 1.0 if goals is None else goals.unit
     for _ in range(passes):
-        for top, bottom, wide in strips(field, patch // 2, rows):
+        for top, bottom, wide in strips(field, patch // 2, pixels):
             stays = None if fixed is None else fixed[top:bottom]
             guides = None if goals is None else (goals.table, *goals.rows(top, bottom))
             out = field.index[top:bottom]

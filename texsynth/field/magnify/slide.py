@@ -15,8 +15,8 @@ from texsynth.field.align import MOVING_SHARE
 from texsynth.field.magnify.halos import strips
 from texsynth.field.magnify.sheet import Pointers, Sheet
 from texsynth.image.scratch import release
+from texsynth.image.strips import spans
 
-ROWS = 256  # that are looked at once: bounds the memory
 STAYING = 49, 50  # what the cost of staying and that of moving count: a piece stays unless moving helps (align.STAYING)
 
 
@@ -44,37 +44,42 @@ class _Pieces:
 
 
 def slide(
-    field: Pointers, sheet: Sheet, rounds: int, rng: torch.Generator, fixed: Tensor | None = None, rows: int = ROWS
+    field: Pointers,
+    sheet: Sheet,
+    rounds: int,
+    rng: torch.Generator,
+    fixed: Tensor | None = None,
+    pixels: int | None = None,
 ) -> None:
     """Slide the pieces of a field into `sheet`, in place, by so many rounds. In each, every other piece (at random)
     takes the best of the nine shifts by up to a pixel for its seams, unless that would leave what may be copied.
 
-    fixed: (h, w) bool, pixels that must stay, and with them their pieces. rows: those that are looked at at once; the
-    result is the same for any.
+    fixed: (h, w) bool, pixels that must stay, and with them their pieces. pixels: about so many are looked at at
+    once; the result is the same for any.
     """
     steps = [dy * sheet.row + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    shifts, pieces = torch.tensor(steps, device=field.index.device), _find(field, rows)
+    shifts, pieces = torch.tensor(steps, device=field.index.device), _find(field, pixels)
     for _ in range(rounds):
         turn = (torch.rand(pieces.groups, generator=rng) >= 1 - MOVING_SHARE).to(shifts.device)
         cost = torch.zeros(pieces.groups, len(steps), dtype=torch.long, device=shifts.device)
-        for top, _, wide in strips(field, 1, rows):
+        for top, _, wide in strips(field, 1, pixels):
             _add_costs(field, wide, top, sheet, pieces, turn, shifts, cost)
         staying = cost[:, 4] * STAYING[0] - 1  # also where all is free
         cost *= STAYING[1]
         cost[:, 4] = staying
         move = (shifts[cost.argmin(1)] * turn)[pieces.group]
         blocked = torch.zeros(pieces.groups, dtype=torch.bool, device=shifts.device)
-        blocked[pieces.group[_stuck(field, sheet, pieces, move, fixed, rows)]] = True
+        blocked[pieces.group[_stuck(field, sheet, pieces, move, fixed, pixels)]] = True
         pieces = _Pieces.of(pieces.displacement, pieces.shift + move * ~blocked[pieces.group])
-    for top in range(0, field.size[0], rows):
-        _move(field.index[top : top + rows], top, sheet.row, pieces)
+    for top, bottom in spans(field.size, pixels):
+        _move(field.index[top:bottom], top, sheet.row, pieces)
 
 
-def _find(field: Pointers, rows: int) -> _Pieces:
+def _find(field: Pointers, pixels: int | None) -> _Pieces:
     """The pieces of a field, none of which has slid."""
     displacements = torch.empty(0, dtype=torch.long, device=field.index.device)
-    for top in range(0, field.size[0], rows):
-        index = field.index[top : top + rows]
+    for top, bottom in spans(field.size, pixels):
+        index = field.index[top:bottom]
         first = torch.ones_like(index, dtype=torch.bool)
         torch.ne(index[:, 1:], index[:, :-1] + 1, out=first[:, 1:])
         y, x = first.nonzero().unbind(1)
@@ -125,11 +130,13 @@ def _meet(sheet: Sheet, a: Tensor, b: Tensor, stride: int) -> Tensor:
     return squares(a, b - stride) + squares(a + stride, b)
 
 
-def _stuck(field: Pointers, sheet: Sheet, pieces: _Pieces, move: Tensor, fixed: Tensor | None, rows: int) -> Tensor:
+def _stuck(
+    field: Pointers, sheet: Sheet, pieces: _Pieces, move: Tensor, fixed: Tensor | None, pixels: int | None
+) -> Tensor:
     """Which pieces may not move by `move` (P,): (P,) bool."""
     stuck, shift = torch.zeros_like(move, dtype=torch.bool), pieces.shift + move
-    for top in range(0, field.size[0], rows):
-        index, still = field.index[top : top + rows], None if fixed is None else fixed[top : top + rows]
+    for top, bottom in spans(field.size, pixels):
+        index, still = field.index[top:bottom], None if fixed is None else fixed[top:bottom]
         if twin := native.kernel("slide_stuck", index, sheet.valid, *(() if still is None else (still,))):
             twin(index, top, sheet.row, sheet.valid, still, pieces.displacement, shift, move, stuck)
         else:
