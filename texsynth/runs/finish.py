@@ -61,7 +61,8 @@ def whole(canvas: Canvas, job: Job, say: Say) -> Finished:
         return Finished(_kept(_coloured(canvas.image, job, copied), first, hole), maps, field)
     if not job.match_tone:
         return Finished(copied, maps, field)
-    image, moved = _toned(copied, correction(field, job.task, say), job)
+    image, moved = _toned(copied, correction(field, job.task), job)
+    tell(moved, say)
     return Finished(image, maps, field, moved)
 
 
@@ -82,7 +83,7 @@ def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
     return Finished(replace(copied, draw=draw), maps, field, _amount(float(size.max()), float(size.mean())))
 
 
-def correction(field: Field, task: Task, say: Say) -> Tensor:
+def correction(field: Field, task: Task) -> Tensor:
     """What to add to the colours of a field (1, 3, h, w), so that its pieces are in the tone of those around them."""
     free, filled = None, None
     if task.hole is not None or task.start is not None:  # what has stayed as it was keeps its tone
@@ -90,13 +91,13 @@ def correction(field: Field, task: Task, say: Say) -> Tensor:
         stays = field.atlas.home[field.index].cpu() == at_home if field.size == task.exemplars[0].size else at_home < 0
         filled = task.hole if task.start is None else task.start.isnan().any(1, keepdim=True)
         free = ~stays if task.hole is None else task.hole & ~stays
-    change = tone.correction(field, free, filled, task.guides).cpu()
-    if not change.any():
-        say("tone: nothing to even out")
-    else:
-        size = change.abs()
-        say(f"tone: evened out by {float(size.mean()):.2%} of the range, at most {float(size.max()):.1%}")
-    return change
+    return tone.correction(field, free, filled, task.guides).cpu()
+
+
+def tell(moved: Mapping[str, float], say: Say) -> None:
+    """Say by how much colours were moved."""
+    even = f"evened out by {moved['mean']:.2%} of the range, at most {moved['largest']:.1%}"
+    say(f"tone: {even if moved['largest'] else 'nothing to even out'}")
 
 
 def _toned(copied: Picture, change: Tensor, job: Job) -> tuple[Picture, Mapping[str, float]]:

@@ -93,7 +93,7 @@ def magnify(
     even = None
     field = coarse = levels.pointers(solved)
     if job.match_tone:
-        even = Tone(finish.correction(solved, small.task, say), coarse, small.factor)
+        even = Tone(finish.correction(solved, small.task), coarse, small.factor)
     seams, steps = _seams(preset.stages[-1], small.task) or UNTOUCHED, levels.rungs(small.factor)
     canvas = Canvas(solved.image(), solved)
     del solved
@@ -112,7 +112,10 @@ def magnify(
             outcome = replace(outcome, interrupted=True)
             with stop.later():
                 field = levels.raised(field, task.at(rung.level), rung, UNTOUCHED, rng, lambda _: None)
-    return finish.magnified(field, even, job), outcome
+    finished = finish.magnified(field, even, job)
+    if finished.tone is not None:
+        finish.tell(finished.tone, say)
+    return finished, outcome
 
 
 def _given(field: Copying, task: Task) -> Field:
