@@ -30,7 +30,7 @@ FilePath = str | os.PathLike[str]
 MIN_EXEMPLAR_SIDE = 8
 METADATA_KEY = "texsynth"
 CONVERTING = 16 << 18  # bytes of rows that become floats
-WHOLE = 1 << 22  # pixels of a picture up to which its samples are encoded at once
+WHOLE = 1 << 24  # pixels of a picture up to which its samples are encoded at once
 SUFFIXES_READ = {suffix: form for form in codecs.FORMATS for suffix in form.suffixes}
 # Of pictures in formats that are not read: a folder names what it leaves out.
 SUFFIXES_UNREAD = (
@@ -129,10 +129,12 @@ def _peak(header: codecs.Header, pixel: int) -> int:
     """The bytes that a picture takes at its peak: while it is decoded, while samples become floats, or in use. What is
     mapped from scratch takes none but for some rows."""
     pixels = header.width * header.height
-    samples, working = (0, header.by_rows or 0) if header.in_rows else (header.samples, header.working)
+    samples, working = header.samples, header.working
+    if header.in_rows:
+        samples, working = 0, min(header.by_rows or 0, samples + working)
     colours = 1 if header.channels < 3 else 3
     planes = [4 * pixels * count for count in (colours, header.channels - colours)]
-    floats = sum(CONVERTING if scratch.is_large(size) else size for size in planes)
+    floats = sum(min(size, CONVERTING) if scratch.is_large(size) else size for size in planes)
     return max(samples + max(working, floats), pixel * pixels)
 
 

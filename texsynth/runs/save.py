@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from texsynth.errors import UsageError
 from texsynth.field import pictures as drawing
-from texsynth.field.atlas import Field, coordinates
+from texsynth.field.atlas import Field
+from texsynth.field.planes import Copying
 from texsynth.image import picture as image
+from texsynth.image import strips
 from texsynth.image.files import Put, together
 from texsynth.image.picture import Picture
+from texsynth.image.strips import Strips
+from texsynth.runs import fields
 from texsynth.runs.run import Result
 
 LOSSLESS = (".png", ".tif", ".tiff")
@@ -54,23 +57,27 @@ def save(
     if put is None:
         with together(out) as put_file:
             return save(result, out, metadata, save_field, preview, put_file)
-    files = paths(
-        out, {n: p.depth for n, p in result.maps.items()}, save_field and isinstance(result.field, Field), preview
-    )
+    field = result.field
+    depths = {name: layer.depth for name, layer in result.layers.items()}
+    files = paths(out, depths, save_field and field is not None, preview)
     notices = []
-    if save_field and result.field is None:
+    pictures = dict(result.layers)
+    if save_field and field is None:
         notices.append("this method copies nothing, so there is no field to save")
-    pictures = dict(result.maps)
-    if save_field and isinstance(result.field, Field):
-        pictures["coordinates"] = Picture(drawing.coordinate_picture(result.field))
-        pictures["plane"] = Picture(drawing.plane_picture(result.field))
-        pictures["cost"] = Picture(drawing.cost_picture(result.field))
-        put(files["field"], field_content(result.field))
+    if save_field and field is not None:
+        pictures["coordinates"] = _drawn(field, drawing.coordinate_picture)
+        pictures["plane"] = _drawn(field, drawing.plane_picture)
+        if isinstance(field, Field):
+            pictures["cost"] = Picture(drawing.cost_picture(field))
+        else:
+            del files["cost"]
+            notices.append("the field of a picture above the working size has no costs to save")
+        put(files["field"], fields.content(field))
     if preview:
-        pictures["preview"] = repeated(result.image)
+        pictures["preview"] = repeated(result.picture)
     for name, picture in pictures.items():
         notices += image.write(files[name], picture, put=put)
-    notices += image.write(out, result.image, metadata=dict(result.record) if metadata else None, put=put)
+    notices += image.write(out, result.picture, metadata=dict(result.record) if metadata else None, put=put)
     return files, notices
 
 
@@ -79,23 +86,27 @@ def field_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}_field{FIELD_FILES['field']}")
 
 
-def repeated(picture: Picture) -> Picture:
+def repeated(picture: Picture | Strips) -> Strips:
     """A picture 2 x 2 times, to see how it goes on across its borders; floats become 16 bits, which PNG holds."""
-    alpha = None if picture.alpha is None else picture.alpha.repeat(1, 1, 2, 2)
-    depth = "uint16" if picture.depth.startswith("float") else picture.depth
-    return replace(picture, pixels=picture.pixels.repeat(1, 1, 2, 2), alpha=alpha, depth=depth)
+    once = picture if isinstance(picture, Strips) else strips.of(picture)
+
+    def draw(top: int, bottom: int) -> Picture:
+        parts = []
+        while top < bottom:
+            start = top % once.height
+            parts.append(once.rows(start, min(start + bottom - top, once.height)))
+            top += parts[-1].height
+        pixels, alphas = (torch.cat([p.pixels for p in parts], 2), [p.alpha for p in parts if p.alpha is not None])
+        alpha = torch.cat(alphas, 2).repeat(1, 1, 1, 2) if alphas else None
+        return replace(parts[0], pixels=pixels.repeat(1, 1, 1, 2), alpha=alpha)
+
+    depth = "uint16" if once.depth.startswith("float") else once.depth
+    return replace(once, size=(2 * once.height, 2 * once.width), draw=draw, depth=depth)
 
 
-def field_content(field: Field) -> bytes:
-    """The field as .npz: exemplar, copy, y, x (h, w) in the smallest unsigned integers, cost float32, and copies, the
-    names that `copy` counts."""
-    where = coordinates(field)
-    indices: dict[str, Any] = {name: getattr(where, name).numpy() for name in ("exemplar", "copy", "y", "x")}
-    arrays = {name: values.astype(np.min_scalar_type(int(values.max()))) for name, values in indices.items()}
-    arrays |= {"cost": field.cost.float().cpu().numpy(), "copies": np.array(field.copies)}
-    file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
-    return file.getvalue()
+def _drawn(field: Copying, draw: Callable[[Copying], Tensor]) -> Strips:
+    """A picture (1, 3, h, w) of a field, drawn by its rows."""
+    return Strips(field.size, 3, lambda top, bottom: Picture(draw(field.part(top, bottom))))
 
 
 def _suffix(wanted: str, depth: str) -> str:
