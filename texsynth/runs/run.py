@@ -96,6 +96,7 @@ def run(
     else:
         solved, outcome = magnify.solve(reduced, preset, rng, report, say, keeper)
         worth = score(solved, outcome.losses)
+        rng.manual_seed(seed)  # what is drawn from here on does not depend on how the field was found
         finished, outcome = magnify.magnify(solved, outcome, reduced, job, preset, rng, report, say)
     stored = record.describe(job, preset, seed)
     if finished.tone is not None:
