@@ -94,6 +94,18 @@ def test_without_a_field_it_is_solved_again(texsynth: Texsynth) -> None:
     assert "field" not in {e["role"] for e in record_of("t.png")["inputs"]}
 
 
+@pytest.mark.usefixtures("large")
+def test_a_saved_field_gives_the_bytes_of_a_solved_one(texsynth: Texsynth) -> None:
+    """Also where pieces slide, and seams are mended, by numbers that are drawn."""
+    solver = ("--set", "passes=[1]", "--set", "starts=1", "--set", "tries=2", "--set", "recuts=[1]", "-q")
+    assert texsynth("synthesize", "in/small.png", "-o", "in/o.png", "-s", "30x28", "--save-field", *solver).code == 0
+    assert texsynth(*APPLY).code == 0
+    Path("in/o_field.npz").unlink()
+    assert texsynth(*APPLY[:4], "-o", "q.png", "-q").code == 0
+    assert np.array_equal(array("p.png"), array("q.png"))
+    assert not np.array_equal(array("p.png")[::TIMES, ::TIMES], array("in/o.png"))
+
+
 @pytest.mark.usefixtures("made")
 def test_the_result_repeats_itself(texsynth: Texsynth, refused: Refused) -> None:
     """Where the large and the small exemplar, the map and the field are beside it or in the working folder."""
@@ -118,8 +130,17 @@ def test_update_and_dry_runs_know_of_it(texsynth: Texsynth) -> None:
     assert json.loads(texsynth(*APPLY, "--update", "--json").out)["runs"][0]["status"] == "kept"
     with np.load("in/o_field.npz") as file:
         arrays = dict(file)
-    np.savez("in/o_field.npz", **{**arrays, "x": arrays["x"][:, ::-1]})
+    np.savez("in/o_field.npz", **{**arrays, "cost": 1 + arrays["cost"]})
     assert json.loads(texsynth(*APPLY, "--update", "--json").out)["runs"][0]["status"] == "done"
+
+
+@pytest.mark.usefixtures("made")
+def test_a_field_of_an_earlier_picture_is_not_taken(texsynth: Texsynth, refused: Refused) -> None:
+    again = ("-s", "28x16", "--crop", "4,2,16,14", "--seed", 6, "--force", *QUICK)
+    assert texsynth("synthesize", "in/small.png", "-o", "in/o.png", *again).code == 0
+    assert "in/o_field.npz is not the field of in/o.png" in refused(3, *APPLY)
+    Path("in/o_field.npz").unlink()
+    assert texsynth(*APPLY).code == 0
 
 
 @pytest.mark.parametrize("kind", ["area", "bilinear", "bicubic", "jpeg", "rounded", "grey", "deep", "alpha"])
@@ -203,6 +224,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]
     "empty": (lambda _: b"", "is no field"),
     "another file": (lambda _: b"PK\3\4" + bytes(99), "is no field"),
     "one array": (lambda a: {"y": a["y"]}, "is no field"),
+    "no copies": (lambda a: {n: v for n, v in a.items() if n != "copies"}, "is no field"),
     "an array more": (lambda a: {**a, "z": a["y"]}, "is no field"),
     "floats": (lambda a: {**a, "y": a["y"].astype(float)}, "is no field"),
     "signed": (lambda a: {**a, "x": a["x"].astype(np.int16)}, "is no field"),
@@ -223,7 +245,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]
 
 
 @pytest.mark.usefixtures("made")
-def test_a_field_may_come_from_anywhere(refused: Refused) -> None:
+def test_a_field_may_come_from_anywhere(texsynth: Texsynth, refused: Refused) -> None:
     with np.load("in/o_field.npz") as file:
         arrays = {name: file[name] for name in file.files}
     for name, (change, words) in HOSTILE.items():
@@ -232,6 +254,8 @@ def test_a_field_may_come_from_anywhere(refused: Refused) -> None:
         message = refused(3, *APPLY, "--field", "f.npz")
         assert message.startswith("texsynth: error: --field f.npz: it"), name
         assert words in message, (name, message)
+    Path("f.npz").write_bytes(file_of({n: v for n, v in arrays.items() if n != "cost"}))
+    assert texsynth(*APPLY, "--field", "f.npz", "--dry-run").code == 0, "as those of large pictures are"
     Path("f.npz").write_bytes(file_of(arrays, zipfile.ZIP_BZIP2))
     assert "is no field" in refused(3, *APPLY, "--field", "f.npz")
     Path("f.npz").write_bytes(file_of(arrays)[:-400])

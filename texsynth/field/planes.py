@@ -151,7 +151,7 @@ def _turned(y: Tensor, x: Tensor, sizes: Tensor, turns: int, mirrored: bool) -> 
     return y, x
 
 
-def laid_out(exemplars: Sequence[tuple[int, int]], copies: Sequence[str], margin: int = 0) -> Planes:
+def laid_out(exemplars: Sequence[tuple[int, int]], copies: Sequence[str], margin: int) -> Planes:
     """The planes of every copy of exemplars of these (height, width), with `margin` pixels of padding."""
     shapes = [size[::-1] if COPIES[copy][0] % 2 else size for size in exemplars for copy in copies]
     rows, row = (max(sides) + 2 * margin for sides in zip(*shapes, strict=True))

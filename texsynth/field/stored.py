@@ -21,10 +21,11 @@ from texsynth.image.strips import spans
 from texsynth.weights import header
 
 WHERE = ("exemplar", "copy", "y", "x")
-NAMES = {*WHERE, "cost", "copies"}
+NAMES, COST = {*WHERE, "copies"}, "cost"  # which fields of pictures above the working size do not have
 INTEGERS = [np.dtype(f"<u{size}") for size in (1, 2, 4, 8)]
 WORDS = [np.dtype(f"<U{length}") for length in range(1, max(map(len, COPIES)) + 1)]
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+MARGIN = 1  # pixel of padding, so that no neighbour of a source pixel is one of another row
 LONGEST_WORD = 40
 OVERHEAD = 1 << 16  # bytes of a file beside its arrays, at the most
 DAMAGE = (*header.DAMAGE, zlib.error, SyntaxError, tokenize.TokenError)
@@ -61,7 +62,7 @@ def pointers(
 ) -> Pointers:
     """The field whose pixels copy these exemplars, copies, y and x, each (h, w), of exemplars of these (height, width).
     Raises InputError where there are no such pixels."""
-    planes = laid_out(exemplars, copies)
+    planes = laid_out(exemplars, copies, MARGIN)
     sizes, size = torch.tensor(exemplars), where[0].shape
     index = torch.empty(size, dtype=torch.int32)
     for top, bottom in spans(size):
@@ -87,7 +88,7 @@ def _most(size: tuple[int, int]) -> int:
 
 def _check_length(file: IO[bytes], size: tuple[int, int]) -> None:
     """Refuse a file that is longer than a field of that size can be, before its directory is read; ValueError."""
-    if file.seek(0, 2) > len(NAMES) * _most(size) + OVERHEAD:
+    if file.seek(0, 2) > (len(NAMES) + 1) * _most(size) + OVERHEAD:
         raise ValueError
     file.seek(0)
 
@@ -96,7 +97,8 @@ def _check_entries(archive: zipfile.ZipFile, size: tuple[int, int]) -> None:
     """Refuse other arrays than those of a field, and such as could grow beyond its size when they are unpacked; raises
     InputError and ValueError."""
     entries = archive.infolist()
-    if sorted(entry.filename for entry in entries) != sorted(f"{name}.npy" for name in NAMES):
+    names = [entry.filename.removesuffix(".npy") for entry in entries if entry.filename.endswith(".npy")]
+    if sorted({*names, COST}) != sorted({*NAMES, COST}) or len(set(names)) < len(entries):
         raise ValueError
     if any(entry.compress_type not in PACKINGS for entry in entries):
         raise ValueError

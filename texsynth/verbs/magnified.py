@@ -15,8 +15,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError
+from texsynth.field.magnify.sheet import Pointers
 from texsynth.image import load as inputs
+from texsynth.image import scratch
 from texsynth.image.picture import Picture
+from texsynth.image.strips import spans
 from texsynth.requests.synthesize import Request
 from texsynth.verbs import parse
 
@@ -29,6 +32,7 @@ ROUNDING = 2 / 255  # the difference that 8 bits and a strong compression leave 
 # of 50; at least 0.8 for other photographs, other crops and shifts by a pixel.
 ALIGNED = 0.7
 TONE = 0.1  # root mean square of the difference of smoothed colours that may remain; linear light takes 0.07
+ROWS = 64  # of the small picture, after which what was read of the large one is let go of
 SMOOTH = 5  # side of the boxes by which these are smoothed, in pixels of the small picture
 
 
@@ -85,10 +89,36 @@ def check(large: Picture, small: Picture, valid: Sequence[Tensor | None], names:
     fine, coarse = inputs.matching((large, small))
     usable = torch.ones(reduced) if valid[1] is None else valid[1][0, 0].float()
     if valid[0] is not None:
-        usable = usable * (F.adaptive_avg_pool2d(valid[0].float(), reduced)[0, 0] > 1 - ROUNDING)
-    if not differs(F.adaptive_avg_pool2d(fine, reduced), coarse, usable):
+        usable = usable * (_averaged(valid[0], reduced)[0, 0] > 1 - ROUNDING)
+    if not differs(_averaged(fine, reduced), coarse, usable):
         return
     raise InputError(f"{wrong}: reduced to its size, it does not show the same at the same places")
+
+
+def check_field(field: Pointers, exemplar: Picture, out: Picture, names: tuple[str, str]) -> None:
+    """Refuse a field beside a picture that is not the one that it copies of its exemplar; raises InputError.
+
+    names: of the field and of the picture, for the message.
+    """
+    source, copied = inputs.matching((exemplar, out))
+    if inputs.extent(out) == field.size:
+        colours, drawn = source[0].flatten(1), torch.empty_like(copied)
+        for top, bottom in spans(field.size):
+            drawn[0, :, top:bottom] = colours[:, field.atlas.home_of(field.index[top:bottom])]
+        if not differs(drawn, copied, torch.ones(field.size)):
+            return
+    raise InputError(f"{names[0]} is not the field of {names[1]}; take it away, or write both again")
+
+
+def _averaged(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """(1, C, H, W) reduced to a size by boxes, a few rows at a time."""
+    height, parts = values.shape[2], []
+    for row in range(size[0]):
+        strip = values[:, :, row * height // size[0] : -(-(row + 1) * height // size[0])]
+        parts.append(F.adaptive_avg_pool2d(strip.float(), (1, size[1])))
+        if row % ROWS == 0:
+            scratch.release(values)
+    return torch.cat(parts, 2)
 
 
 def differs(one: Tensor, other: Tensor, usable: Tensor) -> bool:

@@ -25,6 +25,7 @@ from texsynth.job import Input, Job, Layer, Reduced
 from texsynth.requests import synthesize
 from texsynth.requests.option import recorded
 from texsynth.requests.shared import ALPHA, KEEP, PictureOptions
+from texsynth.runs.save import field_path
 from texsynth.task import Exemplar, Task
 from texsynth.verbs import layers, magnified, parse
 from texsynth.verbs.layers import Ground
@@ -120,6 +121,9 @@ def _magnified(request: synthesize.Request, notices: list[str]) -> Job:
     if request.field is not None:
         field, entry = _stored(request.field, small.task)
         kept.append(entry)
+        if request.repeat is not None and request.field == field_path(request.repeat):
+            shown = image.read(request.repeat, draft.room)
+            magnified.check_field(field, before.pictures[0], shown, (str(request.field), str(request.repeat)))
     whole: Any = parse.size(str(request.size), large.size)
     job = finish(draft, "synthesize", whole, notices, kept)
     return replace(job, reduced=Reduced(small.task, times, field))
