@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -171,8 +172,11 @@ def _serve(connection: Connection, name: str) -> None:
     with suppress(KeyboardInterrupt, EOFError, OSError), stop.answered():
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, stop.ENDING)
+        gc.disable()  # what is imported stays, so that to look for garbage in it is of no use
         module, _, function = name.partition(":")
         perform: Perform = getattr(importlib.import_module(module), function)
+        gc.freeze()
+        gc.enable()
         while (order := connection.recv()) is not None:
             connection.send(perform(order, connection.send))
     os._exit(0)

@@ -14,7 +14,7 @@ from texsynth.batch.share import Share
 from texsynth.cli import actions, orders, streams
 from texsynth.cli.actions import Command
 from texsynth.cli.existing import Guard, flag
-from texsynth.cli.messages import Talk
+from texsynth.cli.messages import Talk, Watch
 from texsynth.errors import UsageError, shown
 from texsynth.runs import machine, stop
 
@@ -48,8 +48,9 @@ def chosen(verb: str, command: Command, talk: Talk, guard: Guard, part: Share | 
     if jobs is None:
         return log.kept(_here(command, talk, guard, goes_on))
     kept, todo = ordered(verb, command, guard)
-    reports = workers.run(todo, orders.perform, count(jobs, command), goes_on, Watched(talk))
-    return in_order(log.kept(chain(kept, reports)), command.plan.items)
+    watched = Watched(talk)
+    reports = workers.run(todo, orders.perform, count(jobs, command), goes_on, watched)
+    return in_order(log.kept(chain(kept, watched.through(reports))), command.plan.items)
 
 
 def ordered(verb: str, command: Command, guard: Guard) -> tuple[list[Report], list[Order]]:
@@ -97,15 +98,22 @@ class Watched:
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
-        self._open: dict[str, ExitStack] = {}
-        self._watches: dict[str, object] = {}
+        self._shown: dict[str, tuple[ExitStack, Watch]] = {}
 
     def __call__(self, step: Step) -> None:
         if step.tick is not None:
-            self._watches[step.label](step.tick)  # type: ignore[operator]
+            self._shown[step.label][1](step.tick)
             return
-        if step.label in self._open:
-            self._open.pop(step.label).close()
+        if step.label in self._shown:  # ended, or left by a process that died
+            self._shown.pop(step.label)[0].close()
         if not step.ended:
-            stack = self._open[step.label] = ExitStack()
-            self._watches[step.label] = stack.enter_context(self._talk.watch(step.label))
+            stack = ExitStack()
+            self._shown[step.label] = stack, stack.enter_context(self._talk.watch(step.label))
+
+    def through(self, reports: Iterator[Report]) -> Iterator[Report]:
+        """The reports; when they end nothing is shown any more."""
+        try:
+            yield from reports
+        finally:
+            for stack, _ in self._shown.values():
+                stack.close()

@@ -137,19 +137,29 @@ def _bars() -> tuple[Callable[[str], None], Callable[[str], AbstractContextManag
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    shown: list[Progress] = []  # one for all bars of now, since a terminal has room for one
 
     @contextmanager
     def watch(label: str) -> Iterator[Watch]:
-        text = TextColumn("{task.description}", markup=False)
-        numbers = TextColumn("{task.fields[words]}", markup=False)
-        columns = (text, BarColumn(), numbers, TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task(one_line(label), total=1.0, words="")
+        if not shown:
+            text = TextColumn("{task.description}", markup=False)
+            numbers = TextColumn("{task.fields[words]}", markup=False)
+            shown.append(Progress(text, BarColumn(), numbers, TimeRemainingColumn(), console=console, transient=True))
+            shown[0].start()
+        progress = shown[0]
+        bar = progress.add_task(one_line(label), total=1.0, words="")
 
-            def report(tick: Tick) -> None:
-                progress.update(bar, completed=tick.done, words=tick.words)
+        def report(tick: Tick) -> None:
+            progress.update(bar, completed=tick.done, words=tick.words)
 
+        try:
             yield report
+        finally:
+            if len(progress.tasks) > 1:
+                progress.remove_task(bar)
+            else:
+                shown.clear()
+                progress.stop()
 
     def line(text: str) -> None:
         console.print(f"texsynth: {one_line(text)}", markup=False, highlight=False, soft_wrap=True)

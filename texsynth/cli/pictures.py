@@ -15,7 +15,7 @@ from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
 from texsynth.cli.repeat import repeated, steers
-from texsynth.errors import InputError, UsageError, one_line
+from texsynth.errors import InputError, UsageError, listed, one_line
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
 from texsynth.image import scratch
@@ -405,7 +405,8 @@ def _stopped(done: Sequence[Entry]) -> str:
     if unfinished:
         kept = checkpoint.place(Path(unfinished[0]))
         more = f"; --resume goes on from {kept}" if kept is not None and kept.is_file() else ""
-        return f"the picture so far is {unfinished[0]}{more}"
+        several = f"pictures so far are {listed(unfinished)}"  # of several processes
+        return f"the {several if len(unfinished) > 1 else f'picture so far is {unfinished[0]}'}{more}"
     finished = [entry["image"] for entry in done if entry["status"] == "done"]
     return f"the last picture, which is finished, is {finished[-1]}" if finished else failure.NOTHING
 
