@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ import torch
 
 from conftest import QUICK, Picture, Refused, Texsynth, array
 from texsynth.cli import messages
+from texsynth.cli.messages import Tick
 from texsynth.image import picture as image
 from texsynth.job import Job
 from texsynth.runs import run
+from texsynth.runs.clock import Clock
 from texsynth.task import Canvas, Event, Preset
 
 pytestmark = pytest.mark.usefixtures("exemplar")
@@ -29,10 +33,9 @@ def test_quiet_default_and_verbose(texsynth: Texsynth) -> None:
         flag: texsynth(*SYNTH, "--force", "-p", "steady", *([flag] if flag else [])).err for flag in ("-q", "", "-v")
     }
     assert said["-q"] == ""
-    assert [line.split(", loss")[0] for line in said[""].splitlines()] == [
-        "texsynth: o.png: 33%, level 1",
-        "texsynth: o.png: 100%, level 0",
-    ]
+    lines = [re.fullmatch(r"texsynth: o.png: (\d+)%, (level \d), loss .*", line) for line in said[""].splitlines()]
+    assert [line and line[2] for line in lines] == ["level 1", "level 0"]
+    assert 0 < int((lines[0] or "00")[1]) < int((lines[1] or "00")[1]) <= 100
     assert "preset steady on cpu" in said["-v"] and "steady at level 1" in said["-v"]
 
 
@@ -46,9 +49,12 @@ def test_progress_as_json_lines(texsynth: Texsynth) -> None:
     ran = texsynth(*SYNTH, "-p", "steady", "--progress", "jsonl", "-v")
     lines = [json.loads(line) for line in ran.err.splitlines()]
     steps = [line for line in lines if line["event"] == "step"]
-    assert {line["event"] for line in lines} == {"step", "note"}
+    assert {line["event"] for line in lines} == {"step", "part", "note"}
     assert [(s["level"], s["step"], s["steps"]) for s in steps] == [(1, 1, 2), (1, 2, 2), (0, 1, 1)]
-    assert steps[-1]["done"] == 1 and steps[-1]["seconds_left"] == 0
+    done = [line["done"] for line in lines if line["event"] != "note"]
+    assert done == sorted(done) and 0.5 < steps[-1]["done"] < 1 and steps[-1]["seconds_left"] >= 0
+    last = lines[-1]
+    assert (last["event"], last["output"], last["done"], last["seconds_left"]) == ("part", "o.png", 1, 0)
     assert steps[0].keys() >= {"stage", "levels", "loss", "output", "seconds_left"}
 
 
@@ -66,12 +72,48 @@ def test_a_bar_on_a_terminal(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch
     assert "\x1b[3" not in texsynth(*SYNTH, "-p", "steady", "--force").err
 
 
-def test_time_left_is_told_by_the_share_done() -> None:
-    event = Event("field", 0, 1, 1, 4, 0.5, 0.25, Canvas(torch.zeros(1, 3, 8, 8)))
-    tick = messages.of_synthesis(event)
+def test_time_left_is_what_the_run_says_or_told_by_the_share_done() -> None:
+    event = Event("field", 0, 1, 1, 4, 0.5, 0.25, Canvas(torch.zeros(1, 3, 8, 8)), 12.5)
+    assert messages.remaining(messages.of_synthesis(event), time.perf_counter() - 10) == 12.5
+    tick = Tick(0.25, {}, "")
     assert messages.remaining(tick, time.perf_counter() - 10) == pytest.approx(30, abs=0.5)
     resumed = replace(tick, begun=0.15)  # 10 % of the work in 10 s
     assert messages.remaining(resumed, time.perf_counter() - 10) == pytest.approx(75, abs=0.5)
+
+
+@pytest.mark.parametrize("slower", [(3, 3, 3), (0.5, 0.5, 0.5), (1.2, 1.6, 1.6), (1, 0.75, 0.7)])
+def test_time_left_is_true_within_a_factor_from_a_tenth_on(
+    monkeypatch: pytest.MonkeyPatch, slower: Sequence[float]
+) -> None:
+    """On a machine that is slower or faster than its estimates say, and where they are wrong about some parts."""
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    parts = (10.0, 60.0, 10.0)
+    whole = sum(part * factor for part, factor in zip(parts, slower, strict=True))
+    clock = Clock(parts)
+    said: list[float] = []
+    for part, factor in zip(parts, slower, strict=True):
+        clock.next()
+        for step in range(20):
+            now += part * factor / 20
+            done, left = clock.tell((step + 1) / 20)
+            said.append(done)
+            if 0.12 * whole < now < 0.98 * whole:
+                assert 1 / 1.5 < left / (whole - now) < 1.5, (now / whole, left, whole - now)
+    assert said == sorted(said) and said[-1] == pytest.approx(1)
+
+
+def test_a_run_that_goes_on_is_measured_by_what_it_does_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    clock = Clock([100.0, 100.0, 10.0, 100.0])
+    clock.skip(2)
+    clock.next()
+    now = 20.0
+    clock.next(0.5)
+    now = 70.0  # twice as slow as estimated
+    done, left = clock.tell(0.75)
+    assert done == pytest.approx(285 / 310) and left == pytest.approx(50, rel=0.15)
 
 
 def test_ctrl_c_saves_the_picture_so_far_at_full_size(texsynth: Texsynth, picture: Picture) -> None:

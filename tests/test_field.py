@@ -243,7 +243,7 @@ def test_every_level_is_run_and_reported() -> None:
     assert [(e.level, e.step) for e in events] == expected
     assert [e.canvas.image.shape[2] for e in events] == [12, 12, 24, 24, 48, 48, 96]
     assert [e.done for e in events] == sorted(e.done for e in events)
-    assert events[-1].done == pytest.approx(1)
+    assert 0.5 < events[-1].done <= 1 and events[0].left > events[-1].left >= 0
     assert [loss[1:3] for loss in result.losses] == [(level, step - 1) for level, step in expected]
     assert all(np.isfinite(loss[3]) for loss in result.losses)
 

@@ -37,7 +37,17 @@ LAYERS = (
         "native",
     ),
     ("patches", "features", "guidance", "field", "losses", "metrics", "objective", "correspondence"),
-    ("methods", "preset", "requests", "training", "learned", "runs.checkpoint", "runs.loop", "runs.state"),
+    (
+        "methods",
+        "preset",
+        "requests",
+        "training",
+        "learned",
+        "runs.checkpoint",
+        "runs.clock",
+        "runs.loop",
+        "runs.state",
+    ),
     ("runs", "report", "verbs", "batch"),
     ("api", "cli", "__main__"),
 )

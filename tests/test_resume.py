@@ -197,10 +197,10 @@ def test_a_batch_goes_on_where_it_stopped(texsynth: Texsynth, stopped: Callable[
     command = ("synthesize", "in", *LBFGS[4:])
     texsynth(*command, "-o", "whole/")
     stopped((*command, "-o", "out/"), 9)
-    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "b.png", "b.png.part.npz"]
+    assert {path.name for path in Path("out").glob("*.p*")} == {"a.png", "b.png", "b.png.part.npz"}
     ran = texsynth(*command, "-o", "out/", "--resume", "--skip-existing")
     assert ran.code == 0 and "out/a.png is kept" in ran.err
-    for path in Path("whole").iterdir():
+    for path in Path("whole").glob("*.png"):
         assert Path("out", path.name).read_bytes() == path.read_bytes()
 
 

@@ -201,7 +201,8 @@ class Event:
     level: the halvings below full size.
     levels: the number of levels of the whole run.
     step, steps: the number of this step in its level, from 1, and how many the level has.
-    done: the share of the run's estimated work that is done, in [0, 1].
+    done: the share of the run's estimated work that is done, in [0, 1]. Its end, such as evening out the tone, is not.
+    left: the seconds that the run still takes, about.
     """
 
     stage: str
@@ -212,6 +213,7 @@ class Event:
     loss: float
     done: float
     canvas: Canvas
+    left: float = 0.0
 
 
 Report = Callable[[Event], None]
@@ -239,9 +241,11 @@ class Stored(Protocol):
 class Method(Protocol):
     """A synthesis method: the names of its file that the loop and the presets use.
 
-    A method whose levels may take minutes also has `store(memory, inside)`, a mapping of names to tensors, and
-    `restore(stored, task, settings, inside)`, which makes of these the memory of a canvas at that task's level again:
-    at the end of the level, or `inside` it with all that its next step needs. `store` gives None where it cannot.
+    `seconds(task, settings)`, where a method has it, says what each of its levels takes, as a pair: to begin it, and
+    for all of its steps. A method whose levels may take minutes also has `store(memory, inside)`, a mapping of names to
+    tensors, and `restore(stored, task, settings, inside)`, which makes of these the memory of a canvas at that task's
+    level again: at the end of the level, or `inside` it with all that its next step needs. `store` gives None where it
+    cannot.
 
     Settings: a frozen dataclass; its defaults are the method's defaults, its metadata hold their help and limits.
     COPIES: whether the method keeps a field, so that other maps can be copied along.

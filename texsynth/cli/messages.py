@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from texsynth.errors import one_line
@@ -15,6 +16,7 @@ from texsynth.requests.shared import MessageOptions
 from texsynth.weights.download import amount
 
 if TYPE_CHECKING:
+    from texsynth.runs.clock import Clock
     from texsynth.task import Event
     from texsynth.training.loop import Progress
 
@@ -22,15 +24,19 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Tick:
     """A step of a run. done: share of the work in [0, 1]. values: what a program wants to know. words: what a bar says,
-    and line a plain line, "" for none. begun: the share that was done when the run began, for one that goes on."""
+    and line a plain line, "" for none. begun: the share that was done when the run began, for one that goes on. left:
+    the seconds that it still takes, None where the share says. event: what a program calls it."""
 
     done: float
     values: Mapping[str, Any]
     words: str
     line: str = ""
     begun: float = 0.0
+    left: float | None = None
+    event: str = "step"
 
 
+FINISHED = Tick(1.0, {}, "", left=0.0, event="part")
 Watch = Callable[[Tick], None]
 
 
@@ -76,7 +82,13 @@ def of_synthesis(event: Event) -> Tick:
     keys = ("stage", "level", "levels", "step", "steps", "loss")
     words = f"level {event.level} step {event.step}/{event.steps} loss {event.loss:.4f}"
     line = f"level {event.level}, loss {event.loss:.4f}" if event.step == event.steps else ""
-    return Tick(event.done, {key: getattr(event, key) for key in keys}, words, line)
+    return Tick(event.done, {key: getattr(event, key) for key in keys}, words, line, left=event.left)
+
+
+def of_clock(clock: Clock) -> Tick:
+    """Where a run is that begins a part of its own, such as a level or its end."""
+    done, left = clock.tell()
+    return Tick(done, {}, "", left=left, event="part")
 
 
 def of_training(progress: Progress, metric: str, begun: int) -> Tick:
@@ -91,7 +103,9 @@ def of_training(progress: Progress, metric: str, begun: int) -> Tick:
 
 
 def remaining(tick: Tick, start: float) -> float:
-    """Seconds left, by the share of work done since `start` (time.perf_counter)."""
+    """Seconds left, by what the run says, or else by the share of work done since `start` (time.perf_counter)."""
+    if tick.left is not None:
+        return tick.left
     return (time.perf_counter() - start) * (1 - tick.done) / max(tick.done - tick.begun, 1e-6)
 
 
@@ -114,7 +128,7 @@ def _json_lines(label: str) -> Iterator[Watch]:
 
     def report(tick: Tick) -> None:
         left = round(remaining(tick, start), 2)
-        _json({"event": "step", "output": label, **tick.values, "done": tick.done, "seconds_left": left})
+        _json({"event": tick.event, "output": label, **tick.values, "done": tick.done, "seconds_left": left})
 
     yield report
 
@@ -134,23 +148,37 @@ def _plain(label: str) -> Iterator[Watch]:
 def _bars() -> tuple[Callable[[str], None], Callable[[str], AbstractContextManager[Watch]]]:
     """Lines and progress bars that share one terminal. Rich honours NO_COLOR and TERM=dumb."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    from rich.progress import Task as Bar
+    from rich.text import Text
 
     console = Console(stderr=True)
     shown: list[Progress] = []  # one for all bars of now, since a terminal has room for one
 
+    class TimeLeft(ProgressColumn):
+        """What the run said last, less the time since."""
+
+        def render(self, task: Bar) -> Text:
+            until = task.fields["until"]
+            left = "-:--:--" if until is None else str(timedelta(seconds=round(max(0.0, until - time.perf_counter()))))
+            return Text(left, style="progress.remaining")
+
     @contextmanager
     def watch(label: str) -> Iterator[Watch]:
+        start, words = time.perf_counter(), ""
         if not shown:
             text = TextColumn("{task.description}", markup=False)
             numbers = TextColumn("{task.fields[words]}", markup=False)
-            shown.append(Progress(text, BarColumn(), numbers, TimeRemainingColumn(), console=console, transient=True))
+            shown.append(Progress(text, BarColumn(), numbers, TimeLeft(), console=console, transient=True))
             shown[0].start()
         progress = shown[0]
-        bar = progress.add_task(one_line(label), total=1.0, words="")
+        bar = progress.add_task(one_line(label), total=1.0, words="", until=None)
 
         def report(tick: Tick) -> None:
-            progress.update(bar, completed=tick.done, words=tick.words)
+            nonlocal words
+            words = tick.words or words
+            until = time.perf_counter() + remaining(tick, start)
+            progress.update(bar, completed=tick.done, words=words, until=until)
 
         try:
             yield report

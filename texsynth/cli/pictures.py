@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,7 @@ from typing import Any, cast
 from texsynth.batch.order import Entry, Item
 from texsynth.cli import existing, failure, messages, pipes, plan
 from texsynth.cli.actions import Action, Command
-from texsynth.cli.messages import Talk
+from texsynth.cli.messages import Talk, Watch
 from texsynth.cli.plan import Plan
 from texsynth.cli.repeat import repeated, steers
 from texsynth.errors import InputError, UsageError, listed, one_line
@@ -29,8 +29,9 @@ from texsynth.requests.option import Option, options
 from texsynth.requests.shared import PictureOptions
 from texsynth.runs import checkpoint, record, run, save, stop
 from texsynth.runs.checkpoint import Keeper
+from texsynth.runs.clock import Clock
 from texsynth.runs.run import Result
-from texsynth.task import Preset
+from texsynth.task import Event, Preset
 from texsynth.verbs import parse
 from texsynth.verbs.verb import Verb, preset_of, ready
 from texsynth.weights import pretrained
@@ -322,20 +323,27 @@ class Output:
         if folder := getattr(self.session.request, "save_attention", None):
             existing.make_folder(folder, f"--save-attention {folder}")
         one = self.session.request.pick is None
-        result = self.result(self.out.name, self.seeds[0]) if one else self.best()
-        with stop.later():
-            entry = self.saved(result, replaceable)
-            if not result.interrupted:
-                checkpoint.remove(checkpoint.place(self.out))
+        with self.session.talk.watch(self.out.name) if one else nullcontext(_unwatched) as watch:
+            clock = run.clock_of(self.job, self.session.preset)
+            result = self.result(watch, clock, self.seeds[0]) if one else self.best()
+            clock.next()
+            with stop.later():
+                entry = self.saved(result, replaceable)
+                if not result.interrupted:
+                    checkpoint.remove(checkpoint.place(self.out))
+            watch(messages.FINISHED)
             return entry
 
-    def result(self, label: str, seed: int) -> Result:
+    def result(self, watch: Watch, clock: Clock, seed: int) -> Result:
         talk, keeper = self.session.talk, self.keeper(seed)
         if self.session.request.resume and keeper.kept is None:
             talk.note(f"{self.out} starts anew: it has no checkpoint")
-        with talk.watch(label) as watch:
-            observe = messages.of_synthesis
-            return run.run(self.job, self.session.preset, seed, lambda event: watch(observe(event)), talk.say, keeper)
+        clock.heard = lambda clock: watch(messages.of_clock(clock))
+
+        def observe(event: Event) -> None:
+            watch(messages.of_synthesis(event))
+
+        return run.run(self.job, self.session.preset, seed, observe, talk.say, keeper, clock)
 
     def best(self) -> Result:
         """The best of all variations; Ctrl-C ends the search with the best so far."""
@@ -344,7 +352,8 @@ class Output:
         with suppress(KeyboardInterrupt):
             for seed in self.seeds:
                 stopped = True  # until this seed is through
-                result = self.result(f"{self.out.name} seed {seed}", seed)
+                with self.session.talk.watch(f"{self.out.name} seed {seed}") as watch:
+                    result = self.result(watch, run.clock_of(self.job, self.session.preset, False), seed)
                 self.session.talk.say(f"seed {seed} scores {result.score:.4f}")
                 if best is None or (not result.interrupted and result.score < best.score):
                     best = result
@@ -398,6 +407,10 @@ class Output:
             "interrupted": result.interrupted,
             "record": dict(result.record),
         }
+
+
+def _unwatched(_: object) -> None:
+    """Where several runs are watched one by one."""
 
 
 def _stopped(done: Sequence[Entry]) -> str:

@@ -74,6 +74,11 @@ def correction(
     return change(grid, goal, field.tile, CYCLES if free is None else UNEVEN_CYCLES) * may
 
 
+def seams(field: Field) -> int:
+    """How many pairs of neighbours are none in the exemplars, to the right and below."""
+    return sum(len(_breaks(field, dim)[0]) for dim in (0, 1))
+
+
 def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) -> Tensor:
     """What seams ask for, (1, 3, h, w), as `change` takes it; nothing where too few of their steps are light.
 

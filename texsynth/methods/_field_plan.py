@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from texsynth import native
 from texsynth.field import cells, lattice
 from texsynth.field.lattice import Lattice
@@ -11,6 +13,7 @@ from texsynth.methods._field_settings import Settings
 from texsynth.pyramid import octaves
 from texsynth.task import Estimate, Level, Task
 
+PASS, BEGINNING, ORIENTED_PASS = 0.08e-6, 0.1e-6, 1.5e-6  # seconds of a pixel in a pass, and where a level begins
 PACE_WITHOUT_CORE = 6.0  # what quilts and passes take without the native core, in times with it
 TURNED_PACE_WITHOUT_CORE = 2.5  # the same of passes along directions
 HOLE_PIECE_MINIMUM = 8  # the least side in pixels of a piece in a hole
@@ -70,7 +73,15 @@ def estimate(task: Task, settings: Settings) -> Estimate:
         seconds = 0.08e-6 * passed * slower * pace + (0.4e-6 * source + 0.25e-6 * pixels) * finest
     if task.hole is not None:  # several fillings of it are compared
         seconds += 0.1 + 0.4e-6 * pixels
-    # Lay the first pieces.
+    # The table of the first pieces, at most: of a larger one, Fourier transforms take the place.
+    pieces = 16 * WORTH_TRANSFORMING * source * 0.25 ** levels[0].scale
+    return Estimate(int(max(memory * finest, pieces * free)), 0.3 + seconds + _laying(task, settings) * pace)
+
+
+def _laying(task: Task, settings: Settings) -> float:
+    """The seconds that it takes to lay the first pieces."""
+    pixels, levels = task.size[0] * task.size[1], schedule(task, settings)
+    free = float(task.hole.float().mean()) if task.hole is not None else 1.0
     share = settings.guided if task.guides else settings.block
     step = share * task.shorter_side * (1 - settings.overlap)
     side = share * task.shorter_side * 0.5 ** levels[0].scale
@@ -79,6 +90,26 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     rounds = sum(4**depth * count for depth, count in enumerate(settings.recuts[: len(levels)]))
     quilts = 1 + rounds / 16 if recut else settings.starts
     laid = free * pixels / step**2 * quilts * (16 * larger**2 + settings.tries * larger) / 48
-    # The table of these, at most: of a larger one, Fourier transforms take the place.
-    pieces = 16 * WORTH_TRANSFORMING * source * 0.25 ** levels[0].scale
-    return Estimate(int(max(memory * finest, pieces * free)), 0.3 + seconds + 0.00045 * laid * pace)
+    return float(0.00045 * laid)
+
+
+def seconds(task: Task, settings: Settings) -> list[tuple[float, float]]:
+    """What each level takes to begin, and for its passes."""
+    levels, pixels = schedule(task, settings), task.size[0] * task.size[1]
+    alone = 2 / min(2, torch.get_num_threads())
+    pace, turned_pace = (1.0, 1.0) if native.core() is not None else (PACE_WITHOUT_CORE, TURNED_PACE_WITHOUT_CORE)
+    at_each = [pixels * 0.25**level.scale for level in levels]
+    if _oriented.direction(task) is not None:
+        parts = [
+            (BEGINNING * n, ORIENTED_PASS * n * level.steps * turned_pace)
+            for n, level in zip(at_each, levels, strict=True)
+        ]
+        return [(parts[0][0] + 0.8, parts[0][1]), *parts[1:]]
+    slower = 4 if task.blend is not None else 2 if task.guides else 1
+    one = PASS * slower * pace * alone
+    parts = [(BEGINNING * n * alone, one * n * level.steps) for n, level in zip(at_each, levels, strict=True)]
+    source = sum(h * w for h, w in (e.size for e in task.exemplars)) * 0.25 ** levels[-1].scale
+    first = 0.3 + 0.4e-6 * source + _laying(task, settings) * pace
+    if task.hole is not None:
+        first += 0.1 + 0.4e-6 * pixels
+    return [(first, parts[0][1]), *parts[1:]]

@@ -293,6 +293,20 @@ def unused(task: Task, settings: Settings) -> frozenset[str]:
 def estimate(task: Task, settings: Settings) -> Estimate:
     """The cost, fitted to whole runs on two cores: at 256 to 1024 pixels (benchmarks/estimates.py), and of networks at
     256 and 512 pixels (benchmarks/methods.py)."""
+    _, work = _work(task, settings)
+    history = 24 * settings.history if settings.optimiser == "lbfgs" else 0
+    memory = 40e6 + work[-1][1] + (50 + history) * work[-1][0]
+    return Estimate(int(memory), sum(map(sum, seconds(task, settings))))
+
+
+def seconds(task: Task, settings: Settings) -> list[tuple[float, float]]:
+    """What each level takes to begin, and for its steps."""
+    levels, work = _work(task, settings)
+    return [(2 * one, level.steps * one) for level, (_, _, one) in zip(levels, work, strict=True)]
+
+
+def _work(task: Task, settings: Settings) -> tuple[list[Level], list[tuple[float, float, float]]]:
+    """The levels, and of each the pixels that move, and the bytes and the seconds of an evaluation."""
     levels = schedule(task, settings)
     source = sum(h * w for h, w in (e.size for e in task.exemplars)) * len(COPY_SETS[settings.copies])
     margins = margin.sides(task, settings.margin, settings.objectives)
@@ -302,15 +316,12 @@ def estimate(task: Task, settings: Settings) -> Estimate:
         share: float = 0.25**level.scale
         return share * extent(task, (margins[0] * 2**level.scale, margins[1] * 2**level.scale))
 
-    def work(level: Level) -> tuple[float, float]:
-        """The bytes and the seconds of an evaluation."""
+    def work(level: Level) -> tuple[float, float, float]:
         each = [_evaluation(o, pixels(level), source * 0.25**level.scale, task) for o in settings.objectives]
         seconds = 2e-7 * pixels(level) + losses * sum(seconds for _, seconds in each)
-        return max(memory for memory, _ in each), seconds
+        return pixels(level), max(memory for memory, _ in each), seconds
 
-    history = 24 * settings.history if settings.optimiser == "lbfgs" else 0
-    memory = 40e6 + work(levels[-1])[0] + (50 + history) * pixels(levels[-1])
-    return Estimate(int(memory), sum((level.steps + 2) * work(level)[1] for level in levels))
+    return levels, [work(level) for level in levels]
 
 
 def _evaluation(o: Objective, pixels: float, source: float, task: Task) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from texsynth.errors import InputError
+from texsynth.field import tone
 from texsynth.field.atlas import Field, build_atlas, enlarge
 from texsynth.field.magnify import levels
 from texsynth.field.magnify.levels import Rung, Seams
@@ -20,8 +21,9 @@ from texsynth.field.planes import Copying
 from texsynth.image import scratch
 from texsynth.job import Job, Reduced
 from texsynth.methods import method
-from texsynth.runs import finish, loop, stop
+from texsynth.runs import cost, finish, loop, stop
 from texsynth.runs.checkpoint import Keeper
+from texsynth.runs.clock import Clock
 from texsynth.runs.finish import Finished, Tone
 from texsynth.runs.loop import Outcome
 from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Stage, Task
@@ -59,6 +61,14 @@ def estimate(job: Job, small: Reduced, solver: Estimate, size: tuple[int, int]) 
     return Estimate(memory, solver.seconds + CARRYING * pixels + LAYING * source)
 
 
+def seconds(job: Job, small: Reduced) -> list[float]:
+    """What evening out the tone and each step up take."""
+    pixels, steps = job.task.size[0] * job.task.size[1], levels.rungs(small.factor)
+    shares = [0.25**rung.level for rung in steps]
+    rungs = [CARRYING * pixels * share / sum(shares) for share in shares]
+    return [cost.evening(small.task.size) if job.match_tone else 0.0, *rungs]
+
+
 def _seams(stage: Stage, task: Task) -> Seams | None:
     """How a method wants seams to be mended above the working size; it says so by `seams(task, settings)`."""
     says: Callable[[Task, Any], Seams | None] | None = getattr(method(stage.method), "seams", None)
@@ -66,14 +76,14 @@ def _seams(stage: Stage, task: Task) -> Seams | None:
 
 
 def solve(
-    small: Reduced, preset: Preset, rng: torch.Generator, report: Report, say: Say, keeper: Keeper | None = None
+    small: Reduced, preset: Preset, rng: torch.Generator, report: Report, say: Say, keeper: Keeper, clock: Clock
 ) -> tuple[Field, Outcome]:
     """The field of the reduced run, and how it came about; KeyboardInterrupt where there is none yet."""
     if small.field is not None:
         return _given(small.field, small.task), Outcome(None, ())
     size = "{1}x{0}".format(*small.task.size)
     say(f"solved at {size}, then magnified {small.factor} times")
-    outcome = loop.synthesize(small.task, preset.stages, rng, report, say, keeper)
+    outcome = loop.synthesize(small.task, preset.stages, rng, report, say, keeper, clock)
     if outcome.canvas is None or not isinstance(outcome.canvas.field, Field):
         raise KeyboardInterrupt
     return enlarge(outcome.canvas.field, small.task), outcome
@@ -88,9 +98,11 @@ def magnify(
     rng: torch.Generator,
     report: Report,
     say: Say,
+    clock: Clock,
 ) -> tuple[Finished, Outcome]:
     """Carry a solved field up to the size of the job; Ctrl-C leaves out what is left to mend."""
     even = None
+    clock.next(seconds=cost.evening(solved.size, tone.seams(solved)) if job.match_tone else 0.0)
     field = coarse = levels.pointers(solved)
     if job.match_tone:
         even = Tone(finish.correction(solved, small.task), coarse, small.factor)
@@ -102,10 +114,12 @@ def magnify(
     for number, rung in enumerate(steps):
         seams = UNTOUCHED if outcome.interrupted else seams
 
-        def progress(done: float, rung: Rung = rung, number: int = number) -> None:
-            share = (number + done) / len(steps)
-            report(Event(STAGE, rung.level, len(steps), number + 1, len(steps), 0.0, share, canvas))
+        def progress(share: float, rung: Rung = rung, number: int = number) -> None:
+            where = STAGE, rung.level, len(steps), number + 1, len(steps), 0.0
+            done, left = clock.tell(share)
+            report(Event(*where, done, canvas, left))
 
+        clock.next()
         try:
             field = levels.raised(field, task.at(rung.level), rung, seams, rng, progress)
         except KeyboardInterrupt:

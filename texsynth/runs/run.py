@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import ResourceError, UsageError, WeightsError
 from texsynth.features import features
-from texsynth.field import atlas
+from texsynth.field import atlas, tone
 from texsynth.field.atlas import Field
 from texsynth.field.planes import Copying
 from texsynth.image.picture import Picture
@@ -25,6 +25,8 @@ from texsynth.methods import method
 from texsynth.preset import DEFAULT
 from texsynth.runs import cost, finish, loop, magnify, record, stop
 from texsynth.runs.checkpoint import Keeper
+from texsynth.runs.clock import Clock, of_levels
+from texsynth.runs.loop import Outcome
 from texsynth.task import Estimate, Preset, Report, Say, Task
 from texsynth.verbs.parse import SMALLEST
 from texsynth.weights import pretrained, trained
@@ -81,23 +83,27 @@ def run(
     report: Report = silent,
     say: Say = silent,
     keeper: Keeper | None = None,
+    clock: Clock | None = None,
 ) -> Result:
     """Run a job. Ctrl-C gives the picture so far at full size; KeyboardInterrupt when there is none yet. The keeper
-    keeps the state of a long run, and has what an earlier process kept of this one."""
+    keeps the state of a long run, and has what an earlier process kept of this one. The clock goes through the parts of
+    `clock_of`, all but the last."""
     start = time.perf_counter()
     rng, reduced = torch.Generator().manual_seed(seed), job.reduced
+    keeper, clock = keeper or Keeper(), clock or clock_of(job, preset, False)
     if reduced is None:
-        outcome = loop.synthesize(job.task, preset.stages, rng, report, say, keeper)
+        outcome = loop.synthesize(job.task, preset.stages, rng, report, say, keeper, clock)
+        clock.next(seconds=_end(outcome, job))
         if outcome.canvas is None:
             raise KeyboardInterrupt
         with stop.later():
             finished = finish.whole(outcome.canvas, job, say)
             worth = score(finished.field, outcome.losses)
     else:
-        solved, outcome = magnify.solve(reduced, preset, rng, report, say, keeper)
+        solved, outcome = magnify.solve(reduced, preset, rng, report, say, keeper, clock)
         worth = score(solved, outcome.losses)
         rng.manual_seed(seed)  # what is drawn from here on does not depend on how the field was found
-        finished, outcome = magnify.magnify(solved, outcome, reduced, job, preset, rng, report, say)
+        finished, outcome = magnify.magnify(solved, outcome, reduced, job, preset, rng, report, say, clock)
     stored = record.describe(job, preset, seed)
     if finished.tone is not None:
         stored["tone"] = dict(finished.tone)
@@ -199,6 +205,27 @@ def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> E
         solver = _solver(at_factor, preset) if small.field is None else Estimate(0, 0.0)
         whole = magnify.estimate(job, small, solver, size)
     return Estimate(base + whole.memory, cost.START + cost.writing(job, size) + whole.seconds)
+
+
+def _end(outcome: Outcome, job: Job) -> float:
+    """The seconds that the end of a run takes, by the field that there is."""
+    field = None if outcome.canvas is None else outcome.canvas.field
+    if not (isinstance(field, Field) and job.match_tone):
+        return 0.0
+    return cost.evening(job.task.size, tone.seams(field) * job.task.size[0] * job.task.size[1] // field.index.numel())
+
+
+def clock_of(job: Job, preset: Preset, is_written: bool = True) -> Clock:
+    """The clock of a run: the levels of its stages, its end, and writing it."""
+    small = job.reduced
+    if small is None:
+        copies = method(preset.stages[-1].method).COPIES
+        end = [cost.evening(job.task.size) if copies and job.match_tone else 0.0]
+    else:
+        end = magnify.seconds(job, small)
+    task = job.task if small is None else small.task
+    levels = [] if small is not None and small.field is not None else of_levels(task, preset.stages)
+    return Clock([*levels, *end, cost.writing(job, job.task.size) if is_written else 0.0])
 
 
 def _solver(task: Task, preset: Preset) -> Estimate:
