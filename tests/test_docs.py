@@ -19,6 +19,12 @@ from texsynth import registry
 from texsynth.cli.app import application
 
 PROJECT_FILE = re.compile(r"`((?:texsynth|tests|docs|samples|presets|benchmarks)/[\w./+-]*)`")
+OTHERS = {  # options of other programs, by the pages that name them
+    "docs/guide/farm.md": {
+        *("--array", "--chunk", "--cores", "--cpus-per-task", "--mem", "--memory", "--nthreads", "--resources"),
+        *("--scheduler-file", "--sshlogin", "--time"),
+    }
+}
 PYTHON = re.compile(r"^```python\n.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -87,7 +93,7 @@ def flags(command: Any) -> set[str]:
 
 @pytest.mark.parametrize("page", [page for page in documents.PAGES if not page.startswith("docs/res")])
 def test_every_option_that_a_page_names_exists(page: str) -> None:
-    known = {*flags(typer.main.get_command(application())), "--help", "--index-url", "--strict"}
+    known = {*flags(typer.main.get_command(application())), "--help", "--index-url", "--strict", *OTHERS.get(page, ())}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*\w", documents.text_of(page))) <= known
 
 

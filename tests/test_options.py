@@ -75,6 +75,7 @@ SHARED: Rows = MESSAGES | {
     "shard": (REFUSED, SYNTH, "--shard 1/2"),
     "list_jobs": (REFUSED, SYNTH, "--list-jobs"),
     "jobs": (REFUSED, SYNTH, "--jobs 2"),
+    "cluster": (REFUSED, SYNTH, "--cluster local:2"),
     "force": ("code", SYNTH.replace("o.png", "there.png"), "--force"),
     "resume": ("told", SYNTH.replace("-q", "--progress none"), "--resume"),
     "exact_copies": ("pixels", FILL, "--exact-copies"),

@@ -10,7 +10,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -131,7 +131,7 @@ class _Crew:
         here, there = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
         process = context.Process(target=_serve, args=(there, self.perform), daemon=True)
-        with _no_signals():  # before the process answers them
+        with stop.held():  # before the process answers them
             process.start()
         there.close()
         worker = self.workers[here] = _Worker(process, here)
@@ -148,19 +148,6 @@ def _died(worker: _Worker) -> str:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     remedy = "if the system ran out of memory, take fewer --jobs or a smaller --size"
     return f"{one_line(worker.order.item.sources[0])}: its process {how}, {worker.tries} times over; {remedy}"
-
-
-@contextmanager
-def _no_signals() -> Iterator[None]:
-    """Hold back the signals that end a run, in this thread and in the processes that it starts."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, stop.ENDING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection: Connection, name: str) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
-from texsynth.batch import results, share, workers
+from texsynth.batch import cluster, results, share, workers
 from texsynth.batch.order import Order, Report, Step, in_order
 from texsynth.batch.share import Share
 from texsynth.cli import actions, orders, streams
 from texsynth.cli.actions import Command
 from texsynth.cli.existing import Guard, flag
-from texsynth.cli.messages import Talk, Watch
+from texsynth.cli.messages import Talk, Tick, Watch
 from texsynth.errors import UsageError, shown
 from texsynth.runs import machine, stop
 
@@ -24,14 +24,19 @@ MOST_JOBS = 256
 def check(command: Command) -> Share | None:
     """Refuse options of batches that mean nothing here, with UsageError; gives the share that is asked for."""
     request = command.request
-    jobs, word = (getattr(request, name, None) for name in ("jobs", "shard"))
+    jobs, word, where = (getattr(request, name, None) for name in ("jobs", "shard", "cluster"))
     listing = flag(request, "list_jobs")
     if jobs not in (None, "auto") and not (str(jobs).isdecimal() and 1 <= int(str(jobs)) <= MOST_JOBS):
         raise UsageError(f"--jobs {shown(jobs)} is neither a number from 1 to {MOST_JOBS} nor auto")
-    asked = {"--jobs": jobs, "--shard": word, "--list-jobs": listing}
+    asked = {"--cluster": where, "--jobs": jobs, "--shard": word, "--list-jobs": listing}
     names = [name for name, value in asked.items() if value]
     if names and not command.plan.batch:
         raise UsageError(f"{names[0]} is for the pictures of a folder, so -o must name a folder, such as -o made/")
+    if where and len(names) > 1:
+        raise UsageError(f"--cluster and {names[1]} exclude each other; give one of them")
+    if where:
+        cluster.place(where)
+        cluster.check_installed()
     if jobs and listing:
         raise UsageError("--list-jobs runs nothing; leave --jobs out")
     return None if word is None else share.parse(word, os.environ)
@@ -41,15 +46,17 @@ def chosen(verb: str, command: Command, talk: Talk, guard: Guard, part: Share | 
     """Reports on all items of a command, in their order: on each as it is finished, or on each of its outputs. After a
     failure no other item is begun unless --keep-going says so, and none after Ctrl-C."""
     goes_on = command.plan.batch and flag(command.request, "keep_going")
-    jobs = getattr(command.request, "jobs", None)
+    jobs, where = (getattr(command.request, name, None) for name in ("jobs", "cluster"))
     if flag(command.request, "dry_run") or not command.plan.batch:
         return _here(command, talk, guard, goes_on)
     log = results.Results(verb, results.path(Path(command.request.output), part))
-    if jobs is None:
+    if jobs is None and where is None:
         return log.kept(_here(command, talk, guard, goes_on))
     kept, todo = ordered(verb, command, guard)
+    if where is not None:
+        return in_order(log.kept(chain(kept, _on_cluster(where, todo, talk, goes_on))), command.plan.items)
     watched = Watched(talk)
-    reports = workers.run(todo, orders.perform, count(jobs, command), goes_on, watched)
+    reports = workers.run(todo, orders.perform, count(str(jobs), command), goes_on, watched)
     return in_order(log.kept(chain(kept, watched.through(reports))), command.plan.items)
 
 
@@ -91,6 +98,18 @@ def _here(command: Command, talk: Talk, guard: Guard, goes_on: bool) -> Iterator
             yield Report(item, error=error)
             if not goes_on or stop.asked():
                 return
+
+
+def _on_cluster(where: str, todo: Sequence[Order], talk: Talk, goes_on: bool) -> Iterator[Report]:
+    """Have a cluster do orders, and show how many are finished."""
+    voice = cluster.Voice(talk.note, talk.say)
+    with talk.watch(f"--cluster {where}") as watch:
+        reports = cluster.run(todo, orders.perform, cluster.place(where), goes_on, voice, orders.memory)
+        for number, report in enumerate(reports, 1):
+            yield report
+            done = min(number, len(todo))
+            words = f"{done} of {len(todo)}"
+            watch(Tick(done / len(todo), {"stage": "batch", "items": done, "of": len(todo)}, words, words))
 
 
 class Watched:

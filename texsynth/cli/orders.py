@@ -53,13 +53,17 @@ class Desk:
 
     def entries(self, order: Order) -> Iterator[Entry]:
         """What comes of an order; raises whatever ends it."""
+        inputs = self.reads | existing.named_by([order.item])
+        guard = Guard(order.request, inputs, swept=self.swept, tried=order.absent if order.again else ())
+        return actions.entries(self.prepared(order), order.item, self.talk, guard)
+
+    def prepared(self, order: Order) -> Command:
+        """The command that an order is of, made with the first of them."""
         if self.command is None:
             module = BATCHING if order.verb == BATCHING else "pictures"
             prepare = importlib.import_module(f"texsynth.cli.{module}").prepare
             self.command = prepare(order.verb, order.request, self.talk, Plan((order.item,), True, whole=order.whole))
-        inputs = self.reads | existing.named_by([order.item])
-        guard = Guard(order.request, inputs, swept=self.swept, tried=order.absent if order.again else ())
-        return actions.entries(self.command, order.item, self.talk, guard)
+        return self.command
 
     def _line(self, kind: str) -> Callable[[str], None]:
         return lambda text: self.lines.append((kind, text))
@@ -80,9 +84,7 @@ def perform(order: Order, hear: Hear = lambda _: None) -> Report:
     entries: list[Entry] = []
     lines: list[Line] = []
     try:
-        desk = getattr(_desk, "last", None)
-        if desk is None or not desk.suits(order):
-            desk = _desk.last = Desk(order.verb, order.request, order.whole)
+        desk = _desk_of(order)
         desk.lines, desk.hear = lines, hear
         entries.extend(desk.entries(order))
     except KeyboardInterrupt:
@@ -90,6 +92,23 @@ def perform(order: Order, hear: Hear = lambda _: None) -> Report:
     except Exception as error:
         return Report(order.item, tuple(entries), tuple(lines), portable(error))
     return Report(order.item, tuple(entries), tuple(lines))
+
+
+def memory(order: Order) -> int:
+    """The bytes that an order is said to need; 0 where that cannot be told, as who does the order tells why."""
+    try:
+        command = _desk_of(order).prepared(order)
+        return int(next(iter(command.actions(order.item))).planned()["memory_bytes"])
+    except Exception:
+        return 0
+
+
+def _desk_of(order: Order) -> Desk:
+    """That of the order before, where it suits."""
+    desk: Desk | None = getattr(_desk, "last", None)
+    if desk is None or not desk.suits(order):
+        desk = _desk.last = Desk(order.verb, order.request, order.whole)
+    return desk
 
 
 def portable(error: Exception) -> Exception:

@@ -161,6 +161,8 @@ class BatchOptions(ForceOptions):
     list_jobs: Print a command line of its own for each picture of a folder, and do nothing.
     jobs: Do the pictures of a folder in N processes side by side, each with --threads threads (by default one) and
         --max-memory; auto starts as many as the cores take.
+    cluster: Do the pictures of a folder on a cluster of Dask: HOST:PORT of its scheduler or the file of it, or local:N
+        for N workers of this machine, each with --threads threads (by default one) and --max-memory.
     """
 
     skip_existing: bool = option(False, group="existing")
@@ -169,6 +171,7 @@ class BatchOptions(ForceOptions):
     shard: str | None = option(None, metavar="I/N|auto", complete=("auto",))
     list_jobs: bool = option(False)
     jobs: str | None = option(None, metavar="N|auto", panel="Machine")
+    cluster: str | None = option(None, metavar="ADDRESS|local:N", panel="Machine")
 
 
 @dataclass(frozen=True, kw_only=True)

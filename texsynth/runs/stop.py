@@ -47,6 +47,19 @@ def later(notice: Callable[[], None] = lambda: None) -> Iterator[None]:
         _later.pop()
 
 
+@contextmanager
+def held() -> Iterator[None]:
+    """Hold back these signals, in this thread and in the threads and processes that it starts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def asked() -> bool:
     """Has a signal asked for the end?"""
     return bool(_arrived)
