@@ -20,7 +20,7 @@ from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 
 LIMIT = 1 << 20
-LARGE = (64, 4096)  # of bytes: above a sixteenth of the limit
+LARGE = (64, 4096)  # of bytes: above a 32nd of the limit
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="another system tells its memory otherwise")
 
 
@@ -55,7 +55,7 @@ def test_large_arrays_are_mapped_and_small_ones_are_not(tmp_path: Path) -> None:
 def test_outside_of_any_command_it_is_the_systems_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch.tempfile, "gettempdir", lambda: str(tmp_path / "none"))
     assert scratch.empty((4,), np.int32).shape == (4,)
-    with pytest.raises(ResourceError, match=r"none: no room for 384 MB of temporary arrays \(No such file"):
+    with pytest.raises(ResourceError, match=r"none: no room for 192 MB of temporary arrays \(No such file"):
         scratch.empty((scratch.DEFAULT_LIMIT // scratch.SHARE,), np.uint8)
 
 

@@ -29,7 +29,7 @@ from texsynth.image import files
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHARE: Final = 16  # the part of the limit below which an array stays in memory
+SHARE: Final = 32  # the part of the limit below which an array stays in memory
 DEFAULT_LIMIT: Final = 6 << 30  # bytes, as --max-memory has it
 MOUNTS: Final = Path("/proc/mounts")
 IN_MEMORY: Final = ("tmpfs", "ramfs", "devtmpfs")  # kinds of file systems
