@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from conftest import Picture, Refused, Texsynth
+from texsynth.field.magnify import levels
 from texsynth.image import picture as image
 from texsynth.image.files import sweep
 from texsynth.runs import checkpoint
@@ -64,6 +67,11 @@ def stopped(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return run
 
 
+def kept_record() -> dict[str, Any]:
+    """The record in the checkpoint."""
+    return dict(json.loads(np.load(KEPT)["about.json"])["record"])
+
+
 def contents() -> dict[str, bytes]:
     return {name: Path(name).read_bytes() for name in FILES if Path(name).exists()}
 
@@ -98,6 +106,22 @@ def test_a_killed_run_of_the_field_goes_on_at_its_end(texsynth: Texsynth, monkey
     monkeypatch.setattr(field, "begin", None)  # which nothing has to do any more
     assert texsynth(*SYNTH, "--resume").code == 0
     assert Path("o.png").read_bytes() == Path("whole.png").read_bytes()
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_magnified_run_goes_on_after_its_solution_and_after_each_level(
+    texsynth: Texsynth, stopped: Callable[..., str], picture: Picture, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    monkeypatch.setattr(levels, "WORKING_PIXELS", 40**2)
+    picture("b.png", (256, 256))
+    command = ("synthesize", "b.png", "-o", "o.png", "-s", "100x130", "--map", "m=b.png", "--set", "copies=rotations")
+    assert texsynth(*command).code == 0
+    undisturbed = contents()
+    for name in undisturbed:
+        Path(name).unlink()
+    stopped(command, after)
+    assert checkpoint.load(Path(KEPT), kept_record()).where == (("solve", "1", "0"), ("raised", "1"))[after - 1]
+    assert texsynth(*command, "--resume").code == 0 and contents() == undisturbed
 
 
 def test_a_run_that_goes_on_can_be_stopped_again(texsynth: Texsynth, stopped: Callable[..., str]) -> None:

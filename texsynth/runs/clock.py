@@ -29,8 +29,8 @@ class Clock:
 
     def skip(self, count: int) -> None:
         """Leave out parts that an earlier process has done."""
+        self._skipped += sum(self._parts[self._number + 1 : self._number + 1 + count])
         self._number += count
-        self._skipped = sum(self._parts[: self._number + 1])
 
     def next(self, done: float = 0.0, seconds: float | None = None) -> None:
         """The next part begins, of which an earlier process has done a share; its estimate may be known better now."""

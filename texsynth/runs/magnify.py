@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from texsynth.field.planes import Copying
 from texsynth.image import scratch
 from texsynth.job import Job, Reduced
 from texsynth.methods import method
-from texsynth.runs import cost, finish, loop, stop
+from texsynth.runs import cost, finish, loop, state, stop
 from texsynth.runs.checkpoint import Keeper
 from texsynth.runs.clock import Clock
 from texsynth.runs.finish import Finished, Tone
@@ -98,6 +99,7 @@ def magnify(
     rng: torch.Generator,
     report: Report,
     say: Say,
+    keeper: Keeper,
     clock: Clock,
 ) -> tuple[Finished, Outcome]:
     """Carry a solved field up to the size of the job; Ctrl-C leaves out what is left to mend."""
@@ -107,11 +109,16 @@ def magnify(
     if job.match_tone:
         even = Tone(finish.correction(solved, small.task), coarse, small.factor)
     seams, steps = _seams(preset.stages[-1], small.task) or UNTOUCHED, levels.rungs(small.factor)
-    canvas = Canvas(solved.image(), solved)
-    del solved
-    outcome = replace(outcome, canvas=None)
-    task = replace(job.task, init=None, weights={}, model=None)
-    for number, rung in enumerate(steps):
+    begun = None if outcome.canvas is None else replace(outcome.canvas, memory=None)
+    canvas = begun if begun is not None and begun.field is solved else Canvas(solved.image(), solved)
+    outcome, task = replace(outcome, canvas=None), replace(job.task, init=None, weights={}, model=None)
+    first, above = state.load_raised(
+        keeper, lambda number: task.at(steps[number].level), solved.copies, seams.patch // 2, rng
+    )
+    field = above or field
+    clock.skip(first)
+    del solved, above
+    for number, rung in islice(enumerate(steps), first, None):
         seams = UNTOUCHED if outcome.interrupted else seams
 
         def progress(share: float, rung: Rung = rung, number: int = number) -> None:
@@ -126,6 +133,8 @@ def magnify(
             outcome = replace(outcome, interrupted=True)
             with stop.later():
                 field = levels.raised(field, task.at(rung.level), rung, UNTOUCHED, rng, lambda _: None)
+        if not outcome.interrupted:
+            state.keep_raised(keeper, number + 1, field, begun, [loss for *_, loss in outcome.losses], rng)
     finished = finish.magnified(field, even, job)
     if finished.tone is not None:
         finish.tell(finished.tone, say)

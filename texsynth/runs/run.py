@@ -103,7 +103,7 @@ def run(
         solved, outcome = magnify.solve(reduced, preset, rng, report, say, keeper, clock)
         worth = score(solved, outcome.losses)
         rng.manual_seed(seed)  # what is drawn from here on does not depend on how the field was found
-        finished, outcome = magnify.magnify(solved, outcome, reduced, job, preset, rng, report, say, clock)
+        finished, outcome = magnify.magnify(solved, outcome, reduced, job, preset, rng, report, say, keeper, clock)
     stored = record.describe(job, preset, seed)
     if finished.tone is not None:
         stored["tone"] = dict(finished.tone)

@@ -5,19 +5,23 @@ A field is stored as its pointers; the pixels that they point at follow from the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from texsynth.field.atlas import Field, build_atlas
-from texsynth.field.planes import COPIES
+from texsynth.field.magnify.sheet import Pointers
+from texsynth.field.planes import COPIES, Planes
+from texsynth.image import scratch
+from texsynth.image.strips import spans
 from texsynth.methods import method
 from texsynth.runs.checkpoint import Keeper, Kept
 from texsynth.task import Canvas, Level, Stage, Task
 
-SOLVE = "solve"  # the first word of where the loop is
+SOLVE, RAISED = "solve", "raised"  # the first words of where a run is: in the loop, or above it
 Plan = Sequence[tuple[Stage, Level]]
 
 
@@ -48,23 +52,63 @@ def keep(keeper: Keeper, plan: Plan, state: LoopState) -> None:
     last = state.steps == 0 and (len(plan) == state.number or plan[state.number][0].method != stage.method)
     if memory is None and not (last and module.COPIES):  # whose next stage takes what the canvas shows
         return
-    arrays = {"image": canvas.image, "rng": state.rng, "losses": torch.tensor(state.losses, dtype=torch.float64)}
-    if isinstance(canvas.field, Field):
-        arrays |= _field_tensors(canvas.field)
-    arrays |= {f"shown.{name}": picture for name, picture in canvas.shown.items()}
+    arrays = _canvas_tensors(canvas, state.losses, state.rng)
     arrays |= {f"memory.{name}": values for name, values in (memory or {}).items()}
     keeper.keep((SOLVE, str(state.number), str(state.steps)), arrays)
 
 
 def load(keeper: Keeper, task: Task, plan: Plan) -> LoopState:
-    """Where to go on: at what the keeper has of the loop, else at the very start. Raises InputError where that does not
-    fit the plan."""
+    """Where to go on: at what the keeper has of the loop, at its end where that has been left behind, else at the very
+    start. Raises InputError where that does not fit the plan."""
     kept = keeper.kept
-    if kept is None or kept.where[0] != SOLVE:
+    if kept is None:
         return LoopState()
     try:
-        _, number, steps = kept.where
-        return _loaded(kept, task, plan, int(number), int(steps))
+        number, steps = (len(plan), 0) if kept.where[0] == RAISED else map(int, kept.where[1:])
+        return _loaded(kept, task, plan, number, steps)
+    except (ValueError, LookupError, RuntimeError):
+        raise kept.damaged() from None
+
+
+def keep_raised(
+    keeper: Keeper,
+    number: int,
+    field: Pointers,
+    solved: Canvas | None,
+    losses: Sequence[float],
+    rng: torch.Generator,
+) -> None:
+    """Keep a field that has been carried up so many steps, with what the loop has made, unless the field was given."""
+    before = {} if solved is None else _canvas_tensors(solved, losses, rng.get_state())
+    keeper.keep((RAISED, str(number)), {**before, "raised": field.index, "rng": rng.get_state()})
+
+
+def load_raised(
+    keeper: Keeper, task_of: Callable[[int], Task], copies: Sequence[str], margin: int, rng: torch.Generator
+) -> tuple[int, Pointers | None]:
+    """How many steps up have been done, and the field there; the generator is set to what it was. Raises InputError for
+    a field that points at nothing. task_of: the task that the step of a number leads to, or LookupError."""
+    kept = keeper.kept
+    if kept is None or kept.where[0] != RAISED:
+        return 0, None
+    try:
+        number = int(kept.where[1])
+        if number < 1:
+            raise ValueError
+        task = task_of(number - 1)
+        ways = [-1 if COPIES[copy][0] % 2 else 1 for copy in copies]
+        turned = [(e.size[::way][0], e.size[::way][1]) for e in task.exemplars for way in ways]
+        rows, row = (max(sides) + 2 * margin for sides in zip(*turned, strict=True))
+        sizes = tuple(exemplar.size for exemplar in task.exemplars)
+        planes = Planes(tuple(copies), tuple(turned), sizes, rows, row, margin)
+        array = kept.array("raised", np.int32, task.size, 0, planes.pixels - 1, scratch.empty)
+        field = Pointers(torch.from_numpy(array), planes, task.tile)
+        for top, bottom in spans(task.size):
+            index = field.part(top, bottom).index
+            if not torch.equal(planes.join(*planes.split(index)), index):
+                raise ValueError
+        rng.set_state(kept.tensor("rng", torch.uint8, (None,)))
+        return number, field
     except (ValueError, LookupError, RuntimeError):
         raise kept.damaged() from None
 
@@ -96,6 +140,14 @@ def _loaded(kept: Kept, task: Task, plan: Plan, number: int, steps: int) -> Loop
         raise ValueError
     torch.Generator().set_state(state.rng)  # type: ignore[arg-type]
     return state
+
+
+def _canvas_tensors(canvas: Canvas, losses: Sequence[float], rng: Tensor) -> dict[str, Tensor]:
+    """A canvas without what its method remembers."""
+    tensors = {"image": canvas.image, "rng": rng, "losses": torch.tensor(losses, dtype=torch.float64)}
+    if isinstance(canvas.field, Field):
+        tensors |= _field_tensors(canvas.field)
+    return tensors | {f"shown.{name}": picture for name, picture in canvas.shown.items()}
 
 
 def _shown(kept: Kept) -> list[str]:
