@@ -10,6 +10,8 @@ import pytest
 
 from conftest import Draw, Texsynth
 from texsynth.image import rows, scratch
+from texsynth.requests.edit import Request
+from texsynth.verbs import edit
 
 QUICK = ("-p", "steady", "-q", "-o", "o.png")
 SIDE = 64  # every halving of which is even
@@ -28,6 +30,14 @@ CALLS = {
     "transparent texture": ("synthesize", "clear.png", "-s", "40", "--alpha", "keep"),
     "maps": ("synthesize", "a.png", "-s", "40", "--map", "height=fine.png", "--map", "normal=coarse.png"),
     "stretched maps": ("synthesize", "a.png", "-s", "40", "--map", "normal=odd.png", "--source-mask", "soft.png"),
+    "light": ("synthesize", "a.png", "-s", "40", "--flatten"),
+    "another size": ("edit", "a.png", "--retarget", "72x56"),
+    "removed": ("edit", "clear.png", "--remove", "mask.png"),
+    "the histogram": ("control", "a.png", "--progression", "soft.png", "grey.png", "--match-histogram"),
+    "distances": ("control", "a.png", "--progression", "mask.png", "soft.png", "--distance-transform"),
+    "labels": ("control", "a.png", "--labels", "red.png", "turned.png"),
+    "directions": ("control", "a.png", "--orientation", "a.png", "--source-orientation", "odd.png"),
+    "weights": ("control", "a.png", "--progression", "soft.png", "grey.png", "--guide-weight-map", "odd.png"),
     "beyond 1": ("synthesize", "bright.tif", "a.png", "-s", "40"),
 }  # fmt: skip
 
@@ -45,6 +55,8 @@ def inputs(draw: Draw) -> None:
     draw("mask.png", box.astype(np.uint8) * 255)
     draw("dark.png", box.astype(np.uint8) * 40 + 30)
     draw("red.png", np.where(box[..., None], np.uint8([255, 0, 0]), np.uint8(255)))
+    draw("turned.png", np.where(box.T[..., None], np.uint8([255, 0, 0]), np.uint8(255)))
+    draw("moved.png", box.T.astype(np.uint8) * 255)
     draw("strokes.png", np.dstack([np.zeros((SIDE, SIDE, 3), np.uint8), box * np.uint8(230)]))
     draw("soft.png", np.clip(300 - 8 * np.hypot(down - 30, across - 28), 0, 255).astype(np.uint8))
     clear = np.where(box, rng.integers(0, 2, (SIDE, SIDE)) * 60, 255).astype(np.uint8)
@@ -65,6 +77,25 @@ def test_strips_do_not_show(call: str, texsynth: Texsynth, monkeypatch: pytest.M
         after = written(texsynth, call)
     assert after == before
     assert len(before) > 1
+
+
+@pytest.mark.usefixtures("inputs")
+def test_an_object_of_a_large_picture_moves_at_a_reduced_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where pixels start from is the same as at full size but for a cell of 4 x 4 pixels, and where nothing moves."""
+    files = {"mask": tmp_path / "mask.png", "target_mask": tmp_path / "moved.png"}
+    request = Request(exemplars=[tmp_path / "a.png"], **files)
+    whole = edit.build(request).task
+    monkeypatch.setattr(rows, "WHOLE", 300)
+    reduced = edit.build(request).task
+    assert whole.start is not None
+    assert reduced.start is not None
+    apart = (whole.start - reduced.start).abs().amax(1)
+    both = ~apart.isnan()
+    assert rows.share(both) > 0.8
+    assert rows.share(apart[both] <= 4) > 0.95
+    moved = ((whole.start - edit.objects.places(whole.size)).abs() > 4).any(1) & both
+    assert rows.share(apart[moved] <= 4) > 0.8
+    assert reduced.at(2).start.shape == (1, 2, 16, 16)
 
 
 def written(texsynth: Texsynth, call: str) -> dict[str, str]:

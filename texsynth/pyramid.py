@@ -6,7 +6,7 @@ Every size is rounded up, so that each pixel of a fine level has a parent in the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -64,14 +64,33 @@ def shrink_hole(hole: Tensor, level: float) -> Tensor:
     return touched if float((~touched).float().mean()) > 0.5 * float((1 - share).mean()) else share >= 0.5
 
 
-def shrink_pointers(pointers: Tensor, level: float) -> Tensor:
-    """Coordinates (1, 2, H, W) at a coarser level: those of the pixel in the middle of each cell, scaled down."""
-    h, w = pointers.shape[2:]
+def middles(values: Tensor, level: float) -> Tensor:
+    """Values (1, C, H, W) at a coarser level: those of the pixel in the middle of each cell."""
+    h, w = values.shape[2:]
     down, across = (
-        ((torch.arange(halved(n, level), device=pointers.device) + 0.5) * 2**level).long().clamp(max=n - 1)
+        ((torch.arange(halved(n, level), device=values.device) + 0.5) * 2**level).long().clamp(max=n - 1)
         for n in (h, w)
     )
-    return pointers[:, :, down][:, :, :, across] / 2**level
+    return values[:, :, down][:, :, :, across]
+
+
+def shrink_pointers(pointers: Tensor, level: float) -> Tensor:
+    """Coordinates (1, 2, H, W) at a coarser level: those of the pixel in the middle of each cell, scaled down."""
+    return middles(pointers, level) / 2**level
+
+
+def enlarge_pointers(pointers: Tensor, cell: int, size: tuple[int, int], limits: Sequence[int]) -> Tensor:
+    """Coordinates (1, 2, h, w) of cells of so many pixels a side as those of pixels, (1, 2, *size): a pixel comes from
+    its own place in the cell that its cell comes from, as far as that lies in a picture of `limits`; NaN stays."""
+    last = torch.tensor(limits).view(1, 2, 1, 1) - 1.0
+    across = torch.arange(size[1])
+
+    def make(top: int, bottom: int) -> Tensor:
+        down = torch.arange(top, bottom)
+        within = torch.stack(torch.meshgrid(down % cell, across % cell, indexing="ij"))
+        return torch.minimum(cell * pointers[:, :, (down // cell)[:, None], across // cell] + within, last)
+
+    return rows.composed((1, 2, *size), make)
 
 
 def shrink_guide(values: Tensor, level: float, distance: str) -> Tensor:

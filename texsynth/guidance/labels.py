@@ -20,6 +20,7 @@ from texsynth.errors import InputError, UsageError
 from texsynth.guidance import maps
 from texsynth.guidance.maps import Cropped, Guided, Map
 from texsynth.image import load as inputs
+from texsynth.image import rows
 from texsynth.image.load import Input, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.requests.guides import Labels
@@ -170,13 +171,13 @@ def ids(picture: Tensor, colours: Tensor) -> Tensor:
             nearest[part] = _sides(pixels[part], beside, nearest[part].long(), colours).short()
         whole = nearest.view(height, width)
         nearest[edge] = torch.cat([_joined(whole, part) for part in edge.split(PIXELS_OF_A_CHUNK)])
-    return nearest.view(1, 1, height, width).to(picture.dtype)
+    return rows.changed(nearest.view(1, 1, height, width), lambda numbers: numbers.to(picture.dtype))
 
 
 def check(sources: Sequence[Tensor], target: Tensor, colours: Tensor) -> None:
     """Raise InputError, naming them, when id maps of the target hold labels that those of no exemplar hold."""
-    have = torch.cat([s.flatten() for s in sources]).long().bincount(minlength=len(colours)).cpu()
-    want = target.flatten().long().bincount(minlength=len(colours)).cpu()
+    have = rows.summed([rows.counts(source, len(colours)).cpu() for source in sources])
+    want = rows.counts(target, len(colours)).cpu()
     absent = ((have == 0) & (want > 0)).nonzero()[:, 0]
     if len(absent):
         raise InputError(

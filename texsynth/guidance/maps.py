@@ -12,6 +12,7 @@ from torch import Tensor
 from texsynth.errors import InputError, TexsynthError
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
+from texsynth.image import rows
 from texsynth.image.load import Box, Input, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.requests.guides import AUTO
@@ -86,7 +87,7 @@ def strength(source: Source, size: tuple[int, int], memory: int, note: Note) -> 
     them may take `memory` bytes."""
     weights = read(source, "guide-weight-map", memory)
     whole = inputs.stretched(weights.picture, size, "data", weights.entry.name, note)
-    share = whole.pixels.mean(1, keepdim=True).clamp(0, 1)
+    share = rows.changed(whole.pixels, lambda strip: strip.mean(1, keepdim=True).clamp(0, 1))
     if float(share.max()) < FLAT_RANGE:
         note(f"{weights.entry.name} is black everywhere: no guide has any effect")
     return share, weights.entry
@@ -109,7 +110,7 @@ def names_of(entries: Sequence[Input]) -> str:
 
 def rgb(picture: Picture) -> Tensor:
     """The colours of a map, (1, 3, H, W) in [0, 1]."""
-    return image.rgb(picture).clamp(0, 1)
+    return rows.changed(image.rgb(picture), lambda strip: strip.clamp(0, 1))
 
 
 def weight_of(given: float | None, default: float) -> float:

@@ -29,10 +29,11 @@ from texsynth.guidance.filters import blur, gaussian, separable
 from texsynth.guidance.maps import Cropped, Guided, Map
 from texsynth.image import load as inputs
 from texsynth.image import picture as image_tools
+from texsynth.image import rows
 from texsynth.image.files import digest
 from texsynth.image.load import Input, Note, Source
 from texsynth.image.picture import Picture
-from texsynth.pyramid import axis, tensor_of
+from texsynth.pyramid import axis, halved, shrink, tensor_of
 from texsynth.requests.guides import EXTRACTORS, Orientation
 from texsynth.task import Guide
 
@@ -60,7 +61,7 @@ def guide(part: Orientation, draft: Cropped, wanted: Map | None, size: tuple[int
     part: the options. wanted: what `target` read. size: of the output, (height, width). Raises InputError, UsageError.
     """
     if wanted is not None:
-        goal = axis(inputs.stretched(wanted.picture, size, "data", wanted.entry.name, note).pixels)
+        goal = rows.changed(inputs.stretched(wanted.picture, size, "data", wanted.entry.name, note).pixels, axis)
     else:
         field = built_in(str(part.target), size)
         assert field is not None
@@ -80,11 +81,18 @@ def sources(
     """The direction of each pixel of each exemplar, (1, 2, H, W); extracted from it where no maps are given."""
     if pictures:
         drawn = [read(source, "orientation-source", draft.room) for source in pictures]
-        fields = [axis(maps.on_exemplar(m, draft, number, note)) for number, m in enumerate(drawn)]
+        fields = [rows.changed(maps.on_exemplar(m, draft, number, note), axis) for number, m in enumerate(drawn)]
         return fields, [m.entry for m in drawn]
-    if extractor == "histogram":
-        return [histogram(exemplar.image) for exemplar in draft.exemplars], []
-    return [structure(exemplar.image)[0] for exemplar in draft.exemplars], []
+    return [_extracted(exemplar.image, extractor) for exemplar in draft.exemplars], []
+
+
+def _extracted(image: Tensor, extractor: str | None) -> Tensor:
+    """The directions in (1, 3, H, W), (1, 2, H, W): a large picture, which is solved at a reduced size, is reduced."""
+    size, level = (image.shape[2], image.shape[3]), 0
+    while halved(size[0], level) * halved(size[1], level) > rows.WHOLE:
+        level += 1
+    small = shrink(image, level) if level else image
+    return resize(histogram(small) if extractor == "histogram" else structure(small)[0], size)
 
 
 def word(source: Source) -> str | None:
@@ -108,7 +116,7 @@ def read(source: Source, role: str, memory: int) -> Map:
         picture, entry = inputs.load(source, role, memory)
         values = image_tools.rgb(picture)
     with maps.about(entry.name):
-        return Map(Picture(tensor_of(decode(values)), depth="float32"), entry)
+        return Map(Picture(rows.changed(decode(values), tensor_of), depth="float32"), entry)
 
 
 def _array(path: Path, memory: int) -> np.ndarray[Any, Any]:
@@ -213,16 +221,30 @@ def decode(values: Tensor | np.ndarray[Any, Any]) -> Tensor:
     picture = len(shape) == 4
     if shape[: picture + 1] != ((1, 3) if picture else (2,)) or len(shape) not in (3, 4) or 0 in shape:
         raise InputError(f"direction array of shape {shape}; (2, height, width) is needed: x right, y down")
-    if not torch.isfinite(values).all():
+    if not all(torch.isfinite(strip).all() for (strip,) in rows.strips(values)):
         raise InputError("direction map holds NaN or infinite values; every pixel needs a finite x and y")
     if picture and torch.equal(values[:, 0], values[:, 1]) and torch.equal(values[:, 0], values[:, 2]):
         raise InputError("direction picture is grey; red and green must hold x and y as (v + 1) / 2")
-    vectors = values[:, :2] * 2 - 1 if picture else (values / values.abs().max().clamp(min=1e-30)).unsqueeze(0)
-    length = vectors.norm(dim=1, keepdim=True)
-    certain = length > 0.01 * (1.0 if picture else float(length.max()))
+    drawn = values if picture else values[None]
+    largest = max(1e-30, *map(abs, rows.extremes(drawn)))
+
+    def vectors(strip: Tensor) -> Tensor:
+        return strip[:, :2] * 2 - 1 if picture else strip / largest
+
+    def length_of(strip: Tensor) -> Tensor:
+        length: Tensor = vectors(strip).norm(dim=1, keepdim=True)
+        return length
+
+    def products(strip: Tensor) -> Tensor:
+        return tensor_of(vectors(strip) / length_of(strip).clamp(min=1e-30))
+
+    longest = 1.0 if picture else max(float(length_of(strip).max()) for (strip,) in rows.strips(drawn))
+    certain = rows.changed(drawn, lambda strip: length_of(strip) > 0.01 * longest, torch.bool)
     if not certain.any():
         raise InputError("direction map holds no direction: every vector is zero; give it x and y along the flow")
-    return axis(_filled(tensor_of(vectors / length.clamp(min=1e-30)) * certain, certain.float()))
+    if certain.all():
+        return rows.changed(drawn, lambda strip: axis(products(strip)))
+    return axis(_filled(rows.changed(drawn, products) * certain, certain.float()))
 
 
 def encode(field: Tensor) -> Tensor:
@@ -236,7 +258,10 @@ def resize(field: Tensor, size: tuple[int, int]) -> Tensor:
     """A field (1, 2, H, W) at another size (height, width): outer products are averaged, so signs do not matter."""
     if tuple(field.shape[2:]) == size:
         return field
-    return axis(F.interpolate(tensor_of(field), size, mode="bilinear", antialias=True))
+    products = rows.by_planes(
+        tensor_of(field), size, lambda plane: F.interpolate(plane, size, mode="bilinear", antialias=True)
+    )
+    return rows.changed(products, axis)
 
 
 def angle_error(one: Tensor, other: Tensor, weight: Tensor | None = None) -> float:

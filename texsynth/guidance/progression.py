@@ -20,6 +20,7 @@ from texsynth.guidance import maps, scarcity
 from texsynth.guidance.filters import blur
 from texsynth.guidance.maps import Cropped, Guided, Map
 from texsynth.image import load as inputs
+from texsynth.image import rows
 from texsynth.image.load import Input, Note, Source
 from texsynth.pyramid import shrink
 from texsynth.requests.guides import AUTO, Progression
@@ -99,12 +100,13 @@ def distance_transform(values: Tensor) -> Tensor:
     channels, height, width = bright.shape
     # Down the columns first: count from the nearest dark pixel above and below. Wholly bright columns stay far.
     far = 2 * (height + width)
-    rows = torch.arange(height, device=values.device).view(1, -1, 1).expand_as(bright)
-    above = torch.where(bright, -far, rows).cummax(1).values
-    below = torch.where(bright, height + far, rows).flip(1).cummin(1).values.flip(1)
-    column = torch.minimum(rows - above, below - rows).cpu().double().square()
-    squared = _lower_envelope(column.view(-1, width)).view(channels, height, width)
-    distance = squared.sqrt().to(values)
+    down = torch.arange(height, device=values.device, dtype=torch.int).view(1, -1, 1).expand_as(bright)
+    above = torch.where(bright, -far, down).cummax(1).values
+    below = torch.where(bright, height + far, down).flip(1).cummin(1).values.flip(1)
+    column = torch.minimum(down - above, below - down).cpu().view(-1, width)
+    parts = column.split(max(1, rows.WHOLE // width))
+    distance = torch.cat([_lower_envelope(part.double().square()).sqrt().to(values) for part in parts])
+    distance = distance.view(channels, height, width)
     return (distance / distance.amax((1, 2), keepdim=True)).unsqueeze(0)
 
 
@@ -113,12 +115,15 @@ def match_histogram(target: Tensor, source: Tensor) -> Tensor:
 
     Every distinct value keeps its rank: it takes the source's value at the same middle rank, interpolated linearly.
     """
-    channels = []
-    for mine, other in zip(target[0].cpu(), source[0].cpu(), strict=True):
-        _, place, count = mine.unique(return_inverse=True, return_counts=True)
-        values, _, count_other = other.unique(return_inverse=True, return_counts=True)
-        channels.append(_interpolated(_ranks(count), _ranks(count_other), values)[place])
-    return torch.stack(channels).unsqueeze(0).to(target)
+    channels = [_matched(*each) for each in zip(target.cpu().split(1, 1), source.cpu().split(1, 1), strict=True)]
+    return torch.cat(channels, 1).to(target)
+
+
+def _matched(target: Tensor, source: Tensor) -> Tensor:
+    """One channel (1, 1, h, w) in the distribution of another (1, 1, H, W)."""
+    (levels, count), (values, count_other) = _counted(target), _counted(source)
+    matched = _interpolated(_ranks(count), _ranks(count_other), values)
+    return rows.changed(target, lambda strip: matched[torch.searchsorted(levels, strip.contiguous())])
 
 
 def stretch(target: Tensor, source: Tensor) -> Tensor:
@@ -232,6 +237,14 @@ def _enlarged(coarse: Tensor, like: Tensor) -> Tensor:
 
 def _deviation(values: Tensor) -> Tensor:
     return values.std((2, 3), correction=0, keepdim=True)
+
+
+def _counted(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct values of (1, 1, H, W), in their order, and how often each is there, (n,)."""
+    parts = [part.unique(return_counts=True) for part in values.flatten().split(rows.WHOLE)]
+    levels, place = torch.cat([some for some, _ in parts]).unique(return_inverse=True)
+    counts = torch.cat([counts for _, counts in parts])
+    return levels, torch.zeros_like(levels, dtype=torch.long).index_add_(0, place, counts)
 
 
 def _ranks(counts: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def _halved(draw: Draw, *sources: Tensor) -> Tensor:
         return F.avg_pool2d(draw(2 * top, min(2 * bottom, height)), 2, ceil_mode=True)
 
     shape = (1, draw(0, 1).shape[1], -(-height // 2), -(-width // 2))
-    return rows.composed(shape, half, *sources)
+    return rows.composed(shape, half, *sources, cell=2)
 
 
 def _filled(values: Tensor, weight: Tensor, coarse: Tensor) -> Tensor:

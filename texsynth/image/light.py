@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from texsynth.image import rows
 from texsynth.pyramid import shrink
 
 LIGHT_SCALE = 0.25  # of the shorter side: what changes over less than that is texture, not light
@@ -20,19 +21,30 @@ def flatten(image: Tensor) -> tuple[Tensor, str]:
     shorter side) of the luminance without that surface. The gain keeps the geometric mean and hues; values above 1 are
     clipped.
     """
-    luminance = (image * image.new_tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     size = image.shape[2:]
     level = max(0, (min(size) // MEASURED_SIDE).bit_length())
-    small = shrink(luminance.clamp(min=DARKEST), level)
+    small = shrink(image, level, change=_luminance)
     surface = _surface(small)  # of lamps and lenses; the blur of the rest then has no bias at the borders
     light = surface * _blur(small / surface, LIGHT_SCALE * min(small.shape[2:]))
-    light = F.interpolate(light, size, mode="bilinear").log()
-    gain = (light.mean() - light).exp()
-    strongest = max(float(gain.max()), 1 / float(gain.min()))
-    out = image * gain
-    clipped = 100 * float((out > 1).any(1).float().mean())
-    line = f"flatten: evened out light that varied by x{strongest:.2f}; {clipped:.1f}% of pixels clipped"
-    return out.clamp(0, 1), line
+    light = F.interpolate(light, size, mode="bilinear").log_()
+    gain = torch.sub(light.mean(), light, out=light).exp_()
+    weakest, strongest = rows.extremes(gain)
+    clipped = [((strip * gains) > 1).any(1) for strip, gains in rows.strips(image, gain)]
+    share = 100 * rows.share(torch.cat(clipped, 1))
+    line = (
+        f"flatten: evened out light that varied by x{max(strongest, 1 / weakest):.2f}; {share:.1f}% of pixels clipped"
+    )
+
+    def make(top: int, bottom: int) -> Tensor:
+        return (image[:, :, top:bottom] * gain[:, :, top:bottom]).clamp(0, 1)
+
+    return rows.composed(image.shape, make, image), line
+
+
+def _luminance(image: Tensor) -> Tensor:
+    """(1, 3, H, W) -> (1, 1, H, W), nowhere darker than DARKEST."""
+    weighted = image * image.new_tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1)
+    return weighted.sum(1, keepdim=True).clamp(min=DARKEST)
 
 
 def _surface(luminance: Tensor) -> Tensor:

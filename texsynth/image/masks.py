@@ -161,13 +161,13 @@ def _coloured(colours: Tensor, name: str) -> Reading | None:
         return None
     base = _background(colours)
     if base is None:
-        if int(vivid.sum()) < COLOURED_SHARE * vivid.numel():
+        if rows.count(vivid) < COLOURED_SHARE * vivid.numel():
             return None
         return _paint_on_photograph(colours, name)
     apart = rows.changed(colours, lambda strip: _distance(strip, base) > SAME_COLOUR, torch.bool)
     if not apart.any():
         raise _refuse(name, f"it is {colour_name(base)} everywhere")
-    if _is_grey(base) and int((vivid & apart).sum()) < COLOURED_SHARE * int(apart.sum()):
+    if _is_grey(base) and rows.count(vivid & apart) < COLOURED_SHARE * rows.count(apart):
         return None
     # Split between the background and the stroke that is most alike it, so that soft edges end in their middle.
     strokes = _strokes(rows.sampled(colours, ENOUGH, apart), base)
@@ -202,7 +202,7 @@ def _background(colours: Tensor) -> Tensor | None:
 def _paint_on_photograph(colours: Tensor, name: str) -> Reading:
     """Flat strokes of one strong colour on a picture; InputError for a picture without."""
     strong = rows.changed(colours, lambda strip: _chroma(strip) >= PAINT_CHROMA, torch.bool)
-    if int(strong.sum()) >= max(1, PAINT_SHARE * strong.numel()):
+    if rows.count(strong) >= max(1, PAINT_SHARE * strong.numel()):
         paint, share = _flat(rows.sampled(colours, ENOUGH, strong))
         near = rows.changed(colours, lambda strip: _distance(strip, paint) <= SAME_COLOUR, torch.bool)
         if share >= MOST and rows.share(near) >= PAINT_SHARE:
@@ -329,10 +329,7 @@ def _flat_counts(values: Tensor, low: float, span: float, bins: float) -> Tensor
         spread = F.max_pool2d(some, 3, 1, 1) + F.max_pool2d(-some, 3, 1, 1)
         flat = some[:, :, inside][spread[:, :, inside] <= span]
         numbers.append(((flat - low) * bins).round().long().bincount())
-    counts = torch.zeros(max(map(len, numbers)), dtype=torch.long)
-    for each in numbers:
-        counts[: len(each)] += each
-    return counts
+    return rows.summed(numbers)
 
 
 def _jumps(values: Tensor, low: float, high: float) -> bool:
@@ -341,8 +338,8 @@ def _jumps(values: Tensor, low: float, high: float) -> bool:
     for top, bottom in rows.spans(values.shape[2:]):
         some = values[:, :, top : bottom + 1]
         for steps in (some[:, :, : bottom - top].diff(dim=3).abs(), some.diff(dim=2).abs()):
-            wide += int((steps > far).sum())
-            differing += int((steps > 0).sum())
+            wide += rows.count(steps > far)
+            differing += rows.count(steps > 0)
     return wide > JUMPS * differing
 
 

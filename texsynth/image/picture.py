@@ -15,7 +15,7 @@ import torch
 from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, listed, one_line
 from texsynth.foreign import json_text, regular
 from texsynth.foreign.piped import Piped, path_of
-from texsynth.image import codecs, files, scratch, strips
+from texsynth.image import codecs, files, rows, scratch, strips
 from texsynth.image.codecs import png
 from texsynth.image.files import Content, Put
 from texsynth.image.pixels import LEVELS, is_finite, picture_of, samples_of
@@ -29,6 +29,7 @@ from texsynth.image.strips import Strips
 FilePath = str | os.PathLike[str]
 MIN_EXEMPLAR_SIDE = 8
 METADATA_KEY = "texsynth"
+IN_ROWS = 8  # bytes of a pixel that are held of all of a picture which is used some rows at a time, as masks of it
 CONVERTING = 16 << 18  # bytes of rows that become floats
 WHOLE = 1 << 24  # pixels of a picture up to which its samples are encoded at once
 SUFFIXES_READ = {suffix: form for form in codecs.FORMATS for suffix in form.suffixes}
@@ -135,7 +136,8 @@ def _peak(header: codecs.Header, pixel: int) -> int:
     colours = 1 if header.channels < 3 else 3
     planes = [4 * pixels * count for count in (colours, header.channels - colours)]
     floats = sum(min(size, CONVERTING) if scratch.is_large(size) else size for size in planes)
-    return max(samples + max(working, floats), pixel * pixels)
+    beyond = max(0, pixels - rows.WHOLE)  # what is larger is used some rows at a time
+    return max(samples + max(working, floats), pixel * (pixels - beyond) + min(pixel, IN_ROWS) * beyond)
 
 
 def too_large(name: str, size: str, need: int, memory: int) -> ResourceError:

@@ -14,7 +14,9 @@ from torch import Tensor
 from texsynth.image import scratch
 
 WHOLE = 1 << 22  # pixels of a tensor up to which it is one strip
-STRIP = 1 << 20  # pixels of a strip of a larger one, about
+STRIP = (
+    1 << 18
+)  # pixels of a strip of a larger one, about: memory of blocks of a few megabytes goes to the next of them
 DTYPES = {torch.float32: "float32", torch.bool: "bool"}
 
 
@@ -39,11 +41,17 @@ def blank(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def composed(
-    shape: Sequence[int], make: Callable[[int, int], Tensor], *sources: Tensor, dtype: torch.dtype = torch.float32
+    shape: Sequence[int],
+    make: Callable[[int, int], Tensor],
+    *sources: Tensor,
+    cell: int = 1,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """A tensor of a shape (..., H, W) whose rows from `top` to before `bottom` are what `make` makes of them, which
-    are (..., bottom - top, W). sources: what it makes them of, of any size."""
-    every = spans(shape[-2:])
+    are (..., bottom - top, W). sources: what it makes them of, of any size. cell: the pixels a side of the sources that
+    one pixel is made of."""
+    height, width = shape[-2:]
+    every = [(top // cell, bottom // cell) for top, bottom in spans((cell * height, cell * width), cell)]
     if len(every) == 1:
         return make(*every[0])
     whole = blank(shape, dtype)
@@ -91,18 +99,19 @@ def around(values: Tensor, top: int, bottom: int, reach: int) -> tuple[Tensor, s
 
 def extremes(*tensors: Tensor) -> tuple[float, float]:
     """The least and the greatest of all values."""
-    ends = [torch.stack(strip.aminmax()) for each in tensors for (strip,) in strips(each)]
-    return float(torch.stack(ends).min()), float(torch.stack(ends).max())
+    # As numbers at once: what is left of tensors between those that are let go keeps their memory from others.
+    ends = [float(end) for each in tensors for (strip,) in strips(each) for end in strip.aminmax()]
+    return min(ends), max(ends)
 
 
 def share(mask: Tensor) -> float:
     """The share of the pixels of a mask (bool) that are set."""
-    return share_of(int(mask.sum()), mask.numel())
+    return float(torch.tensor(float(count(mask))) / mask.numel())
 
 
-def share_of(count: int, total: int) -> float:
-    """A share as float32 has it."""
-    return float(torch.tensor(float(count)) / total)
+def count(mask: Tensor) -> int:
+    """How many pixels of a mask (bool) are set; `sum` would take eight bytes for each of them."""
+    return int(torch.count_nonzero(mask))
 
 
 def distinct(values: Tensor) -> Tensor:
@@ -111,11 +120,24 @@ def distinct(values: Tensor) -> Tensor:
     return every
 
 
+def counts(values: Tensor, least: int, change: Callable[[Tensor], Tensor] = lambda values: values) -> Tensor:
+    """How often each whole number from 0 up is among what `change` makes of (1, C, H, W), `least` or more (n,)."""
+    return summed([change(strip).long().flatten().bincount(minlength=least) for (strip,) in strips(values)])
+
+
+def summed(counts: Sequence[Tensor]) -> Tensor:
+    """The sums of counts (n,) of any lengths."""
+    total = torch.zeros(max(map(len, counts)), dtype=torch.long)
+    for each in counts:
+        total[: len(each)] += each
+    return total
+
+
 def sampled(colours: Tensor, most: int, mask: Tensor | None = None) -> Tensor:
     """The colours of (1, C, H, W), or of what a mask (1, 1, H, W) bool marks of it, (n, C): all of up to `most` pixels,
     and of more every n-th with an odd n, which meets all columns."""
-    count = colours[0, 0].numel() if mask is None else int(mask.sum())
-    step, first, parts = count // most | 1, 0, []
+    total = colours[0, 0].numel() if mask is None else count(mask)
+    step, first, parts = total // most | 1, 0, []
     for strip, *marks in strips(colours) if mask is None else strips(colours, mask):
         pixels = strip[0].permute(1, 2, 0)
         pixels = pixels[marks[0][0, 0]] if marks else pixels.flatten(0, 1)

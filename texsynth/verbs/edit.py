@@ -15,7 +15,7 @@ from torch import Tensor
 
 from texsynth.errors import UsageError
 from texsynth.guidance.labels import WEIGHT
-from texsynth.image import holes
+from texsynth.image import holes, rows
 from texsynth.image.load import Note
 from texsynth.job import Job
 from texsynth.requests.edit import WAYS, Request
@@ -158,13 +158,23 @@ def _moved(request: Request, draft: Draft, notices: list[str]) -> Job:
             inpaint.check_borders(draft, hole)
     start = objects.start(masks, WARPS[name], draft.exemplars[0].valid, note)
     if hole is not None:
-        start = torch.where(hole, start, objects.places(size))  # what is kept needs no start, and has one
+        start = _kept(start, hole)
     asked_by = frozenset({"mask", "target_mask"})
     guide = Guide("labels", (masks.source,), masks.target, weight, "l0", palette=masks.colours, asked_by=asked_by)
     section = _section(request, warp=name, labels_weight=weight, margin=margin)
     parts = {"start": start, "hole": hole, "guides": (guide,)}
     draft = replace(draft, remarks=(*draft.remarks, *masks.remarks))
     return synthesize.finish(draft, "edit", size, notices, masks.inputs, section, **parts)
+
+
+def _kept(start: Tensor, hole: Tensor) -> Tensor:
+    """Where pixels start from, (1, 2, h, w): what is kept needs no start, and has its own place."""
+
+    def make(top: int, bottom: int) -> Tensor:
+        own = objects.places((bottom - top, start.shape[3]), top)
+        return torch.where(hole[:, :, top:bottom], start[:, :, top:bottom], own)
+
+    return rows.composed(start.shape, make, start)
 
 
 def _hole(masks: objects.Masks, margin: int, tile: tuple[bool, bool], note: Note) -> Tensor | None:

@@ -178,8 +178,8 @@ def _transparent(request: Request, draft: Draft, note: Note) -> Tensor:
 
 def _soft_share(alpha: Tensor, hole: Tensor) -> float:
     """The share of a hole (1, 1, h, w) bool that is not quite transparent; 0 for no hole."""
-    soft = sum(int((strip[inside] > 0).sum()) for strip, inside in rows.strips(alpha, hole))
-    return soft / max(1, int(hole.sum()))
+    soft = sum(rows.count(strip[inside] > 0) for strip, inside in rows.strips(alpha, hole))
+    return soft / max(1, rows.count(hole))
 
 
 def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
@@ -237,7 +237,7 @@ def _meets_itself(image: Tensor, stays: Tensor, dim: int) -> bool:
 def _steps(image: Tensor, stays: Tensor, dim: int) -> tuple[float, int]:
     """The sum of the squared steps along a dimension between neighbours that both stay, and how many these are."""
     both = stays.narrow(dim, 1, stays.shape[dim] - 1) & stays.narrow(dim, 0, stays.shape[dim] - 1)
-    return float((image.diff(dim=dim).square().mean(1, keepdim=True) * both).sum()), int(both.sum())
+    return float((image.diff(dim=dim).square().mean(1, keepdim=True) * both).sum()), rows.count(both)
 
 
 def _band(request: Request, size: tuple[int, int]) -> int | None:

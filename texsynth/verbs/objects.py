@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,9 +15,11 @@ from texsynth.guidance.maps import Map
 from texsynth.guidance.progression import COLOUR_RANGE
 from texsynth.image import load as inputs
 from texsynth.image import masks as drawings
+from texsynth.image import rows
 from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input
+from texsynth.pyramid import enlarge_pointers, halved, middles
 from texsynth.verbs import warp
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.warp import Warp
@@ -60,7 +62,8 @@ def read(source: Source, target: Source, invert: bool, draft: Draft, note: Note)
     pictures, entries = [p for p, _ in loaded], (loaded[0][1], loaded[1][1])
     # Number the colours of label maps, or the black and white of masks.
     drawn = [
-        drawings.on_black(picture, entry.name).clamp(0, 1) for picture, entry in zip(pictures, entries, strict=True)
+        rows.changed(drawings.on_black(picture, entry.name), lambda strip: strip.clamp(0, 1))
+        for picture, entry in zip(pictures, entries, strict=True)
     ]
     words = None
     if any(map(_is_label_map, drawn)):
@@ -71,25 +74,25 @@ def read(source: Source, target: Source, invert: bool, draft: Draft, note: Note)
         ids = [label_tools.ids(each, colours) for each in drawn]
     else:
         readings = [drawings.understood(p, entry.name) for p, entry in zip(pictures, entries, strict=True)]
-        ids = [(drawings.marked(reading.picture) ^ invert).float() for reading in readings]
+        ids = [rows.changed(drawings.marked(r.picture), lambda strip: (strip ^ invert).float()) for r in readings]
         words = [f"{'all but ' if invert else ''}{reading.words}" for reading in readings]
         colours = torch.tensor([[0.0] * 3, [1.0] * 3])
     layers = [Map(Picture(each), entry) for each, entry in zip(ids, entries, strict=True)]
     before, after = (maps.on_exemplar(layer, draft, 0, note, "labels") for layer in layers)
     background = int(colours.norm(dim=1).argmin())
     if float(colours[background].norm()) > label_tools.COLOUR_DISTANCE:
-        background = int(before.long().flatten().bincount().argmax())
+        background = int(rows.counts(before, len(colours)).argmax())
         note(f"{entries[0].name} has no black, so its commonest colour, {hex_of(colours[background])}, is background")
     if invert and words is None:
         if len(colours) > 2:
             raise UsageError(f"--mask-invert: {entries[0].name} has objects in several colours; leave the flag out")
         background = 1 - background
     words = words or [f"each colour but {hex_of(colours[background])}"] * 2
-    shares = [100 * float((each != background).float().mean()) for each in (before, after)]
+    shares = [100 * rows.share(each != background) for each in (before, after)]
     remarks = tuple(
         f"{entry.name}: {what}, {share:.3g} % marked" for entry, what, share in zip(entries, words, shares, strict=True)
     )
-    numbers = before.unique().long().tolist()
+    numbers = rows.distinct(before).long().tolist()
     masks = Masks(before, after, colours, background, tuple(n for n in numbers if n != background), entries, remarks)
     _check(masks, where=" inside the crop" if draft.box else "")
     for number in masks.objects:
@@ -100,7 +103,28 @@ def read(source: Source, target: Source, invert: bool, draft: Draft, note: Note)
 
 def start(masks: Masks, kind: Callable[[Tensor, Tensor], Warp], valid: Tensor | None, note: Note) -> Tensor:
     """Where each pixel starts from, (1, 2, h, w): an object from its own pixels by a warp, background where it is from
-    itself, and NaN where an object was and is no more. Nothing starts from pixels that are not valid."""
+    itself, and NaN where an object was and is no more. Nothing starts from pixels that are not valid.
+
+    A picture too large to be solved whole is solved at a reduced size, so its objects are warped at that size."""
+    for number in masks.objects:
+        region = masks.source == number if valid is None else (masks.source == number) & valid
+        if not region.any() and (masks.target == number).any():
+            raise InputError(
+                f"nothing of {masks.name(number)} may be copied, by --source-mask or since it is transparent"
+            )
+    size, level = (masks.source.shape[2], masks.source.shape[3]), 0
+    while halved(size[0], level) * halved(size[1], level) > rows.WHOLE:
+        level += 1
+    if level == 0:
+        return _warped(masks, kind, valid, note)
+    source, target = (middles(each, level) for each in (masks.source, masks.target))
+    usable = None if valid is None else middles(valid, level)
+    warped = _warped(replace(masks, source=source, target=target), kind, usable, note)
+    return enlarge_pointers(warped, 1 << level, size, size)
+
+
+def _warped(masks: Masks, kind: Callable[[Tensor, Tensor], Warp], valid: Tensor | None, note: Note) -> Tensor:
+    """As `start`, at the size of the masks; objects that are lost at it have no start."""
     size = (masks.source.shape[2], masks.source.shape[3])
     was, is_now = (m != masks.background for m in (masks.source, masks.target))
     origins = places(size)
@@ -109,15 +133,9 @@ def start(masks: Masks, kind: Callable[[Tensor, Tensor], Warp], valid: Tensor | 
         origins[(~valid).expand_as(origins)] = torch.nan
     for number in masks.objects:
         region, goal = masks.source == number, masks.target == number
-        if not goal.any():
-            continue
         if valid is not None:
             region = region & valid
-        if not region.any():
-            raise InputError(
-                f"nothing of {masks.name(number)} may be copied, by --source-mask or since it is transparent"
-            )
-        if torch.equal(region, goal):
+        if not (goal.any() and region.any()) or torch.equal(region, goal):
             continue
         pairs = warp.paired(warp.parts(region), warp.parts(goal))
         for origin, part in pairs:
@@ -133,10 +151,10 @@ def start(masks: Masks, kind: Callable[[Tensor, Tensor], Warp], valid: Tensor | 
     return origins
 
 
-def places(size: tuple[int, int]) -> Tensor:
-    """The (y, x) of every pixel, (1, 2, *size)."""
-    axes = (torch.arange(float(n)) for n in size)
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+def places(size: tuple[int, int], top: int = 0) -> Tensor:
+    """The (y, x) of every pixel, (1, 2, *size); the first row is that of the number `top`."""
+    down, across = torch.arange(float(top), float(top + size[0])), torch.arange(float(size[1]))
+    return torch.stack(torch.meshgrid(down, across, indexing="ij"))[None]
 
 
 def hex_of(colour: Tensor) -> str:
@@ -146,9 +164,9 @@ def hex_of(colour: Tensor) -> str:
 
 def _is_label_map(drawn: Tensor) -> bool:
     """Is a mask (1, 3, h, w) colourful, or of more than two flat greys?"""
-    if float((drawn.amax(1) - drawn.amin(1)).max()) > COLOUR_RANGE:
+    if any(float((strip.amax(1) - strip.amin(1)).max()) > COLOUR_RANGE for (strip,) in rows.strips(drawn)):
         return True
-    levels = (drawn.mean(1) * 255).round().long().flatten().bincount(minlength=256)
+    levels = rows.counts(drawn, 256, lambda strip: (strip.mean(1) * 255).round())
     common = (levels >= label_tools.SMALLEST_SHARE * levels.sum()).nonzero()[:, 0]
     breaks = ((common[1:] - common[:-1]) > LEAST_GAP).nonzero()[:, 0] + 1
     runs = common.tensor_split(breaks)
@@ -160,7 +178,7 @@ def _check(masks: Masks, where: str) -> None:
     before, after = (entry.name for entry in masks.inputs)
     if not masks.objects:
         raise InputError(f"{before}: the mask is empty{where}, so there is no object to edit; {HINT}")
-    wanted = masks.target.unique().long().tolist()
+    wanted = rows.distinct(masks.target).long().tolist()
     if not any(number in masks.objects for number in wanted) and set(wanted) <= {masks.background}:
         raise InputError(f"{after}: the mask is empty{where}; to take the object away use --remove {before}")
     if not (masks.source == masks.background).any():

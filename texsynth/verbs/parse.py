@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from texsynth.errors import LONGEST_VALUE, ResourceError, UsageError, one_line, shown
+from texsynth.image import rows, scratch
 
 SMALLEST = 8  # pixels a side, of an output or a crop
 LARGEST = 100_000_000  # pixels a side, of an output
@@ -17,6 +18,7 @@ NUMBER = r"\d+\.?\d*|\.\d+"
 TILES = {"none": (False, False), "x": (False, True), "y": (True, False), "xy": (True, True)}
 PROCESS = 700 << 20  # bytes, about, of Python with PyTorch and what both load when they begin to work
 SMALL_INPUTS = 128 << 20  # bytes
+MASKS = 8  # bytes of a pixel of a large picture, for what is held of all of it while it is checked
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -101,8 +103,11 @@ def tile(name: str, flag: str = "--tile", words: Sequence[str] = tuple(TILES)) -
 
 def room(size: tuple[int, int], planes: int, limit: int, name: str = "") -> None:
     """Raise ResourceError where so many planes of floats of `size` (height, width) take more than `limit` bytes; for
-    use before they are made. `name` is that of their picture, for the message."""
-    need = 4 * planes * size[0] * size[1]
+    use before they are made. `name` is that of their picture, for the message. Large ones are taken some rows at a time
+    and solved at a reduced size: above that only masks of all pixels are held in memory."""
+    pixels, large = size[0] * size[1], scratch.is_large(4 * size[0] * size[1])
+    beyond = max(0, pixels - rows.WHOLE) if large else 0
+    need = 4 * planes * (pixels - beyond) + MASKS * beyond
     if need > limit:
         what, there = f"{name}: " if name else "", max(0, limit) >> 20
         needs = f"{what}{size[1]}x{size[0]} needs more than {need >> 20} MB, above the {there} MB that are left"

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from texsynth.field.quilting import path
 from texsynth.image.salience import WINDOW, average, salience
-from texsynth.pyramid import shrink
+from texsynth.pyramid import enlarge_pointers, shrink
 
 SIDE = 96  # about, in pixels, of the shorter side of the reduced picture in which seams are looked for
 LONGEST = 256  # of its longer side, at most
@@ -76,11 +76,8 @@ def start(image: Tensor, size: tuple[int, int]) -> Tensor:
     # Change the width, then the height.
     layout = _to_width(layout, -(-size[1] // factor))
     layout = _to_width(layout.turned(), -(-size[0] // factor)).turned()
-    # Bring the layout to full size.
-    places = _enlarged(factor * torch.stack([layout.y, layout.x]).float(), factor, size)
-    for plane, length, within in zip(places, image.shape[2:], _remainders(factor, size), strict=True):
-        plane.add_(within).clamp_(max=length - 1)
-    return places.masked_fill_(_enlarged(layout.new, factor, size), torch.nan)[None]
+    places = torch.stack([layout.y, layout.x]).float().masked_fill_(layout.new, torch.nan)
+    return enlarge_pointers(places[None], factor, size, image.shape[2:])
 
 
 def _to_width(layout: Layout, width: int) -> Layout:
@@ -134,14 +131,3 @@ def _path(prices: Tensor) -> tuple[Tensor, float]:
     """The cheapest path from the first to the last row of (h, w): its column in each row (h,), and its mean price."""
     columns, total = path(prices[None])
     return columns[0], float(total) / len(prices)
-
-
-def _enlarged(values: Tensor, factor: int, size: tuple[int, int]) -> Tensor:
-    """Each of (..., h, w) as a square of `factor` pixels, cut to `size`."""
-    rows, columns = (torch.arange(n) // factor for n in size)
-    return values[..., rows[:, None], columns]
-
-
-def _remainders(factor: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The row and the column of each pixel in its square of `factor` pixels, (h, 1) and (w,)."""
-    return (torch.arange(size[0]) % factor)[:, None], torch.arange(size[1]) % factor
