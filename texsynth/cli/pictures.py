@@ -382,7 +382,7 @@ class Output:
     def saved(self, result: Result, replaceable: Collection[Path] | None) -> Entry:
         request, talk, page = self.session.request, self.session.talk, self.places.page
         if pipes.to_stdout(request):
-            files, notices = {"image": self.out}, pipes.write(result.image, request, result.record)
+            files, notices = {"image": self.out}, pipes.write(result.picture, request, result.record)
         else:
             files, notices = self.written(result, replaceable)
         for notice in notices:
