@@ -21,6 +21,10 @@ def done(order: Order, hear: Hear) -> Report:
         with Path(DEATHS).open("a") as file:
             file.write(f"{order.item.out.name}\n")
         os.kill(os.getpid(), signal.SIGKILL)
+    if word == "stop once" and not tries:
+        with Path(DEATHS).open("a") as file:
+            file.write(f"{order.item.out.name}\n")
+        return Report(order.item, stopped=True)
     if word == "fail":
         return Report(order.item, error=ValueError("no"))
     if word == "wait":

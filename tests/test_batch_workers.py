@@ -49,8 +49,8 @@ def test_each_order_is_done_once_and_told_in_order(orders: Orders) -> None:
 
 
 def test_what_a_killed_process_had_is_done_again(orders: Orders) -> None:
-    reports, _ = ran(orders("a", "kill once", "b", "kill", "c"), 2)
-    assert [len(report.entries) for report in reports] == [1, 1, 1, 0, 1]
+    reports, _ = ran(orders("a", "kill once", "b", "kill", "c", "stop once"), 2)
+    assert [len(report.entries) for report in reports] == [1, 1, 1, 0, 1, 1]
     assert Path("1.out").read_text().startswith("True") and Path("2.out").read_text().startswith("False")
     assert "SIGKILL, 3 times over" in str(reports[3].error)
     assert Path(performers.DEATHS).read_text().split().count("3.out") == 3

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from texsynth.batch.order import Hear, Order, Perform, Report
+from texsynth.batch.order import Hear, Order, Perform, Report, Step
 from texsynth.errors import ResourceError, one_line
 from texsynth.runs import stop
 
@@ -31,23 +31,19 @@ def run(orders: Sequence[Order], perform: Perform, count: int, goes_on: bool, he
     goes_on: are orders begun after one that failed? After Ctrl-C none are, and those at work get it too. An order whose
     process dies is done again in another, and failed after TRIES of them. With this process all others end.
     """
-    crew = _Crew(f"{perform.__module__}:{perform.__qualname__}", deque(orders))
+    crew = _Crew(f"{perform.__module__}:{perform.__qualname__}", deque(orders), goes_on)
     try:
         with stop.later(crew.stop):
             crew.hire(count)
+            report: Report | None
             while crew.workers:
                 for worker in crew.ready():
                     said = worker.hear()
-                    if isinstance(said, Report):
-                        if said.stopped or (said.error is not None and not goes_on):
-                            crew.todo.clear()
-                        crew.hand_out(worker)
-                        yield said
-                    elif said is not None:
+                    if isinstance(said, Step):
                         hear(said)
-                    elif (report := crew.lose(worker)) is not None:
-                        if not goes_on:
-                            crew.todo.clear()
+                        continue
+                    report = crew.take(worker, said) if said is not None else crew.lose(worker)
+                    if report is not None:
                         yield report
     finally:
         crew.end()
@@ -75,8 +71,9 @@ class _Worker:
 
 
 class _Crew:
-    def __init__(self, perform: str, todo: deque[Order]) -> None:
+    def __init__(self, perform: str, todo: deque[Order], goes_on: bool) -> None:
         self.perform = perform
+        self.goes_on = goes_on
         self.todo = todo
         self.workers: dict[Connection, _Worker] = {}
 
@@ -93,6 +90,16 @@ class _Crew:
         worker.order, worker.tries = (self.todo.popleft() if self.todo else None), 1
         self._send(worker)
 
+    def take(self, worker: _Worker, report: Report) -> Report | None:
+        """What a process says of its order, which gets the next one; None where it was stopped alone, by something that
+        ends processes for their memory: then it does not count."""
+        if report.stopped and not stop.asked():
+            worker.process.kill()
+            return self.lose(worker)
+        self._note(report)
+        self.hand_out(worker)
+        return report
+
     def lose(self, worker: _Worker) -> Report | None:
         """Go on without a process that has ended. An order that it had goes to a fresh one, or has failed."""
         del self.workers[worker.connection]
@@ -103,7 +110,7 @@ class _Crew:
         if stop.asked():
             return Report(worker.order.item, stopped=True)
         if worker.tries == TRIES:
-            return Report(worker.order.item, error=ResourceError(_died(worker)))
+            return self._note(Report(worker.order.item, error=ResourceError(_died(worker))))
         fresh = self._begun()
         fresh.order, fresh.tries = replace(worker.order, again=True), worker.tries + 1
         self._send(fresh)
@@ -126,6 +133,12 @@ class _Crew:
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
+
+    def _note(self, report: Report) -> Report:
+        """Begin nothing more where a report says so."""
+        if report.stopped or (report.error is not None and not self.goes_on):
+            self.todo.clear()
+        return report
 
     def _begun(self) -> _Worker:
         here, there = multiprocessing.Pipe()

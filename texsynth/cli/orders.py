@@ -91,7 +91,8 @@ def perform(order: Order, hear: Hear = lambda _: None) -> Report:
         return Report(order.item, tuple(entries), tuple(lines), stopped=True)
     except Exception as error:
         return Report(order.item, tuple(entries), tuple(lines), portable(error))
-    return Report(order.item, tuple(entries), tuple(lines))
+    stopped = any(entry.get("interrupted") for entry in entries)
+    return Report(order.item, tuple(entries), tuple(lines), stopped=stopped)
 
 
 def memory(order: Order) -> int:
