@@ -42,11 +42,13 @@ def shrink(
     if level != int(level):
         return F.interpolate(change(image), size, mode="bilinear", antialias=True)
     cell = 1 << int(level)
-    parts = [
-        F.avg_pool2d(change(strip), cell, stride=cell, ceil_mode=True, count_include_pad=False)
-        for (strip,) in rows.strips(image, step=cell)
-    ]
-    return torch.cat(parts, 2) if len(parts) > 1 else parts[0]
+
+    def make(top: int, bottom: int) -> Tensor:
+        values = change(image[:, :, cell * top : cell * bottom])
+        return F.avg_pool2d(values, cell, stride=cell, ceil_mode=True, count_include_pad=False)
+
+    channels = change(image[:, :, :1, :1]).shape[1]
+    return rows.composed((1, channels, *size), make, image, cell=cell)
 
 
 def shrink_valid(valid: Tensor, level: float) -> Tensor:

@@ -346,11 +346,13 @@ def _jumps(values: Tensor, low: float, high: float) -> bool:
 def _roughness(values: Tensor, share_of: Callable[[Tensor], Tensor]) -> float:
     """The mean deviation of the shares of soft greys from their surroundings, in a picture of moderate size."""
     cell = -(-max(values.shape[2:]) // JUDGED_SIDE)
-    cells = [
-        F.avg_pool2d(share_of(strip).clamp(0, 1), cell, ceil_mode=True, count_include_pad=False)
-        for (strip,) in rows.strips(values, step=cell)
-    ]
-    share = torch.cat(cells, 2)
+
+    def make(top: int, bottom: int) -> Tensor:
+        shares = share_of(values[:, :, cell * top : cell * bottom]).clamp(0, 1)
+        return F.avg_pool2d(shares, cell, ceil_mode=True, count_include_pad=False)
+
+    size = (-(-side // cell) for side in values.shape[2:])
+    share = rows.composed((1, 1, *size), make, values, cell=cell)
     around = F.avg_pool2d(share, 3, 1, 1, count_include_pad=False)
     soft = (around > NEAR_A_LEVEL) & (around < 1 - NEAR_A_LEVEL)
     return float((share - around).abs()[soft].mean())
