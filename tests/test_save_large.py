@@ -16,6 +16,7 @@ from texsynth.field.magnify import levels
 from texsynth.image import picture as image
 from texsynth.image import scratch, strips
 from texsynth.image.picture import Picture
+from texsynth.report import html
 from texsynth.runs import fields, save
 
 WORDS = ("--size", "90x110", "--set", "passes=[1]", "--set", "starts=1", "--exact-copies", "-q")
@@ -29,11 +30,12 @@ def test_a_large_result_is_written_by_rows(texsynth: Texsynth, draw: Draw, monke
     monkeypatch.setattr(levels, "WORKING_PIXELS", 70**2)
     monkeypatch.setattr(image, "WHOLE", 0)
     monkeypatch.setattr(strips.Strips, "whole", None)
-    words = ("--map", "height=h.png", "--save-field", *WORDS)
+    monkeypatch.setattr(html, "LONGEST_PICTURE", 20)
+    words = ("--map", "height=h.png", "--save-field", "--report", "o.html", *WORDS)
     ran = texsynth("synthesize", "a.png", "-o", "o.png", *words)
     assert ran.code == 0, ran
     assert sorted(p.name for p in Path().glob("o*")) == [
-        "o.png", "o_coordinates.png", "o_field.npz", "o_height.png", "o_plane.png",
+        "o.html", "o.png", "o_coordinates.png", "o_field.npz", "o_height.png", "o_plane.png",
     ]  # fmt: skip
     with np.load("o_field.npz") as archive:
         parts = {name: archive[name] for name in archive.files}

@@ -144,3 +144,12 @@ def test_strips_of_another_size_are_refused() -> None:
 def test_spans_cover_every_row() -> None:
     assert list(strips.spans((10, 4), 12)) == [(0, 3), (3, 6), (6, 9), (9, 10)]
     assert list(strips.spans((2, 1000), 12)) == [(0, 1), (1, 2)]
+
+
+def test_a_large_picture_is_reduced_by_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = Picture(torch.rand(1, 3, 41, 66), torch.rand(1, 1, 41, 66), "uint16")
+    monkeypatch.setattr("texsynth.image.pixels.PIXELS_AT_ONCE", 500)
+    small = strips.reduced(strips.of(picture), 16)
+    assert torch.allclose(small.pixels, picture.pixels[:, :, :40, :64].unfold(2, 4, 4).unfold(3, 4, 4).mean((4, 5)))
+    assert small.alpha is not None and small.alpha.shape == (1, 1, 10, 16) and small.depth == "uint16"
+    assert strips.reduced(picture, 34) is picture

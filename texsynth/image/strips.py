@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from torch.nn import functional as F
 
 from texsynth.errors import InputError
 from texsynth.image import codecs, scratch
@@ -62,6 +63,25 @@ class Strips:
         values = torch.from_numpy(planes)
         alpha = values[:, self.channels :] if self.has_alpha else None
         return Picture(values[:, : self.channels], alpha, self.depth, self.icc, self.tags)
+
+
+def reduced(picture: Picture | Strips, side: int) -> Picture:
+    """A picture of whose longer side at least `side` pixels are left: the means of square cells, as large as that
+    allows; where a border cuts cells, these are left out. Up to twice that size it is the picture itself."""
+    once = picture if isinstance(picture, Strips) else of(picture)
+    cell = max(once.size) // side
+    if cell < 2 or min(once.size) < cell:
+        return picture.whole() if isinstance(picture, Strips) else picture
+    height, width = (length // cell for length in once.size)
+    planes = torch.empty(1, once.channels + once.has_alpha, height, width)
+    for top, bottom in spans((height, width * cell * cell)):
+        drawn = once.rows(top * cell, bottom * cell)
+        for first, part in ((0, drawn.pixels), (once.channels, drawn.alpha)):
+            if part is not None:
+                planes[:, first : first + part.shape[1], top:bottom] = F.avg_pool2d(part, cell)
+                scratch.release(part)
+    alpha = planes[:, once.channels :] if once.has_alpha else None
+    return Picture(planes[:, : once.channels], alpha, once.depth, once.icc, once.tags)
 
 
 def of(picture: Picture) -> Strips:

@@ -18,6 +18,8 @@ from texsynth.image import codecs, files
 from texsynth.image import picture as image
 from texsynth.image.files import Put
 from texsynth.image.picture import Picture
+from texsynth.image.strips import Strips
+from texsynth.image.strips import reduced as reduced_strips
 from texsynth.report import chart, guides
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from texsynth.runs.run import Result
 
 LONGEST_PICTURE = 1024  # pixels; larger pictures are embedded reduced, so that the page stays a few megabytes
+LARGEST_WHOLE = 2048**2  # pixels of a picture that is reduced at once
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
@@ -36,7 +39,7 @@ def write(path: str | Path, result: Result, job: Job, put: Put = files.write) ->
 def page(result: Result, job: Job) -> str:
     """The whole document."""
     title = f"{job.verb}: {', '.join(exemplar.name for exemplar in job.task.exemplars)}"
-    size = f"{result.image.width} x {result.image.height} pixels in {result.seconds:.1f} s."
+    size = f"{result.picture.width} x {result.picture.height} pixels in {result.seconds:.1f} s."
     state = " Interrupted: this is the picture so far." if result.interrupted else ""
     parts = [
         f"<header><h1>{html.escape(title)}</h1><p>{size}{state}</p></header>",
@@ -64,11 +67,12 @@ def figures(result: Result, job: Job) -> Iterator[str]:
         yield figure(picture, f"Exemplar: {exemplar.name}")
     for name, picture in guides.drawings(job, None).items():
         yield figure(picture, f"Guide: {name.replace('_', ' ')}")
-    yield figure(result.image, "Result")
+    yield figure(result.picture, "Result")
     if any(job.task.tile):
-        yield figure(repeated(result.image, job.task.tile), "Result repeated: look for seams in the middle")
-    for name, picture in result.maps.items():
-        yield figure(picture, f"Map: {name}")
+        once = _manageable(result.picture)
+        yield figure(repeated(once, job.task.tile), "Result repeated: look for seams in the middle")
+    for name, layer in result.layers.items():
+        yield figure(layer, f"Map: {name}")
 
 
 def field_figures(field: Field) -> Iterator[str]:
@@ -86,9 +90,15 @@ def repeated(picture: Picture, tile: tuple[bool, bool]) -> Picture:
     return replace(picture, pixels=picture.pixels.repeat(times), alpha=alpha)
 
 
-def figure(picture: Picture, caption: str) -> str:
+def figure(picture: Picture | Strips, caption: str) -> str:
     note = "" if max(picture.height, picture.width) <= LONGEST_PICTURE else ", shown reduced"
-    return embedded(png(picture), caption, f" <small>{picture.width} x {picture.height}{note}</small>")
+    return embedded(png(_manageable(picture)), caption, f" <small>{picture.width} x {picture.height}{note}</small>")
+
+
+def _manageable(picture: Picture | Strips) -> Picture:
+    """A picture, halved or more where it is larger than what is solved whole."""
+    large = picture.height * picture.width > LARGEST_WHOLE
+    return reduced_strips(picture, 2 * LONGEST_PICTURE) if large or isinstance(picture, Strips) else picture
 
 
 def embedded(data: bytes, caption: str, after: str = "") -> str:
