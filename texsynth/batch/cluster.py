@@ -32,6 +32,7 @@ MOST_WORKERS = 256
 WAIT = 5.0  # seconds in which a scheduler must answer
 FLYING = 1000  # orders that the scheduler has at once: a cluster that grows with its work should see much of it
 LOOK = 0.05  # seconds between looks at what has come
+STARTS = 3  # tries to start workers
 RENEWED = 5.0  # seconds after which workers are counted again
 SETTINGS = {  # of Dask for `local:N`; other clusters have their own
     "distributed.scheduler.allowed-failures": 3,  # workers that die with the same order, until it has failed
@@ -138,14 +139,23 @@ def _client(where: Place, voice: Voice) -> Iterator[Any]:
 def _local(where: Place) -> Iterator[Any]:
     """A cluster of worker processes on this machine, which listens to nobody else; raises ResourceError."""
     import dask
-    from distributed import LocalCluster, Security
 
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         stack.enter_context(dask.config.set(SETTINGS))
+        cluster = _started(where, folder)
+        stack.callback(_close, cluster)
+        yield cluster
+
+
+def _started(where: Place, folder: str) -> Any:
+    """The cluster of `_local`. Dask replaces workers that die, but not those that die before they have begun."""
+    from distributed import LocalCluster, Security
+
+    for tries in range(STARTS):
         try:
             with stop.held():  # in the processes, until they can tell whom a signal is for
-                cluster = LocalCluster(
+                return LocalCluster(
                     n_workers=where.count,
                     threads_per_worker=1,
                     memory_limit=None,  # --max-memory is what each keeps
@@ -157,10 +167,10 @@ def _local(where: Place) -> Iterator[Any]:
                     preload=[member.__name__],
                 )
         except Exception as error:
-            reason = f"its workers cannot be started ({one_line(error)}); take fewer, or leave --cluster out"
-            raise ResourceError(f"--cluster {where.text}: {reason}") from None
-        stack.callback(_close, cluster)
-        yield cluster
+            if tries + 1 == STARTS or stop.asked():
+                reason = f"its workers cannot be started ({one_line(error)}); take fewer, or leave --cluster out"
+                raise ResourceError(f"--cluster {where.text}: {reason}") from error
+    raise AssertionError
 
 
 def _connected(where: Place, target: Any) -> Any:
@@ -233,7 +243,8 @@ class _Batch:
                 while self.flying or (self.todo and not self.over):
                     if stop.asked() and not self.over:
                         self.end()
-                        self.voice.note("what is at work is finished; Ctrl-C again ends at once")
+                        if self.flying.keys() - self.back:
+                            self.voice.note("what is at work is finished; Ctrl-C again ends at once")
                     yield from self.send()
                     yield from self.arrived()
             if stop.asked():

@@ -107,9 +107,10 @@ def _on_cluster(where: str, todo: Sequence[Order], talk: Talk, goes_on: bool) ->
         reports = cluster.run(todo, orders.perform, cluster.place(where), goes_on, voice, orders.memory)
         for number, report in enumerate(reports, 1):
             yield report
-            done = min(number, len(todo))
-            words = f"{done} of {len(todo)}"
-            watch(Tick(done / len(todo), {"stage": "batch", "items": done, "of": len(todo)}, words, words))
+            if report.stopped:  # by Ctrl-C
+                continue
+            words = f"{number} of {len(todo)}"
+            watch(Tick(number / len(todo), {"stage": "batch", "items": number, "of": len(todo)}, words, words))
 
 
 class Watched:
