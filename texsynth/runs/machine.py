@@ -54,3 +54,10 @@ def reuse_memory() -> None:
     if mallopt is not None:
         for option, size in ((_MMAP_THRESHOLD, 1 << 28), (_TRIM_THRESHOLD, 1 << 29), (_TOP_PAD, 1 << 24)):
             mallopt(option, size)
+
+
+def give_memory_back() -> None:
+    """Give freed buffers that malloc keeps back to the system, before work of another kind begins; glibc only."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    if trim is not None:
+        trim(0)

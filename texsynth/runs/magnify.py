@@ -22,7 +22,7 @@ from texsynth.field.planes import Copying
 from texsynth.image import scratch
 from texsynth.job import Job, Reduced
 from texsynth.methods import method
-from texsynth.runs import cost, finish, loop, state, stop
+from texsynth.runs import cost, finish, loop, machine, state, stop
 from texsynth.runs.checkpoint import Keeper
 from texsynth.runs.clock import Clock
 from texsynth.runs.finish import Finished, Tone
@@ -87,7 +87,8 @@ def solve(
     outcome = loop.synthesize(small.task, preset.stages, rng, report, say, keeper, clock)
     if outcome.canvas is None or not isinstance(outcome.canvas.field, Field):
         raise KeyboardInterrupt
-    return enlarge(outcome.canvas.field, small.task), outcome
+    solved = enlarge(outcome.canvas.field, small.task)
+    return solved, replace(outcome, canvas=replace(outcome.canvas, memory=None))  # which nothing needs any more
 
 
 def magnify(
@@ -109,7 +110,7 @@ def magnify(
     if job.match_tone:
         even = Tone(finish.correction(solved, small.task), coarse, small.factor)
     seams, steps = _seams(preset.stages[-1], small.task) or UNTOUCHED, levels.rungs(small.factor)
-    begun = None if outcome.canvas is None else replace(outcome.canvas, memory=None)
+    begun = outcome.canvas
     canvas = begun if begun is not None and begun.field is solved else Canvas(solved.image(), solved)
     outcome, task = replace(outcome, canvas=None), replace(job.task, init=None, weights={}, model=None)
     first, above = state.load_raised(
@@ -118,6 +119,7 @@ def magnify(
     field = above or field
     clock.skip(first)
     del solved, above
+    machine.give_memory_back()
     for number, rung in islice(enumerate(steps), first, None):
         seams = UNTOUCHED if outcome.interrupted else seams
 
