@@ -67,6 +67,8 @@ PLAIN_SIDE = 0.15  # of the exemplar's shorter side, that pieces in new space ha
 TURNED_TABLE = 4096  # pieces that are compared first, where turned copies are many; the best then slide
 HOLE_TRIAL_PASSES = 2  # of the solver, before the starts in a hole are compared
 LARGEST_SHARE = 0.9  # of the shorter side of a long exemplar, that its first pieces have
+MAGNIFIED_ROUNDS = 4  # of sliding pieces where a field is magnified: more gain nothing there
+MAGNIFIED_PASSES = 2  # as many as at the finest level, since there is nothing to try but what neighbours continue to
 LONG_EXEMPLAR = 8  # times as long as wide: repeats near by are then free, since their price grows with the length
 
 
@@ -419,7 +421,9 @@ def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str
 
 def seams(task: Task, settings: Settings) -> Seams | None:
     """How seams are mended where a field is magnified; None where windows turn, which magnification does not do."""
-    return None if _oriented.direction(task) is not None else Seams(settings.patch, settings.align, settings.passes[-1])
+    if _oriented.direction(task) is not None:
+        return None
+    return Seams(settings.patch, min(settings.align, MAGNIFIED_ROUNDS), MAGNIFIED_PASSES * settings.passes[-1])
 
 
 def refuses(task: Task, settings: Settings) -> str | None:

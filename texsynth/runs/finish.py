@@ -77,6 +77,8 @@ def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
     def draw(first: int, last: int) -> Picture:
         part = copied.rows(first, last)
         change = enlarged(even.change, even.coarse, field, even.factor, first, last)
+        free = _free(field, job.task, first, last)
+        change = change if free is None else change * free
         return _moved(part, change, scale, limits)
 
     size = even.change.abs()
@@ -85,13 +87,24 @@ def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
 
 def correction(field: Field, task: Task) -> Tensor:
     """What to add to the colours of a field (1, 3, h, w), so that its pieces are in the tone of those around them."""
-    free, filled = None, None
-    if task.hole is not None or task.start is not None:  # what has stayed as it was keeps its tone
-        at_home = torch.arange(field.index.numel()).view(1, 1, *field.size)
-        stays = field.atlas.home[field.index].cpu() == at_home if field.size == task.exemplars[0].size else at_home < 0
+    filled = None
+    if task.hole is not None or task.start is not None:
         filled = task.hole if task.start is None else task.start.isnan().any(1, keepdim=True)
-        free = ~stays if task.hole is None else task.hole & ~stays
-    return tone.correction(field, free, filled, task.guides).cpu()
+    return tone.correction(field, _free(field, task, 0, field.size[0]), filled, task.guides).cpu()
+
+
+def _free(field: Copying, task: Task, top: int, bottom: int) -> Tensor | None:
+    """Which pixels of some rows may change, (1, 1, n, w) bool: what has stayed as it was keeps its tone; None for all
+    of them."""
+    if task.hole is None and task.start is None:
+        return None
+    free = torch.ones(1, 1, bottom - top, field.size[1], dtype=torch.bool)
+    if task.hole is not None:
+        free &= task.hole[:, :, top:bottom].cpu()
+    if field.size == task.exemplars[0].size:
+        at_home = torch.arange(top * field.size[1], bottom * field.size[1]).view(bottom - top, -1)
+        free &= field.atlas.home_of(field.part(top, bottom).index).cpu() != at_home
+    return free
 
 
 def tell(moved: Mapping[str, float], say: Say) -> None:

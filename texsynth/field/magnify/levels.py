@@ -92,7 +92,8 @@ def raised(
     fixed = None if task.hole is None else ~task.hole[0, 0].cpu()
     if fixed is not None:
         _hold(field, laid, fixed)
-    slide(field, laid, seams.rounds, rng, fixed)
+    if seams.rounds:
+        slide(field, laid, seams.rounds, rng, fixed)
     progress(SLID)
     goals = guiding.encode(task.guides, laid, seams.patch)
     for number in range(seams.passes):

@@ -1,0 +1,129 @@
+"""Runs above the working size, through the command line: solved reduced, magnified, written by rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from asking import record_of
+from conftest import Draw, Refused, Texsynth, array, palette
+from pictures import spots
+from texsynth.field.magnify import levels
+from texsynth.image import pixels
+
+SIDE = 96
+ONE = ("--threads", 1, "-q")
+
+
+@pytest.fixture(autouse=True)
+def small_working_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is above 64 x 64 pixels is large, also in strips of few rows."""
+    monkeypatch.setattr(levels, "WORKING_PIXELS", 64 * 64)
+    monkeypatch.setattr(levels, "SMALLEST_EXEMPLAR", 24)
+    monkeypatch.setattr(pixels, "PIXELS_AT_ONCE", 1000)
+
+
+@pytest.fixture
+def texture(draw: Draw) -> np.ndarray:
+    """a.png, spots of which every pixel has a colour of its own, nearly."""
+    values = (spots(SIDE, SIDE)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    return draw("a.png", values)
+
+
+@pytest.fixture
+def places(draw: Draw) -> np.ndarray:
+    """p.png, which numbers the pixels of a.png."""
+    return draw("p.png", np.arange(SIDE * SIDE, dtype=np.uint16).reshape(SIDE, SIDE))
+
+
+def test_every_pixel_is_a_copy_and_maps_follow(texsynth: Texsynth, texture: np.ndarray, places: np.ndarray) -> None:
+    fine = np.kron(places, np.ones((2, 2), np.uint16))
+    fine[1::2] = 60000  # only the upper values of each block number it
+    from texsynth.image import picture as image
+
+    image.write("f.png", image.from_array(fine))
+    words = ("synthesize", "a.png", "-s", "250x201", "--map", "p=p.png", "--map", "f=f.png", "--exact-copies", *ONE)
+    said = texsynth(*words[:-1], "-v", "-o", "o.png")
+    assert said.code == 0, said.err
+    assert "magnified 4 times" in said.err
+    out, where, twice = array("o.png"), array("o_p.png"), array("o_f.png")
+    assert out.shape == (201, 250, 3) and twice.shape == (402, 500)
+    assert (out == texture.reshape(-1, 3)[where]).all()
+    assert (twice[::2, ::2] == where).all() and (twice[1::2] == 60000).all()
+    right = where[:, 1:] == where[:, :-1] + 1
+    assert right.mean() > 0.7  # pieces, not noise
+
+
+def test_the_same_run_makes_the_same_bytes_and_repeats(
+    texsynth: Texsynth, texture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del texture
+    texsynth("synthesize", "a.png", "-s", 200, "--tile", "xy", "--seed", 3, *ONE, "-o", "o.png")
+    monkeypatch.setattr(pixels, "PIXELS_AT_ONCE", 1 << 20)
+    assert texsynth("synthesize", "a.png", "--from", "o.png", *ONE, "-o", "again.png").code == 0
+    assert Path("o.png").read_bytes() == Path("again.png").read_bytes()
+    edges = np.abs(array("o.png").astype(int) - np.roll(array("o.png"), 1, 1)).mean((0, 2))
+    assert edges[0] < 3 * edges.mean()
+
+
+def test_pixels_outside_a_hole_stay(texsynth: Texsynth, texture: np.ndarray, draw: Draw) -> None:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[30:52, 40:70] = 255
+    draw("m.png", mask)
+    texsynth("inpaint", "a.png", "--mask", "m.png", *ONE, "-o", "o.png")
+    out = array("o.png")
+    assert (out[mask == 0] == texture[mask == 0]).all()
+    assert (out[mask > 0] != texture[mask > 0]).any()
+    texsynth("inpaint", "a.png", "--make-tileable", "xy", "--band", 16, *ONE, "-o", "t.png")
+    assert (array("t.png")[8:-8, 8:-8] == texture[8:-8, 8:-8]).all()
+    texsynth("inpaint", "a.png", "--extend", "0,0,20,10", *ONE, "-o", "e.png")
+    wide = array("e.png")
+    assert wide.shape == (SIDE + 10, SIDE + 20, 3) and (wide[:SIDE, :SIDE] == texture).all()
+
+
+def test_a_large_exemplar_makes_a_small_picture(texsynth: Texsynth, texture: np.ndarray) -> None:
+    texsynth("synthesize", "a.png", "-s", 40, "--exact-copies", *ONE, "-o", "o.png")
+    assert palette(array("o.png")) <= palette(texture) and array("o.png").shape == (40, 40, 3)
+
+
+def test_labels_are_followed_to_the_pixel(texsynth: Texsynth, draw: Draw) -> None:
+    left = np.arange(SIDE)[None, :] < SIDE // 2
+    noise = np.random.default_rng(0).integers(0, 90, (SIDE, SIDE))
+    draw("a.png", np.where(left, noise, 255 - noise).astype(np.uint8))
+    draw("l.png", np.where(np.broadcast_to(left, (SIDE, SIDE)), 0, 255).astype(np.uint8))
+    y, x = np.mgrid[:150, :150]
+    inside = (y - 75) ** 2 + (x - 75) ** 2 < 50**2
+    draw("t.png", np.where(inside, 255, 0).astype(np.uint8))
+    texsynth("control", "a.png", "--labels", "l.png", "t.png", "-s", 150, "--exact-copies", *ONE, "-o", "o.png")
+    assert ((array("o.png") > 127) == inside).mean() > 0.99
+
+
+def test_ctrl_c_while_seams_are_mended_leaves_the_whole_picture(
+    texsynth: Texsynth, texture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del texture
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(levels, "slide", interrupted)
+    assert texsynth("synthesize", "a.png", "-s", 200, *ONE, "-o", "o.png").code == 130
+    assert array("o.png").shape == (200, 200, 3) and record_of("o.png")["interrupted"] is True
+
+
+def test_memory_that_cannot_be_kept_is_refused(refused: Refused, texture: np.ndarray) -> None:
+    del texture
+    line = refused(4, "synthesize", "a.png", "-s", 50000, "--max-memory", "500M", "-o", "o.png")
+    assert "50000x50000 needs about" in line
+
+
+def test_what_is_small_is_solved_whole(
+    texsynth: Texsynth, texture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del texture
+    monkeypatch.setattr(levels, "WORKING_PIXELS", SIDE * SIDE)
+    assert "magnified" not in texsynth("synthesize", "a.png", "-s", SIDE, "--threads", 1, "-v", "-o", "o.png").err
+    assert torch.get_num_threads() == 1
