@@ -23,6 +23,7 @@ from shelf import two as two
 from texsynth import preset, registry
 from texsynth.cli import main
 from texsynth.image import picture as image
+from texsynth.image import scratch
 
 LONG = (
     "test_readme",
@@ -100,6 +101,12 @@ def imported() -> None:
 def one_thread() -> None:
     """Small pictures are quicker on one thread, and the machine may be busy."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def on_disk(imported: None) -> None:  # noqa: ARG001 (it comes first)
+    """The folders of tests count as those of a disk, also on machines that keep temporary files in memory."""
+    scratch.MOUNTS = Path("no such file")
 
 
 @pytest.fixture(scope="session")

@@ -158,7 +158,7 @@ def test_a_large_picture_takes_little_memory(tmp_path: Path) -> None:
         "import re\nfrom pathlib import Path\nfrom texsynth.image import picture, scratch\n"
         "def kilobytes(k): return int(re.findall(k + r':\\s+(\\d+)', Path('/proc/self/status').read_text())[0])\n"
         "import PIL.Image, imagecodecs, tifffile\nbefore = kilobytes('VmRSS')\n"
-        "with scratch.beside(Path(), 1 << 29): read = picture.read('a.png', 100 << 20)\n"
+        "scratch.MOUNTS = Path()\nwith scratch.beside(Path(), 1 << 29): read = picture.read('a.png', 100 << 20)\n"
         "print(kilobytes('VmHWM') - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

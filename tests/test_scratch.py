@@ -64,6 +64,7 @@ def test_what_is_let_go_takes_no_memory(tmp_path: Path) -> None:
     code = (
         "import re, sys, numpy as np\nfrom pathlib import Path\nfrom texsynth.image import scratch\n"
         "def held(): return int(re.findall(r'VmRSS:\\s+(\\d+)', Path('/proc/self/status').read_text())[0]) >> 10\n"
+        "scratch.MOUNTS = Path()\n"
         "with scratch.beside(Path(sys.argv[1]), 16 << 20): array = scratch.empty((3, 64, 1 << 20), np.uint8)\n"
         "before = held(); array[:] = 7; full = held(); scratch.release(array[:, 4:]); part = held()\n"
         "scratch.release(array); print(full - before, part - before, held() - before, int(array.min()))"
@@ -93,7 +94,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys\nfrom pathlib import Path\nfrom texsynth.image import scratch\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))\n"
-        "with scratch.beside(Path(sys.argv[1]), 1 << 20):\n"
+        "scratch.MOUNTS = Path()\nwith scratch.beside(Path(sys.argv[1]), 1 << 20):\n"
         "    try: scratch.empty((1 << 20,), 'uint8')\n"
         "    except scratch.ResourceError as error: print(error)"
     )

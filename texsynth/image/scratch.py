@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SHARE: Final = 32  # the part of the limit below which an array stays in memory
 DEFAULT_LIMIT: Final = 6 << 30  # bytes, as --max-memory has it
-MOUNTS: Final = Path("/proc/mounts")
+MOUNTS = Path("/proc/mounts")
 IN_MEMORY: Final = ("tmpfs", "ramfs", "devtmpfs")  # kinds of file systems
 BLOCK: Final = 1 << 20  # bytes of zeros that are written at a time
 PIECES: Final = 64  # of a view that is not contiguous: above that it is let go as a whole
