@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -79,3 +80,13 @@ def test_one_signal_reaches_all_processes(orders: Orders) -> None:
         thread.join()
     assert [report.stopped for report in reports] == [True, True]
     assert not Path("2.out").exists()
+
+
+def test_who_listens_no_more_ends_what_is_at_work(orders: Orders) -> None:
+    """As where standard output is closed."""
+    reports = workers.run(orders("a", "wait", "b"), performers.done, 2, True, lambda _: None)
+    next(reports)
+    while not Path("waiting").exists():
+        time.sleep(0.01)
+    reports.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children() and not Path("1.out").exists()

@@ -64,10 +64,11 @@ class _Worker:
             return self.connection.recv()
         return None
 
-    def signal(self) -> None:
-        """Ctrl-C for the process."""
-        if self.process.pid is not None and self.process.is_alive():
-            os.kill(self.process.pid, signal.SIGINT)
+    def signal(self, *numbers: int) -> None:
+        """Send signals to the process while it lives."""
+        for number in numbers:
+            if self.process.pid is not None and self.process.is_alive():
+                os.kill(self.process.pid, number)
 
 
 class _Crew:
@@ -120,13 +121,13 @@ class _Crew:
         """Begin nothing more, and let what is at work end as Ctrl-C ends it."""
         self.todo.clear()
         for worker in self.workers.values():
-            worker.signal()
+            worker.signal(signal.SIGINT)
 
     def end(self) -> None:
-        """End all processes: a second signal lets them drop what they write; who does not end in time is killed."""
+        """End all processes: those at work drop it, as at a second signal; who does not end in time is killed."""
         for worker in self.workers.values():
-            if stop.twice() or worker.order is not None:
-                worker.signal()
+            if worker.order is not None:
+                worker.signal(signal.SIGINT, signal.SIGTERM)
             worker.connection.close()
         for worker in self.workers.values():
             worker.process.join(PATIENCE)

@@ -102,7 +102,8 @@ def _work(command: Command, talk: Talk, reports: Iterator[Report], results: tupl
             for kind, text in report.lines:
                 getattr(talk, kind)(text)
             for entry in report.entries:
-                done.append(entry)
+                # Thousands of records would fill the memory where --json does not ask for them.
+                done.append(entry if request.json else {name: entry[name] for name in entry if name != "record"})
                 if not request.json and entry["status"] != "kept":
                     command.tell(entry)
             stopped = stopped or report.stopped or any(entry.get("interrupted") for entry in report.entries)
