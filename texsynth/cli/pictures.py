@@ -176,7 +176,9 @@ def _outputs(session: Session, item: Item) -> Iterable[Action]:
     talk.say(f"preset {session.preset.name} on {job.task.device}, about {_cost(cost.memory, cost.seconds)}")
     outs = plan.targets(item.out, session.request.variations, session.request.pick)
     for number, out in enumerate(outs):
-        output = Output(session, job, out, session.seeds if request.pick else session.seeds[number : number + 1])
+        output = Output(
+            session, job, out, cost.seconds, session.seeds if request.pick else session.seeds[number : number + 1]
+        )
         files = [*output.files, *output.drawings.values()]
         yield Action(
             out, files, output.planned, output.run, output.records, output.check, output.places.beside, output.left
@@ -226,11 +228,13 @@ class Places:
 
 @dataclass(frozen=True)
 class Output:
-    """One picture of a command, made with the best of some seeds, and all that is written beside it."""
+    """One picture of a command, made with the best of some seeds, and all that is written beside it. seconds: what the
+    run of a seed is estimated to take."""
 
     session: Session
     job: Job
     out: Path
+    seconds: float
     seeds: range
 
     @property
@@ -299,7 +303,7 @@ class Output:
         if path is None or request.pick is not None or pipes.to_stdout(request):
             return Keeper()
         stored = record.describe(self.job, self.session.preset, seed)
-        is_long = run.estimate(self.job, self.session.preset).seconds >= checkpoint.LONG_RUN
+        is_long = self.seconds >= checkpoint.LONG_RUN
         kept = checkpoint.load(path, stored) if request.resume else None
         return Keeper(path, stored, self.session.talk.note, is_long, kept)
 

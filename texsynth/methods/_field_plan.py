@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from texsynth import native
@@ -13,7 +15,8 @@ from texsynth.methods._field_settings import Settings
 from texsynth.pyramid import octaves
 from texsynth.task import Estimate, Level, Task
 
-PASS, BEGINNING, ORIENTED_PASS = 0.08e-6, 0.1e-6, 1.5e-6  # seconds of a pixel in a pass, and where a level begins
+PASS, ORIENTED_PASS = 0.09e-6, 1.5e-6  # seconds of a pixel in a pass
+BEGINNING, DESCRIBING = 0.1e-6, 0.35e-6  # of a pixel of the output and of the exemplars where a level begins
 PACE_WITHOUT_CORE = 6.0  # what quilts and passes take without the native core, in times with it
 TURNED_PACE_WITHOUT_CORE = 2.5  # the same of passes along directions
 HOLE_PIECE_MINIMUM = 8  # the least side in pixels of a piece in a hole
@@ -75,12 +78,12 @@ def estimate(task: Task, settings: Settings) -> Estimate:
         seconds += 0.1 + 0.4e-6 * pixels
     # The table of the first pieces, at most: of a larger one, Fourier transforms take the place.
     pieces = 16 * WORTH_TRANSFORMING * source * 0.25 ** levels[0].scale
-    return Estimate(int(max(memory * finest, pieces * free)), 0.3 + seconds + _laying(task, settings) * pace)
+    return Estimate(int(max(memory * finest, pieces * free)), 0.3 + seconds + _laying(task, settings, levels) * pace)
 
 
-def _laying(task: Task, settings: Settings) -> float:
+def _laying(task: Task, settings: Settings, levels: Sequence[Level]) -> float:
     """The seconds that it takes to lay the first pieces."""
-    pixels, levels = task.size[0] * task.size[1], schedule(task, settings)
+    pixels = task.size[0] * task.size[1]
     free = float(task.hole.float().mean()) if task.hole is not None else 1.0
     share = settings.guided if task.guides else settings.block
     step = share * task.shorter_side * (1 - settings.overlap)
@@ -94,22 +97,18 @@ def _laying(task: Task, settings: Settings) -> float:
 
 
 def seconds(task: Task, settings: Settings) -> list[tuple[float, float]]:
-    """What each level takes to begin, and for its passes."""
+    """What each level takes to begin, and for its passes; fitted to runs of 256 to 2048 pixels, part by part."""
     levels, pixels = schedule(task, settings), task.size[0] * task.size[1]
-    alone = 2 / min(2, torch.get_num_threads())
-    pace, turned_pace = (1.0, 1.0) if native.core() is not None else (PACE_WITHOUT_CORE, TURNED_PACE_WITHOUT_CORE)
-    at_each = [pixels * 0.25**level.scale for level in levels]
-    if _oriented.direction(task) is not None:
-        parts = [
-            (BEGINNING * n, ORIENTED_PASS * n * level.steps * turned_pace)
-            for n, level in zip(at_each, levels, strict=True)
-        ]
-        return [(parts[0][0] + 0.8, parts[0][1]), *parts[1:]]
     slower = 4 if task.blend is not None else 2 if task.guides else 1
+    alone = 2 / min(2, torch.get_num_threads())  # what all threads work at takes longer with one
+    pace, turned_pace = (1.0, 1.0) if native.core() is not None else (PACE_WITHOUT_CORE, TURNED_PACE_WITHOUT_CORE)
     one = PASS * slower * pace * alone
-    parts = [(BEGINNING * n * alone, one * n * level.steps) for n, level in zip(at_each, levels, strict=True)]
-    source = sum(h * w for h, w in (e.size for e in task.exemplars)) * 0.25 ** levels[-1].scale
-    first = 0.3 + 0.4e-6 * source + _laying(task, settings) * pace
+    if _oriented.direction(task) is not None:
+        one = ORIENTED_PASS * turned_pace
+    source = sum(h * w for h, w in (e.size for e in task.exemplars))
+    begin = alone * (BEGINNING * pixels + DESCRIBING * source)
+    parts = [(0.02 + begin * 0.25**level.scale, one * pixels * 0.25**level.scale * level.steps) for level in levels]
+    first = 0.3 + _laying(task, settings, levels) * pace * alone**0.5
     if task.hole is not None:
-        first += 0.1 + 0.4e-6 * pixels
-    return [(first, parts[0][1]), *parts[1:]]
+        first += 0.1 + 0.4e-6 * pixels * 0.25 ** levels[0].scale
+    return [(parts[0][0] + first, parts[0][1]), *parts[1:]]

@@ -67,7 +67,7 @@ def seconds(job: Job, small: Reduced) -> list[float]:
     pixels, steps = job.task.size[0] * job.task.size[1], levels.rungs(small.factor)
     shares = [0.25**rung.level for rung in steps]
     rungs = [CARRYING * pixels * share / sum(shares) for share in shares]
-    return [cost.evening(small.task.size) if job.match_tone else 0.0, *rungs]
+    return [cost.evening(small.task) if job.match_tone else 0.0, *rungs]
 
 
 def _seams(stage: Stage, task: Task) -> Seams | None:
@@ -105,7 +105,7 @@ def magnify(
 ) -> tuple[Finished, Outcome]:
     """Carry a solved field up to the size of the job; Ctrl-C leaves out what is left to mend."""
     even = None
-    clock.next(seconds=cost.evening(solved.size, tone.seams(solved)) if job.match_tone else 0.0)
+    clock.next(seconds=cost.evening(small.task, tone.seams(solved)) if job.match_tone else 0.0)
     field = coarse = levels.pointers(solved)
     if job.match_tone:
         even = Tone(finish.correction(solved, small.task), coarse, small.factor)

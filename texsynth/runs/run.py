@@ -212,7 +212,7 @@ def _end(outcome: Outcome, job: Job) -> float:
     field = None if outcome.canvas is None else outcome.canvas.field
     if not (isinstance(field, Field) and job.match_tone):
         return 0.0
-    return cost.evening(job.task.size, tone.seams(field) * job.task.size[0] * job.task.size[1] // field.index.numel())
+    return cost.evening(job.task, tone.seams(field) * job.task.size[0] * job.task.size[1] // field.index.numel())
 
 
 def clock_of(job: Job, preset: Preset, is_written: bool = True) -> Clock:
@@ -220,7 +220,7 @@ def clock_of(job: Job, preset: Preset, is_written: bool = True) -> Clock:
     small = job.reduced
     if small is None:
         copies = method(preset.stages[-1].method).COPIES
-        end = [cost.evening(job.task.size) if copies and job.match_tone else 0.0]
+        end = [cost.evening(job.task) if copies and job.match_tone else 0.0]
     else:
         end = magnify.seconds(job, small)
     task = job.task if small is None else small.task
