@@ -33,6 +33,7 @@ STAGE = "magnify"
 SOLVED = 20  # bytes of a pixel of the solved field: its pointers, and the correction of its colours
 AT_ONCE = 200 << 20  # bytes of what is worked out for some rows at a time
 CARRYING, LAYING = 1.5e-7, 1e-8  # seconds of a pixel of the output and of the exemplars
+DRAWING = 0.35  # of what the pixels of the output take, that is left for the end
 UNTOUCHED = Seams(9, 0, 0)
 
 
@@ -62,12 +63,13 @@ def estimate(job: Job, small: Reduced, solver: Estimate, size: tuple[int, int]) 
     return Estimate(memory, solver.seconds + CARRYING * pixels + LAYING * source)
 
 
-def seconds(job: Job, small: Reduced) -> list[float]:
-    """What evening out the tone and each step up take."""
+def seconds(job: Job, small: Reduced, is_written: bool) -> list[float]:
+    """What evening out the tone, each step up, and drawing the result while it is written take."""
     pixels, steps = job.task.size[0] * job.task.size[1], levels.rungs(small.factor)
     shares = [0.25**rung.level for rung in steps]
-    rungs = [CARRYING * pixels * share / sum(shares) for share in shares]
-    return [cost.evening(small.task) if job.match_tone else 0.0, *rungs]
+    rungs = [(1 - DRAWING) * CARRYING * pixels * share / sum(shares) for share in shares]
+    written = DRAWING * CARRYING * pixels + cost.writing(job, job.task.size) if is_written else 0.0
+    return [cost.evening(small.task) if job.match_tone else 0.0, *rungs, written]
 
 
 def _seams(stage: Stage, task: Task) -> Seams | None:

@@ -219,13 +219,13 @@ def clock_of(job: Job, preset: Preset, is_written: bool = True) -> Clock:
     """The clock of a run: the levels of its stages, its end, and writing it."""
     small = job.reduced
     if small is None:
-        copies = method(preset.stages[-1].method).COPIES
-        end = [cost.evening(job.task) if copies and job.match_tone else 0.0]
+        evened = method(preset.stages[-1].method).COPIES and job.match_tone
+        end = [cost.evening(job.task) if evened else 0.0, cost.writing(job, job.task.size) if is_written else 0.0]
     else:
-        end = magnify.seconds(job, small)
+        end = magnify.seconds(job, small, is_written)
     task = job.task if small is None else small.task
     levels = [] if small is not None and small.field is not None else of_levels(task, preset.stages)
-    return Clock([*levels, *end, cost.writing(job, job.task.size) if is_written else 0.0])
+    return Clock([*levels, *end])
 
 
 def _solver(task: Task, preset: Preset) -> Estimate:
