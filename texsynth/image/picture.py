@@ -31,7 +31,7 @@ MIN_EXEMPLAR_SIDE = 8
 METADATA_KEY = "texsynth"
 IN_ROWS = 8  # bytes of a pixel that are held of all of a picture which is used some rows at a time, as masks of it
 CONVERTING = 16 << 18  # bytes of rows that become floats
-WHOLE = 1 << 24  # pixels of a picture up to which its samples are encoded at once
+WHOLE = 1 << 26  # bytes of samples that are encoded at once: those of 4096 x 4096 pixels of 8-bit RGBA
 SUFFIXES_READ = {suffix: form for form in codecs.FORMATS for suffix in form.suffixes}
 # Of pictures in formats that are not read: a folder names what it leaves out.
 SUFFIXES_UNREAD = (
@@ -298,21 +298,21 @@ def encoded(
 ) -> tuple[bytes | Callable[[IO[bytes]], None], list[str]]:
     """The content of a file of a format, in a PNG with `metadata`, and one line for each loss, which `name` begins.
 
-    Of a picture above WHOLE pixels, where the format can be written by rows, it is a function that writes them to an
+    Of a picture above WHOLE bytes, where the format can be written by rows, it is a function that writes them to an
     open file, in the memory of a few. Raises TexsynthError for NaN or infinite values, and ResourceError.
     """
     fitted, notices = _fitted(picture if isinstance(picture, Strips) else strips.of(picture), form)
     text = {METADATA_KEY: json_text.text(metadata)} if metadata is not None and form == codecs.PNG else {}
     notices = [f"{name}: {notice}" for notice in notices]
-    rows = _rows(fitted, name)
-    if form.streamed is None or fitted.height * fitted.width <= WHOLE:
+    samples = _rows(fitted, name)
+    if form.streamed is None or samples.nbytes <= WHOLE:
         with _explained(name):
-            samples = _assembled(rows, strips.spans(fitted.size))
-            return codecs.encode(form, samples, fitted.icc, text, fitted.tags), notices
+            whole = _assembled(samples, strips.spans(fitted.size))
+            return codecs.encode(form, whole, fitted.icc, text, fitted.tags), notices
 
     def content(file: IO[bytes]) -> None:
         with _explained(name):
-            codecs.stream(form, file, rows, fitted.icc, text, fitted.tags, torch.get_num_threads())
+            codecs.stream(form, file, samples, fitted.icc, text, fitted.tags, torch.get_num_threads())
 
     return content, notices
 
