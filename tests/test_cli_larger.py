@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from asking import entry_of, record_of, same_bytes
 from conftest import QUICK, Draw, Refused, Texsynth, array
-from pictures import bytes_of, spots
+from pictures import bytes_of, spots, white
 from texsynth.image import picture as image
 
 TIMES = 3
@@ -44,7 +44,10 @@ def large(draw: Draw) -> np.ndarray:
 def made(texsynth: Texsynth, large: np.ndarray, draw: Draw) -> np.ndarray:
     """in/o.png, of the small one, with its field and a map, at a crop of (y, x) from (2, 4) on."""
     draw("in/h.png", reduced(large)[..., 0])
-    words = ("-s", "28x16", "--crop", "4,2,16,14", "--map", "h=in/h.png", "--seed", 5, "--save-field", *QUICK)
+    draw("in/mask.png", white(SMALL, np.s_[:, 6:]))
+    draw("in/start.png", reduced(large, size=(16, 28)))
+    inputs = ("--map", "h=in/h.png", "--source-mask", "in/mask.png", "--init", "in/start.png")
+    words = ("-s", "28x16", "--crop", "4,2,16,14", *inputs, "--seed", 5, "--save-field", *QUICK)
     assert texsynth("synthesize", "in/small.png", "-o", "in/o.png", *words).code == 0
     return large
 
@@ -71,8 +74,9 @@ def test_the_run_is_applied_to_the_large_original(texsynth: Texsynth, made: np.n
     entry = entry_of(texsynth, *APPLY, "--map", "h=in/fine.png", "--exact-copies")
     stored = entry["record"]
     assert [stored[key] for key in ("factor", "size", "crop", "seed")] == [TIMES, "84x48", "12,6,48,42", 5]
-    names = {e["role"]: e["name"] for e in stored["inputs"]}
-    assert names == {"exemplar": "large.png", "reduced": "small.png", "field": "o_field.npz", "map:h": "fine.png"}
+    names = {"exemplar": "large.png", "reduced": "small.png", "field": "o_field.npz", "map:h": "fine.png"}
+    names |= {"source-mask": "mask.png", "init": "start.png"}
+    assert {e["role"]: e["name"] for e in stored["inputs"]} == names
     assert np.array_equal(array("p.png"), carried(made))
     assert np.array_equal(array("p_h.png"), carried(fine))
     assert texsynth(*APPLY[:4], "-o", "q.png", "-q").code == 0
@@ -87,7 +91,7 @@ def test_without_a_field_it_is_solved_again(texsynth: Texsynth) -> None:
     for name, flags in {"s.png": (), "f.png": ("--field", "f.npz")}.items():
         assert texsynth(*APPLY[:4], "-o", name, "-q", *flags).code == 0
         assert np.array_equal(array(name), array("p.png"))
-    assert [e["role"] for e in record_of("s.png")["inputs"]] == ["exemplar", "map:h", "reduced"]
+    assert "field" not in {e["role"] for e in record_of("s.png")["inputs"]}
     Path("f.npz").rename("in/o_field.npz")
     assert texsynth(*APPLY[:4], "-o", "t.png", "-q", "--seed", 6).code == 0
     assert not np.array_equal(array("t.png"), array("p.png"))
@@ -194,7 +198,7 @@ def test_what_does_not_go_together(texsynth: Texsynth, refused: Refused) -> None
     field = ("--field", "in/o_field.npz")
     for flag, value in {"--size": 64, "--crop": "0,0,16,16"}.items():
         assert flag in refused(2, *APPLY, flag, value)
-    for flag, value in {"--seed": 6, "--tile": "x", "-n": 2, "--set": "patch=7"}.items():
+    for flag, value in {"--seed": 6, "--tile": "x", "-n": 2, "--set": "patch=7", "--source-mask": "in/h.png"}.items():
         assert "--field holds one run" in refused(2, *APPLY, *field, flag, value)
     for words in (("in/small.png",), ("in/small.png", "--from", "in/o.png"), ("--from", "in/o.png")):
         assert "--field belongs to --from" in refused(2, "synthesize", *words, *field, "-o", "p.png")

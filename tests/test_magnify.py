@@ -17,6 +17,7 @@ from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers
 from texsynth.field.magnify.slide import slide
 from texsynth.field.magnify.tone import enlarged
+from texsynth.field.planes import laid_out
 from texsynth.field.quilting import meet
 from texsynth.task import Exemplar
 
@@ -27,6 +28,8 @@ def test_a_sheet_has_the_geometry_and_the_colours_of_the_atlas() -> None:
     laid = sheet.lay([Exemplar("e", image) for image in images], COPY_SETS["all"], 3)
     index = atlas.valid.nonzero()[:, 0]
     assert torch.equal(laid.home_of(index), atlas.home[index])
+    planes = laid_out([(13, 18), (21, 11)], COPY_SETS["all"], 3)
+    assert torch.equal(planes.copying(atlas.origins(index)), index)
     assert torch.equal(laid.valid, atlas.valid)
     first = slice(0, 13 + 6), slice(0, 18 + 6)
     colours = atlas.picture(atlas.colours)[0].permute(1, 2, 0)[first]
