@@ -24,7 +24,8 @@ PATTERNS = {  # the good files of each kind, from which a try chooses the one th
     "array": ("direction.npy", "o_field.npz"),
     "preset": ("p.yaml", "g.yaml"),
     "training": ("t.yaml",),
-    "record": ("o.png", "o*.json", "inpainted.png", "controlled.png", "propagated.png"),
+    "field": ("look_field.npz",),
+    "record": ("o.png", "o*.json", "inpainted.png", "controlled.png", "propagated.png", "look.png"),
     "model": ("m.safetensors", "net_*.safetensors"),
     "checkpoint": ("m_training/checkpoint.pt",),
     "weights": ("vgg.*",),
@@ -128,6 +129,7 @@ def _draw_pictures(rng: np.random.Generator) -> None:
         with Image.open(name) as small:
             small.resize((2 * SIDE, 2 * SIDE)).save(name.replace("picture", "wide").replace("labels", "wide_labels"))
     colour.save("a.png")
+    colour.resize((2 * SIDE, 2 * SIDE), Image.Resampling.NEAREST).save("large.png")
     clear.save("layer.png")
 
 
@@ -143,6 +145,7 @@ def _write_results() -> None:
     """What texsynth itself writes: pictures with records, a field, a model and its checkpoint."""
     _run("synthesize", "a.png", "-s", "24", "-o", "o.png", "-p", "p.yaml", "--map", "m=map.png", "--save-field")
     _run("synthesize", "a.png", "-s", "24", "-o", "o.jpg", "-p", "p.yaml")
+    _run("synthesize", "a.png", "-s", "24", "-o", "look.png", "--quality", "draft", "--save-field")
     _run("inpaint", "a.png", "--mask", "mask.png", "-o", "inpainted.png", "-p", "p.yaml")
     _run("control", "a.png", "--progression", "map.png", "map.png", "-o", "controlled.png", "-p", "p.yaml")
     _run("propagate", "a.png", "layer.png", "o.png", "-o", "propagated.png")

@@ -65,6 +65,8 @@ COMMANDS = (
     "synthesize a.png -p {preset:p.yaml} --dry-run --json",
     "synthesize --from {record:o.png} -o out.png @a.png @map.png",
     "synthesize --from o.jpg -o out.png @{record:o*.json} @a.png",
+    "synthesize large.png --from {record:look.png} -o out.png @a.png @look_field.npz",
+    "synthesize large.png --from look.png -o out.png --field {field} @a.png",
     "inpaint --from {record:inpainted.png} -o out.png @a.png @mask.png",
     "control --from {record:controlled.png} -o out.png --dry-run @a.png @map.png",
     "synthesize a.png -s 24 -p p.yaml --map m=map.png --update -o {record:o.png} @o_m.png",
@@ -83,7 +85,7 @@ MEMORY = 1200 << 20  # bytes that those may take, which libraries need half of
 WRITES = ("-o", "--output", "--csv", "--report", "--strokes")  # what follows may be written over, where it is no input
 DOCUMENTED = frozenset((0, 2, 3, 4, 5, 6))
 ALLOWED = {
-    **dict.fromkeys(("picture", "mask", "map", "array", "record"), frozenset((0, 3, 4))),
+    **dict.fromkeys(("picture", "mask", "map", "array", "field", "record"), frozenset((0, 3, 4))),
     **dict.fromkeys(("preset", "training"), frozenset((0, 2))),
     **dict.fromkeys(("model", "checkpoint", "weights"), frozenset((0, 5))),
     "option": DOCUMENTED,

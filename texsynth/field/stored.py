@@ -42,8 +42,8 @@ def read(path: Path, exemplars: Sequence[tuple[int, int]], size: tuple[int, int]
             copies = tuple(map(str, arrays.read(archive, "copies", WORDS, (None,)).tolist()))
             if unknown := [copy for copy in copies if copy not in COPIES]:
                 raise InputError(f"it names copies as {shown(unknown[0])}; there are {', '.join(COPIES)}")
-            if len(set(copies)) < len(copies):
-                raise InputError("it names a copy twice")
+            if not copies or len(set(copies)) < len(copies):
+                raise InputError("it names no copy, or one twice")
             where = [arrays.read(archive, name, INTEGERS, size) for name in WHERE]
     except FileNotFoundError:
         raise InputError("there is no such file") from None
