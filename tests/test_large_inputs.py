@@ -36,6 +36,7 @@ CALLS = {
     "the histogram": ("control", "a.png", "--progression", "soft.png", "grey.png", "--match-histogram"),
     "distances": ("control", "a.png", "--progression", "mask.png", "soft.png", "--distance-transform"),
     "labels": ("control", "a.png", "--labels", "red.png", "turned.png"),
+    "noisy labels": ("control", "a.png", "--labels", "red.jpg", "turned.jpg"),
     "directions": ("control", "a.png", "--orientation", "a.png", "--source-orientation", "odd.png"),
     "weights": ("control", "a.png", "--progression", "soft.png", "grey.png", "--guide-weight-map", "odd.png"),
     "beyond 1": ("synthesize", "bright.tif", "a.png", "-s", "40"),
@@ -54,8 +55,9 @@ def inputs(draw: Draw) -> None:
     draw("mirrored.png", np.vstack([colours[:32], colours[31::-1]]))
     draw("mask.png", box.astype(np.uint8) * 255)
     draw("dark.png", box.astype(np.uint8) * 40 + 30)
-    draw("red.png", np.where(box[..., None], np.uint8([255, 0, 0]), np.uint8(255)))
-    draw("turned.png", np.where(box.T[..., None], np.uint8([255, 0, 0]), np.uint8(255)))
+    for kind in ("png", "jpg"):
+        draw(f"red.{kind}", np.where(box[..., None], np.uint8([255, 0, 0]), np.uint8(255)))
+        draw(f"turned.{kind}", np.where(box.T[..., None], np.uint8([255, 0, 0]), np.uint8(255)))
     draw("moved.png", box.T.astype(np.uint8) * 255)
     draw("strokes.png", np.dstack([np.zeros((SIDE, SIDE, 3), np.uint8), box * np.uint8(230)]))
     draw("soft.png", np.clip(300 - 8 * np.hypot(down - 30, across - 28), 0, 255).astype(np.uint8))

@@ -38,7 +38,9 @@ def shrink(
     with children exactly."""
     size = halved(image.shape[2], level), halved(image.shape[3], level)
     if nearest:
-        return F.interpolate(change(image), size, mode="nearest")
+        small = F.interpolate(change(image), size, mode="nearest")
+        rows.release(image)
+        return small
     if level != int(level):
         return F.interpolate(change(image), size, mode="bilinear", antialias=True)
     cell = 1 << int(level)
@@ -73,7 +75,9 @@ def middles(values: Tensor, level: float) -> Tensor:
         ((torch.arange(halved(n, level), device=values.device) + 0.5) * 2**level).long().clamp(max=n - 1)
         for n in (h, w)
     )
-    return values[:, :, down][:, :, :, across]
+    few = values[:, :, down][:, :, :, across]
+    rows.release(values)
+    return few
 
 
 def shrink_pointers(pointers: Tensor, level: float) -> Tensor:

@@ -89,7 +89,8 @@ def sources(
             colours = shared(colours, wanted[0])
     numbered = [Map(Picture(ids(d, colours)), e) for d, e in zip(drawn, entries, strict=True)]
     values = [maps.on_exemplar(m, draft, number, note, "labels") for number, m in enumerate(numbered)]
-    if maps.is_flat(torch.cat(maps.usable(values, draft), 2).unsqueeze(2)):
+    low, high = rows.extremes(*maps.usable(values, draft))
+    if high - low < maps.FLAT_RANGE:
         raise maps.flat_error(entries)
     return values, colours, entries
 
@@ -121,13 +122,13 @@ def palette(pictures: Sequence[Tensor], share: float = SMALLEST_SHARE) -> Tensor
     A colour counts that covers `share` of the pixels. With noise or soft edges, colours nearer than 40 / 255 are one,
     and those that are mere mixtures of two others and fill no area are none. Raises InputError for none or over 64.
     """
-    table = _table(p[0].flatten(1).T for p in pictures)
+    table = _table(strip[0].flatten(1).T for p in pictures for (strip,) in rows.strips(p))
     total = float(table[1].sum())
     least = max(1.0, share * total)
     exact = _exact(pictures, table, least)
     colours = exact
     if float(table[1][_near(table[0], exact, 0)].sum()) < SHARP_SHARE * total:
-        areas = (s[0].permute(1, 2, 0)[rows] for p in pictures for s, rows in _flat_strips(p))
+        areas = (s[0].permute(1, 2, 0)[even] for p in pictures for s, even in _flat_strips(p))
         colours = _peaks(_table(areas), least, MINOR_SHARE * total)
         colours = _with_lines(colours, exact[~_near(exact, colours, COLOUR_DISTANCE)][:MOST_LABELS])
     if not 0 < len(colours) <= MOST_LABELS:
@@ -154,12 +155,12 @@ def ids(picture: Tensor, colours: Tensor) -> Tensor:
     nearer of these areas, though the mixture may look like some third label.
     """
     height, width = picture.shape[2:]
-    pixels = picture[0].flatten(1).T  # (H * W, 3)
-    nearest, furthest = torch.empty(len(pixels), dtype=torch.short, device=pixels.device), 0.0
-    for part, numbers in zip(pixels.split(PIXELS_OF_A_CHUNK), nearest.split(PIXELS_OF_A_CHUNK), strict=True):
-        number, distance = _nearest(part, colours)
-        numbers.copy_(number)
-        furthest = max(furthest, float(distance.max()))
+    nearest, furthest = torch.empty(height * width, dtype=torch.short, device=picture.device), 0.0
+    first = 0
+    for (strip,) in rows.strips(picture):
+        for part in strip[0].flatten(1).T.split(PIXELS_OF_A_CHUNK):
+            nearest[first : first + len(part)], distance = _nearest(part, colours)
+            furthest, first = max(furthest, float(distance.max())), first + len(part)
     if furthest > SHARP_DISTANCE:
         even = _even(picture)
         edge = (~even).flatten().nonzero()[:, 0]
@@ -168,7 +169,8 @@ def ids(picture: Tensor, colours: Tensor) -> Tensor:
         around = areas.unfold(0, 2 * EDGE_REACH + 1, 1).unfold(1, 2 * EDGE_REACH + 1, 1)
         for part in edge.split(PIXELS_OF_A_CHUNK):
             beside = around[part // width, part % width].flatten(1).long()  # (N, 81) ids, -1 where no flat area is
-            nearest[part] = _sides(pixels[part], beside, nearest[part].long(), colours).short()
+            pixels = picture[0, :, part // width, part % width].T
+            nearest[part] = _sides(pixels, beside, nearest[part].long(), colours).short()
         whole = nearest.view(height, width)
         nearest[edge] = torch.cat([_joined(whole, part) for part in edge.split(PIXELS_OF_A_CHUNK)])
     return rows.changed(nearest.view(1, 1, height, width), lambda numbers: numbers.to(picture.dtype))
@@ -176,7 +178,8 @@ def ids(picture: Tensor, colours: Tensor) -> Tensor:
 
 def check(sources: Sequence[Tensor], target: Tensor, colours: Tensor) -> None:
     """Raise InputError, naming them, when id maps of the target hold labels that those of no exemplar hold."""
-    have = rows.summed([rows.counts(source, len(colours)).cpu() for source in sources])
+    parts = [part for source in sources for part in source.flatten().split(rows.WHOLE)]
+    have = rows.summed([part.long().bincount(minlength=len(colours)).cpu() for part in parts])
     want = rows.counts(target, len(colours)).cpu()
     absent = ((have == 0) & (want > 0)).nonzero()[:, 0]
     if len(absent):
@@ -294,7 +297,7 @@ def _off_mixture(colours: Tensor, one: Tensor, other: Tensor) -> Tensor:
 
 def _even(picture: Tensor) -> Tensor:
     """Which pixels of (1, 3, H, W) are flat with their eight neighbours: (1, 1, H, W) bool."""
-    return torch.cat([rows for _, rows in _flat_strips(picture)])[None, None]
+    return torch.cat([even for _, even in _flat_strips(picture)])[None, None]
 
 
 def _flat_strips(picture: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -307,10 +310,11 @@ def _flat_strips(picture: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def _strips(picture: Tensor, above: int, below: int) -> Iterator[tuple[Tensor, slice]]:
     """Strips of the rows of a picture with some rows more, and which rows of each are its own."""
     height, width = picture.shape[2:]
-    rows = max(1, PIXELS_OF_A_STRIP // width)
-    for top in range(0, height, rows):
+    count = max(1, PIXELS_OF_A_STRIP // width)
+    for top in range(0, height, count):
         first = max(0, top - above)
-        yield picture[:, :, first : top + rows + below], slice(top - first, top - first + min(rows, height - top))
+        yield picture[:, :, first : top + count + below], slice(top - first, top - first + min(count, height - top))
+        rows.release(picture)
 
 
 def _sides(pixels: Tensor, beside: Tensor, nearest_ids: Tensor, colours: Tensor) -> Tensor:

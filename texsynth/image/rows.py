@@ -32,7 +32,7 @@ def strips(*tensors: Tensor, step: int = 1) -> Iterator[tuple[Tensor, ...]]:
     """Tensors of one height and width, (..., H, W), in strips."""
     for top, bottom in spans(tensors[0].shape[-2:], step):
         yield tuple(each[..., top:bottom, :] for each in tensors)
-        _release(tensors)
+        release(*tensors)
 
 
 def blank(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
@@ -57,7 +57,7 @@ def composed(
     whole = blank(shape, dtype)
     for top, bottom in every:
         whole[..., top:bottom, :] = make(top, bottom)
-        _release((whole, *sources))
+        release(whole, *sources)
     return whole
 
 
@@ -86,7 +86,7 @@ def by_planes(values: Tensor, size: tuple[int, int], change: Callable[[Tensor], 
     result = blank((1, values.shape[1], *size))
     for plane, target in zip(values.split(1, 1), result.split(1, 1), strict=True):
         target.copy_(change(plane))
-        _release((values, result))
+        release(values, result)
     return result
 
 
@@ -146,6 +146,7 @@ def sampled(colours: Tensor, most: int, mask: Tensor | None = None) -> Tensor:
     return torch.cat(parts)
 
 
-def _release(tensors: Sequence[Tensor]) -> None:
+def release(*tensors: Tensor) -> None:
+    """Let go of what mapped tensors hold in memory."""
     for each in tensors:
         scratch.release(each)

@@ -159,6 +159,7 @@ def _moved(request: Request, draft: Draft, notices: list[str]) -> Job:
     start = objects.start(masks, WARPS[name], draft.exemplars[0].valid, note)
     if hole is not None:
         start = _kept(start, hole)
+    rows.release(masks.source, masks.target)
     asked_by = frozenset({"mask", "target_mask"})
     guide = Guide("labels", (masks.source,), masks.target, weight, "l0", palette=masks.colours, asked_by=asked_by)
     section = _section(request, warp=name, labels_weight=weight, margin=margin)
