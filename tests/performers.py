@@ -33,6 +33,6 @@ def done(order: Order, hear: Hear) -> Report:
             time.sleep(60)
         except KeyboardInterrupt:
             return Report(order.item, stopped=True)
-    order.item.out.write_text(f"{order.again} {os.getpid()}")
+    order.item.out.write_text(f"{order.again} {os.getpid()} {os.getpgid(0)}")
     hear(Step(order.item.out.name, ended=True))
     return Report(order.item, ({"status": "done", "image": str(order.item.out)},))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from conftest import Draw, Picture, Refused, Texsynth
 from pictures import box
 from test_options import OWN, SHARED
+from texsynth.batch import workers
+from texsynth.batch.order import Hear, Order, Perform, Report
 from texsynth.cli import app, runner
 from texsynth.requests import option
 
@@ -200,3 +204,46 @@ def test_processes_make_what_one_makes(texsynth: Texsynth, picture: Picture) -> 
     notes = [[line for line in ran.err.splitlines() if "%" not in line] for ran in (one, two)]
     assert notes[0] == notes[1] and "error" in notes[0][-1]
     assert sorted(line["status"] for line in lines("two/results.jsonl")) == ["done", "done", "failed"]
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize("existing", [(), ("--skip-existing",), ("--update",)])
+def test_what_a_dead_process_left_is_made_again(
+    texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch, existing: tuple[str, ...]
+) -> None:
+    """Files that were there before the command stay what they were: refused, or kept."""
+    words = (*BATCH, "--map", "h=in", "--report", "page.html", *existing)
+    assert texsynth(*words, "-o", "whole/").code == 0
+    pages = list(Path().glob("page*"))
+    for page in pages:
+        page.unlink()
+    tries: list[Order] = []
+
+    def once_more(todo: Sequence[Order], perform: Perform, _: int, __: bool, hear: Hear) -> Iterator[Report]:
+        for order in todo:
+            tries.append(replace(order, again=True))
+            for path in [path for path in order.absent if path.suffix in (".png", ".html")]:
+                path.write_bytes(b"left")
+            assert existing or "exists" in str(perform(order, hear).error)
+            yield perform(tries[-1], hear)
+
+    monkeypatch.setattr(workers, "run", once_more)
+    ran = texsynth(*words, "-o", "o/", "--jobs", "2", "--json")
+    assert ran.code == 0 and [run["status"] for run in json.loads(ran.out)["runs"]] == ["done"] * 5
+    assert digests("o") == digests("whole") and len(tries) == 5
+    assert sorted(Path().glob("page*")) == sorted(pages)
+    if existing:
+        ran = texsynth(*words, "-o", "o/", "--jobs", "2", "--json")
+        assert [run["status"] for run in json.loads(ran.out)["runs"]] == ["kept"] * 5
+        assert len(tries) == (5 if "--skip-existing" in existing else 10) and digests("o") == digests("whole")
+
+
+def test_each_target_has_its_own_label_map(texsynth: Texsynth, refused: Refused, picture: Picture) -> None:
+    for name in ("s.png", "layer.png", "in/a.png", "in/b.png", "l/s.png", "l/a.png", "l/b.png"):
+        picture(name)
+    words = ("propagate", "s.png", "layer.png", "in", "-q", "-o", "o/", "--shard", "2/2", "--list-jobs")
+    one_by_one = [word for name in "sab" for word in ("--labels", f"l/{name}.png")]
+    for labels in (one_by_one, ["--labels", "l"]):
+        (line,) = texsynth(*words, *labels).out.splitlines()
+        assert "in/b.png" in line and "--labels l/s.png --labels l/b.png" in line
+    assert "2 target(s)" in refused(2, *words, *one_by_one[:4])
