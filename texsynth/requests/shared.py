@@ -300,7 +300,8 @@ class DeviceOptions(Part):
 class MemoryOptions(DeviceOptions):
     """What a command may use of its machine.
 
-    max_memory: Refuse to start what needs more memory than this, and to read a picture that does. Default: 6G.
+    max_memory: The memory that the command may take. Large arrays lie on the disk, beside the output; what cannot be
+        done so is refused. Default: 6G.
     """
 
     max_memory: Text = option("6G", metavar="6G")
