@@ -120,6 +120,19 @@ def test_memory_that_cannot_be_kept_is_refused(refused: Refused, texture: np.nda
     assert "50000x50000 needs about" in line
 
 
+def test_all_that_is_written_beside_a_picture(texsynth: Texsynth, texture: np.ndarray, places: np.ndarray) -> None:
+    del texture
+    words = ("-s", 150, "--tile", "x", "--map", "p=p.png", "--exact-copies", "--save-field", "--report", "r.html", *ONE)
+    assert texsynth("synthesize", "a.png", *words, "-n", 2, "--pick", "best", "-o", "o.png").code == 0
+    with np.load("o_field.npz") as field:
+        assert (places[field["y"], field["x"]] == array("o_p.png")).all()
+    assert array("o_coordinates.png").shape[:2] == (150, 150)
+    assert "150 x 150 pixels" in Path("r.html").read_text("utf-8")
+    ran = texsynth("inpaint", "a.png", "--make-tileable", "x", "--check", "--preview", "--threads", 1, "-o", "t.png")
+    assert ran.code == 0 and "t.png: unchanged true" in ran.err
+    assert array("t_preview.png").shape == (2 * SIDE, 2 * SIDE, 3)
+
+
 def test_what_is_small_is_solved_whole(
     texsynth: Texsynth, texture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
