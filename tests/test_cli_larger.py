@@ -118,6 +118,8 @@ def test_the_result_repeats_itself(texsynth: Texsynth, refused: Refused) -> None
     assert texsynth("synthesize", "--from", "in/p.png", "-o", "q.png", "-q").code == 0
     assert same_bytes("in/p.png", "q.png")
     assert "--size" in refused(2, "synthesize", "--from", "in/p.png", "-o", "r.png", "-s", 64)
+    assert texsynth("synthesize", "--from", "in/p.png", "-o", "s.png", "-q", "--seed", 6).code == 0
+    assert not np.array_equal(array("s.png"), array("q.png")), "which the field would hold"
     for name in ("o_field.npz", "small.png", "large.png"):
         content = Path("in", name).read_bytes()
         Path("in", name).unlink()
