@@ -16,8 +16,10 @@ from texsynth.field.atlas import spread
 from texsynth.field.guide import doubled
 from texsynth.field.magnify.mend import window_weights
 from texsynth.field.magnify.sheet import Sheet
+from texsynth.image import rows
 from texsynth.task import Guide
 
+PIXELS_AT_ONCE = 1 << 20  # of the sources, whose coordinates are worked out at once
 PIXELS_LOOKED_AT = 1 << 18  # about, of the sources, for their variance
 
 
@@ -53,11 +55,20 @@ def encode(guides: Sequence[Guide], sheet: Sheet, patch: int) -> RowGuides | Non
     if not some:
         return None
     labels = tuple(_labels(guide) for guide in some)
-    tables = [
-        _coordinates(spread(guide.sources, sheet, guide.distance), guide, names)
-        for guide, names in zip(some, labels, strict=True)
+    return RowGuides(_table(some, labels, sheet), _unit(sheet, patch), some, labels)
+
+
+def _table(guides: Sequence[Guide], labels: Sequence[Tensor | None], sheet: Sheet) -> Tensor:
+    """The coordinates of the source pixels, (N, G): one guide and some pixels at a time, since they may be many."""
+    counts = [
+        _coordinates(g.sources[0][0, :, 0, :1].T, g, names).shape[1] for g, names in zip(guides, labels, strict=True)
     ]
-    return RowGuides(torch.cat(tables, -1).contiguous(), _unit(sheet, patch), some, labels)
+    table = torch.empty(sheet.pixels, sum(counts))
+    for guide, names, part in zip(guides, labels, table.split(counts, 1), strict=True):
+        values = spread(guide.sources, sheet, guide.distance)
+        for some, target in zip(values.split(PIXELS_AT_ONCE), part.split(PIXELS_AT_ONCE), strict=True):
+            target.copy_(_coordinates(some, guide, names))
+    return table
 
 
 def _unit(sheet: Sheet, patch: int) -> float:
@@ -71,7 +82,7 @@ def _unit(sheet: Sheet, patch: int) -> float:
 def _labels(guide: Guide) -> Tensor | None:
     if guide.distance != "l0":
         return None
-    labels: Tensor = torch.cat([part.unique() for part in (*guide.sources, guide.target)]).unique()
+    labels: Tensor = torch.cat([rows.distinct(part) for part in (*guide.sources, guide.target)]).unique()
     return labels
 
 
