@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from conftest import Draw, Refused, Texsynth, array, palette
 from pictures import spots
 from texsynth.field.magnify import levels
 from texsynth.image import pixels
+from texsynth.runs import finish, state, stop
 
 SIDE = 96
 ONE = ("--threads", 1, "-q")
@@ -112,6 +115,23 @@ def test_ctrl_c_while_seams_are_mended_leaves_the_whole_picture(
     monkeypatch.setattr(levels, "slide", interrupted)
     assert texsynth("synthesize", "a.png", "-s", 200, *ONE, "-o", "o.png").code == 130
     assert array("o.png").shape == (200, 200, 3) and record_of("o.png")["interrupted"] is True
+
+
+@pytest.mark.parametrize("work", [(finish, "correction"), (state, "keep_raised")], ids=["tone", "checkpoint"])
+def test_ctrl_c_between_the_levels_leaves_the_whole_picture(
+    texsynth: Texsynth, texture: np.ndarray, monkeypatch: pytest.MonkeyPatch, work: tuple[Any, str]
+) -> None:
+    del texture
+    does = getattr(*work)
+
+    def stopped(*words: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return does(*words)
+
+    monkeypatch.setattr(*work, stopped)
+    assert texsynth("synthesize", "a.png", "-s", 200, *ONE, "-o", "o.png").code == 130
+    assert array("o.png").shape == (200, 200, 3) and record_of("o.png")["interrupted"] is True
+    assert not stop.asked()
 
 
 def test_memory_that_cannot_be_kept_is_refused(refused: Refused, texture: np.ndarray) -> None:

@@ -106,23 +106,23 @@ def magnify(
     clock: Clock,
 ) -> tuple[Finished, Outcome]:
     """Carry a solved field up to the size of the job; Ctrl-C leaves out what is left to mend."""
-    even = None
-    clock.next(seconds=cost.evening(small.task, tone.seams(solved)) if job.match_tone else 0.0)
-    field = coarse = levels.pointers(solved)
-    if job.match_tone:
-        even = Tone(finish.correction(solved, small.task), coarse, small.factor)
     seams, steps = _seams(preset.stages[-1], small.task) or UNTOUCHED, levels.rungs(small.factor)
     begun = outcome.canvas
     canvas = begun if begun is not None and begun.field is solved else Canvas(solved.image(), solved)
     outcome, task = replace(outcome, canvas=None), replace(job.task, init=None, weights={}, model=None)
-    first, above = state.load_raised(
-        keeper, lambda number: task.at(steps[number].level), solved.copies, seams.patch // 2, rng
-    )
-    field = above or field
+    clock.next(seconds=cost.evening(small.task, tone.seams(solved)) if job.match_tone else 0.0)
+    with stop.later():
+        field = coarse = levels.pointers(solved)
+        even = Tone(finish.correction(solved, small.task), coarse, small.factor) if job.match_tone else None
+        first, above = state.load_raised(
+            keeper, lambda number: task.at(steps[number].level), solved.copies, seams.patch // 2, rng
+        )
+        field = above or field
+        del solved, above
+        machine.give_memory_back()
     clock.skip(first)
-    del solved, above
-    machine.give_memory_back()
     for number, rung in islice(enumerate(steps), first, None):
+        outcome = replace(outcome, interrupted=outcome.interrupted or stop.asked())
         seams = UNTOUCHED if outcome.interrupted else seams
 
         def progress(share: float, rung: Rung = rung, number: int = number) -> None:
@@ -138,7 +138,8 @@ def magnify(
             with stop.later():
                 field = levels.raised(field, task.at(rung.level), rung, UNTOUCHED, rng, lambda _: None)
         if not outcome.interrupted:
-            state.keep_raised(keeper, number + 1, field, begun, [loss for *_, loss in outcome.losses], rng)
+            with stop.later():
+                state.keep_raised(keeper, number + 1, field, begun, [loss for *_, loss in outcome.losses], rng)
     finished = finish.magnified(field, even, job)
     if finished.tone is not None:
         finish.tell(finished.tone, say)

@@ -34,6 +34,7 @@ def answered() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _arrived.clear()  # nor is a run stopped that a program makes later on
 
 
 @contextmanager
