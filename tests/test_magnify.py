@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
 from fields import OPEN, atlas_of, field_of, scattered
 from pictures import generator, spots
 from texsynth.field.align import align
-from texsynth.field.atlas import COPY_SETS, double
+from texsynth.field.atlas import COPY_SETS, double, turn
 from texsynth.field.magnify import sheet
 from texsynth.field.magnify.carry import carry
 from texsynth.field.magnify.mend import mend
@@ -31,9 +32,24 @@ def test_a_sheet_has_the_geometry_and_the_colours_of_the_atlas() -> None:
     planes = laid_out([(13, 18), (21, 11)], COPY_SETS["all"], 3)
     assert torch.equal(planes.copying(atlas.origins(index)), index)
     assert torch.equal(laid.valid, atlas.valid)
-    first = slice(0, 13 + 6), slice(0, 18 + 6)
-    colours = atlas.picture(atlas.colours)[0].permute(1, 2, 0)[first]
-    assert torch.equal(laid.colours.view(-1, laid.rows, laid.row, 3)[0][first], (colours * 255).round().byte())
+    for plane, (h, w) in enumerate(laid.shapes):
+        some = slice(0, h + 6), slice(0, w + 6)
+        colours = atlas.picture(atlas.colours)[plane].permute(1, 2, 0)[some]
+        assert torch.equal(laid.colours.view(-1, laid.rows, laid.row, 3)[plane][some], (colours * 255).round().byte())
+
+
+def test_copies_are_turned_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    exemplars, turned = [Exemplar("e", torch.rand(1, 3, 40, 30))], []
+    whole = sheet.lay(exemplars, COPY_SETS["all"], 3)
+
+    def noted(image: Tensor, copy: str) -> Tensor:
+        turned.append(image[0, 0].numel())
+        return turn(image, copy)
+
+    monkeypatch.setattr(sheet, "turn", noted)
+    monkeypatch.setattr(sheet, "PIXELS_AT_ONCE", 200)
+    assert torch.equal(sheet.lay(exemplars, COPY_SETS["all"], 3).colours, whole.colours)
+    assert max(turned) <= 200
 
 
 def empty(*size: int) -> Tensor:

@@ -19,6 +19,7 @@ from texsynth.field.planes import Copying
 from texsynth.image import scratch
 from texsynth.image.load import mapped, top
 from texsynth.image.picture import Picture
+from texsynth.image.rows import extremes
 from texsynth.image.strips import Strips
 from texsynth.job import Job, Layer
 from texsynth.task import Canvas, Say, Task
@@ -72,7 +73,7 @@ def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
     copied = _strips(field, job.image, job.task.hole)
     if even is None:
         return Finished(copied, maps, field)
-    limits, scale = _range(job.image), top(job.image.pictures)
+    limits, scale = extremes(*(p.pixels for p in job.image.pictures)), top(job.image.pictures)
 
     def draw(first: int, last: int) -> Picture:
         part = copied.rows(first, last)
@@ -134,12 +135,6 @@ def _moved(copied: Picture, change: Tensor, scale: float, limits: tuple[float, f
 
 def _amount(largest: float, mean: float) -> dict[str, float]:
     return {name: float(f"{value:.4g}") for name, value in (("largest", largest), ("mean", mean))}
-
-
-def _range(layer: Layer) -> tuple[float, float]:
-    """The lowest and the highest of the colours of a layer."""
-    edges = [picture.pixels.aminmax() for picture in layer.pictures]
-    return min(float(low) for low, _ in edges), max(float(high) for _, high in edges)
 
 
 def _kept(image: Picture, before: Picture, hole: Tensor | None) -> Picture:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from texsynth.field.atlas import Field, build_atlas
 from texsynth.field.magnify.sheet import Pointers
-from texsynth.field.planes import COPIES, Planes
+from texsynth.field.planes import COPIES, laid_out
 from texsynth.image import scratch
 from texsynth.image.strips import spans
 from texsynth.methods import method
@@ -96,11 +96,7 @@ def load_raised(
         if number < 1:
             raise ValueError
         task = task_of(number - 1)
-        ways = [-1 if COPIES[copy][0] % 2 else 1 for copy in copies]
-        turned = [(e.size[::way][0], e.size[::way][1]) for e in task.exemplars for way in ways]
-        rows, row = (max(sides) + 2 * margin for sides in zip(*turned, strict=True))
-        sizes = tuple(exemplar.size for exemplar in task.exemplars)
-        planes = Planes(tuple(copies), tuple(turned), sizes, rows, row, margin)
+        planes = laid_out([exemplar.size for exemplar in task.exemplars], copies, margin)
         array = kept.array("raised", np.int32, task.size, 0, planes.pixels - 1, scratch.empty)
         field = Pointers(torch.from_numpy(array), planes, task.tile)
         for top, bottom in spans(task.size):

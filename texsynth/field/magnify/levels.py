@@ -11,7 +11,7 @@ Differs from the paper in: seams are mended at every level, where the paper only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -113,9 +113,3 @@ def _hold(field: Pointers, laid: Sheet, fixed: Tensor) -> None:
         part[stays] = at[stays].int()
         inside = ~stays & ~laid.valid[at]
         laid.colours[at[inside]] = laid.colours[part[inside].long()]
-
-
-def tasks(task: Task, steps: Sequence[Rung]) -> Iterator[tuple[Rung, Task]]:
-    """The steps, each with the task at its level, one at a time since they may be large."""
-    for rung in steps:
-        yield rung, task.at(rung.level)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from texsynth.errors import ResourceError
 from texsynth.field.atlas import turn
-from texsynth.field.planes import Planes, reflected
+from texsynth.field.planes import COPIES, Planes, laid_out, reflected
 from texsynth.image import scratch
 
 if TYPE_CHECKING:
@@ -59,26 +59,37 @@ class Pointers:
 def lay(exemplars: Sequence[Exemplar], copies: Sequence[str], margin: int) -> Sheet:
     """The sheet of every copy of every exemplar, with `margin` pixels of padding. Raises ResourceError where an int32
     cannot tell its pixels apart."""
-    turned = [(e, turn(e.image, copy), copy) for e in exemplars for copy in copies]
-    shapes = tuple((image.shape[2], image.shape[3]) for _, image, _ in turned)
-    rows, row = (max(sides) + 2 * margin for sides in zip(*shapes, strict=True))
-    pixels = len(turned) * rows * row
-    if pixels >= MOST_PIXELS:
-        raise ResourceError(f"{pixels} source pixels with all copies; at most {MOST_PIXELS} can be told apart; --crop")
-    colours = torch.from_numpy(scratch.empty((len(turned), rows, row, 3), "uint8"))
-    valid = torch.from_numpy(scratch.empty((len(turned), rows, row), "bool")).zero_()
-    for plane, (exemplar, image, copy) in enumerate(turned):
-        h, w = shapes[plane]
-        if (h + 2 * margin, w + 2 * margin) != (rows, row):
+    planes = laid_out([e.size for e in exemplars], copies, margin)
+    if planes.pixels >= MOST_PIXELS:
+        most = f"at most {MOST_PIXELS} can be told apart"
+        raise ResourceError(f"{planes.pixels} source pixels with all copies; {most}; --crop the exemplar")
+    shape = planes.planes, planes.rows, planes.row
+    colours = torch.from_numpy(scratch.empty((*shape, 3), "uint8"))
+    valid = torch.from_numpy(scratch.empty(shape, "bool")).zero_()
+    sources = [(exemplar, copy) for exemplar in exemplars for copy in copies]
+    for plane, ((exemplar, copy), (h, w)) in enumerate(zip(sources, planes.shapes, strict=True)):
+        if (h + 2 * margin, w + 2 * margin) != (planes.rows, planes.row):
             colours[plane].zero_()  # what no plane of this size has
         columns, at = reflected(w, margin), reflected(h, margin)
-        step = max(1, PIXELS_AT_ONCE // row)
+        step = max(1, PIXELS_AT_ONCE // planes.row)
         for top in range(0, h + 2 * margin, step):
-            some = image[0][:, at[top : top + step]][:, :, columns]
+            rows = at[top : top + step]
+            first = int(rows.min())
+            some = _rows(exemplar.image, copy, first, int(rows.max()) + 1)[0][:, rows - first][:, :, columns]
             levels = (some * 255).round_().clamp_(0, 255).to(torch.uint8)
             colours[plane, top : top + some.shape[1], : w + 2 * margin] = levels.permute(1, 2, 0)
-        scratch.release(image)
+            scratch.release(exemplar.image)
         usable = valid[plane, margin : margin + h, margin : margin + w]
         usable.copy_(torch.tensor(True) if exemplar.valid is None else turn(exemplar.valid, copy)[0, 0])
-    sizes = tuple(e.size for e in exemplars)
-    return Sheet(tuple(copies), shapes, sizes, rows, row, margin, colours.view(-1, 3), valid.view(-1))
+    geometry = planes.copies, planes.shapes, planes.exemplars, planes.rows, planes.row, margin
+    return Sheet(*geometry, colours.view(-1, 3), valid.view(-1))
+
+
+def _rows(image: Tensor, copy: str, top: int, bottom: int) -> Tensor:
+    """The rows of a copy of a picture (..., H, W) from `top` to before `bottom`; only their pixels are turned."""
+    turns, mirrored = COPIES[copy]
+    lines = image.transpose(-1, -2) if turns % 2 else image
+    if turns == 2 or (turns == 1 and not mirrored) or (turns == 3 and mirrored):  # which have the last of them first
+        top, bottom = lines.shape[-2] - bottom, lines.shape[-2] - top
+    part = lines[..., top:bottom, :]
+    return turn(part.transpose(-1, -2) if turns % 2 else part, copy)
