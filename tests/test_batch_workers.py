@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,13 @@ from texsynth.batch.order import Item, Order, Report, Step, in_order
 from texsynth.runs import stop
 
 Orders = Callable[..., list[Order]]
+
+
+@pytest.fixture(autouse=True)
+def unasked() -> Iterator[None]:
+    """No signal of an earlier test counts any more."""
+    with stop.answered():
+        yield
 
 
 @pytest.fixture

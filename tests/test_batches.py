@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from conftest import Draw, Picture, Refused, Texsynth
 from pictures import box
 from test_options import OWN, SHARED
 from texsynth.batch import workers
-from texsynth.batch.order import Hear, Order, Perform, Report
+from texsynth.batch.order import Hear, Order, Perform, Report, Step
 from texsynth.cli import app, runner
+from texsynth.image import picture as image
 from texsynth.requests import option
+from texsynth.runs import save, stop
 
 BATCH = ("synthesize", "in", "-p", "steady", "-s", "8", "-q")
 
@@ -38,6 +41,34 @@ def pictures(texsynth: Texsynth, picture: Picture) -> None:  # noqa: ARG001 (for
     """Five pictures, two of which would be written to one name."""
     for seed, name in enumerate(("a.jpg", "a.png", "b.png", "c.png", "d.png")):
         picture(f"in/{name}", seed=seed)
+
+
+@pytest.fixture
+def moments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
+    """--jobs has one worker, this process, which lives longer than a command; what happens once at its moments."""
+    acts: dict[str, Callable[[], None]] = {}
+    really = save.save
+
+    def act(moment: str) -> None:
+        acts.pop(moment, lambda: None)()
+
+    def hear(step: Step) -> None:
+        act("step" if step.tick is not None and step.tick.event == "step" else "")
+
+    def saved(*words: Any) -> Any:
+        act("saving")
+        return really(*words)
+
+    def run(todo: list[Order], perform: Callable[..., Any], *_: object) -> Iterator[Any]:
+        for order in todo:
+            if not stop.asked():
+                yield perform(order, hear)
+                with stop.later():
+                    act("between")
+
+    monkeypatch.setattr(workers, "run", run)
+    monkeypatch.setattr(save, "save", saved)
+    return acts
 
 
 @pytest.mark.usefixtures("pictures")
@@ -130,6 +161,14 @@ def test_what_exists_has_no_command_line(texsynth: Texsynth, refused: Refused) -
     ran = texsynth(*BATCH[:-1], "-o", "o/", "--list-jobs", "--skip-existing")
     assert len(ran.out.splitlines()) == 4 and "1 of 5 pictures exist" in ran.err and "--skip-existing" in ran.out
     assert "exists" in refused(2, *BATCH, "-o", "o/", "--list-jobs")
+
+
+def test_a_line_break_in_a_name_ends_no_command(texsynth: Texsynth, picture: Picture, refused: Refused) -> None:
+    picture("in/a\nrm b.png")
+    picture("in/b.png")
+    assert "line break" in refused(2, *BATCH, "-o", "o/", "--list-jobs")
+    told = json.loads(texsynth(*BATCH, "-o", "o/", "--list-jobs", "--json").out)
+    assert {job["command"][2] for job in told["jobs"]} == {"in/a\nrm b.png", "in/b.png"}
 
 
 def test_words_of_a_request_ask_for_the_same(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,3 +286,39 @@ def test_each_target_has_its_own_label_map(texsynth: Texsynth, refused: Refused,
         (line,) = texsynth(*words, *labels).out.splitlines()
         assert "in/b.png" in line and "--labels l/s.png --labels l/b.png" in line
     assert "2 target(s)" in refused(2, *words, *one_by_one[:4])
+
+
+@pytest.mark.usefixtures("pictures")
+def test_an_unfinished_picture_is_made_again(texsynth: Texsynth) -> None:
+    """As after a job that ran out of time: a scheduler gives the same command again."""
+    ended = (*BATCH, "-o", "o/", "--set", "fail=interrupt")
+    assert texsynth(*ended).code == 130
+    (unfinished,) = Path("o").glob("*.png")
+    assert (image.read_metadata(unfinished) or {})["interrupted"]
+    assert len(texsynth(*BATCH, "-o", "o/", "--list-jobs", "--skip-existing").out.splitlines()) == 5
+    assert texsynth(*BATCH, "-o", "o/", "--skip-existing").code == 0
+    assert "interrupted" not in (image.read_metadata(unfinished) or {})
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_worker_reads_anew_what_has_changed_since(
+    texsynth: Texsynth,
+    moments: dict[str, Callable[[], None]],  # noqa: ARG001 (for what it changes)
+) -> None:
+    for note in ("one", "two"):
+        Path("mine.yaml").write_text(f"method: steady\nnote: {note}\n")
+        words = ("synthesize", "in", "-p", "mine.yaml", "-s", "8", "-q", "-o", "o/", "--force", "--jobs", "1")
+        assert texsynth(*words).code == 0
+        assert f'"note": "{note}"' in json.dumps(image.read_metadata("o/b.png"))
+
+
+@pytest.mark.usefixtures("pictures")
+@pytest.mark.parametrize(("moment", "count"), [("step", 1), ("saving", 1), ("between", 2)])
+def test_ctrl_c_ends_what_several_processes_do(
+    texsynth: Texsynth, moments: dict[str, Callable[[], None]], moment: str, count: int
+) -> None:
+    """Neither is a variation begun after it, nor is a command that left something out a success."""
+    moments[moment] = lambda: signal.raise_signal(signal.SIGINT)
+    ran = texsynth(*BATCH, "-n", "2", "-o", "o/", "--jobs", "1")
+    assert ran.code == 130, ran
+    assert len(list(Path("o").glob("*.png"))) == count

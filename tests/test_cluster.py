@@ -36,6 +36,13 @@ def pictures(texsynth: Texsynth, picture: Picture) -> None:  # noqa: ARG001 (for
         picture(f"in/{name}.png", seed=seed)
 
 
+@pytest.fixture(autouse=True)
+def unasked() -> Iterator[None]:
+    """No signal of an earlier test counts any more."""
+    with stop.answered():
+        yield
+
+
 @pytest.fixture
 def dask() -> Any:
     pytest.importorskip("cryptography", reason=REASON)

@@ -32,6 +32,7 @@ class Order:
     whole: the number of items of the command, whatever share of them is done.
     absent: the files of the item that did not exist when the command began.
     again: may an earlier process that did the order, and died, have left some of these?
+    run: a word of this run of the command, which no other run has: files that its options name may have changed since.
     """
 
     verb: str
@@ -40,6 +41,7 @@ class Order:
     whole: int
     absent: tuple[Path, ...] = ()
     again: bool = False
+    run: str = ""
 
 
 @dataclass(frozen=True)

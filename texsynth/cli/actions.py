@@ -50,7 +50,7 @@ class Command:
     """A command, resolved.
 
     request: with what a record gave back to it.
-    outs: the pictures that an item makes: with --skip-existing it is left alone where they exist.
+    outs: the pictures that an item makes: with --skip-existing it is left alone where they are finished.
     files: everything that an item writes, as far as it is known before its inputs are read.
     alone: the request that asks for one item, with its own files in place of folders; InputError.
     actions: the outputs of an item; reads and checks its inputs, and raises TexsynthErrors.
@@ -77,10 +77,13 @@ def kept(command: Command, item: Item) -> Report:
 
 
 def is_kept(command: Command, item: Item, guard: Guard) -> bool:
-    """Does --skip-existing leave an item alone, unread?"""
-    outs, resume = command.outs(item), flag(command.request, "resume")
-    finished = [guard.stands(out) and not (resume and existing.is_unfinished(out)) for out in outs]
-    return flag(command.request, "skip_existing") and bool(outs) and all(finished)
+    """Does --skip-existing leave an item alone, unread? It does where all pictures are there, and finished."""
+    outs = command.outs(item)
+    return flag(command.request, "skip_existing") and bool(outs) and all(_finished(guard, out) for out in outs)
+
+
+def _finished(guard: Guard, out: Path) -> bool:
+    return guard.stands(out) and not existing.is_unfinished(out)
 
 
 def entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterator[Entry]:
@@ -94,7 +97,7 @@ def entries(command: Command, item: Item, talk: Talk, guard: Guard) -> Iterator[
     for action in command.actions(item):
         same = flag(request, "update") and existing.unchanged(action.files, action.out, action.records)
         left = action.left() if resume else None
-        if (flag(request, "skip_existing") or same) and guard.stands(action.out) and action.out not in (left or ()):
+        if (flag(request, "skip_existing") or same) and _finished(guard, action.out):
             talk.note(KEPT.format(action.out))
             yield _kept(action.out)
             continue

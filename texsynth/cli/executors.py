@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -64,12 +65,13 @@ def ordered(verb: str, command: Command, guard: Guard) -> tuple[list[Report], li
     """Reports on the items that --skip-existing leaves alone, and an order for each other one."""
     kept: list[Report] = []
     todo: list[Order] = []
+    run = uuid.uuid4().hex
     for item in command.plan.items:
         if actions.is_kept(command, item, guard):
             kept.append(actions.kept(command, item))
         else:
             absent = tuple(path for path in command.files(item) if not path.exists())
-            todo.append(Order(verb, command.request, item, command.plan.count, absent))
+            todo.append(Order(verb, command.request, item, command.plan.count, absent, run=run))
     return kept, todo
 
 

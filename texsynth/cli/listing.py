@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
+from texsynth.cli import actions
 from texsynth.cli.actions import Command
-from texsynth.cli.existing import flag
+from texsynth.cli.existing import Guard
 from texsynth.cli.messages import Talk
-from texsynth.errors import UsageError
+from texsynth.errors import UsageError, one_line
 from texsynth.foreign import json_text
 from texsynth.foreign.piped import STANDARD
 from texsynth.requests import option
@@ -17,11 +18,10 @@ from texsynth.requests import option
 BATCH = {"keep_going": False, "list_jobs": False, "jobs": None, "shard": None, "json": False}  # what no line says
 
 
-def show(verb: str, command: Command, talk: Talk) -> None:
+def show(verb: str, command: Command, talk: Talk, guard: Guard) -> None:
     """Print the lines, or one JSON object. With --skip-existing a picture that stands has none. Raises UsageError and
     InputError."""
-    skips = flag(command.request, "skip_existing")
-    items = [item for item in command.plan.items if not (skips and all(out.exists() for out in command.outs(item)))]
+    items = [item for item in command.plan.items if not actions.is_kept(command, item, guard)]
     if len(items) < len(command.plan.items):
         talk.note(
             f"{len(command.plan.items) - len(items)} of {len(command.plan.items)} pictures exist and are left out"
@@ -31,8 +31,11 @@ def show(verb: str, command: Command, talk: Talk) -> None:
         entries = [{"input": str(item.sources[0]), "image": str(item.out), "command": words} for item, words in jobs]
         print(json_text.text({"verb": verb, "jobs": entries}, indent=2))
         return
-    for _, words in jobs:
-        print(shlex.join(words))
+    lines = [shlex.join(words) for _, words in jobs]
+    if (broken := next((line for line in lines if "\n" in line), None)) is not None:
+        raise UsageError(f"--list-jobs: `{one_line(broken)}` has a line break; --json can tell it")
+    for line in lines:
+        print(line)
 
 
 def _words(verb: str, request: object) -> Sequence[str]:

@@ -17,7 +17,7 @@ from texsynth.cli.actions import Command
 from texsynth.cli.existing import Guard
 from texsynth.cli.messages import Talk, Tick
 from texsynth.cli.plan import Plan
-from texsynth.runs import machine
+from texsynth.runs import machine, stop
 
 BATCHING = "propagate"  # the one verb with a command of its own that takes folders; all others are of pictures.py
 _desk = threading.local()  # of the orders that this thread does
@@ -29,14 +29,14 @@ class RemoteError(Exception):
 
 @dataclass
 class Desk:
-    """What a process keeps between the orders of one command, so that each finds its preset and network ready.
+    """What a process keeps between the orders of one run of a command, so that each finds its preset and network ready.
+    The next run reads them anew, as the worker of a cluster may live for months.
 
-    lines and hear are those of the order at work; orders of one command have one verb, request and whole.
+    lines and hear are those of the order at work; orders of one run have one request.
     """
 
-    verb: str
+    run: str
     request: Any
-    whole: int
     lines: list[Line] = field(default_factory=list)
     hear: Hear = lambda _: None
 
@@ -47,9 +47,6 @@ class Desk:
         self.reads = existing.read_by(self.request, ())
         self.swept: set[Any] = set()
         self.command: Command | None = None
-
-    def suits(self, order: Order) -> bool:
-        return (self.verb, self.whole) == (order.verb, order.whole) and bool(self.request == order.request)
 
     def entries(self, order: Order) -> Iterator[Entry]:
         """What comes of an order; raises whatever ends it."""
@@ -86,12 +83,15 @@ def perform(order: Order, hear: Hear = lambda _: None) -> Report:
     try:
         desk = _desk_of(order)
         desk.lines, desk.hear = lines, hear
-        entries.extend(desk.entries(order))
+        for entry in desk.entries(order):
+            entries.append(entry)
+            if stop.asked():  # meanwhile, so that the other outputs of the item are not begun
+                break
     except KeyboardInterrupt:
         return Report(order.item, tuple(entries), tuple(lines), stopped=True)
     except Exception as error:
         return Report(order.item, tuple(entries), tuple(lines), portable(error))
-    stopped = any(entry.get("interrupted") for entry in entries)
+    stopped = stop.asked() or any(entry.get("interrupted") for entry in entries)
     return Report(order.item, tuple(entries), tuple(lines), stopped=stopped)
 
 
@@ -105,10 +105,10 @@ def memory(order: Order) -> int:
 
 
 def _desk_of(order: Order) -> Desk:
-    """That of the order before, where it suits."""
+    """That of the order before, where it was of the same run."""
     desk: Desk | None = getattr(_desk, "last", None)
-    if desk is None or not desk.suits(order):
-        desk = _desk.last = Desk(order.verb, order.request, order.whole)
+    if desk is None or desk.run != order.run:
+        desk = _desk.last = Desk(order.run, order.request)
     return desk
 
 

@@ -51,7 +51,7 @@ def execute(verb: str, request: Any) -> int:
     for notice in command.plan.notices:
         talk.note(notice)
     if flag(request, "list_jobs"):
-        listing.show(verb, command, talk)
+        listing.show(verb, command, talk, guard)
         return 0
     if command.plan.batch and not flag(request, "dry_run"):
         existing.make_folder(Path(command.request.output), f"-o {Path(command.request.output)}/")
@@ -122,4 +122,4 @@ def _work(command: Command, talk: Talk, reports: Iterator[Report], results: tupl
         return True
     if first is not None:
         raise first
-    return stopped
+    return stopped or stop.asked()  # which may have left out items that nobody reports on
