@@ -73,8 +73,12 @@ def _table(guides: Sequence[Guide], labels: Sequence[Tensor | None], sheet: Shee
 
 def _unit(sheet: Sheet, patch: int) -> float:
     """One over the mean weighted sum of squares by which windows differ from the mean one."""
-    usable = sheet.valid.nonzero()[:, 0]
-    some = sheet.colours[usable[:: max(1, len(usable) // PIXELS_LOOKED_AT)]].double()
+    step, first, looked_at = max(1, rows.count(sheet.valid) // PIXELS_LOOKED_AT), 0, []
+    for valid, colours in zip(sheet.valid.split(PIXELS_AT_ONCE), sheet.colours.split(PIXELS_AT_ONCE), strict=True):
+        usable = valid.nonzero()[:, 0]
+        looked_at.append(colours[usable[first::step]])
+        first = (first - len(usable)) % step
+    some = torch.cat(looked_at).double()
     variance = float(some.var(0, unbiased=False).sum()) * float(window_weights(patch).sum())
     return 1 / max(variance, 1e-8)
 
