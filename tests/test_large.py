@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from asking import record_of
+from asking import job_of, record_of
 from conftest import Draw, Refused, Texsynth, array, palette
 from pictures import spots
+from texsynth import preset
 from texsynth.field.magnify import levels
 from texsynth.image import pixels
-from texsynth.runs import finish, state, stop
+from texsynth.job import Job
+from texsynth.runs import finish, run, state, stop
+from texsynth.weights.pretrained import Fetching
 
 SIDE = 96
 ONE = ("--threads", 1, "-q")
@@ -151,6 +154,35 @@ def test_all_that_is_written_beside_a_picture(texsynth: Texsynth, texture: np.nd
     ran = texsynth("inpaint", "a.png", "--make-tileable", "x", "--check", "--preview", "--threads", 1, "-o", "t.png")
     assert ran.code == 0 and "t.png: unchanged true" in ran.err
     assert array("t_preview.png").shape == (2 * SIDE, 2 * SIDE, 3)
+
+
+@pytest.mark.usefixtures("texsynth", "texture")
+def test_an_estimate_at_another_size_is_that_of_a_run_of_that_size() -> None:
+    """Such as that of a size that is said to fit: it may be reduced less, and its solver then takes more."""
+
+    chosen = preset.load(preset.DEFAULT)
+
+    def job(side: int) -> Job:
+        return run.fit(job_of("synthesize", "a.png", size=side), chosen, None, run.silent, None, Fetching(print))
+
+    large = job(500)
+    for side in (260, 128, 100):
+        assert run.estimate(large, chosen, (side, side)) == run.estimate(job(side), chosen)
+
+
+def test_a_run_that_was_magnified_is_applied_to_a_larger_original(
+    texsynth: Texsynth, refused: Refused, texture: np.ndarray, draw: Draw
+) -> None:
+    """From the field that was solved for it, as the picture shows."""
+    small = texture.reshape(SIDE // 2, 2, SIDE // 2, 2, 3).mean((1, 3))
+    draw("s.png", small.round().astype(np.uint8))
+    texsynth("synthesize", "s.png", "-s", 100, *ONE, "-o", "o.png")
+    words = ("synthesize", "a.png", "--from", "o.png", "-o", "p.png")
+    assert refused(4, *words, "--max-memory", "150M").endswith("of 150 MB; raise --max-memory\n")
+    said = texsynth(*words, "-v", "--threads", 1)
+    assert said.code == 0 and "solved at 50x50, then magnified 4 times" in said.err
+    again = array("p.png").reshape(100, 2, 100, 2, 3).mean((1, 3))
+    assert np.abs(again - array("o.png")).mean() < 20
 
 
 def test_what_is_small_is_solved_whole(

@@ -45,10 +45,21 @@ def reduced(job: Job, preset: Preset) -> Reduced | None:
             why = "its last method copies no pixels, or turns them freely"
             raise InputError(f"--from: a run of preset {preset.name} cannot be applied to a larger original: {why}")
         small = replace(job.reduced.task, weights=job.task.weights, model=job.task.model)
+        if job.reduced.field is None and (halvings := levels.halvings(small)):  # which was magnified itself
+            return Reduced(small.at(halvings), job.reduced.factor * 2**halvings)
         return replace(job.reduced, task=small)
     if _seams(preset.stages[-1], job.task) is None or not (halvings := levels.halvings(job.task)):
         return None
     return Reduced(job.task.at(halvings), 2**halvings)
+
+
+def resized(small: Reduced, job: Job, size: tuple[int, int]) -> Reduced | None:
+    """The run that `job`, which is magnified from `small`, would be magnified from at another size (height, width);
+    its output still has that of the job's own. None where it would be solved at that size."""
+    halvings = levels.halvings(replace(job.task, size=size))
+    if 2**halvings == small.factor:
+        return small
+    return Reduced(job.task.at(halvings), 2**halvings) if halvings else None
 
 
 def estimate(job: Job, small: Reduced, solver: Estimate, size: tuple[int, int]) -> Estimate:

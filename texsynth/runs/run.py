@@ -195,13 +195,17 @@ def _with_model(job: Job, preset: Preset, model_file: Path | None) -> Job:
 
 def estimate(job: Job, preset: Preset, size: tuple[int, int] | None = None) -> Estimate:
     """Peak bytes and seconds of a run, at the job's size or at another one."""
-    small, size = job.reduced, size or job.task.size
+    small = job.reduced
+    if size is not None and small is not None:
+        small = magnify.resized(small, job, size)
+    size = size or job.task.size
     base = cost.base(cost.inputs(job))
     if small is None:
         solver = _solver(replace(job.task, size=size), preset)
         whole = Estimate(max(cost.result(job, size), solver.memory), solver.seconds)
     else:
         at_factor = replace(small.task, size=(-(-size[0] // small.factor), -(-size[1] // small.factor)))
+        small = replace(small, task=at_factor)
         solver = _solver(at_factor, preset) if small.field is None else Estimate(0, 0.0)
         whole = magnify.estimate(job, small, solver, size)
     return Estimate(base + whole.memory, cost.START + cost.writing(job, size) + whole.seconds)
@@ -243,11 +247,13 @@ def check_memory(job: Job, preset: Preset) -> Estimate:
     needs = f"{width}x{height} needs about {gigabytes(whole.memory)}, above the limit of {gigabytes(limit)}"
     if job.task.hole is not None or job.task.start is not None:  # the size is the picture's own
         raise ResourceError(f"{needs}; --crop a part of the picture, or raise --max-memory")
+    if job.values.get("factor") is not None:  # the size is that of the recorded run, so many times
+        raise ResourceError(f"{needs}; raise --max-memory")
 
     def scaled(share: float) -> tuple[int, int]:
         return max(1, int(height * share)), max(1, int(width * share))
 
-    low, high = 0.0, 1.0  # the largest share of the size that fits, by halving
+    low, high = 0.0, 1.0  # a share of the size that fits, by halving
     for _ in range(24):
         middle = (low + high) / 2
         fits = estimate(job, preset, scaled(middle)).memory <= limit
