@@ -17,6 +17,8 @@ ALIKE = ("exp_avg", "exp_avg_sq")  # in the form of the pixels
 FLAT = ("d", "prev_flat_grad", "old_dirs", "old_stps")  # in one row
 POSITIVE = ("step", "exp_avg_sq", "func_evals", "n_iter")
 LISTS = ("old_dirs", "old_stps", "ro")
+ADAM = ({"step", "exp_avg", "exp_avg_sq"},)
+LBFGS = ({"func_evals", "n_iter"}, {"func_evals", "n_iter", "d", "t", "H_diag", "prev_flat_grad", "prev_loss"})
 NUMBERS = {int: torch.int64, float: torch.float64}  # Python's own
 
 
@@ -57,6 +59,8 @@ class Descent:
                 values.copy_(stored.tensor(f"loss.{name}", values.dtype, tuple(values.shape)))
         state = self.optimiser.state[self.pixels]
         state.update(_remembered(stored, self.pixels))
+        if state.keys() - set(LISTS) not in (ADAM if isinstance(self.optimiser, torch.optim.Adam) else LBFGS):
+            raise stored.damaged()
         if "n_iter" in state:
             counts = {len(state.setdefault(key, [])) for key in LISTS}
             if len(counts) > 1 or max(counts) > self.optimiser.param_groups[0]["history_size"]:
