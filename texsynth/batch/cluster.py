@@ -212,8 +212,9 @@ def _silence() -> None:
 class _Batch:
     """The orders of a command on their way.
 
-    flying: those that the scheduler has, by their tasks. back: tasks that were taken back. limit: the largest memory
-    that a worker declares; None where none declares any.
+    flying: those that the scheduler has, by their tasks. back: tasks that were taken back. suspects: orders that were
+    with workers when these died, again and again, and maybe waited there only: they are done at the end, one by one.
+    limit: the largest memory that a worker declares; None where none declares any.
     """
 
     client: Any
@@ -225,6 +226,8 @@ class _Batch:
     todo: deque[Order]
     flying: dict[Any, Order] = field(default_factory=dict)
     back: set[Any] = field(default_factory=set)
+    suspects: deque[Order] = field(default_factory=deque)
+    alone: bool = False
     over: bool = False
     limit: float | None = None
     renewed: float = float("-inf")
@@ -240,7 +243,7 @@ class _Batch:
         first = self.todo[0]
         try:
             with stop.later():
-                while self.flying or (self.todo and not self.over):
+                while self.flying or ((self.todo or self.suspects) and not self.over):
                     if stop.asked() and not self.over:
                         self.end()
                         if self.flying.keys() - self.back:
@@ -258,6 +261,9 @@ class _Batch:
     def send(self) -> Iterator[Report]:
         """Give the scheduler what it may have; reports on what no worker can do."""
         perform = f"{self.perform.__module__}:{self.perform.__qualname__}"
+        if not (self.todo or self.flying) and self.suspects:
+            self.alone = True
+            self.todo.append(self.suspects.popleft())
         while self.todo and len(self.flying) < FLYING and not self.over:
             order = self.todo.popleft()
             needed = self.needed(order)
@@ -268,7 +274,7 @@ class _Batch:
             task = self.client.submit(
                 member.work,
                 *(self.name, __version__, str(Path.cwd()), perform, pickle.dumps(order)),
-                key=f"{self.name}-{order.item.number}",
+                key=f"{self.name}-{order.item.number}{'-alone' * self.alone}",
                 priority=-order.item.number,
                 resources={RESOURCE: needed} if self.limit is not None else None,
                 pure=False,
@@ -314,6 +320,9 @@ class _Batch:
         if task.status != "error":
             raise self.failure(GONE)
         error = task.exception()
+        if isinstance(error, KilledWorker) and not self.alone:
+            self.suspects.append(order)
+            return None
         if isinstance(error, KilledWorker):
             died = "workers that did it died, one after the other; if one ran out of memory, take a smaller --size"
             return Report(order.item, error=ResourceError(f"{order.item.sources[0]}: {died}, or fewer workers"))
