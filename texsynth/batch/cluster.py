@@ -127,7 +127,7 @@ def _client(where: Place, voice: Voice) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         local = stack.enter_context(_local(where)) if where.count else None
         client = _connected(where, where.address if local is None else local)
-        stack.callback(_close, client)
+        stack.callback(_leave, client)
         workers = len(client.nthreads())
         voice.say(f"{workers} workers at {client.scheduler.address}, dashboard {client.dashboard_link}")
         if not workers:
@@ -193,6 +193,13 @@ def _connected(where: Place, target: Any) -> Any:
         reason = f"no Dask scheduler answers there within {WAIT:.0f} s; `dask scheduler` starts one"
         raise ResourceError(f"--cluster {where.text}: {reason}") from (out[0] if out else None)
     return out[0]
+
+
+def _leave(client: Any) -> None:
+    """Close a client. One that could not be closed in time counts as closed: Dask would try once more at the end of the
+    process, and complain."""
+    _close(client)
+    client.status = "closed"
 
 
 def _close(part: Any) -> None:
