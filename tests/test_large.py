@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from asking import job_of, record_of
 from conftest import Draw, Refused, Texsynth, array, palette
 from pictures import spots
 from texsynth import preset
+from texsynth.field import pictures
 from texsynth.field.magnify import levels
+from texsynth.field.planes import Copying
 from texsynth.image import pixels
 from texsynth.job import Job
 from texsynth.runs import finish, run, state, stop
@@ -95,7 +98,16 @@ def test_a_large_exemplar_makes_a_small_picture(texsynth: Texsynth, texture: np.
     assert palette(array("o.png")) <= palette(texture) and array("o.png").shape == (40, 40, 3)
 
 
-def test_labels_are_followed_to_the_pixel(texsynth: Texsynth, draw: Draw) -> None:
+def test_labels_are_followed_to_the_pixel(texsynth: Texsynth, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is drawn of the field is drawn by rows."""
+    drawn: list[int] = []
+
+    def plane_picture(field: Copying) -> Tensor:
+        drawn.append(field.size[0])
+        return plane(field)
+
+    plane = pictures.plane_picture
+    monkeypatch.setattr(pictures, "plane_picture", plane_picture)
     left = np.arange(SIDE)[None, :] < SIDE // 2
     noise = np.random.default_rng(0).integers(0, 90, (SIDE, SIDE))
     draw("a.png", np.where(left, noise, 255 - noise).astype(np.uint8))
@@ -103,8 +115,10 @@ def test_labels_are_followed_to_the_pixel(texsynth: Texsynth, draw: Draw) -> Non
     y, x = np.mgrid[:150, :150]
     inside = (y - 75) ** 2 + (x - 75) ** 2 < 50**2
     draw("t.png", np.where(inside, 255, 0).astype(np.uint8))
-    texsynth("control", "a.png", "--labels", "l.png", "t.png", "-s", 150, "--exact-copies", *ONE, "-o", "o.png")
+    words = ("--labels", "l.png", "t.png", "-s", 150, "--exact-copies", "--save-guides", "g")
+    texsynth("control", "a.png", *words, *ONE, "-o", "o.png")
     assert ((array("o.png") > 127) == inside).mean() > 0.99
+    assert array("g/copies.png").shape == (150, 150, 3) and max(drawn) < 10
 
 
 def test_ctrl_c_while_seams_are_mended_leaves_the_whole_picture(

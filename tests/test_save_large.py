@@ -66,7 +66,10 @@ def test_a_field_of_any_size_is_stored_as_one_that_is_solved_whole(tmp_path: Pat
             assert set(first.files) - set(second.files) == {"cost"}
             for name in second.files:
                 assert first[name].dtype == second[name].dtype and np.array_equal(first[name], second[name])
-        again = coordinates(stored.read(tmp_path / "b.npz", sizes, (61, 47), (False, False)))
+        with scratch.beside(tmp_path, 1 << 10):
+            read = stored.read(tmp_path / "b.npz", sizes, (61, 47), (False, False))
+        assert scratch.in_memory(read.index) == 0
+        again = coordinates(read)
         assert torch.equal(again.y, coordinates(whole).y) and torch.equal(again.copy, coordinates(whole).copy)
 
 

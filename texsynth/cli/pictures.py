@@ -21,6 +21,7 @@ from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.image.picture import Picture
+from texsynth.image.strips import Strips
 from texsynth.job import Job
 from texsynth.methods import method
 from texsynth.report import guides
@@ -261,10 +262,11 @@ class Output:
         picked = {"picked_from": len(self.seeds)} if self.session.request.pick else {}
         return [record.describe(self.job, self.session.preset, seed) | picked for seed in self.seeds]
 
-    def drawn(self, result: Result) -> dict[str, tuple[Path, Picture]]:
+    def drawn(self, result: Result) -> dict[str, tuple[Path, Picture | Strips]]:
         """What was asked for of the guides and of what the method can show, and where it goes."""
         request, where = self.session.request, self.drawings
         pictures = guides.drawings(self.job, result.field) if where else {}
+        drawn: dict[str, tuple[Path, Picture | Strips]]
         drawn = {f"guide:{name}": (where[name], picture) for name, picture in pictures.items()}
         if existing.flag(request, "save_warp") and "warp" in result.shown:
             return drawn | {self.places.warp.stem: (self.places.warp, result.shown["warp"])}

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import colorsys
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from texsynth.field.atlas import Field, coordinates
 from texsynth.field.planes import Copying
+from texsynth.image.pixels import Picture
+from texsynth.image.strips import Strips
 
 # Dark blue over magenta to pale yellow: lightness rises all the way, so it reads in greyscale too.
 HEAT = ((0.05, 0.03, 0.20), (0.42, 0.08, 0.43), (0.80, 0.25, 0.33), (0.98, 0.60, 0.25), (0.99, 0.97, 0.75))
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+
+
+def by_rows(field: Copying, draw: Callable[[Copying], Tensor]) -> Strips:
+    """A picture of a field of any size, of which `draw` makes the rows."""
+    return Strips(field.size, 3, lambda top, bottom: Picture(draw(field.part(top, bottom))))
 
 
 def coordinate_picture(field: Copying) -> Tensor:

@@ -17,6 +17,7 @@ from texsynth.errors import InputError, one_line, shown
 from texsynth.field.magnify.sheet import Pointers
 from texsynth.field.planes import COPIES, Coordinates, laid_out
 from texsynth.foreign import arrays, regular
+from texsynth.image import scratch
 from texsynth.image.strips import spans
 from texsynth.weights import header
 
@@ -44,7 +45,7 @@ def read(path: Path, exemplars: Sequence[tuple[int, int]], size: tuple[int, int]
                 raise InputError(f"it names copies as {shown(unknown[0])}; there are {', '.join(COPIES)}")
             if not copies or len(set(copies)) < len(copies):
                 raise InputError("it names no copy, or one twice")
-            where = [arrays.read(archive, name, INTEGERS, size) for name in WHERE]
+            where = [arrays.read(archive, name, INTEGERS, size, empty=scratch.empty) for name in WHERE]
     except FileNotFoundError:
         raise InputError("there is no such file") from None
     except InputError:
@@ -64,7 +65,7 @@ def pointers(
     Raises InputError where there are no such pixels."""
     planes = laid_out(exemplars, copies, MARGIN)
     sizes, size = torch.tensor(exemplars), where[0].shape
-    index = torch.empty(size, dtype=torch.int32)
+    index = torch.from_numpy(scratch.empty(size, "int32"))
     for top, bottom in spans(size):
         parts = [torch.from_numpy(values[top:bottom].astype(np.int64)) for values in where]
         exemplar, copy, y, x = parts
@@ -73,6 +74,9 @@ def pointers(
         if _beyond(y, sizes[exemplar, 0]) or _beyond(x, sizes[exemplar, 1]):
             raise InputError(f"it points outside the exemplar, which is {exemplars[0][1]}x{exemplars[0][0]}")
         index[top:bottom] = planes.copying(Coordinates(exemplar, copy, y, x)).int()
+        for coordinate in where:
+            scratch.release(coordinate[top:bottom])
+        scratch.release(index[top:bottom])
     return Pointers(index, planes, tile)
 
 

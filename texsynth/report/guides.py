@@ -11,6 +11,7 @@ from torch import Tensor
 from texsynth.field import pictures
 from texsynth.guidance import orientation
 from texsynth.image.picture import Picture
+from texsynth.image.strips import Strips
 
 if TYPE_CHECKING:
     from texsynth.field.planes import Copying
@@ -27,10 +28,10 @@ def names(job: Job, copies: bool) -> list[str]:
     return [*(name for name, _ in _sheets(job)), *([COPIES] if copies else [])]
 
 
-def drawings(job: Job, field: Copying | None) -> dict[str, Picture]:
+def drawings(job: Job, field: Copying | None) -> dict[str, Picture | Strips]:
     """Every map of every guide, by a name that can be a file's; with a field also which copy each pixel is from."""
-    drawn = {name: draw() for name, draw in _sheets(job)}
-    return drawn if field is None else {**drawn, COPIES: Picture(pictures.plane_picture(field))}
+    drawn: dict[str, Picture | Strips] = {name: draw() for name, draw in _sheets(job)}
+    return drawn if field is None else {**drawn, COPIES: pictures.by_rows(field, pictures.plane_picture)}
 
 
 def _sheets(job: Job) -> Iterator[tuple[str, Draw]]:

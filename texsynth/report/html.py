@@ -65,8 +65,8 @@ def figures(result: Result, job: Job) -> Iterator[str]:
     """Exemplars, the guides, the result, its repetition where it tiles, and every map."""
     for exemplar, picture in zip(job.task.exemplars, job.image.pictures, strict=True):
         yield figure(picture, f"Exemplar: {exemplar.name}")
-    for name, picture in guides.drawings(job, None).items():
-        yield figure(picture, f"Guide: {name.replace('_', ' ')}")
+    for name, drawn in guides.drawings(job, None).items():
+        yield figure(drawn, f"Guide: {name.replace('_', ' ')}")
     yield figure(result.picture, "Result")
     if any(job.task.tile):
         once = _manageable(result.picture)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from texsynth.errors import UsageError
 from texsynth.field import pictures as drawing
 from texsynth.field.atlas import Field
-from texsynth.field.planes import Copying
 from texsynth.image import picture as image
 from texsynth.image import strips
 from texsynth.image.files import Put, together
@@ -65,8 +63,8 @@ def save(
     if save_field and field is None:
         notices.append("this method copies nothing, so there is no field to save")
     if save_field and field is not None:
-        pictures["coordinates"] = _drawn(field, drawing.coordinate_picture)
-        pictures["plane"] = _drawn(field, drawing.plane_picture)
+        pictures["coordinates"] = drawing.by_rows(field, drawing.coordinate_picture)
+        pictures["plane"] = drawing.by_rows(field, drawing.plane_picture)
         if isinstance(field, Field):
             pictures["cost"] = Picture(drawing.cost_picture(field))
         else:
@@ -102,11 +100,6 @@ def repeated(picture: Picture | Strips) -> Strips:
 
     depth = "uint16" if once.depth.startswith("float") else once.depth
     return replace(once, size=(2 * once.height, 2 * once.width), draw=draw, depth=depth)
-
-
-def _drawn(field: Copying, draw: Callable[[Copying], Tensor]) -> Strips:
-    """A picture (1, 3, h, w) of a field, drawn by its rows."""
-    return Strips(field.size, 3, lambda top, bottom: Picture(draw(field.part(top, bottom))))
 
 
 def _suffix(wanted: str, depth: str) -> str:
