@@ -12,7 +12,7 @@ from fields import OPEN, atlas_of, field_of, scattered
 from pictures import generator, spots
 from texsynth.field.align import align
 from texsynth.field.atlas import COPY_SETS, double, turn
-from texsynth.field.magnify import sheet
+from texsynth.field.magnify import light, sheet
 from texsynth.field.magnify.carry import carry
 from texsynth.field.magnify.mend import mend
 from texsynth.field.magnify.sheet import Pointers
@@ -20,6 +20,7 @@ from texsynth.field.magnify.slide import slide
 from texsynth.field.magnify.tone import enlarged
 from texsynth.field.planes import laid_out
 from texsynth.field.quilting import meet
+from texsynth.image import pixels
 from texsynth.task import Exemplar
 
 
@@ -132,3 +133,26 @@ def test_a_change_of_tone_is_smooth_within_a_piece_and_keeps_the_step_between_tw
     middle = (torch.arange(64) - 1.5) / 4
     wanted = torch.where(middle < 7.5, middle.clamp(0, 7), middle.clamp(8, 15) + 16) / 16
     assert torch.allclose(result, wanted.expand(1, 3, 24, 64), atol=1e-6)
+
+
+def lit(seed: int) -> tuple[Field, Pointers]:
+    """Four strips of a ramp of light with grain, each from another place, as a field and as pointers."""
+    grain = torch.rand(1, 1, 96, 96, generator=generator(seed)) * 0.04
+    atlas = atlas_of((torch.linspace(0.3, 0.6, 96).view(1, 1, 1, 96) + grain).expand(1, 3, 96, 96).contiguous())
+    rows, columns = torch.arange(60)[:, None].expand(60, 80), torch.arange(80).expand(60, 80)
+    from_x = columns % 20 + torch.tensor([5, 60, 20, 70])[columns // 20]
+    field = field_of(atlas, atlas.join(torch.zeros_like(rows), rows + 7, from_x))
+    return field, Pointers(field.index.int(), atlas, OPEN)
+
+
+def test_light_is_evened_out_as_in_whole_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    field, whole = lit(4)
+    exact = tone.correction(field)
+    assert float(exact.abs().max()) > 0.02
+    alike = light.correction(whole, field.atlas, 1)
+    assert torch.allclose(alike, exact, atol=2e-3)
+    cells = light.correction(whole, field.atlas, 4)
+    assert cells.shape == (1, 3, 15, 20)
+    assert float((cells - exact.unflatten(2, (15, 4)).unflatten(4, (20, 4)).mean((3, 5))).abs().max()) < 0.02
+    monkeypatch.setattr(pixels, "PIXELS_AT_ONCE", 300)
+    assert torch.equal(light.correction(whole, field.atlas, 4), cells)

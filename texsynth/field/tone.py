@@ -88,6 +88,25 @@ def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) ->
     sight = Sight.of(field.atlas)
     if sight is None:
         return goal
+    steps = ask_for_light(field, sight, goal, (free, hole), guides)
+    return goal if sight.suffices(*steps) else goal.zero_()
+
+
+def ask_for_light(
+    field: Field,
+    sight: Sight,
+    goal: Tensor,
+    where: tuple[Tensor, Tensor],
+    guides: Sequence[Guide] = (),
+    levels: float | None = None,
+) -> tuple[float, float]:
+    """Add what the seams of a field ask for to `goal`, (1, 3, h, w). Gives what all their steps add up to, and how much
+    of that is light.
+
+    where: (h, w) bool each, the pixels that may change, and those whose brim asks for more. levels: how many levels a
+    colour has in which steps are rounded to whole numbers, so that their sums are the same in any order; None for none.
+    """
+    free, hole = where
     sources = [spread(guide.sources, field.atlas, guide.distance) for guide in guides]
     steps = light = 0.0
     for dim in (0, 1):
@@ -104,8 +123,9 @@ def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) ->
             steps, light = steps + whole, light + visible
             for guide, source in zip(guides, sources, strict=True):
                 sure *= 1 - _guided(field, guide, source, first, second)
-            _ask(goal, first, second, step * sure[:, None])
-    return goal if light > max(0.0, ENOUGH - sight.shaded) * steps else goal.zero_()
+            wanted = step * sure[:, None]
+            _ask(goal, first, second, wanted if levels is None else (wanted * levels).round_())
+    return steps, light
 
 
 def _guided(
@@ -185,6 +205,10 @@ class Sight:
         counts = torch.bincount(kind * TONES**3 + _bin(tone), minlength=(len(DETAILS) + 1) * TONES**3).float()
         counts = counts.view(len(DETAILS) + 1, -1)[:-1].cumsum(0)
         return Sight(means, usable, counts, float(_shaded(blocks).float().mean()) if len(blocks) else 0.0)
+
+    def suffices(self, steps: float, light: float) -> bool:
+        """Is enough of what all steps at seams add up to light?"""
+        return light > max(0.0, ENOUGH - self.shaded) * steps
 
     def compared(self, first: BlockWindow, second: BlockWindow) -> tuple[Tensor, Tensor]:
         """The difference (n, 3) of windows, the first less the second, and how surely it is light, (n,) in [0, 1]."""

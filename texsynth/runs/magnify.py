@@ -16,7 +16,7 @@ import torch
 from texsynth.errors import InputError
 from texsynth.field import tone
 from texsynth.field.atlas import Field, build_atlas, enlarge
-from texsynth.field.magnify import levels
+from texsynth.field.magnify import levels, light
 from texsynth.field.magnify.levels import Rung, Seams
 from texsynth.field.planes import Copying
 from texsynth.image import scratch
@@ -124,7 +124,10 @@ def magnify(
     clock.next(seconds=cost.evening(small.task, tone.seams(solved)) if job.match_tone else 0.0)
     with stop.later():
         field = coarse = levels.pointers(solved)
-        even = Tone(finish.correction(solved, small.task), coarse, small.factor) if job.match_tone else None
+        fine = job.match_tone and _has_light_in_detail(job.task)
+        even = (
+            Tone(finish.correction(solved, small.task), coarse, small.factor) if job.match_tone and not fine else None
+        )
         first, above = state.load_raised(
             keeper, lambda number: task.at(steps[number].level), solved.copies, seams.patch // 2, rng
         )
@@ -151,10 +154,22 @@ def magnify(
         if not outcome.interrupted:
             with stop.later():
                 state.keep_raised(keeper, number + 1, field, begun, [loss for *_, loss in outcome.losses], rng)
+    if fine:
+        atlas = build_atlas(task, field.atlas.copies, field.atlas.margin)
+        even = Tone(light.correction(field, atlas, small.factor), coarse, small.factor)
     finished = finish.magnified(field, even, job)
     if finished.tone is not None:
         finish.tell(finished.tone, say)
     return finished, outcome
+
+
+def _has_light_in_detail(task: Task) -> bool:
+    """Is light looked for at the seams of the full size? So it is where all exemplars are of working size; what they
+    show is too small else to be told from light when they are halved. Holes and guides know their sources' pixels only
+    at the size that is solved."""
+    pixels = sum(h * w for h, w in (exemplar.size for exemplar in task.exemplars))
+    steered = task.hole is not None or task.start is not None or any(guide.weight > 0 for guide in task.guides)
+    return pixels <= levels.WORKING_PIXELS and not steered
 
 
 def _given(field: Copying, task: Task) -> Field:
