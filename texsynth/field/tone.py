@@ -13,7 +13,7 @@ light does, so that nothing bleeds from where pieces show different things, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -43,6 +43,8 @@ COUNTED = 1 << 14  # about as many windows of the exemplars are looked at
 JUMP, BESIDE = 0.2, 4  # change of a target over so many pixels to either side of a seam, that asks for an edge there
 SAME = 1.5  # pixels by which the source of a turned copy may miss what its neighbour goes on to
 SEAMS_AT_ONCE = 1 << 16  # bounds the memory
+
+Ask = Callable[[int, tuple[Tensor, Tensor], tuple[Tensor, Tensor], Tensor], None]
 
 
 def correction(
@@ -88,23 +90,22 @@ def _light(field: Field, free: Tensor, hole: Tensor, guides: Sequence[Guide]) ->
     sight = Sight.of(field.atlas)
     if sight is None:
         return goal
-    steps = ask_for_light(field, sight, goal, (free, hole), guides)
+
+    def ask(_: int, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], wanted: Tensor) -> None:
+        _ask(goal, first, second, wanted)
+
+    steps = ask_for_light(field, sight, ask, (free, hole), guides)
     return goal if sight.suffices(*steps) else goal.zero_()
 
 
 def ask_for_light(
-    field: Field,
-    sight: Sight,
-    goal: Tensor,
-    where: tuple[Tensor, Tensor],
-    guides: Sequence[Guide] = (),
-    levels: float | None = None,
+    field: Field, sight: Sight, ask: Ask, where: tuple[Tensor, Tensor], guides: Sequence[Guide] = ()
 ) -> tuple[float, float]:
-    """Add what the seams of a field ask for to `goal`, (1, 3, h, w). Gives what all their steps add up to, and how much
-    of that is light.
+    """Ask for what the seams of a field show to be light. Gives what all their steps add up to, and how much of that
+    is light.
 
-    where: (h, w) bool each, the pixels that may change, and those whose brim asks for more. levels: how many levels a
-    colour has in which steps are rounded to whole numbers, so that their sums are the same in any order; None for none.
+    ask: takes an axis, pixels (y, x), (n,) each, those after them along it, and by how much the change shall grow from
+    these to those, (n, 3). where: (h, w) bool each, the pixels that may change, and those whose brim asks for more.
     """
     free, hole = where
     sources = [spread(guide.sources, field.atlas, guide.distance) for guide in guides]
@@ -123,8 +124,7 @@ def ask_for_light(
             steps, light = steps + whole, light + visible
             for guide, source in zip(guides, sources, strict=True):
                 sure *= 1 - _guided(field, guide, source, first, second)
-            wanted = step * sure[:, None]
-            _ask(goal, first, second, wanted if levels is None else (wanted * levels).round_())
+            ask(dim, first, second, step * sure[:, None])
     return steps, light
 
 

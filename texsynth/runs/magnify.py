@@ -156,7 +156,7 @@ def magnify(
                 state.keep_raised(keeper, number + 1, field, begun, [loss for *_, loss in outcome.losses], rng)
     if fine:
         atlas = build_atlas(task, field.atlas.copies, field.atlas.margin)
-        even = Tone(light.correction(field, atlas, small.factor), coarse, small.factor)
+        even = Tone(light.correction(field, coarse, atlas, small.factor), coarse, small.factor)
     finished = finish.magnified(field, even, job)
     if finished.tone is not None:
         finish.tell(finished.tone, say)
