@@ -53,10 +53,10 @@ def test_a_wrong_result_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: 
     import torch
 
     from texsynth.field import follow
-    from texsynth.runs import run
+    from texsynth.runs import finish
 
     honest = follow.follow
-    monkeypatch.setattr(run, "follow", lambda *a: honest(*a) * 0.5 + torch.tensor(0.25))
+    monkeypatch.setattr(finish, "follow", lambda *a: honest(*a) * 0.5 + torch.tensor(0.25))
     assert main(["doctor", "--json"]) == 1
     shown = report(capsys)
     assert shown["self_test"]["ok"] is False

@@ -148,11 +148,12 @@ def test_a_resumed_run_is_the_uninterrupted_one() -> None:
 
 def test_a_loss_hands_out_what_it_changes() -> None:
     layer = {name: noise(1, 3, 12, 12) for name in ("a", "b")}
-    potentials: dict[str, Tensor] = {}
-    loss = semidual.build([Reference(layer)], semidual.Settings(), Setup(generator(), state=potentials))
-    assert len(potentials) == 2 and not any(psi.any() for psi in potentials.values())
+    state: dict[str, Tensor] = {}
+    loss = semidual.build([Reference(layer)], semidual.Settings(), Setup(generator(), state=state))
+    assert len(state) == 4 and not any(values.any() for values in state.values())
     loss({name: noise(1, 3, 12, 12, seed=1) for name in ("a", "b")})
-    assert all(psi.any() for psi in potentials.values())
+    potentials = [values for name, values in state.items() if ".semidual." in name]
+    assert len(potentials) == 2 and all(psi.any() for psi in potentials)
 
 
 def test_rates_follow_the_share_of_the_steps() -> None:
