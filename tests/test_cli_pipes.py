@@ -81,6 +81,10 @@ def test_a_picture_by_rows(texsynth: Texsynth, pipe: Pipe, monkeypatch: pytest.M
     assert (ran.code, ran.err) == (0, "")
     Path("p.png").write_bytes(content)
     assert np.array_equal(array("p.png"), array("o.png")) and image.read_metadata("p.png")
+    ran, content = pipe("a.png", *SYNTH, "--format", "tiff", "--no-metadata", *QUICK)
+    assert (ran.code, ran.err) == (0, "")
+    Path("p.tif").write_bytes(content)
+    assert np.array_equal(array("p.tif"), array("o.png"))
 
 
 def test_a_record_of_standard_input_needs_it_again(pipe: Pipe, refused: Refused, picture: Picture) -> None:

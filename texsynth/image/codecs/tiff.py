@@ -228,7 +228,8 @@ def _streamed(file: IO[bytes], rows: Rows, icc: bytes | None, tags: Tags, _: dic
     options = _options(rows.shape[2], icc, tags)
     options |= {"shape": rows.shape if rows.shape[2] > 1 else rows.shape[:2], "dtype": rows.depth}
     options |= {"tile": (TILE, TILE), "maxworkers": threads, "buffersize": TILE * rows.row_bytes}
-    tifffile.imwrite(file, _tiles(rows), bigtiff=rows.nbytes > CLASSIC, **options)
+    named = tifffile.FileHandle(file, name="picture.tif")  # since a temporary file may have none
+    tifffile.imwrite(named, _tiles(rows), bigtiff=rows.nbytes > CLASSIC, **options)
 
 
 def _tiles(rows: Rows) -> Iterator[np.ndarray]:
