@@ -18,7 +18,7 @@ from pictures import box
 from test_options import OWN, SHARED
 from texsynth.batch import workers
 from texsynth.batch.order import Hear, Order, Perform, Report, Step
-from texsynth.cli import app, runner
+from texsynth.cli import app, failure, runner
 from texsynth.image import picture as image
 from texsynth.requests import option
 from texsynth.runs import save, stop
@@ -221,6 +221,33 @@ def test_a_folder_in_place_of_the_log_is_refused(refused: Refused) -> None:
     Path("o/results.jsonl").mkdir(parents=True)
     assert "results.jsonl" in refused(2, *BATCH, "-o", "o/")
     assert not Path("o/a.png").exists()
+
+
+def test_who_fails_to_use_a_report_ends_what_is_at_work(
+    texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch, picture: Picture
+) -> None:
+    """Before it is told: a process that is at work, and that nobody hears, would be waited for in vain."""
+    picture("in/a.png")
+    picture("in/b.png")
+    told: list[str] = []
+    explain = failure.explain
+
+    def run(todo: Sequence[Order], perform: Perform, _: int, __: bool, hear: Hear) -> Iterator[Report]:
+        try:
+            for order in todo:
+                yield perform(order, hear)
+                Path("o/results.jsonl").unlink()
+                Path("o/results.jsonl").mkdir()
+        finally:
+            told.append("ended")
+
+    def explained(error: BaseException) -> tuple[str, int]:
+        told.append("told")
+        return explain(error)
+
+    monkeypatch.setattr(workers, "run", run)
+    monkeypatch.setattr(failure, "explain", explained)
+    assert texsynth(*BATCH, "-o", "o/", "--jobs", "2").code == 2 and told == ["ended", "told"]
 
 
 def test_processes_make_what_one_makes(texsynth: Texsynth, picture: Picture) -> None:

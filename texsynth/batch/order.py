@@ -6,7 +6,7 @@ order is a function that a module names, so that a process of any machine which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ Perform = Callable[[Order, Hear], Report]  # raises nothing but what ends a proc
 Executor = Callable[[Sequence[Order]], Iterator[Report]]
 
 
-def in_order(reports: Iterable[Report], items: Sequence[Item]) -> Iterator[Report]:
+def in_order(reports: Iterable[Report], items: Sequence[Item]) -> Generator[Report]:
     """One report for each item, as soon as those on all items before it have come; at the end, where some are missing,
     those that there are."""
     early: dict[int, Report] = {}

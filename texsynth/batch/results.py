@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -38,12 +39,14 @@ class Results:
     def __post_init__(self) -> None:
         files.destination(self.path)
 
-    def kept(self, reports: Iterable[Report]) -> Iterator[Report]:
-        """The reports, each when its lines are written; raises ResourceError and UsageError."""
-        for report in reports:
-            for line in _lines(self.verb, report):
-                self._append(line)
-            yield report
+    def kept(self, reports: Generator[Report]) -> Generator[Report]:
+        """The reports, each when its lines are written; raises ResourceError and UsageError, when those at work on
+        others have ended."""
+        with closing(reports):
+            for report in reports:
+                for line in _lines(self.verb, report):
+                    self._append(line)
+                yield report
 
     def _append(self, line: Mapping[str, Any]) -> None:
         try:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 
 from texsynth.batch import cluster, results, share, workers
@@ -43,7 +42,7 @@ def check(command: Command) -> Share | None:
     return None if word is None else share.parse(word, os.environ)
 
 
-def chosen(verb: str, command: Command, talk: Talk, guard: Guard, part: Share | None) -> Iterator[Report]:
+def chosen(verb: str, command: Command, talk: Talk, guard: Guard, part: Share | None) -> Generator[Report]:
     """Reports on all items of a command, in their order: on each as it is finished, or on each of its outputs. After a
     failure no other item is begun unless --keep-going says so, and none after Ctrl-C."""
     goes_on = command.plan.batch and flag(command.request, "keep_going")
@@ -55,10 +54,10 @@ def chosen(verb: str, command: Command, talk: Talk, guard: Guard, part: Share | 
         return log.kept(_here(command, talk, guard, goes_on))
     kept, todo = ordered(verb, command, guard)
     if where is not None:
-        return in_order(log.kept(chain(kept, _on_cluster(where, todo, talk, goes_on))), command.plan.items)
+        return in_order(log.kept(_after(kept, _on_cluster(where, todo, talk, goes_on))), command.plan.items)
     watched = Watched(talk)
     reports = workers.run(todo, orders.perform, count(str(jobs), command), goes_on, watched)
-    return in_order(log.kept(chain(kept, watched.through(reports))), command.plan.items)
+    return in_order(log.kept(_after(kept, watched.through(reports))), command.plan.items)
 
 
 def ordered(verb: str, command: Command, guard: Guard) -> tuple[list[Report], list[Order]]:
@@ -75,12 +74,17 @@ def ordered(verb: str, command: Command, guard: Guard) -> tuple[list[Report], li
     return kept, todo
 
 
+def _after(kept: Sequence[Report], reports: Iterator[Report]) -> Generator[Report]:
+    yield from kept
+    yield from reports
+
+
 def count(jobs: str, command: Command) -> int:
     """How many workers --jobs asks for: `auto` is one for each `--threads` cores."""
     return max(1, machine.cores() // (command.request.threads or 1)) if jobs == "auto" else int(jobs)
 
 
-def _here(command: Command, talk: Talk, guard: Guard, goes_on: bool) -> Iterator[Report]:
+def _here(command: Command, talk: Talk, guard: Guard, goes_on: bool) -> Generator[Report]:
     """Do all items in this process; a report on each output."""
     for item in command.plan.items:
         try:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def execute(verb: str, request: Any) -> int:
     done: list[Entry] = []
     failed: list[Entry] = []
     try:
-        interrupted = _work(command, talk, executors.chosen(verb, command, talk, guard, part), (done, failed))
+        with closing(executors.chosen(verb, command, talk, guard, part)) as reports:  # which ends what is at work
+            interrupted = _work(command, talk, reports, (done, failed))
     except TexsynthError as error:
         raise type(error)(f"{error}{_finished(request, done)}") from error
     left = [{"input": str(path), "reason": image.left_out_reason(path)} for path in command.plan.left_out]
@@ -91,7 +93,7 @@ def _finished(request: Any, done: Sequence[Entry]) -> str:
     return f"; finished before: {', '.join(names[:NAMED])}{more}" if names else ""
 
 
-def _work(command: Command, talk: Talk, reports: Iterator[Report], results: tuple[list[Entry], list[Entry]]) -> bool:
+def _work(command: Command, talk: Talk, reports: Generator[Report], results: tuple[list[Entry], list[Entry]]) -> bool:
     """Tell the reports on all items; with --keep-going failures are told and noted, else the first is raised, when what
     was begun is finished. Was the work ended by Ctrl-C, or a signal like it?"""
     request, (done, failed) = command.request, results
