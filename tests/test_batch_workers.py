@@ -72,13 +72,18 @@ def test_the_first_failure_ends_what_has_not_begun(orders: Orders) -> None:
     assert [bool(report.entries) for report in reports] == [False, True, True]
 
 
-def test_one_signal_reaches_all_processes(orders: Orders) -> None:
+@pytest.mark.parametrize("ignored", [False, True])
+def test_one_signal_reaches_all_processes(orders: Orders, ignored: bool) -> None:
+    """Also where Ctrl-C is ignored, as in what a script begins with `&`."""
+
     def interrupt() -> None:
         while not Path("waiting").exists():
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     todo = orders("wait", "wait", "a")
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the fixture undoes it
     with stop.answered():
         thread = threading.Thread(target=interrupt)
         thread.start()

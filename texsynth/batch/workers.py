@@ -170,6 +170,7 @@ def _serve(connection: Connection, name: str) -> None:
     threading.Thread(target=_follow, daemon=True).start()
     with suppress(AttributeError, OSError):
         os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell's `&` has it ignored: it is passed on
     with suppress(KeyboardInterrupt, EOFError, OSError), stop.answered():
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, stop.ENDING)
