@@ -20,7 +20,7 @@ from texsynth.field.magnify import levels
 from texsynth.field.planes import Copying
 from texsynth.image import pixels
 from texsynth.job import Job
-from texsynth.runs import finish, run, state, stop
+from texsynth.runs import cost, finish, run, state, stop
 from texsynth.weights.pretrained import Fetching
 
 SIDE = 96
@@ -168,6 +168,18 @@ def test_all_that_is_written_beside_a_picture(texsynth: Texsynth, texture: np.nd
     ran = texsynth("inpaint", "a.png", "--make-tileable", "x", "--check", "--preview", "--threads", 1, "-o", "t.png")
     assert ran.code == 0 and "t.png: unchanged true" in ran.err
     assert array("t_preview.png").shape == (2 * SIDE, 2 * SIDE, 3)
+
+
+@pytest.mark.usefixtures("texture")
+def test_a_format_that_is_encoded_as_a_whole_counts(
+    texsynth: Texsynth, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "ENCODED", {"JPEG": 1 << 20})
+    words = ("synthesize", "a.png", "-s", 200, "--dry-run", *ONE)
+    for where in (("-o", "o.jpg"), ("-o", "-", "--format", "jpeg")):
+        line = refused(4, *(word for word in words if word != "--dry-run"), *where)
+        assert "JPEG is encoded as a whole, and 200x200 needs about 39" in line and "write .png or .tif" in line
+    assert texsynth(*words, "-o", "o.png").code == 0
 
 
 @pytest.mark.usefixtures("texsynth", "texture")

@@ -277,7 +277,8 @@ class Output:
         return drawn
 
     def check(self) -> None:
-        """Refuse a format that cannot hold the result, and a folder that others draw into; UsageError."""
+        """Refuse a format that cannot hold the result, and a folder that others draw into; UsageError, and
+        ResourceError."""
         request = self.session.request
         attention: Path | None = getattr(request, "save_attention", None)
         there = attention.iterdir() if attention is not None and attention.is_dir() else ()
@@ -287,6 +288,10 @@ class Output:
             pipes.check_size(request, self.job.task.size)
         elif self.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
             image.check_writable(self.out, self.job.task.size)
+        piped = pipes.to_stdout(request)
+        form = image.format_named(request.file_format) if piped else image.SUFFIXES_WRITE.get(self.out.suffix.lower())
+        if form is not None:
+            run.check_encoding(self.job, form, pipes.OUT if piped else one_line(self.out.name))
         existing.check_page("--report", self.places.page)
         if request.resume:
             self.keeper(self.seeds[0])

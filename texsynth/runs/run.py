@@ -18,6 +18,7 @@ from texsynth.features import features
 from texsynth.field import atlas, tone
 from texsynth.field.atlas import Field
 from texsynth.field.planes import Copying
+from texsynth.image.codecs import Format
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.job import Input, Job
@@ -262,6 +263,17 @@ def check_memory(job: Job, preset: Preset) -> Estimate:
     if min(h, w) < SMALLEST:
         raise ResourceError(f"{needs}, and so does any smaller size; raise --max-memory or --crop the exemplar")
     raise ResourceError(f"{needs}; --size {w}x{h} fits, or raise --max-memory")
+
+
+def check_encoding(job: Job, form: Format, name: str) -> None:
+    """Raise ResourceError where a result that is magnified cannot be written in a format, as that is not done by rows,
+    in the memory of its task. name: of the file."""
+    (height, width), limit = job.task.size, job.task.max_memory
+    need = cost.base(cost.inputs(job)) + cost.ENCODED.get(form.name, 0) * height * width
+    if job.reduced is not None and need > limit:
+        what = f"{form} is encoded as a whole, and {width}x{height} needs about {gigabytes(need)} for it"
+        fix = "write .png or .tif, or raise --max-memory"
+        raise ResourceError(f"{name}: {what}, above the limit of {gigabytes(limit)}; {fix}")
 
 
 def score(field: Copying | None, losses: Sequence[tuple[str, float, int, float]]) -> float:
