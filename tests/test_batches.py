@@ -97,6 +97,9 @@ def test_a_job_array_names_the_share(texsynth: Texsynth, refused: Refused, monke
     for name, value in (("ID", 4), ("COUNT", 3), ("MIN", 0), ("STEP", 2)):
         monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
     assert [line.split(".")[0] for line in texsynth(*auto).out.splitlines()] == ["o/b"]
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MAX", "5")  # of a list, in which no range tells the number of a task
+    assert "one range" in refused(2, *auto)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MAX", "4")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "5")
     assert "one range" in refused(2, *auto)
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID")

@@ -47,7 +47,8 @@ def _of_array(environment: Mapping[str, str]) -> Share:
         task, count, first = slurm
         step = (_numbers(environment, "SLURM_ARRAY_TASK_STEP") or (1,))[0] or 1
         number, rest = divmod(task - first, step)
-        if rest or not 0 <= number < count <= MOST:
+        last = (_numbers(environment, "SLURM_ARRAY_TASK_MAX") or (first + step * (count - 1),))[0]
+        if rest or not 0 <= number < count <= MOST or last != first + step * (count - 1):
             raise UsageError(
                 f"--shard auto: task {task} is none of {count} from {first} in steps of {step}; "
                 "give the array as one range, such as sbatch -a 1-10"
