@@ -46,15 +46,19 @@ def correction(field: Pointers, coarse: Pointers, atlas: Atlas, factor: int) -> 
     if not sight.suffices(steps, light):
         return torch.zeros(1, 3, *coarse.size)
     hold = torch.full((1, 1, *coarse.size), (factor / REACH) ** 2)
-    return seam_correction([edges.wanted(dim, coarse.tile[dim]) for dim in (0, 1)], hold, coarse.tile)
+    colours = []
+    for colour in range(3):  # one after the other, as the equations take several times the memory of what they solve
+        wanted = [edges.wanted(dim, colour, coarse.tile[dim]) for dim in (0, 1)]
+        colours.append(seam_correction(wanted, hold, coarse.tile))
+    return torch.cat(colours, 1)
 
 
 @dataclass(frozen=True)
 class Edges:
     """What is asked for between cells and the next ones along either axis.
 
-    breaks: (h, w) bool for each axis, where the coarse field has a seam. sums: (3, h w) int64 for each axis, of all
-    that was asked for, in LEVELS. counts: (h w,) int64 for each axis, how often. factor: pixels of a side of a cell.
+    breaks: (h, w) bool for each axis, where the coarse field has a seam. sums: (3, h w) int32 for each axis, of all
+    that was asked for, in LEVELS. counts: (h w,) int32 for each axis, how often. factor: pixels of a side of a cell.
     """
 
     breaks: tuple[Tensor, Tensor]
@@ -67,8 +71,8 @@ class Edges:
         """Those of the pixels of a coarse field, of which nothing is asked yet."""
         steps, cells = (coarse.atlas.row, 1), coarse.index.numel()
         breaks = [coarse.index.roll(-1, dim) != coarse.index + steps[dim] for dim in (0, 1)]
-        sums = [torch.zeros(3, cells, dtype=torch.long) for _ in steps]
-        counts = [torch.zeros(cells, dtype=torch.long) for _ in steps]
+        sums = [torch.zeros(3, cells, dtype=torch.int32) for _ in steps]
+        counts = [torch.zeros(cells, dtype=torch.int32) for _ in steps]
         return Edges((breaks[0], breaks[1]), (sums[0], sums[1]), (counts[0], counts[1]), factor)
 
     def add(self, dim: int, y: Tensor, x: Tensor, wanted: Tensor) -> None:
@@ -82,14 +86,14 @@ class Edges:
         forward = torch.where(there == behind, late, there)
         at, last = torch.where(forward, cells[dim], before[dim]), cells[1 - dim]
         number = at * sizes[1] + last if dim == 0 else last * sizes[1] + at
-        self.counts[dim].index_add_(0, number, torch.ones_like(number))
-        self.sums[dim].index_add_(1, number, (wanted * LEVELS).round().long().T.contiguous())
+        self.counts[dim].index_add_(0, number, torch.ones_like(number, dtype=torch.int32))
+        self.sums[dim].index_add_(1, number, (wanted * LEVELS).round().int().T.contiguous())
 
-    def wanted(self, dim: int, wraps: bool) -> tuple[Tensor, Tensor]:
-        """The mean of what is asked for, (1, 3, h, w), and its weight, (1, 1, h, w)."""
+    def wanted(self, dim: int, colour: int, wraps: bool) -> tuple[Tensor, Tensor]:
+        """The mean of what is asked for of a colour, and its weight, (1, 1, h, w) each."""
         size = self.breaks[dim].shape
-        mean = self.sums[dim].double() / LEVELS / self.counts[dim].clamp(min=1)
+        mean = self.sums[dim][colour].float().div_(self.counts[dim].clamp(min=1)).div_(LEVELS)
         weight = torch.ones(1, 1, *size)
         if not wraps:
             weight.narrow(dim + 2, size[dim] - 1, 1).zero_()
-        return mean.float().view(1, 3, *size), weight
+        return mean.view(1, 1, *size), weight
