@@ -73,12 +73,15 @@ def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
     copied = _strips(field, job.image, job.task.hole)
     if even is None:
         return Finished(copied, maps, field)
+    if not even.change.any():
+        return Finished(copied, maps, field, _amount(0.0, 0.0))
     limits, scale = extremes(*(p.pixels for p in job.image.pictures)), top(job.image.pictures)
 
     def draw(first: int, last: int) -> Picture:
         part = copied.rows(first, last)
         change = enlarged(even.change, even.coarse, field, even.factor, first, last)
         free = _free(field, job.task, first, last)
+        scratch.release(field.index[first:last])
         change = change if free is None else change * free
         return _moved(part, change, scale, limits)
 
@@ -184,6 +187,7 @@ def _strips(field: Pointers, layer: Layer, hole: Tensor | None) -> Strips:
         part = _copied(field, layer, hole, (start, end))
         for values in (v for p in layer.pictures for v in (p.pixels, p.alpha) if v is not None):
             scratch.release(values)  # what was read of them comes from anywhere
+        scratch.release(field.index[start:end])
         cut = mapped(part, lambda values: values[:, :, top * cell - start * fine : bottom * cell - start * fine])
         return _thinned(cut, (bottom - top, size[1]))
 

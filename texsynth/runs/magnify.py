@@ -20,6 +20,7 @@ from texsynth.field.magnify import levels, light
 from texsynth.field.magnify.levels import Rung, Seams
 from texsynth.field.planes import Copying
 from texsynth.image import scratch
+from texsynth.image.picture import size_in_memory
 from texsynth.job import Job, Reduced
 from texsynth.methods import method
 from texsynth.runs import cost, finish, loop, machine, state, stop
@@ -32,8 +33,9 @@ from texsynth.task import Canvas, Estimate, Event, Preset, Report, Say, Stage, T
 STAGE = "magnify"
 SOLVED = 20  # bytes of a pixel of the solved field: its pointers, and the correction of its colours
 AT_ONCE = 200 << 20  # bytes of what is worked out for some rows at a time
-CARRYING, LAYING = 1.5e-7, 1e-8  # seconds of a pixel of the output and of the exemplars
+CARRYING, READING = 1.2e-7, 8e-8  # seconds of a pixel of the output and of the exemplars
 DRAWING = 0.35  # of what the pixels of the output take, that is left for the end
+BY_ROWS = 0.7  # of what a sample takes to write, where files are compressed in parallel
 UNTOUCHED = Seams(9, 0, 0)
 
 
@@ -70,17 +72,22 @@ def estimate(job: Job, small: Reduced, solver: Estimate, size: tuple[int, int]) 
     arrays = [3 * source, source, 4 * pixels, pixels // small.factor**2 * 4]  # the sheet; pointers of two levels
     held = sum(size for size in arrays if not scratch.is_large(size)) + SOLVED * reduced + AT_ONCE
     held += sum(8 * source for guide in job.task.guides if guide.weight > 0)
-    memory = max(solver.memory, held)
-    return Estimate(memory, solver.seconds + CARRYING * pixels + LAYING * source)
+    layers = (job.image, *job.maps.values())
+    held += max(sum(map(size_in_memory, layer.pictures)) for layer in layers)  # whose pixels are read from anywhere
+    more = sum(seconds(job, small, False)) - (1 - BY_ROWS) * cost.writing(job, size)  # which run.estimate counts
+    return Estimate(max(solver.memory, held), solver.seconds + more + DRAWING * CARRYING * pixels + READING * source)
 
 
 def seconds(job: Job, small: Reduced, is_written: bool) -> list[float]:
-    """What evening out the tone, each step up, and drawing the result while it is written take."""
-    pixels, steps = job.task.size[0] * job.task.size[1], levels.rungs(small.factor)
+    """What evening out the tone of the solved field, each step up, looking for light in detail, and drawing the result
+    while it is written take."""
+    pixels, steps, fine = job.task.size[0] * job.task.size[1], levels.rungs(small.factor), _has_fine_light(job)
     shares = [0.25**rung.level for rung in steps]
     rungs = [(1 - DRAWING) * CARRYING * pixels * share / sum(shares) for share in shares]
-    written = DRAWING * CARRYING * pixels + cost.writing(job, job.task.size) if is_written else 0.0
-    return [cost.evening(small.task) if job.match_tone else 0.0, *rungs, written]
+    solved = cost.evening(small.task) if job.match_tone and not fine else 0.0
+    usual = int(cost.USUAL_SEAMS * small.task.size[0] * small.task.size[1]) * small.factor
+    written = DRAWING * CARRYING * pixels + BY_ROWS * cost.writing(job, job.task.size) if is_written else 0.0
+    return [solved, *rungs, cost.evening(small.task, usual) if fine else 0.0, written]
 
 
 def _seams(stage: Stage, task: Task) -> Seams | None:
@@ -121,10 +128,10 @@ def magnify(
     begun = outcome.canvas
     canvas = begun if begun is not None and begun.field is solved else Canvas(solved.image(), solved)
     outcome, task = replace(outcome, canvas=None), replace(job.task, init=None, weights={}, model=None)
-    clock.next(seconds=cost.evening(small.task, tone.seams(solved)) if job.match_tone else 0.0)
+    fine = _has_fine_light(job)
+    clock.next(seconds=cost.evening(small.task, tone.seams(solved)) if job.match_tone and not fine else 0.0)
     with stop.later():
         field = coarse = levels.pointers(solved)
-        fine = job.match_tone and _has_light_in_detail(job.task)
         even = (
             Tone(finish.correction(solved, small.task), coarse, small.factor) if job.match_tone and not fine else None
         )
@@ -154,6 +161,7 @@ def magnify(
         if not outcome.interrupted:
             with stop.later():
                 state.keep_raised(keeper, number + 1, field, begun, [loss for *_, loss in outcome.losses], rng)
+    clock.next()
     if fine:
         atlas = build_atlas(task, field.atlas.copies, field.atlas.margin)
         even = Tone(light.correction(field, coarse, atlas, small.factor), coarse, small.factor)
@@ -163,13 +171,14 @@ def magnify(
     return finished, outcome
 
 
-def _has_light_in_detail(task: Task) -> bool:
+def _has_fine_light(job: Job) -> bool:
     """Is light looked for at the seams of the full size? So it is where all exemplars are of working size; what they
     show is too small else to be told from light when they are halved. Holes and guides know their sources' pixels only
     at the size that is solved."""
+    task = job.task
     pixels = sum(h * w for h, w in (exemplar.size for exemplar in task.exemplars))
     steered = task.hole is not None or task.start is not None or any(guide.weight > 0 for guide in task.guides)
-    return pixels <= levels.WORKING_PIXELS and not steered
+    return job.match_tone and pixels <= levels.WORKING_PIXELS and not steered
 
 
 def _given(field: Copying, task: Task) -> Field:
