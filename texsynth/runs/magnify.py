@@ -74,6 +74,7 @@ def estimate(job: Job, small: Reduced, solver: Estimate, size: tuple[int, int]) 
     held += sum(8 * source for guide in job.task.guides if guide.weight > 0)
     layers = (job.image, *job.maps.values())
     held += max(sum(map(size_in_memory, layer.pictures)) for layer in layers)  # whose pixels are read from anywhere
+    job = replace(job, task=replace(job.task, size=size))
     more = sum(seconds(job, small, False)) - (1 - BY_ROWS) * cost.writing(job, size)  # which run.estimate counts
     return Estimate(max(solver.memory, held), solver.seconds + more + DRAWING * CARRYING * pixels + READING * source)
 
