@@ -6,7 +6,7 @@ order is a function that a module names, so that a process of any machine which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,6 @@ class Step:
 
 Hear = Callable[[Step], None]
 Perform = Callable[[Order, Hear], Report]  # raises nothing but what ends a process
-Executor = Callable[[Sequence[Order]], Iterator[Report]]
 
 
 def in_order(reports: Iterable[Report], items: Sequence[Item]) -> Generator[Report]:
