@@ -7,7 +7,7 @@ from its job, its seed and these arrays; a run that draws numbers keeps the stat
 
     if (kept := keeper.kept) is not None and kept.where[0] == "magnify":
         first = int(kept.where[1]) + 1
-        index = kept.array("index", np.int32, (height, width), low=0, high=len(sheet) - 1, empty=scratch.empty)
+        index = kept.array("index", np.int32, (height, width), low=0, high=sheet.pixels - 1, empty=scratch.empty)
     for level in range(first, levels):
         index = magnified(index)
         keeper.keep(("magnify", str(level)), {"index": index})

@@ -30,7 +30,8 @@ class Finished:
     """What a run leaves.
 
     maps: by name. field: where pixels were copied from, for methods that say so. tone: by how much colours were moved,
-    at the most and on average, as shares of their range; None where they may not be.
+    at the most and on average, as shares of their range; of a large picture, by how much they shall be. None where they
+    may not be.
     """
 
     image: Picture | Strips

@@ -1,7 +1,7 @@
 """Runs that are too large to be solved whole: solved at a reduced size, and carried up from there.
 
-What a level above the working size takes does not depend on the method, so a budget of memory that holds the working
-size and the pointers of the output holds any run (field/magnify).
+What a level above the working size takes does not depend on the method, and what grows with the size lies on the
+disk, so a budget of memory that holds the working size holds any run (field/magnify).
 """
 
 from __future__ import annotations

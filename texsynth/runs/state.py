@@ -1,4 +1,4 @@
-"""The state of a run between two steps as plain arrays, and back: what `runs.checkpoint` keeps of the loop.
+"""The state of a run between two steps as plain arrays, and back: what `runs.checkpoint` keeps.
 
 A field is stored as its pointers; the pixels that they point at follow from the task.
 """

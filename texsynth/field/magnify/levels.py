@@ -3,8 +3,8 @@
 A run that is too large to be solved whole is solved at a working size, where all methods work as they always do. Its
 field is then carried up: a pixel becomes a block of pixels that copy the same block of the finer exemplar. What was a
 step of one pixel is one of several there, so pieces slide by a pixel, and pixels near seams try what their neighbours
-continue to. Windows are compared where they lie, in 8-bit colours, so that a level needs seven bytes for each source
-pixel and four for each pixel of the output, whatever has been done below.
+continue to. Windows are compared where they lie, in 8-bit colours, so that a level needs four bytes for each copy of
+a source pixel and four for each pixel of the output, whatever has been done below.
 
 Differs from the paper in: seams are mended at every level, where the paper only jitters.
 """
