@@ -36,7 +36,7 @@ LAYERS = (
         "weights",
         "native",
     ),
-    ("patches", "features", "guidance", "field", "losses", "metrics", "objective", "correspondence"),
+    ("patches", "features", "guidance", "field", "losses", "metrics", "objective", "correspondence", "material"),
     (
         "methods",
         "preset",

@@ -1,0 +1,1 @@
+"""Materials: what maps mean, what their files are called, how they are packed and turned into each other."""
