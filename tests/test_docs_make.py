@@ -11,6 +11,7 @@ import documents
 PAGES = (
     "docs/guide/synthesize.md",
     "docs/guide/maps.md",
+    "docs/guide/materials.md",
     "docs/guide/batches.md",
     "docs/guide/presets.md",
     "docs/python.md",
