@@ -11,6 +11,7 @@ from texsynth.errors import InputError, UsageError, listed
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
 from texsynth.image.files import digest
+from texsynth.material import texel
 from texsynth.requests.option import Option, options, recalled
 from texsynth.runs import record
 from texsynth.runs.save import field_path
@@ -76,8 +77,9 @@ def _enlarged(stored: Mapping[str, Any], large: Path, folders: Sequence[Path]) -
         raise InputError(f"{wrong}, and its size, {w}x{h}, is no whole multiple of {width}x{height}")
     size, crop = magnified.enlarged_size(stored["size"], times), stored.get("crop")
     box = None if crop is None else magnified.enlarged_crop(crop, times, whole)
+    pixel = {"texel": texel.words(texel.parse(stored["texel"]) / times)} if stored.get("texel") else {}
     inputs = [{**entry, "role": "reduced"} if entry["role"] == "exemplar" else entry for entry in stored["inputs"]]
-    return {**stored, "size": size, "crop": box, "factor": times, "inputs": inputs}
+    return {**stored, **pixel, "size": size, "crop": box, "factor": times, "inputs": inputs}
 
 
 def _with_field(request: Any, stored: Mapping[str, Any], fresh: bool) -> tuple[Any, Mapping[str, Any]]:

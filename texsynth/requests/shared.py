@@ -102,6 +102,19 @@ class InputOptions(CropOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaterialOptions(Part):
+    """What the pictures of a material are, as a set.
+
+    texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
+        keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.
+    """
+
+    PANEL = "Maps"
+
+    texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PathOptions(Part):
     """Where a picture goes.
 
@@ -340,6 +353,7 @@ class MessageOptions(Part):
 @dataclass(frozen=True, kw_only=True)
 class PictureOptions(
     InputOptions,
+    MaterialOptions,
     PathOptions,
     VariationOptions,
     BatchOptions,

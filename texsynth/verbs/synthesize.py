@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from texsynth.image.files import digest
 from texsynth.image.load import Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer, Reduced
+from texsynth.material import texel
 from texsynth.requests import synthesize
 from texsynth.requests.option import recorded
 from texsynth.requests.shared import ALPHA, KEEP, PictureOptions
@@ -153,6 +155,7 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_th
     device, memory = parse.device(request.device), parse.memory(request.max_memory)
     wrap = parse.tile(request.tile or NO_TILE)
     box = None if request.crop is None else parse.crop(request.crop)
+    pixel = None if request.texel is None else texel.parse(request.texel)
     for name, files in (request.maps or {}).items():
         inputs.per_exemplar(files, len(exemplars), f"--map {name}")
     if request.source_mask:
@@ -180,11 +183,19 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_th
     grounds = list(map(Ground, names, whole))
     maps, map_inputs = layers.read(request.maps or {}, grounds, box, room, note)
 
+    if pixel is not None:
+        pictures = _measured(pictures, pixel)
+        maps = {n: replace(each, pictures=_measured(each.pictures, pixel / each.scale)) for n, each in maps.items()}
     matched = tuple(Exemplar(*each) for each in zip(names, inputs.matching(pictures), valid, strict=True))
     entries = (*(entry for _, entry in loaded), *(mark.entry for mark in marks), *map_inputs)
     alpha = (request.alpha or ALPHA[0]) if any(open_parts) else None
     remarks = tuple(mark.remark for mark in marks)
     return Draft(request, matched, pictures, maps, entries, whole, box, wrap, device, memory, alpha, remarks)
+
+
+def _measured(pictures: Sequence[Picture], pixel: Fraction) -> tuple[Picture, ...]:
+    """Pictures whose files say that a pixel has a side of so many metres."""
+    return tuple(replace(p, tags=replace(p.tags, density=texel.density(pixel))) for p in pictures)
 
 
 def extent(draft: Draft, reference: tuple[int, int]) -> tuple[int, int]:

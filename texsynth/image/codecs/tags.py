@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 INCH = Fraction(254, 10_000)  # of a metre
 CENTIMETRE = Fraction(1, 100)
 LARGEST_DENSITY = 2**31 - 1  # that a PNG can hold
+ROUNDING = Fraction(1, 20)  # of a resolution that may change when it is rounded to whole pixels
 
 # The chunks of a PNG by the field of `Tags` that holds them, in the order in which they are written, and their length.
 CHUNKS = {
@@ -76,9 +78,8 @@ def from_chunks(chunks: Mapping[bytes, bytes]) -> Tags:
 def to_chunks(tags: Tags) -> list[tuple[bytes, bytes]]:
     """The chunks of a PNG that hold the tags."""
     chunks = [(CHUNKS[f.name][0], getattr(tags, f.name)) for f in fields(tags) if f.name in CHUNKS]
-    if (wanted := tags.density) is not None:
-        x, y = (min(LARGEST_DENSITY, max(1, round(value))) for value in (wanted.x, wanted.y))
-        chunks.append((b"pHYs", x.to_bytes(4, "big") + y.to_bytes(4, "big") + bytes([wanted.absolute])))
+    if (wanted := tags.density) is not None and (whole := _whole(wanted.x, wanted.y, LARGEST_DENSITY)) is not None:
+        chunks.append((b"pHYs", struct.pack(">IIB", *whole, wanted.absolute)))
     return [(kind, body) for kind, body in chunks if body is not None]
 
 
@@ -97,8 +98,15 @@ def density(x: Any, y: Any, unit: Fraction | None) -> Density | None:
 
 def to_inches(wanted: Density) -> tuple[int, int] | None:
     """Whole pixels to the inch, as a JPEG holds them; None for what it cannot hold."""
-    values = round(wanted.x * INCH), round(wanted.y * INCH)
-    return values if wanted.absolute and all(0 < value < 2**16 for value in values) else None
+    return _whole(wanted.x * INCH, wanted.y * INCH, 2**16 - 1) if wanted.absolute else None
+
+
+def _whole(x: Fraction, y: Fraction, most: int) -> tuple[int, int] | None:
+    """Two numbers of pixels, rounded; None above `most`, and where rounding makes another resolution of them: a file
+    that says none is better than one that says a wrong one."""
+    values = round(x), round(y)
+    near = all(abs(whole / value - 1) <= ROUNDING for whole, value in zip(values, (x, y), strict=True))
+    return values if near and max(values) <= most else None
 
 
 def to_rationals(wanted: Density) -> tuple[tuple[tuple[int, int], tuple[int, int]], str]:
