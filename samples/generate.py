@@ -13,6 +13,7 @@ from PIL import Image
 import fibres
 import loose
 import masonry
+import paving
 import scenes
 import surfaces
 from shading import to8
@@ -33,7 +34,10 @@ MATERIALS = {
     "scales": surfaces.scales,
     "rust": surfaces.rust,
     "mat": scenes.mat,
+    "cobble": paving.cobble,
 }
+
+AS_SETS = {"cobble"}  # in a folder of their own, as libraries hand materials out
 
 # JPEG keeps the repository small; those with maps to compare pixel by pixel (normals, directions) stay PNG.
 AS_JPEG = {
@@ -47,6 +51,7 @@ AS_JPEG = {
     "coffee",
     "wicker",
     "mat",
+    "cobble",
 }
 
 
@@ -61,13 +66,16 @@ def vector_picture(field):
 
 
 def save(folder, name, layers):
-    """Write each layer to its file; a vector field is written as numbers and as a picture."""
+    """Write each layer to its file, a set to its folder; a vector field is written as numbers and as a picture."""
+    if name in AS_SETS:
+        folder = folder / name
+        folder.mkdir(exist_ok=True)
     for role, pixels in layers.items():
         stem = f"{name}_{role}" if role else name
         if pixels.dtype == np.float32:
             np.save(folder / f"{stem}.npy", pixels)
             pixels = vector_picture(pixels)
-        if not role and name in AS_JPEG:
+        if role in ("", "BaseColor") and name in AS_JPEG:
             Image.fromarray(pixels).save(folder / f"{stem}.jpg", quality=92, subsampling=0, optimize=True)
         else:
             Image.fromarray(pixels).save(folder / f"{stem}.png", optimize=True)

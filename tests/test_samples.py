@@ -17,6 +17,9 @@ NORMALS = ["brick_normal.png", "pebbles_normal.png"]
 AS_GREY = "brick_mask brick_roughness mat_mask mat_target rust_progression rust_roughness"
 GREYS = [f"{name}.png" for name in AS_GREY.split()]
 OTHERS = ["grass_direction.png", "grass_direction.npy", "gravel_labels.png", "brick_paint.png", "brick_id.png"]
+COBBLE = {role: f"cobble/cobble_{role}.png" for role in ("Normal", "Height", "Roughness", "AmbientOcclusion")}
+COBBLE_COLOUR = "cobble/cobble_BaseColor.jpg"
+RELIEF = 26.0  # pixels that the whole range of its height stands for
 GRAVEL, MOSS = (150, 150, 160), (46, 139, 40)
 
 
@@ -31,8 +34,10 @@ def grey(name):
 
 def test_readme_lists_every_file():
     named = {line.split("`")[1] for line in (SAMPLES / "README.md").read_text().splitlines() if line.startswith("| `")}
-    stored = {path.name for path in SAMPLES.iterdir() if path.suffix in {".png", ".jpg", ".npy"}}
-    assert named == stored == {*PICTURES, *HEIGHTS, *NORMALS, *GREYS, *OTHERS}
+    stored = {
+        path.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("*") if path.suffix in {".png", ".jpg", ".npy"}
+    }
+    assert named == stored == {*PICTURES, *HEIGHTS, *NORMALS, *GREYS, *OTHERS, *COBBLE.values(), COBBLE_COLOUR}
 
 
 def test_the_paint_covers_some_whole_bricks():
@@ -54,6 +59,7 @@ def test_the_numbers_of_bricks_are_twice_as_fine_and_lie_on_bricks():
 
 def test_total_size():
     assert sum(path.stat().st_size for path in SAMPLES.iterdir() if path.is_file()) < 3_000_000
+    assert sum(path.stat().st_size for path in (SAMPLES / "cobble").iterdir()) < 1_500_000
 
 
 @pytest.mark.parametrize("name", [*PICTURES, *NORMALS, *GREYS, *HEIGHTS, "grass_direction.png", "gravel_labels.png"])
@@ -88,6 +94,43 @@ def test_normals_are_unit_and_agree_with_the_height(name):
     down, right = np.gradient(read(name.replace("normal", "height")).astype(float))
     assert np.corrcoef(normal[..., 0].ravel(), -right.ravel())[0, 1] > 0.4
     assert np.corrcoef(normal[..., 1].ravel(), down.ravel())[0, 1] > 0.4  # green points up the picture
+
+
+def test_the_set_has_the_sizes_and_depths_of_its_kind():
+    for role, name in COBBLE.items():
+        pixels = read(name)
+        assert pixels.shape == ((512, 512, 3) if role == "Normal" else (512, 512))
+        assert pixels.dtype == (np.uint16 if role == "Height" else np.uint8)
+    assert read(COBBLE_COLOUR).shape == (512, 512, 3)
+    assert (read(COBBLE["Height"]).min(), read(COBBLE["Height"]).max()) == (0, 65535)
+
+
+def test_the_sets_normals_are_the_slopes_of_its_height():
+    down, right = np.gradient(read(COBBLE["Height"]) / 65535 * RELIEF)
+    slopes = np.dstack([-right, down, np.ones_like(down)])
+    normal = read(COBBLE["Normal"]) / 127.5 - 1
+    inner = (slice(2, -2), slice(2, -2))
+    assert np.abs(normal - slopes / np.linalg.norm(slopes, axis=-1, keepdims=True))[inner].max() < 0.005
+
+
+def test_the_sets_stones_are_smoother_than_its_joints_and_its_hollows_see_less_sky():
+    height, rough, sky = (read(COBBLE[role]) for role in ("Height", "Roughness", "AmbientOcclusion"))
+    high, low = height > np.quantile(height, 0.8), height < np.quantile(height, 0.1)
+    assert rough[high].mean() + 60 < rough[low].mean()
+    assert sky[high].mean() > 240 > 225 > sky[low].mean()
+
+
+def test_the_sets_colour_holds_no_light():
+    """Stones lit from one side would be brighter where they face it."""
+    normal, luma = read(COBBLE["Normal"]) / 127.5 - 1, grey(COBBLE_COLOUR)
+    slanted = normal[..., 2] < 0.9
+    assert all(abs(np.corrcoef(normal[..., axis][slanted], luma[slanted])[0, 1]) < 0.1 for axis in (0, 1))
+
+
+def test_the_set_does_not_tile():
+    height = read(COBBLE["Height"]) / 65535
+    for pixels in (height, height.T):
+        assert np.abs(pixels[:, 0] - pixels[:, -1]).mean() > 5 * np.abs(np.diff(pixels)).mean()
 
 
 def test_mask_is_holes():
