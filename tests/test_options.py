@@ -31,6 +31,7 @@ EDIT = "edit a.png -p pointed.yaml -q -o o.png"
 MIXED = "barycenter a.png c.png -p mixture -q -s 16 -o o.png"
 LAYER = "propagate a.png layer.png c.png -q -o o.png"
 TRAIN = "train easy a.png -q -o o.safetensors"
+BUMPS = "maps normal right.png -q -o o.png"
 SCORE = "evaluate a.png c.png --metric sliced --metric nn_pixel -q"
 REFUSED = "code"  # what is refused, in one line that names it
 
@@ -186,6 +187,15 @@ OWN: dict[str, Rows] = {
         "max_memory": ("code", LAYER, "--max-memory 1M"),
         "device": ("code", LAYER, "--device cuda:9"),
     },
+    "maps normal": {
+        "tile": ("pixels", BUMPS, "--tile x"),
+        "depth": ("pixels", BUMPS, "--depth 8"),
+        "strength": ("pixels", BUMPS, "--strength 3"),
+        "normals": ("pixels", BUMPS.replace("right", "down"), "--normals dx"),
+        "max_memory": ("code", BUMPS, "--max-memory 1M"),
+        "device": ("code", BUMPS, "--device cuda:9"),
+        "dry_run": ("files", BUMPS, "--dry-run"),
+    },
     "train": {
         "output": ("files", TRAIN.replace("-o o.safetensors", ""), "-o o.safetensors"),
         "preset": ("model", TRAIN, "-p easy-slow"),
@@ -238,7 +248,7 @@ OWN: dict[str, Rows] = {
 
 def named(verb: str) -> dict[str, Option]:
     """The options of a verb, by name, without what stands in its place on the command line."""
-    every = options(importlib.import_module(f"texsynth.requests.{verb}").Request)
+    every = options(importlib.import_module(f"texsynth.requests.{verb.replace(' ', '.')}").Request)
     return {o.name: o for o in every if o.flags and ARGUMENT not in o.flags}
 
 

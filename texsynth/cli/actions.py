@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from texsynth.cli.plan import Plan
 from texsynth.errors import UsageError
 
 KEPT = "{} is kept"  # what is said of an output that is left alone
+# The files of cli/ whose `prepare` makes the commands of verbs; pictures.py makes all others.
+MAKERS = {"propagate": "propagate", "train": "train", "evaluate": "evaluate", "maps normal": "maps"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,12 @@ class Command:
     document: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
     stopped: Callable[[Sequence[Entry]], str]
     alone: Callable[[Item], Any] = _itself
+
+
+def maker(verb: str) -> Callable[..., Command]:
+    """What makes the command of a verb, see runner.execute."""
+    prepare: Callable[..., Command] = importlib.import_module(f"texsynth.cli.{MAKERS.get(verb, 'pictures')}").prepare
+    return prepare
 
 
 def kept(command: Command, item: Item) -> Report:

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from texsynth.cli import limits
-from texsynth.cli.command import command
+from texsynth.cli.command import command, group
 
 VERBS = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "train", "evaluate")
-LOADING = {*VERBS, "guide", "doctor"}  # what brings torch
+MAPS = ("normal",)  # the commands of `texsynth maps`
+LOADING = {*VERBS, "maps", "guide", "doctor"}  # what brings torch
 HELP = {"-h", "--help"}
 
 
@@ -29,10 +30,13 @@ def application(verb: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": sorted(HELP)},
     )
     app.callback()(options)
-    for name in VERBS if verb is None else (verb,):
-        module = importlib.import_module(f"texsynth.requests.{name}")
-        examples = "\n\n".join(["Examples:", *module.EXAMPLES.strip().splitlines()])
-        app.command(epilog=examples)(command(name, module))
+    for name in VERBS if verb is None else {verb} & set(VERBS):
+        _declare(app, name)
+    if verb in (None, "maps"):
+        maps = group("Make, pack and unpack the maps of a material.")
+        for word in MAPS:
+            _declare(maps, f"maps {word}")
+        app.add_typer(maps, name="maps")
     if verb is None:
         from texsynth.cli import doctor, guide, presets, weights
 
@@ -41,6 +45,13 @@ def application(verb: str | None = None) -> typer.Typer:
         app.add_typer(weights.app, name="weights")
         app.command()(doctor.doctor)
     return app
+
+
+def _declare(app: typer.Typer, name: str) -> None:
+    """Add the command of a verb; "maps normal" is the command `normal`, of the group `maps`."""
+    module = importlib.import_module(f"texsynth.requests.{name.replace(' ', '.')}")
+    examples = "\n\n".join(["Examples:", *module.EXAMPLES.strip().splitlines()])
+    app.command(name.rpartition(" ")[2], epilog=examples)(command(name, module))
 
 
 def _version(asked: bool) -> None:
@@ -64,7 +75,7 @@ def run(words: Sequence[str]) -> int:
     first = words[0] if words else None
     if first in LOADING and not HELP & set(words):
         limits.check()
-    parser = _commands(first if first in VERBS else None)
+    parser = _commands(first if first in (*VERBS, "maps") else None)
     return int(parser(list(words) or ["--help"], prog_name="texsynth", standalone_mode=False) or 0)
 
 

@@ -39,7 +39,7 @@ def command(verb: str, module: ModuleType) -> Callable[..., int]:
         return _executed(verb, made(module.Request, parsed))
 
     parameters = [_parameter(o) for o in shown]
-    run.__name__ = verb
+    run.__name__ = verb.replace(" ", "_")
     run.__doc__ = summary(module.Request)
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -39,7 +39,7 @@ def show(verb: str, command: Command, talk: Talk, guard: Guard) -> None:
 
 
 def _words(verb: str, request: object) -> Sequence[str]:
-    words = ["texsynth", verb, *option.words(request)]
+    words = ["texsynth", *verb.split(), *option.words(request)]
     if STANDARD in words:
         raise UsageError("--list-jobs: - is standard input, which only one command can read; give a file")
     return words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pickle
 import threading
 import traceback
@@ -19,7 +18,6 @@ from texsynth.cli.messages import Talk, Tick
 from texsynth.cli.plan import Plan
 from texsynth.runs import machine, stop
 
-BATCHING = "propagate"  # the one verb with a command of its own that takes folders; all others are of pictures.py
 _desk = threading.local()  # of the orders that this thread does
 
 
@@ -57,8 +55,7 @@ class Desk:
     def prepared(self, order: Order) -> Command:
         """The command that an order is of, made with the first of them."""
         if self.command is None:
-            module = BATCHING if order.verb == BATCHING else "pictures"
-            prepare = importlib.import_module(f"texsynth.cli.{module}").prepare
+            prepare = actions.maker(order.verb)
             self.command = prepare(order.verb, order.request, self.talk, Plan((order.item,), True, whole=order.whole))
         return self.command
 

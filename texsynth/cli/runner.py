@@ -6,7 +6,6 @@ verb.
 
 from __future__ import annotations
 
-import importlib
 import traceback
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -16,7 +15,7 @@ from typing import Any
 
 from texsynth.batch.order import Entry, Report
 from texsynth.batch.share import Share
-from texsynth.cli import executors, existing, failure, lifetime, listing, messages, pipes
+from texsynth.cli import actions, executors, existing, failure, lifetime, listing, messages, pipes
 from texsynth.cli.actions import Command
 from texsynth.cli.existing import flag
 from texsynth.cli.messages import Talk
@@ -39,8 +38,7 @@ def execute(verb: str, request: Any) -> int:
     machine.reuse_memory()
     talk = messages.talk(request)
     request = pipes.filled(verb, request)
-    file = verb if verb in ("propagate", "train", "evaluate") else "pictures"  # which all other verbs make
-    prepare = importlib.import_module(f"texsynth.cli.{file}").prepare
+    prepare = actions.maker(verb)
     lifetime.loaded()
     command: Command = prepare(verb, request, talk)
     part = executors.check(command)

@@ -1,0 +1,145 @@
+"""The commands of `texsynth maps` that make one map out of another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from texsynth.batch.order import Entry, Item
+from texsynth.cli import failure, pipes, plan
+from texsynth.cli.actions import Action, Command
+from texsynth.cli.messages import Talk
+from texsynth.cli.plan import Plan
+from texsynth.errors import UsageError
+from texsynth.image import picture as image
+from texsynth.image import scratch
+from texsynth.image.files import together
+from texsynth.material.roles import role_of
+from texsynth.runs import run, stop
+from texsynth.verbs import maps as verb
+from texsynth.verbs import parse
+from texsynth.verbs.maps import Conversion
+
+
+def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Command:
+    """See runner.execute. part: a share of the plan that is made without it. Raises UsageError and InputError."""
+    todo = _planned(name, request) if part is None else part
+    if not todo.batch and len(todo.items[0].sources) > 1:
+        raise UsageError(f"{len(todo.items[0].sources)} maps need a folder to go to, such as -o made/")
+
+    def actions(item: Item) -> Iterable[Action]:
+        with _scratch(item, request):
+            work = verb.prepare(name, request, item.sources[0])
+        for notice in work.notices:
+            talk.note(notice)
+
+        def check() -> None:
+            if pipes.to_stdout(request):
+                pipes.check_size(request, work.size)
+            elif item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
+                image.check_writable(item.out, work.size)
+
+        planned, carry = partial(_entry, work, item.out), partial(_run, work, item, request, talk)
+        yield Action(
+            item.out, _written(item, request), planned, carry, [dict(work.record)], check, _beside(item, request)
+        )
+
+    return Command(
+        request,
+        todo,
+        outs=lambda item: [item.out],
+        files=lambda item: [*_written(item, request), *_beside(item, request)],
+        actions=actions,
+        tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
+        document=lambda document: document,
+        stopped=lambda done: _stopped(len(todo.items), [entry["status"] for entry in done]),
+        alone=lambda item: replace(request, sources=[item.sources[0]], output=str(item.out), file_format=None),
+    )
+
+
+def _planned(name: str, request: Any) -> Plan:
+    """The plan of a command: where no file is named, the word for the input's role becomes that for the output's."""
+    word = name.rpartition(" ")[2]
+    todo = plan.plan(cast("list[str | Path]", list(request.sources)), request.output, name, request.file_format)
+    if not todo.batch and request.output is not None:
+        return todo
+    items = tuple(
+        replace(item, out=item.out.with_name(f"{renamed(item.sources[0].stem, word)}{item.out.suffix}"))
+        for item in todo.items
+    )
+    return replace(todo, items=items)
+
+
+def renamed(stem: str, role: str) -> str:
+    """The stem of a map with another role: ("Brick_Height", "normal") -> "Brick_Normal"; ("a", "normal") ->
+    "a_normal"."""
+    match = re.fullmatch(r"(.+[_\-. ])([^_\-. ]+)", stem)
+    if match is None or role_of(match[2]) is None:
+        return f"{stem}_{role}"
+    return match[1] + (role.title() if match[2][0].isupper() else role)
+
+
+def _scratch(item: Item, request: Any) -> Any:
+    """Large arrays lie beside the output."""
+    folder = item.out.parent
+    return scratch.beside(folder if folder.is_dir() else None, parse.memory(request.max_memory))
+
+
+def _written(item: Item, request: Any) -> list[Path]:
+    """The file of one map, but its record; none on standard output."""
+    return [] if pipes.to_stdout(request) else [item.out]
+
+
+def _beside(item: Item, request: Any) -> list[Path]:
+    """The file of its record."""
+    return [] if pipes.to_stdout(request) else image.sidecar(item.out, not request.no_metadata)
+
+
+def _run(work: Conversion, item: Item, request: Any, talk: Talk, replaceable: Collection[Path] | None) -> Entry:
+    """Make one map and write it."""
+    with _scratch(item, request):
+        result = verb.execute(work)
+        with stop.later():
+            if pipes.to_stdout(request):
+                notices = pipes.write(result.image, request, result.record)
+            else:
+                stored = None if request.no_metadata else dict(result.record)
+                with together(item.out, replaceable) as put:
+                    notices = image.write(item.out, result.image, metadata=stored, put=put)
+    for notice in notices:
+        talk.note(notice)
+    talk.say(f"{item.out.name}: {result.seconds:.1f} s")
+    return {
+        "image": str(item.out),
+        "files": {"image": str(item.out)},
+        "seconds": round(result.seconds, 3),
+        "record": dict(result.record),
+    }
+
+
+def _entry(work: Conversion, out: Path) -> Entry:
+    """What a dry run says of one map."""
+    return {
+        "image": str(out),
+        "size": work.record["size"],
+        "memory_bytes": work.cost.memory,
+        "seconds": round(work.cost.seconds, 1),
+        "record": dict(work.record),
+    }
+
+
+def _stopped(maps: int, statuses: list[str]) -> str:
+    finished = statuses.count("done")
+    return f"{finished} of {maps} maps are written" if finished else failure.NOTHING
+
+
+def _words(entry: Entry) -> str:
+    """What standard output says about a map: its path, or its plan."""
+    if entry["status"] == "done":
+        return str(entry["image"])
+    cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
+    return f"{entry['image']}: {entry['size']}, {cost}"
