@@ -57,7 +57,7 @@ class Converted:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadMap:
     """A map, and what goes with it. stored: what the record in its file says of maps."""
 
     picture: Picture
@@ -75,7 +75,7 @@ def prepare(command: str, request: Any, source: Source) -> Conversion:
     stored = _stored(source)
     word = request.tile or stored.get("tile")
     tile = word if word in TILES else "none"
-    reading = Reading(picture, entry, stored, parse.tile(tile), device)
+    reading = ReadMap(picture, entry, stored, parse.tile(tile), device)
     make, values, planes = COMMANDS[command](request, reading, notices.append)
     size = inputs.extent(picture)
     cost = _cost(picture, planes)
@@ -108,7 +108,7 @@ def _stored(source: Source) -> Mapping[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _normal(request: Any, reading: Reading, note: Note) -> tuple[Callable[[], Picture], dict[str, Any], int]:
+def _normal(request: Any, reading: ReadMap, note: Note) -> tuple[Callable[[], Picture], dict[str, Any], int]:
     height = _grey(reading)
     strength = _strength(request, reading)
     if reading.picture.depth == "uint8":
@@ -121,7 +121,7 @@ def _normal(request: Any, reading: Reading, note: Note) -> tuple[Callable[[], Pi
     return make, {"strength": strength}, 12
 
 
-def _strength(request: Any, reading: Reading) -> float:
+def _strength(request: Any, reading: ReadMap) -> float:
     """The height of white, in pixels."""
     stored = reading.stored.get("strength")
     if request.strength is not None:
@@ -131,7 +131,7 @@ def _strength(request: Any, reading: Reading) -> float:
     return min(inputs.extent(reading.picture)) * USUAL_RELIEF
 
 
-def _grey(reading: Reading) -> torch.Tensor:
+def _grey(reading: ReadMap) -> torch.Tensor:
     """The values of a map without colours, (1, 1, H, W); InputError for one that has some."""
     pixels = reading.picture.pixels
     if pixels.shape[1] == 3:
@@ -142,7 +142,7 @@ def _grey(reading: Reading) -> torch.Tensor:
     return pixels[:, :1]
 
 
-def _picture(reading: Reading, values: torch.Tensor, request: Any) -> Picture:
+def _picture(reading: ReadMap, values: torch.Tensor, request: Any) -> Picture:
     """The result, which keeps the alpha and the resolution of its map; its values are numbers, no colours."""
     tags = replace(codecs.PLAIN, density=reading.picture.tags.density)
     return Picture(values, reading.picture.alpha, DEPTHS[request.depth], None, tags)
