@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from conftest import QUICK, Picture, Refused, Texsynth, array
+from conftest import QUICK, Draw, Picture, Refused, Texsynth, array
 from texsynth.image import picture as image
 
 pytestmark = pytest.mark.usefixtures("exemplar")
@@ -52,6 +54,26 @@ def test_normals_turn_with_their_copy(texsynth: Texsynth) -> None:
     assert list(names) == ["none", "flip-x"] and 0 < copy.mean() < 1
     assert (array("o_normal.png")[..., 0] == np.where(copy == 1, 55, 200)).all()
     assert (array("o_d.png")[..., 0] == 200).all()
+
+
+def test_normals_turn_in_the_convention_that_is_named(texsynth: Texsynth, draw: Draw) -> None:
+    """--normals dx or a map's name says it, and the record keeps it; a quarter turn shows which way green points."""
+    draw("n.png", np.full((16, 16, 3), (228, 128, 200), np.uint8))
+    quick = "-q -p guided-correspondence --set passes=[1] --set starts=1 --set tries=1 --set copies=rotations"
+    command = ("synthesize", "a.png", "-o", "o.png", "--force", "--save-field", *quick.split())
+    for words, name, green in (
+        ("--map normal=n.png", "normal", 228),
+        ("--map normal=n.png --normals dx", "normal", 27),
+        ("--map nor_dx=n.png", "nor_dx", 27),
+    ):
+        assert texsynth(*command, *words.split()).code == 0
+        record, field = image.read_metadata("o.png"), np.load("o_field.npz")
+        assert record is not None and record.get("normals") == (None if green == 228 else "dx")
+        counter_clockwise = field["copy"] == list(field["copies"]).index("rotate-90")
+        assert counter_clockwise.any() and set(array(f"o_{name}.png")[counter_clockwise][:, 1]) == {green}
+        assert texsynth("synthesize", "--from", "o.png", "-o", "again.png", "--force", "-q").code == 0
+        for ending in ("", f"_{name}"):
+            assert Path(f"again{ending}.png").read_bytes() == Path(f"o{ending}.png").read_bytes()
 
 
 def test_the_field_is_saved_small_and_as_pictures(texsynth: Texsynth) -> None:

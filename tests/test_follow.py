@@ -110,3 +110,17 @@ def test_a_layer_of_another_size_is_refused() -> None:
     field = scattered(atlas_of(noise(1, 3, 12, 17)), (4, 4))
     with pytest.raises(UsageError, match="at scale 2"):
         follow(field, [torch.zeros(1, 1, 12, 17)], "data", 2)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_normals_turn_in_their_own_convention(name: str) -> None:
+    """Green down is green up upside down, before the copy and after it, to the last bit of 8-bit values."""
+    layer = (noise(1, 3, 8, 10, seed=5) * 256).floor() / 256
+    field = whole_plane(atlas_of(noise(1, 3, 8, 10), copies="all"), ALL.index(name))
+    up, down = follow(field, [layer], "normal"), follow(field, [flipped(layer)], "normal_dx")
+    assert torch.equal(flipped(down), up)
+
+
+def flipped(normals: Tensor) -> Tensor:
+    """Normals (1, 3, h, w) of the other convention."""
+    return torch.cat([normals[:, :1], 1 - normals[:, 1:2], normals[:, 2:]], 1)

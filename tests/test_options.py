@@ -63,6 +63,7 @@ SHARED: Rows = MESSAGES | {
     "crop": ("pixels", SYNTH, "--crop 0,0,8,8"),
     "alpha": ("pixels", SYNTH.replace("a.png", "clear.png"), "--alpha keep"),
     "flatten": ("pixels", SYNTH.replace("a.png", "right.png"), "--flatten"),
+    "normals": ("record", f"{SYNTH} --map normal=a.png", "--normals dx"),
     "texel": ("record", SYNTH, "--texel 1mm"),
     "output": ("files", "synthesize a.png -p steady -q", "-o o.png"),
     "file_format": ("files", SYNTH.replace("o.png", "out/"), "--format tiff"),

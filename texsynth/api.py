@@ -61,6 +61,7 @@ class Shared(TypedDict, total=False):
     exact_copies: bool
     crop: str | Sequence[int] | None
     alpha: str | None
+    normals: str | None
     texel: str | None
     init: Source | None
     flatten: bool

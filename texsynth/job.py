@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Layer:
     """Pictures that the field copies, one aligned with each exemplar, alike in channels and depth.
 
-    role: "colour", "data", "normal" or "labels"; it decides how values turn with their copy and how they are resized.
+    role: "colour", "data", "labels", "normal" (green up, as of OpenGL) or "normal_dx" (green down, as of DirectX); it
+        decides how values turn with their copy and how they are resized. No value is converted on reading.
     scale: How many times as fine as its exemplar it is: a whole number, or 1 divided by one. The pictures of a finer
         layer are so many times as large; those of a coarser one repeat each value to have the exemplar's size.
     """

@@ -15,6 +15,7 @@ from texsynth.errors import UsageError
 from texsynth.field.atlas import Field, spread, turn
 from texsynth.field.geometry import moved_normals, rotated, rotated_normals
 from texsynth.field.planes import COPIES, Copying, Planes
+from texsynth.image.load import NORMAL_DX, NORMALS
 
 VALUES_AT_ONCE = 1 << 18  # values whose places are worked out at once: bounds the memory
 
@@ -23,8 +24,9 @@ def follow(field: Copying, layers: Sequence[Tensor], role: str = "colour", scale
     """Copy one layer per exemplar through the field, bit-exactly.
 
     layers: each (1, C, scale * H, scale * W). The result is (1, C, scale * h, scale * w).
-    role: "normal" turns and mirrors tangent-space vectors (OpenGL, y up, encoded in [0, 1]) with their copy. Freely
-        turned copies read "colour" at a scale of 1 between pixels, and all else at the nearest value.
+    role: "normal" turns and mirrors tangent-space vectors (OpenGL, y up, encoded in [0, 1]) with their copy, and
+        "normal_dx" those whose y points down (DirectX). Freely turned copies read "colour" at a scale of 1 between
+        pixels, and all else at the nearest value.
 
     Raises UsageError when a layer does not have its exemplar's size times the scale.
     """
@@ -48,11 +50,14 @@ def _copied(field: Copying, table: Tensor, role: str, scale: int) -> Tensor:
     """What a field copies from the values of all layers, (C, N): (1, C, scale * h, scale * w)."""
     index, cell = _pointers(field, scale)
     values = table[:, _places(field.atlas, index, cell, scale).flatten().to(table.device)].view(1, -1, *index.shape)
-    if role != "normal":
+    if role not in NORMALS:
         return values
+    down = role == NORMAL_DX
     copy = field.atlas.split(index)[0].to(table.device) % len(field.atlas.copies)
-    values = moved_normals(values, copy, [COPIES[name] for name in field.atlas.copies])
-    return values if field.angle is None else rotated_normals(values, _repeated(field.angle, scale).to(table.device))
+    values = moved_normals(values, copy, [COPIES[name] for name in field.atlas.copies], down)
+    if field.angle is None:
+        return values
+    return rotated_normals(values, _repeated(field.angle, scale).to(table.device), down)
 
 
 def _pointers(field: Copying, scale: int) -> tuple[Tensor, Tensor]:

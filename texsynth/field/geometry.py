@@ -53,25 +53,27 @@ def facing(turn: Tensor, before: Tensor) -> Tensor:
     return torch.where(face_away(turn, before)[..., None], -turn, turn)
 
 
-def rotated_normals(normals: Tensor, angle: Tensor) -> Tensor:
-    """Tangent-space vectors (1, C, h, w), OpenGL (y up) and encoded in [0, 1], turned by `angle` (h, w)."""
-    cos, sin = angle.cos().to(normals), angle.sin().to(normals)
+def rotated_normals(normals: Tensor, angle: Tensor, down: bool = False) -> Tensor:
+    """Tangent-space vectors (1, C, h, w), encoded in [0, 1], turned by `angle` (h, w). down: does their y point down
+    (DirectX), and not up (OpenGL)?"""
+    cos, sin = angle.cos().to(normals), (-angle if down else angle).sin().to(normals)
     x, y = normals[:, 0] - 0.5, normals[:, 1] - 0.5
     out = normals.clone()
     out[:, 0], out[:, 1] = 0.5 + cos * x + sin * y, 0.5 + cos * y - sin * x
     return out
 
 
-def moved_normals(normals: Tensor, copy: Tensor, moves: Sequence[tuple[int, bool]]) -> Tensor:
+def moved_normals(normals: Tensor, copy: Tensor, moves: Sequence[tuple[int, bool]], down: bool = False) -> Tensor:
     """Encoded vectors (1, C, h, w), each moved as the copy (h, w) that it comes from: by which of the `moves` (quarter
-    turns counter-clockwise, mirrored first?). It is exact, as right angles only swap and invert channels (1 - v)."""
+    turns counter-clockwise, mirrored first?). It is exact, as right angles only swap and invert channels (1 - v). down
+    as for `rotated_normals`."""
     out = normals.clone()
     for number, (turns, mirrored) in enumerate(moves):
         x, y = normals[:, 0], normals[:, 1]
         if mirrored:
             x = 1 - x
-        for _ in range(turns):  # counter-clockwise, y up: (x, y) -> (-y, x)
-            x, y = 1 - y, x
+        for _ in range(turns):  # counter-clockwise: (x, y) -> (-y, x) with y up, (y, -x) with y down
+            x, y = (y, 1 - x) if down else (1 - y, x)
         here = (copy == number)[None]
         out[:, 0], out[:, 1] = torch.where(here, x, out[:, 0]), torch.where(here, y, out[:, 1])
     return out

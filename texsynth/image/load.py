@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ IN_USE = {
     "labels-source": 60, "labels-target": 60, "orientation-source": 72, "orientation-target": 72,
 }  # fmt: skip
 SOLID = 0.99  # the alpha from which on a pixel of an exemplar is material
+NORMAL, NORMAL_DX = NORMALS = ("normal", "normal_dx")  # kinds of values: vectors whose green points up, or down
 NOTICED_ASPECT = 0.05  # a difference in aspect above this is told to the user
 
 
@@ -116,7 +116,7 @@ def stretched(
 ) -> Picture:
     """A picture resized to `size` (height, width): labels by the nearest pixel, all else by area or linearly.
 
-    role: "labels", "normal" or "data", see `role_of`. name: how messages name the picture. note: is told when the
+    role: "labels", one of NORMALS or "data", as of a layer. name: how messages name the picture. note: is told when the
     aspect changes by more than 5 %, and of every change that has a `consequence`, the end of that line.
     """
     h, w = extent(picture)
@@ -137,7 +137,7 @@ def stretched(
         )
 
     result = mapped(picture, resized)
-    if role == "normal" and result.channels == 3:  # means of unit vectors are shorter than one
+    if role in NORMALS and result.channels == 3:  # means of unit vectors are shorter than one
         return replace(result, pixels=rows.changed(result.pixels, lambda v: (F.normalize(v * 2 - 1, dim=1) + 1) / 2))
     return result
 
@@ -210,14 +210,6 @@ def _compared(picture: Picture, highest: float) -> Tensor:
 def top(pictures: tuple[Picture, ...]) -> float:
     """The value of the pictures that is 1 for a solver: above 1 only for floats that go beyond 1."""
     return max(1.0, *(rows.extremes(p.pixels)[1] for p in pictures))
-
-
-def role_of(name: str) -> str:
-    """The role of a map by its name: "normal" or "labels" where the name says so, else "data"."""
-    words = re.split(r"[^a-z]+", name.lower())
-    if "normal" in name.lower():
-        return "normal"
-    return "labels" if "id" in words or any(w in name.lower() for w in ("label", "mask")) else "data"
 
 
 def per_exemplar(sources: Sequence[Source], exemplars: int, flag: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from texsynth import preset as presets
 from texsynth import settings
 from texsynth.errors import UsageError, shown
+from texsynth.material.roles import CONVENTIONS, GL
 from texsynth.requests.option import Numbers, Part, Source, Text, option
 
 if TYPE_CHECKING:
@@ -105,12 +106,15 @@ class InputOptions(CropOptions):
 class MaterialOptions(Part):
     """What the pictures of a material are, as a set.
 
+    normals: The convention of the normal maps that are read: gl has green up (OpenGL), dx green down (DirectX).
+        Default: what their names say, else gl.
     texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
         keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.
     """
 
     PANEL = "Maps"
 
+    normals: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True, absent=GL)
     texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)
 
 

@@ -6,6 +6,7 @@ is stretched to the exemplar's size, and the user is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,9 +14,10 @@ from fractions import Fraction
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image import rows
-from texsynth.image.load import Box, Note, Source, extent
+from texsynth.image.load import NORMAL, NORMAL_DX, NORMALS, Box, Note, Source, extent
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Layer
+from texsynth.material.roles import DX, convention_of, role_of
 from texsynth.verbs import parse
 
 VALUES_MIXED, LABELS_MOVED = "its values are interpolated", "its labels are those of the nearest pixels"
@@ -35,18 +37,23 @@ class Ground:
 
 
 def read(
-    named: Mapping[str, Sequence[Source]], grounds: Sequence[Ground], box: Box | None, memory: int, note: Note
+    named: Mapping[str, Sequence[Source]],
+    grounds: Sequence[Ground],
+    box: Box | None,
+    memory: int,
+    note: Note,
+    normals: str | None = None,
 ) -> tuple[dict[str, Layer], list[Input]]:
     """Every named map, one file for each exemplar, as a layer; and their entries in the record.
 
-    box: the part of the exemplars that is used. memory: the bytes that all maps may take together. Raises InputError
-    and ResourceError.
+    box: the part of the exemplars that is used. memory: the bytes that all maps may take together. normals: "gl" or
+    "dx", the convention of all normal maps; None: that of their names, else "gl". Raises InputError and ResourceError.
     """
     layers, entries = {}, []
     for name, files in named.items():
-        role = inputs.role_of(name)
+        role = kind(name, normals)
         loaded = inputs.load_all(files, f"map:{name}", memory)
-        if role == "normal" and all(picture.channels == 1 for picture, _ in loaded):
+        if role in NORMALS and all(picture.channels == 1 for picture, _ in loaded):
             role = "data"
             note(f"{loaded[0][1].name} is grey, so it holds no normals; its values are copied as they are")
         scales = [ground.scale(p) or Fraction(1) for ground, (p, _) in zip(grounds, loaded, strict=True)]
@@ -64,6 +71,16 @@ def read(
             entries.append(entry)
         layers[name] = Layer(inputs.alike(pictures, f"the maps {name}", note), role, scale)
     return layers, entries
+
+
+def kind(name: str, normals: str | None = None) -> str:
+    """The role of a layer by the name of its map: "normal" or "normal_dx", "labels" where the name says so, else
+    "data". normals: the convention, where the name does not say it."""
+    words = re.split(r"[^a-z]+", name.lower())
+    role = role_of(name)
+    if "normal" in name.lower() or (role is not None and role.name == NORMAL):
+        return NORMAL_DX if (normals or convention_of(name)) == DX else NORMAL
+    return "labels" if "id" in words or any(w in name.lower() for w in ("label", "mask")) else "data"
 
 
 def tell(layers: Mapping[str, Layer], size: tuple[int, int], note: Note) -> None:

@@ -20,10 +20,11 @@ from texsynth.image import load as inputs
 from texsynth.image import masks as drawings
 from texsynth.image import picture as image
 from texsynth.image.files import digest
-from texsynth.image.load import Box, Note, Source
+from texsynth.image.load import NORMAL_DX, Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer, Reduced
 from texsynth.material import texel
+from texsynth.material.roles import DX
 from texsynth.requests import synthesize
 from texsynth.requests.option import recorded
 from texsynth.requests.shared import ALPHA, KEEP, PictureOptions
@@ -36,6 +37,7 @@ from texsynth.verbs.verb import Verb
 SIZE = "2x"
 NO_TILE = "none"
 _ROLES = {"exemplar": "reduced", "init": "init"}  # of the inputs of the small run that a magnified one has too
+RESOLVED = ("seed", "alpha", "normals")  # options whose place in the record another value takes
 COMPARED = 18  # planes of floats of an exemplar that are there at once, at the least, while it is compared or steers
 
 
@@ -181,7 +183,7 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_th
     for number, mark in enumerate(marks):
         valid[number] = _both(mark, valid[number])
     grounds = list(map(Ground, names, whole))
-    maps, map_inputs = layers.read(request.maps or {}, grounds, box, room, note)
+    maps, map_inputs = layers.read(request.maps or {}, grounds, box, room, note, request.normals)
 
     if pixel is not None:
         pictures = _measured(pictures, pixel)
@@ -215,7 +217,8 @@ def finish(
     """The job of a draft at its size (height, width), with a start picture if one was given; adds to `notices`.
 
     `entries` are further inputs, `parts` further fields of its task, and `values` what the record keeps beside the
-    options that all verbs share (but the seed, which each run has, and alpha where nothing is transparent).
+    options that all verbs share (but the seed, which each run has, alpha where nothing is transparent, and normals
+    where none are green down).
     """
     request, init, read = draft.request, None, draft.inputs
     layers.tell(draft.maps, size, notices.append)
@@ -225,14 +228,16 @@ def finish(
         init, read = inputs.matching((picture,))[0], (*read, entry)
     resolved = {"size": f"{size[1]}x{size[0]}", "tile": request.tile or NO_TILE, "crop": draft.crop}
     shared = recorded(request, "", **resolved)
-    alpha = {} if draft.alpha is None else {"alpha": draft.alpha}
+    sparse = {} if draft.alpha is None else {"alpha": draft.alpha}
+    if any(layer.role == NORMAL_DX for layer in draft.maps.values()):
+        sparse["normals"] = DX
     return Job(
         verb=verb,
         task=Task(draft.exemplars, size, draft.tile, init, draft.device, draft.memory, **parts),
         image=Layer(draft.pictures),
         maps=draft.maps,
         inputs=(*read, *entries),
-        values={n: value for n, value in shared.items() if n not in ("seed", "alpha")} | alpha | dict(values or {}),
+        values={n: value for n, value in shared.items() if n not in RESOLVED} | sparse | dict(values or {}),
         notices=tuple(notices),
         remarks=draft.remarks,
         match_tone=not request.exact_copies,
@@ -244,7 +249,7 @@ def fitted(
 ) -> tuple[Picture, Input]:
     """A picture stretched to `size` (height, width) and cropped to `box`, and its entry in the record.
 
-    `role` is its role in the record, `kind` that of its values: "colour", "data", "normal" or "labels". `memory` is the
+    `role` is its role in the record, `kind` that of its values, as of a layer. `memory` is the
     number of bytes that reading it may take.
     """
     picture, entry = inputs.load(source, role, memory)
