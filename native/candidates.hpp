@@ -4,12 +4,12 @@
 #include "binding.hpp"
 
 struct Candidates {
-    const float *planes;  // (3, N)
+    const float *planes;  // (C, N)
     const Index *corners; // (B, T)
     const Index *inner;   // (s^2,), of rows of neighbours
     const Index *old;     // (B, s^2)
     const float *price;   // (B, T)
-    Index sources, places, tries, side;
+    Index sources, channels, places, tries, side;
 
     Index groups() const { return (tries + LANES - 1) / LANES; } // of candidates that are looked at together
 };
@@ -17,20 +17,20 @@ struct Candidates {
 inline Candidates candidates(Array<float, 2> planes, Array<Index, 2> corners, Array<Index, 1> inner,
                              Array<Index, 2> old, Array<float, 2> price, Index side) {
     Candidates task = {};
-    task.planes = planes.data(), task.sources = planes.shape(1);
+    task.planes = planes.data(), task.channels = planes.shape(0), task.sources = planes.shape(1);
     task.corners = corners.data(), task.places = corners.shape(0), task.tries = corners.shape(1);
     task.inner = inner.data(), task.old = old.data(), task.price = price.data(), task.side = side;
     return task;
 }
 
 // The squared differences of canvas and candidates from the number `first` on, as many as there are lanes, with the last
-// one repeated if need be: gaps[(y * stride + x) * lanes + lane]. canvas: room for 3 s^2 values, row: for s.
+// one repeated if need be: gaps[(y * stride + x) * lanes + lane]. canvas: room for C s^2 values, row: for s.
 template <int lanes>
 INLINE void find_gaps(const Candidates &task, Index place, Index first, float *canvas, float *row, Index stride,
                       float *gaps) {
     const Index side = task.side, area = side * side;
     for (Index pixel = 0; pixel < area; ++pixel)
-        for (int channel = 0; channel < 3; ++channel)
+        for (Index channel = 0; channel < task.channels; ++channel)
             canvas[channel * area + pixel] = task.planes[channel * task.sources + task.old[place * area + pixel]];
     for (int lane = 0; lane < lanes; ++lane) {
         const Index corner = task.corners[place * task.tries + std::min(first + lane, task.tries - 1)];
@@ -40,6 +40,11 @@ INLINE void find_gaps(const Candidates &task, Index place, Index first, float *c
             for (Index x = 0; x < side; ++x) {
                 const float p = a[x] - old_a[x], q = b[x] - old_b[x], r = c[x] - old_c[x];
                 row[x] = p * p + q * q + r * r;
+            }
+            for (Index channel = 3; channel < task.channels; ++channel) {
+                const float *more = a + channel * task.sources, *old = old_a + channel * area;
+                for (Index x = 0; x < side; ++x)
+                    row[x] += (more[x] - old[x]) * (more[x] - old[x]);
             }
             for (Index x = 0; x < side; ++x)
                 gaps[(y * stride + x) * lanes + lane] = row[x];

@@ -94,10 +94,13 @@ INLINE Index first_least(const float *values, Index n) {
     return std::find(values + start, values + n, least) - values;
 }
 
-// The squared difference of two colours, in the order of texsynth.native.sums.in_turn.
-INLINE float squared_difference(const float *a, const float *b) {
+// The squared difference of two colours, or of more channels, in the order of texsynth.native.sums.in_turn.
+INLINE float squared_difference(const float *a, const float *b, Index channels) {
     const float x = a[0] - b[0], y = a[1] - b[1], z = a[2] - b[2];
-    return x * x + y * y + z * z;
+    float sum = x * x + y * y + z * z;
+    for (Index c = 3; c < channels; ++c)
+        sum += (a[c] - b[c]) * (a[c] - b[c]);
+    return sum;
 }
 
 // Calls work(first, last) for contiguous parts of 0 ... count, each in a thread of its own, up to `threads` of them and

@@ -4,7 +4,8 @@
 namespace {
 
 struct Costs { // recut.seams
-    const float *colours; // (N, 3)
+    const float *colours; // (N, C)
+    Index channels;
     const Index *index;   // (height, width)
     Index sources, height, width, row;
     bool wraps_y, wraps_x;
@@ -16,8 +17,9 @@ INLINE float meet(const Costs &task, Index a, Index b, Index stride) {
     if (b == a + stride)
         return 0;
     const Index before = std::max<Index>(b - stride, 0), after = std::min(a + stride, task.sources - 1);
-    return (squared_difference(task.colours + 3 * a, task.colours + 3 * before) +
-            squared_difference(task.colours + 3 * after, task.colours + 3 * b)) /
+    const Index c = task.channels;
+    return (squared_difference(task.colours + c * a, task.colours + c * before, c) +
+            squared_difference(task.colours + c * after, task.colours + c * b, c)) /
            2;
 }
 
@@ -39,8 +41,8 @@ FOR_EACH_PROCESSOR void sum_costs(const Costs &task, Index first, Index last) {
 Result<float> costs_of_seams(int threads, Array<float, 2> colours, Array<Index, 2> index, Index row, bool wraps_y,
                              bool wraps_x) {
     Result<float> cost = empty<float>({index.size()});
-    const Costs task = {colours.data(), index.data(), Index(colours.shape(0)), Index(index.shape(0)),
-                        Index(index.shape(1)), row, wraps_y, wraps_x, cost.data()};
+    const Costs task = {colours.data(), Index(colours.shape(1)), index.data(), Index(colours.shape(0)),
+                        Index(index.shape(0)), Index(index.shape(1)), row, wraps_y, wraps_x, cost.data()};
     {
         nb::gil_scoped_release released;
         in_parts(task.height, threads, 64, [&](Index first, Index last) { sum_costs(task, first, last); });

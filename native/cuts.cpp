@@ -18,7 +18,7 @@ struct Strips { // of a few candidates at a time
     std::vector<float> canvas, row, gaps, error, total;
     std::vector<Index> path;
     explicit Strips(const Candidates &pieces, Index overlap, int lanes)
-        : canvas(3 * pieces.side * pieces.side), row(pieces.side), gaps(pieces.side * pieces.side * lanes),
+        : canvas(pieces.channels * pieces.side * pieces.side), row(pieces.side), gaps(pieces.side * pieces.side * lanes),
           error(pieces.side * overlap * lanes), total(pieces.side * (overlap + 2) * lanes), path(pieces.side * lanes) {}
 };
 

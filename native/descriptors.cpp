@@ -5,14 +5,14 @@
 namespace {
 
 struct Descriptors { // space.describe
-    const std::int16_t *colours; // (N, 3)
+    const std::int16_t *colours; // (N, C)
     Index row;
     const bool *wanted; // (N,)
     float *table;       // (N, D)
 };
 
 FOR_EACH_PROCESSOR void describe(const Descriptors &task, const Directions &directions, Index first, Index last) {
-    const Index patch = directions.patch;
+    const Index patch = directions.patch, channels = directions.channels, length = channels * patch;
     std::vector<std::int16_t> window(directions.length, 0);
     std::vector<std::int32_t> sums(directions.rows());
     for (Index n = first; n < last; ++n) {
@@ -21,9 +21,9 @@ FOR_EACH_PROCESSOR void describe(const Descriptors &task, const Directions &dire
             std::fill_n(descriptor, directions.count, 0.0f);
             continue;
         }
-        const std::int16_t *corner = task.colours + 3 * (n - patch / 2 * (task.row + 1));
+        const std::int16_t *corner = task.colours + channels * (n - patch / 2 * (task.row + 1));
         for (Index y = 0; y < patch; ++y)
-            std::copy_n(corner + 3 * y * task.row, 3 * patch, window.data() + 3 * y * patch);
+            std::copy_n(corner + channels * y * task.row, length, window.data() + y * length);
         project(directions, window.data(), sums.data(), descriptor);
     }
 }
@@ -31,7 +31,7 @@ FOR_EACH_PROCESSOR void describe(const Descriptors &task, const Directions &dire
 // The wanted pixels have a whole window in the table.
 Result<float> described(int threads, Array<std::int16_t, 2> colours, Array<std::int16_t, 2> weights,
                         Array<float, 1> centre, float unit, Index patch, Index row, Array<bool, 1> wanted) {
-    const Directions directions(weights.data(), centre.data(), unit, weights.shape(0), patch);
+    const Directions directions(weights.data(), centre.data(), unit, weights.shape(0), patch, colours.shape(1));
     Result<float> table = empty<float>({wanted.shape(0), weights.shape(0)});
     const Descriptors task = {colours.data(), row, wanted.data(), table.data()};
     {

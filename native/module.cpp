@@ -36,7 +36,7 @@ static const char *instructions() {
 }
 
 NB_MODULE(_core, module) {
-    module.attr("VERSION") = 13; // as in texsynth/native/__init__.py: raised with every change of an argument
+    module.attr("VERSION") = 14; // as in texsynth/native/__init__.py: raised with every change of an argument
     module.def("instructions", instructions);
     bind_carry(module);
     bind_cheapest(module);

@@ -22,7 +22,7 @@ struct Round { // of a few candidates at a time
     std::vector<float> canvas, row, gaps, smooth, price, total;
     std::vector<Index> path;
     explicit Round(const Rings &task, int lanes)
-        : canvas(3 * task.pieces.side * task.pieces.side), row(task.pieces.side),
+        : canvas(task.pieces.channels * task.pieces.side * task.pieces.side), row(task.pieces.side),
           gaps((task.pieces.side + 2) * (task.pieces.side + 2) * lanes), smooth(task.pieces.side * task.pieces.side * lanes),
           price(turns(task) * task.rings * lanes), total(turns(task) * (task.rings + 2) * lanes),
           path(turns(task) * lanes) {}

@@ -19,7 +19,8 @@ struct Slide { // align.align
     const Index *index;   // (height, width)
     const bool *valid;    // (N,)
     const bool *fixed;    // (height, width), or none
-    const float *colours; // (N, 3)
+    const float *colours; // (N, C)
+    Index channels;
     Index height, width, row, sources;
     bool wraps_y, wraps_x;
 };
@@ -82,12 +83,12 @@ Pieces pieces(const Slide &task) {
 }
 
 INLINE const float *colour(const Slide &task, Index source) {
-    return task.colours + 3 * std::min(std::max<Index>(source, 0), task.sources - 1);
+    return task.colours + task.channels * std::min(std::max<Index>(source, 0), task.sources - 1);
 }
 
 INLINE float meet(const Slide &task, Index a, Index b, Index stride) {
-    return (squared_difference(colour(task, a), colour(task, b - stride)) +
-            squared_difference(colour(task, a + stride), colour(task, b))) /
+    return (squared_difference(colour(task, a), colour(task, b - stride), task.channels) +
+            squared_difference(colour(task, a + stride), colour(task, b), task.channels)) /
            2;
 }
 
@@ -168,8 +169,8 @@ void move(Pieces &all, const std::vector<Index> &moves) {
 Result<Index> aligned(int threads, Array<Index, 2> index, Array<bool, 1> valid, std::optional<Array<bool, 2>> fixed,
                       Array<float, 2> colours, Index row, bool wraps_y, bool wraps_x, Index rounds, nb::callable draw,
                       float least, float stay) {
-    Slide task = {index.data(), valid.data(), fixed ? fixed->data() : nullptr, colours.data(), Index(index.shape(0)),
-                  Index(index.shape(1)), row, Index(valid.shape(0)), wraps_y, wraps_x};
+    Slide task = {index.data(), valid.data(), fixed ? fixed->data() : nullptr, colours.data(),
+                  Index(colours.shape(1)), Index(index.shape(0)), Index(index.shape(1)), row, Index(valid.shape(0)), wraps_y, wraps_x};
     Pieces all;
     {
         nb::gil_scoped_release released;

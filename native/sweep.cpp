@@ -19,22 +19,27 @@ struct Rows {
 
 // The window of the pixel (y, x), where y never goes back.
 INLINE void read(const Sweep &task, Rows &rows, Index y, Index x, std::int16_t *window) {
-    const Index stride = task.width + 2 * task.margin, patch = 2 * task.margin + 1;
+    const Index stride = task.width + 2 * task.margin, patch = 2 * task.margin + 1, channels = task.channels;
     for (rows.below = std::max(rows.below, y); rows.below < y + patch; ++rows.below) {
         const Index *sources = task.wide + rows.below * stride;
-        std::int16_t *colours = rows.colours.data() + rows.below % patch * stride * 3;
-        for (Index column = 0; column < stride; ++column)
-            std::copy_n(task.colours + 3 * sources[column], 3, colours + 3 * column);
+        std::int16_t *colours = rows.colours.data() + rows.below % patch * stride * channels;
+        if (channels == 3)
+            for (Index column = 0; column < stride; ++column)
+                std::copy_n(task.colours + 3 * sources[column], 3, colours + 3 * column);
+        else
+            for (Index column = 0; column < stride; ++column)
+                std::copy_n(task.colours + channels * sources[column], channels, colours + channels * column);
     }
     for (Index part = 0; part < patch; ++part)
-        std::copy_n(rows.colours.data() + ((y + part) % patch * stride + x) * 3, 3 * patch, window + 3 * part * patch);
+        std::copy_n(rows.colours.data() + ((y + part) % patch * stride + x) * channels, channels * patch,
+                    window + channels * part * patch);
 }
 
 // Of the active pixels, in reading order, those from `first` on, below `last`; before: how many lie before each row.
 FOR_EACH_PROCESSOR void improve(const Sweep &task, const Directions &directions, const std::vector<Index> &before,
                                 Index first, Index last) {
     const Index width = task.width, stride = width + 2 * task.margin, components = directions.count;
-    Rows rows = {0, std::vector<std::int16_t>(3 * stride * directions.patch)};
+    Rows rows = {0, std::vector<std::int16_t>(directions.channels * stride * directions.patch)};
     std::vector<std::int16_t> window(directions.length, 0);
     std::vector<std::int32_t> sums(directions.rows());
     std::vector<float> descriptor(components), apart(task.draws.size());
@@ -89,10 +94,11 @@ nb::tuple swept(int threads, Array<Index, 2> wide, Array<bool, 2> active, Index 
                 Array<std::int16_t, 2> colours, Array<std::int16_t, 2> weights, Array<float, 1> centre, float unit,
                 Array<float, 2> table, Array<std::int32_t, 2> jumps, Array<float, 1> price, float factor,
                 std::optional<Guides> guides, Array<Index, 1> draws, bool from_afar) {
-    const Directions directions(weights.data(), centre.data(), unit, weights.shape(0), patch);
+    const Directions directions(weights.data(), centre.data(), unit, weights.shape(0), patch, colours.shape(1));
     Sweep task = {};
     task.wide = wide.data(), task.active = active.data(), task.margin = patch / 2, task.row = row;
     task.height = active.shape(0), task.width = active.shape(1), task.colours = colours.data();
+    task.channels = colours.shape(1);
     task.table = table.data(), task.sources = table.shape(0), task.jumps = jumps.data(), task.similar = jumps.shape(1);
     task.price = price.data(), task.factor = factor, task.from_afar = from_afar;
     if (guides)

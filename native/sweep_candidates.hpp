@@ -9,7 +9,8 @@ struct Sweep { // sweep.sweep
     const Index *wide;  // (height + 2 margin, width + 2 margin)
     const bool *active; // (height, width)
     Index height, width, margin, row; // of the field, of the atlas
-    const std::int16_t *colours;      // (N, 3)
+    const std::int16_t *colours;      // (N, C)
+    Index channels;
     const float *table;               // (N, D)
     const std::int32_t *jumps;        // (N, similar)
     Index sources, similar;

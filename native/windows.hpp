@@ -9,7 +9,7 @@ constexpr Index WHOLE_NUMBERS = 16; // in a vector register
 
 // The directions, padded with nothing to whole vectors.
 struct Directions {
-    Index patch, count, length;
+    Index channels, patch, count, length;
     std::vector<std::int16_t> weights; // (rows(), length)
     const float *centre;               // (count,)
     float unit;
@@ -17,9 +17,9 @@ struct Directions {
     // How many rows of weights there are.
     Index rows() const { return (count + TOGETHER - 1) / TOGETHER * TOGETHER; }
 
-    Directions(const std::int16_t *given, const float *centre, float unit, Index count, Index patch)
-        : patch(patch), count(count), centre(centre), unit(unit) {
-        const Index taps = 3 * patch * patch;
+    Directions(const std::int16_t *given, const float *centre, float unit, Index count, Index patch, Index channels)
+        : channels(channels), patch(patch), count(count), centre(centre), unit(unit) {
+        const Index taps = channels * patch * patch;
         length = (taps + WHOLE_NUMBERS - 1) / WHOLE_NUMBERS * WHOLE_NUMBERS;
         weights.assign(rows() * length, 0);
         for (Index d = 0; d < count; ++d)

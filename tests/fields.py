@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pictures import generator
+from pictures import generator, noise
 from texsynth.field.atlas import COPY_SETS, Atlas, Field, build_atlas
 from texsynth.task import Exemplar, Task
 
@@ -18,10 +18,16 @@ def grid(h: int, w: int) -> tuple[Tensor, Tensor]:
     return y, x
 
 
-def atlas_of(*images: Tensor, valid: Tensor | None = None, copies: str = "none", margin: int = 4) -> Atlas:
-    """The atlas of pictures (1, 3, H, W) in a set of copies; `valid` holds for all of them."""
-    exemplars = tuple(Exemplar(str(number), image, valid) for number, image in enumerate(images))
-    return build_atlas(Task(exemplars, (8, 8)), COPY_SETS[copies], margin)
+def atlas_of(
+    *images: Tensor, valid: Tensor | None = None, copies: str = "none", margin: int = 4, further: int = 0
+) -> Atlas:
+    """The atlas of pictures (1, 3, H, W) in a set of copies; `valid` holds for all of them. further: channels of noise
+    that are compared beside the colours, of which the first two are a vector."""
+    exemplars = []
+    for number, image in enumerate(images):
+        more = noise(1, further, *image.shape[2:], seed=90 + number) - 0.5 if further else None
+        exemplars.append(Exemplar(str(number), image, valid, more, int(further > 1)))
+    return build_atlas(Task(tuple(exemplars), (8, 8)), COPY_SETS[copies], margin)
 
 
 def field_of(atlas: Atlas, index: Tensor, tile: tuple[bool, bool] = OPEN) -> Field:

@@ -109,12 +109,14 @@ def space_of(atlas: Atlas, components: int, ties: bool = False) -> Space:
 
 
 @built
-@pytest.mark.parametrize(("components", "ties"), [(24, False), (5, False), (11, True)])
+@pytest.mark.parametrize(("components", "ties", "further"), [(24, False, 0), (5, False, 2), (11, True, 0)])
 @pytest.mark.parametrize("tile", TILES)
-def test_passes(components: int, ties: bool, tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
-    """On pieces and on single pixels; some pixels may not be copied."""
+def test_passes(
+    components: int, ties: bool, further: int, tile: tuple[bool, bool], both: Callable[..., list[Any]]
+) -> None:
+    """On pieces and on single pixels, by colours and by maps beside them; some pixels may not be copied."""
     valid = noise(1, 1, 24, 30, seed=2) > 0.03
-    atlas = atlas_of(spots(24, 30), spots(24, 30, 5), valid=valid)
+    atlas = atlas_of(spots(24, 30), spots(24, 30, 5), valid=valid, further=further)
     space = space_of(atlas, components, ties)
     price = torch.where(atlas.valid, (noise(len(atlas.valid)) * 4).round() / 8 - 0.2, torch.inf)
     field = scattered(atlas, (40, 33), tile=tile)
@@ -140,12 +142,15 @@ def test_passes_along_guides_and_beside_what_is_fixed(goals: int, both: Callable
 
 
 @built
-@pytest.mark.parametrize(("size", "tile"), [((40, 33), TILES[0]), ((33, 24), TILES[3]), ((3, 50), TILES[1])])
-def test_turned_copies(size: tuple[int, int], tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
+@pytest.mark.parametrize(
+    ("size", "tile", "further"), [((40, 33), TILES[0], 0), ((33, 24), TILES[3], 0), ((3, 50), TILES[1], 3)]
+)
+def test_turned_copies(
+    size: tuple[int, int], tile: tuple[bool, bool], further: int, both: Callable[..., list[Any]]
+) -> None:
     """From two sources of which parts may not be copied, along directions that turn, with a guide and without."""
-    atlas = atlas_of(
-        spots(24, 30), spots(24, 30, 5), valid=noise(1, 1, 24, 30, seed=2) > 0.03, margin=turned_space.margin(5)
-    )
+    valid, margin = noise(1, 1, 24, 30, seed=2) > 0.03, turned_space.margin(5)
+    atlas = atlas_of(spots(24, 30), spots(24, 30, 5), valid=valid, margin=margin, further=further)
     sources = (directions(24, 30), directions(24, 30, seed=1))
     frames = turned_space.find_frames(Guide("direction", sources, directions(*size, seed=2), 1.0, "direction"), atlas)
     basis = turned_space.find_basis(atlas, frames, 5, 11, generator())
@@ -190,10 +195,10 @@ def test_what_lies_near_seams(size: tuple[int, int], tile: tuple[bool, bool], bo
 
 @built
 @pytest.mark.parametrize("tile", TILES)
-@pytest.mark.parametrize("levels", [1000, 2])
-def test_sliding(tile: tuple[bool, bool], levels: int, both: Callable[..., list[Any]]) -> None:
+@pytest.mark.parametrize(("levels", "further"), [(1000, 0), (1000, 4), (2, 0)])
+def test_sliding(tile: tuple[bool, bool], levels: int, further: int, both: Callable[..., list[Any]]) -> None:
     """Of pieces of many sizes, also where many shifts cost the same."""
-    atlas = atlas_of((spots(30, 30) * levels).round() / levels)
+    atlas = atlas_of((spots(30, 30) * levels).round() / levels, further=further)
     coarse = scattered(atlas, (9, 8), tile=tile).index
     rows, columns = torch.arange(36), torch.arange(32)
     plane, y, x = atlas.split(coarse.repeat_interleave(4, 0).repeat_interleave(4, 1))
@@ -248,10 +253,10 @@ def test_sums_over_sites(rows: int, pieces: int, count: int, both: Callable[...,
     assert one.shape == (rows, pieces) and all(torch.equal(one, other) for other in others)
 
 
-def candidates(side: int, places: int, tries: int, levels: int) -> Candidates:
+def candidates(side: int, places: int, tries: int, levels: int, channels: int) -> Candidates:
     """Candidates of noise with so many levels, whose cuts often cost the same where these are few."""
     atlas = atlas_of(noise(1, 3, side + 9, side + 7))
-    blocks = largest_blocks(atlas, side, 0.5, generator(), (noise(len(atlas.valid), 3) * levels).floor())
+    blocks = largest_blocks(atlas, side, 0.5, generator(), (noise(len(atlas.valid), channels) * levels).floor())
     assert blocks is not None
     some = torch.randint(len(blocks.corners), (places, tries + 1), generator=generator(1))
     old = blocks.corners[some[:, -1:]] + blocks.inner
@@ -261,10 +266,12 @@ def candidates(side: int, places: int, tries: int, levels: int) -> Candidates:
 
 @built
 @pytest.mark.parametrize("levels", [1000, 2])
-@pytest.mark.parametrize(("side", "places", "tries"), [(12, 30, 8), (7, 90, 1), (5, 3, 2), (6, 0, 4)])
-def test_cuts(side: int, places: int, tries: int, levels: int, both: Callable[..., list[Any]]) -> None:
+@pytest.mark.parametrize(
+    ("side", "places", "tries", "channels"), [(12, 30, 8, 3), (7, 90, 1, 6), (5, 3, 2, 3), (6, 0, 4, 3)]
+)
+def test_cuts(side: int, places: int, tries: int, channels: int, levels: int, both: Callable[..., list[Any]]) -> None:
     """On four sides of a piece, of which some meet nothing; and round its middle, among old seams."""
-    some = candidates(side, places, tries, levels)
+    some = candidates(side, places, tries, levels, channels)
     painted = (noise(places, side, 1) + noise(places, 1, side, seed=1) < 1).flatten(1)
     one, *others = both(lambda: cheapest_cuts(some, painted, side // 2))
     assert all(torch.equal(a, b) for other in others for a, b in zip(one, other, strict=True))
@@ -275,11 +282,13 @@ def test_cuts(side: int, places: int, tries: int, levels: int, both: Callable[..
 
 
 @built
-@pytest.mark.parametrize("size", [(70, 33), (1, 9), (9, 1)])
+@pytest.mark.parametrize(("size", "further"), [((70, 33), 3), ((1, 9), 0), ((9, 1), 0)])
 @pytest.mark.parametrize("tile", TILES)
-def test_what_seams_cost(size: tuple[int, int], tile: tuple[bool, bool], both: Callable[..., list[Any]]) -> None:
+def test_what_seams_cost(
+    size: tuple[int, int], further: int, tile: tuple[bool, bool], both: Callable[..., list[Any]]
+) -> None:
     """Of single pixels, and of rows whose neighbours lie outside of the atlas."""
-    blocks = largest_blocks(atlas_of(spots(30, 26), margin=0), 8, 0.5, generator())
+    blocks = largest_blocks(atlas_of(spots(30, 26), margin=0, further=further), 8, 0.5, generator())
     assert blocks is not None
     for index in (scattered(blocks.atlas, size).index, torch.arange(size[1]).repeat(size[0], 1)):
         one, *others = both(lambda index=index: seams(blocks, index, tile))
@@ -287,11 +296,12 @@ def test_what_seams_cost(size: tuple[int, int], tile: tuple[bool, bool], both: C
 
 
 @built
-@pytest.mark.parametrize(("patch", "components"), [(5, 11), (9, 24), (3, 27)])
-def test_descriptors(patch: int, components: int, both: Callable[..., list[Any]]) -> None:
+@pytest.mark.parametrize(("patch", "components", "further"), [(5, 11, 0), (9, 24, 3), (3, 27, 0)])
+def test_descriptors(patch: int, components: int, further: int, both: Callable[..., list[Any]]) -> None:
     """Of a picture of two colours at the ends of a range, whose sums are the largest, and of others; not of all."""
     for picture in (spots(40, 50).round() * 3 - 1, spots(40, 50), torch.full((1, 3, 12, 12), 0.3)):
-        atlas = atlas_of(picture, spots(20, 30) if picture.max() <= 1 else picture, copies="flips")
+        other = spots(20, 30) if picture.max() <= 1 else picture
+        atlas = atlas_of(picture, other, copies="flips", further=further)
         basis = find_basis(atlas, patch, components, generator())
         wanted = atlas.valid & (noise(len(atlas.valid)) < 0.7)
         one, *others = both(lambda atlas=atlas, basis=basis, wanted=wanted: describe(atlas, basis, wanted)[wanted])

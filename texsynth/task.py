@@ -26,11 +26,16 @@ class Exemplar:
     """One source of texture: its name in messages, its image (1, 3, H, W) in [0, 1], and its usable pixels.
 
     valid: (1, 1, H, W) bool, False where nothing may be copied from; None where everything may.
+    further: (1, K, H, W), what methods that copy compare beside the colours, weighed against these and 0 on average;
+        None for nothing.
+    vectors: of how many pairs of its first channels each is a vector (x, y), y down, which turns with its copy.
     """
 
     name: str
     image: Tensor
     valid: Tensor | None = None
+    further: Tensor | None = None
+    vectors: int = 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -40,7 +45,8 @@ class Exemplar:
     def at(self, level: float, nearest: bool = False) -> Exemplar:
         """The exemplar `level` halvings down; `nearest` drops pixels where averages are usual."""
         valid = None if self.valid is None else pyramid.shrink_valid(self.valid, level)
-        return replace(self, image=pyramid.shrink(self.image, level, nearest), valid=valid)
+        further = None if self.further is None else pyramid.shrink(self.further, level, nearest)
+        return replace(self, image=pyramid.shrink(self.image, level, nearest), valid=valid, further=further)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def _gaussian() -> Tensor:
 class WholeNumbers:
     """A basis by which whole numbers are projected: float32 holds every sum exactly, in whatever order it is taken.
 
-    weights: of the directions, (D, 3, k, k).
+    weights: of the directions, (D, C, k, k).
     centre: of the windows along each of them, (D,).
     unit: of a descriptor.
     """
@@ -96,7 +96,7 @@ class WholeNumbers:
 class Basis:
     """Principal directions of k x k windows.
 
-    kernel: the directions, (D, 3, k, k).
+    kernel: the directions, (D, C, k, k).
     mean: the mean of the windows along each of them, (D,).
     variance: the total variance of the windows, the unit of all distances.
     lowest, highest: the range of the colours.
@@ -133,7 +133,7 @@ class Basis:
         return (colours - self.lowest).mul_(1 / self.step).round_()
 
     def describe(self, padded: Tensor) -> Tensor:
-        """The descriptor of every window, (1, 3, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm
+        """The descriptor of every window, (1, C, H + k - 1, W + k - 1) -> (H * W, D), in units where the squared norm
         of an average window is 1."""
         whole = self.whole
         out = F.conv2d(self.steps(padded), whole.weights)[0].flatten(1)
@@ -142,7 +142,7 @@ class Basis:
 
 def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator, samples: int = 8192) -> Basis:
     """The first `components` principal directions of about `samples` random windows of side `patch`, drawn from images
-    (1, 3, H, W) with H, W >= patch.
+    (1, C, H, W) with H, W >= patch.
 
     A Gaussian (sigma = patch / 3) weights the centre over the corners: corners far from the pixel that is copied
     should not outvote its neighbours.
@@ -151,7 +151,7 @@ def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator,
     windows = torch.cat([_draw(image, patch, per, rng) for image in images])
     ramp = torch.arange(patch, device=windows.device) - patch // 2
     g = torch.exp(-(ramp.float() ** 2) / (2 * (patch / 3) ** 2))
-    weight = (g[:, None] * g[None, :]).sqrt().expand(3, patch, patch).flatten()
+    weight = (g[:, None] * g[None, :]).sqrt().expand(images[0].shape[1], patch, patch).flatten()
     average = windows.mean(0)
     centred = (windows - average).mul_(weight)
     covariance = centred.T @ centred / len(centred)
@@ -160,13 +160,13 @@ def fit(images: list[Tensor], patch: int, components: int, rng: torch.Generator,
     variance = max(values.clamp(min=0).sum().item(), 1e-8)
     mean = average @ kernel
     lowest, highest = (torch.stack(edges) for edges in zip(*(image.aminmax() for image in images), strict=True))
-    directions = kernel.T.reshape(-1, 3, patch, patch).contiguous()
+    directions = kernel.T.reshape(-1, images[0].shape[1], patch, patch).contiguous()
     return Basis(directions, mean, variance, float(lowest.min()), float(highest.max()))
 
 
 def _draw(image: Tensor, patch: int, count: int, rng: torch.Generator) -> Tensor:
-    """Windows at random places, (count, 3 * k * k)."""
+    """Windows at random places, (count, C * k * k)."""
     h, w = image.shape[2] - patch + 1, image.shape[3] - patch + 1
     at = torch.randint(h * w, (count,), generator=rng).to(image.device)
-    views = image[0].unfold(1, patch, 1).unfold(2, patch, 1).permute(1, 2, 0, 3, 4)  # (h, w, 3, k, k)
+    views = image[0].unfold(1, patch, 1).unfold(2, patch, 1).permute(1, 2, 0, 3, 4)  # (h, w, C, k, k)
     return views[at // w, at % w].flatten(1)

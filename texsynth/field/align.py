@@ -23,10 +23,10 @@ def align(field: Field, rounds: int, rng: torch.Generator, fixed: Tensor | None 
     """The field after so many rounds, in each of which every other piece (at random) takes the best of the nine shifts
     by up to a pixel for its seams. fixed: (h, w) bool, pixels that must stay, and with them their pieces."""
     atlas, shifts, draw = field.atlas, _shifts(field), partial(torch.rand, generator=rng)
-    if twin := native.kernel("aligned", field.index, atlas.valid, atlas.colours, *(() if fixed is None else (fixed,))):
+    if twin := native.kernel("aligned", field.index, atlas.valid, atlas.compared, *(() if fixed is None else (fixed,))):
         rules = rounds, draw, 1 - MOVING_SHARE, STAYING
         return replace(
-            field, index=twin(field.index, atlas.valid, fixed, atlas.colours, atlas.row, *field.tile, *rules)
+            field, index=twin(field.index, atlas.valid, fixed, atlas.compared, atlas.row, *field.tile, *rules)
         )
     for _ in range(rounds):
         index, labels, count = field.index, *pieces(field)
@@ -64,7 +64,7 @@ def pieces(field: Field) -> tuple[Tensor, int]:
 def costs_of_shifts(field: Field, labels: Tensor, count: int) -> Tensor:
     """The cost of all seams of each piece, for each of its shifts, (count, 9); those of `labels` (h, w) are summed in
     the order of `_seams`."""
-    colours, shifts, cost = field.atlas.colours, _shifts(field), torch.zeros(count, 9, device=labels.device)
+    colours, shifts, cost = field.atlas.compared, _shifts(field), torch.zeros(count, 9, device=labels.device)
     for a, b, of_a, of_b, stride in _seams(field, labels):
         add_at(cost, of_a, meet(colours, a[:, None] + shifts, b[:, None], stride))
         add_at(cost, of_b, meet(colours, a[:, None], b[:, None] + shifts, stride))

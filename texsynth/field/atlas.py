@@ -27,6 +27,7 @@ COPY_SETS: dict[str, tuple[str, ...]] = {
 }
 LONG = 4  # times as long as wide: from there on the area of an exemplar says more than its sides
 PLACES_READ_AT_ONCE = 1 << 16  # places between pixels: bounds the memory
+MIDDLE = 0.5  # of the range of colours, which is 0 where maps are compared beside them
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,16 @@ class Atlas(Planes):
     colours: (N, 3) in [0, 1].
     valid: (N,) bool, the pixels that may be copied.
     home: (N,) int64, the pixel of the exemplars, in reading order, that each one is a copy of; -1 in the padding.
+    compared: (N, 3 + K), the colours, less MIDDLE where maps are compared with them, and the K channels of these, as
+        their copies turn them; the colours themselves where there are none.
+    vectors: of how many pairs of the channels after the colours each is a vector (x, y), y down.
     """
 
     colours: Tensor
     valid: Tensor
     home: Tensor
+    compared: Tensor
+    vectors: int = 0
 
     @property
     def elongation(self) -> float:
@@ -55,8 +61,14 @@ class Atlas(Planes):
 
     @property
     def deviation(self) -> Tensor:
-        """The standard deviation of the colours that may be copied, over all channels together: a scalar above 0."""
-        return self.colours[self.valid].var(0, unbiased=False).sum().sqrt() + 1e-6
+        """The standard deviation of what is compared of pixels that may be copied, over all channels together: a scalar
+        above 0."""
+        return self.compared[self.valid].var(0, unbiased=False).sum().sqrt() + 1e-6
+
+    @property
+    def colours_alone(self) -> Atlas:
+        """The same, with nothing compared but the colours."""
+        return self if self.compared is self.colours else replace(self, compared=self.colours, vectors=0)
 
     @property
     def device(self) -> torch.device:
@@ -149,7 +161,13 @@ def build_atlas(task: Task, copies: Sequence[str], margin: int) -> Atlas:
     table = colours.permute(0, 2, 3, 1).reshape(-1, 3).contiguous()
     shapes = tuple((i.shape[2], i.shape[3]) for i, _, _ in planes)
     exemplars = tuple(e.size for e in task.exemplars)
-    return Atlas(tuple(copies), shapes, exemplars, rows, row, margin, table, valid.flatten(), home.flatten())
+    atlas = Atlas(tuple(copies), shapes, exemplars, rows, row, margin, table, valid.flatten(), home.flatten(), table)
+    further = [exemplar.further for exemplar in task.exemplars if exemplar.further is not None]
+    if not further:
+        return atlas
+    vectors = task.exemplars[0].vectors
+    compared = torch.cat([table - MIDDLE, spread_further(further, atlas, vectors)], 1)
+    return replace(atlas, compared=compared, vectors=vectors)
 
 
 def with_copies_in_use(field: Field, task: Task) -> Field:
@@ -170,6 +188,12 @@ def spread(layers: Sequence[Tensor], atlas: Planes, distance: str = "l2") -> Ten
     copies = [turn_guide(layer.to(atlas.device), c, distance) for layer in layers for c in atlas.copies]
     planes = torch.cat([_lay(_reflect(copy, atlas.margin), atlas.rows, atlas.row, 0.0) for copy in copies])
     return planes.permute(0, 2, 3, 1).reshape(atlas.pixels, -1).contiguous()
+
+
+def spread_further(layers: Sequence[Tensor], atlas: Planes, vectors: int) -> Tensor:
+    """Layers as in `spread`, of whose channels so many first pairs are vectors that turn with their copies."""
+    pairs = [spread([layer[:, 2 * n : 2 * n + 2] for layer in layers], atlas, "direction") for n in range(vectors)]
+    return torch.cat([*pairs, spread([layer[:, 2 * vectors :] for layer in layers], atlas)], 1)
 
 
 def _reflect(image: Tensor, margin: int) -> Tensor:

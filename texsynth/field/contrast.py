@@ -14,14 +14,14 @@ FAINTEST = 0.02  # variances: contrast below is noise, and stays faint
 
 
 def evened(atlas: Atlas) -> Tensor:
-    """The colours (N, 3) of an atlas in standard deviations, with local contrast that is below the mean raised towards
-    it: nothing counts for less than it does without, least of all the tone."""
-    middle = atlas.colours[atlas.valid].mean(0)
-    colours = atlas.picture((atlas.colours - middle) / atlas.deviation)
+    """What an atlas is compared by, (N, C), in standard deviations, with local contrast that is below the mean raised
+    towards it: nothing counts for less than it does without, least of all the tone."""
+    middle = atlas.compared[atlas.valid].mean(0)
+    colours = atlas.picture((atlas.compared - middle) / atlas.deviation)
     mean = _blurred(colours)
     contrast = _blurred((colours - mean).square().sum(1, keepdim=True))
     factor = ((contrast + FAINTEST) / (contrast.mean() + FAINTEST)) ** (-EVENING / 2)
-    return (mean + (colours - mean) * factor.clamp(min=1)).permute(0, 2, 3, 1).reshape(-1, 3)
+    return (mean + (colours - mean) * factor.clamp(min=1)).permute(0, 2, 3, 1).reshape(len(atlas.compared), -1)
 
 
 def _blurred(pictures: Tensor) -> Tensor:

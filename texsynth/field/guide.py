@@ -148,7 +148,8 @@ def follow_layout(picture: Tensor, atlas: Atlas, task: Task, weight: float, rng:
     """The guide of a layout, a rough picture (1, 3, h, w) of the output of `task`: its windows are compared with those
     of sources that are blurred until they are as rough as it is."""
     coarse = max(1.0, task.size[0] / picture.shape[2])
-    rough = replace(task, exemplars=tuple(replace(e, image=_blurred(e.image, coarse)) for e in task.exemplars))
+    blurred = (replace(e, image=_blurred(e.image, coarse), further=None, vectors=0) for e in task.exemplars)
+    rough = replace(task, exemplars=tuple(blurred))
     rough_atlas = build_atlas(rough, atlas.copies, atlas.margin)
     basis = find_basis(rough_atlas, LAYOUT_PATCH, LAYOUT_COMPONENTS, rng)
     fitted = F.interpolate(picture.to(task.device), task.size, mode="bilinear", antialias=coarse == 1.0)

@@ -45,8 +45,8 @@ class Blocks:
     side, overlap, cell: in pixels.
     corners: (n,), the flat index of each block's top-left pixel.
     inner: (side^2,), the offsets of a block's pixels from its corner.
-    colours: (N, 3), what is compared: those of the atlas in standard deviations, or with their contrast evened out.
-    planes: (3, N), the same by channel.
+    colours: (N, C), what is compared: that of the atlas in standard deviations, or with its contrast evened out.
+    planes: (C, N), the same by channel.
     search: what they are compared by.
     cells: (homes,), the cell of each pixel of the exemplars.
     sites, site_cells: (n, m), pixels of the exemplars spread over each block, and their cells.
@@ -151,17 +151,18 @@ def largest_blocks(
     most: int = LARGEST_TABLE,
 ) -> Blocks | None:
     """Blocks of `side` pixels that lie on valid pixels only; the side is halved until there are some, and below
-    SMALLEST_BLOCK the result is None. overlap: a share of the side. colours: (N, 3), what is compared; None for the
-    atlas's colours in standard deviations. most: blocks, of which large ones are fewer."""
+    SMALLEST_BLOCK the result is None. overlap: a share of the side. colours: (N, C), what is compared; None for what
+    the atlas is compared by, in standard deviations. most: blocks, of which large ones are fewer."""
     taken = atlas.picture(~atlas.valid[:, None]).float()
     while side >= SMALLEST_BLOCK:
         broken = F.max_pool2d(F.max_pool2d(taken, (side, 1), stride=1), (1, side), stride=1)
         plane, _, y, x = (broken < 0.5).nonzero(as_tuple=True)
         if len(plane) > 0:
             share = min(1.0, max(0.25, LONG / atlas.elongation))  # small pieces are compared very often
-            count = min(round(share * most), TABLE_VALUES * most // LARGEST_TABLE // (3 * side**2))
+            values = atlas.compared.shape[1] * side**2
+            count = min(round(share * most), TABLE_VALUES * most // LARGEST_TABLE // values)
             corners = draw((plane * atlas.rows + y) * atlas.row + x, count, rng)
-            colours = (atlas.colours / atlas.deviation if colours is None else colours).contiguous()
+            colours = (atlas.compared / atlas.deviation if colours is None else colours).contiguous()
             return _cut_out(atlas, side, max(2, round(side * overlap)), corners, colours, len(plane) > len(corners))
         side //= 2
     return None

@@ -24,7 +24,7 @@ Corner = tuple[int, int]  # (y, x)
 class Candidates:
     """T source pieces of s x s pixels that are tried at each of B places of a canvas.
 
-    planes: (3, N), the colours that are compared, by channel.
+    planes: (C, N), what is compared, by channel.
     corners: (B, T), the first pixel of each piece. inner: (s^2,), the offsets of its pixels from there.
     old: (B, s^2), the source pixels that the canvas has there.
     price: (B, T), of each piece beside its cut, per pixel of its side.

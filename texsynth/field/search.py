@@ -24,14 +24,14 @@ WORTH_TRANSFORMING = 64  # pixels of all blocks, for each pixel of the exemplars
 class BlockTable:
     """The n blocks one after the other.
 
-    colours: (n, side^2 * 3). square: (n, side^2), the square of the length of each colour.
+    colours: (n, side^2 * C). square: (n, side^2), the square of the length of each colour.
     """
 
     colours: Tensor
     square: Tensor
 
     def errors(self, weighted: Tensor, weight: Tensor) -> Tensor:
-        """The sums of w t^2 - 2 (w o) t over each block t, (B, n), of the `weighted` colours w o (B, side^2, 3) and the
+        """The sums of w t^2 - 2 (w o) t over each block t, (B, n), of the `weighted` colours w o (B, side^2, C) and the
         `weight` (B, side^2), which may be that of all, (1, side^2)."""
         return weight @ self.square.T - 2 * weighted.flatten(1) @ self.colours.T
 
@@ -40,7 +40,7 @@ class BlockTable:
 class BlockSpectra:
     """The planes of an atlas as Fourier transforms, and where in them the n blocks lie.
 
-    colours, square: (planes, 3, h, w / 2 + 1) and (planes, h, w / 2 + 1) complex, of -2 times the colours and of the
+    colours, square: (planes, C, h, w / 2 + 1) and (planes, h, w / 2 + 1) complex, of -2 times the colours and of the
         squares of their lengths, conjugated.
     size: (h, w), of the transformed planes; at least that of the exemplars.
     at: (n,), the place of each block's result.
@@ -58,17 +58,17 @@ class BlockSpectra:
         count = max(1, VALUES_AT_ONCE // (len(self.square) * self.size[0] * self.size[1]))
         errors = []
         for start in range(0, len(weighted), count):
-            some = weighted[start : start + count].view(-1, side, side, 3).permute(0, 3, 1, 2)
-            spectra = torch.fft.rfft2(some.double().contiguous(), s=self.size)[:, None]  # (B, 1, 3, ...)
+            some = weighted[start : start + count].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+            spectra = torch.fft.rfft2(some.double().contiguous(), s=self.size)[:, None]  # (B, 1, C, ...)
             total = (of_weight if len(weight) == 1 else of_weight[start : start + count])[:, None] * self.square
-            for channel in range(3):
+            for channel in range(self.colours.shape[1]):
                 total = total + spectra[:, :, channel] * self.colours[:, channel]
             errors.append(torch.fft.irfft2(total, s=self.size).flatten(1).index_select(1, self.at).float())
         return torch.cat(errors)
 
 
 def prepare(atlas: Atlas, colours: Tensor, corners: Tensor, inner: Tensor) -> BlockTable | BlockSpectra:
-    """What blocks are searched by, whichever is faster. colours: (N, 3), what is compared. corners: (n,), the first
+    """What blocks are searched by, whichever is faster. colours: (N, C), what is compared. corners: (n,), the first
     pixel of each block. inner: (side^2,), the offsets of its pixels from there."""
     h, w = (max(lengths) for lengths in zip(*atlas.shapes, strict=True))
     if len(corners) * len(inner) < WORTH_TRANSFORMING * atlas.planes * h * w:

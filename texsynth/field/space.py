@@ -47,15 +47,15 @@ class Space:
 
     @cached_property
     def windows(self) -> tuple[Tensor, Tensor, Tensor, float]:
-        """What `native_windows` says of the colours of the atlas."""
+        """What `native_windows` says of the atlas."""
         return native_windows(self.atlas, self.basis)
 
 
 def native_windows(atlas: Atlas, basis: Basis) -> tuple[Tensor, Tensor, Tensor, float]:
-    """The colours (N, 3) and the directions (D, k * k * 3) of windows in whole numbers, int16, their centre (D,) and
-    the unit of descriptors, as the native core takes them."""
+    """What is compared (N, C) and the directions (D, k * k * C) of windows in whole numbers, int16, their centre (D,)
+    and the unit of descriptors, as the native core takes them."""
     weights = basis.whole.weights.permute(0, 2, 3, 1).flatten(1).to(torch.int16).contiguous()
-    return basis.steps(atlas.colours).to(torch.int16).contiguous(), weights, basis.whole.centre, basis.whole.unit
+    return basis.steps(atlas.compared).to(torch.int16).contiguous(), weights, basis.whole.centre, basis.whole.unit
 
 
 def draw(pixels: Tensor, most: int, rng: torch.Generator) -> Tensor:
@@ -75,7 +75,7 @@ def surroundings(atlas: Atlas, used: Tensor, reach: int = REACH) -> Tensor:
 
 def find_basis(atlas: Atlas, patch: int, components: int, rng: torch.Generator) -> Basis:
     """The principal directions of the `patch` x `patch` windows of all planes."""
-    margin, pictures = 2 * (patch // 2), atlas.picture(atlas.colours)
+    margin, pictures = 2 * (patch // 2), atlas.picture(atlas.compared)
     planes = [p[None, :, : h + margin, : w + margin] for p, (h, w) in zip(pictures, atlas.shapes, strict=True)]
     return fit(planes, patch, components, rng)
 
@@ -88,7 +88,7 @@ def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
         return descriptors
     table = torch.zeros(len(wanted), len(basis.kernel), device=wanted.device)
     descriptors = table.view(atlas.planes, atlas.rows, atlas.row, -1)
-    wanted, pictures = wanted.view(atlas.planes, atlas.rows, atlas.row), atlas.picture(atlas.colours)
+    wanted, pictures = wanted.view(atlas.planes, atlas.rows, atlas.row), atlas.picture(atlas.compared)
     for plane in range(atlas.planes):
         for top in range(half, atlas.rows - half, step):
             bottom = min(top + step, atlas.rows - half)
@@ -102,7 +102,7 @@ def describe(atlas: Atlas, basis: Basis, wanted: Tensor) -> Tensor:
 
 
 def nearest(atlas: Atlas, basis: Basis, table: Tensor, image: Tensor) -> Tensor:
-    """The source pixel whose window is nearest to that of each pixel of (1, 3, h, w), as (h, w) int64."""
+    """The source pixel whose window is nearest to that of each pixel of (1, C, h, w), as (h, w) int64."""
     usable = atlas.valid.nonzero()[:, 0]
     keys = table[usable]
     norms = (keys**2).sum(1)

@@ -59,7 +59,7 @@ def sweep(
         if len(here) == 0:
             continue
         strip = wide[top : top + rows + patch - 1]
-        windows = space.basis.describe(space.atlas.colours[strip].permute(2, 0, 1)[None])
+        windows = space.basis.describe(space.atlas.compared[strip].permute(2, 0, 1)[None])
         strip_index, strip_cost = index[top : top + rows].view(-1), cost[top : top + rows].view(-1)
         for some in here.split(PIXELS_AT_ONCE if here.device.type == "cpu" else PIXELS_OF_A_DEVICE):
             local = prices.at(top * width + some)

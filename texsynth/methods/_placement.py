@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from texsynth.field.atlas import Atlas, Field
+from texsynth.field.atlas import MIDDLE, Atlas, Field, spread_further
 from texsynth.image.holes import grow
 from texsynth.task import Task
 
@@ -34,7 +34,12 @@ class Placement:
         """The atlas with what the field has copied into the hole, since windows beside the hole reach into it."""
         colours = atlas.colours.clone()
         colours[self.inside] = field.image()[0].flatten(1).T[atlas.home[self.inside]]
-        return replace(atlas, colours=colours)
+        if atlas.compared is atlas.colours:
+            return replace(atlas, colours=colours, compared=colours)
+        copied = field.read(atlas.compared)[:, 3:]
+        others = [copied.new_zeros(1, copied.shape[1], *size) for size in atlas.exemplars[1:]]
+        compared = torch.cat([colours - MIDDLE, spread_further([copied, *others], atlas, atlas.vectors)], 1)
+        return replace(atlas, colours=colours, compared=torch.where(self.inside[:, None], compared, atlas.compared))
 
 
 def place(task: Task, atlas: Atlas) -> Placement | None:

@@ -275,7 +275,10 @@ def _start(ground: Groundwork, layout: Tensor | None, landmarks: Landmarks | Non
     task, atlas, placement = ground.task, ground.atlas, ground.placement
     if layout is not None:
         resized = F.interpolate(layout.to(task.device), task.size, mode="bilinear", antialias=True)
-        field = ground.field(nearest(atlas, ground.basis, describe(atlas, ground.basis, atlas.valid), resized))
+        by_colours, basis = atlas.colours_alone, ground.basis
+        if by_colours is not atlas:
+            basis = find_basis(by_colours, basis.patch, len(basis.kernel), ground.rng)
+        field = ground.field(nearest(by_colours, basis, describe(by_colours, basis, atlas.valid), resized))
         return field if placement is None else placement.hold(field)
     if placement is not None and (bits := lattice_of_bits(task, ground.settings)) is not None:
         ground.say(f"lattice: {bits.describe(2 ** int(task.level))}; what is left of it is copied cell by cell")

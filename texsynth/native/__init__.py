@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-VERSION = 13  # of the arguments of the kernels: a core that was built for other ones is not used
+VERSION = 14  # of the arguments of the kernels: a core that was built for other ones is not used
 SWITCH = "TEXSYNTH_NATIVE"
 
 

@@ -46,11 +46,12 @@ class Frames:
 class TurnedBasis:
     """The principal directions of round windows, each in its own frame.
 
-    kernel: (D, S, 3), the directions, for windows of S points.
+    kernel: (D, S, C), the directions, for windows of S points.
     mean: (D,), the mean window on these directions.
     mirror: (D,), 1 for even directions and -1 for odd ones, whose sign changes when a window turns by half a turn.
     grid: (S, 2), the points, (y, x) from the middle.
     variance: of whole windows, the unit of distances.
+    vectors: as in an atlas.
     """
 
     kernel: Tensor
@@ -58,14 +59,16 @@ class TurnedBasis:
     mirror: Tensor
     grid: Tensor
     variance: float
+    vectors: int = 0
 
     def describe(self, picture: Tensor, place: Tensor, turn: Tensor) -> Tensor:
-        """The descriptors (n, D) of the windows of (H, W, 3) at `place` (n, 2), turned by the unit vectors (n, 2)."""
+        """The descriptors (n, D) of the windows of (H, W, C) at `place` (n, 2), turned by the unit vectors (n, 2)."""
         parts, kernel, mean = [], self.kernel.flatten(1).T, -self.mean.expand(WINDOWS_AT_ONCE, -1)
         for strip, turns in zip(place.split(WINDOWS_OF_A_STRIP), turn.split(WINDOWS_OF_A_STRIP), strict=True):
             fine, at = _finer(picture, strip, self.grid)
             for some, way in zip(at.split(WINDOWS_AT_ONCE), turns.split(WINDOWS_AT_ONCE), strict=True):
-                parts.append(torch.addmm(mean[: len(some)], sample(fine, some, way, self.grid).flatten(1), kernel))
+                windows = in_frames(sample(fine, some, way, self.grid), way, self.vectors)
+                parts.append(torch.addmm(mean[: len(some)], windows.flatten(1), kernel))
         table: Tensor = torch.cat(parts) * self.variance**-0.5
         return table
 
@@ -108,23 +111,43 @@ def find_basis(atlas: Atlas, frames: Frames, patch: int, components: int, rng: t
     grid = grid[grid.norm(dim=1) <= patch // 2 + 0.75]
     some = draw(atlas.valid.nonzero()[:, 0], SAMPLED_WINDOWS, rng)
     fine, at = _finer(*_stacked(atlas, some), grid)
-    windows = sample(fine, at, frames.source[some], grid).transpose(1, 2)  # (n, 3, S)
+    windows = in_frames(sample(fine, at, frames.source[some], grid), frames.source[some], atlas.vectors)
+    windows, signs = windows.transpose(1, 2), _signs_of_half_a_turn(atlas)  # (n, C, S), (C, 1)
     weight = torch.exp(-grid.square().sum(1) / (2 * (patch / 3) ** 2)).sqrt()
-    mean = (windows.mean(0) + windows.mean(0).flip(-1)) / 2
+    mean = (windows.mean(0) + signs * windows.mean(0).flip(-1)) / 2
     centred = (windows - mean) * weight
     # Find the principal directions of their even and of their odd part.
     parts = []
     for sign in (1, -1):  # turning by half a turn reverses the order of the points
-        rows = (centred + sign * centred.flip(-1)).flatten(1) / 2
+        rows = (centred + sign * signs * centred.flip(-1)).flatten(1) / 2
         values, vectors = torch.linalg.eigh((rows.T @ rows / len(rows)).cpu().double())  # mps has no float64
         parts.append((values, vectors, torch.full_like(values, sign)))
     # Keep the strongest of both.
-    values, vectors, signs = (torch.cat(part, -1) for part in zip(*parts, strict=True))
+    values, vectors, mirror = (torch.cat(part, -1) for part in zip(*parts, strict=True))
     top = values.argsort(descending=True)[:components]
-    kernel = vectors[:, top].T.float().to(device).reshape(len(top), 3, -1) * weight
+    kernel = vectors[:, top].T.float().to(device).reshape(len(top), len(signs), -1) * weight
     middle, kernel = (kernel * mean).sum((1, 2)), kernel.transpose(1, 2).contiguous()
     variance = max(float(values.clamp(min=0).sum()), 1e-8)
-    return TurnedBasis(kernel, middle, signs[top].float().to(device), grid, variance)
+    return TurnedBasis(kernel, middle, mirror[top].float().to(device), grid, variance, atlas.vectors)
+
+
+def in_frames(windows: Tensor, turn: Tensor, vectors: int) -> Tensor:
+    """Windows (n, S, C), of whose channels after the colours so many pairs are vectors (x, y), as they are in frames
+    that are turned by the unit vectors (n, 2)."""
+    if vectors == 0:
+        return windows
+    (cos, sin), out = turn[:, None].unbind(-1), windows.clone()
+    for first in range(3, 3 + 2 * vectors, 2):
+        x, y = windows[..., first], windows[..., first + 1]
+        out[..., first], out[..., first + 1] = cos * x + sin * y, cos * y - sin * x
+    return out
+
+
+def _signs_of_half_a_turn(atlas: Atlas) -> Tensor:
+    """What half a turn makes of each channel, beside moving it: -1 of vectors and 1 of all else, (C, 1)."""
+    signs = torch.ones(atlas.compared.shape[1], 1, device=atlas.device)
+    signs[3 : 3 + 2 * atlas.vectors] = -1
+    return signs
 
 
 def describe(atlas: Atlas, frames: Frames, basis: TurnedBasis, wanted: Tensor, rng: torch.Generator) -> TurnedSpace:
@@ -178,7 +201,7 @@ def half_turned(descriptors: Tensor, back: Tensor, space: TurnedSpace) -> Tensor
 
 
 def sample(fine: Tensor, place: Tensor, turn: Tensor, grid: Tensor) -> Tensor:
-    """The values (n, S, 3) of a picture that was made FINER, (H, W, 3), at its pixels nearest to `place` (n, 2) +
+    """The values (n, S, C) of a picture that was made FINER, (H, W, C), at its pixels nearest to `place` (n, 2) +
     `grid` (S, 2), turned by the unit vectors (n, 2), all in pixels of the picture as it was; beyond the border, those
     on it."""
     place, grid = place * FINER, grid * FINER
@@ -189,12 +212,12 @@ def sample(fine: Tensor, place: Tensor, turn: Tensor, grid: Tensor) -> Tensor:
     (cos, sin), (down, right) = turn[..., None].unbind(1), grid.unbind(1)
     y = (place[:, :1] + (sin * right + cos * down)).add_(0.5).clamp_(0, height - 1).long()
     x = (place[:, 1:] + (cos * right - sin * down)).add_(0.5).clamp_(0, width - 1).long()
-    return fine.flatten(0, 1).index_select(0, (y * width + x).flatten()).view(*y.shape, 3)
+    return fine.flatten(0, 1).index_select(0, (y * width + x).flatten()).view(*y.shape, -1)
 
 
 def _finer(picture: Tensor, place: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """As much of a picture (H, W, 3) as windows on `grid` (S, 2) at `place` (n, 2) see, FINER by bilinear
-    interpolation, (h, w, 3); and where the windows lie in this part of the picture, (n, 2)."""
+    """As much of a picture (H, W, C) as windows on `grid` (S, 2) at `place` (n, 2) see, FINER by bilinear
+    interpolation, (h, w, C); and where the windows lie in this part of the picture, (n, 2)."""
     reach, rows = math.ceil(float(grid.norm(dim=1).max())) + 1, place[:, 0]
     top = max(0, int(rows.min()) - reach)
     part = picture[top : int(rows.max()) + reach + 1]
@@ -202,7 +225,7 @@ def _finer(picture: Tensor, place: Tensor, grid: Tensor) -> tuple[Tensor, Tensor
 
 
 def _enlarged(picture: Tensor, dim: int) -> Tensor:
-    """A picture (H, W, 3) with FINER times as many lines along `dim`, its own among them, and mixtures between."""
+    """A picture (H, W, C) with FINER times as many lines along `dim`, its own among them, and mixtures between."""
     first, second = picture.narrow(dim, 0, picture.shape[dim] - 1), picture.narrow(dim, 1, picture.shape[dim] - 1)
     mixed = [first * (1 - n / FINER) + second * (n / FINER) for n in range(FINER)]
     between = torch.stack(mixed, dim + 1).flatten(dim, dim + 1)
@@ -210,5 +233,7 @@ def _enlarged(picture: Tensor, dim: int) -> Tensor:
 
 
 def _stacked(atlas: Atlas, index: Tensor) -> tuple[Tensor, Tensor]:
-    """All planes above each other, (P * rows, row, 3), and where the pixels `index` (n,) lie in that, (n, 2)."""
-    return atlas.colours.view(-1, atlas.row, 3), torch.stack([index // atlas.row, index % atlas.row], -1).float()
+    """All planes above each other, (P * rows, row, C), and where the pixels `index` (n,) lie in that, (n, 2)."""
+    return atlas.compared.unflatten(0, (-1, atlas.row)), torch.stack(
+        [index // atlas.row, index % atlas.row], -1
+    ).float()

@@ -60,10 +60,10 @@ class Pieces:
     middles: (n,) int64, the source pixels in their middles.
     grid: (S, 2), the points, (y, x) from the middle.
     covered: (n, S) in {0, 1}, which points lie in the source.
-    values, energy: (n, 3 * S), the colours there, 0 at points that are not covered, and (n, S), their squared norms.
+    values, energy: (n, C * S), the colours there, 0 at points that are not covered, and (n, S), their squared norms.
     goals: (n, F), the coordinates of the guides at some points, or None without guides.
     lacking: (n,), the price of what lies beyond the source or whirls.
-    colours: (N, 3), the atlas in standard deviations.
+    colours: (N, C), what the atlas is compared by but for vectors, which turn, in standard deviations.
     """
 
     side: int
@@ -159,7 +159,7 @@ def _scores(cloth: Cloth, supply: Supply, middle: Tensor) -> tuple[Tensor, Tenso
     inside = ((place.round() >= 0) & (place.round() < size)) | torch.tensor(field.tile, device=size.device)
     y, x = (place.round() % size).long().unbind(-1)
     painted = (inside.all(-1) & cloth.painted[y, x]).float()  # (B, S)
-    colours = pieces.colours[field.index[y, x]] * painted[..., None]  # (B, S, 3)
+    colours = pieces.colours[field.index[y, x]] * painted[..., None]  # (B, S, C)
     # Compare colours; half a turn reverses the order of the points.
     masks, old = (torch.cat([each, each.flip(1)]) for each in (painted, colours))
     shares, squares = (torch.cat([masks, old.square().sum(2)]) @ pieces.covered.T).chunk(2)
@@ -252,7 +252,9 @@ def _cut_out(
     ramp = (torch.arange(ACROSS, device=device) + 0.5) * side / ACROSS - side / 2
     grid = torch.cartesian_prod(ramp, ramp)
     middles = draw(space.described.nonzero()[:, 0], MOST_PIECES, rng)
-    colours, smooth, inner = atlas.colours / atlas.deviation, _smooth(space, side), (grid.abs() <= side / 4).all(1)
+    smooth, inner = _smooth(space, side), (grid.abs() <= side / 4).all(1)
+    still = torch.cat([atlas.compared[:, :3], atlas.compared[:, 3 + 2 * atlas.vectors :]], 1)
+    colours = still / atlas.deviation
     level = grid.new_tensor([1.0, 0.0]).expand(1, len(shares_of_a_walk()), len(grid), 2).contiguous()
     # Walk from the middle of each piece to all of its points.
     covered, values, lacking, goals = [], [], [], []
@@ -268,7 +270,7 @@ def _cut_out(
         if guiding is not None:
             goals.append(_few(guiding.table[index]))
     table, overlap = torch.cat(values), max(1, min(round(rules.overlap * side), side - 1))
-    energy = table.square().view(len(table), 3, -1).sum(1)
+    energy = table.square().view(len(table), colours.shape[1], -1).sum(1)
     met = torch.cat(goals) if goals else None
     return Pieces(side, overlap, middles, grid, torch.cat(covered), table, energy, met, torch.cat(lacking), colours)
 

@@ -20,7 +20,7 @@ from texsynth.field.geometry import face_away, heading, turn_between, turned_bac
 from texsynth.field.guide import Prices
 from texsynth.field.space import draw
 from texsynth.field.sweep import NEIGHBOURS, beyond_border
-from texsynth.field.turned.space import Frames, TurnedSpace, between, half_turned, slopes
+from texsynth.field.turned.space import Frames, TurnedSpace, between, half_turned, in_frames, slopes
 from texsynth.native.sums import in_lanes
 
 PIXELS_AT_ONCE = 1 << 14  # pixels whose candidates are compared at once: bounds the memory
@@ -90,7 +90,7 @@ def sweep(field: Field, space: TurnedSpace, prices: Prices, rng: torch.Generator
     # Paint the field, with a border as wide as the windows reach, and draw the random candidates.
     reach = math.ceil(float(space.basis.grid.norm(dim=1).max())) + 1
     wide = extend(copies_of(field), field.tile, reach)
-    picture = _colours(space.atlas, wide)
+    picture = _compared(space.atlas, wide)
     allowed = (space.described & prices.source.isfinite()).nonzero()[:, 0]
     keys = draw(allowed, min(RANDOM_CANDIDATES, RANDOM_COMPARISONS // (h * w) + 1), rng)
     # Find the best copies, strip after strip.
@@ -130,12 +130,13 @@ def extend(copy: TurnedCopy, tile: tuple[bool, bool], margin: int) -> TurnedCopy
     return copy.moved(torch.stack(torch.meshgrid(*past, indexing="ij"), -1).float())
 
 
-def _colours(atlas: Atlas, copy: TurnedCopy) -> Tensor:
-    """The colours (h, w, 3) of copies that may reach into the margin."""
+def _compared(atlas: Atlas, copy: TurnedCopy) -> Tensor:
+    """What is compared of copies that may reach into the margin, (h, w, C), with its vectors as they are there."""
     shapes = torch.tensor(atlas.shapes, device=copy.plane.device)[copy.plane]
     place = torch.minimum(copy.place.clamp(min=1 - atlas.margin), shapes + (atlas.margin - 3))
     index = atlas.join(copy.plane, *place.round().long().unbind(-1))
-    return read_between(atlas, index, place, atlas.colours)
+    values, back = read_between(atlas, index, place, atlas.compared), copy.turn * copy.turn.new_tensor([1.0, -1.0])
+    return in_frames(values.flatten(0, 1)[:, None], back.flatten(0, 1), atlas.vectors).view_as(values)
 
 
 def _continued(wide: TurnedCopy, at: Tensor, dy: int, dx: int) -> TurnedCopy:
