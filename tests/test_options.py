@@ -32,6 +32,8 @@ MIXED = "barycenter a.png c.png -p mixture -q -s 16 -o o.png"
 LAYER = "propagate a.png layer.png c.png -q -o o.png"
 TRAIN = "train easy a.png -q -o o.safetensors"
 BUMPS = "maps normal right.png -q -o o.png"
+RELIEF = "maps height normals.png -q -o o.png"
+SHADE = "maps occlusion right.png -q -o o.png"
 SCORE = "evaluate a.png c.png --metric sliced --metric nn_pixel -q"
 REFUSED = "code"  # what is refused, in one line that names it
 
@@ -197,6 +199,17 @@ OWN: dict[str, Rows] = {
         "device": ("code", BUMPS, "--device cuda:9"),
         "dry_run": ("files", BUMPS, "--dry-run"),
     },
+    "maps height": {
+        "tile": ("pixels", RELIEF, "--tile x"),
+        "depth": ("pixels", RELIEF, "--depth 8"),
+        "normals": ("pixels", RELIEF, "--normals dx"),
+    },
+    "maps occlusion": {
+        "tile": ("pixels", SHADE, "--tile x"),
+        "depth": ("pixels", SHADE, "--depth 8"),
+        "strength": ("pixels", SHADE, "--strength 9"),
+        "radius": ("pixels", SHADE, "--radius 8"),
+    },
     "train": {
         "output": ("files", TRAIN.replace("-o o.safetensors", ""), "-o o.safetensors"),
         "preset": ("model", TRAIN, "-p easy-slow"),
@@ -274,6 +287,8 @@ def inputs(texsynth: Texsynth, draw: Draw, picture: Picture) -> Iterator[Callabl
     draw("dark.png", ((ramp / 255.0) ** 3 * 255).astype(np.uint8))
     for name, sides in (("hole", (4, 9, 4, 10)), ("other", (6, 14, 5, 11)), ("half", (0, 16, 8, 16))):
         draw(f"{name}.png", np.where(box(16, 16, sides), 255, 0).astype(np.uint8))
+    leaning = np.dstack([ramp, ramp.T, np.full_like(ramp, 255)]) / 255.0 * 2 - 1
+    draw("normals.png", np.rint((leaning / np.linalg.norm(leaning, axis=2)[..., None] + 1) * 127.5).astype(np.uint8))
     draw("ground.png", np.zeros((16, 16), np.uint8))
     clear = np.dstack([array("a.png"), np.full((16, 16), 255, np.uint8)])
     clear[:5, :5, 3] = 0

@@ -17,7 +17,10 @@ from texsynth.errors import UsageError
 
 KEPT = "{} is kept"  # what is said of an output that is left alone
 # The files of cli/ whose `prepare` makes the commands of verbs; pictures.py makes all others.
-MAKERS = {"propagate": "propagate", "train": "train", "evaluate": "evaluate", "maps normal": "maps"}
+MAKERS = {
+    **{verb: verb for verb in ("propagate", "train", "evaluate")},
+    **{f"maps {command}": "maps" for command in ("normal", "height", "occlusion")},
+}
 
 
 @dataclass(frozen=True)

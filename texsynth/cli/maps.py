@@ -77,10 +77,11 @@ def _planned(name: str, request: Any) -> Plan:
 def renamed(stem: str, role: str) -> str:
     """The stem of a map with another role: ("Brick_Height", "normal") -> "Brick_Normal"; ("a", "normal") ->
     "a_normal"."""
-    match = re.fullmatch(r"(.+[_\-. ])([^_\-. ]+)", stem)
-    if match is None or role_of(match[2]) is None:
-        return f"{stem}_{role}"
-    return match[1] + (role.title() if match[2][0].isupper() else role)
+    for words in (r"[^_\-. ]+[_\-. ][^_\-. ]+", r"[^_\-. ]+"):  # such as nor_gl, or one word
+        match = re.fullmatch(rf"(.+[_\-. ])({words})", stem)
+        if match is not None and role_of(match[2]) is not None:
+            return match[1] + (role.title() if match[2][0].isupper() else role)
+    return f"{stem}_{role}"
 
 
 def _scratch(item: Item, request: Any) -> Any:
@@ -110,11 +111,12 @@ def _run(work: Conversion, item: Item, request: Any, talk: Talk, replaceable: Co
                 stored = None if request.no_metadata else dict(result.record)
                 with together(item.out, replaceable) as put:
                     notices = image.write(item.out, result.image, metadata=stored, put=put)
-    for notice in notices:
+    for notice in (*result.notices, *notices):
         talk.note(notice)
     talk.say(f"{item.out.name}: {result.seconds:.1f} s")
     return {
         "image": str(item.out),
+        **result.measured,
         "files": {"image": str(item.out)},
         "seconds": round(result.seconds, 3),
         "record": dict(result.record),

@@ -28,7 +28,7 @@ from texsynth.verbs import parse
 
 NEEDED = {"verb": str, "preset": dict, "seed": int, "size": str, "tile": str, "inputs": list}
 UNIT = (1 << 13, 1 << 13)  # a picture that sizes are factors of, which may be far below 1 or above
-MEASURED = ("losses", "tone")  # keys of what a run has measured, beside what it was asked for
+MEASURED = ("losses", "tone", "measured")  # keys of what a run has measured, beside what it was asked for
 POINTS = 100  # that the course of the loss keeps
 LONGEST_NAME = 255  # bytes of the name of a file
 LONGEST_WORD = 40

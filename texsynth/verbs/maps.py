@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,8 +19,8 @@ from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
-from texsynth.material import relief
-from texsynth.material.roles import DX
+from texsynth.material import occlusion, relief
+from texsynth.material.roles import CONVENTIONS, DX, GL, convention_of
 from texsynth.requests.maps.common import DEPTHS
 from texsynth.requests.maps.normal import STEEPEST
 from texsynth.requests.option import recorded
@@ -29,7 +31,28 @@ from texsynth.task import Estimate
 from texsynth.verbs import parse
 
 GREY = 2 / 255  # by how much the channels of a grey map may differ
+UNEVEN = 0.2  # by how much the vectors of a normal map may differ from unit length, on average
 USUAL_RELIEF = 1 / 32  # of the shorter side: the height of white where nothing says it
+
+
+@dataclass(frozen=True)
+class MadeMap:
+    """What comes of a map. measured: What the record keeps of it, beside what was asked for."""
+
+    picture: Picture
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a map is made. values: What the record says in place of what was asked for. memory: The bytes that it takes
+    beside the map that is read; seconds: how long."""
+
+    make: Callable[[], MadeMap]
+    values: Mapping[str, Any]
+    memory: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -40,7 +63,7 @@ class Conversion:
     record: The resolved run, JSON-able.
     """
 
-    make: Callable[[], Picture]
+    make: Callable[[], MadeMap]
     size: tuple[int, int]
     cost: Estimate
     record: Mapping[str, Any]
@@ -49,19 +72,22 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Converted:
-    """The outcome for one map."""
+    """The outcome for one map. measured: What the record keeps of the result, such as the strength of a height."""
 
     image: Picture
     record: Mapping[str, Any]
+    measured: Mapping[str, Any]
+    notices: tuple[str, ...]
     seconds: float
 
 
 @dataclass(frozen=True)
 class ReadMap:
-    """A map, and what goes with it. stored: what the record in its file says of maps."""
+    """A map, and what goes with it. stem: of its file, "" without one. stored: what the record in its file says."""
 
     picture: Picture
     entry: inputs.Input
+    stem: str
     stored: Mapping[str, Any]
     wraps: tuple[bool, bool]
     device: torch.device
@@ -72,86 +98,149 @@ def prepare(command: str, request: Any, source: Source) -> Conversion:
     notices: list[str] = []
     device, limit = parse.device(request.device), parse.memory(request.max_memory)
     picture, entry = inputs.load(source, "map", parse.left(limit))
-    stored = _stored(source)
+    path = path_of(source) if isinstance(source, (str, Path)) else None
+    stored = _stored(path)
     word = request.tile or stored.get("tile")
     tile = word if word in TILES else "none"
-    reading = ReadMap(picture, entry, stored, parse.tile(tile), device)
-    make, values, planes = COMMANDS[command](request, reading, notices.append)
+    stem = "" if path is None else path.stem
+    making = COMMANDS[command](request, ReadMap(picture, entry, stem, stored, parse.tile(tile), device), notices.append)
     size = inputs.extent(picture)
-    cost = _cost(picture, planes)
-    if cost.memory > limit:
-        needs = f"about {run.gigabytes(cost.memory)}, above the limit of {run.gigabytes(limit)}"
+    held = base(parts(picture)) + making.memory
+    if held > limit:
+        needs = f"about {run.gigabytes(held)}, above the limit of {run.gigabytes(limit)}"
         raise ResourceError(f"{entry.name} needs {needs}; make it smaller, or raise --max-memory")
     written = {
         **record.versions(),
         "verb": command,
-        type(request).SECTION: recorded(request, type(request).SECTION, tile=tile, **values),
+        type(request).SECTION: recorded(request, type(request).SECTION, tile=tile, **making.values),
         "size": f"{size[1]}x{size[0]}",
         "device": str(device),
         "inputs": [asdict(entry)],
     }
-    return Conversion(make, size, cost, record.plain(written), tuple(notices))
+    seconds = START + making.seconds + 3 * WRITING * size[0] * size[1]
+    return Conversion(making.make, size, Estimate(held, seconds), record.plain(written), tuple(notices))
 
 
 def execute(conversion: Conversion) -> Converted:
     """Make a map."""
     start = time.perf_counter()
-    return Converted(conversion.make(), conversion.record, time.perf_counter() - start)
+    result = conversion.make()
+    stored = dict(conversion.record) | ({"measured": dict(result.measured)} if result.measured else {})
+    return Converted(result.picture, stored, result.measured, result.notices, time.perf_counter() - start)
 
 
-def _stored(source: Source) -> Mapping[str, Any]:
+def _stored(path: Path | None) -> Mapping[str, Any]:
     """What the record in the file of a map says of it; empty without one. Others may have written it."""
-    if not isinstance(source, str) and not hasattr(source, "name"):
-        return {}
-    path = path_of(source)
-    values = (image.read_metadata(path) or {}).get("maps") if path.is_file() else None
-    return values if isinstance(values, dict) else {}
+    whole = (image.read_metadata(path) or {}) if path is not None and path.is_file() else {}
+    said = [part for part in (whole.get("maps"), whole.get("measured")) if isinstance(part, dict)]
+    return {key: value for part in said for key, value in part.items()}
 
 
-def _normal(request: Any, reading: ReadMap, note: Note) -> tuple[Callable[[], Picture], dict[str, Any], int]:
-    height = _grey(reading)
-    strength = _strength(request, reading)
-    if reading.picture.depth == "uint8":
-        note(f"{reading.entry.name} has 8 bits, whose steps show on flat slopes; a 16-bit height has none")
+def _normal(request: Any, read: ReadMap, note: Note) -> Making:
+    """maps normal."""
+    height, strength = _height_of(read, note), _strength(request, read)
 
-    def make() -> Picture:
-        vectors = relief.normals(height, strength, reading.wraps, reading.device)
-        return _picture(reading, relief.encoded(vectors, request.normals == DX), request)
+    def make() -> MadeMap:
+        vectors = relief.normals(height, strength, read.wraps, read.device)
+        return MadeMap(_picture(read, relief.encoded(vectors, request.normals == DX), request))
 
-    return make, {"strength": strength}, 12
+    pixels = height.numel()
+    return Making(make, {"strength": strength}, _by_rows(pixels, 16), 3e-8 * pixels)
 
 
-def _strength(request: Any, reading: ReadMap) -> float:
+def _height(request: Any, read: ReadMap, note: Note) -> Making:
+    """maps height."""
+    word = read.stored.get("normals")
+    named = word if word in CONVENTIONS else _convention(read.stem)
+    convention = request.normals or named or GL
+    if request.normals is None and convention == DX:
+        note(f"{read.entry.name} is taken as one whose green points down; --normals gl says otherwise")
+    colours = _normals_of(read, convention == DX)
+
+    def make() -> MadeMap:
+        surface = relief.heights(relief.decoded(colours, convention == DX), read.wraps, read.device)
+        low, high = rows.extremes(surface)
+        strength = float(f"{high - low:.6g}")
+        grey = rows.changed(surface, lambda part: ((part - low) / (high - low or 1.0)).clamp_(0, 1))
+        back = f"`texsynth maps normal` gives the normals back with --strength {strength:g}, which the record says too"
+        words = f"{read.entry.name}: white is {strength:g} pixels above black; {back}"
+        return MadeMap(_picture(read, grey, request), {"strength": strength}, (words,))
+
+    pixels = read.picture.height * read.picture.width
+    whole = pixels * (1 if read.wraps[0] else 2) * (1 if read.wraps[1] else 2)
+    return Making(make, {"normals": convention}, 18 * whole + _by_rows(pixels, 8), 2e-7 * whole)
+
+
+def _occlusion(request: Any, read: ReadMap, note: Note) -> Making:
+    """maps occlusion."""
+    height, strength = _height_of(read, note), _strength(request, read)
+    radius = float(request.radius or max(1.0, min(inputs.extent(read.picture)) / 8))
+
+    def make() -> MadeMap:
+        shares = occlusion.visible(height, strength, radius, read.wraps, read.device)
+        return MadeMap(_picture(read, shares, request))
+
+    pixels, steps = height.numel(), len(occlusion.distances(radius))
+    side = inputs.extent(read.picture)[1] + 2 * radius
+    framed = int(4 * side * (2 * radius + min(pixels, rows.WHOLE) / inputs.extent(read.picture)[1]))
+    memory, seconds = 2 * framed + _by_rows(pixels, 16), 3e-8 * occlusion.SLICES * steps * pixels
+    return Making(make, {"strength": strength, "radius": radius}, memory, seconds)
+
+
+def _convention(stem: str) -> str | None:
+    """The convention that the end of a name says, as in wall_nor_dx; None where it says none."""
+    parts = re.split(r"[_\-. ]", stem)
+    return next((said for count in (1, 2) if (said := convention_of("".join(parts[-count:])))), None)
+
+
+def _by_rows(pixels: int, planes: int) -> int:
+    """The bytes of so many planes of a map that is made some rows at a time, and of its file."""
+    return 4 * planes * min(pixels, rows.WHOLE)
+
+
+def _strength(request: Any, read: ReadMap) -> float:
     """The height of white, in pixels."""
-    stored = reading.stored.get("strength")
+    stored = read.stored.get("strength")
     if request.strength is not None:
         return float(request.strength)
     if isinstance(stored, (int, float)) and math.isfinite(stored) and 0 <= stored <= STEEPEST:
         return float(stored)
-    return min(inputs.extent(reading.picture)) * USUAL_RELIEF
+    return min(inputs.extent(read.picture)) * USUAL_RELIEF
 
 
-def _grey(reading: ReadMap) -> torch.Tensor:
-    """The values of a map without colours, (1, 1, H, W); InputError for one that has some."""
-    pixels = reading.picture.pixels
+def _height_of(read: ReadMap, note: Note) -> torch.Tensor:
+    """The values of a height map, (1, 1, H, W); InputError for one with colours."""
+    pixels = read.picture.pixels
     if pixels.shape[1] == 3:
         least, greatest = rows.extremes(rows.changed(pixels, lambda part: part - part.mean(1, keepdim=True)))
         if max(-least, greatest) > GREY:
-            name = reading.entry.name
+            name = read.entry.name
             raise InputError(f"{name} has colours, and a height map is grey; give its height map, or convert it")
+    if read.picture.depth == "uint8":
+        note(f"{read.entry.name} has 8 bits, whose steps show on flat slopes; a 16-bit height has none")
     return pixels[:, :1]
 
 
-def _picture(reading: ReadMap, values: torch.Tensor, request: Any) -> Picture:
+def _normals_of(read: ReadMap, is_down: bool) -> torch.Tensor:
+    """The colours of a normal map, (1, 3, H, W); InputError where its vectors are none."""
+    pixels, name = read.picture.pixels, read.entry.name
+    if pixels.shape[1] != 3:
+        raise InputError(f"{name} is grey, and a normal map has three channels; give the normal map")
+    lengths = rows.changed(relief.decoded(pixels, is_down), lambda part: (part.norm(dim=1, keepdim=True) - 1).abs())
+    off = float(torch.tensor([float(part.sum()) for (part,) in rows.strips(lengths)]).sum()) / lengths.numel()
+    if off > UNEVEN:
+        raise InputError(f"{name} is no normal map: its vectors are on average {off:.2f} off unit length")
+    return pixels
+
+
+def _picture(read: ReadMap, values: torch.Tensor, request: Any) -> Picture:
     """The result, which keeps the alpha and the resolution of its map; its values are numbers, no colours."""
-    tags = replace(codecs.PLAIN, density=reading.picture.tags.density)
-    return Picture(values, reading.picture.alpha, DEPTHS[request.depth], None, tags)
+    tags = replace(codecs.PLAIN, density=read.picture.tags.density)
+    return Picture(values, read.picture.alpha, DEPTHS[request.depth], None, tags)
 
 
-def _cost(picture: Picture, planes: int) -> Estimate:
-    """Peak bytes and seconds of a map whose making takes so many planes of floats."""
-    pixels = picture.height * picture.width
-    return Estimate(base(parts(picture)) + 4 * planes * pixels, START + (3 * WRITING + 5e-9 * planes) * pixels)
-
-
-COMMANDS = {"maps normal": _normal}
+COMMANDS: Mapping[str, Callable[[Any, ReadMap, Note], Making]] = {
+    "maps normal": _normal,
+    "maps height": _height,
+    "maps occlusion": _occlusion,
+}
