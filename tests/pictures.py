@@ -35,6 +35,12 @@ def bytes_of(image: Tensor) -> np.ndarray:
     return (image[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
 
 
+def bumps(h: int, w: int, steepness: float = 1.5, seed: int = 2) -> Tensor:
+    """The unit normals (1, 3, h, w), y up, of a bumpy surface."""
+    slopes = (spots(h, w, seed)[:, :2] - 0.5) * 2 * steepness
+    return F.normalize(torch.cat([slopes, torch.ones(1, 1, h, w)], 1), dim=1)
+
+
 def pattern(name: str, h: int, w: int) -> np.ndarray:
     """A picture of two colours whose every window tells how it goes on, (h, w, 3) of 8 bits."""
     y, x = np.mgrid[:h, :w]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import Draw, Texsynth
+from pictures import bumps, bytes_of
 from texsynth.image import rows, scratch
 from texsynth.requests.edit import Request
 from texsynth.verbs import edit
@@ -29,7 +30,7 @@ CALLS = {
     "transparent exemplar": ("synthesize", "clear.png", "-s", "40"),
     "transparent texture": ("synthesize", "clear.png", "-s", "40", "--alpha", "keep"),
     "maps": ("synthesize", "a.png", "-s", "40", "--map", "height=fine.png", "--map", "normal=coarse.png"),
-    "stretched maps": ("synthesize", "a.png", "-s", "40", "--map", "normal=odd.png", "--source-mask", "soft.png"),
+    "stretched maps": ("synthesize", "a.png", "-s", "40", "--map", "normal=bent.png", "--source-mask", "soft.png"),
     "light": ("synthesize", "a.png", "-s", "40", "--flatten"),
     "another size": ("edit", "a.png", "--retarget", "72x56"),
     "removed": ("edit", "clear.png", "--remove", "mask.png"),
@@ -64,7 +65,9 @@ def inputs(draw: Draw) -> None:
     clear = np.where(box, rng.integers(0, 2, (SIDE, SIDE)) * 60, 255).astype(np.uint8)
     draw("clear.png", np.dstack([colours, clear]))
     draw("fine.png", rng.integers(0, 65536, (2 * SIDE, 2 * SIDE)).astype(np.uint16))
-    draw("coarse.png", colours[::4, ::4])
+    normals = bytes_of((bumps(SIDE, SIDE) + 1) / 2)
+    draw("coarse.png", normals[::4, ::4])
+    draw("bent.png", normals[:50, :50])
     draw("odd.png", colours[:50, :50])
     draw("bright.tif", (colours / 100 - 0.2).astype(np.float32))
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from conftest import Draw, Picture, Refused, Texsynth, array
-from pictures import box
+from pictures import box, bumps, bytes_of
 from texsynth.image import picture as image
 from texsynth.requests.option import ARGUMENT, Option, options
 
@@ -65,7 +65,7 @@ SHARED: Rows = MESSAGES | {
     "crop": ("pixels", SYNTH, "--crop 0,0,8,8"),
     "alpha": ("pixels", SYNTH.replace("a.png", "clear.png"), "--alpha keep"),
     "flatten": ("pixels", SYNTH.replace("a.png", "right.png"), "--flatten"),
-    "normals": ("record", f"{SYNTH} --map normal=a.png", "--normals dx"),
+    "normals": ("record", f"{SYNTH} --map normal=bumps.png", "--normals dx"),
     "texel": ("record", SYNTH, "--texel 1mm"),
     "output": ("files", "synthesize a.png -p steady -q", "-o o.png"),
     "file_format": ("files", SYNTH.replace("o.png", "out/"), "--format tiff"),
@@ -285,6 +285,7 @@ def inputs(texsynth: Texsynth, draw: Draw, picture: Picture) -> Iterator[Callabl
     draw("down.png", np.ascontiguousarray(ramp.T))
     draw("narrow.png", 100 + ramp // 8)
     draw("dark.png", ((ramp / 255.0) ** 3 * 255).astype(np.uint8))
+    draw("bumps.png", bytes_of((bumps(16, 16) + 1) / 2))
     for name, sides in (("hole", (4, 9, 4, 10)), ("other", (6, 14, 5, 11)), ("half", (0, 16, 8, 16))):
         draw(f"{name}.png", np.where(box(16, 16, sides), 255, 0).astype(np.uint8))
     leaning = np.dstack([ramp, ramp.T, np.full_like(ramp, 255)]) / 255.0 * 2 - 1

@@ -137,9 +137,15 @@ def stretched(
         )
 
     result = mapped(picture, resized)
-    if role in NORMALS and result.channels == 3:  # means of unit vectors are shorter than one
+    if role in NORMALS and result.channels == 3 and _varies(picture.pixels[:, 2:3]):  # else it holds two parts of three
+        # Means of unit vectors are shorter than one.
         return replace(result, pixels=rows.changed(result.pixels, lambda v: (F.normalize(v * 2 - 1, dim=1) + 1) / 2))
     return result
+
+
+def _varies(values: Tensor) -> bool:
+    low, high = rows.extremes(values)
+    return low < high
 
 
 def solid(exemplar: Picture) -> Tensor:

@@ -18,7 +18,7 @@ from texsynth.image.load import NORMAL, NORMAL_DX, NORMALS, Box, Note, Source, e
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Layer
 from texsynth.material.roles import DX, convention_of, role_of
-from texsynth.verbs import parse
+from texsynth.verbs import map_checks, parse
 
 VALUES_MIXED, LABELS_MOVED = "its values are interpolated", "its labels are those of the nearest pixels"
 
@@ -51,11 +51,11 @@ def read(
     """
     layers, entries = {}, []
     for name, files in named.items():
-        role = kind(name, normals)
         loaded = inputs.load_all(files, f"map:{name}", memory)
-        if role in NORMALS and all(picture.channels == 1 for picture, _ in loaded):
-            role = "data"
-            note(f"{loaded[0][1].name} is grey, so it holds no normals; its values are copied as they are")
+        for ground, (picture, entry) in zip(grounds, loaded, strict=True):
+            map_checks.check_aspect(picture, ground.size, entry.name, ground.name)
+            map_checks.tell_of_height(picture, entry.name, name, note)
+        role = _role(name, normals, loaded, note)
         scales = [ground.scale(p) or Fraction(1) for ground, (p, _) in zip(grounds, loaded, strict=True)]
         scale = max(scales)
         if len(set(scales)) > 1:
@@ -81,6 +81,20 @@ def kind(name: str, normals: str | None = None) -> str:
     if "normal" in name.lower() or (role is not None and role.name == NORMAL):
         return NORMAL_DX if (normals or convention_of(name)) == DX else NORMAL
     return "labels" if "id" in words or any(w in name.lower() for w in ("label", "mask")) else "data"
+
+
+def _role(name: str, normals: str | None, loaded: Sequence[tuple[Picture, Input]], note: Note) -> str:
+    """The role of a layer by its map's name and what its pictures hold; InputError for normals that are none."""
+    role = kind(name, normals)
+    if role not in NORMALS:
+        return role
+    if all(picture.channels == 1 for picture, _ in loaded):
+        note(f"{loaded[0][1].name} is grey, so it holds no normals; its values are copied as they are")
+        return "data"
+    for picture, entry in loaded:
+        if picture.channels == 3:
+            map_checks.check_normals(picture, entry.name, note)
+    return role
 
 
 def tell(layers: Mapping[str, Layer], size: tuple[int, int], note: Note) -> None:

@@ -1,0 +1,80 @@
+"""Is a map what its role says? Pictures that cannot be are refused, and what may disappoint is told."""
+
+from __future__ import annotations
+
+from texsynth.errors import InputError
+from texsynth.image import rows
+from texsynth.image.load import Note, extent
+from texsynth.image.picture import Picture
+from texsynth.material.roles import HEIGHT, role_of
+
+LENGTHS = 0.7, 1.2  # of vectors that pass: means of steep ones, as in mip levels, are shorter, sharpened ones longer
+DEEPEST = -0.05  # of the part along the surface's normal, which rounding and compression take below 0
+SOUND = 0.6  # the share of the vectors that must pass; of photographs up to half do, of steep mip levels 0.8 and more
+FLAT = 0.06  # the range of encoded parts along the surface, up to which 8 bits hold no change of the third
+CONSTANT = 1e-6  # the range of values that are all the same
+STRETCH = 0.5  # a difference in aspect above this is refused
+IS_NAMED = "give it another name to copy it as it is, as with --map detail=FILE"
+
+
+def check_normals(picture: Picture, name: str, note: Note) -> None:
+    """Raise InputError where most vectors of a picture of three channels, encoded in [0, 1], are far from unit length
+    or point into the surface. What is black or clear counts as none.
+
+    Where the third part of them is the same everywhere, as BC5 saves two, the user is told.
+    """
+    low, high = rows.extremes(picture.pixels[:, 2:3])
+    least, most = rows.extremes(picture.pixels[:, :2])
+    if high - low < CONSTANT and most - least > FLAT:
+        note(
+            f"{name}: its blue is {high:g} everywhere, so it holds two parts of each normal, as BC5 does; red and "
+            "green turn with their copy, blue stays"
+        )
+        return
+    passing, vectors = _passing(picture, 2.0, -1.0)
+    if passing >= SOUND * vectors > 0:
+        return
+    if picture.depth.startswith("float") and rows.extremes(picture.pixels)[0] < DEEPEST:
+        passing, vectors = _passing(picture, 1.0, 0.0)
+        if passing >= SOUND * vectors > 0:
+            raise InputError(
+                f"{name}: its normals have signs, from -1 to 1; write them as (n + 1) / 2, from 0 to 1, or {IS_NAMED}"
+            )
+    share = 100 * (1 - passing / max(1, vectors))
+    raise InputError(
+        f"{name}: is no normal map, as {share:.0f} % of its vectors are far from unit length or point into the "
+        f"surface; {IS_NAMED}"
+    )
+
+
+def _passing(picture: Picture, scale: float, offset: float) -> tuple[int, int]:
+    """How many vectors of a picture, scale * value + offset, are near to unit length, and how many there are."""
+    passing = vectors = 0
+    parts = [picture.pixels] if picture.alpha is None else [picture.pixels, picture.alpha]
+    for pixels, *clear in rows.strips(*parts):
+        there = pixels.abs().amax(1, keepdim=True) > 0
+        there = there & (clear[0] > 0) if clear else there
+        x, y, z = (scale * part + offset for part in pixels.split(1, 1))
+        length = (x * x + y * y + z * z).sqrt_()
+        sound = (length >= LENGTHS[0]) & (length <= LENGTHS[1]) & (z >= DEEPEST) & there
+        passing, vectors = passing + rows.count(sound), vectors + rows.count(there)
+    return passing, vectors
+
+
+def tell_of_height(picture: Picture, name: str, map_name: str, note: Note) -> None:
+    """Say where a height map has few steps."""
+    role = role_of(map_name)
+    if picture.depth == "uint8" and role is not None and role.name == HEIGHT:
+        note(f"{name}: has 8 bits, and heights of 256 steps show as terraces; 16 bits are better")
+
+
+def check_aspect(picture: Picture, size: tuple[int, int], name: str, exemplar: str) -> None:
+    """Raise InputError where a map is of quite another shape than its exemplar of `size` (height, width)."""
+    height, width = extent(picture)
+    ratio = (width * size[0]) / (height * size[1])
+    differs = max(ratio, 1 / ratio) - 1
+    if differs > STRETCH:
+        raise InputError(
+            f"{name} is {width}x{height}, and {exemplar} {size[1]}x{size[0]}: the aspect differs by "
+            f"{100 * differs:.0f} %, and up to {100 * STRETCH:.0f} % are stretched; give the map of that picture"
+        )
