@@ -12,6 +12,7 @@ PAGES = (
     "docs/guide/inpaint.md",
     "docs/guide/edit.md",
     "docs/guide/propagate.md",
+    "docs/guide/capture.md",
     "docs/guide/barycenter.md",
 )
 

@@ -31,6 +31,8 @@ EDIT = "edit a.png -p pointed.yaml -q -o o.png"
 MIXED = "barycenter a.png c.png -p mixture -q -s 16 -o o.png"
 LAYER = "propagate a.png layer.png c.png -q -o o.png"
 TRAIN = "train easy a.png -q -o o.safetensors"
+SHOT = "capture a.png --crop 0,0,10,10 -q -o o.png"
+FLAT = "capture a.png --quad 1,1,15,2,14,14,2,13 -q -o o.png"
 BUMPS = "maps normal right.png -q -o o.png"
 RELIEF = "maps height normals.png -q -o o.png"
 SHADE = "maps occlusion right.png -q -o o.png"
@@ -189,6 +191,19 @@ OWN: dict[str, Rows] = {
         "dry_run": ("files", LAYER, "--dry-run"),
         "max_memory": ("code", LAYER, "--max-memory 1M"),
         "device": ("code", LAYER, "--device cuda:9"),
+    },
+    "capture": {
+        "quad": ("pixels", SHOT, "--quad 1,1,15,2,14,14,2,13"),
+        "size": ("pixels", FLAT, "--size 12"),
+        "aspect": ("pixels", FLAT, "--aspect 2:1"),
+        "maps": ("files", FLAT, "--map h=right.png"),
+        "normals": ("record", f"{FLAT} --map normal=a.png", "--normals dx"),
+        "flatten": ("pixels", SHOT.replace("a.png", "right.png"), "--flatten"),
+        "crop": ("pixels", FLAT, "--crop 0,0,8,8"),
+        "texel": ("record", FLAT, "--texel 1mm"),
+        "dry_run": ("files", FLAT, "--dry-run"),
+        "max_memory": ("code", FLAT, "--max-memory 1M"),
+        "device": ("code", FLAT, "--device cuda:9"),
     },
     "maps normal": {
         "tile": ("pixels", BUMPS, "--tile x"),

@@ -26,7 +26,18 @@ def test_the_readme_has_at_most_8_kb() -> None:
 
 def test_the_readme_has_a_command_for_every_verb() -> None:
     shown = {step.values[0].text.split()[1] for step in documents.steps("README.md")}
-    verbs = {"synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "train", "evaluate", "guide"}
+    verbs = {
+        "synthesize",
+        "control",
+        "inpaint",
+        "barycenter",
+        "edit",
+        "propagate",
+        "capture",
+        "train",
+        "evaluate",
+        "guide",
+    }
     assert verbs <= shown
 
 

@@ -1,6 +1,6 @@
 """texsynth: example-based texture synthesis. The Python API speaks the same words as the command line.
 
-    from texsynth import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
+    from texsynth import barycenter, capture, control, edit, evaluate, inpaint, propagate, synthesize, train
     wall = synthesize("brick.png", "512x512", seed=3)
     nest = control("grass.png", "512x512", orientation="circle")
     tile = inpaint("gravel.jpg", make_tileable="xy")
@@ -8,6 +8,7 @@
     half = barycenter(["grass.png", "pebbles.png"], 128)
     good = evaluate("brick.png", "wall.png").mean["sliced"]
     also = propagate("brick.png", "graffiti.png", "wall.png").image
+    flat = capture("photo.jpg", quad="210,80,1890,140,1820,1310,160,1240").image
     done = train("texture-net", "brick.png", "brick.safetensors")
     more = synthesize("brick.png", 4096, model="brick.safetensors")
 
@@ -20,12 +21,23 @@ from typing import TYPE_CHECKING, Any
 
 from texsynth.runs import threads
 
-__all__ = ["__version__", "barycenter", "control", "edit", "evaluate", "inpaint", "propagate", "synthesize", "train"]
+__all__ = [
+    "__version__",
+    "barycenter",
+    "capture",
+    "control",
+    "edit",
+    "evaluate",
+    "inpaint",
+    "propagate",
+    "synthesize",
+    "train",
+]
 
 threads.guard()  # before torch loads
 
 if TYPE_CHECKING:
-    from texsynth.api import barycenter, control, edit, evaluate, inpaint, propagate, synthesize, train
+    from texsynth.api import barycenter, capture, control, edit, evaluate, inpaint, propagate, synthesize, train
 
     __version__: str
 else:

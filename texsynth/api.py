@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from texsynth.runs.run import Result
     from texsynth.task import Report
     from texsynth.training.loop import Progress
+    from texsynth.verbs.capture import Captured
     from texsynth.verbs.propagate import Propagated
     from texsynth.verbs.train import Trained
     from texsynth.weights.pretrained import Fetching
@@ -38,6 +39,7 @@ RENAMED = {
     "inpaint": {"image": "exemplars", "exemplars": "others"},
     "edit": {"image": "exemplars"},
     "propagate": {"target": "targets"},
+    "capture": {"photo": "photos"},
 }
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -77,7 +79,7 @@ def _documented(function: Function) -> Function:
     """Add what the request of a verb says of each keyword to the docstring of its function."""
     verb = function.__name__
     by_name = {o.name: o for o in options(_request(verb))}
-    shared = Shared.__annotations__ if verb not in ("propagate", "train", "evaluate") else {}
+    shared = Shared.__annotations__ if verb not in ("propagate", "capture", "train", "evaluate") else {}
     keywords = {name: RENAMED.get(verb, {}).get(name, name) for name in (*function.__annotations__, *shared)}
     del keywords["return"]
     lines = [_line(name, by_name[o]) for name, o in keywords.items() if o in by_name and name != "progress"]
@@ -231,6 +233,42 @@ def propagate(
     for notice in (*edit.notices, *work.notices):
         logger.warning("%s", notice)
     return verb.execute(work, warp=warp)
+
+
+@_documented
+def capture(
+    photo: Source,
+    *,
+    quad: str | Sequence[float] | None = None,
+    size: str | int | None = None,
+    aspect: str | None = None,
+    maps: Mapping[str, Source] | None = None,
+    normals: str | None = None,
+    flatten: bool = False,
+    crop: str | Sequence[int] | None = None,
+    texel: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    max_memory: str | int = "6G",
+) -> Captured:
+    """Make a usable exemplar from a photograph of a surface: `image`, and `layers`, its maps by name.
+
+    maps holds one file a name. Raises `texsynth.errors.TexsynthError`s.
+    """
+    request = _made("capture", _given("capture", locals()))
+    from texsynth.image import scratch
+    from texsynth.verbs import capture as verb
+    from texsynth.verbs import parse
+
+    verb.check(request)
+    with scratch.beside(None, parse.memory(request.max_memory)):
+        work = verb.aim(request, photo, maps or {})
+        for notice in work.notices:
+            logger.warning("%s", notice)
+        captured = verb.execute(work)
+    for remark in captured.remarks:
+        logger.info(remark)
+    return captured
 
 
 @_documented

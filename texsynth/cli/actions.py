@@ -18,7 +18,7 @@ from texsynth.errors import UsageError
 KEPT = "{} is kept"  # what is said of an output that is left alone
 # The files of cli/ whose `prepare` makes the commands of verbs; pictures.py makes all others.
 MAKERS = {
-    **{verb: verb for verb in ("propagate", "train", "evaluate")},
+    **{verb: verb for verb in ("propagate", "capture", "train", "evaluate")},
     **{f"maps {command}": "maps" for command in ("normal", "height", "occlusion")},
 }
 

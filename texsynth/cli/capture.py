@@ -1,0 +1,161 @@
+"""The command of `texsynth capture`: as many photographs as there are, each with its maps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from texsynth.batch.order import Entry, Item
+from texsynth.cli import failure, pipes, plan
+from texsynth.cli.actions import Action, Command
+from texsynth.cli.messages import Talk
+from texsynth.cli.plan import Plan
+from texsynth.errors import UsageError
+from texsynth.image import picture as image
+from texsynth.image import scratch
+from texsynth.image.files import together
+from texsynth.requests.capture import Request
+from texsynth.runs import run, save, stop
+from texsynth.verbs import capture as verb
+from texsynth.verbs import parse
+from texsynth.verbs.capture import Captured, Capturing
+
+
+def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -> Command:
+    """See runner.execute. A photograph and its maps are read when it is their turn; raises UsageError and InputError.
+
+    part: a share of the plan that is made without it."""
+    verb.check(request)
+    photos = list(cast("list[str | Path]", request.photos))
+    todo = plan.plan(photos, request.output, name, request.file_format) if part is None else part
+    if not todo.batch and len(todo.items[0].sources) > 1:
+        raise UsageError(f"{len(todo.items[0].sources)} photographs need a folder to go to, such as -o flat/")
+    for item in todo.items:
+        _maps(request, item)
+
+    def actions(item: Item) -> Iterable[Action]:
+        with _scratch(item.out, request):
+            work = verb.aim(request, item.sources[0], _maps(request, item))
+        for notice in work.notices:
+            talk.note(notice)
+        files = _files(item.out, {each: layer.picture.depth for each, layer in work.maps.items()})
+
+        def check() -> None:
+            if pipes.to_stdout(request):
+                pipes.check_size(request, work.size)
+            elif item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
+                image.check_writable(item.out, work.size)
+
+        planned, carry = partial(_planned, work, item.out), partial(_run, work, files, request, talk)
+        written = [] if pipes.to_stdout(request) else list(files.values())
+        yield Action(item.out, written, planned, carry, [dict(work.record)], check, _beside(item, request))
+
+    return Command(
+        request,
+        todo,
+        outs=lambda item: [item.out],
+        files=lambda item: [] if pipes.to_stdout(request) else [item.out, *_beside(item, request)],
+        actions=actions,
+        tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
+        document=lambda document: document,
+        stopped=partial(_stopped, len(todo.items)),
+        alone=partial(_alone, request),
+    )
+
+
+def _maps(request: Request, item: Item) -> dict[str, Any]:
+    """The maps of an item by name; UsageError, InputError."""
+    out = {}
+    for name, files in (request.maps or {}).items():
+        if len(files) > 1:
+            raise UsageError(f"--map {name}: {len(files)} given for one photograph; a folder holds those of several")
+        if len(item.sources) == 1 and not Path(str(files[0])).is_dir() and item.number > 0:
+            raise UsageError(f"--map {name}={files[0]}: one file for several photographs; give a folder of maps")
+        out[name] = plan.paired(files, list(item.sources), f"--map {name}")[0]
+    return out
+
+
+def _files(out: Path, depths: Mapping[str, str]) -> dict[str, Path]:
+    """What is written for one photograph, the picture last: where it stands all stands."""
+    return save.paths(out, depths, save_field=False)
+
+
+def _scratch(out: Path, request: Request) -> AbstractContextManager[None]:
+    """Large arrays lie beside the output."""
+    return scratch.beside(out.parent if out.parent.is_dir() else None, parse.memory(request.max_memory))
+
+
+def _beside(item: Item, request: Request) -> list[Path]:
+    """The file of its record."""
+    return [] if pipes.to_stdout(request) else image.sidecar(item.out, not request.no_metadata)
+
+
+def _alone(request: Request, item: Item) -> Request:
+    """The request for one photograph; InputError."""
+    maps = {name: [file] for name, file in _maps(request, item).items()}
+    return replace(request, photos=[item.sources[0]], maps=maps or None, output=str(item.out), file_format=None)
+
+
+def _run(
+    work: Capturing, files: Mapping[str, Path], request: Request, talk: Talk, replaceable: Collection[Path] | None
+) -> Entry:
+    """Capture one photograph and write what came of it."""
+    out = files["image"]
+    with _scratch(out, request):
+        result = verb.execute(work)
+        with stop.later():
+            if pipes.to_stdout(request):
+                notices = pipes.write(result.image, request, result.record)
+            else:
+                notices = _save(result, files, request, replaceable)
+    for notice in (*result.remarks, *notices):
+        talk.note(notice)
+    talk.say(f"{out.name}: {result.seconds:.1f} s")
+    return {
+        "image": str(out),
+        "files": {name: str(path) for name, path in files.items()},
+        "size": work.record["size"],
+        "remarks": list(result.remarks),
+        "seconds": round(result.seconds, 3),
+        "record": dict(result.record),
+    }
+
+
+def _save(
+    result: Captured, files: Mapping[str, Path], request: Request, replaceable: Collection[Path] | None
+) -> list[str]:
+    """Write the files of a photograph; gives notices."""
+    notices = []
+    with together(files["image"], replaceable) as put:
+        for name, layer in result.layers.items():
+            notices += image.write(files[name], layer, put=put)
+        stored = None if request.no_metadata else dict(result.record)
+        notices += image.write(files["image"], result.image, metadata=stored, put=put)
+    return notices
+
+
+def _planned(work: Capturing, out: Path) -> Entry:
+    return {
+        "image": str(out),
+        "size": work.record["size"],
+        "memory_bytes": work.cost.memory,
+        "seconds": round(work.cost.seconds, 1),
+        "record": dict(work.record),
+    }
+
+
+def _stopped(photos: int, done: Sequence[Entry]) -> str:
+    finished = [entry["status"] for entry in done].count("done")
+    return f"{finished} of {photos} photographs are written" if finished else failure.NOTHING
+
+
+def _words(entry: Entry) -> str:
+    """What standard output says about a photograph: its path, or its plan."""
+    if entry["status"] == "done":
+        return str(entry["image"])
+    cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
+    return f"{entry['image']}: {entry['size']}, {cost}"
