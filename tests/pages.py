@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"img", "meta", "br", "path", "circle", "image", "use"}
+VOID = {"img", "meta", "br", "input", "path", "circle", "image", "use"}
 
 
 class Balance(HTMLParser):

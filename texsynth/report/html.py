@@ -20,7 +20,8 @@ from texsynth.image.files import Put
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.image.strips import reduced as reduced_strips
-from texsynth.report import chart, guides
+from texsynth.material import roles
+from texsynth.report import chart, guides, view
 
 if TYPE_CHECKING:
     from texsynth.job import Job
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 LONGEST_PICTURE = 1024  # pixels; larger pictures are embedded reduced, so that the page stays a few megabytes
 LARGEST_WHOLE = 2048**2  # pixels of a picture that is reduced at once
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"  # no network
 STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
@@ -43,6 +45,7 @@ def page(result: Result, job: Job) -> str:
     state = " Interrupted: this is the picture so far." if result.interrupted else ""
     parts = [
         f"<header><h1>{html.escape(title)}</h1><p>{size}{state}</p></header>",
+        section("Material", material(result, job)) if view.by_role(result.layers) else "",
         section("Pictures", "".join(figures(result, job))),
         section("Where it comes from", "".join(field_figures(result.field))) if isinstance(result.field, Field) else "",
         section("Loss", chart.curve(result.losses)) if result.losses else "",
@@ -57,6 +60,7 @@ def document(title: str, body: str, style: str = STYLE) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f"<title>{html.escape(title)}</title><style>{style}</style></head>\n<body>{body}</body></html>\n"
     )
 
@@ -67,12 +71,24 @@ def figures(result: Result, job: Job) -> Iterator[str]:
         yield figure(picture, f"Exemplar: {exemplar.name}")
     for name, drawn in guides.drawings(job, None).items():
         yield figure(drawn, f"Guide: {name.replace('_', ' ')}")
-    yield figure(result.picture, "Result")
+    shown = {name: role for role, name in view.by_role(result.layers).items()}
+    yield figure(result.picture, "Result", view.attributes(roles.BASE_COLOUR) if shown else "")
     if any(job.task.tile):
         once = _manageable(result.picture)
         yield figure(repeated(once, job.task.tile), "Result repeated: look for seams in the middle")
     for name, layer in result.layers.items():
-        yield figure(layer, f"Map: {name}")
+        yield figure(layer, f"Map: {name}", view.attributes(shown[name], _is_down(job, name)) if name in shown else "")
+
+
+def material(result: Result, job: Job) -> str:
+    """The result and its maps under a moving light."""
+    chosen = {role: (result.layers[name], _is_down(job, name)) for role, name in view.by_role(result.layers).items()}
+    maps = {role: view.Shown(within(_manageable(layer).pixels), down) for role, (layer, down) in chosen.items()}
+    return view.figure(maps, all(job.task.tile))
+
+
+def _is_down(job: Job, name: str) -> bool:
+    return job.maps[name].role == "normal_dx"
 
 
 def field_figures(field: Field) -> Iterator[str]:
@@ -90,9 +106,11 @@ def repeated(picture: Picture, tile: tuple[bool, bool]) -> Picture:
     return replace(picture, pixels=picture.pixels.repeat(times), alpha=alpha)
 
 
-def figure(picture: Picture | Strips, caption: str) -> str:
+def figure(picture: Picture | Strips, caption: str, attributes: str = "") -> str:
+    """A picture with its size, its name, and further attributes of its element."""
     note = "" if max(picture.height, picture.width) <= LONGEST_PICTURE else ", shown reduced"
-    return embedded(png(_manageable(picture)), caption, f" <small>{picture.width} x {picture.height}{note}</small>")
+    size = f" <small>{picture.width} x {picture.height}{note}</small>"
+    return embedded(png(_manageable(picture)), caption, size, attributes)
 
 
 def _manageable(picture: Picture | Strips) -> Picture:
@@ -101,20 +119,24 @@ def _manageable(picture: Picture | Strips) -> Picture:
     return reduced_strips(picture, 2 * LONGEST_PICTURE) if large or isinstance(picture, Strips) else picture
 
 
-def embedded(data: bytes, caption: str, after: str = "") -> str:
-    """The figure of a PNG; `after` is markup that follows the caption."""
+def embedded(data: bytes, caption: str, after: str = "", attributes: str = "") -> str:
+    """The figure of a PNG; `after` is markup that follows the caption, and `attributes` are those of the picture."""
     source, text = f"data:image/png;base64,{base64.b64encode(data).decode()}", html.escape(caption)
-    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}{after}</figcaption></figure>'
+    return f'<figure><img src="{source}" alt="{text}"{attributes}><figcaption>{text}{after}</figcaption></figure>'
 
 
 def png(picture: Picture) -> bytes:
     """An 8-bit PNG, reduced to LONGEST_PICTURE; float values beyond [0, 1] are brought into it by their range."""
-    pixels = picture.pixels
-    if pixels.min() < 0 or pixels.max() > 1:
-        pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min())
     alpha = None if picture.alpha is None else reduced(picture.alpha)
-    small = Picture(reduced(pixels.expand(-1, 3, -1, -1)), alpha)
+    small = Picture(reduced(within(picture.pixels).expand(-1, 3, -1, -1)), alpha)
     return codecs.encode(codecs.PNG, image.to_array(small), None, {})
+
+
+def within(pixels: Tensor) -> Tensor:
+    """Values in [0, 1]: as they are, or over their whole range where some are beyond it."""
+    if pixels.min() >= 0 and pixels.max() <= 1:
+        return pixels
+    return (pixels - pixels.min()) / (pixels.max() - pixels.min())
 
 
 def reduced(values: Tensor, side: int = LONGEST_PICTURE) -> Tensor:
