@@ -111,10 +111,10 @@ def layer(values: np.ndarray) -> Picture:
 @pytest.fixture(scope="module")
 def made() -> tuple[Result, Job]:
     """A small run with normals, height and roughness, whose result is then that of a tile with domes."""
-    noise = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    maps = {name: noise if name == "normal" else noise[..., 0] for name in ("normal", "height", "roughness")}
-    job = job_of("synthesize", noise, size=str(SIDE), tile="xy", maps={name: [value] for name, value in maps.items()})
     height, normal = dome()
+    noise = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    maps = {"normal": np.uint8(normal * 127.5 + 127.5), "height": noise[..., 0], "roughness": noise[..., 1]}
+    job = job_of("synthesize", noise, size=str(SIDE), tile="xy", maps={name: [value] for name, value in maps.items()})
     layers = {"normal": layer(normal / 2 + 0.5), "height": layer(height), "roughness": layer(0.3 + 0.5 * (1 - height))}
     result = run.run(job, preset.resolve(quality="draft"), seed=1)
     return replace(result, picture=layer(np.full((SIDE, SIDE, 3), 0.55)), layers=layers), job
@@ -166,6 +166,8 @@ def test_the_relief_is_that_of_the_normals(down: bool) -> None:
     if down:
         up[:, 1] = 1 - up[:, 1]
     assert view.relief(ramp, up, down) == pytest.approx(DEPTH * (1 - lowest), rel=0.01)
+    two_channels = torch.cat([up[:, :2], torch.zeros_like(ramp)], 1)
+    assert view.relief(ramp, two_channels, down) == pytest.approx(DEPTH * (1 - lowest), rel=0.01)
     assert view.relief(1 - ramp, up, down) == view.USUAL, "they do not agree"
     assert view.relief(ramp, None, down) == view.relief(ramp, up[..., :20], down) == view.USUAL
     assert view.relief(0 * ramp, up, down) == view.USUAL

@@ -78,9 +78,10 @@
         return vec4(normalize(vec3(-rise * relief * vec2(0.5, 0.5 * aspect) / step, 1.0)), 0.0);
       }
       vec3 n = textureGrad(normalMap, at, p.across, p.down).xyz * 2.0 - 1.0;
+      n.y *= green;
+      if (n.z < 0.1) return vec4(normalize(vec3(n.xy, sqrt(max(1.0 - dot(n.xy, n.xy), 0.01)))), 0.0); // of two channels
       float size = clamp(length(n), 0.1, 1.0);
-      n = normalize(vec3(n.x, green * n.y, max(n.z, 0.02)));
-      return vec4(n, max(0.0, (1.0 - size) / size - 0.01));
+      return vec4(normalize(n), max(0.0, (1.0 - size) / size - 0.01));
     }
 
     // A quiet room: floor, sky and one window, seen through a lobe of this roughness.
@@ -144,6 +145,7 @@
 
     void main() {
       vec2 at = (2.0 * (gl_FragCoord.xy - port.xy) - port.zw) / min(port.z, port.w);
+      if (shape == 0) at.y -= 0.06; // what is nearer looks larger
       vec3 eye = vec3(0.0, 0.0, 4.6) * turn, ray = normalize(vec3(at * 0.265, -1.0)) * turn;
       Place p;
       float cover;
@@ -171,7 +173,7 @@
       }
       if (cover <= 0.0) discard;
       vec2 texels = vec2(textureSize(heightMap, 0));
-      p.fine = 0.5 * log2(max(min(dot(p.across * texels, p.across * texels), dot(p.down * texels, p.down * texels)), 1.0));
+      p.fine = 0.6 + 0.5 * log2(max(min(dot(p.across * texels, p.across * texels), dot(p.down * texels, p.down * texels)), 1.0));
       vec3 towards = turn * -ray;
       vec3 c = toned(shaded(p, towards));
       cover *= textureGrad(solidMap, p.at, p.across, p.down).r;

@@ -57,7 +57,7 @@ def relief(height: Tensor, normal: Tensor | None, down: bool) -> float:
     values = height[0, 0].double()
     x, y, z = (2 * normal[0, :3].double() - 1)[:, 1:-1, 1:-1]
     rise = torch.stack([values[1:-1, 2:] - values[1:-1, :-2], values[:-2, 1:-1] - values[2:, 1:-1]]) / 2  # right, up
-    slope = torch.stack([-x, y if down else -y]) / z.clamp(min=0.1)
+    slope = torch.stack([-x, y if down else -y]) / z.where(z > 0.1, (1 - x**2 - y**2).clamp(min=0.01).sqrt())
     gentle = rise.abs() <= rise.abs().flatten().kthvalue(max(1, int(0.98 * rise.numel()))).values
     power = rise[gentle].square().sum()
     depth = float((rise * slope)[gentle].sum() / power.clamp(min=1e-12)) / values.shape[1]
