@@ -140,17 +140,17 @@ def test_every_picture_of_a_folder_is_done_or_named(
 ) -> None:
     """Hidden files, folders and what is no picture are neither."""
     picture("in/a.png")
-    for name in ("b.PSD", "c.exr", ".d.png", "e.txt", "e.json"):
+    for name in ("b.PSD", "c.jxl", ".d.png", "e.txt", "e.json"):
         Path("in", name).write_bytes(b"")
     Path("in/f.png").symlink_to("nothing")
     Path("in/g.png").mkdir()
     ran = texsynth("synthesize", words, "-o", "out/", "-p", "steady", "--progress", "none")
     assert (ran.code, ran.out) == (0, "out/a.png\n")
     assert ran.err.splitlines()[0] == (
-        "texsynth: in: b.PSD, c.exr, f.png left out (.psd is not read; .exr is not read; it is no file)"
+        "texsynth: in: b.PSD, c.jxl, f.png left out (.psd is not read; .jxl is not read; it is no file)"
     )
     told = json.loads(texsynth("synthesize", words, "-o", "new/", "--json", *QUICK).out)
-    assert [each["input"] for each in told["left_out"]] == ["in/b.PSD", "in/c.exr", "in/f.png"]
+    assert [each["input"] for each in told["left_out"]] == ["in/b.PSD", "in/c.jxl", "in/f.png"]
     assert told["left_out"][0]["reason"] == ".psd is not read"
     Path("in/a.png").unlink()
     assert "b.PSD" in refused(3, "synthesize", words, "-o", "out/")
@@ -162,9 +162,9 @@ def test_masks_that_are_not_read_are_named(texsynth: Texsynth, refused: Refused,
     said = refused(3, "synthesize", "a.png", "-o", "o.png", "--source-mask", "m", *QUICK)
     assert "holds no picture named a; a.psd is none that is read" in said
     picture("out/a-1.png")
-    Path("out/a-2.exr").touch()
+    Path("out/a-2.jxl").touch()
     ran = texsynth("evaluate", "a.png", "out")
-    assert ran.code == 0 and "out: a-2.exr left out (.exr is not read)" in ran.err
+    assert ran.code == 0 and "out: a-2.jxl left out (.jxl is not read)" in ran.err
 
 
 def test_a_batch_stops_or_keeps_going(texsynth: Texsynth, picture: Picture) -> None:

@@ -40,7 +40,9 @@ class Stream(io.TextIOWrapper):
 
 
 def form_of(file: Path | bytes) -> str | None:
-    """The format of a picture, as Pillow calls it."""
+    """The format of a picture, as Pillow calls it; of an EXR, which it does not read, by its first bytes."""
+    if (file if isinstance(file, bytes) else file.read_bytes()).startswith(b"v/1\1"):
+        return "EXR"
     with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
         return opened.format
 

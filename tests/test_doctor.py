@@ -21,8 +21,13 @@ def test_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert (shown["self_test"]["ok"], shown["weights"]["needed_by_default"]) == (True, False)
     assert shown["versions"]["torch"] != "missing" and shown["devices"]["threads"] >= 1
     assert "guided-correspondence" in shown["presets"]
-    assert shown["pictures"]["written"] == [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"]
+    assert shown["pictures"]["written"] == [".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr"]
     assert {".tga", ".avif", ".jp2", ".ppm", ".hdr", *shown["pictures"]["written"]} < set(shown["pictures"]["read"])
+
+
+def test_a_format_without_its_extra_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "OpenEXR", None)
+    assert all(".exr" not in endings and ".png" in endings for endings in doctor.pictures().values())
 
 
 def test_for_people_it_is_one_line_each_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,12 @@ class WeightsError(TexsynthError):
     exit_code: ClassVar[int] = 5
 
 
+class ExtraError(TexsynthError):
+    """A part of the installation that is missing, an extra."""
+
+    exit_code: ClassVar[int] = 5
+
+
 class NoRoomError(ResourceError, WeightsError):
     """Network weights that do not fit on the disk."""
 

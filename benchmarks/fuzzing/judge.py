@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import OpenEXR
 import tifffile
 import torch
 from PIL import Image
@@ -111,6 +112,8 @@ def _read(path: Path | io.BytesIO) -> Any:
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff"):
         return tifffile.imread(path)
+    if suffix == ".exr":
+        return OpenEXR.File(str(path)).channels()
     if suffix in (".npy", ".npz"):
         values = np.load(path, allow_pickle=False)
         return dict(values) if suffix == ".npz" else values

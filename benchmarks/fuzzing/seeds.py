@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import OpenEXR
 import torch
 from PIL import Image, ImageCms
 from safetensors.torch import save_file
@@ -118,6 +119,9 @@ def _draw_pictures(rng: np.random.Generator) -> None:
     Path("float.pfm").write_bytes(f"PF\n{SIDE} {SIDE}\n-1.0\n".encode() + floats.tobytes())
     header = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {SIDE} +X {SIDE}\n".encode()
     Path("float.hdr").write_bytes(header + rng.integers(100, 150, SIDE * SIDE * 4, np.uint8).tobytes())
+    for name, values in (("picture.exr", floats.astype(np.float16)), ("float.exr", floats)):
+        channels = {channel: values[..., number].copy() for number, channel in enumerate("RGB")}
+        OpenEXR.File({"compression": OpenEXR.PIZ_COMPRESSION}, channels).write(name)
     mask = Image.new("L", (SIDE, SIDE))
     mask.paste(255, (6, 6, 13, 13))
     mask.save("mask.png")

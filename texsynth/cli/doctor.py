@@ -85,10 +85,14 @@ def memory() -> dict[str, int | None]:
 
 
 def pictures() -> dict[str, list[str]]:
-    """The endings of the picture files that are read and written."""
+    """The endings of the picture files that are read and written, by what is installed."""
+    from texsynth.image import codecs
     from texsynth.image import picture as image
 
-    return {"read": list(image.SUFFIXES_READ), "written": list(image.SUFFIXES_WRITE)}
+    sides = {"read": image.SUFFIXES_READ, "written": image.SUFFIXES_WRITE}
+    return {
+        side: [ending for ending, form in forms.items() if codecs.is_installed(form)] for side, forms in sides.items()
+    }
 
 
 def weights() -> dict[str, Any]:

@@ -73,6 +73,13 @@ def load_all(sources: Sequence[Source], role: str, memory: int) -> list[tuple[Pi
     return loaded
 
 
+def tell(loaded: Sequence[tuple[Picture, Input]], note: Note) -> None:
+    """Say what was chosen of files that left a choice."""
+    for picture, entry in loaded:
+        if picture.remark:
+            note(f"{entry.name}: {picture.remark}")
+
+
 def extent(picture: Picture) -> tuple[int, int]:
     """The size of a picture, (height, width)."""
     return picture.height, picture.width

@@ -12,11 +12,12 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 import torch
 
-from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, listed, one_line
+from texsynth.errors import ExtraError, InputError, ResourceError, TexsynthError, UsageError, listed, one_line
 from texsynth.foreign import json_text, regular
 from texsynth.foreign.piped import Piped, path_of
 from texsynth.image import codecs, files, rows, scratch, strips
 from texsynth.image.codecs import png
+from texsynth.image.codecs.tags import LINEAR_GAMMA
 from texsynth.image.files import Content, Put
 from texsynth.image.pixels import LEVELS, is_finite, picture_of, samples_of
 from texsynth.image.pixels import Picture as Picture
@@ -35,7 +36,7 @@ WHOLE = 1 << 26  # bytes of samples that are encoded at once: those of 4096 x 40
 SUFFIXES_READ = {suffix: form for form in codecs.FORMATS for suffix in form.suffixes}
 # Of pictures in formats that are not read: a folder names what it leaves out.
 SUFFIXES_UNREAD = (
-    ".psd", ".psb", ".exr", ".heic", ".heif", ".jxl", ".jxr", ".hdp", ".wdp", ".dds", ".ktx",
+    ".psd", ".psb", ".heic", ".heif", ".jxl", ".jxr", ".hdp", ".wdp", ".dds", ".ktx",
     ".ktx2", ".svg", ".ico", ".pcx", ".xcf", ".kra", ".ora", ".sgi", ".ras", ".pam", ".qoi",
     ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".tx", ".rgbe", ".xyze",
 )  # fmt: skip
@@ -173,7 +174,9 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, codecs.Format]]:
         if path.exists() and not path.is_file():
             raise codecs.CodecError("is a folder or a device; a picture file is needed")
         with regular.opened(path) as handle:
-            yield handle, _format(path, handle.peek(18))
+            form = _format(path, handle.peek(18))
+            _check_installed(form, name)
+            yield handle, form
     except codecs.CodecError as exc:
         raise InputError(f"{name}: {exc}") from exc
     except FileNotFoundError as exc:
@@ -182,6 +185,14 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, codecs.Format]]:
         raise InputError(f"{name}: cannot be read ({exc.strerror or exc}); check the file's rights") from exc
     except MemoryError as exc:
         raise ResourceError(f"{name}: does not fit in memory; scale it down or crop it") from exc
+
+
+def _check_installed(form: codecs.Format, name: str) -> None:
+    """Raise ExtraError, which names the file, where what a format needs is not installed."""
+    try:
+        codecs.check_installed(form)
+    except ExtraError as error:
+        raise ExtraError(f"{name}: {error}") from None
 
 
 def _format(path: Path, head: bytes) -> codecs.Format:
@@ -247,6 +258,7 @@ def check_writable(path: FilePath, size: tuple[int, int] | None = None) -> None:
     if form is None:
         suffix, allowed = one_line(path.suffix) or "no suffix", " ".join(SUFFIXES_WRITE)
         raise UsageError(f"{name}: cannot write {suffix}; allowed: {allowed}; nearest: .png")
+    _check_installed(form, name)
     files.destination(path)
     if not path.parent.is_dir():
         raise UsageError(f"{name}: there is no folder {folder} to write to; create it first")
@@ -263,8 +275,10 @@ def check_side(name: str, form: codecs.Format, size: tuple[int, int]) -> None:
 
 
 def format_named(name: str | None) -> codecs.Format:
-    """The format that `--format` names, which is one of those that are written; PNG by default."""
-    return next(form for form in SUFFIXES_WRITE.values() if form.name.upper() == (name or codecs.PNG.name))
+    """The format that `--format` names, which is one of those that are written; PNG by default. Raises ExtraError."""
+    form = next(form for form in SUFFIXES_WRITE.values() if form.name.upper() == (name or codecs.PNG.name))
+    codecs.check_installed(form)
+    return form
 
 
 def write(
@@ -366,18 +380,29 @@ def _beside(path: Path, metadata: dict[str, Any] | None) -> tuple[bytes | None, 
 def _fitted(picture: Strips, form: codecs.Format) -> tuple[Strips, list[str]]:
     """The part of `picture` that a file of format `form` can hold, and a line for each loss."""
     held, icc, notices = picture, picture.icc, []
-    depth = picture.depth if picture.depth in form.held else form.held[-1]
-    if depth != picture.depth:
+    depth = picture.depth if picture.depth in form.held else form.deepened.get(picture.depth, form.held[-1])
+    if depth not in (picture.depth, form.deepened.get(picture.depth)):
         clamped = "" if picture.depth in LEVELS else ", values clamped to [0, 1]"
         notices.append(f"{picture.depth} stored as {depth}{clamped}, all that {form} holds; .tif keeps it")
-    if picture.has_alpha and form == codecs.JPEG:
+    if picture.has_alpha and not form.has_alpha:
         held = replace(held, has_alpha=False, draw=lambda top, bottom: replace(picture.rows(top, bottom), alpha=None))
-        notices.append("alpha dropped, JPEG holds none; .png, .webp and .tif keep it")
+        notices.append(f"alpha dropped, {form} holds none; .png, .webp and .tif keep it")
+    if picture.has_alpha and form.is_premultiplied:
+        held = replace(held, draw=lambda top, bottom: _multiplied(picture.rows(top, bottom)))
     space = b"GRAY" if picture.channels == 1 and form != codecs.WEBP else b"RGB "  # WebP stores grey as RGB
-    if icc is not None and icc[16:20] != space:
+    if icc is not None and not form.has_profile:
+        icc = None
+        notices.append(f"ICC profile dropped, {form} holds none; .png and .tif keep it")
+    elif icc is not None and icc[16:20] != space:
         icc = None
         notices.append(f"ICC profile dropped, it is not one for {space.decode().strip()} pictures")
     colours = picture.tags.colours(icc)
-    if form != codecs.PNG and colours[0] in ("cICP", "gAMA and cHRM"):
+    linear = form.is_linear and picture.tags.cicp is None and picture.tags.gamma == LINEAR_GAMMA
+    if form != codecs.PNG and colours[0] in ("cICP", "gAMA and cHRM") and not linear:
         notices.append(f"{colours[0]} dropped, the meaning of colours that {form} cannot hold; .png keeps it")
     return replace(held, depth=depth, icc=icc), notices
+
+
+def _multiplied(picture: Picture) -> Picture:
+    """Colours multiplied by their alpha, as some formats hold them."""
+    return picture if picture.alpha is None else replace(picture, pixels=picture.pixels * picture.alpha)

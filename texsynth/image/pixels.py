@@ -26,6 +26,7 @@ class Picture:
     depth: "uint8", "uint16", "float16" or "float32", of the files that are written from it.
     icc: the bytes of the ICC profile, or None.
     tags: what else its file says of the colours, and of the resolution; it is carried over to files, not interpreted.
+    remark: what was chosen of its file, where that left a choice; "" otherwise.
     """
 
     pixels: torch.Tensor
@@ -33,6 +34,7 @@ class Picture:
     depth: str = "uint8"
     icc: bytes | None = None
     tags: codecs.Tags = codecs.PLAIN
+    remark: str = ""
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
@@ -100,7 +102,8 @@ def picture_of(decoded: codecs.Decoded) -> Picture:
     if alpha is not None and samples.dtype.kind == "f":
         for top, bottom in spans(samples.shape[:2]):
             scratch.release(alpha[:, :, top:bottom].clamp_(0, 1))
-    return Picture(_planes(samples[..., :colours]), alpha, samples.dtype.name, decoded.icc, decoded.tags)
+    depth = decoded.depth or samples.dtype.name
+    return Picture(_planes(samples[..., :colours]), alpha, depth, decoded.icc, decoded.tags, decoded.remark)
 
 
 def _planes(samples: np.ndarray) -> torch.Tensor:

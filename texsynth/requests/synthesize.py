@@ -19,8 +19,8 @@ texsynth synthesize photos/ -o bigger/ --quality draft --keep-going
 class Request(PictureOptions):
     """Make more of a texture: a larger picture of the same material, tileable if asked.
 
-    exemplars: Pictures of the texture (PNG, JPEG, WebP, TIFF, TGA, AVIF, JPEG 2000, BMP, GIF, PNM, HDR), folders or
-        globs. Several with one OUT file are remixed; with a folder as OUT each is done alone. With --from, the large
+    exemplars: Pictures of the texture (PNG, JPEG, WebP, TIFF, TGA, AVIF, JPEG 2000, BMP, GIF, PNM, HDR, EXR), folders
+        or globs. Several with one OUT file are remixed; with a folder as OUT each is done alone. With --from, the large
         original that its exemplar was reduced from makes its result as many times as large.
     field: Where the pixels of OUT.png were copied from, with --from and such an original. Default: the file that
         --save-field wrote beside OUT.png, or else the run is made again first.

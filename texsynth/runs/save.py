@@ -19,7 +19,8 @@ from texsynth.image.strips import Strips
 from texsynth.runs import fields
 from texsynth.runs.run import Result
 
-LOSSLESS = (".png", ".tif", ".tiff")
+LOSSLESS = (".png", ".tif", ".tiff", ".exr")
+FLOATING = (".tif", ".tiff", ".exr")
 PREVIEW_FILES = {"preview": ".png"}
 FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
 
@@ -104,5 +105,5 @@ def repeated(picture: Picture | Strips) -> Strips:
 
 def _suffix(wanted: str, depth: str) -> str:
     if depth.startswith("float"):
-        return wanted if wanted in (".tif", ".tiff") else ".tif"
+        return wanted if wanted in FLOATING else ".tif"
     return wanted if wanted in LOSSLESS else ".png"

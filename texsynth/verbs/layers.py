@@ -52,6 +52,7 @@ def read(
     layers, entries = {}, []
     for name, files in named.items():
         loaded = inputs.load_all(files, f"map:{name}", memory)
+        inputs.tell(loaded, note)
         for ground, (picture, entry) in zip(grounds, loaded, strict=True):
             map_checks.check_aspect(picture, ground.size, entry.name, ground.name)
             map_checks.tell_of_height(picture, entry.name, name, note)

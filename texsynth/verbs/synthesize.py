@@ -165,6 +165,7 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_th
 
     room = parse.left(memory)
     loaded = inputs.load_all(exemplars, "exemplar", room)
+    inputs.tell(loaded, note)
     whole = tuple(inputs.extent(picture) for picture, _ in loaded)
     named = [(inputs.cropped(picture, box, entry.name), entry.name) for picture, entry in loaded]
     for picture, name in named:
@@ -253,6 +254,7 @@ def fitted(
     number of bytes that reading it may take.
     """
     picture, entry = inputs.load(source, role, memory)
+    inputs.tell([(picture, entry)], note)
     whole = inputs.stretched(picture, size, kind, entry.name, note)
     return inputs.cropped(whole, box, entry.name), entry
 
@@ -310,6 +312,7 @@ def marked(source: Source, role: str, size: tuple[int, int], box: Box | None, me
     """What a mask marks of a picture of `size` (height, width), in its part `box`; see `fitted`. Raises InputError
     for a picture that nobody can take for a mask."""
     picture, entry = inputs.load(source, role, memory)
+    inputs.tell([(picture, entry)], note)
     reading = drawings.understood(picture, entry.name)
     whole = inputs.stretched(reading.picture, size, "data", entry.name, note)
     return Marks(drawings.marked(inputs.cropped(whole, box, entry.name)), entry, reading.words)

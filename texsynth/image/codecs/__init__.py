@@ -5,13 +5,14 @@ A file is opened first, which reads its header and no pixel; what it would need 
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import IO, BinaryIO
 
 import numpy as np
 
-from texsynth.errors import TexsynthError
+from texsynth.errors import ExtraError, TexsynthError
 from texsynth.image import scratch
 from texsynth.image.codecs.avif import AVIF as AVIF
 from texsynth.image.codecs.base import MAX_PIXELS as MAX_PIXELS
@@ -23,6 +24,7 @@ from texsynth.image.codecs.base import Opened as Opened
 from texsynth.image.codecs.base import Rows as Rows
 from texsynth.image.codecs.base import size_of as size_of
 from texsynth.image.codecs.base import strict
+from texsynth.image.codecs.exr import EXR as EXR
 from texsynth.image.codecs.jpeg2000 import JPEG2000 as JPEG2000
 from texsynth.image.codecs.netpbm import PNM as PNM
 from texsynth.image.codecs.pillow import BMP as BMP
@@ -38,7 +40,18 @@ from texsynth.image.codecs.tiff import TIFF as TIFF
 PLAIN = Tags()  # of a picture that says nothing
 ROWS_AT_ONCE = 1 << 18  # pixels of rows that are looked at together: bounds the memory
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-FORMATS = (PNG, JPEG, WEBP, TIFF, BMP, GIF, TGA, AVIF, JPEG2000, PNM, HDR)
+FORMATS = (PNG, JPEG, WEBP, TIFF, BMP, GIF, TGA, AVIF, JPEG2000, PNM, HDR, EXR)
+
+
+def check_installed(form: Format) -> None:
+    """Raise ExtraError where what reads and writes a format is not installed."""
+    if form.needs is not None and not is_installed(form):
+        raise ExtraError(f"{form} needs the package {form.needs[0]}; pip install 'texsynth[{form.needs[1]}]'")
+
+
+def is_installed(form: Format) -> bool:
+    """Is what reads and writes a format there?"""
+    return form.needs is None or importlib.util.find_spec(form.needs[0]) is not None
 
 
 def sniff(head: bytes, suffix: str = "") -> Format | None:
@@ -66,7 +79,7 @@ def decode(file: Opened, form: Format) -> Decoded:
     tags = decoded.tags
     if (stored := tags.density) is not None and decoded.orientation in SIDEWAYS:
         tags = replace(tags, density=replace(stored, x=stored.y, y=stored.x))
-    return Decoded(_upright(decoded.samples, decoded.orientation), decoded.icc, tags)
+    return replace(decoded, samples=_upright(decoded.samples, decoded.orientation), tags=tags)
 
 
 def encode(form: Format, samples: np.ndarray, icc: bytes | None, text: dict[str, str], tags: Tags = PLAIN) -> bytes:

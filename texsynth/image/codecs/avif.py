@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from texsynth.image.codecs.base import (
     MAX_ICC,
@@ -47,9 +47,9 @@ def _opened(handle: BinaryIO) -> Opened:
     return Opened(header, decode)
 
 
-def _properties(handle: BinaryIO) -> tuple[int, dict[str, bytes]]:
+def _properties(handle: BinaryIO) -> tuple[int, dict[str, Any]]:
     """The bits of a sample, and the meaning of colours as a PNG would name it."""
-    bits, tags = 8, dict[str, bytes]()
+    bits, tags = 8, dict[str, Any]()
     for box in inside(handle, b"meta", b"iprp", b"ipco"):
         body = content(handle, box, most=16)
         if box.kind == b"av1C" and len(body) > 2 and body[2] & 0x40:

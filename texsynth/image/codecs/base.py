@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import IO, Any, BinaryIO, TypeAlias
@@ -67,12 +67,16 @@ class Decoded:
     samples: As it stores them, before `orientation` (of EXIF) is applied.
     icc: The ICC profile, or None.
     tags: What else it says of colours, and of resolution.
+    depth: The depth of files that are made of them, where it is not that of the samples.
+    remark: What was chosen, where a file left a choice.
     """
 
     samples: np.ndarray
     icc: bytes | None = None
     tags: Tags = field(default_factory=Tags)
     orientation: int = 1
+    depth: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,12 @@ class Format:
     streamed: Writes rows to a file as they come, with all else as for `encoded`, by so many threads; None where the
         samples must be there as a whole.
     held: The depths that are written.
+    deepened: Others that are written as these, which hold all their values.
+    has_alpha: Does it hold alpha?
+    has_profile: Does it hold ICC profiles?
+    is_premultiplied: Are its colours multiplied by alpha?
+    is_linear: Are its colours taken as linear?
+    needs: The module that reads and writes it, and the extra that brings this; None where it is always there.
     max_side: The longest side, in pixels, that the format or its library can hold.
     by_suffix: Is it `recognises` and the suffix together that tell its files, because they have no signature?
     """
@@ -133,6 +143,12 @@ class Format:
     encoded: Encoder | None = None
     streamed: Streamer | None = None
     held: tuple[str, ...] = ("uint8",)
+    deepened: Mapping[str, str] = field(default_factory=dict)
+    has_alpha: bool = True
+    has_profile: bool = True
+    is_premultiplied: bool = False
+    is_linear: bool = False
+    needs: tuple[str, str] | None = None
     max_side: int = MAX_PIXELS
     by_suffix: bool = False
 

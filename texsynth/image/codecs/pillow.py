@@ -132,6 +132,7 @@ JPEG = Format(
     starts_with(b"\xff\xd8\xff"),
     lambda handle: _opened(handle, "JPEG", frames=False),
     _encoded_jpeg,
+    has_alpha=False,
     max_side=65_500,
 )
 WEBP = Format(

@@ -174,4 +174,6 @@ def _streamed(
     file.writelines(chunk(b"IEND", b""))
 
 
-PNG = Format("PNG", (".png",), starts_with(SIGNATURE), _opened, _encoded, _streamed, ("uint8", "uint16"), 1_000_000)
+PNG = Format(
+    "PNG", (".png",), starts_with(SIGNATURE), _opened, _encoded, _streamed, ("uint8", "uint16"), max_side=1_000_000
+)

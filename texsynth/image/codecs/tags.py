@@ -23,6 +23,7 @@ CHUNKS = {
     "gamma": (b"gAMA", 4),
     "primaries": (b"cHRM", 32),
 }
+LINEAR_GAMMA = (100_000).to_bytes(4, "big")
 SRGB_GAMMA = (45455).to_bytes(4, "big")
 SRGB_PRIMARIES = b"".join(value.to_bytes(4, "big") for value in (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000))
 SRGB = ("sRGB",)  # what a picture shows that says nothing of its colours
@@ -43,6 +44,8 @@ class Tags:
 
     cicp, mastering, light, srgb, gamma, primaries: The bodies of a PNG's chunks cICP, mDCV, cLLI, sRGB, gAMA and cHRM.
     density: The resolution.
+    chromaticities: Those of an EXR, as it stores them, which can be more than `primaries` holds.
+    channels: What an EXR calls the channels of a picture, where that is not R, G, B or Y, and A.
     """
 
     cicp: bytes | None = None
@@ -52,6 +55,8 @@ class Tags:
     gamma: bytes | None = None
     primaries: bytes | None = None
     density: Density | None = None
+    chromaticities: bytes | None = None
+    channels: tuple[str, ...] = ()
 
     def colours(self, icc: bytes | None) -> tuple[object, ...]:
         """What holds of the colours of a picture with this ICC profile: by the PNG specification, cICP before a profile
@@ -68,7 +73,9 @@ class Tags:
 
 def from_chunks(chunks: Mapping[bytes, bytes]) -> Tags:
     """The tags in the chunks of a PNG; those of a wrong length say nothing."""
-    values = {name: chunks[kind] for name, (kind, length) in CHUNKS.items() if len(chunks.get(kind, b"")) == length}
+    values: dict[str, Any] = {
+        name: chunks[kind] for name, (kind, length) in CHUNKS.items() if len(chunks.get(kind, b"")) == length
+    }
     body = chunks.get(b"pHYs", b"")
     x, y = int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big")
     sound = len(body) == 9 and body[8] in (0, 1)
