@@ -13,7 +13,7 @@ import pytest
 
 from asking import entry_of, record_of, same_bytes
 from conftest import QUICK, Draw, Picture, Texsynth, array, palette
-from pictures import white
+from pictures import bumps, bytes_of, white
 from texsynth.image import picture as image
 from texsynth.runs import check
 
@@ -59,14 +59,14 @@ def test_the_hole_is_filled_and_nothing_else_moves(
 
 
 @pytest.mark.usefixtures("before")
-def test_maps_of_every_role_follow_in_their_own_depth(texsynth: Texsynth, picture: Picture) -> None:
+def test_maps_of_every_role_follow_in_their_own_depth(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
     """Every pixel has a colour of its own, so the picture says which value of a map belongs where."""
     before = picture("a.png", (SIDE, SIDE), dtype="uint16")
     maps = {
         "height": picture("h.png", (SIDE, SIDE), 1, "uint16", 1).squeeze(),
         "id": picture("i.png", (SIDE, SIDE), 1, seed=2).squeeze(),
         "depth": picture("d.tif", (SIDE, SIDE), 1, "float32", 3).squeeze(),
-        "normal": picture("n.png", (SIDE, SIDE), 3, seed=4),
+        "normal": draw("n.png", bytes_of((bumps(SIDE, SIDE) + 1) / 2)),
     }
     files = ("h.png", "i.png", "d.tif", "n.png")
     words = [w for name, file in zip(maps, files, strict=True) for w in ("--map", f"{name}={file}")]

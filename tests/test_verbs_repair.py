@@ -12,7 +12,7 @@ import torch
 import texsynth
 from asking import asked, job_of
 from conftest import Texsynth
-from pictures import box, noise
+from pictures import box, bumps, noise
 from texsynth import preset
 from texsynth.errors import InputError, UsageError
 from texsynth.image import load as inputs
@@ -134,7 +134,7 @@ def test_an_empty_hole_asks_for_no_source() -> None:
 
 def test_extended_layers_keep_what_they_held() -> None:
     height = Picture(noise(1, 1, H, W, seed=3) * 9 - 4, depth="float32")
-    normal = Picture(noise(1, 3, H, W, seed=4), depth="uint16")
+    normal = Picture((bumps(H, W) + 1) / 2, depth="uint16")
     picture = Picture(noise(1, 3, H, W), torch.ones(1, 1, H, W), "uint16")
     made = job(picture=picture, extend="1,2,3,4", maps={"h": (height,), "normal": (normal,)})
     inside = np.s_[..., 2 : 2 + H, 1 : 1 + W]
