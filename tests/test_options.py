@@ -67,7 +67,10 @@ SHARED: Rows = MESSAGES | {
     "crop": ("pixels", SYNTH, "--crop 0,0,8,8"),
     "alpha": ("pixels", SYNTH.replace("a.png", "clear.png"), "--alpha keep"),
     "flatten": ("pixels", SYNTH.replace("a.png", "right.png"), "--flatten"),
+    "find_maps": ("files", f"{SYNTH}", "--maps auto"),
     "normals": ("record", f"{SYNTH} --map normal=bumps.png", "--normals dx"),
+    "normals_out": ("record", f"{SYNTH} --map normal=bumps.png", "--normals-out dx"),
+    "names": ("files", f"{SYNTH} --map normal=bumps.png", "--names gltf"),
     "texel": ("record", SYNTH, "--texel 1mm"),
     "output": ("files", "synthesize a.png -p steady -q", "-o o.png"),
     "file_format": ("files", SYNTH.replace("o.png", "out/"), "--format tiff"),
@@ -311,6 +314,7 @@ def inputs(texsynth: Texsynth, draw: Draw, picture: Picture) -> Iterator[Callabl
     draw("clear.png", clear)
     layer = np.dstack([array("c.png"), np.where(box(16, 16, (2, 12, 3, 13)), 255, 0).astype(np.uint8)])
     draw("layer.png", layer)
+    picture("a_height.png", channels=1)
     picture("in/a.png")
     Path("in/b.png").write_bytes(b"no picture")
     picture("there.png", seed=2)

@@ -63,6 +63,7 @@ class Shared(TypedDict, total=False):
     exact_copies: bool
     crop: str | Sequence[int] | None
     alpha: str | None
+    find_maps: str | None
     normals: str | None
     texel: str | None
     init: Source | None
@@ -379,10 +380,14 @@ def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
     from texsynth.image import scratch
     from texsynth.runs import run
     from texsynth.verbs import parse
+    from texsynth.verbs.sets import with_maps
     from texsynth.verbs.verb import Verb, preset_of, ready
 
     module: Verb = importlib.import_module(f"texsynth.verbs.{verb}").VERB
     preset = preset_of(module, request)
+    request, said = with_maps(request)
+    for line in said:
+        logger.info(line)
     with scratch.beside(None, parse.memory(request.max_memory)):
         job = ready(module, request.of(request.inputs()), preset, logger.warning, _fetching())
         for notice in job.notices:

@@ -6,8 +6,8 @@ order is a function that a module names, so that a process of any machine which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,17 @@ Line = tuple[str, str]  # "note", "say" or "fail", as in messages.Talk, and the 
 
 @dataclass(frozen=True)
 class Item:
-    """One run: its exemplars, the picture it writes, and its place among all items of the command."""
+    """One run: its exemplars, the picture it writes, and its place among all items of the command.
+
+    maps: those that were found by name, one file for each exemplar and each further source. stems: what masks of the
+    exemplars may be called too, one for each exemplar.
+    """
 
     sources: tuple[Path, ...]
     out: Path
     number: int = 0
+    maps: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    stems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

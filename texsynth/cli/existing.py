@@ -35,7 +35,8 @@ def read_by(request: Any, items: Iterable[Item]) -> set[str]:
 
 def named_by(items: Iterable[Item]) -> set[str]:
     """The files that items name, and their records."""
-    return {files.identity(path) for path in _with_records([source for item in items for source in item.sources])}
+    named = [path for item in items for paths in (item.sources, *item.maps.values()) for path in paths]
+    return {files.identity(path) for path in _with_records(named)}
 
 
 def _with_records(paths: Sequence[Path]) -> list[Path]:

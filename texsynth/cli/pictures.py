@@ -13,21 +13,24 @@ from texsynth.batch.order import Entry, Item
 from texsynth.cli import existing, failure, messages, pipes, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk, Watch
-from texsynth.cli.plan import Plan
+from texsynth.cli.plan import Plan, Sought
 from texsynth.cli.repeat import repeated, steers
 from texsynth.errors import InputError, UsageError, listed, one_line
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
+from texsynth.image.load import NORMAL_DX, NORMALS
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
-from texsynth.job import Job
+from texsynth.job import Job, Layer
+from texsynth.material.export import Asked
+from texsynth.material.roles import DX, GL
 from texsynth.methods import method
 from texsynth.report import guides
 from texsynth.requests import option
 from texsynth.requests.option import Option, options
-from texsynth.requests.shared import PictureOptions
+from texsynth.requests.shared import AUTO, NONE, PictureOptions
 from texsynth.runs import checkpoint, record, run, save, stop
 from texsynth.runs.checkpoint import Keeper
 from texsynth.runs.clock import Clock
@@ -128,25 +131,44 @@ def _planned_runs(verb: Verb, arguments: Sequence[str | Path], request: PictureO
             raise UsageError(f"{folders[0]} is a folder; name the pictures of one {verb.name}, or give a glob")
     if request.repeat is not None and not arguments:
         raise InputError(f"--from {request.repeat}: its record names no exemplar, so it is damaged")
-    todo = plan.plan(arguments, request.output, verb.name, request.file_format)
+    others = request.partners("maps", [])
+    sought = Sought(_find(request), request.normals, request.names, others)
+    todo = plan.plan(arguments, request.output, verb.name, request.file_format, sought)
     if todo.batch and request.repeat is not None:
         raise UsageError("--from repeats one run, so -o must be a file, not a folder")
     return todo
 
 
+def _find(request: PictureOptions) -> str | None:
+    """Are maps looked for by name? Where they are named they are not, nor where there is no place to write them; raises
+    UsageError where that was asked for."""
+    asked = request.find_maps == AUTO
+    if request.repeat is not None:
+        if asked:
+            raise UsageError("--maps auto: --from takes the maps that the record names; name others by --map NAME=FILE")
+        return NONE
+    if pipes.to_stdout(request):
+        if asked:
+            raise UsageError("-o -: standard output holds the picture alone; leave --maps auto out, or name a file")
+        return NONE
+    return NONE if request.maps else request.find_maps
+
+
 def _written(session: Session, item: Item) -> list[Path]:
     """Everything that an item writes, but drawings of guides, which its inputs tell; maps as if they held integers."""
-    request = session.request
+    request = plan.with_set(session.request, item)
     depths = dict.fromkeys(request.maps or (), "uint8")
-    places = [Places(request, out, session.several) for out in plan.targets(item.out, request.variations, request.pick)]
+    outs = plan.targets(item.out, request.variations, request.pick)
+    places = [Places(request, out, session.several) for out in outs]
     return [path for place in places for path in (*place.files(depths), *place.beside)]
 
 
 def _alone(session: Session, item: Item) -> PictureOptions:
     """The request that makes one item of a batch as the batch would; InputError, and UsageError where names of files
     say that there are others."""
-    request: PictureOptions = plan.aligned(session.request, item.sources)
-    request = replace(request, output=str(item.out), file_format=None)
+    request: PictureOptions = plan.aligned(plan.with_set(session.request, item), item.sources, item.stems)
+    find = NONE if session.request.find_maps == NONE and not request.maps else None
+    request = replace(request, output=str(item.out), file_format=None, find_maps=find)
     if not session.several or (request.variations > 1 and request.pick is None):
         return request
     for name in ("save_guides", "save_attention"):
@@ -164,7 +186,7 @@ def _actions(session: Session, item: Item) -> Iterable[Action]:
 
 
 def _outputs(session: Session, item: Item) -> Iterable[Action]:
-    talk, request = session.talk, plan.aligned(session.request, item.sources)
+    talk, request = session.talk, plan.aligned(plan.with_set(session.request, item), item.sources, item.stems)
     with _blamed(request, session.alone):
         job = ready(session.verb, request, session.preset, talk.note, _fetching(session), session.chosen)
     if session.stored is not None:
@@ -177,9 +199,8 @@ def _outputs(session: Session, item: Item) -> Iterable[Action]:
     talk.say(f"preset {session.preset.name} on {job.task.device}, about {_cost(cost.memory, cost.seconds)}")
     outs = plan.targets(item.out, session.request.variations, session.request.pick)
     for number, out in enumerate(outs):
-        output = Output(
-            session, job, out, cost.seconds, session.seeds if request.pick else session.seeds[number : number + 1]
-        )
+        seeds = session.seeds if request.pick else session.seeds[number : number + 1]
+        output = Output(session, request, job, out, cost.seconds, seeds)
         files = [*output.files, *output.drawings.values()]
         yield Action(
             out, files, output.planned, output.run, output.records, output.check, output.places.beside, output.left
@@ -198,9 +219,16 @@ class Places:
         """Every file that belongs to the picture, but the report and drawings; depths are those of its maps."""
         if pipes.to_stdout(self.request):
             return []
-        return list(
-            save.paths(self.out, depths, self.request.save_field, existing.flag(self.request, "preview")).values()
-        )
+        preview = existing.flag(self.request, "preview")
+        return list(save.paths(self.out, depths, self.request.save_field, preview, self.asked()).values())
+
+    def asked(self, maps: Mapping[str, Layer] | None = None) -> Asked:
+        """What is asked of the files of maps; of layers that are there also their conventions."""
+        files = {name: sources[0] for name, sources in (self.request.maps or {}).items() if sources}
+        stems = {name: Path(str(file)).stem for name, file in files.items() if isinstance(file, (str, Path))}
+        kinds = {name: layer.role for name, layer in (maps or {}).items() if layer.role in NORMALS}
+        conventions = {name: DX if kind == NORMAL_DX else GL for name, kind in kinds.items()}
+        return Asked(self.request.names, stems, self.request.normals_out, conventions)
 
     @property
     def page(self) -> Path | None:
@@ -229,10 +257,11 @@ class Places:
 
 @dataclass(frozen=True)
 class Output:
-    """One picture of a command, made with the best of some seeds, and all that is written beside it. seconds: what the
-    run of a seed is estimated to take."""
+    """One picture of a command, made with the best of some seeds, and all that is written beside it. request: that of
+    its item alone. seconds: what the run of a seed is estimated to take."""
 
     session: Session
+    request: PictureOptions
     job: Job
     out: Path
     seconds: float
@@ -240,7 +269,7 @@ class Output:
 
     @property
     def places(self) -> Places:
-        return Places(self.session.request, self.out, self.session.several)
+        return Places(self.request, self.out, self.session.several)
 
     @property
     def files(self) -> list[Path]:
@@ -380,7 +409,10 @@ class Output:
         request, page = self.session.request, self.places.page
         preview = existing.flag(request, "preview")
         with together(self.out, replaceable) as put:
-            files, notices = save.save(result, self.out, not request.no_metadata, request.save_field, preview, put)
+            asked = self.places.asked(self.job.maps)
+            files, notices = save.save(
+                result, self.out, not request.no_metadata, request.save_field, preview, put, asked
+            )
             drawn = self.drawn(result)
             for path, picture in drawn.values():
                 notices += image.write(path, picture, put=put)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from texsynth import preset as presets
 from texsynth import settings
 from texsynth.errors import UsageError, shown
+from texsynth.material import schemes
 from texsynth.material.roles import CONVENTIONS, GL
 from texsynth.requests.option import Numbers, Part, Source, Text, option
 
@@ -20,6 +21,7 @@ FORMATS = ("PNG", "TIFF", "JPEG", "WEBP", "EXR")  # that are written
 PROGRESS = ("auto", "none", "jsonl")
 TILES = ("none", "x", "y", "xy")
 KEEP = "keep"
+AUTO, NONE = FIND = ("auto", "none")
 ALPHA = ("auto", KEEP)
 MOST_VARIATIONS, MOST_THREADS, LONGEST_MAP_NAME = 100_000, 1024, 64
 
@@ -106,15 +108,24 @@ class InputOptions(CropOptions):
 class MaterialOptions(Part):
     """What the pictures of a material are, as a set.
 
+    find_maps: Find the maps of an exemplar by the names of the files beside it, such as wall_Normal.png beside
+        wall_BaseColor.png; auto does so for every exemplar, none for none, and any --map switches it off. Default:
+        auto for folders and for files whose own name ends in a word for a base colour.
     normals: The convention of the normal maps that are read: gl has green up (OpenGL), dx green down (DirectX).
         Default: what their names say, else gl.
+    normals_out: The convention of the normal maps that are written. Default: that of --names, else that of the inputs.
+    names: What the files are called: as an engine has them, same with the words of the inputs, or a pattern such as
+        {stem}-{role}. Default: same for maps that were found by name, else STEM_NAME.
     texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
         keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.
     """
 
     PANEL = "Maps"
 
+    find_maps: str | None = option(None, flags="--maps", choices=FIND)
     normals: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True, absent=GL)
+    normals_out: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True)
+    names: str | None = option(None, metavar="|".join([*schemes.CHOICES, "PATTERN"]), complete=schemes.CHOICES)
     texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)
 
 

@@ -16,6 +16,8 @@ from texsynth.image import strips
 from texsynth.image.files import Put, together
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
+from texsynth.material import export
+from texsynth.material.export import PLAIN, Asked
 from texsynth.runs import fields
 from texsynth.runs.run import Result
 
@@ -25,18 +27,22 @@ PREVIEW_FILES = {"preview": ".png"}
 FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
 
 
-def paths(out: Path, depths: Mapping[str, str], save_field: bool, preview: bool = False) -> dict[str, Path]:
+def paths(
+    out: Path, depths: Mapping[str, str], save_field: bool, preview: bool = False, asked: Asked = PLAIN
+) -> dict[str, Path]:
     """Every file of a result, by what it is: the maps, the field's files, the preview, and the image itself last.
 
     depths: those of the maps. A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or
-    a TIFF for floats.
+    a TIFF for floats. asked: what they are called.
     """
-    suffixes = {name: _suffix(out.suffix.lower(), depth) for name, depth in depths.items()}
+    written = {file.name: file for file in export.files(depths, asked)}
+    stems = {name: export.stem(file, out.stem, asked) for name, file in written.items()}
+    suffixes = {name: _suffix(out.suffix.lower(), file.depth) for name, file in written.items()}
     for flag, wanted, files in (("--save-field", save_field, FIELD_FILES), ("--preview", preview, PREVIEW_FILES)):
         if wanted and (taken := sorted(suffixes.keys() & files.keys())):
             raise UsageError(f"--map {taken[0]}: {flag} writes a file of that name; call the map something else")
         suffixes |= files if wanted else {}
-    named = {name: out.with_name(f"{out.stem}_{name}{suffix}") for name, suffix in suffixes.items()}
+    named = {name: out.with_name(stems.get(name, f"{out.stem}_{name}") + suffix) for name, suffix in suffixes.items()}
     return {**named, "image": out}
 
 
@@ -47,20 +53,20 @@ def save(
     save_field: bool = False,
     preview: bool = False,
     put: Put | None = None,
+    asked: Asked = PLAIN,
 ) -> tuple[dict[str, Path], list[str]]:
     """Write a result, all of it or nothing; return the files by name, and notices.
 
-    `preview` adds the result repeated 2 x 2; `put` writes the files, as for `image.write`. Raises UsageError for a
-    format that cannot be written, ResourceError for a full disk.
+    `preview` adds the result repeated 2 x 2; `put` writes the files, as for `image.write`; `asked` says what maps are
+    called and in which form. Raises UsageError for a format that cannot be written, ResourceError for a full disk.
     """
     if put is None:
         with together(out) as put_file:
-            return save(result, out, metadata, save_field, preview, put_file)
+            return save(result, out, metadata, save_field, preview, put_file, asked)
     field = result.field
     depths = {name: layer.depth for name, layer in result.layers.items()}
-    files = paths(out, depths, save_field and field is not None, preview)
-    notices = []
-    pictures = dict(result.layers)
+    files = paths(out, depths, save_field and field is not None, preview, asked)
+    pictures, notices = export.pictures(result.layers, asked)
     if save_field and field is None:
         notices.append("this method copies nothing, so there is no field to save")
     if save_field and field is not None:

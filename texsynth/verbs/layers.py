@@ -10,13 +10,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
+from texsynth.errors import InputError, one_line
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image import rows
 from texsynth.image.load import NORMAL, NORMAL_DX, NORMALS, Box, Note, Source, extent
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Layer
+from texsynth.material.names import convention_in
 from texsynth.material.roles import DX, convention_of, role_of
 from texsynth.verbs import map_checks, parse
 
@@ -74,19 +77,20 @@ def read(
     return layers, entries
 
 
-def kind(name: str, normals: str | None = None) -> str:
+def kind(name: str, normals: str | None, files: Sequence[str], note: Note) -> str:
     """The role of a layer by the name of its map: "normal" or "normal_dx", "labels" where the name says so, else
-    "data". normals: the convention, where the name does not say it."""
+    "data". normals: the convention; None: that which the names say, of the map or of its files; raises InputError where
+    they say both."""
     words = re.split(r"[^a-z]+", name.lower())
     role = role_of(name)
     if "normal" in name.lower() or (role is not None and role.name == NORMAL):
-        return NORMAL_DX if (normals or convention_of(name)) == DX else NORMAL
+        return NORMAL_DX if (normals or convention_of(name) or _convention(name, files, note)) == DX else NORMAL
     return "labels" if "id" in words or any(w in name.lower() for w in ("label", "mask")) else "data"
 
 
 def _role(name: str, normals: str | None, loaded: Sequence[tuple[Picture, Input]], note: Note) -> str:
     """The role of a layer by its map's name and what its pictures hold; InputError for normals that are none."""
-    role = kind(name, normals)
+    role = kind(name, normals, [entry.name for _, entry in loaded], note)
     if role not in NORMALS:
         return role
     if all(picture.channels == 1 for picture, _ in loaded):
@@ -96,6 +100,17 @@ def _role(name: str, normals: str | None, loaded: Sequence[tuple[Picture, Input]
         if picture.channels == 3:
             map_checks.check_normals(picture, entry.name, note)
     return role
+
+
+def _convention(name: str, files: Sequence[str], note: Note) -> str | None:
+    """The convention that the names of files with normals say; raises InputError where they say both."""
+    says = {file: convention for file in files if (convention := convention_in(Path(file).stem)) is not None}
+    if len(set(says.values())) > 1:
+        each = ", ".join(f"{one_line(file)} is {convention}" for file, convention in says.items())
+        raise InputError(f"the maps {name} differ in their convention: {each}; all must be of one, as --normals says")
+    if DX in says.values():
+        note(f"{one_line(next(iter(says)))} is read as dx, green down, as its name says; --normals gl reads gl")
+    return next(iter(says.values()), None)
 
 
 def tell(layers: Mapping[str, Layer], size: tuple[int, int], note: Note) -> None:

@@ -20,7 +20,7 @@ from texsynth.image import load as inputs
 from texsynth.image import masks as drawings
 from texsynth.image import picture as image
 from texsynth.image.files import digest
-from texsynth.image.load import NORMAL_DX, Box, Note, Source
+from texsynth.image.load import NORMAL_DX, NORMALS, Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer, Reduced
 from texsynth.material import texel
@@ -37,7 +37,7 @@ from texsynth.verbs.verb import Verb
 SIZE = "2x"
 NO_TILE = "none"
 _ROLES = {"exemplar": "reduced", "init": "init"}  # of the inputs of the small run that a magnified one has too
-RESOLVED = ("seed", "alpha", "normals")  # options whose place in the record another value takes
+RESOLVED = ("seed", "alpha", "normals", "normals_out")  # options whose place in the record another value takes
 COMPARED = 18  # planes of floats of an exemplar that are there at once, at the least, while it is compared or steers
 
 
@@ -218,8 +218,8 @@ def finish(
     """The job of a draft at its size (height, width), with a start picture if one was given; adds to `notices`.
 
     `entries` are further inputs, `parts` further fields of its task, and `values` what the record keeps beside the
-    options that all verbs share (but the seed, which each run has, alpha where nothing is transparent, and normals
-    where none are green down).
+    options that all verbs share (but the seed, which each run has, alpha where nothing is transparent, normals where
+    none are green down, and normals_out where there are none).
     """
     request, init, read = draft.request, None, draft.inputs
     layers.tell(draft.maps, size, notices.append)
@@ -232,6 +232,8 @@ def finish(
     sparse = {} if draft.alpha is None else {"alpha": draft.alpha}
     if any(layer.role == NORMAL_DX for layer in draft.maps.values()):
         sparse["normals"] = DX
+    if request.normals_out is not None and any(layer.role in NORMALS for layer in draft.maps.values()):
+        sparse["normals_out"] = request.normals_out
     return Job(
         verb=verb,
         task=Task(draft.exemplars, size, draft.tile, init, draft.device, draft.memory, **parts),

@@ -11,7 +11,7 @@ from texsynth.errors import UsageError
 from texsynth.job import Job
 from texsynth.methods import STAGE_BEFORE, method, unused_by
 from texsynth.requests.option import Option, given
-from texsynth.requests.shared import PictureOptions
+from texsynth.requests.shared import AUTO, PictureOptions
 from texsynth.runs import run
 from texsynth.task import Preset, Say, Task
 from texsynth.weights.pretrained import Fetching
@@ -77,6 +77,12 @@ def ready(
     job, held = verb.build(request), given(request)
     guiding = [o for guide in job.task.guides for o in held if o.name in guide.requested]  # also those of a record
     _check_use([*guiding, *(held if chosen is None else chosen)], job.task, preset)  # before weights are fetched
+    if job.maps and request.find_maps == AUTO and not any(method(stage.method).COPIES for stage in preset.stages):
+        names = ", ".join(job.maps)
+        raise UsageError(
+            f"preset {preset.name} copies nothing, so the maps {names} that were found by name cannot follow; "
+            f"--maps none leaves them out, and {presets.DEFAULT} copies"
+        )
     job = run.fit(job, preset, request.weights, say, request.model, fetching)
     run.check_memory(job, preset)
     return job

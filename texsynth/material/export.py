@@ -1,0 +1,147 @@
+"""The files of a result: what each map is called beside the image, and what becomes of its values when it is written.
+
+What is written is known from the roles and the depths of the maps, before a run makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from texsynth.image import codecs, rows
+from texsynth.image.picture import Picture
+from texsynth.image.strips import Strips
+from texsynth.material import schemes
+from texsynth.material.names import split
+from texsynth.material.roles import BASE_COLOUR, DX, GL, INVERSE, ROLES, SMOOTHNESS, convention_of, role_of
+
+OTHER = {GL: DX, DX: GL}
+_WORDS = (("gl", "dx"), ("GL", "DX"), ("Gl", "Dx"), ("OpenGL", "DirectX"), ("opengl", "directx"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of the files of a result.
+
+    names: a scheme, a pattern, "same" for the words of the inputs, or None: each map by its own name. inputs: the stem
+    of each map's input file, by the map's name. normals_out: the convention in which normal maps are written; None:
+    that of the scheme, else the one that they have. normals: the convention that each normal map has, by its name.
+    """
+
+    names: str | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    normals_out: str | None = None
+    normals: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> schemes.Scheme | None:
+        return None if self.names is None else schemes.scheme(self.names)
+
+    @property
+    def convention(self) -> str | None:
+        """The convention of the normal maps that are written; None for that which each has."""
+        return self.normals_out or (
+            None if self.scheme is None or not self.scheme.is_of_an_engine else self.scheme.normals
+        )
+
+
+PLAIN = Asked()
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a result, beside the image.
+
+    name: how results tell it. source: the map that it is made of. role: the name of its role, "" for none. depth: of
+    its values.
+    """
+
+    name: str
+    source: str
+    role: str
+    depth: str
+
+
+def files(depths: Mapping[str, str], asked: Asked = PLAIN) -> tuple[File, ...]:
+    """The files of maps, from the depth of each by its name. Schemes have roughness for smoothness."""
+    roles = {name: meant.name if (meant := role_of(name)) else "" for name in depths}
+    written = []
+    for name, depth in depths.items():
+        role = roles[name]
+        has_none = asked.scheme is not None and asked.scheme.word(role, None) is None
+        turned = role == SMOOTHNESS and has_none and INVERSE[role] not in roles.values()
+        role = INVERSE[role] if turned else role
+        written.append(File(role if turned else name, name, role, depth))
+    return tuple(written)
+
+
+def stem(file: File, image: str, asked: Asked = PLAIN) -> str:
+    """The stem of a file, beside an image of this stem."""
+    if asked.names is None:
+        return f"{image}_{file.name}"
+    if (scheme := asked.scheme) is not None:
+        base, number = scheme.parts(image)
+        word = scheme.word(file.role, asked.convention)
+        return f"{base}_{file.name}{number}" if word is None else scheme.stem(base, word, number)
+    here, there = split(image), split(asked.inputs.get(file.source, ""))
+    word, separator = file.name, "_"
+    if there is not None and there.kind in (file.role, file.source):
+        word, separator = _in_convention(there.word, asked.normals_out), there.separator or "_"
+    return here.called(word) if here is not None and here.kind == BASE_COLOUR else f"{image}{separator}{word}"
+
+
+def _in_convention(word: str, normals: str | None) -> str:
+    """A word for normals in the convention that they are written in, where it names one."""
+    before = convention_of(word)
+    if normals is None or before is None or before == normals:
+        return word
+    for pair in reversed(_WORDS):
+        gl, dx = pair
+        old, new = (gl, dx) if before == GL else (dx, gl)
+        if word.endswith(old):
+            return word.removesuffix(old) + new
+    return word
+
+
+def pictures(
+    layers: Mapping[str, Picture | Strips], asked: Asked = PLAIN
+) -> tuple[dict[str, Picture | Strips], list[str]]:
+    """What is written of the maps, by the names of `files`, and a line for each that is changed.
+
+    Maps that are no colours lose what their file said of colours; normals are turned to the convention that is asked
+    for, and smoothness to roughness, by 1 less each value.
+    """
+    out: dict[str, Picture | Strips] = {}
+    notices = []
+    for file in files({name: layer.depth for name, layer in layers.items()}, asked):
+        layer = layers[file.source]
+        if file.role and not ROLES[file.role].is_colour:
+            layer = replace(layer, icc=None, tags=codecs.Tags(density=layer.tags.density))
+        before = asked.normals.get(file.source)
+        if before is not None and asked.convention not in (None, before):
+            layer = _changed(layer, _green_inverted)
+            notices.append(f"the map {file.name} is written as {asked.convention}, its green inverted")
+        if file.name != file.source:
+            layer = _changed(layer, lambda values: 1 - values)
+            notices.append(f"the map {file.source} is written as {file.name}, 1 less each value")
+        out[file.name] = layer
+    return out, notices
+
+
+def _green_inverted(values: Tensor) -> Tensor:
+    return torch.cat([values[:, :1], 1 - values[:, 1:2], values[:, 2:]], 1)
+
+
+def _changed(layer: Picture | Strips, change: Callable[[Tensor], Tensor]) -> Picture | Strips:
+    """A picture whose colours went through `change`."""
+    if isinstance(layer, Picture):
+        return replace(layer, pixels=rows.changed(layer.pixels, change))
+
+    def draw(top: int, bottom: int) -> Picture:
+        part = layer.rows(top, bottom)
+        return replace(part, pixels=change(part.pixels))
+
+    return replace(layer, draw=draw)
