@@ -11,7 +11,7 @@ import pytest
 
 import texsynth as library
 from conftest import QUICK, Draw, Picture, Refused, Texsynth, array
-from pictures import box
+from pictures import box, bumps, bytes_of
 from texsynth.image import picture as image
 from texsynth.image.codecs import Tags
 
@@ -20,15 +20,18 @@ Folder = Callable[..., None]
 
 
 @pytest.fixture
-def folder(texsynth: Texsynth, picture: Picture) -> Folder:  # noqa: ARG001 (for its folder)
-    """Draws files, grey ones of 16 bits where their names say roughness or height."""
+def folder(texsynth: Texsynth, picture: Picture, draw: Draw) -> Folder:  # noqa: ARG001 (for its folder)
+    """Draws files: normals where their names say so, and grey ones of 16 bits for roughness and height."""
 
-    def draw(*names: str) -> None:
+    def drawn(*names: str) -> None:
         for seed, name in enumerate(names):
             single = any(word in name for word in ("ough", "eight", "loss"))
-            picture(name, channels=1 if single else 3, dtype="uint16" if single else "uint8", seed=seed)
+            if any(word in name.lower() for word in ("nor", "nrm")):
+                draw(name, bytes_of((bumps(16, 16, seed=seed) + 1) / 2))
+            else:
+                picture(name, channels=1 if single else 3, dtype="uint16" if single else "uint8", seed=seed)
 
-    return draw
+    return drawn
 
 
 def files(place: str) -> list[str]:
@@ -174,8 +177,8 @@ def test_files_are_named_as_asked(texsynth: Texsynth, folder: Folder, names: str
 
 
 def test_maps_without_a_role_keep_their_name_beside_the_stem(texsynth: Texsynth, folder: Folder) -> None:
-    folder("w.png", "n.png", "i.png")
-    words = ("--map", "normal=n.png", "--map", "id=i.png", "-o", "v_diff.png", "--names", "unreal")
+    folder("w.png", "nor.png", "i.png")
+    words = ("--map", "normal=nor.png", "--map", "id=i.png", "-o", "v_diff.png", "--names", "unreal")
     assert texsynth("synthesize", "w.png", *words, *SMALL).code == 0
     assert {"T_v_BC.png", "T_v_N.png", "v_id.png"} <= set(files("."))
     assert "T_v_N.png exists" in texsynth("synthesize", "w.png", *words, *SMALL).err  # known before the run
