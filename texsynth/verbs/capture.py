@@ -229,7 +229,7 @@ def _quad(request: Request, picture: Picture, name: str, note: Note) -> Frame:
 
 def _role(name: str, normals: str | None, layer: Picture, file: str, note: Note) -> str:
     """How the values of a map are treated, by its name."""
-    role = layers_of.kind(name, normals)
+    role = layers_of.kind(name, normals, [file], note)
     if role in inputs.NORMALS and layer.channels == 1:
         note(f"{file} is grey, so it holds no normals; its values are averaged as they are")
         return "data"

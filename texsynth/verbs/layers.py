@@ -77,7 +77,7 @@ def read(
     return layers, entries
 
 
-def kind(name: str, normals: str | None, files: Sequence[str], note: Note) -> str:
+def kind(name: str, normals: str | None = None, files: Sequence[str] = (), note: Note = lambda _: None) -> str:
     """The role of a layer by the name of its map: "normal" or "normal_dx", "labels" where the name says so, else
     "data". normals: the convention; None: that which the names say, of the map or of its files; raises InputError where
     they say both."""
