@@ -40,9 +40,11 @@ class Stream(io.TextIOWrapper):
 
 
 def form_of(file: Path | bytes) -> str | None:
-    """The format of a picture, as Pillow calls it; of an EXR, which it does not read, by its first bytes."""
-    if (file if isinstance(file, bytes) else file.read_bytes()).startswith(b"v/1\1"):
-        return "EXR"
+    """The format of a picture, as Pillow calls it; of those that it does not read, by their first bytes."""
+    content = file if isinstance(file, bytes) else file.read_bytes()
+    for name, begin in (("EXR", b"v/1\1"), ("HDR", b"#?RADIANCE\n")):
+        if content.startswith(begin):
+            return name
     with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
         return opened.format
 

@@ -1,4 +1,4 @@
-"""Formats that are read and not written: TGA, AVIF, JPEG 2000, the family of PNM, and Radiance HDR."""
+"""TGA and Radiance HDR, which are read and written, and formats that are read only: AVIF, JPEG 2000, and PNM."""
 
 from __future__ import annotations
 
@@ -355,6 +355,39 @@ def test_hdr_that_is_refused(tmp_path: Path, content: bytes, word: str) -> None:
     not_read(put(tmp_path / "a.hdr", content), word)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_tga_is_written(tmp_path: Path, channels: int) -> None:
+    """By run lengths, as it was, without transparency that is everywhere the same being lost; Pillow reads the same."""
+    samples = RGBA[..., :channels] if channels > 1 else GREY
+    samples = np.repeat(samples, 5, axis=1)
+    path = tmp_path / "o.tga"
+    assert image.write(path, image.from_array(samples)) == []
+    np.testing.assert_array_equal(array_of(path), samples)
+    with Image.open(path) as read:
+        np.testing.assert_array_equal(np.asarray(read), samples)
+    assert len(path.read_bytes()) < samples.size + 100
+    opaque = np.dstack([RGB, np.full(GREY.shape, 255, np.uint8)])
+    image.write(path, image.from_array(opaque))
+    np.testing.assert_array_equal(array_of(path), opaque)
+
+
+def test_tga_holds_8_bits(tmp_path: Path) -> None:
+    (notice,) = image.write(tmp_path / "o.tga", image.from_array(DEEP))
+    assert "uint16 stored as uint8" in notice
+
+
+def test_hdr_is_written(tmp_path: Path) -> None:
+    """What one held comes back; grey becomes RGB, and what it cannot hold is said."""
+    notices = image.write(tmp_path / "o.hdr", image.read(put(tmp_path / "a.hdr", HDRS["packed"][0])))
+    np.testing.assert_array_equal(array_of(tmp_path / "o.hdr"), STORED)
+    assert ["8 bits of each value" in notice for notice in notices] == [True]
+    lost = image.write(tmp_path / "p.hdr", image.from_array(np.dstack([RGB, GREY])))
+    assert "alpha dropped, HDR holds none" in " ".join(lost)
+    np.testing.assert_allclose(array_of(tmp_path / "p.hdr"), RGB / 255.0, atol=1 / 127)
+    image.write(tmp_path / "g.hdr", image.from_array(GREY))
+    assert array_of(tmp_path / "g.hdr").shape == (9, 14, 3)
+
+
 # ---- all ----
 
 SMALL = {
@@ -377,12 +410,16 @@ def test_what_is_cut_short_is_refused(tmp_path: Path, suffix: str, part: float, 
 
 
 @pytest.mark.parametrize("suffix", SMALL)
-def test_a_verb_reads_and_does_not_write_it(texsynth: Texsynth, refused: Refused, tmp_path: Path, suffix: str) -> None:
+def test_a_verb_reads_it_and_writes_some(texsynth: Texsynth, refused: Refused, tmp_path: Path, suffix: str) -> None:
     put(tmp_path / f"a{suffix}", SMALL[suffix])
     assert texsynth("synthesize", f"a{suffix}", "-o", "out/", "-p", "steady", "-q").code == 0
     assert image.read(tmp_path / "out" / "a.png").width == 28
+    if suffix in (".tga", ".hdr"):
+        assert texsynth("synthesize", f"a{suffix}", "-o", f"b{suffix}", "-p", "steady", "-q").code == 0
+        assert image.read(tmp_path / f"b{suffix}").width == 28
+        return
     line = refused(2, "synthesize", f"a{suffix}", "-o", f"b{suffix}", "-p", "steady", "-q")
-    assert f"cannot write {suffix}; allowed: .png .jpg .jpeg .webp .tif .tiff" in line
+    assert f"cannot write {suffix}; allowed: .png .jpg .jpeg .webp .tif .tiff .tga .hdr .exr" in line
 
 
 def test_bytes_that_are_changed_do_no_harm(tmp_path: Path) -> None:

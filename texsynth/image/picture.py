@@ -400,6 +400,8 @@ def _fitted(picture: Strips, form: codecs.Format) -> tuple[Strips, list[str]]:
     linear = form.is_linear and picture.tags.cicp is None and picture.tags.gamma == LINEAR_GAMMA
     if form != codecs.PNG and colours[0] in ("cICP", "gAMA and cHRM") and not linear:
         notices.append(f"{colours[0]} dropped, the meaning of colours that {form} cannot hold; .png keeps it")
+    if form.loss:
+        notices.append(f"{form.loss}; .exr and .tif keep them")
     return replace(held, depth=depth, icc=icc), notices
 
 

@@ -17,7 +17,7 @@ from texsynth.requests.option import Numbers, Part, Source, Text, option
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-FORMATS = ("PNG", "TIFF", "JPEG", "WEBP", "EXR")  # that are written
+FORMATS = ("PNG", "TIFF", "JPEG", "WEBP", "TGA", "HDR", "EXR")  # that are written
 PROGRESS = ("auto", "none", "jsonl")
 TILES = ("none", "x", "y", "xy")
 KEEP = "keep"
@@ -133,8 +133,8 @@ class MaterialOptions(Part):
 class PathOptions(Part):
     """Where a picture goes.
 
-    output: The picture to write (PNG, JPEG, WebP, TIFF or EXR by its ending), a folder, or - for standard output.
-        Default: STEM_VERB.png here.
+    output: The picture to write (PNG, JPEG, WebP, TIFF, TGA, HDR or EXR by its ending), a folder, or - for standard
+        output. Default: STEM_VERB.png here.
     file_format: The format of the picture on standard output, or of all in a folder; a file has that of its suffix.
         Default: PNG.
     no_metadata: Store no record of the run in the picture.

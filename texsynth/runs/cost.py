@@ -25,7 +25,8 @@ SEAM, SPREADING, UNEVEN = 2.4e-6, 7e-8, 6e-7  # seconds of a seam, of a pixel on
 USUAL_SEAMS = 0.08  # of a pixel
 FIELD_BYTES = 24  # of a pixel of a finished field and its picture
 ENCODING = 4  # copies of a file that are there at once while it is encoded
-ENCODED = {"JPEG": 13, "WebP": 26}  # bytes of a pixel where a format is encoded as a whole, measured at 8192x8192
+# Bytes of a pixel where a format is encoded as a whole, measured at 8192x8192.
+ENCODED = {"JPEG": 13, "WebP": 26, "TGA": 20, "HDR": 28}
 
 
 def base(tensors: Iterable[Tensor]) -> int:

@@ -112,4 +112,4 @@ def repeated(picture: Picture | Strips) -> Strips:
 def _suffix(wanted: str, depth: str) -> str:
     if depth.startswith("float"):
         return wanted if wanted in FLOATING else ".tif"
-    return wanted if wanted in LOSSLESS else ".png"
+    return wanted if wanted in LOSSLESS or (wanted == ".tga" and depth == "uint8") else ".png"

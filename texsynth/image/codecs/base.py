@@ -132,6 +132,7 @@ class Format:
     is_premultiplied: Are its colours multiplied by alpha?
     is_linear: Are its colours taken as linear?
     needs: The module that reads and writes it, and the extra that brings this; None where it is always there.
+    loss: What it does to all pictures, for a notice; "" for nothing.
     max_side: The longest side, in pixels, that the format or its library can hold.
     by_suffix: Is it `recognises` and the suffix together that tell its files, because they have no signature?
     """
@@ -149,6 +150,7 @@ class Format:
     is_premultiplied: bool = False
     is_linear: bool = False
     needs: tuple[str, str] | None = None
+    loss: str = ""
     max_side: int = MAX_PIXELS
     by_suffix: bool = False
 

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from texsynth.image.codecs.base import CodecError, Decoded, Format, Header, Opened, size_of, starts_with
+from texsynth.image.codecs.tags import LINEAR_GAMMA, Tags
 
 LONGEST_HEADER = 1 << 16
 SIZE = re.compile(rb"([-+])([XY]) (\d{1,9}) ([-+])([XY]) (\d{1,9})\Z")
@@ -39,9 +40,28 @@ def _opened(handle: BinaryIO) -> Opened:
         # Turn rows that go up and pixels that go left.
         samples = samples[:: 1 if match[1] == (b"-" if upright else b"+") else -1]
         samples = samples[:, :: 1 if match[4] == (b"+" if upright else b"-") else -1]
-        return Decoded(samples if upright else samples.swapaxes(0, 1))
+        return Decoded(samples if upright else samples.swapaxes(0, 1), tags=Tags(gamma=LINEAR_GAMMA))
 
     return Opened(header, decode)
 
 
-HDR = Format("HDR", (".hdr",), starts_with(b"#?RADIANCE", b"#?RGBE"), _opened)
+def _encoded(samples: np.ndarray, _: bytes | None, __: Tags, ___: dict[str, str]) -> bytes:
+    import imagecodecs
+
+    colours = samples if samples.ndim == 3 else np.repeat(samples[..., None], 3, axis=2)
+    return bytes(imagecodecs.rgbe_encode(np.ascontiguousarray(colours)))
+
+
+HDR = Format(
+    "HDR",
+    (".hdr",),
+    starts_with(b"#?RADIANCE", b"#?RGBE"),
+    _opened,
+    _encoded,
+    held=("float32",),
+    has_alpha=False,
+    has_profile=False,
+    is_linear=True,
+    loss="HDR holds 8 bits of each value under one exponent, and none below 0",
+    max_side=65_535,
+)

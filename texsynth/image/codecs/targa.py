@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -9,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from texsynth.image.codecs.base import CodecError, Decoded, Format, Header, Opened, size_of, spread, straight
+from texsynth.image.codecs.tags import Tags
 
 HEADER = struct.Struct("<BBB HHB HHHH BB")
 FOOTER = b"TRUEVISION-XFILE.\0"  # of files of version 2
@@ -143,4 +145,21 @@ def _colours(stored: np.ndarray, bits: int) -> np.ndarray:
     return np.stack(channels, axis=-1)
 
 
-TGA = Format("TGA", (".tga",), lambda head: _header(head) is not None, _opened, by_suffix=True)
+def _encoded(samples: np.ndarray, _: bytes | None, __: Tags, ___: dict[str, str]) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(samples).save(out, "TGA", compression="tga_rle")
+    return out.getvalue()
+
+
+TGA = Format(
+    "TGA",
+    (".tga",),
+    lambda head: _header(head) is not None,
+    _opened,
+    _encoded,
+    has_profile=False,
+    max_side=65_535,
+    by_suffix=True,
+)
