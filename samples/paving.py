@@ -6,7 +6,7 @@ light: shadows and highlights are the renderer's.
 
 import numpy as np
 
-from fields import APRON, OVER, N, X, Y, blur, cloud, jittered, mix, personal, smoothstep, warp
+from fields import APRON, OVER, SIZE, N, X, Y, blur, cloud, jittered, mix, personal, smoothstep, warp
 from pigment import palette, shade, tint, tone
 from shading import encoded, to8
 
@@ -32,7 +32,7 @@ def rounded_cells(points, x, y, softness):
 def stones(rng):
     """Worn granite: the owner of each position, how far it is inside its stone, and the height of the stones."""
     x, y = warp(rng, 0.9, 9.0, 2.4)
-    points = jittered(rng, 42.0, 33.0, 0.14)
+    points = jittered(rng, SIZE / 6, SIZE / 8, 0.14)
     owner, border = rounded_cells(points, x, y, 2.3)
     count = len(points)
     inside = border - rng.uniform(-0.5, 1.0, count)[owner] - 0.9 + 0.45 * cloud(rng, 2.6, 1.9)
@@ -72,7 +72,7 @@ def soil(rng):
     """What lies between the stones: earth with grit, damp in places. Height, reflectance, roughness."""
     crumbs, grit = cloud(rng, 2.2, 1.8), smoothstep(0.9, 1.9, cloud(rng, 0.9, 2.4))
     height = 0.55 * cloud(rng, 7.0, 2.0) + 0.34 * crumbs + 0.6 * grit + 0.8
-    albedo = tone(palette(rng, "5d4c3b", np.zeros((N, N), int), 0.0), 0.2 * crumbs + 0.1 * cloud(rng, 0.6, 1.4))
+    albedo = tone(palette(rng, "4b3c2e", np.zeros((N, N), int), 0.0), 0.2 * crumbs + 0.1 * cloud(rng, 0.6, 1.4))
     albedo = tint(albedo, "8f8473", 0.75 * grit)
     damp = smoothstep(0.2, 1.1, cloud(rng, 22.0, 2.2)) * (1 - 0.6 * grit)
     return height, shade(albedo, 0.6 * damp, (0.52, 0.50, 0.48)), mix(0.93, 0.34, damp)
