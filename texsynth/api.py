@@ -65,6 +65,7 @@ class Shared(TypedDict, total=False):
     alpha: str | None
     find_maps: str | None
     normals: str | None
+    map_weight: Mapping[str, float] | None
     texel: str | None
     init: Source | None
     flatten: bool

@@ -80,7 +80,7 @@ class Option:
     group: str = ""
     ways: tuple[str, ...] = ()
     sparse: bool = False
-    absent: Any = None
+    absent: Any = dataclasses.field(default=None, hash=False)
 
     @property
     def flag(self) -> str:
@@ -281,6 +281,8 @@ def _possible(o: Option, value: Any) -> bool:
         return False
     if isinstance(value, list):
         return len(value) <= LONGEST_LIST and all(item is None or _is_plain(item) for item in value)
+    if isinstance(value, dict):
+        return len(value) <= LONGEST_LIST and all(map(_is_plain, (*value, *value.values())))
     lowest: Any = value if o.low is None else o.low
     return _is_plain(value) and bool(value >= lowest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ TILES = ("none", "x", "y", "xy")
 KEEP = "keep"
 AUTO, NONE = FIND = ("auto", "none")
 ALPHA = ("auto", KEEP)
+COLOURS_ALONE = {"all": 0.0}  # what counts beside colours where a record says nothing of weights
 MOST_VARIATIONS, MOST_THREADS, LONGEST_MAP_NAME = 100_000, 1024, 64
 
 
@@ -45,6 +47,20 @@ def named_files(texts: list[str]) -> dict[str, list[str]]:
         if not (equals and file and is_map_name(name)):
             raise UsageError(f"--map {shown(text)} is not NAME=FILE, for example normal=brick_normal.png")
         out.setdefault(name, []).append(file)
+    return out
+
+
+def weights_by_name(texts: list[str]) -> dict[str, float]:
+    """ "height=0.3" -> {"height": 0.3}; raises UsageError."""
+    out: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            out[name] = float(number) if is_map_name(name) else math.nan
+        except ValueError:
+            out[name] = math.nan
+        if not 0 <= out[name] < math.inf:
+            raise UsageError(f"--map-weight {shown(text)} is not NAME=W with a number from 0 up, such as height=0.3")
     return out
 
 
@@ -116,6 +132,9 @@ class MaterialOptions(Part):
     normals_out: The convention of the normal maps that are written. Default: that of --names, else that of the inputs.
     names: What the files are called: as an engine has them, same with the words of the inputs, or a pattern such as
         {stem}-{role}. Default: same for maps that were found by name, else STEM_NAME.
+    map_weight: How much a map counts where pieces and seams are compared, beside colours, which count 1; 0 is not at
+        all, and the NAME all stands for those that are not named. Repeatable. Default: 0.1 for normals and height, 0
+        for others.
     texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
         keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.
     """
@@ -126,6 +145,17 @@ class MaterialOptions(Part):
     normals: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True, absent=GL)
     normals_out: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True)
     names: str | None = option(None, metavar="|".join([*schemes.CHOICES, "PATTERN"]), complete=schemes.CHOICES)
+    map_weight: Mapping[str, float] | None = option(
+        None,
+        metavar="NAME=W",
+        text=list[str] | None,
+        parse=weights_by_name,
+        texts=settings.texts,
+        recorded=True,
+        sparse=True,
+        stored=dict,
+        absent=COLOURS_ALONE,
+    )
     texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)
 
 

@@ -50,7 +50,7 @@ def inputs(job: Job) -> list[Tensor]:
 
 def of_task(task: Task) -> list[Tensor]:
     """The tensors of a task."""
-    exemplars = [part for each in task.exemplars for part in (each.image, each.valid)]
+    exemplars = [part for each in task.exemplars for part in (each.image, each.valid, each.further)]
     guides = [part for guide in task.guides for part in (*guide.sources, guide.target, guide.strength)]
     others = [task.init, task.hole, task.core, task.start, task.blend]
     networks = [each for weights in task.weights.values() for each in weights.tensors.values()]

@@ -128,7 +128,9 @@ def magnify(
     seams, steps = _seams(preset.stages[-1], small.task) or UNTOUCHED, levels.rungs(small.factor)
     begun = outcome.canvas
     canvas = begun if begun is not None and begun.field is solved else Canvas(solved.image(), solved)
-    outcome, task = replace(outcome, canvas=None), replace(job.task, init=None, weights={}, model=None)
+    outcome = replace(outcome, canvas=None)
+    exemplars = tuple(replace(exemplar, further=None, vectors=0) for exemplar in job.task.exemplars)
+    task = replace(job.task, exemplars=exemplars, init=None, weights={}, model=None)
     fine = _has_fine_light(job)
     clock.next(seconds=cost.evening(small.task, tone.seams(solved)) if job.match_tone and not fine else 0.0)
     with stop.later():

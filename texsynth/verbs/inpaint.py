@@ -33,6 +33,16 @@ REGULAR = 0.25  # the autocorrelation from which on a texture is regular
 LATTICE_SIDE = 256  # the shorter side, at most, of the picture in which a lattice is looked for
 NOTICED_SHARE = 0.6  # of a picture, above which a mask may mean all the rest
 SOFT_SHARE = 0.02  # of a transparent hole, up to which half transparent pixels are not mentioned
+SHARED = (
+    "size",
+    "tile",
+    "exact_copies",
+    "crop",
+    "normals",
+    "normals_out",
+    "texel",
+    "map_weight",
+)  # options, in the record
 Margins = tuple[int, int, int, int]  # left, top, right, bottom
 
 
@@ -58,7 +68,7 @@ def build(request: Request) -> Job:
     job = synthesize.finish(draft, "inpaint", draft.exemplars[0].size, notices, hole=hole, core=core)
     extended = None if request.extend is None else ",".join(map(str, margins))
     section = recorded(request, Request.SECTION, band=band, extend=extended, grow=request.grow or 0)
-    values = {name: job.values[name] for name in ("size", "tile", "exact_copies", "crop")} | {Request.SECTION: section}
+    values = {name: value for name, value in job.values.items() if name in SHARED} | {Request.SECTION: section}
     return replace(job, values=values)
 
 

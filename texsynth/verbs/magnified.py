@@ -68,7 +68,8 @@ def reduced_request(request: Request) -> Request:
         raise damaged(request)
     box = None if crop is None else ",".join(str(-(-n // times)) for n in crop)
     size = f"{width // times}x{height // times}"
-    rest = {"maps": None, "field": None, "reduced": None, "factor": None}
+    counts = request.map_weight is None or any(request.map_weight.values())
+    rest = {"maps": request.maps if counts else None, "field": None, "reduced": None, "factor": None}
     return replace(request, exemplars=[request.reduced], size=size, crop=box, **rest)  # type: ignore[arg-type]
 
 

@@ -23,21 +23,22 @@ from texsynth.image.files import digest
 from texsynth.image.load import NORMAL_DX, NORMALS, Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer, Reduced
-from texsynth.material import texel
+from texsynth.material import matching, texel
 from texsynth.material.roles import DX
 from texsynth.requests import synthesize
 from texsynth.requests.option import recorded
-from texsynth.requests.shared import ALPHA, KEEP, PictureOptions
+from texsynth.requests.shared import ALPHA, COLOURS_ALONE, KEEP, PictureOptions
 from texsynth.runs.save import field_path
 from texsynth.task import Exemplar, Task
-from texsynth.verbs import layers, magnified, parse
+from texsynth.verbs import layers, magnified, map_weights, parse
 from texsynth.verbs.layers import Ground
 from texsynth.verbs.verb import Verb
 
 SIZE = "2x"
 NO_TILE = "none"
 _ROLES = {"exemplar": "reduced", "init": "init"}  # of the inputs of the small run that a magnified one has too
-RESOLVED = ("seed", "alpha", "normals", "normals_out")  # options whose place in the record another value takes
+# Options whose place in the record another value takes:
+RESOLVED = ("seed", "alpha", "normals", "normals_out", "map_weight")
 COMPARED = 18  # planes of floats of an exemplar that are there at once, at the least, while it is compared or steers
 
 
@@ -219,7 +220,7 @@ def finish(
 
     `entries` are further inputs, `parts` further fields of its task, and `values` what the record keeps beside the
     options that all verbs share (but the seed, which each run has, alpha where nothing is transparent, normals where
-    none are green down, and normals_out where there are none).
+    none are green down, normals_out where there are none, and weights of maps where none counts).
     """
     request, init, read = draft.request, None, draft.inputs
     layers.tell(draft.maps, size, notices.append)
@@ -227,16 +228,22 @@ def finish(
         parse.room(size, COMPARED, draft.room)
         picture, entry = fitted(request.init, "init", "colour", size, None, draft.room, notices.append)
         init, read = inputs.matching((picture,))[0], (*read, entry)
+    weights = map_weights.weights(draft.maps, request.map_weight, notices.append if request.repeat else None)
     resolved = {"size": f"{size[1]}x{size[0]}", "tile": request.tile or NO_TILE, "crop": draft.crop}
     shared = recorded(request, "", **resolved)
-    sparse = {} if draft.alpha is None else {"alpha": draft.alpha}
+    sparse: dict[str, Any] = {} if draft.alpha is None else {"alpha": draft.alpha}
     if any(layer.role == NORMAL_DX for layer in draft.maps.values()):
         sparse["normals"] = DX
     if request.normals_out is not None and any(layer.role in NORMALS for layer in draft.maps.values()):
         sparse["normals_out"] = request.normals_out
+    if any(weights.values()):
+        sparse["map_weight"] = weights | COLOURS_ALONE  # maps that a repeated run adds leave the picture as it is
+    exemplars = draft.exemplars
+    if getattr(request, "factor", None) is None:  # else a smaller run says what is copied
+        exemplars = matching.with_maps(exemplars, map_weights.weighed(draft.maps, weights))
     return Job(
         verb=verb,
-        task=Task(draft.exemplars, size, draft.tile, init, draft.device, draft.memory, **parts),
+        task=Task(exemplars, size, draft.tile, init, draft.device, draft.memory, **parts),
         image=Layer(draft.pictures),
         maps=draft.maps,
         inputs=(*read, *entries),

@@ -100,7 +100,9 @@ def _check_use(chosen: Sequence[Option], task: Task, preset: Preset) -> None:
 def _unused(task: Task, preset: Preset) -> frozenset[str]:
     """The names of the options of which no stage of a preset makes anything."""
     copying = [method(stage.method).COPIES for stage in preset.stages]
-    ends = ({"exact_copies"} if not copying[-1] else set()) | ({"save_field"} if not any(copying) else set())
+    ends = ({"exact_copies"} if not copying[-1] else set()) | (
+        {"save_field", "map_weight"} if not any(copying) else set()
+    )
     each = [unused_by(stage, task) for stage in preset.stages]
     first = max((number for number, names in enumerate(each) if STAGE_BEFORE in names), default=0)
     return frozenset.intersection(*each[first:]) | ends
