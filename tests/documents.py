@@ -29,6 +29,7 @@ from texsynth.patches import matches
 from texsynth.task import Level, Task
 
 REDIRECTIONS = {"<": ("stdin", "r"), ">": ("stdout", "w")}
+UNREAL = {"BaseColor": "BC", "Normal": "N", "Height": "H", "Roughness": "R", "AmbientOcclusion": "AO"}
 STEPS, PATCHES = 2, 200  # that are enough for a page to be followed
 SAMPLES = ((transport, "PATCHES"), (copy_rate, "PATCHES"), (seam, "QUERIES"), (matches, "OUTPUT_WINDOWS"))
 ROOT = Path(__file__).parent.parent
@@ -160,9 +161,7 @@ def _promised(words: Sequence[str]) -> Iterator[Path]:
     name = words[words.index("-o") + 1]
     out = Path(name)
     if name.endswith("/"):
-        number, count = map(int, words[words.index("--shard") + 1].split("/")) if "--shard" in words else (1, 1)
-        paths = sorted(Path(words[2]).iterdir())[number - 1 :: count]
-        yield from (out / f"{path.stem}.png" for path in paths if "--list-jobs" not in words)
+        yield from (out / f"{stem}.png" for stem in _stems(words) if "--list-jobs" not in words)
         return
     count = int(words[words.index("-n") + 1]) if "-n" in words else 1
     for number in range(1, count + 1):
@@ -170,3 +169,14 @@ def _promised(words: Sequence[str]) -> Iterator[Path]:
     for flag, value in pairwise(words):
         if flag == "--map":
             yield out.with_name(f"{out.stem}_{value.partition('=')[0]}{out.suffix}")
+
+
+def _stems(words: Sequence[str]) -> list[str]:
+    """The stems of what is written for the pictures of a folder, which are those of a set where --names is given."""
+    number, count = map(int, words[words.index("--shard") + 1].split("/")) if "--shard" in words else (1, 1)
+    stems = [path.stem for path in sorted(Path(words[2]).iterdir())[number - 1 :: count]]
+    if "unreal" in words:
+        packed = {"R", "AO"} if "orm" in words else set()
+        ends = {UNREAL[stem.partition("_")[2]] for stem in stems} - packed | ({"ORM"} if packed else set())
+        return [f"T_{stems[0].partition('_')[0]}_{end}" for end in sorted(ends)]
+    return stems
