@@ -17,6 +17,7 @@ from asking import entry_of, good, record_of
 from conftest import Draw, Refused, Texsynth, array
 from texsynth.image import picture as image
 from texsynth.material import frame as frames
+from texsynth.material import regular
 
 Places = tuple[np.ndarray, np.ndarray]
 CORNERS = ((20.0, 14.0), (148.0, 26.0), (156.0, 118.0), (8.0, 106.0))
@@ -171,6 +172,77 @@ def test_options_that_mean_nothing_are_refused(
 ) -> None:
     picture("a.png", (24, 24))
     assert words in refused(2, "capture", "a.png", "-o", "o.png", *more.split())
+
+
+# ---- lattices ----
+
+
+def bricks(x: np.ndarray, y: np.ndarray, over: float) -> np.ndarray:
+    """The colours of a wall of bricks of 36 x 14 pixels at places on it, (..., 3); each row begins `over` bricks beside
+    the one before."""
+    row = np.floor(y / 14)
+    along = x / 36 + over * row
+    brick = np.floor(along)
+    inside = ((along - brick) * 36 > 2) & (y - row * 14 > 2)
+    shade = 0.2 * np.modf(np.abs(np.sin(12.9898 * row + 78.233 * brick) * 4375.85))[0]
+    return np.where(inside[..., None], np.stack([0.45 + shade, 0.25 + shade / 2, 0.2 + 0 * shade], -1), 0.7)
+
+
+def wall(size: tuple[int, int], matrix: np.ndarray, over: float = 0.5) -> np.ndarray:
+    """A photograph of the wall, of 8 bits; `matrix` takes places on it (x, y, 1) to those of the photograph."""
+    x, y = middles((3 * size[0], 3 * size[1]))
+    at = np.stack([x / 3, y / 3, np.ones_like(x)], -1) @ np.linalg.inv(matrix).T
+    fine = bricks(at[..., 0] / at[..., 2], at[..., 1] / at[..., 2], over)
+    shot: np.ndarray = (fine.reshape(size[0], 3, size[1], 3, 3).mean((1, 3)) * 255).round().astype(np.uint8)
+    return shot
+
+
+def camera(size: tuple[int, int], degrees: float, tilt: tuple[float, float]) -> np.ndarray:
+    """The matrix of a wall that is turned clockwise and tilted around the middle of a photograph."""
+    angle = math.radians(degrees)
+    turn = np.array([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0], [0, 0, 1]])
+    middle = np.array([[1, 0, size[1] / 2], [0, 1, size[0] / 2], [0, 0, 1]])
+    made: np.ndarray = middle @ turn @ np.array([[1, 0, 0], [0, 1, 0], [*tilt, 1]])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("degrees", "tilt", "over"), [(3, (0, 0), 0.5), (-12, (0, 0), 1 / 3), (6, (4e-4, 8e-4), 0.5), (0, (-8e-4, 5e-4), 0)]
+)
+def test_rows_and_columns_are_level_to_half_a_degree(degrees: float, tilt: tuple[float, float], over: float) -> None:
+    size = (160, 210)
+    matrix = camera(size, degrees, tilt)
+    lattice = regular.measured(image.from_array(wall(size, matrix, over)))
+    assert lattice is not None and abs(lattice.turned - degrees) < 0.5
+    to_wall = np.linalg.inv(matrix) @ lattice.frame.matrix.numpy()
+    height, width = lattice.frame.size
+    assert height * width > 0.6 * size[0] * size[1]
+    for x, y in ((0, 0), (width, 0), (width, height), (0, height)):
+        ends = np.array([[x, x + 1, x], [y, y, y + 1], [1, 1, 1]])
+        here, along, down = ((to_wall @ ends)[:2] / (to_wall @ ends)[2]).T
+        for step, axis in ((along - here, 0.0), (down - here, 90.0)):
+            assert abs(math.degrees(math.atan2(step[1], step[0])) - axis) < 0.5
+
+
+def test_a_wall_straightens_itself(texsynth: Texsynth, draw: Draw) -> None:
+    size = (120, 160)
+    draw("a.png", wall(size, camera(size, -5, (0, 0))))
+    draw("h.png", np.zeros((240, 320), np.uint8))
+    words = ("--map", "h=h.png", "-o", "o.png", "--progress", "none")
+    ran = texsynth("capture", "a.png", "--straighten", "lattice", *words)
+    assert ran.code == 0 and "its rows were turned by 5.0 degrees counter-clockwise" in ran.err
+    height, width = array("o.png").shape[:2]
+    assert array("o_h.png").shape == (2 * height, 2 * width)
+    rows = array("o.png")[..., 2].astype(float).mean(1)  # where rows are level, joints and bricks do not mix
+    assert rows.max() - rows.min() > 90
+
+
+def test_what_has_no_rows_is_refused(refused: Refused, draw: Draw) -> None:
+    draw("a.png", np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8))
+    line = refused(3, "capture", "a.png", "--straighten", "lattice", "-o", "o.png")
+    assert "a.png: its rows and columns cannot be told" in line and "with --quad" in line
+    both = ("--straighten", "lattice", "--quad", "0,0,96,0,96,96,0,96")
+    assert "exclude each other" in refused(2, "capture", "a.png", *both, "-o", "o.png")
 
 
 # ---- maps ----

@@ -198,6 +198,7 @@ OWN: dict[str, Rows] = {
     },
     "capture": {
         "quad": ("pixels", SHOT, "--quad 1,1,15,2,14,14,2,13"),
+        "straighten": (REFUSED, SHOT, "--straighten lattice"),
         "size": ("pixels", FLAT, "--size 12"),
         "aspect": ("pixels", FLAT, "--aspect 2:1"),
         "maps": ("files", FLAT, "--map h=right.png"),

@@ -242,6 +242,7 @@ def capture(
     photo: Source,
     *,
     quad: str | Sequence[float] | None = None,
+    straighten: str | None = None,
     size: str | int | None = None,
     aspect: str | None = None,
     maps: Mapping[str, Source] | None = None,

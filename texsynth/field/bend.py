@@ -49,13 +49,24 @@ def straightened(grid: Lattice, image: Tensor) -> Lattice:
     return replace(grid, vectors=grid.vectors @ even, drift=drift - drift.mean((0, 1)))
 
 
+def explained(grid: Lattice, image: Tensor) -> float:
+    """The share of the variance of (1, 3, H, W) that repeating the mean cell of a rigid lattice explains; a pixel does
+    not count for itself. Slow light does not count."""
+    detail, to_cells = image - _blur(image, SLOW * _longest(grid.vectors)), torch.linalg.inv(grid.vectors)
+    cells = _places(image) @ to_cells
+    each = image.shape[2] * image.shape[3] / max(1e-9, abs(float(torch.linalg.det(grid.vectors))))
+    off = _repeated(_mean_cell(detail, cells, _cell_shape(grid.vectors)), cells) - detail
+    left = float(off.square().mean() / detail.square().mean().clamp(min=1e-9))
+    return 1 - left * each / max(1.0, each - 1)
+
+
 def _registered(detail: Tensor, vectors: Tensor) -> tuple[Tensor, float, float]:
     """The drift (H, W, 2) of (1, 3, H, W), and the share of its variance that the repeated mean cell leaves unexplained
     without it and with it."""
     side, to_cells, at = min(detail.shape[2:]), torch.linalg.inv(vectors), _places(detail)
     widest = WIDEST * side
     narrowest = min(widest, max(NARROWEST * side, WINDOW_CELLS * _longest(vectors)))
-    shape = [max(4, round(float(length))) for length in vectors.norm(dim=1)]
+    shape = _cell_shape(vectors)
     drift, left = torch.zeros_like(at), []
     for sigma in torch.logspace(math.log10(widest), math.log10(narrowest), ROUNDS).tolist():
         cell = _mean_cell(detail, (at + drift) @ to_cells, shape)
@@ -77,6 +88,11 @@ def _step(down: Tensor, along: Tensor, off: Tensor, sigma: float) -> Tensor:
     step = torch.stack([xx * y - yx * x, yy * x - yx * y], -1) / (yy * xx - yx * yx)[..., None]
     limited: Tensor = step.clamp(-LONGEST_STEP, LONGEST_STEP)
     return limited
+
+
+def _cell_shape(vectors: Tensor) -> list[int]:
+    """The pixels of a mean cell along each vector."""
+    return [max(4, round(float(length))) for length in vectors.norm(dim=1)]
 
 
 def _longest(vectors: Tensor) -> float:

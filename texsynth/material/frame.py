@@ -27,7 +27,7 @@ class Frame:
     matrix: Tensor
     size: tuple[int, int]
 
-    def cropped(self, x: int, y: int, width: int, height: int) -> Frame:
+    def cropped(self, x: float, y: float, width: int, height: int) -> Frame:
         """The frame of a part of the straightened picture."""
         move = torch.tensor([[1.0, 0, x], [0, 1, y], [0, 0, 1]], dtype=torch.float64)
         return Frame(self.matrix @ move, (height, width))

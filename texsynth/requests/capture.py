@@ -14,7 +14,7 @@ texsynth capture samples/gravel.jpg --quad 20,12,240,30,228,236,8,220 -o flat.pn
 texsynth capture samples/brick.png --quad 8,5,250,12,244,250,4,240 --map normal=samples/brick_normal.png -o wall.png
 """
 
-WAYS = ("quad", "flatten", "crop", "texel")  # of which at least one says what to do
+WAYS = ("quad", "straighten", "flatten", "crop", "texel")  # of which at least one says what to do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
     photos: Photographs, files, folders or globs; with several, OUT is a folder.
     quad: Four corners of a rectangle on the surface, in pixels of the photograph, clockwise from the upper left of the
         surface: it becomes the picture. The whole photograph is 0,0,W,0,W,H,0,H.
+    straighten: Straighten a regular texture, such as bricks, by its own measured lattice: rows become level and columns
+        upright.
     size: The size that --quad becomes: pixels, N for a square, or a factor of the default. Default: the mean lengths
         of its sides.
     aspect: The true shape of what --quad marks, its width to its height, such as 3:2; or auto, by the vanishing points
@@ -41,7 +43,8 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
     SECTION = "capture"
 
     photos: list[Source] = argument(metavar="PHOTO", required=True, role="photo")
-    quad: Numbers | None = option(None, metavar="X1,Y1,...,X4,Y4", recorded=True)
+    quad: Numbers | None = option(None, metavar="X1,Y1,...,X4,Y4", recorded=True, group="frame")
+    straighten: str | None = option(None, choices=("lattice",), recorded=True, sparse=True, group="frame")
     size: Text | None = option(None, flags="-s --size", metavar="WxH|N|2x|150%", recorded=True, sparse=True)
     aspect: str | None = option(None, metavar="W:H|auto", complete=("auto",), recorded=True, sparse=True)
     maps: Mapping[str, list[Source]] | None = option(

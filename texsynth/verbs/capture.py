@@ -16,7 +16,7 @@ from texsynth.image import picture as image
 from texsynth.image.load import Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.material import frame as frames
-from texsynth.material import texel
+from texsynth.material import regular, texel
 from texsynth.material.frame import Corners, Frame
 from texsynth.material.straighten import straightened
 from texsynth.requests.capture import WAYS, Request
@@ -152,6 +152,7 @@ def aim(request: Request, photo: Source, maps: Mapping[str, Source]) -> Capturin
         layers[name] = Aligned(layer, _role(name, request.normals, layer, of_map.name, notices.append))
         entries.append(of_map)
     frame = None if request.quad is None else _quad(request, picture, entry.name, notices.append)
+    frame = _lattice(picture, entry.name, notices.append) if request.straighten else frame
     box = None if request.crop is None else parse.crop(request.crop)
     if box is not None:
         size = inputs.extent(picture) if frame is None else frame.size
@@ -225,6 +226,18 @@ def _quad(request: Request, picture: Picture, name: str, note: Note) -> Frame:
     if request.size is not None:
         size = parse.size(request.size, size)
     return frames.of_corners(points, size)
+
+
+def _lattice(picture: Picture, name: str, note: Note) -> Frame:
+    """The frame in which a regular photograph has level rows and upright columns; InputError where it is none."""
+    lattice = regular.measured(picture)
+    if lattice is None:
+        why = "its rows and columns cannot be told, as it shows too few that repeat, or too irregular ones"
+        raise InputError(f"--straighten lattice: {name}: {why}; mark a rectangle on it with --quad")
+    along, down = lattice.steps
+    turn = f"{abs(lattice.turned):.1f} degrees {'counter-' if lattice.turned < 0 else ''}clockwise"
+    note(f"{name} repeats every {along:.1f} pixels along and {down:.1f} down; its rows were turned by {turn}")
+    return lattice.frame
 
 
 def _role(name: str, normals: str | None, layer: Picture, file: str, note: Note) -> str:
