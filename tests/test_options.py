@@ -73,6 +73,7 @@ SHARED: Rows = MESSAGES | {
     "names": ("files", f"{SYNTH} --map normal=bumps.png", "--names gltf"),
     "map_weight": ("pixels", f"synthesize a.png -s 16 {FIELD} --map height=right.png", "--map-weight height=2"),
     "texel": ("record", SYNTH, "--texel 1mm"),
+    "mtlx": ("files", SYNTH, "--mtlx"),
     "output": ("files", "synthesize a.png -p steady -q", "-o o.png"),
     "file_format": ("files", SYNTH.replace("o.png", "out/"), "--format tiff"),
     "no_metadata": ("record", SYNTH, "--no-metadata"),

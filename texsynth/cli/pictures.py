@@ -24,6 +24,7 @@ from texsynth.image.load import NORMAL_DX, NORMALS
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.job import Job, Layer
+from texsynth.material import texel
 from texsynth.material.export import Asked
 from texsynth.material.roles import DX, GL
 from texsynth.methods import method
@@ -228,7 +229,8 @@ class Places:
         stems = {name: Path(str(file)).stem for name, file in files.items() if isinstance(file, (str, Path))}
         kinds = {name: layer.role for name, layer in (maps or {}).items() if layer.role in NORMALS}
         conventions = {name: DX if kind == NORMAL_DX else GL for name, kind in kinds.items()}
-        return Asked(self.request.names, stems, self.request.normals_out, conventions)
+        pixel = None if self.request.texel is None else texel.parse(self.request.texel)
+        return Asked(self.request.names, stems, self.request.normals_out, conventions, self.request.mtlx, pixel)
 
     @property
     def page(self) -> Path | None:

@@ -22,7 +22,7 @@ from texsynth.verbs import parse
 BLOCK = 1 << 20  # bytes that are read at a time
 OUT = "stdout"  # how messages call the picture on standard output
 # What would be written beside the picture, or be said in its place.
-BESIDE = ("maps", "report", "preview", "save_field", "save_guides", "save_attention", "save_warp", "save_layer")
+BESIDE = ("maps", "mtlx", "report", "preview", "save_field", "save_guides", "save_attention", "save_warp", "save_layer")
 INSTEAD = ("json", "dry_run", "skip_existing", "update")
 
 

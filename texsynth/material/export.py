@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from texsynth.image import codecs, rows
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
-from texsynth.material import schemes
+from texsynth.material import mtlx, schemes
 from texsynth.material.names import split
 from texsynth.material.roles import BASE_COLOUR, DX, GL, INVERSE, ROLES, SMOOTHNESS, convention_of, role_of
 
@@ -29,12 +30,15 @@ class Asked:
     names: a scheme, a pattern, "same" for the words of the inputs, or None: each map by its own name. inputs: the stem
     of each map's input file, by the map's name. normals_out: the convention in which normal maps are written; None:
     that of the scheme, else the one that they have. normals: the convention that each normal map has, by its name.
+    mtlx: is a MaterialX document written beside them? pixel: the side of a pixel of the image in metres.
     """
 
     names: str | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     normals_out: str | None = None
     normals: Mapping[str, str] = field(default_factory=dict)
+    mtlx: bool = False
+    pixel: Fraction | None = None
 
     @property
     def scheme(self) -> schemes.Scheme | None:
@@ -93,6 +97,36 @@ def stem(file: File, image: str, asked: Asked = PLAIN) -> str:
     return here.called(word) if here is not None and here.kind == BASE_COLOUR else f"{image}{separator}{word}"
 
 
+def base(image: str, asked: Asked = PLAIN) -> str:
+    """The stem of all of a set beside an image of this stem: without the word for its colours."""
+    if (scheme := asked.scheme) is not None:
+        name, number = scheme.parts(image)
+        return f"{name}{number}" or image
+    here = split(image)
+    return here.base if here is not None and here.kind == BASE_COLOUR and here.base else image
+
+
+def document(
+    name: str,
+    image: tuple[str, Picture | Strips],
+    layers: Mapping[str, Picture | Strips],
+    written: Mapping[str, tuple[str, Picture | Strips]],
+    asked: Asked,
+) -> str:
+    """The MaterialX document of a result, which is called `name`: of its image, and of what is written of its layers by
+    the names of `files`, each with the name of its file."""
+    file, picture = image
+    clear = picture.alpha is not None if isinstance(picture, Picture) else picture.has_alpha
+    textures = [mtlx.Texture(file, BASE_COLOUR, {}, mtlx.colour_space(picture.tags), clear)]
+    for each in files({name: layer.depth for name, layer in layers.items()}, asked):
+        file, layer = written[each.name]
+        normals = asked.convention or asked.normals.get(each.source, GL)
+        textures.append(mtlx.Texture(file, each.role, {}, mtlx.colour_space(layer.tags), normals=normals))
+    pixel = asked.pixel
+    size = None if pixel is None else (float(picture.width * pixel), float(picture.height * pixel))
+    return mtlx.document(name, textures, size)
+
+
 def _in_convention(word: str, normals: str | None) -> str:
     """A word for normals in the convention that they are written in, where it names one."""
     before = convention_of(word)
@@ -119,7 +153,8 @@ def pictures(
     for file in files({name: layer.depth for name, layer in layers.items()}, asked):
         layer = layers[file.source]
         if file.role and not ROLES[file.role].is_colour:
-            layer = replace(layer, icc=None, tags=codecs.Tags(density=layer.tags.density))
+            kept = codecs.Tags(density=layer.tags.density, channels=layer.tags.channels)
+            layer = replace(layer, icc=None, tags=kept)
         before = asked.normals.get(file.source)
         if before is not None and asked.convention not in (None, before):
             layer = _changed(layer, _green_inverted)

@@ -137,6 +137,7 @@ class MaterialOptions(Part):
         for others.
     texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
         keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.
+    mtlx: Also write the material as MaterialX, STEM.mtlx, of which the picture is the base colour.
     """
 
     PANEL = "Maps"
@@ -157,6 +158,7 @@ class MaterialOptions(Part):
         absent=COLOURS_ALONE,
     )
     texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)
+    mtlx: bool = option(False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from texsynth.field import pictures as drawing
 from texsynth.field.atlas import Field
 from texsynth.image import picture as image
 from texsynth.image import strips
+from texsynth.image.codecs.tags import LINEAR_GAMMA
 from texsynth.image.files import Put, together
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
@@ -24,6 +25,7 @@ from texsynth.runs.run import Result
 LOSSLESS = (".png", ".tif", ".tiff", ".exr")
 FLOATING = (".tif", ".tiff", ".exr")
 PREVIEW_FILES = {"preview": ".png"}
+MTLX_FILES = {"mtlx": ".mtlx"}
 FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
 
 
@@ -38,7 +40,9 @@ def paths(
     written = {file.name: file for file in export.files(depths, asked)}
     stems = {name: export.stem(file, out.stem, asked) for name, file in written.items()}
     suffixes = {name: _suffix(out.suffix.lower(), file.depth) for name, file in written.items()}
-    for flag, wanted, files in (("--save-field", save_field, FIELD_FILES), ("--preview", preview, PREVIEW_FILES)):
+    stems |= {"mtlx": export.base(out.stem, asked)} if asked.mtlx else {}
+    beside = (("--mtlx", asked.mtlx, MTLX_FILES), ("--preview", preview, PREVIEW_FILES))
+    for flag, wanted, files in (("--save-field", save_field, FIELD_FILES), *beside):
         if wanted and (taken := sorted(suffixes.keys() & files.keys())):
             raise UsageError(f"--map {taken[0]}: {flag} writes a file of that name; call the map something else")
         suffixes |= files if wanted else {}
@@ -82,8 +86,20 @@ def save(
         pictures["preview"] = repeated(result.picture)
     for name, picture in pictures.items():
         notices += image.write(files[name], picture, put=put)
+    if asked.mtlx:
+        written = {name: (files[name].name, picture) for name, picture in pictures.items()}
+        shown = out.name, result.picture
+        put(files["mtlx"], export.document(files["mtlx"].stem, shown, result.layers, written, asked))
     notices += image.write(out, result.picture, metadata=dict(result.record) if metadata else None, put=put)
-    return files, notices
+    return files, notices + _of_light(out, result.picture)
+
+
+def _of_light(out: Path, picture: Picture | Strips) -> list[str]:
+    """A line where colours that are not linear go to a format of linear ones."""
+    form = image.SUFFIXES_WRITE[out.suffix.lower()]
+    if not form.is_linear or picture.depth.startswith("float") or picture.tags.gamma == LINEAR_GAMMA:
+        return []
+    return [f"{out.name}: its colours are those of the exemplar, not linear as {form} is understood; convert them"]
 
 
 def field_path(out: Path) -> Path:
