@@ -19,7 +19,6 @@ from texsynth.material import mtlx, schemes
 from texsynth.material.names import split
 from texsynth.material.roles import BASE_COLOUR, DX, GL, INVERSE, ROLES, SMOOTHNESS, convention_of, role_of
 
-OTHER = {GL: DX, DX: GL}
 _WORDS = (("gl", "dx"), ("GL", "DX"), ("Gl", "Dx"), ("OpenGL", "DirectX"), ("opengl", "directx"))
 
 
