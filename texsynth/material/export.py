@@ -17,7 +17,7 @@ from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.material import mtlx, schemes
 from texsynth.material.names import split
-from texsynth.material.roles import BASE_COLOUR, DX, GL, INVERSE, ROLES, SMOOTHNESS, convention_of, role_of
+from texsynth.material.roles import BASE_COLOUR, GL, INVERSE, ROLES, SMOOTHNESS, convention_of, role_of
 
 _WORDS = (("gl", "dx"), ("GL", "DX"), ("Gl", "Dx"), ("OpenGL", "DirectX"), ("opengl", "directx"))
 
