@@ -36,6 +36,7 @@ FLAT = "capture a.png --quad 1,1,15,2,14,14,2,13 -q -o o.png"
 BUMPS = "maps normal right.png -q -o o.png"
 RELIEF = "maps height normals.png -q -o o.png"
 SHADE = "maps occlusion right.png -q -o o.png"
+LAMPS = "maps stereo a.png c.png right.png --lights lamps.txt -q -o made/"
 SCORE = "evaluate a.png c.png --metric sliced --metric nn_pixel -q"
 REFUSED = "code"  # what is refused, in one line that names it
 
@@ -45,6 +46,7 @@ SEEN: dict[str, Callable[[Any], Any]] = {
     "told": lambda ran: (ran.out, ran.err),
     "files": lambda _: sorted(str(path) for path in Path().rglob("*") if path.is_file()),
     "pixels": lambda _: Path("o.png").exists() and (array("o.png").shape, array("o.png").tobytes()),
+    "shots": lambda _: [array(str(path)).tobytes() for path in sorted(Path("made").glob("*.png"))],
     "record": lambda _: Path("o.png").exists() and image.read_metadata("o.png"),
     "model": lambda _: Path("o.safetensors").exists() and Path("o.safetensors").read_bytes(),
     "threads": lambda _: torch.get_num_threads(),
@@ -231,6 +233,21 @@ OWN: dict[str, Rows] = {
         "strength": ("pixels", SHADE, "--strength 9"),
         "radius": ("pixels", SHADE, "--radius 8"),
     },
+    "maps stereo": {
+        "output": ("code", LAMPS.replace("-o made/", ""), "-o made/"),
+        "lights": ("code", LAMPS.replace("--lights lamps.txt", ""), "--lights lamps.txt"),
+        "sphere": ("code", LAMPS.replace("--lights lamps.txt", ""), "--sphere 8,8,5"),
+        "ball": (REFUSED, LAMPS, "--ball matte"),
+        "invert": (REFUSED, LAMPS, "--invert"),
+        "crop": ("shots", LAMPS, "--crop 0,0,8,8"),
+        "height": ("files", LAMPS, "--height"),
+        "normals": ("shots", LAMPS, "--normals dx"),
+        "tile": ("shots", f"{LAMPS} --height", "--tile xy"),
+        "depth": ("shots", LAMPS, "--depth 8"),
+        "file_format": ("files", LAMPS, "--format tiff"),
+        "no_metadata": ("files", f"{LAMPS} --format tiff", "--no-metadata"),
+        "force": ("code", LAMPS.replace("made/", "shot/"), "--force"),
+    },
     "train": {
         "output": ("files", TRAIN.replace("-o o.safetensors", ""), "-o o.safetensors"),
         "preset": ("model", TRAIN, "-p easy-slow"),
@@ -321,6 +338,8 @@ def inputs(texsynth: Texsynth, draw: Draw, picture: Picture) -> Iterator[Callabl
     picture("in/a.png")
     Path("in/b.png").write_bytes(b"no picture")
     picture("there.png", seed=2)
+    picture("shot/shot_BaseColor.png")
+    Path("lamps.txt").write_text("1 0 1\n0 1 1\n-1 -1 1")
     Path("there.csv").touch()
     Path("pointed.yaml").write_text("method: pointed")
     assert texsynth(*shlex.split(TRAIN.replace("o.saf", "easy.saf"))).code == 0

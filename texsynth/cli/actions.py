@@ -20,6 +20,7 @@ KEPT = "{} is kept"  # what is said of an output that is left alone
 MAKERS = {
     **{verb: verb for verb in ("propagate", "capture", "train", "evaluate")},
     **{f"maps {command}": "maps" for command in ("normal", "height", "occlusion")},
+    "maps stereo": "stereo",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import partial
@@ -18,7 +17,7 @@ from texsynth.errors import UsageError
 from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
-from texsynth.material.roles import role_of
+from texsynth.material import names
 from texsynth.runs import run, stop
 from texsynth.verbs import maps as verb
 from texsynth.verbs import parse
@@ -77,11 +76,10 @@ def _planned(name: str, request: Any) -> Plan:
 def renamed(stem: str, role: str) -> str:
     """The stem of a map with another role: ("Brick_Height", "normal") -> "Brick_Normal"; ("a", "normal") ->
     "a_normal"."""
-    for words in (r"[^_\-. ]+[_\-. ][^_\-. ]+", r"[^_\-. ]+"):  # such as nor_gl, or one word
-        match = re.fullmatch(rf"(.+[_\-. ])({words})", stem)
-        if match is not None and role_of(match[2]) is not None:
-            return match[1] + (role.title() if match[2][0].isupper() else role)
-    return f"{stem}_{role}"
+    name = names.split(stem)
+    if name is None or name.is_letter or not name.before:
+        return f"{stem}_{role}"
+    return name.called(role.title() if name.word[0].isupper() else role)
 
 
 def _scratch(item: Item, request: Any) -> Any:

@@ -118,3 +118,15 @@ def _continued(slope: Tensor, axis: int, wraps: Wraps) -> Tensor:
         mirrored = slope.flip(side)
         slope = torch.cat([slope, -mirrored if side == axis else mirrored], side)
     return slope
+
+
+def grey(surface: Tensor) -> tuple[Tensor, float]:
+    """A surface in pixels as values in [0, 1], and how many pixels 1 lies above 0."""
+    low, high = rows.extremes(surface)
+    strength = float(f"{high - low:.6g}")
+    return rows.changed(surface, lambda part: ((part - low) / (high - low or 1.0)).clamp_(0, 1)), strength
+
+
+def memory(size: tuple[int, int], wraps: Wraps) -> int:
+    """The bytes that `heights` takes for a map of (height, width)."""
+    return 18 * size[0] * size[1] * (1 if wraps[0] else 2) * (1 if wraps[1] else 2)

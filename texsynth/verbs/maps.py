@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +19,8 @@ from texsynth.image import picture as image
 from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
 from texsynth.material import occlusion, relief
-from texsynth.material.roles import CONVENTIONS, DX, GL, convention_of
+from texsynth.material.names import convention_in
+from texsynth.material.roles import CONVENTIONS, DX, GL
 from texsynth.requests.maps.common import DEPTHS
 from texsynth.requests.maps.normal import STEEPEST
 from texsynth.requests.option import recorded
@@ -151,7 +151,7 @@ def _normal(request: Any, read: ReadMap, note: Note) -> Making:
 def _height(request: Any, read: ReadMap, note: Note) -> Making:
     """maps height."""
     word = read.stored.get("normals")
-    named = word if word in CONVENTIONS else _convention(read.stem)
+    named = word if word in CONVENTIONS else convention_in(read.stem)
     convention = request.normals or named or GL
     if request.normals is None and convention == DX:
         note(f"{read.entry.name} is taken as one whose green points down; --normals gl says otherwise")
@@ -159,16 +159,14 @@ def _height(request: Any, read: ReadMap, note: Note) -> Making:
 
     def make() -> MadeMap:
         surface = relief.heights(relief.decoded(colours, convention == DX), read.wraps, read.device)
-        low, high = rows.extremes(surface)
-        strength = float(f"{high - low:.6g}")
-        grey = rows.changed(surface, lambda part: ((part - low) / (high - low or 1.0)).clamp_(0, 1))
+        grey, strength = relief.grey(surface)
         back = f"`texsynth maps normal` gives the normals back with --strength {strength:g}, which the record says too"
         words = f"{read.entry.name}: white is {strength:g} pixels above black; {back}"
         return MadeMap(_picture(read, grey, request), {"strength": strength}, (words,))
 
-    pixels = read.picture.height * read.picture.width
-    whole = pixels * (1 if read.wraps[0] else 2) * (1 if read.wraps[1] else 2)
-    return Making(make, {"normals": convention}, 18 * whole + _by_rows(pixels, 8), 2e-7 * whole)
+    size = inputs.extent(read.picture)
+    whole = relief.memory(size, read.wraps)
+    return Making(make, {"normals": convention}, whole + _by_rows(size[0] * size[1], 8), 1e-8 * whole)
 
 
 def _occlusion(request: Any, read: ReadMap, note: Note) -> Making:
@@ -185,12 +183,6 @@ def _occlusion(request: Any, read: ReadMap, note: Note) -> Making:
     framed = int(4 * side * (2 * radius + min(pixels, rows.WHOLE) / inputs.extent(read.picture)[1]))
     memory, seconds = 2 * framed + _by_rows(pixels, 16), 3e-8 * occlusion.SLICES * steps * pixels
     return Making(make, {"strength": strength, "radius": radius}, memory, seconds)
-
-
-def _convention(stem: str) -> str | None:
-    """The convention that the end of a name says, as in wall_nor_dx; None where it says none."""
-    parts = re.split(r"[_\-. ]", stem)
-    return next((said for count in (1, 2) if (said := convention_of("".join(parts[-count:])))), None)
 
 
 def _by_rows(pixels: int, planes: int) -> int:

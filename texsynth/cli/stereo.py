@@ -1,0 +1,117 @@
+"""The command of `texsynth maps stereo`: all photographs are one item, and its maps go to one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from texsynth.batch.order import Entry, Item
+from texsynth.cli import existing, failure, plan
+from texsynth.cli.actions import Action, Command
+from texsynth.cli.messages import Talk, Tick
+from texsynth.cli.plan import Plan
+from texsynth.errors import UsageError
+from texsynth.foreign.piped import STANDARD
+from texsynth.image import picture as image
+from texsynth.image import scratch
+from texsynth.image.files import together
+from texsynth.material.roles import BASE_COLOUR, HEIGHT, NORMAL
+from texsynth.requests.maps.stereo import Request
+from texsynth.runs import run, stop
+from texsynth.verbs import parse
+from texsynth.verbs import stereo as verb
+from texsynth.verbs.stereo import Shots
+
+WORDS = {BASE_COLOUR: "BaseColor", NORMAL: "Normal", HEIGHT: "Height"}
+
+
+def prepare(_: str, request: Request, talk: Talk) -> Command:
+    """See runner.execute. Raises UsageError and InputError."""
+    if request.output in (None, STANDARD):
+        raise UsageError("`texsynth maps stereo` makes several maps and needs a folder for them, such as -o wall/")
+    folder = Path(str(request.output))
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {folder}: is a file; name a folder")
+    sources, left, notices = plan.expand(cast("list[str | Path]", list(request.photographs)))
+    suffix = image.format_named(request.file_format).suffixes[0]
+    stem = verb.names(sources, folder)
+    outs = {role: folder / f"{stem}_{WORDS[role]}{suffix}" for role in verb.roles(request)}
+    beside = [path for out in outs.values() for path in image.sidecar(out, not request.no_metadata)]
+    main = outs[BASE_COLOUR]
+
+    def actions(item: Item) -> Iterable[Action]:
+        with _scratch(folder, request):
+            session = verb.prepare(request, item.sources)
+        for notice in session.notices:
+            talk.note(notice)
+        check = partial(verb.check_writable, main, session)
+        planned, carry = partial(_planned, session, outs), partial(_run, session, outs, talk)
+        yield Action(main, list(outs.values()), planned, carry, check=check, beside=beside)
+
+    return Command(
+        request,
+        Plan((Item(tuple(sources), main),), False, notices, left),
+        outs=lambda _: list(outs.values()),
+        files=lambda _: [*outs.values(), *beside],
+        actions=actions,
+        tell=_tell,
+        document=lambda document: document,
+        stopped=lambda _: failure.NOTHING,
+    )
+
+
+def _scratch(folder: Path, request: Request) -> AbstractContextManager[None]:
+    """Large arrays lie beside the output."""
+    place = folder if folder.is_dir() else folder.parent
+    return scratch.beside(place if place.is_dir() else None, parse.memory(request.max_memory))
+
+
+def _run(session: Shots, outs: dict[str, Path], talk: Talk, replaceable: Collection[Path] | None) -> Entry:
+    """Make the maps and write them, the base colour last: where it stands all stand."""
+    request, main = session.request, outs[BASE_COLOUR]
+    existing.make_folder(main.parent, f"-o {main.parent}/")
+
+    with _scratch(main.parent, request), talk.watch(main.name) as watch:
+        result = verb.execute(session, lambda done: watch(Tick(done, {"stage": "stereo"}, "")))
+        with stop.later(), together(main, replaceable) as put:
+            notices = list(result.notices)
+            for role in [*(role for role in outs if role != BASE_COLOUR), BASE_COLOUR]:
+                stored = None if request.no_metadata else dict(result.record)
+                notices += image.write(outs[role], result.maps[role], metadata=stored, put=put)
+    for notice in notices:
+        talk.note(notice)
+    for number, lamp in enumerate(result.measured["lamps"]):
+        talk.say(f"lamp of {result.record['inputs'][number]['name']}: {' '.join(f'{part:.3f}' for part in lamp)}")
+    talk.say(f"{main.name}: {result.seconds:.1f} s")
+    return {
+        "image": str(main),
+        "files": {role: str(path) for role, path in outs.items()},
+        **result.measured,
+        "seconds": round(result.seconds, 3),
+        "record": dict(result.record),
+    }
+
+
+def _planned(session: Shots, outs: dict[str, Path]) -> Entry:
+    """What a dry run says."""
+    return {
+        "image": str(outs[BASE_COLOUR]),
+        "files": {role: str(path) for role, path in outs.items()},
+        "size": session.record["size"],
+        "memory_bytes": session.cost.memory,
+        "seconds": round(session.cost.seconds, 1),
+        "record": dict(session.record),
+    }
+
+
+def _tell(entry: Entry) -> None:
+    """Print the files, or the plan."""
+    if entry["status"] == "planned":
+        cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
+        print(f"{entry['image']}: {entry['size']}, {cost}", flush=True)
+        return
+    for path in entry.get("files", {"image": entry["image"]}).values():
+        print(path, flush=True)
