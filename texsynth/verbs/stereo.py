@@ -117,8 +117,8 @@ def execute(session: Shots, tick: Callable[[float], None] = lambda _: None) -> R
     lamps = session.lamps
     if lamps is None:
         estimate = estimates.estimated(torch.cat([_reduced(picture) for picture in session.photographs]))
-        lamps, told = estimate.lamps, _told(estimate)
-        notices += told
+        lamps = estimate.lamps
+        notices += _assumed(estimate)
         if request.invert:
             lamps = lamps * torch.tensor([-1.0, -1.0, 1.0])
     colours, normals = _solved(session, lamps, tick)
@@ -216,7 +216,7 @@ def _solved(session: Shots, lamps: Tensor, tick: Callable[[float], None]) -> tup
     return colours, normals
 
 
-def _told(estimate: estimates.LampEstimate) -> list[str]:
+def _assumed(estimate: estimates.LampEstimate) -> list[str]:
     """What is assumed of lamps that are estimated."""
     said = ["lamps are estimated: equally bright, far away, over a surface that is level on the whole"]
     if estimate.is_ring:
