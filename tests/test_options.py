@@ -35,6 +35,8 @@ SHOT = "capture a.png --crop 0,0,10,10 -q -o o.png"
 FLAT = "capture a.png --quad 1,1,15,2,14,14,2,13 -q -o o.png"
 BUMPS = "maps normal right.png -q -o o.png"
 RELIEF = "maps height normals.png -q -o o.png"
+CHANNELS = "maps pack rough=right.png metal=down.png -q -o o.png"
+SINGLES = "maps unpack a.png --pack x=R:height -q"
 SHADE = "maps occlusion right.png -q -o o.png"
 LAMPS = "maps stereo a.png c.png right.png --lights lamps.txt -q -o made/"
 SCORE = "evaluate a.png c.png --metric sliced --metric nn_pixel -q"
@@ -221,6 +223,18 @@ OWN: dict[str, Rows] = {
         "max_memory": ("code", BUMPS, "--max-memory 1M"),
         "device": ("code", BUMPS, "--device cuda:9"),
         "dry_run": ("files", BUMPS, "--dry-run"),
+    },
+    "maps pack": {
+        "pack": ("pixels", CHANNELS, "--pack rma"),
+        "max_memory": ("code", CHANNELS, "--max-memory 1M"),
+        "device": ("code", CHANNELS, "--device cuda:9"),
+        "dry_run": ("files", CHANNELS, "--dry-run"),
+    },
+    "maps unpack": {
+        "pack": ("files", SINGLES, "--pack rma"),
+        "output": ("files", SINGLES, "-o out/"),
+        "file_format": ("files", SINGLES, "--format tiff"),
+        "no_metadata": ("files", f"{SINGLES} --format tiff", "--no-metadata"),
     },
     "maps height": {
         "tile": ("pixels", RELIEF, "--tile x"),

@@ -21,6 +21,7 @@ MAKERS = {
     **{verb: verb for verb in ("propagate", "capture", "train", "evaluate")},
     **{f"maps {command}": "maps" for command in ("normal", "height", "occlusion")},
     "maps stereo": "stereo",
+    **{f"maps {command}": "packing" for command in ("pack", "unpack")},
 }
 
 

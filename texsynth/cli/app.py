@@ -13,7 +13,7 @@ from texsynth.cli import limits
 from texsynth.cli.command import command, group
 
 VERBS = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "capture", "train", "evaluate")
-MAPS = ("normal", "height", "occlusion", "stereo")  # the commands of `texsynth maps`
+MAPS = ("pack", "unpack", "normal", "height", "occlusion", "stereo")  # the commands of `texsynth maps`
 LOADING = {*VERBS, "maps", "guide", "doctor"}  # what brings torch
 HELP = {"-h", "--help"}
 

@@ -80,7 +80,7 @@ def plan(
         output = f"{_result_stem(done.items[0], verb)}{image.format_named(form).suffixes[0]}"
     if not batch:
         if output != STANDARD:
-            _check_file(Path(output), form)
+            check_file(Path(output), form)
         out = Path(pipes.OUT) if output == STANDARD else _named(Path(output), scheme)
         item, said = _item(done.items, out, 0, sought)
         return Plan((item,), batch, (*notices, *said), left)
@@ -132,7 +132,7 @@ def targets(out: Path, variations: int, pick: str | None) -> tuple[Path, ...]:
     return tuple(out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, variations + 1))
 
 
-def _check_file(out: Path, form: str | None) -> None:
+def check_file(out: Path, form: str | None) -> None:
     """Refuse a file that cannot be written, and a format that is none of its suffix; UsageError."""
     image.check_writable(out)
     if form is not None and (named := image.SUFFIXES_WRITE[out.suffix.lower()]) != image.format_named(form):

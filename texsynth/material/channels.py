@@ -40,7 +40,7 @@ class _Plane:
         return 1 - values if self.inverted else values
 
 
-def pack(maps: Mapping[str, Picture | Strips], packing: Packing, note: Note) -> Picture | Strips:
+def pack(maps: Mapping[str, Picture | Strips], packing: Packing, note: Note) -> Strips:
     """The packed map of maps by their roles, in the deepest of their depths and the size of the largest.
 
     Integers of 8 bits become v * 257 beside 16 bits, integers beside floats the floats that they stand for. A smaller
@@ -63,15 +63,13 @@ def pack(maps: Mapping[str, Picture | Strips], packing: Packing, note: Note) -> 
         source = sources[content] if isinstance(content, str) else None
         plane = _plane(content, source, used, size[0], packing.name, note)
         planes[LETTERS.index(letter)] = replace(plane, value=_stored(plane.value, depth))
-    whole = all(isinstance(picture, Picture) for picture in used.values())
     tags = codecs.Tags(density=next(iter(used.values())).tags.density)
 
     def draw(top: int, bottom: int) -> Picture:
         values = [plane.rows(top, bottom, size[1]) for plane in planes]
         return Picture(torch.cat(values[:3], 1), values[3] if len(values) == 4 else None, depth)
 
-    packed = Strips(size, 3, draw, packing.planes == 4, depth, None, tags)
-    return packed.whole() if whole else packed
+    return Strips(size, 3, draw, packing.planes == 4, depth, None, tags)
 
 
 def unpack(picture: Picture, packing: Packing) -> dict[str, Picture]:
