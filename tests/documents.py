@@ -23,6 +23,7 @@ import pytest
 
 from networks import random_vgg
 from texsynth.cli import main
+from texsynth.material.packing import PACKINGS
 from texsynth.methods import field, optimise
 from texsynth.metrics import copy_rate, seam, transport
 from texsynth.patches import matches
@@ -160,6 +161,10 @@ def _promised(words: Sequence[str]) -> Iterator[Path]:
         return
     name = words[words.index("-o") + 1]
     out = Path(name)
+    if words[1:3] == ["maps", "unpack"]:
+        base, _, packing = Path(words[3]).stem.rpartition("_")
+        yield from (out / f"{base}_{role}.png" for role in PACKINGS[packing].contents)
+        return
     if name.endswith("/"):
         yield from (out / f"{stem}.png" for stem in _stems(words) if "--list-jobs" not in words)
         return

@@ -29,7 +29,7 @@ from texsynth.verbs.packs import Repacked
 
 
 @dataclass(frozen=True)
-class Job:
+class Packs:
     """One item of a command. files: by what each picture is called; beside: their records."""
 
     work: Repacked
@@ -54,7 +54,7 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
         for notice in work.notices:
             talk.note(notice)
         files = dict.fromkeys(work.pictures, item.out) if packs else _places(item, work.pictures)
-        job = Job(work, item, {} if pipes.to_stdout(request) else files, _beside(files.values(), request))
+        job = Packs(work, item, {} if pipes.to_stdout(request) else files, _beside(files.values(), request))
         yield Action(
             next(iter(files.values())),
             list(job.files.values()),
@@ -205,7 +205,7 @@ def _beside(files: Iterable[Path], request: Any) -> list[Path]:
     return [beside for path in files for beside in image.sidecar(path, not request.no_metadata)]
 
 
-def _check(job: Job, request: Any) -> None:
+def _check(job: Packs, request: Any) -> None:
     """Refuse what could not be written; UsageError."""
     if pipes.to_stdout(request):
         pipes.check_size(request, job.work.size)
@@ -214,7 +214,7 @@ def _check(job: Job, request: Any) -> None:
             image.check_writable(path, job.work.size)
 
 
-def _run(job: Job, request: Any, talk: Talk, replaceable: Collection[Path] | None) -> Entry:
+def _run(job: Packs, request: Any, talk: Talk, replaceable: Collection[Path] | None) -> Entry:
     """Write the pictures of an item, all of them or none."""
     start, stored = time.perf_counter(), None if request.no_metadata else dict(job.work.record)
     with _scratch(job.item, request), stop.later():
@@ -237,7 +237,7 @@ def _run(job: Job, request: Any, talk: Talk, replaceable: Collection[Path] | Non
     }
 
 
-def _planned(job: Job) -> Entry:
+def _planned(job: Packs) -> Entry:
     """What a dry run says of an item."""
     return {
         "image": str(next(iter(job.files.values()), job.item.out)),
