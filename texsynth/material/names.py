@@ -179,12 +179,12 @@ def sets(paths: Sequence[Path], normals: str | None = None, strict: bool = True)
     return Arranged(tuple(place for path in paths if (place := places[path]) is not None), tuple(notices))
 
 
-def sharing(path: Path, others: Sequence[Path]) -> list[Path]:
-    """Those of some files, of its folder, that have the base of a file or its stem; and what may be a row of letters
-    with them."""
-    bases = {base.casefold() for base in (path.stem, _base(path.stem))}
-    rows = {f"{base}{separator}{letter}" for base in bases for separator in SEPARATORS for letter in ROW}
-    return [other for other in others if {_base(other.stem).casefold(), other.stem.casefold()} & (bases | rows)]
+def sharing(paths: Sequence[Path], others: Sequence[Path]) -> list[Path]:
+    """Those of `others` that have the base or the stem of one of some files of their folder; and what may be in a row
+    of letters with these."""
+    bases = {base.casefold() for path in paths for base in (path.stem, _base(path.stem))}
+    bases |= {f"{base}{separator}{letter}" for base in bases for separator in SEPARATORS for letter in ROW}
+    return [other for other in others if not bases.isdisjoint({_base(other.stem).casefold(), other.stem.casefold()})]
 
 
 def _base(stem: str) -> str:

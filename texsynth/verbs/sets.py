@@ -41,21 +41,27 @@ def arranged(arguments: Sequence[Pictures], find: str | None, normals: str | Non
     for each, strict in parts:
         files = [path for path in each if not isinstance(path, Piped)]
         beside = [path for path in files if find == AUTO or names.is_base_colour(path.stem)]
-        pool = dict.fromkeys([*files, *(other for path in beside for other in _siblings(path))])
+        pool = dict.fromkeys([*files, *_siblings(beside)])
         done = names.sets(list(pool), normals, strict)
         places |= _places(done, files)
         notices += done.notices
     items: list[Set | Path] = []
+    taken: set[int] = set()  # sets that are among the items
     for path in paths:
         place = places[path]
-        if place is not None and not (isinstance(place, Set) and place in items):
+        if place is not None and id(place) not in taken:
             items.append(place)
+        taken |= {id(place)} if isinstance(place, Set) else set()
     return Arranged(tuple(items), (*(str(each) for each in items if isinstance(each, Set)), *notices))
 
 
-def _siblings(path: Path) -> list[Path]:
-    """The pictures beside a file that share its base."""
-    return names.sharing(path, image.list_pictures(path.parent)) if path.is_file() else []
+def _siblings(paths: Sequence[Path]) -> list[Path]:
+    """The pictures beside files that share the base of one of them."""
+    folders: dict[Path, list[Path]] = {}
+    for path in paths:
+        if image.is_readable(path):
+            folders.setdefault(path.parent, []).append(path)
+    return [other for place, files in folders.items() for other in names.sharing(files, image.list_pictures(place))]
 
 
 def _places(done: Arranged, files: Sequence[Path]) -> dict[Path, Set | Path | None]:
