@@ -18,6 +18,7 @@ from texsynth.foreign.piped import path_of
 from texsynth.image import files, rows
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
+from texsynth.image.seen import Range, is_linear
 
 Source: TypeAlias = "str | Path | np.ndarray[Any, Any] | Picture"
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -198,21 +199,21 @@ def _colours(pictures: list[Picture]) -> str:
 
 def matching(pictures: tuple[Picture, ...]) -> list[Tensor]:
     """The images (1, 3, H, W) in [0, 1] that a solver compares: over middle grey, so that colours under clear pixels do
-    not matter, and scaled down together where floats go beyond 1."""
+    not matter, scaled down together where floats go beyond 1, and linear ones as eyes see them."""
     highest = top(pictures)
-    return [_compared(p, highest) for p in pictures]
+    return [_compared(p, Range(highest, is_linear(p))) for p in pictures]
 
 
-def _compared(picture: Picture, highest: float) -> Tensor:
-    """The image of a picture whose solver's 1 is `highest`; shared where it is the picture, since nobody changes it."""
+def _compared(picture: Picture, span: Range) -> Tensor:
+    """The image of a picture of this range; shared where it is the picture, since nobody changes it."""
     colours, alpha = image.rgb(picture), picture.alpha
-    beyond = highest > 1 or rows.extremes(picture.pixels)[0] < 0
+    beyond = span != Range() or rows.extremes(picture.pixels)[0] < 0
     if not beyond and alpha is None:
         return colours
 
     def make(top: int, bottom: int) -> Tensor:
         strip = colours[:, :, top:bottom]
-        strip = (strip / highest).clamp_(0, 1) if beyond else strip
+        strip = span.seen(strip).clamp_(0, 1) if beyond else strip
         clear = None if alpha is None else alpha[:, :, top:bottom]
         return strip if clear is None else strip * clear + 0.5 * (1 - clear)
 
@@ -223,6 +224,12 @@ def _compared(picture: Picture, highest: float) -> Tensor:
 def top(pictures: tuple[Picture, ...]) -> float:
     """The value of the pictures that is 1 for a solver: above 1 only for floats that go beyond 1."""
     return max(1.0, *(rows.extremes(p.pixels)[1] for p in pictures))
+
+
+def range_of(pictures: tuple[Picture, ...]) -> Range:
+    """How the values of pictures that are copied together lie in the range of a solver; the first says what they mean,
+    as it does of the result."""
+    return Range(top(pictures), is_linear(pictures[0]))
 
 
 def per_exemplar(sources: Sequence[Source], exemplars: int, flag: str) -> None:

@@ -17,9 +17,10 @@ from texsynth.field.magnify.sheet import Pointers
 from texsynth.field.magnify.tone import enlarged
 from texsynth.field.planes import Copying
 from texsynth.image import scratch
-from texsynth.image.load import mapped, top
+from texsynth.image.load import mapped, range_of
 from texsynth.image.picture import Picture
 from texsynth.image.rows import extremes
+from texsynth.image.seen import Range
 from texsynth.image.strips import Strips
 from texsynth.job import Job, Layer
 from texsynth.task import Canvas, Say, Task
@@ -76,7 +77,7 @@ def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
         return Finished(copied, maps, field)
     if not even.change.any():
         return Finished(copied, maps, field, _amount(0.0, 0.0))
-    limits, scale = extremes(*(p.pixels for p in job.image.pictures)), top(job.image.pictures)
+    limits, span = extremes(*(p.pixels for p in job.image.pictures)), range_of(job.image.pictures)
 
     def draw(first: int, last: int) -> Picture:
         part = copied.rows(first, last)
@@ -84,7 +85,7 @@ def magnified(field: Pointers, even: Tone | None, job: Job) -> Finished:
         free = _free(field, job.task, first, last)
         scratch.release(field.index[first:last])
         change = change if free is None else change * free
-        return _moved(part, change, scale, limits)
+        return _moved(part, change, span, limits)
 
     size = even.change.abs()
     return Finished(replace(copied, draw=draw), maps, field, _amount(float(size.max()), float(size.mean())))
@@ -122,18 +123,18 @@ def _toned(copied: Picture, change: Tensor, job: Job) -> tuple[Picture, Mapping[
     """A copied picture with its colours moved, and by how much they were."""
     if not change.any():
         return copied, _amount(0.0, 0.0)
-    scale = top(job.image.pictures)
-    toned = _moved(copied, change, scale, (float(copied.pixels.min()), float(copied.pixels.max())))
-    by = (toned.pixels - copied.pixels).abs_().div_(scale)
+    span = range_of(job.image.pictures)
+    toned = _moved(copied, change, span, (float(copied.pixels.min()), float(copied.pixels.max())))
+    by = span.distance(toned.pixels, copied.pixels)
     return toned, _amount(float(by.max()), float(by.mean()))
 
 
-def _moved(copied: Picture, change: Tensor, scale: float, limits: tuple[float, float]) -> Picture:
-    """A copied picture with `change` (1, 3, h, w) added to its colours, `scale` of which are the range; none goes
+def _moved(copied: Picture, change: Tensor, span: Range, limits: tuple[float, float]) -> Picture:
+    """A copied picture with `change` (1, 3, h, w) added to its colours, as shares of their range; none goes
     beyond `limits`, which are tones that the picture has."""
     if copied.channels == 1:
         change = change.mean(1, keepdim=True)
-    moved = (copied.pixels + change * scale).clamp_(*limits)
+    moved = span.moved(copied.pixels, change).clamp_(*limits)
     return replace(copied, pixels=torch.where(change == 0, copied.pixels, moved))
 
 
@@ -158,7 +159,7 @@ def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
         pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
     if like.channels == 1:
         pixels = pixels.mean(1, keepdim=True)
-    return replace(like, pixels=pixels * top(job.image.pictures))
+    return replace(like, pixels=range_of(job.image.pictures).stored(pixels))
 
 
 def _copied(field: Copying, layer: Layer, hole: Tensor | None, rows: tuple[int, int] | None = None) -> Picture:

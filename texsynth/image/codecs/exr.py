@@ -141,7 +141,7 @@ def _tags(part: ExrPart, taken: tuple[Channel, ...]) -> Tags:
     if ratio is not None:
         across = _float(inches) if len(inches) == 4 else None
         resolution = density(across, across * ratio, INCH) if across is not None else density(1, ratio, None)
-    coloured = names[:3] == ("R", "G", "B")
+    coloured = tuple(name.rpartition(".")[2].lower() for name in names[:3]) in TRIPLES[:2]
     primaries = part.values.get(b"chromaticities")
     primaries = primaries if coloured and primaries is not None and len(primaries) == PRIMARIES.size else None
     return Tags(
@@ -183,7 +183,9 @@ def _remark(parts: list[ExrPart], part: ExrPart, taken: tuple[Channel, ...]) -> 
         what = "grey" if len(names) < 3 else "RGB"
         alpha = " and alpha" if len(names) in (2, 4) else ""
         rest = f", and not {listed(map(one_line, left[:LONGEST_NAMES]))}" if left else ""
-        out.append(f"the channels {listed(map(one_line, names))} are taken as {what}{alpha}{rest}")
+        several = "channels" if len(names) > 1 else "channel"
+        are = "are" if len(names) > 1 else "is"
+        out.append(f"the {several} {listed(map(one_line, names))} {are} taken as {what}{alpha}{rest}")
     if part.window != part.display:
         (height, width), (left_, top, right, bottom) = part.size, part.display
         out.append(
