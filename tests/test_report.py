@@ -21,6 +21,7 @@ from texsynth import preset
 from texsynth.field import pictures
 from texsynth.field.atlas import Field, coordinates
 from texsynth.image import picture as image
+from texsynth.image.codecs.tags import LINEAR_GAMMA, Tags
 from texsynth.image.picture import Picture
 from texsynth.job import Job
 from texsynth.report import chart, html
@@ -99,6 +100,13 @@ def test_float_values_are_brought_into_range() -> None:
     ramp = torch.linspace(-5, 20, 11).view(1, 1, 1, 11)
     shown = np.asarray(Image.open(io.BytesIO(html.png(Picture(ramp, depth="float32")))))
     assert shown[0, 0].tolist() == [0, 0, 0] and shown[0, -1].tolist() == [255, 255, 255]
+
+
+def test_linear_colours_are_shown_as_eyes_see_them_and_maps_as_they_are() -> None:
+    ramp = Picture(torch.full((1, 3, 2, 2), 0.2140), depth="float32", tags=Tags(gamma=LINEAR_GAMMA))
+    for is_colour, value in ((True, 128), (False, 55)):
+        shown = np.asarray(Image.open(io.BytesIO(html.png(ramp, is_colour))))
+        assert np.abs(shown.astype(int) - value).max() <= 1
 
 
 def test_the_curve_has_one_line_for_each_level() -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from texsynth.field import pictures
 from texsynth.field.atlas import Field, coordinates
-from texsynth.image import codecs, files
+from texsynth.image import codecs, files, seen
 from texsynth.image import picture as image
 from texsynth.image.files import Put
 from texsynth.image.picture import Picture
@@ -77,7 +77,8 @@ def figures(result: Result, job: Job) -> Iterator[str]:
         once = _manageable(result.picture)
         yield figure(repeated(once, job.task.tile), "Result repeated: look for seams in the middle")
     for name, layer in result.layers.items():
-        yield figure(layer, f"Map: {name}", view.attributes(shown[name], _is_down(job, name)) if name in shown else "")
+        attributes = view.attributes(shown[name], _is_down(job, name)) if name in shown else ""
+        yield figure(layer, f"Map: {name}", attributes, job.maps[name].role == "colour")
 
 
 def material(result: Result, job: Job) -> str:
@@ -106,11 +107,11 @@ def repeated(picture: Picture, tile: tuple[bool, bool]) -> Picture:
     return replace(picture, pixels=picture.pixels.repeat(times), alpha=alpha)
 
 
-def figure(picture: Picture | Strips, caption: str, attributes: str = "") -> str:
+def figure(picture: Picture | Strips, caption: str, attributes: str = "", is_colour: bool = True) -> str:
     """A picture with its size, its name, and further attributes of its element."""
     note = "" if max(picture.height, picture.width) <= LONGEST_PICTURE else ", shown reduced"
     size = f" <small>{picture.width} x {picture.height}{note}</small>"
-    return embedded(png(_manageable(picture)), caption, size, attributes)
+    return embedded(png(_manageable(picture), is_colour), caption, size, attributes)
 
 
 def _manageable(picture: Picture | Strips) -> Picture:
@@ -125,10 +126,14 @@ def embedded(data: bytes, caption: str, after: str = "", attributes: str = "") -
     return f'<figure><img src="{source}" alt="{text}"{attributes}><figcaption>{text}{after}</figcaption></figure>'
 
 
-def png(picture: Picture) -> bytes:
-    """An 8-bit PNG, reduced to LONGEST_PICTURE; float values beyond [0, 1] are brought into it by their range."""
+def png(picture: Picture, is_colour: bool = True) -> bytes:
+    """An 8-bit PNG, reduced to LONGEST_PICTURE; float values beyond [0, 1] are brought into it by their range. Colours
+    that are linear light are shown as sRGB."""
     alpha = None if picture.alpha is None else reduced(picture.alpha)
-    small = Picture(reduced(within(picture.pixels).expand(-1, 3, -1, -1)), alpha)
+    pixels = within(picture.pixels)
+    if is_colour and seen.is_linear(picture):
+        pixels = seen.Range(is_linear=True).seen(pixels)
+    small = Picture(reduced(pixels.expand(-1, 3, -1, -1)), alpha)
     return codecs.encode(codecs.PNG, image.to_array(small), None, {})
 
 
