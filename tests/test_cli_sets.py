@@ -72,6 +72,14 @@ def test_a_file_brings_its_maps_where_its_name_says_so(texsynth: Texsynth, folde
     assert {"w_synthesize_diff.png", "w_synthesize_rough.png"} <= set(files("."))
 
 
+def test_maps_of_another_resolution_follow_at_their_own(texsynth: Texsynth, folder: Folder, picture: Picture) -> None:
+    folder("w_diff_4k.png")
+    picture("w_rough_2k.png", (32, 32), channels=1)
+    picture("w_ao_4k.png", channels=1)
+    texsynth("synthesize", "w_diff_4k.png", "-o", "o.png", *SMALL)
+    assert array("o_rough.png").shape[:2] == (16, 16) and array("o_ao.png").shape[:2] == (8, 8)
+
+
 def test_files_that_the_shell_lists_are_a_set_too(texsynth: Texsynth, folder: Folder) -> None:
     """Files that were named together, and globs, which stand for what a folder does."""
     folder("b.png", "b_height.png", "w_col.png", "w_nrm.png")

@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from pictures import noise
 from texsynth.errors import InputError, UsageError
+from texsynth.image import strips
+from texsynth.image.picture import Picture
+from texsynth.image.strips import Strips
+from texsynth.material import export
+from texsynth.material.export import Asked
 from texsynth.material.names import Set, sets, split
 from texsynth.material.schemes import scheme
 
@@ -63,6 +70,8 @@ def test_files_of_one_base_are_a_set() -> None:
         "w_1k: w_diff_1k.png arm=w_arm_1k.png",
         "w_2k: w_diff_2k.png roughness=w_rough_2k.png",
     ]
+    mixed = ["w_diff_4k.jpg", "w_nor_gl_8k.exr", "w_disp_2k.png"]  # maps of another resolution than the colour
+    assert arranged(*mixed) == ["w_4k: w_diff_4k.jpg normal=w_nor_gl_8k.exr height=w_disp_2k.png"]
     assert arranged("BaseColor.png", "Normal.png", "mask.png") == ["f: BaseColor.png normal=Normal.png"]
 
 
@@ -124,3 +133,22 @@ def test_the_names_of_a_scheme_are_read_back(text: str) -> None:
 def test_other_schemes_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--names"):
         scheme(text)
+
+
+@pytest.mark.parametrize("by_strips", [False, True])
+def test_values_are_written_as_the_scheme_has_them(by_strips: bool) -> None:
+    """Normals green down and roughness for smoothness, also of what is made some rows at a time; nothing else moves."""
+    before = {
+        "normal": Picture(noise(1, 3, 9, 7)),
+        "gloss": Picture(noise(1, 1, 9, 7)),
+        "id": Picture(noise(1, 1, 9, 7)),
+    }
+    layers = {name: strips.of(picture) for name, picture in before.items()} if by_strips else before
+    written, notices = export.pictures(layers, Asked("unreal", normals={"normal": "gl"}))
+    after = {name: each.whole() if isinstance(each, Strips) else each for name, each in written.items()}
+    assert len(notices) == 2 and list(after) == ["normal", "roughness", "id"]
+    assert torch.equal(after["normal"].pixels[:, 1], 1 - before["normal"].pixels[:, 1])
+    assert torch.equal(after["normal"].pixels[:, ::2], before["normal"].pixels[:, ::2])
+    assert torch.equal(after["roughness"].pixels, 1 - before["gloss"].pixels)
+    assert torch.equal(after["id"].pixels, before["id"].pixels)
+    assert not export.pictures(layers, Asked("unity", normals={"normal": "gl"}, normals_out="gl"))[1][1:]

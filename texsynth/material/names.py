@@ -180,11 +180,15 @@ def sets(paths: Sequence[Path], normals: str | None = None, strict: bool = True)
 
 
 def sharing(paths: Sequence[Path], others: Sequence[Path]) -> list[Path]:
-    """Those of `others` that have the base or the stem of one of some files of their folder; and what may be in a row
-    of letters with these."""
-    bases = {base.casefold() for path in paths for base in (path.stem, _base(path.stem))}
+    """Those of `others` that have the base or the stem of one of some files of their folder, in any resolution; and
+    what may be in a row of letters with these."""
+    bases = {text for path in paths for text in _shared_by(path)}
     bases |= {f"{base}{separator}{letter}" for base in bases for separator in SEPARATORS for letter in ROW}
-    return [other for other in others if not bases.isdisjoint({_base(other.stem).casefold(), other.stem.casefold()})]
+    return [other for other in others if not bases.isdisjoint(_shared_by(other))]
+
+
+def _shared_by(path: Path) -> set[str]:
+    return {_without_resolution(text.casefold()) for text in (path.stem, _base(path.stem))}
 
 
 def _base(stem: str) -> str:
@@ -204,7 +208,27 @@ def _groups(paths: Sequence[Path]) -> list[tuple[Path, dict[Path, Name | None]]]
             if name is not None and name.is_letter and (is_row or len(files) == 1):
                 del files[path]
                 groups.setdefault((folder, path.stem.casefold()), {})[path] = None
+    _join_resolutions(groups)
     return [(folder, files) for (folder, _), files in groups.items() if files]
+
+
+def _join_resolutions(groups: dict[tuple[Path, str], dict[Path, Name | None]]) -> None:
+    """Bring maps without a base colour to the one whose base differs from theirs by a resolution alone, such as
+    wall_nor_gl_8k to wall_diff_4k."""
+    coloured: dict[tuple[Path, str], list[tuple[Path, str]]] = {}
+    for key, files in groups.items():
+        if any(name is not None and name.kind == BASE_COLOUR for name in files.values()):
+            coloured.setdefault((key[0], _without_resolution(key[1])), []).append(key)
+    for key, files in groups.items():
+        owners = coloured.get((key[0], _without_resolution(key[1])), [])
+        if len(owners) == 1 and key not in owners and files and None not in files.values():
+            groups[owners[0]] |= files
+            files.clear()
+
+
+def _without_resolution(base: str) -> str:
+    separator, forms = f"[{re.escape(SEPARATORS)}]", "|".join(FORMATS)
+    return re.sub(rf"{separator}{RESOLUTION}({separator}({forms}))?(?={separator}|$)", "", base)
 
 
 def _may_be_alone(name: Name) -> bool:
