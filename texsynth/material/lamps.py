@@ -18,6 +18,12 @@ from torch.nn import functional as F
 from texsynth.errors import InputError
 from texsynth.material import relief, stereo
 
+UNTOLD = (
+    "the photographs do not tell where the lamps stand: too little of the surface is lit in all of them, or it is flat "
+    "or glossy; give --lights or --sphere"
+)
+COLOURED = 0.2  # how far colours must lie apart, as a share of their mean, to tell highlights
+LOWEST, SURE = 0.05, 0.5  # the least z of a lamp, and the least share of pixels that the lamps must explain
 LEAST_PIXELS = 200  # that are lit in all photographs
 MOST_PIXELS = 4000  # that the lamps are told by
 ROUNDS, SETTLED = 24, 1e-3
@@ -38,10 +44,11 @@ class LampEstimate:
     told_by_shadows: bool
 
 
-def estimated(light: Tensor) -> LampEstimate:
-    """The lamps of six or more photographs in linear light (k, H, W) of a surface that is level on the whole, under
-    equally bright lamps; raises InputError where too little is lit in all of them, or all lamps stand in one place."""
-    rough, is_ring = _equally_bright(_factor(light.flatten(1)))
+def estimated(colours: Tensor) -> LampEstimate:
+    """The lamps of six or more photographs in linear light (k, C, H, W) of a surface that is level on the whole, under
+    equally bright lamps; raises InputError where photographs do not tell them."""
+    light = colours.mean(1)
+    rough, is_ring = _equally_bright(_factor(light.flatten(1), _matt(colours).flatten(1)))
     bright, weights = stereo.solved(light.flatten(1), rough)
     normals = F.normalize(bright, dim=0)
     sure = (weights.sum(0) > 2.5) & (bright.norm(dim=0) > stereo.NOISE)
@@ -51,21 +58,32 @@ def estimated(light: Tensor) -> LampEstimate:
     flips, by_shadows = _hollow(light, normals, lamps)
     if flips:
         lamps = lamps * torch.tensor([-1.0, -1.0, 1.0])
+    if float(lamps[:, 2].amin()) < LOWEST or float(sure.float().mean()) < SURE:
+        raise InputError(UNTOLD)
     return LampEstimate(lamps, is_ring, by_shadows)
 
 
-def _factor(light: Tensor) -> Tensor:
-    """Lamps (k, 3) but for a linear map, of light (k, n): the best rank 3 of what has neither shadow nor highlight."""
+def _matt(colours: Tensor) -> Tensor:
+    """The light (k, H, W) without highlights, of (k, C, H, W): these are white, and so the strongest of a pixel's three
+    colours less the weakest has none (Mallick et al. 2005). Nothing of a grey surface is left."""
+    whole = colours.mean(0, keepdim=True)
+    strongest, weakest = (end.expand(len(colours), 1, -1, -1) for end in (whole.argmax(1, True), whole.argmin(1, True)))
+    return (colours.gather(1, strongest) - colours.gather(1, weakest))[:, 0]
+
+
+def _factor(light: Tensor, matt: Tensor) -> Tensor:
+    """Lamps (k, 3) but for a linear map, of light (k, n) and that without highlights: the best rank 3 of what has
+    neither shadow nor highlight."""
     scale = light.mean(0)
-    columns = light[:, (light.amin(0) > 0.15 * scale) & (scale > 4 * stereo.NOISE)]
+    lit = (light.amin(0) > 0.15 * scale) & (scale > 4 * stereo.NOISE)
+    coloured = lit & (matt.mean(0) > COLOURED * scale) & (matt.amin(0) > 0)
+    columns = matt[:, coloured] if int(coloured.sum()) > max(LEAST_PIXELS, 0.2 * int(lit.sum())) else light[:, lit]
     if columns.shape[1] < LEAST_PIXELS:
-        raise InputError(
-            "too little is lit in all photographs to tell where the lamps stand; give --lights or --sphere"
-        )
+        raise InputError(UNTOLD)
     columns = (columns / columns.mean(0))[:, :: -(-columns.shape[1] // MOST_PIXELS)]
     strengths, basis = torch.linalg.eigh(columns @ columns.T / columns.shape[1])
     if strengths[-3] < 1e-5 * strengths[-1]:
-        raise InputError("the photographs look alike; three or more lamps in different places are needed")
+        raise InputError("the photographs look alike; lamps in three or more places are needed")
     lamps: Tensor = basis[:, -3:] * strengths[-3:].sqrt()
     for _ in range(ROUNDS):
         bright, weights = stereo.solved(columns, lamps)
@@ -91,18 +109,21 @@ def _equally_bright(lamps: Tensor) -> tuple[Tensor, bool]:
     is_ring = bool(sizes[-1] < RING * sizes[0])
     kept = 5 if is_ring else 6
     metric = (v[:kept].T @ ((u[:, :kept].T @ torch.ones_like(x)) / sizes[:kept])) / scale
-    if not is_ring:
-        return _rectified(lamps, metric), False
-    null = v[-1] / scale
-    choices = [_rectified(lamps, metric + step * null) for step in torch.linspace(-30, 30, 1201).tolist()]
-    return min(choices, key=lambda each: abs(_ring_height(each) - RING_HEIGHT)), True
+    steps = torch.linspace(-30, 30, 1201).tolist() if is_ring else [0.0]
+    every = [_rectified(lamps, metric + step * v[-1] / scale) for step in steps]
+    choices = [each for each in every if each is not None]
+    if not choices:
+        raise InputError(UNTOLD)
+    return min(choices, key=lambda each: abs(_ring_height(each) - RING_HEIGHT)), is_ring
 
 
-def _rectified(lamps: Tensor, metric: Tensor) -> Tensor:
-    """The lamps (k, 3) with unit length, by the six numbers of a symmetric matrix that says what unit length is."""
+def _rectified(lamps: Tensor, metric: Tensor) -> Tensor | None:
+    """The lamps (k, 3) with unit length, by the six numbers of a symmetric matrix that says what unit length is; None
+    where it cannot."""
     a, b, c, d, e, f = metric.tolist()
     values, vectors = torch.linalg.eigh(torch.tensor([[a, d, e], [d, b, f], [e, f, c]], dtype=torch.double))
-    values = values.clamp(min=1e-4 * float(values.amax().clamp(min=1e-9)))
+    if not values[0] > 0:  # no lamps of one brightness
+        return None
     return F.normalize(lamps.double() @ vectors * values.sqrt(), dim=1).float()
 
 

@@ -20,6 +20,7 @@ from texsynth.image import rows
 
 Wraps = tuple[bool, bool]  # does a map repeat in (y, x)?
 STEEPEST_SLOPE = 20.0  # pixels of height for one pixel aside; normals that lie flatter are taken as if they stood there
+MEASURED = 1 << 20  # pixels by which outliers are told
 FINEST = 1.0  # how much the finest waves are held back, of which central differences see nothing
 
 
@@ -120,9 +121,13 @@ def _continued(slope: Tensor, axis: int, wraps: Wraps) -> Tensor:
     return slope
 
 
-def grey(surface: Tensor) -> tuple[Tensor, float]:
-    """A surface in pixels as values in [0, 1], and how many pixels 1 lies above 0."""
+def grey(surface: Tensor, outliers: float = 0.0) -> tuple[Tensor, float]:
+    """A surface in pixels as values in [0, 1], and how many pixels 1 lies above 0. The share of `outliers` at each end
+    is cut off."""
     low, high = rows.extremes(surface)
+    if outliers:
+        every = rows.sampled(surface, MEASURED).flatten().sort().values
+        low, high = (float(every[round(share * (len(every) - 1))]) for share in (outliers, 1 - outliers))
     strength = float(f"{high - low:.6g}")
     return rows.changed(surface, lambda part: ((part - low) / (high - low or 1.0)).clamp_(0, 1)), strength
 

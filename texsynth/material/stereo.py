@@ -12,6 +12,9 @@ from itertools import combinations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.image import rows
 
 MOST_TRIPLES = 64  # that are tried
 UPRIGHT = 0.3  # the least volume that three lamps span, as a share of the largest, for them to be tried
@@ -22,7 +25,8 @@ TIE = 0.1  # by how much the cost of all photographs must fall for three of them
 NOISE = 0.002  # of linear light, of photographs of 8 bits
 SHADED = 0.25  # what a photograph in shadow costs, as a share of one that does not agree
 ROUNDS = 4
-FLATTEST = 0.05  # the least z of a normal: what is turned further away is not seen
+UNSURE = 2.5  # photographs: where fewer agree, nothing is told
+FLATTEST = 0.15  # the least z of a normal: what is turned further away is not seen
 AT_ONCE = 1 << 16  # pixels
 
 
@@ -42,7 +46,7 @@ def unit(bright: Tensor) -> Tensor:
     length = bright.norm(dim=0, keepdim=True)
     normals = torch.where(length > NOISE, bright / length.clamp(min=NOISE), upright)
     normals = torch.cat([normals[:2], normals[2:].clamp(min=FLATTEST)])
-    return torch.nn.functional.normalize(normals, dim=0)
+    return F.normalize(normals, dim=0)
 
 
 def albedo(light: Tensor, lamps: Tensor, normals: Tensor, weights: Tensor) -> Tensor:
@@ -51,6 +55,20 @@ def albedo(light: Tensor, lamps: Tensor, normals: Tensor, weights: Tensor) -> Te
     facing = (lamps @ normals).clamp(min=0)
     shares = weights * facing
     return (shares[:, None] * light).sum(0) / (shares * facing).sum(0).clamp(min=1e-4)
+
+
+def mended(values: Tensor, agreeing: Tensor) -> Tensor:
+    """Values (1, C, H, W) in which those of pixels that fewer than UNSURE photographs agree about (1, 1, H, W) are the
+    mean of their neighbours'."""
+
+    def make(top: int, bottom: int) -> Tensor:
+        part, inner = rows.around(values, top, bottom, 2)
+        count, _ = rows.around(agreeing, top, bottom, 2)
+        weights = torch.where(count < UNSURE, 1e-3 * count + 1e-6, count)
+        near = F.avg_pool2d(part * weights, 5, 1, 2) / F.avg_pool2d(weights, 5, 1, 2)
+        return torch.where(count < UNSURE, near, part)[:, :, inner]
+
+    return rows.composed(values.shape, make, values, agreeing)
 
 
 def _robust(light: Tensor, lamps: Tensor) -> tuple[Tensor, Tensor]:

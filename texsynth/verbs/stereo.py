@@ -36,6 +36,7 @@ BLACK = 0.01  # of linear light, below which nothing is seen
 STRIP = 1 << 17  # pixels that are solved at a time
 REDUCED = 320  # pixels of the longer side of photographs by which lamps are estimated
 BRIGHTEST = 0.999  # the share of colours that are to stay below white
+OUTLIERS = 1e-3  # the share of heights at each end that come of single wrong normals
 FREE = 4  # photographs from which on something can be left out
 
 
@@ -131,7 +132,8 @@ def execute(session: Shots, tick: Callable[[float], None] = lambda _: None) -> R
     maps[NORMAL] = _map(session, relief.encoded(normals, request.normals == DX))
     measured: dict[str, Any] = {"lamps": [[round(part, 4) for part in lamp] for lamp in lamps.tolist()]}
     if request.height:
-        grey, measured["strength"] = relief.grey(relief.heights(normals, session.wraps, session.device))
+        surface = relief.heights(normals, session.wraps, session.device)
+        grey, measured["strength"] = relief.grey(surface, OUTLIERS)
         notices.append(f"height: white is {measured['strength']:g} pixels above black")
         maps[HEIGHT] = _map(session, grey)
     stored = {**session.record, "measured": measured}
@@ -187,21 +189,21 @@ def _square(picture: Picture, ball: tuple[float, float, float]) -> Tensor:
 
 
 def _reduced(picture: Picture) -> Tensor:
-    """The linear light of a photograph, (1, h, w), as means of squares, of about REDUCED pixels or less."""
+    """The linear light of a photograph, (1, C, h, w), as means of squares, of about REDUCED pixels or less."""
     cell = -(-max(inputs.extent(picture)) // REDUCED)
     height, width = (side // cell for side in inputs.extent(picture))
 
     def make(top: int, bottom: int) -> Tensor:
-        return F.avg_pool2d(linear(picture, top * cell, bottom * cell).mean(1, keepdim=True), cell)
+        return F.avg_pool2d(linear(picture, top * cell, bottom * cell).expand(-1, 3, -1, -1), cell)
 
-    return rows.composed((1, 1, height, width), make, picture.pixels, cell=cell)[0]
+    return rows.composed((1, 3, height, width), make, picture.pixels, cell=cell)
 
 
 def _solved(session: Shots, lamps: Tensor, tick: Callable[[float], None]) -> tuple[Tensor, Tensor]:
     """The colours (1, C, H, W) in linear light and the unit normals (1, 3, H, W)."""
     photographs, device = session.photographs, session.device
     size, channels = inputs.extent(photographs[0]), max(picture.channels for picture in photographs)
-    colours, normals = rows.blank((1, channels, *size)), rows.blank((1, 3, *size))
+    colours, normals, agreeing = (rows.blank((1, planes, *size)) for planes in (channels, 3, 1))
     lamps = lamps.to(device)
     for top, bottom in spans(size, STRIP):
         lit = torch.cat([linear(p, top, bottom).expand(-1, channels, -1, -1) for p in photographs]).to(device)
@@ -211,9 +213,11 @@ def _solved(session: Shots, lamps: Tensor, tick: Callable[[float], None]) -> tup
         shape = bottom - top, size[1]
         normals[0, :, top:bottom] = upright.unflatten(1, shape).cpu()
         colours[0, :, top:bottom] = stereo.albedo(light, lamps, upright, weights).unflatten(1, shape).cpu()
-        rows.release(colours, normals, *(p.pixels for p in photographs))
+        agreeing[0, :, top:bottom] = weights.sum(0, keepdim=True).unflatten(1, shape).cpu()
+        rows.release(colours, normals, agreeing, *(p.pixels for p in photographs))
         tick(bottom / size[0])
-    return colours, normals
+    normals = rows.changed(stereo.mended(normals, agreeing), lambda part: F.normalize(part, dim=1))
+    return stereo.mended(colours, agreeing), normals
 
 
 def _assumed(estimate: estimates.LampEstimate) -> list[str]:
