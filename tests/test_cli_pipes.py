@@ -149,6 +149,7 @@ def test_every_verb_that_makes_a_picture(pipe: Pipe, picture: Picture, draw: Dra
         ("a.png", ("synthesize", "a.png", "--init", "-", *QUICK)),
         ("layer.png", ("propagate", "a.png", "-", "a.png", "-q")),
         ("a.png", ("propagate", "a.png", "layer.png", "-", "-q")),
+        ("m.png", ("maps", "occlusion", "-", "-q")),
     ]
     for source, words in commands:
         ran, content = pipe(source, *words, "-o", "-")

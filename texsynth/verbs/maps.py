@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from texsynth.errors import InputError, ResourceError
-from texsynth.foreign.piped import path_of
+from texsynth.foreign.piped import Piped, path_of
 from texsynth.image import codecs, rows
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
@@ -131,7 +131,8 @@ def execute(conversion: Conversion) -> Converted:
 
 def _stored(path: Path | None) -> Mapping[str, Any]:
     """What the record in the file of a map says of it; empty without one. Others may have written it."""
-    whole = (image.read_metadata(path) or {}) if path is not None and path.is_file() else {}
+    is_file = path is not None and not isinstance(path, Piped) and path.is_file()
+    whole = (image.read_metadata(path) or {}) if path is not None and is_file else {}
     said = [part for part in (whole.get("maps"), whole.get("measured")) if isinstance(part, dict)]
     return {key: value for part in said for key, value in part.items()}
 

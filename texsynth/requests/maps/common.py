@@ -17,7 +17,7 @@ class ConversionOptions(PathOptions, BatchOptions, MachineOptions, MessageOption
     sources: Maps to convert, files, folders or globs; with several, OUT is a folder.
     tile: The directions in which the map repeats without a seam, and the result with it. Default: what the record of
         the file says, else none.
-    depth: The bits of a sample, or float, which TIFF holds. Default: 16.
+    depth: The bits of a sample, or float, which TIFF and EXR hold. Default: 16.
     """
 
     PANEL = "Map"

@@ -24,7 +24,7 @@ class Request(ForceOptions, MachineOptions, MessageOptions):
 
     All photographs are taken from one place, each with one lamp far away, the last digits of whose files' names are
     left out of those of the results. Without --lights or --sphere the lamps are estimated, from six photographs or
-    more: they are taken as equally bright, the surface as level on the whole, and shadows as lying in hollows.
+    more: they are taken as equally bright and white, the surface as level on the whole, and shadows as lying in hollows.
 
     photographs: Three photographs or more, files, folders or globs, in sRGB; floats in linear light.
     output: The folder for STEM_BaseColor, STEM_Normal and STEM_Height.
