@@ -22,12 +22,13 @@ BALLS = ("mirror", "matte")
 class Request(ForceOptions, MachineOptions, MessageOptions):
     """Make base colour and normals out of photographs under different lamps (photometric stereo).
 
-    All photographs are taken from one place, each with one lamp far away, the last digits of whose files' names are
-    left out of those of the results. Without --lights or --sphere the lamps are estimated, from six photographs or
-    more: they are taken as equally bright and white, the surface as level on the whole, and shadows as lying in hollows.
+    All photographs are taken from one place, each with another lamp far away. Without --lights or --sphere the lamps are
+    estimated, from six photographs or more: they are taken as equally bright and white, the surface as level on the
+    whole, and shadows as lying in hollows.
 
     photographs: Three photographs or more, files, folders or globs, in sRGB; floats in linear light.
-    output: The folder for STEM_BaseColor, STEM_Normal and STEM_Height.
+    output: The folder for STEM_BaseColor, STEM_Normal and STEM_Height; STEM is what the names of the photographs begin
+        with.
     lights: Where the lamps stand: a line for each photograph, in their order, or with the name of its file first, of
         the direction x (right), y (up) and z (to the viewer); or the same as JSON or YAML.
     sphere: The place of a ball in the photographs, its centre and radius in pixels, which shows where the lamps stand.
