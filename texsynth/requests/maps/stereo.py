@@ -22,8 +22,8 @@ BALLS = ("mirror", "matte")
 class Request(ForceOptions, MachineOptions, MessageOptions):
     """Make base colour and normals out of photographs under different lamps (photometric stereo).
 
-    All photographs are taken from one place, each with another lamp far away. Without --lights or --sphere the lamps are
-    estimated, from six photographs or more: they are taken as equally bright and white, the surface as level on the
+    All photographs are taken from one place, each with another lamp far away. Without --lights or --sphere the lamps
+    are estimated, from six photographs or more: they are taken as equally bright and white, the surface as level on the
     whole, and shadows as lying in hollows.
 
     photographs: Three photographs or more, files, folders or globs, in sRGB; floats in linear light.
