@@ -76,6 +76,7 @@ SHARED: Rows = MESSAGES | {
     "normals_out": ("record", f"{SYNTH} --map normal=bumps.png", "--normals-out dx"),
     "names": ("files", f"{SYNTH} --map normal=bumps.png", "--names gltf"),
     "map_weight": ("pixels", f"synthesize a.png -s 16 {FIELD} --map height=right.png", "--map-weight height=2"),
+    "pack": ("files", f"{SYNTH} --map ao=right.png", "--pack orm"),
     "texel": ("record", SYNTH, "--texel 1mm"),
     "mtlx": ("files", SYNTH, "--mtlx"),
     "output": ("files", "synthesize a.png -p steady -q", "-o o.png"),

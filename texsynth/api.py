@@ -66,6 +66,7 @@ class Shared(TypedDict, total=False):
     find_maps: str | None
     normals: str | None
     map_weight: Mapping[str, float] | None
+    pack: str | None
     texel: str | None
     init: Source | None
     flatten: bool

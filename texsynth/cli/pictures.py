@@ -24,7 +24,7 @@ from texsynth.image.load import NORMAL_DX, NORMALS
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.job import Job, Layer
-from texsynth.material import texel
+from texsynth.material import export, texel
 from texsynth.material.export import Asked
 from texsynth.material.roles import DX, GL
 from texsynth.methods import method
@@ -158,7 +158,7 @@ def _find(request: PictureOptions) -> str | None:
 def _written(session: Session, item: Item) -> list[Path]:
     """Everything that an item writes, but drawings of guides, which its inputs tell; maps as if they held integers."""
     request = plan.with_set(session.request, item)
-    depths = dict.fromkeys(request.maps or (), "uint8")
+    depths = dict.fromkeys(export.layers_of(request.maps or (), request.pack), "uint8")
     outs = plan.targets(item.out, request.variations, request.pick)
     places = [Places(request, out, session.several) for out in outs]
     return [path for place in places for path in (*place.files(depths), *place.beside)]
@@ -230,7 +230,8 @@ class Places:
         kinds = {name: layer.role for name, layer in (maps or {}).items() if layer.role in NORMALS}
         conventions = {name: DX if kind == NORMAL_DX else GL for name, kind in kinds.items()}
         pixel = None if self.request.texel is None else texel.parse(self.request.texel)
-        return Asked(self.request.names, stems, self.request.normals_out, conventions, self.request.mtlx, pixel)
+        names, packed = self.request.names, export.packings(self.request.pack, self.request.names, files)
+        return Asked(names, stems, self.request.normals_out, conventions, self.request.mtlx, pixel, packed)
 
     @property
     def page(self) -> Path | None:

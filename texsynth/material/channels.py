@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,8 +14,9 @@ from texsynth.image.load import Note
 from texsynth.image.picture import Picture
 from texsynth.image.pixels import LEVELS
 from texsynth.image.strips import Strips
+from texsynth.material import packing as packings
 from texsynth.material.packing import LETTERS, Content, Packing, absent
-from texsynth.material.roles import INVERSE, role_of
+from texsynth.material.roles import role_of
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,16 @@ def pack(maps: Mapping[str, Picture | Strips], packing: Packing, note: Note) -> 
     these. Of a map with several channels the first is taken. Raises InputError where there is none of the maps, and
     for sizes of which one is no whole multiple of the other.
     """
-    maps = {role.name if (role := role_of(name)) else name: picture for name, picture in maps.items()}
-    sources = {content: _source(content, maps) for content in packing.contents}
-    used = {name: maps[name] for name in sources.values() if name is not None}
+    of_content = packings.sources(packing, maps)
+    used = {name: maps[name] for name in of_content.values()}
     if not used:
         wanted, there = ", ".join(packing.contents), ", ".join(maps) or "no map"
         raise InputError(f"{packing.name} is packed of {wanted}, and there is {there}")
     size = _common_size(used, packing.name, note)
-    several = {picture.depth for picture in used.values()}
-    depth = several.pop() if len(several) == 1 else "uint16" if several <= LEVELS.keys() else "float32"
+    depth = deepest({picture.depth for picture in used.values()})
     planes = [_Plane()] * packing.planes
     for letter, content in packing.channels:
-        source = sources[content] if isinstance(content, str) else None
+        source = of_content.get(content) if isinstance(content, str) else None
         plane = _plane(content, source, used, size[0], packing.name, note)
         planes[LETTERS.index(letter)] = replace(plane, value=_stored(plane.value, depth))
     tags = codecs.Tags(density=next(iter(used.values())).tags.density)
@@ -70,6 +69,11 @@ def pack(maps: Mapping[str, Picture | Strips], packing: Packing, note: Note) -> 
         return Picture(torch.cat(values[:3], 1), values[3] if len(values) == 4 else None, depth)
 
     return Strips(size, 3, draw, packing.planes == 4, depth, None, tags)
+
+
+def deepest(depths: Set[str]) -> str:
+    """The depth that holds the values of all of these."""
+    return next(iter(depths)) if len(depths) == 1 else "uint16" if depths <= LEVELS.keys() else "float32"
 
 
 def unpack(picture: Picture, packing: Packing) -> dict[str, Picture]:
@@ -120,11 +124,6 @@ def _stored(value: float, depth: str) -> float:
     return float((one * LEVELS[depth]).round() / LEVELS[depth] if depth in LEVELS else one)
 
 
-def _source(content: str, maps: Collection[str]) -> str | None:
-    """The map that a channel is made of: that of the role, or the one that it is the inverse of; None for none."""
-    return next((name for name in (content, INVERSE.get(content)) if name in maps), None)
-
-
 def _common_size(maps: Mapping[str, Picture | Strips], what: str, note: Note) -> tuple[int, int]:
     """The size (height, width) of the largest map, of which those of all others are whole parts; InputError."""
     sizes = {name: (picture.height, picture.width) for name, picture in maps.items()}
@@ -151,14 +150,16 @@ def _plane(
             note(f"{what}: there is no map {content}; its channel is filled with {value:g}")
         return _Plane(value=value)
     picture = maps[source]
-    if source != content:
-        note(f"{what}: {content} is made of {source}, the inverse of it")
+    role = role_of(source)
+    inverted = role is not None and source != content and role.name != content
+    if role is not None and inverted:
+        note(f"{what}: {content} is made of {role.name}, the inverse of it")
     if isinstance(picture, Picture) and not _is_grey(picture):
         note(f"{what}: the map {source} is coloured; its red channel is taken")
     if picture.alpha is not None if isinstance(picture, Picture) else picture.has_alpha:
         note(f"{what}: the alpha of the map {source} is left out")
     once = picture if isinstance(picture, Strips) else strips.of(picture)
-    return _Plane(once, 0.0, height // once.height, source != content)
+    return _Plane(once, 0.0, height // once.height, inverted)
 
 
 def _is_grey(picture: Picture) -> bool:

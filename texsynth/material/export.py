@@ -5,18 +5,20 @@ What is written is known from the roles and the depths of the maps, before a run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
+from texsynth.errors import UsageError
 from texsynth.image import codecs, rows
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
-from texsynth.material import mtlx, schemes
+from texsynth.material import channels, mtlx, schemes
 from texsynth.material.names import split
+from texsynth.material.packing import Packing, named_in, packing_of, parse, sources
 from texsynth.material.roles import BASE_COLOUR, GL, INVERSE, ROLES, SMOOTHNESS, convention_of, role_of
 
 _WORDS = (("gl", "dx"), ("GL", "DX"), ("Gl", "Dx"), ("OpenGL", "DirectX"), ("opengl", "directx"))
@@ -29,7 +31,8 @@ class Asked:
     names: a scheme, a pattern, "same" for the words of the inputs, or None: each map by its own name. inputs: the stem
     of each map's input file, by the map's name. normals_out: the convention in which normal maps are written; None:
     that of the scheme, else the one that they have. normals: the convention that each normal map has, by its name.
-    mtlx: is a MaterialX document written beside them? pixel: the side of a pixel of the image in metres.
+    mtlx: is a MaterialX document written beside them? pixel: the side of a pixel of the image in metres. packings: what
+    is written packed, as far as its maps are there.
     """
 
     names: str | None = None
@@ -38,6 +41,7 @@ class Asked:
     normals: Mapping[str, str] = field(default_factory=dict)
     mtlx: bool = False
     pixel: Fraction | None = None
+    packings: tuple[Packing, ...] = ()
 
     @property
     def scheme(self) -> schemes.Scheme | None:
@@ -58,18 +62,56 @@ PLAIN = Asked()
 class File:
     """A file of a result, beside the image.
 
-    name: how results tell it. source: the map that it is made of. role: the name of its role, "" for none. depth: of
-    its values.
+    name: how results tell it. source: the map that it is made of, or its packing. role: the name of its role, "" for
+    none. depth: of its values. packing: what its channels hold; None for a single map. parts: the maps in them.
     """
 
     name: str
     source: str
     role: str
     depth: str
+    packing: Packing | None = None
+    parts: tuple[str, ...] = ()
+
+
+def packings(pack: str | None, names: str | None, maps: Iterable[str]) -> tuple[Packing, ...]:
+    """What is written packed: as --pack says, or else the maps that were read so, where files keep their words."""
+    if pack is not None:
+        return (parse(pack),)
+    read = [packing_of(name) for name in maps] if names in (None, schemes.SAME) else []
+    return tuple(packing for packing in read if packing is not None)
+
+
+def layers_of(maps: Iterable[str], pack: str | None) -> list[str]:
+    """The maps that these files hold by their names, of packed ones each."""
+    spec = None if pack is None else parse(pack)
+    each = [(name, spec if spec is not None and spec.name == name else packing_of(name)) for name in maps]
+    return [layer for name, packing in each for layer in ((name,) if packing is None else packing.contents)]
 
 
 def files(depths: Mapping[str, str], asked: Asked = PLAIN) -> tuple[File, ...]:
-    """The files of maps, from the depth of each by its name. Schemes have roughness for smoothness."""
+    """The files of maps, from the depth of each by its name. Schemes have roughness for smoothness. Raises UsageError
+    where a packed map has the name of another."""
+    packed = _packed(depths, asked)
+    inside = {name for file in packed for name in file.parts}
+    if taken := [file.name for file in packed if file.name in depths.keys() - inside]:
+        raise UsageError(f"--pack {taken[0]}: a map is called so; call the packed one something else")
+    return (*_singles({name: depth for name, depth in depths.items() if name not in inside}, asked), *packed)
+
+
+def _packed(depths: Mapping[str, str], asked: Asked) -> list[File]:
+    written: list[File] = []
+    left = dict(depths)
+    for packing in asked.packings:
+        whole = channels.again(packing, left)
+        parts = tuple(sources(whole, left).values())
+        if parts:
+            depth = channels.deepest({left.pop(name) for name in parts})
+            written.append(File(packing.name, packing.name, "", depth, whole, parts))
+    return written
+
+
+def _singles(depths: Mapping[str, str], asked: Asked) -> list[File]:
     roles = {name: meant.name if (meant := role_of(name)) else "" for name in depths}
     written = []
     for name, depth in depths.items():
@@ -78,7 +120,7 @@ def files(depths: Mapping[str, str], asked: Asked = PLAIN) -> tuple[File, ...]:
         turned = role == SMOOTHNESS and has_none and INVERSE[role] not in roles.values()
         role = INVERSE[role] if turned else role
         written.append(File(role if turned else name, name, role, depth))
-    return tuple(written)
+    return written
 
 
 def stem(file: File, image: str, asked: Asked = PLAIN) -> str:
@@ -87,7 +129,8 @@ def stem(file: File, image: str, asked: Asked = PLAIN) -> str:
         return f"{image}_{file.name}"
     if (scheme := asked.scheme) is not None:
         base, number = scheme.parts(image)
-        word = scheme.word(file.role, asked.convention)
+        packed = None if file.packing is None else named_in(file.packing, scheme.name)
+        word = packed or scheme.word(file.role, asked.convention)
         return f"{base}_{file.name}{number}" if word is None else scheme.stem(base, word, number)
     here, there = split(image), split(asked.inputs.get(file.source, ""))
     word, separator = file.name, "_"
@@ -120,7 +163,9 @@ def document(
     for each in files({name: layer.depth for name, layer in layers.items()}, asked):
         file, layer = written[each.name]
         normals = asked.convention or asked.normals.get(each.source, GL)
-        textures.append(mtlx.Texture(file, each.role, {}, mtlx.colour_space(layer.tags), normals=normals))
+        held = () if each.packing is None else each.packing.channels
+        parts = {letter: content for letter, content in held if isinstance(content, str)}
+        textures.append(mtlx.Texture(file, each.role, parts, mtlx.colour_space(layer.tags), normals=normals))
     pixel = asked.pixel
     size = None if pixel is None else (float(picture.width * pixel), float(picture.height * pixel))
     return mtlx.document(name, textures, size)
@@ -148,8 +193,11 @@ def pictures(
     for, and smoothness to roughness, by 1 less each value.
     """
     out: dict[str, Picture | Strips] = {}
-    notices = []
+    notices: list[str] = []
     for file in files({name: layer.depth for name, layer in layers.items()}, asked):
+        if file.packing is not None:
+            out[file.name] = channels.pack({name: layers[name] for name in file.parts}, file.packing, notices.append)
+            continue
         layer = layers[file.source]
         if file.role and not ROLES[file.role].is_colour:
             kept = codecs.Tags(density=layer.tags.density, channels=layer.tags.channels)

@@ -6,11 +6,22 @@ The orders are those of Unreal (ORM), Poly Haven (ARM), Unity's High Definition 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from texsynth.errors import UsageError, one_line, shown
-from texsynth.material.roles import HEIGHT, METALLIC, OCCLUSION, OPACITY, ROLES, ROUGHNESS, SMOOTHNESS, plain, role_of
+from texsynth.material.roles import (
+    HEIGHT,
+    INVERSE,
+    METALLIC,
+    OCCLUSION,
+    OPACITY,
+    ROLES,
+    ROUGHNESS,
+    SMOOTHNESS,
+    plain,
+    role_of,
+)
 
 LETTERS = "RGBA"
 DETAIL = "detail"  # where Unity lays detail maps over: no role, a plain map
@@ -152,6 +163,14 @@ def _content(word: str, what: str) -> Content:
 
 def _allowed() -> str:
     return f"{', '.join(PACKED_ROLES)}, {DETAIL}, or a number from 0 to 1"
+
+
+def sources(packing: Packing, names: Iterable[str]) -> dict[str, str]:
+    """Which of some maps each content of a packing is made of, by their roles or names: the one of its role, else the
+    one that it is the inverse of; contents for which there is none are left out."""
+    roles = {role.name if (role := role_of(name)) else name: name for name in names}
+    wanted = {content: (content, INVERSE.get(content, content)) for content in packing.contents}
+    return {content: roles[name] for content, both in wanted.items() for name in both[::-1] if name in roles}
 
 
 def absent(content: Content) -> float:

@@ -135,6 +135,9 @@ class MaterialOptions(Part):
     map_weight: How much a map counts where pieces and seams are compared, beside colours, which count 1; 0 is not at
         all, and the NAME all stands for those that are not named. Repeatable. Default: 0.1 for normals and height, 0
         for others.
+    pack: Write maps of one value a pixel in the channels of one file: orm, arm, rma, maskmap (Unity), metallicroughness
+        (glTF) or NAME=R:ao,G:roughness,B:metallic. Packed maps that are read go by their names, or by such a NAME.
+        Default: packed maps stay as they are.
     texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
         keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.
     mtlx: Also write the material as MaterialX, STEM.mtlx, of which the picture is the base colour.
@@ -157,6 +160,7 @@ class MaterialOptions(Part):
         stored=dict,
         absent=COLOURS_ALONE,
     )
+    pack: str | None = option(None, metavar="orm|arm|SPEC", recorded=True, sparse=True)
     texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)
     mtlx: bool = option(False)
 

@@ -20,7 +20,7 @@ from texsynth.foreign.piped import NAME as PIPED
 from texsynth.image import picture as image
 from texsynth.image.files import digest
 from texsynth.job import Input, Job
-from texsynth.material import texel
+from texsynth.material import packing, texel
 from texsynth.requests.option import options, sound
 from texsynth.requests.shared import is_map_name
 from texsynth.task import Preset
@@ -39,6 +39,7 @@ WORDS: Mapping[str, Callable[[Any, str], object]] = {  # what reads the words th
     "extend": lambda text, _: parse.extend(text),
     "make_tileable": parse.tile,
     "texel": texel.parse,
+    "pack": packing.parse,
 }
 INPUT_KEYS = {field.name for field in fields(Input)}
 

@@ -40,6 +40,7 @@ SHARED = (
     "crop",
     "normals",
     "normals_out",
+    "pack",
     "texel",
     "map_weight",
 )  # options, in the record

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from texsynth.image import rows
 from texsynth.image.load import NORMAL, NORMAL_DX, NORMALS, Box, Note, Source, extent
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Layer
+from texsynth.material import channels
 from texsynth.material.names import convention_in
+from texsynth.material.packing import Packing, packing_of
 from texsynth.material.roles import DX, convention_of, role_of
 from texsynth.verbs import map_checks, parse
 
@@ -46,20 +48,26 @@ def read(
     memory: int,
     note: Note,
     normals: str | None = None,
+    pack: Packing | None = None,
 ) -> tuple[dict[str, Layer], list[Input]]:
-    """Every named map, one file for each exemplar, as a layer; and their entries in the record.
+    """Every named map, one file for each exemplar, as a layer, and a packed one as a layer for each of its channels;
+    and their entries in the record.
 
     box: the part of the exemplars that is used. memory: the bytes that all maps may take together. normals: "gl" or
-    "dx", the convention of all normal maps; None: that of their names, else "gl". Raises InputError and ResourceError.
+    "dx", the convention of all normal maps; None: that of their names, else "gl". pack: a packing beside the built-in
+    ones, in which maps are written. Raises UsageError, InputError and ResourceError.
     """
-    layers, entries = {}, []
+    layers: dict[str, Layer] = {}
+    unpacked: dict[str, Layer] = {}
+    entries: list[Input] = []
     for name, files in named.items():
         loaded = inputs.load_all(files, f"map:{name}", memory)
         inputs.tell(loaded, note)
+        packing = _packing(name, pack, loaded, note)
         for ground, (picture, entry) in zip(grounds, loaded, strict=True):
             map_checks.check_aspect(picture, ground.size, entry.name, ground.name)
-            map_checks.tell_of_height(picture, entry.name, name, note)
-        role = _role(name, normals, loaded, note)
+            map_checks.tell_of_height(picture, entry.name, packing.contents if packing else (name,), note)
+        role = "data" if packing else _role(name, normals, loaded, note)
         scales = [ground.scale(p) or Fraction(1) for ground, (p, _) in zip(grounds, loaded, strict=True)]
         scale = max(scales)
         if len(set(scales)) > 1:
@@ -73,8 +81,31 @@ def read(
             memory -= image.size_in_memory(fitted)
             pictures.append(inputs.cropped(fitted, box and _scaled(box, scale.numerator), entry.name))
             entries.append(entry)
-        layers[name] = Layer(inputs.alike(pictures, f"the maps {name}", note), role, scale)
+        layer = Layer(inputs.alike(pictures, f"the maps {name}", note), role, scale)
+        fresh = {name: layer} if packing is None else _unpacked(layer, packing)
+        map_checks.check_claims(layers if packing else unpacked, fresh, entries[-1].name)
+        unpacked |= fresh if packing else {}
+        layers |= fresh
+    if pack is not None:
+        map_checks.check_pack(pack, {name: layer.scale for name, layer in layers.items()})
     return layers, entries
+
+
+def _packing(name: str, pack: Packing | None, loaded: Sequence[tuple[Picture, Input]], note: Note) -> Packing | None:
+    """The packing that the name of a map means; None for single maps, and where the pictures are grey."""
+    packing = pack if pack is not None and pack.name == name else packing_of(name)
+    if packing is None or all(picture.channels == 3 for picture, _ in loaded):
+        return packing
+    note(f"{loaded[0][1].name} is grey, so it is no packed map; its values are copied as they are")
+    return None
+
+
+def _unpacked(layer: Layer, packing: Packing) -> dict[str, Layer]:
+    """A layer for each channel of a packed one, by role; they share its memory."""
+    every = [channels.unpack(picture, packing) for picture in layer.pictures]
+    whole = channels.again(packing, {name for maps in every for name in maps})  # what is empty in some of them only
+    each = [channels.unpack(picture, whole) for picture in layer.pictures]
+    return {name: replace(layer, pictures=tuple(maps[name] for maps in each)) for name in each[0]}
 
 
 def kind(name: str, normals: str | None = None, files: Sequence[str] = (), note: Note = lambda _: None) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from texsynth.errors import InputError
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+
+from texsynth.errors import InputError, UsageError, listed
 from texsynth.image import rows
 from texsynth.image.load import Note, extent
 from texsynth.image.picture import Picture
-from texsynth.material.roles import HEIGHT, role_of
+from texsynth.material.packing import Packing, sources
+from texsynth.material.roles import HEIGHT, ROLES, role_of
 
 LENGTHS = 0.7, 1.2  # of vectors that pass: means of steep ones, as in mip levels, are shorter, sharpened ones longer
 DEEPEST = -0.05  # of the part along the surface's normal, which rounding and compression take below 0
@@ -61,11 +65,37 @@ def _passing(picture: Picture, scale: float, offset: float) -> tuple[int, int]:
     return passing, vectors
 
 
-def tell_of_height(picture: Picture, name: str, map_name: str, note: Note) -> None:
-    """Say where a height map has few steps."""
-    role = role_of(map_name)
-    if picture.depth == "uint8" and role is not None and role.name == HEIGHT:
+def tell_of_height(picture: Picture, name: str, maps: Iterable[str], note: Note) -> None:
+    """Say where a picture that holds a height among its `maps` has few steps."""
+    if picture.depth == "uint8" and ROLES[HEIGHT] in map(role_of, maps):
         note(f"{name}: has 8 bits, and heights of 256 steps show as terraces; 16 bits are better")
+
+
+def check_claims(there: Iterable[str], fresh: Iterable[str], name: str) -> None:
+    """Raise InputError where one of the maps that a file brings means what one that is there means."""
+    meant = {_meaning(each) for each in there}
+    for each in fresh:
+        if _meaning(each) in meant:
+            raise InputError(f"{name}: there is a map {each} beside it, and a set has one; leave one of them out")
+
+
+def check_pack(packing: Packing, scales: Mapping[str, Fraction]) -> None:
+    """Refuse to pack maps of these names and scales where there is nothing to pack, with UsageError, and where they do
+    not fit each other, with InputError."""
+    parts = sources(packing, scales).values()
+    if not parts:
+        there = f"only {listed(scales)}" if scales else "and no map at all"
+        raise UsageError(f"--pack {packing.name}: there is none of {', '.join(packing.contents)}, {there}")
+    largest = max(parts, key=lambda name: scales[name])
+    for name in parts:
+        if (scales[largest] / scales[name]).denominator > 1:
+            both = f"{name} is {scales[name]} and {largest} {scales[largest]} times as fine as the exemplar"
+            raise InputError(f"--pack {packing.name}: {both}; one must be a whole number of times as fine as the other")
+
+
+def _meaning(name: str) -> str:
+    role = role_of(name)
+    return name if role is None else role.name
 
 
 def check_aspect(picture: Picture, size: tuple[int, int], name: str, exemplar: str) -> None:

@@ -23,7 +23,7 @@ from texsynth.image.files import digest
 from texsynth.image.load import NORMAL_DX, NORMALS, Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.job import Input, Job, Layer, Reduced
-from texsynth.material import matching, texel
+from texsynth.material import matching, packing, texel
 from texsynth.material.roles import DX
 from texsynth.requests import synthesize
 from texsynth.requests.option import recorded
@@ -159,6 +159,7 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_th
     wrap = parse.tile(request.tile or NO_TILE)
     box = None if request.crop is None else parse.crop(request.crop)
     pixel = None if request.texel is None else texel.parse(request.texel)
+    pack = None if request.pack is None else packing.parse(request.pack)
     for name, files in (request.maps or {}).items():
         inputs.per_exemplar(files, len(exemplars), f"--map {name}")
     if request.source_mask:
@@ -185,7 +186,7 @@ def read(request: PictureOptions, exemplars: Sequence[Source], note: Note, as_th
     for number, mark in enumerate(marks):
         valid[number] = _both(mark, valid[number])
     grounds = list(map(Ground, names, whole))
-    maps, map_inputs = layers.read(request.maps or {}, grounds, box, room, note, request.normals)
+    maps, map_inputs = layers.read(request.maps or {}, grounds, box, room, note, request.normals, pack)
 
     if pixel is not None:
         pictures = _measured(pictures, pixel)
