@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import OpenEXR
@@ -112,6 +113,8 @@ def _read(path: Path | io.BytesIO) -> Any:
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff"):
         return tifffile.imread(path)
+    if suffix == ".mtlx":
+        return ElementTree.parse(path)
     if suffix == ".exr":
         return OpenEXR.File(str(path)).channels()
     if suffix in (".npy", ".npz"):

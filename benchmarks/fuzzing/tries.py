@@ -25,6 +25,7 @@ COMMANDS = (
     "synthesize {picture} -s 16 --quality draft --tile xy --report out.html -o out.webp",
     "synthesize {picture} {picture} -s 16 --quality draft --init {picture} -o out.tif",
     "synthesize {picture} -o folder/ -s 16 --quality draft",
+    "synthesize {picture:*.exr} -s 16 --quality draft --map height={map} --mtlx --texel 1mm -o out.exr",
     "synthesize {picture:clear.*} -s 16 --quality draft --alpha keep -o out.png",
     "synthesize - -s 16 --quality draft -o - --format webp <{picture}",
     "inpaint a.png --mask - --quality draft -o - <{mask}",
