@@ -12,6 +12,7 @@ import pytest
 import texsynth as library
 from conftest import QUICK, Draw, Picture, Refused, Texsynth, array
 from pictures import box, bumps, bytes_of
+from texsynth.errors import UsageError
 from texsynth.image import picture as image
 from texsynth.image.codecs import Tags
 
@@ -143,6 +144,8 @@ def test_python_finds_them_too(folder: Folder) -> None:
     folder("b.png", "b_height.png")
     assert list(library.synthesize("b.png", 8, preset="steady", find_maps="auto").maps) == ["height"]
     assert not library.synthesize("b.png", 8, preset="steady").maps
+    with pytest.raises(UsageError, match="find_maps"):
+        library.synthesize(array("b.png"), 8, preset="steady", find_maps="auto")
 
 
 def test_a_preset_that_copies_nothing_says_how_to_go_without(refused: Refused, folder: Folder) -> None:

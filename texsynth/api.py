@@ -47,7 +47,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class Shared(TypedDict, total=False):
     """What every verb that makes pictures takes by keyword, with the defaults of the command line.
 
-    maps and source_mask hold one file, or one for each exemplar. weights: without it they are found, or fetched, which
+    maps and source_mask hold one file, or one for each exemplar. find_maps: maps of files are found where it is "auto";
+    the default finds none here. weights: without it they are found, or fetched, which
     the logger "texsynth" tells. model: without a preset or method it brings its own. progress is called with a
     `texsynth.task.Event` after every step.
     """

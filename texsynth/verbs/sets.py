@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from texsynth.errors import listed, one_line
+from texsynth.errors import UsageError, listed, one_line
 from texsynth.foreign.piped import Piped
 from texsynth.image import picture as image
 from texsynth.material import names
@@ -94,10 +94,13 @@ def maps(items: Sequence[Set | Path]) -> tuple[dict[str, tuple[Path, ...]], list
 
 
 def with_maps(request: PictureOptions) -> tuple[PictureOptions, list[str]]:
-    """A request with the maps of its exemplars, where it asks for them and names files; and what there is to say."""
+    """A request with the maps of its exemplars, where it asks for them and names none; and what there is to say. Raises
+    UsageError for exemplars without files."""
     sources = [*request.partners("maps", request.inputs())]
-    if request.find_maps != AUTO or request.maps or not all(isinstance(source, (str, Path)) for source in sources):
+    if request.find_maps != AUTO or request.maps:
         return request, []
+    if not all(isinstance(source, (str, Path)) for source in sources):
+        raise UsageError("find_maps looks at the names of files, and an array has none; give the maps")
     done = arranged([Pictures([Path(str(source))]) for source in sources], AUTO, request.normals)
     if len(done.items) != len(sources):
         return request, [*done.notices]
