@@ -84,13 +84,19 @@
       return vec4(normalize(n), max(0.0, (1.0 - size) / size - 0.01));
     }
 
-    // A quiet room: floor, sky and one window, seen through a lobe of this roughness.
+    // A window of this colour round a direction, seen through a lobe of this roughness.
+    vec3 window(vec3 way, vec3 towards, vec3 light, float rough) {
+      float size = mix(0.05, 0.5, rough), near = dot(way, normalize(towards));
+      return light * mix(1.0, 0.16, sqrt(rough)) * smoothstep(0.93 - size, 0.93 + 0.4 * size, near);
+    }
+
+    // A quiet room: floor, a sky that is palest low down, and two windows.
     vec3 room(vec3 way, float rough) {
       float soft = mix(0.06, 1.0, rough);
-      vec3 seen = mix(vec3(0.13, 0.12, 0.11), vec3(0.47, 0.51, 0.57), smoothstep(-soft, soft, way.y));
-      float window = dot(way, normalize(vec3(-0.55, 0.62, 0.56)));
-      float size = mix(0.05, 0.5, rough);
-      return seen + vec3(1.5, 1.45, 1.35) * mix(1.0, 0.16, sqrt(rough)) * smoothstep(0.93 - size, 0.93 + 0.4 * size, window);
+      vec3 sky = mix(vec3(0.60, 0.62, 0.65), vec3(0.30, 0.35, 0.43), clamp(way.y, 0.0, 1.0));
+      vec3 seen = mix(vec3(0.13, 0.12, 0.11), sky, smoothstep(-soft, soft, way.y));
+      seen += window(way, vec3(-0.55, 0.62, 0.56), vec3(1.5, 1.45, 1.35), rough);
+      return seen + window(way, vec3(0.9, 0.5, 0.15), vec3(0.7, 0.8, 0.95), rough);
     }
 
     // What surroundings reflect, by Karis' fit (2014) of the integral of the lobe.
