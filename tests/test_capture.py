@@ -343,6 +343,61 @@ def test_the_size_of_a_pixel_is_told_and_an_old_one_forgotten(texsynth: Texsynth
     assert record_of("t.png")["capture"]["texel"] == "0.5mm"
 
 
+def stones(size: tuple[int, int]) -> np.ndarray:
+    """A drawn ground of many small stones of similar brightness, (h, w, 3) in [0, 1]."""
+    rng = np.random.default_rng(3)
+    x, y = middles(size)
+    middle = rng.random((600, 2)) * (size[1], size[0])
+    nearest = ((x[..., None] - middle[:, 0]) ** 2 + (y[..., None] - middle[:, 1]) ** 2).argmin(-1)
+    shade = 0.45 + 0.12 * rng.random(600)[nearest] + 0.03 * rng.random(size)
+    ground: np.ndarray = np.stack([shade, 0.9 * shade, 0.8 * shade], -1)
+    return ground
+
+
+def shaded(ground: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """A picture of 8 bits under light (h, w) of red, green and blue, times what it was in linear light."""
+    linear = np.where(ground <= 0.04045, ground / 12.92, ((ground + 0.055) / 1.055) ** 2.4)
+    linear = linear * (light[..., None] + (1 - light[..., None]) * (0.36, 0.39, 0.46))
+    shot: np.ndarray = (
+        np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055) * 255
+    ).round()
+    return shot.astype(np.uint8)
+
+
+@pytest.mark.parametrize("softness", [1.0, 8.0])
+def test_a_shadow_is_lightened_and_its_texture_stays(texsynth: Texsynth, draw: Draw, softness: float) -> None:
+    ground, (x, y) = stones((140, 160)), middles((140, 160))
+    light = 1 / (1 + np.exp((90 - x - 0.3 * y) / softness))
+    lit = shaded(ground, np.ones_like(light)).astype(float)
+    draw("a.png", shaded(ground, light))
+    ran = texsynth("capture", "a.png", "--delight", "-o", "o.png")
+    assert ran.code == 0 and "delight: lightened a shadow on " in ran.err
+    before, after = (array(name).astype(float) for name in ("a.png", "o.png"))
+    dark = light < 0.02
+    assert abs(before[dark] - lit[dark]).mean() > 40 and abs(after[dark] - lit[dark]).mean() < 6
+    assert abs(after - lit).mean() < 0.25 * abs(before - lit).mean()
+    far = light > 0.999
+    assert (after == before)[far].mean() > 0.8 and abs(after - before)[far].mean() < 2
+    assert np.corrcoef(after[dark][:, 1], lit[dark][:, 1])[0, 1] > 0.97
+
+
+def test_what_is_no_shadow_is_left_alone(texsynth: Texsynth, draw: Draw) -> None:
+    ground, (x, _) = stones((140, 160)), middles((140, 160))
+    full = np.ones((140, 160))
+    pictures = {
+        "even": shaded(ground, full),
+        "tar": shaded(np.where(x[..., None] < 60, 0.5 * ground * (0.6, 1.1, 1.3), ground), full),  # of another colour
+        "flat": shaded(np.where(x[..., None] < 60, 0.3, ground), full),  # without the pattern
+        "grey": shaded(ground, full)[..., 0],
+        "plain": np.full((30, 30, 3), 90, np.uint8),
+    }
+    for name, values in pictures.items():
+        draw(f"{name}.png", values)
+        ran = texsynth("capture", f"{name}.png", "--delight", "-o", f"o_{name}.png")
+        assert ran.code == 0 and "delight: no shadow can be told from the material (" in ran.err, (name, ran.err)
+        assert np.array_equal(array(f"o_{name}.png"), values)
+
+
 # ---- files, batches, Python ----
 
 

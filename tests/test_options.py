@@ -210,6 +210,7 @@ OWN: dict[str, Rows] = {
         "maps": ("files", FLAT, "--map h=right.png"),
         "normals": ("record", f"{FLAT} --map normal=a.png", "--normals dx"),
         "flatten": ("pixels", SHOT.replace("a.png", "right.png"), "--flatten"),
+        "delight": ("told", FLAT.replace("-q ", ""), "--delight"),
         "crop": ("pixels", FLAT, "--crop 0,0,8,8"),
         "texel": ("record", FLAT, "--texel 1mm"),
         "dry_run": ("files", FLAT, "--dry-run"),

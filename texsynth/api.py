@@ -250,6 +250,7 @@ def capture(
     maps: Mapping[str, Source] | None = None,
     normals: str | None = None,
     flatten: bool = False,
+    delight: bool = False,
     crop: str | Sequence[int] | None = None,
     texel: str | None = None,
     device: str = "auto",

@@ -14,7 +14,7 @@ texsynth capture samples/gravel.jpg --quad 20,12,240,30,228,236,8,220 -o flat.pn
 texsynth capture samples/brick.png --quad 8,5,250,12,244,250,4,240 --map normal=samples/brick_normal.png -o wall.png
 """
 
-WAYS = ("quad", "straighten", "flatten", "crop", "texel")  # of which at least one says what to do
+WAYS = ("quad", "straighten", "flatten", "delight", "crop", "texel")  # of which at least one says what to do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,8 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
     normals: The convention of the normal maps: gl has green up (OpenGL), dx green down (DirectX). Default: what their
         names say, else gl.
     flatten: Even out slow changes of light.
+    delight: Lighten shadows, where the dark part is surely the same material: its windows match those of the lit part
+        in pattern, colour and contrast. Else the light is kept, and a line says why.
     crop: Use only this part of the straightened picture and its maps.
     texel: The size of a pixel of OUT, such as 0.5mm (um, mm, cm, m or in), which the files say and the record keeps.
     """
@@ -58,5 +60,6 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
     )
     normals: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True)
     flatten: bool = option(False, recorded=True)
+    delight: bool = option(False, recorded=True)
     crop: Numbers | None = option(None, metavar="X,Y,W,H", recorded=True)
     texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)

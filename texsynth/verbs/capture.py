@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from torch import Tensor
+
 from texsynth.errors import InputError, ResourceError, UsageError, shown
-from texsynth.image import light
+from texsynth.image import light, rows
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image.load import Box, Note, Source
 from texsynth.image.picture import Picture
 from texsynth.material import frame as frames
-from texsynth.material import regular, texel
+from texsynth.material import regular, shadows, texel
 from texsynth.material.frame import Corners, Frame
 from texsynth.material.straighten import straightened
 from texsynth.requests.capture import WAYS, Request
@@ -180,10 +182,10 @@ def execute(work: Capturing) -> Captured:
     start = time.perf_counter()
     request, remarks = work.request, []
     picture = _placed(work.photo, work, "colour")
-    if request.flatten:
-        pixels, remark = light.flatten(picture.pixels.expand(-1, 3, -1, -1))
-        picture = replace(picture, pixels=pixels[:, : picture.channels])
-        remarks.append(remark)
+    for asked, change in ((request.delight, shadows.lightened), (request.flatten, light.flatten)):
+        if asked:  # a shadow first, as its edge is no slow change of light
+            picture, remark = _relit(picture, change)
+            remarks.append(remark)
     layers = {name: _placed(each.picture, work, each.role) for name, each in work.maps.items()}
     if request.texel is not None:
         side, width = texel.parse(request.texel), picture.width
@@ -200,7 +202,7 @@ def estimate(work: Capturing) -> Estimate:
     largest = max(picture.height * picture.width for picture in pictures)
     scale = max(picture.width / work.photo.width for picture in pictures) ** 2
     straightening = 36 * largest if work.frame is not None else 0
-    lighting = 40 * pixels if work.request.flatten else 0
+    lighting = 100 * pixels if work.request.flatten or work.request.delight else 0
     memory = held + straightening + lighting + int(40 * pixels * max(1.0, scale)) + 16 * pixels * len(pictures)
     return Estimate(memory, START + 1e-6 * pixels * len(pictures))
 
@@ -272,6 +274,21 @@ def _placed(picture: Picture, work: Capturing, role: str) -> Picture:
     x, y, width, height = work.box
     box = round(x * along), round(y * down), max(1, round(width * along)), max(1, round(height * down))
     return inputs.cropped(picture, box, "the map")
+
+
+def _relit(picture: Picture, change: Callable[[Tensor], tuple[Tensor, str]]) -> tuple[Picture, str]:
+    """A picture whose colours (1, 3, H, W) in [0, 1] went through a change of light, and what that says; floats beyond
+    1 are scaled for it."""
+    highest = inputs.top((picture,))
+    before = picture.pixels if highest == 1 else rows.changed(picture.pixels, lambda values: values / highest)
+    colours = before.expand(-1, 3, -1, -1)
+    after, remark = change(colours)
+    if after is colours:
+        return picture, remark
+    after = after[:, : picture.channels]
+    return replace(
+        picture, pixels=after if highest == 1 else rows.changed(after, lambda values: values * highest)
+    ), remark
 
 
 def _measured(picture: Picture, side: Fraction) -> Picture:
