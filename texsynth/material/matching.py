@@ -21,7 +21,7 @@ from texsynth.image.picture import Picture
 from texsynth.material.roles import HEIGHT, NORMAL, role_of
 from texsynth.task import Exemplar
 
-WEIGHTS = {NORMAL: 0.1, HEIGHT: 0.1}  # of maps by their role; of others 0
+WEIGHTS = {NORMAL: 0.3, HEIGHT: 0.3}  # of maps by their role; of others 0
 MOST_CHANNELS = 3  # that are compared beside the colours; of more, their principal components are
 FAINTEST = (2 / 255) ** 2  # variance of a channel, below which it is noise or rounding
 LARGEST = 4.0  # standard deviations of a map, to which what is rarer is clipped, or it would coarsen all steps

@@ -19,6 +19,8 @@ PASS, ORIENTED_PASS = 0.09e-6, 1.5e-6  # seconds of a pixel in a pass
 BEGINNING, DESCRIBING = 0.1e-6, 0.35e-6  # of a pixel of the output and of the exemplars where a level begins
 PACE_WITHOUT_CORE = 6.0  # what quilts and passes take without the native core, in times with it
 TURNED_PACE_WITHOUT_CORE = 2.5  # the same of passes along directions
+CHANNEL = 0.1  # more of the work for each channel that is compared beside the colours
+CHANNEL_BYTES, CHANNEL_BYTES_OF_HOLES = 8, 20  # of a pixel of the exemplars, for each channel that is compared then
 HOLE_PIECE_MINIMUM = 8  # the least side in pixels of a piece in a hole
 
 
@@ -74,11 +76,20 @@ def estimate(task: Task, settings: Settings) -> Estimate:
         memory += 60 * pixels if task.hole is not None or task.start is not None else 0
         slower = 4 if task.blend is not None else 2 if task.guides else 1
         seconds = 0.08e-6 * passed * slower * pace + (0.4e-6 * source + 0.25e-6 * pixels) * finest
+    if further := _further(task):
+        seconds *= 1 + CHANNEL * further
+        memory += (CHANNEL_BYTES if task.hole is None else CHANNEL_BYTES_OF_HOLES) * (3 + further) * source
     if task.hole is not None:  # several fillings of it are compared
         seconds += 0.1 + 0.4e-6 * pixels
     # The table of the first pieces, at most: of a larger one, Fourier transforms take the place.
     pieces = 16 * WORTH_TRANSFORMING * source * 0.25 ** levels[0].scale
     return Estimate(int(max(memory * finest, pieces * free)), 0.3 + seconds + _laying(task, settings, levels) * pace)
+
+
+def _further(task: Task) -> int:
+    """The channels that are compared beside the colours."""
+    further = task.exemplars[0].further
+    return 0 if further is None else further.shape[1]
 
 
 def _laying(task: Task, settings: Settings, levels: Sequence[Level]) -> float:
@@ -106,8 +117,11 @@ def seconds(task: Task, settings: Settings) -> list[tuple[float, float]]:
     if _oriented.direction(task) is not None:
         one = ORIENTED_PASS * turned_pace
     source = sum(h * w for h, w in (e.size for e in task.exemplars))
-    begin = alone * (BEGINNING * pixels + DESCRIBING * source)
-    parts = [(0.02 + begin * 0.25**level.scale, one * pixels * 0.25**level.scale * level.steps) for level in levels]
+    wider = 1 + CHANNEL * _further(task)
+    begin = alone * (BEGINNING * pixels + DESCRIBING * source) * wider
+    parts = [
+        (0.02 + begin * 0.25**level.scale, one * wider * pixels * 0.25**level.scale * level.steps) for level in levels
+    ]
     first = 0.3 + _laying(task, settings, levels) * pace * alone**0.5
     if task.hole is not None:
         first += 0.1 + 0.4e-6 * pixels * 0.25 ** levels[0].scale

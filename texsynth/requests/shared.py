@@ -133,7 +133,7 @@ class MaterialOptions(Part):
     names: What the files are called: as an engine has them, same with the words of the inputs, or a pattern such as
         {stem}-{role}. Default: same for maps that were found by name, else STEM_NAME.
     map_weight: How much a map counts where pieces and seams are compared, beside colours, which count 1; 0 is not at
-        all, and the NAME all stands for those that are not named. Repeatable. Default: 0.1 for normals and height, 0
+        all, and the NAME all stands for those that are not named. Repeatable. Default: 0.3 for normals and height, 0
         for others.
     pack: Write maps of one value a pixel in the channels of one file: orm, arm, rma, maskmap (Unity), metallicroughness
         (glTF) or NAME=R:ao,G:roughness,B:metallic. Packed maps that are read go by their names, or by such a NAME.
