@@ -184,7 +184,7 @@ def test_depths_and_names(texsynth: Texsynth) -> None:
 @pytest.mark.usefixtures("surfaces")
 def test_a_folder_becomes_one(texsynth: Texsynth) -> None:
     Path("in").mkdir()
-    for name in ("Wall_Height.png", "plain.tif"):
+    for name in ("Wall_Height.png", "plain_height.tif"):
         image.write(Path("in") / name, image.read("plane.png"))
     words = ("maps", "normal", "in", "-o", "out/", "-q")
     jobs = good(texsynth(*words, "--list-jobs")).out.splitlines()
@@ -196,6 +196,19 @@ def test_a_folder_becomes_one(texsynth: Texsynth) -> None:
     assert texsynth(*words).code == 2
     kept = texsynth(*words[:-1], "--update", "--progress", "none")
     assert kept.err.count("is kept") == 2
+
+
+@pytest.mark.usefixtures("surfaces")
+def test_of_a_set_the_height_is_taken(texsynth: Texsynth, refused: Refused) -> None:
+    Path("set").mkdir()
+    for name in ("wall_BaseColor.png", "wall_Height.png", "wall_mask.png"):
+        image.write(Path("set") / name, image.read("plane.png"))
+    ran = texsynth("maps", "normal", "set", "-o", "out/", "--progress", "none")
+    assert ran.out == "out/wall_Normal.png\n"
+    assert "wall_BaseColor.png, wall_mask.png left out" in ran.err
+    Path("set/wall_Height.png").unlink()
+    Path("set/wall_mask.png").unlink()
+    assert "holds no map whose name says height" in refused(3, "maps", "normal", "set", "-o", "more/")
 
 
 @pytest.mark.usefixtures("surfaces")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,19 @@ from texsynth.cli import failure, pipes, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
-from texsynth.errors import UsageError
+from texsynth.errors import InputError, UsageError, listed
+from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.material import names
+from texsynth.material.roles import HEIGHT, NORMAL
 from texsynth.runs import run, stop
 from texsynth.verbs import maps as verb
 from texsynth.verbs import parse
 from texsynth.verbs.maps import Conversion
+
+READ = {"maps normal": HEIGHT, "maps occlusion": HEIGHT, "maps height": NORMAL}  # the roles that commands read
 
 
 def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Command:
@@ -61,16 +65,36 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
 
 
 def _planned(name: str, request: Any) -> Plan:
-    """The plan of a command: where no file is named, the word for the input's role becomes that for the output's."""
+    """The plan of a command: where no file is named, the word for the input's role becomes that for the output's, and
+    of a folder those maps are taken that the command is for."""
     word = name.rpartition(" ")[2]
     todo = plan.plan(cast("list[str | Path]", list(request.sources)), request.output, name, request.file_format)
     if not todo.batch and request.output is not None:
         return todo
-    items = tuple(
+    items, notices = list(todo.items), list(todo.notices)
+    for folder in [path for path in map(path_of, request.sources) if path.is_dir()]:
+        inside = [item for item in items if item.sources[0].parent == folder]
+        left = _others([item.sources[0] for item in inside], READ[name])
+        items = [item for item in items if item.sources[0] not in left]
+        if len(left) == len(inside):
+            raise InputError(
+                f"{folder} holds no map whose name says {READ[name]}, or no role; give the files themselves"
+            )
+        if left:
+            notices.append(f"{folder}: {listed(path.name for path in left)} left out, which are no {READ[name]} maps")
+    renamed_items = tuple(
         replace(item, out=item.out.with_name(f"{renamed(item.sources[0].stem, word)}{item.out.suffix}"))
-        for item in todo.items
+        for item in items
     )
-    return replace(todo, items=items)
+    return replace(todo, items=renamed_items, notices=tuple(notices))
+
+
+def _others(paths: Sequence[Path], role: str) -> list[Path]:
+    """Those of a folder's pictures that a command for a role leaves alone: all that do not say it where some do, else
+    those that say another one."""
+    kinds = {path: None if (name := names.split(path.stem)) is None else name.kind for path in paths}
+    wanted = role if role in kinds.values() else None
+    return [path for path, kind in kinds.items() if kind != wanted]
 
 
 def renamed(stem: str, role: str) -> str:

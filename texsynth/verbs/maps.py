@@ -182,7 +182,7 @@ def _occlusion(request: Any, read: ReadMap, note: Note) -> Making:
     pixels, steps = height.numel(), len(occlusion.distances(radius))
     side = inputs.extent(read.picture)[1] + 2 * radius
     framed = int(4 * side * (2 * radius + min(pixels, rows.WHOLE) / inputs.extent(read.picture)[1]))
-    memory, seconds = 2 * framed + _by_rows(pixels, 16), 3e-8 * occlusion.SLICES * steps * pixels
+    memory, seconds = 2 * framed + _by_rows(pixels, 16), 4e-9 * occlusion.SLICES * steps * pixels
     return Making(make, {"strength": strength, "radius": radius}, memory, seconds)
 
 
