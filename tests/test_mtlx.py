@@ -72,7 +72,7 @@ def files(document: Any) -> dict[str, str]:
 
 def test_every_set_of_roles_is_valid(library: Any) -> None:
     for count in range(len(ROLES)):
-        for roles in itertools.combinations(set(ROLES) - {BASE_COLOUR}, count):
+        for roles in itertools.combinations(sorted(set(ROLES) - {BASE_COLOUR}), count):
             clear = count % 2 == 0
             textures = [Texture(f"{role}.png", role, normals=DX if clear else "gl") for role in roles]
             textures.append(Texture("a b&<.png", BASE_COLOUR, has_alpha=clear))
@@ -173,6 +173,14 @@ def test_it_is_one_of_the_files_of_a_result(texsynth: Texsynth, refused: Refused
 
 
 @pytest.mark.usefixtures("material")
+def test_maps_that_mean_nothing_to_it_are_left_out(texsynth: Texsynth, library: Any) -> None:
+    words = ("--map", "id=wall_AO.png", "--map", "height=wall_Height.png", "--mtlx", "-o", "o.png", "-p", "steady")
+    ran = texsynth("synthesize", "wall_BaseColor.png", *words)
+    assert "o.mtlx: o_id.png left out" in ran.err
+    assert set(files(checked(Path("o.mtlx").read_text(), library))) == {"o.png", "o_height.png"}
+
+
+@pytest.mark.usefixtures("material")
 def test_a_height_moves_the_surface(texsynth: Texsynth, library: Any) -> None:
     assert texsynth("synthesize", "wall_BaseColor.png", "--mtlx", "-o", "o.png", *QUICK).code == 0
     document = checked(Path("o.mtlx").read_text(), library)
@@ -181,3 +189,18 @@ def test_a_height_moves_the_surface(texsynth: Texsynth, library: Any) -> None:
     graph = graph_of(document)
     assert graph.getOutput("displacement_out").getNodeName() == f"{HEIGHT}_image"
     assert graph.getOutput("occlusion_out").getNodeName() == f"{OCCLUSION}_image"
+
+
+@pytest.mark.usefixtures("material")
+@pytest.mark.parametrize("pack", ["orm", "maskmap", "mine=R:height,A:ao"])
+def test_packed_files_are_named_once(texsynth: Texsynth, library: Any, pack: str) -> None:
+    words = ("--pack", pack, "--names", "unreal", "--mtlx", "-o", "new_BaseColor.png", *QUICK)
+    assert texsynth("synthesize", "wall_BaseColor.png", *words).code == 0
+    document = checked(Path("new.mtlx").read_text("utf-8"), library)
+    written = {p.name for p in Path().glob("*.png")} - {p.name for p in Path().glob("wall_*")}
+    assert set(files(document)) == written and len(written) == 4
+    fed = surface(document)
+    rough = {"orm": ("occlusion_roughness_metallic_channels", "outy"), "maskmap": ("roughness", "")}
+    assert fed["specular_roughness"] == rough.get(pack, ("roughness_image", ""))
+    height = graph_of(document).getOutput("displacement_out")
+    assert height.getOutputString() == ("outx" if pack.startswith("mine") else "")

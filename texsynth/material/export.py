@@ -12,7 +12,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from texsynth.errors import UsageError
+from texsynth.errors import UsageError, listed
 from texsynth.image import codecs, rows
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
@@ -154,9 +154,9 @@ def document(
     layers: Mapping[str, Picture | Strips],
     written: Mapping[str, tuple[str, Picture | Strips]],
     asked: Asked,
-) -> str:
-    """The MaterialX document of a result, which is called `name`: of its image, and of what is written of its layers by
-    the names of `files`, each with the name of its file."""
+) -> tuple[str, list[str]]:
+    """The MaterialX document of a result, which is called `name`, and a line for what is left out: of its image, and of
+    what is written of its layers by the names of `files`, each with the name of its file."""
     file, picture = image
     clear = picture.alpha is not None if isinstance(picture, Picture) else picture.has_alpha
     textures = [mtlx.Texture(file, BASE_COLOUR, {}, mtlx.colour_space(picture.tags), clear)]
@@ -168,7 +168,9 @@ def document(
         textures.append(mtlx.Texture(file, each.role, parts, mtlx.colour_space(layer.tags), normals=normals))
     pixel = asked.pixel
     size = None if pixel is None else (float(picture.width * pixel), float(picture.height * pixel))
-    return mtlx.document(name, textures, size)
+    strange = [texture.file for texture in textures if not {texture.role, *texture.channels.values()} & {*mtlx.USED}]
+    notices = [f"{name}.mtlx: {listed(strange)} left out, no material is made of them"] if strange else []
+    return mtlx.document(name, textures, size), notices
 
 
 def _in_convention(word: str, normals: str | None) -> str:

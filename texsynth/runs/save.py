@@ -89,7 +89,9 @@ def save(
     if asked.mtlx:
         written = {name: (files[name].name, picture) for name, picture in pictures.items()}
         shown = out.name, result.picture
-        put(files["mtlx"], export.document(files["mtlx"].stem, shown, result.layers, written, asked))
+        text, left = export.document(files["mtlx"].stem, shown, result.layers, written, asked)
+        put(files["mtlx"], text)
+        notices += left
     notices += image.write(out, result.picture, metadata=dict(result.record) if metadata else None, put=put)
     return files, notices + _of_light(out, result.picture)
 
