@@ -195,7 +195,8 @@ def test_words_of_a_request_ask_for_the_same(texsynth: Texsynth, monkeypatch: py
     for base, added in rows:
         words = shlex.split(f"{base} {added}")
         asked = request(words)
-        assert request([words[0], *option.words(asked)]) == asked, words
+        verb = words[: 2 if words[0] == "maps" else 1]
+        assert request([*verb, *option.words(asked)]) == asked, words
 
 
 @pytest.mark.usefixtures("pictures")

@@ -7,6 +7,7 @@ the chain rule.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,3 +109,33 @@ def test_a_set_of_either_convention_comes_out_the_same(texsynth: Texsynth, draw:
     if not turns_freely:
         field = np.load("gl_o_field.npz")
         assert len(set(field["copy"].flatten())) > 1 and (made["gl"][..., 1] + made["dx"][..., 1] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "file"), [("uint8", "png"), ("uint16", "png"), ("uint16", "tif"), ("float16", "tif"), ("float32", "tif")]
+)
+def test_dx_to_gl_and_back_gives_the_same_values(texsynth: Texsynth, draw: Draw, dtype: str, file: str) -> None:
+    """With copies that do not turn: integers to the last bit, floats to half of the step that they have near 1, as 1
+    less a small number is rounded to it; what has made the way once comes back to the bit."""
+    draw("a.png", bytes_of(spots(24, 24)))
+    y, x = grid(24, 24)
+    normals = encoded(*slopes(y.float(), x.float()), "normal_dx")[0].permute(1, 2, 0).numpy()
+    top = {"uint8": 255, "uint16": 65535}.get(dtype, 1)
+    values = (normals * top).round() if top > 1 else normals
+    draw(f"dx0.{file}", values.astype(dtype))
+    keep = ("inpaint", "a.png", "--mask", "hole.png", "-p", "steady", "-q", "--force")
+    draw("hole.png", np.pad(np.full((4, 4), 255, np.uint8), 10))
+    stays = np.pad(np.zeros((4, 4), bool), 10, constant_values=True)
+    for number in range(2):
+        for before, after in (("dx", "gl"), ("gl", "dx")):
+            source = f"{before}{number}.{file}"
+            words = ("--normals", before, "--normals-out", after, "-o", f"o.{file}", "--map", f"normal={source}")
+            assert texsynth(*keep, *words).code == 0
+            target = Path(f"{after}{number + (after == 'dx')}.{file}")
+            Path(f"o_normal.{file}").rename(target)
+            there, here = (array(name)[stays].astype(float) / top for name in (source, target))
+            assert abs(there[:, 1] + here[:, 1] - 1).max() < 1e-3 and (there[:, ::2] == here[:, ::2]).all()
+    first, second, third = (array(f"dx{number}.{file}")[stays] for number in range(3))
+    assert first.dtype == dtype and (second == third).all()
+    step = {"float16": 2.0**-12, "float32": 2.0**-25}.get(dtype, 0)
+    assert abs(first.astype(float) - second).max() <= step
