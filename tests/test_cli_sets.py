@@ -148,6 +148,13 @@ def test_python_finds_them_too(folder: Folder) -> None:
         library.synthesize(array("b.png"), 8, preset="steady", find_maps="auto")
 
 
+def test_what_was_looked_for_in_vain_is_told(texsynth: Texsynth, folder: Folder) -> None:
+    folder("b.png", "c_height.png")
+    assert (
+        "no file beside b.png" in texsynth("synthesize", "b.png", "-o", "o.png", "--maps", "auto", "-p", "steady").err
+    )
+
+
 def test_a_preset_that_copies_nothing_says_how_to_go_without(refused: Refused, folder: Folder) -> None:
     folder("w_col.png", "w_nrm.png")
     assert "--maps none" in refused(2, "synthesize", "w_col.png", "-o", "o.png", "-p", "afloat", "-q", "-s", "8")

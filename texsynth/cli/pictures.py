@@ -16,7 +16,7 @@ from texsynth.cli.messages import Talk, Watch
 from texsynth.cli.plan import Plan, Sought
 from texsynth.cli.repeat import repeated, steers
 from texsynth.errors import InputError, UsageError, listed, one_line
-from texsynth.foreign.piped import path_of
+from texsynth.foreign.piped import Piped, path_of
 from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
@@ -133,14 +133,14 @@ def _planned_runs(verb: Verb, arguments: Sequence[str | Path], request: PictureO
     if request.repeat is not None and not arguments:
         raise InputError(f"--from {request.repeat}: its record names no exemplar, so it is damaged")
     others = request.partners("maps", [])
-    sought = Sought(_find(request), request.normals, request.names, others)
+    sought = Sought(_find(request, arguments), request.normals, request.names, others)
     todo = plan.plan(arguments, request.output, verb.name, request.file_format, sought)
     if todo.batch and request.repeat is not None:
         raise UsageError("--from repeats one run, so -o must be a file, not a folder")
     return todo
 
 
-def _find(request: PictureOptions) -> str | None:
+def _find(request: PictureOptions, arguments: Sequence[str | Path]) -> str | None:
     """Are maps looked for by name? Where they are named they are not, nor where there is no place to write them; raises
     UsageError where that was asked for."""
     asked = request.find_maps == AUTO
@@ -152,6 +152,8 @@ def _find(request: PictureOptions) -> str | None:
         if asked:
             raise UsageError("-o -: standard output holds the picture alone; leave --maps auto out, or name a file")
         return NONE
+    if asked and any(isinstance(argument, Piped) for argument in arguments):
+        raise UsageError("--maps auto looks at the names of files, and standard input has none; name the maps by --map")
     return NONE if request.maps else request.find_maps
 
 

@@ -52,6 +52,8 @@ def arranged(arguments: Sequence[Pictures], find: str | None, normals: str | Non
         if place is not None and id(place) not in taken:
             items.append(place)
         taken |= {id(place)} if isinstance(place, Set) else set()
+    alone = [one_line(each.name) for each in items if isinstance(each, Path)] if find == AUTO else []
+    notices += [f"--maps auto: no file beside {listed(alone)} has the name of a map of it"] if alone else []
     return Arranged(tuple(items), (*(str(each) for each in items if isinstance(each, Set)), *notices))
 
 
