@@ -299,3 +299,27 @@ def test_without_the_extra(refused: Refused, picture: Picture, tmp_path: Path, w
     assert "pip install 'texsynth[exr]'" in refused(5, "synthesize", *words, *more, "-p", "steady", "-q")
     with pytest.raises(ExtraError):
         image.read(tmp_path / "a.exr")
+
+
+def test_alpha_outside_a_hole_stays(texsynth: Texsynth, tmp_path: Path, draw: Draw) -> None:
+    """Premultiplied halfs of any alpha, bit for bit, and floats but for the last; the hole is filled with what there
+    is, its alpha too."""
+    samples = np.abs(noise((32, 32, 4), "float16"))
+    samples[:, :, 3] = np.where(np.arange(32) < 20, 1, 0.3)
+    hole = np.zeros((32, 32), np.uint8)
+    hole[4:14, 4:14] = 255
+    draw("hole.png", hole)
+    keep = hole == 0
+    for depth in ("float16", "float32"):
+        uneven = samples.astype(depth)
+        uneven[..., :3] *= np.array(1 + 1e-4, depth)  # no halfs, where they are floats
+        put(tmp_path / "a.exr", exr_of(planes(uneven)))
+        before = stored("a.exr")
+        words = ("--mask", "hole.png", "--alpha", "keep", "-p", "steady", "-q", "-o", f"{depth}.exr")
+        assert texsynth("inpaint", "a.exr", *words).code == 0
+        after = stored(f"{depth}.exr")
+        for name in "RGBA":
+            a, b = before[name][keep].astype(np.float64), after[name][keep].astype(np.float64)
+            assert (a == b).all() if depth == "float16" else (np.abs(a - b) <= 2.0**-23 * np.abs(a)).all()
+        assert (after["R"][:, :20] == before["R"][:, :20])[keep[:, :20]].all()
+        assert not (after["R"][~keep] == before["R"][~keep]).all()

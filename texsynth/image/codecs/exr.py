@@ -47,7 +47,7 @@ def _opened(handle: BinaryIO) -> Opened:
     height, width = part.size
     rows = max(1, BLOCK // (part.chunk * part.across))  # of chunks, that are read at once
     strip = rows * part.chunk * part.across
-    header = Header(width, height, len(taken), depth, *[4 * strip + 16 * part.down * part.across] * 2)
+    header = Header(width, height, len(taken), depth, *[6 * strip + 16 * part.down * part.across] * 2)
 
     def strips() -> Iterator[np.ndarray]:
         places = exr_file.offsets(handle, part)
