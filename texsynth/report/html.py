@@ -83,8 +83,10 @@ def figures(result: Result, job: Job) -> Iterator[str]:
 
 def material(result: Result, job: Job) -> str:
     """The result and its maps under a moving light."""
-    chosen = {role: (result.layers[name], _is_down(job, name)) for role, name in view.by_role(result.layers).items()}
-    maps = {role: view.Shown(within(_manageable(layer).pixels), down) for role, (layer, down) in chosen.items()}
+    maps = {
+        role: view.Shown(reduced(within(_manageable(result.layers[name]).pixels)), _is_down(job, name))
+        for role, name in view.by_role(result.layers).items()
+    }
     return view.figure(maps, all(job.task.tile))
 
 
