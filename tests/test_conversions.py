@@ -114,6 +114,16 @@ def test_a_name_says_where_green_points(texsynth: Texsynth) -> None:
     assert share_of_range(array("wall_height.png") / 65535 - waves()) < 0.003
 
 
+@pytest.mark.usefixtures("surfaces")
+def test_the_third_part_of_normals_is_worked_out(texsynth: Texsynth, draw: Draw) -> None:
+    good(texsynth(*NORMAL, "--strength", 5, "--tile", "xy"))
+    saved = array("n.png")
+    saved[..., 2] = 0
+    draw("bc5.png", saved)
+    assert "its blue is the same" in texsynth("maps", "height", "bc5.png", "-o", "h.png", "--tile", "xy").err
+    assert share_of_range(array("h.png") / 65535 - waves()) < 0.003
+
+
 @pytest.mark.parametrize("command", ["normal", "height", "occlusion"])
 def test_a_tile_stays_a_tile(texsynth: Texsynth, draw: Draw, command: str) -> None:
     """What lies at the border is made as what lies inside: of the same map, moved round, comes the same result, moved
@@ -228,6 +238,6 @@ def test_what_is_no_height_is_refused(texsynth: Texsynth, refused: Refused, draw
     assert "--max-memory" in refused(4, *NORMAL, "--max-memory", "1M")
     assert "a folder to go to" in refused(2, "maps", "normal", "plane.png", "waves_height.png", "-o", "o.png")
     assert "is grey" in refused(3, "maps", "height", "plane.png", "-q", "-o", "o.png")
-    assert "off unit length" in refused(3, "maps", "height", "colours.png", "-q", "-o", "o.png")
+    assert "far from unit length" in refused(3, "maps", "height", "colours.png", "-q", "-o", "o.png")
     draw("eight.png", np.zeros((16, 16), np.uint8))
     assert "8 bits" in texsynth("maps", "normal", "eight.png", "-o", "o.png").err

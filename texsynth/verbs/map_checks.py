@@ -21,17 +21,23 @@ STRETCH = 0.5  # a difference in aspect above this is refused
 IS_NAMED = "give it another name to copy it as it is, as with --map detail=FILE"
 
 
-def check_normals(picture: Picture, name: str, note: Note) -> None:
+def has_two_parts(picture: Picture) -> bool:
+    """Is the third part of all normals the same, as BC5 saves two?"""
+    low, high = rows.extremes(picture.pixels[:, 2:3])
+    least, most = rows.extremes(picture.pixels[:, :2])
+    return high - low < CONSTANT and most - least > FLAT
+
+
+def check_normals(picture: Picture, name: str, note: Note, remedy: str = IS_NAMED) -> None:
     """Raise InputError where most vectors of a picture of three channels, encoded in [0, 1], are far from unit length
     or point into the surface. What is black or clear counts as none.
 
-    Where the third part of them is the same everywhere, as BC5 saves two, the user is told.
+    Where only two parts of them are there, the user is told. remedy: the end of the messages.
     """
-    low, high = rows.extremes(picture.pixels[:, 2:3])
-    least, most = rows.extremes(picture.pixels[:, :2])
-    if high - low < CONSTANT and most - least > FLAT:
+    if has_two_parts(picture):
+        blue = float(picture.pixels[0, 2, 0, 0])
         note(
-            f"{name}: its blue is {high:g} everywhere, so it holds two parts of each normal, as BC5 does; red and "
+            f"{name}: its blue is {blue:g} everywhere, so it holds two parts of each normal, as BC5 does; red and "
             "green turn with their copy, blue stays"
         )
         return
@@ -42,12 +48,12 @@ def check_normals(picture: Picture, name: str, note: Note) -> None:
         passing, vectors = _passing(picture, 1.0, 0.0)
         if passing >= SOUND * vectors > 0:
             raise InputError(
-                f"{name}: its normals have signs, from -1 to 1; write them as (n + 1) / 2, from 0 to 1, or {IS_NAMED}"
+                f"{name}: its normals have signs, from -1 to 1; write them as (n + 1) / 2, from 0 to 1, or {remedy}"
             )
     share = 100 * (1 - passing / max(1, vectors))
     raise InputError(
         f"{name}: is no normal map, as {share:.0f} % of its vectors are far from unit length or point into the "
-        f"surface; {IS_NAMED}"
+        f"surface; {remedy}"
     )
 
 

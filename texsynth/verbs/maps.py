@@ -20,7 +20,7 @@ from texsynth.image.load import Note, Source
 from texsynth.image.picture import Picture
 from texsynth.material import occlusion, relief
 from texsynth.material.names import convention_in
-from texsynth.material.roles import CONVENTIONS, DX, GL
+from texsynth.material.roles import CONVENTIONS, DX, GL, HEIGHT
 from texsynth.requests.maps.common import DEPTHS
 from texsynth.requests.maps.normal import STEEPEST
 from texsynth.requests.option import recorded
@@ -28,10 +28,9 @@ from texsynth.requests.shared import TILES
 from texsynth.runs import record, run
 from texsynth.runs.cost import START, WRITING, base, parts
 from texsynth.task import Estimate
-from texsynth.verbs import parse
+from texsynth.verbs import map_checks, parse
 
 GREY = 2 / 255  # by how much the channels of a grey map may differ
-UNEVEN = 0.2  # by how much the vectors of a normal map may differ from unit length, on average
 USUAL_RELIEF = 1 / 32  # of the shorter side: the height of white where nothing says it
 
 
@@ -156,7 +155,7 @@ def _height(request: Any, read: ReadMap, note: Note) -> Making:
     convention = request.normals or named or GL
     if request.normals is None and convention == DX:
         note(f"{read.entry.name} is taken as one whose green points down; --normals gl says otherwise")
-    colours = _normals_of(read, convention == DX)
+    colours = _normals_of(read, note)
 
     def make() -> MadeMap:
         surface = relief.heights(relief.decoded(colours, convention == DX), read.wraps, read.device)
@@ -209,21 +208,27 @@ def _height_of(read: ReadMap, note: Note) -> torch.Tensor:
         if max(-least, greatest) > GREY:
             name = read.entry.name
             raise InputError(f"{name} has colours, and a height map is grey; give its height map, or convert it")
-    if read.picture.depth == "uint8":
-        note(f"{read.entry.name} has 8 bits, whose steps show on flat slopes; a 16-bit height has none")
+    map_checks.tell_of_height(read.picture, read.entry.name, [HEIGHT], note)
     return pixels[:, :1]
 
 
-def _normals_of(read: ReadMap, is_down: bool) -> torch.Tensor:
-    """The colours of a normal map, (1, 3, H, W); InputError where its vectors are none."""
+def _normals_of(read: ReadMap, note: Note) -> torch.Tensor:
+    """The colours of a normal map, (1, 3, H, W), whose third part is worked out where it is not there; InputError where
+    its vectors are none."""
     pixels, name = read.picture.pixels, read.entry.name
     if pixels.shape[1] != 3:
         raise InputError(f"{name} is grey, and a normal map has three channels; give the normal map")
-    lengths = rows.changed(relief.decoded(pixels, is_down), lambda part: (part.norm(dim=1, keepdim=True) - 1).abs())
-    off = float(torch.tensor([float(part.sum()) for (part,) in rows.strips(lengths)]).sum()) / lengths.numel()
-    if off > UNEVEN:
-        raise InputError(f"{name} is no normal map: its vectors are on average {off:.2f} off unit length")
-    return pixels
+    if not map_checks.has_two_parts(read.picture):
+        map_checks.check_normals(read.picture, name, note, "give the normal map")
+        return pixels
+    note(f"{name}: its blue is the same everywhere, as BC5 saves it; it is worked out of red and green")
+
+    def completed(part: torch.Tensor) -> torch.Tensor:
+        flat = part[:, :2]
+        upright = (1 - (2 * flat - 1).square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+        return torch.cat([flat, (upright + 1) / 2], 1)
+
+    return rows.changed(pixels, completed)
 
 
 def _picture(read: ReadMap, values: torch.Tensor, request: Any) -> Picture:
