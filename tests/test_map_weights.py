@@ -19,6 +19,7 @@ from texsynth.field.turned.space import in_frames
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture as Pixels
 from texsynth.material.matching import Weighed, with_maps
+from texsynth.methods import field
 from texsynth.methods._placement import place
 from texsynth.task import Exemplar, Task
 
@@ -47,9 +48,9 @@ def test_seams_meet_in_relief_where_colours_say_nothing(texsynth: Texsynth, pict
     for weight in (0, 1):
         assert texsynth(*command, "--map-weight", f"height={weight}").code == 0
         above[weight] = steps("o_height.png") - steps("h.png")
-        field = np.load("o_field.npz")
-        assert (array("o.png") == colours[field["y"], field["x"]]).all()
-        assert (array("o_height.png").squeeze() == height[field["y"], field["x"]].squeeze()).all()
+        stored = np.load("o_field.npz")
+        assert (array("o.png") == colours[stored["y"], stored["x"]]).all()
+        assert (array("o_height.png").squeeze() == height[stored["y"], stored["x"]].squeeze()).all()
     assert above[1] < 0.5 * above[0] and above[0] > 0
 
 
@@ -102,6 +103,27 @@ def test_weights_are_recorded_and_repeated(texsynth: Texsynth, picture: Picture,
     assert "map_weight" not in (image.read_metadata("o.png") or {})
     assert texsynth(*repeat, "-q", *maps).code == 0
     assert (array("again.png") == array("o.png")).all()
+
+
+def test_a_larger_original_repeats_the_small_run_with_its_maps(
+    texsynth: Texsynth, picture: Picture, draw: Draw
+) -> None:
+    colours = picture("a.png", (24, 24))
+    draw("large.png", colours.repeat(2, 0).repeat(2, 1))
+    draw("n.png", bumps())
+    still = ("--set", "passes=[0]", "--set", "align=0")
+    assert texsynth("synthesize", "a.png", *SMALL, *still, "--map", "normal=n.png", "-o", "o.png").code == 0
+    assert texsynth("synthesize", "large.png", "--from", "o.png", "-q", "-o", "l.png").code == 0
+    assert array("l.png").shape == (48, 48, 3) and (array("l.png")[::2, ::2] == array("o.png")).all()
+
+
+def test_an_estimate_counts_what_is_compared() -> None:
+    exemplar, settings = Exemplar("a", spots(64, 64)), field.Settings()
+    more = with_maps([exemplar], [material(spots(64, 64, 1))])[0]
+    task, wider = (Task((each,), (128, 128)) for each in (exemplar, more))
+    before, after = (field.estimate(each, settings) for each in (task, wider))
+    assert after.memory > before.memory and after.seconds > before.seconds
+    assert sum(map(sum, field.seconds(wider, settings))) > sum(map(sum, field.seconds(task, settings)))
 
 
 @pytest.mark.parametrize("words", ["height=-1", "height=inf", "height=nan", "height", "=1", "height=x", "h/t=1"])

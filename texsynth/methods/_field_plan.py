@@ -82,7 +82,7 @@ def estimate(task: Task, settings: Settings) -> Estimate:
     if task.hole is not None:  # several fillings of it are compared
         seconds += 0.1 + 0.4e-6 * pixels
     # The table of the first pieces, at most: of a larger one, Fourier transforms take the place.
-    pieces = 16 * WORTH_TRANSFORMING * source * 0.25 ** levels[0].scale
+    pieces = 4 * (4 + _further(task)) * WORTH_TRANSFORMING * source * 0.25 ** levels[0].scale
     return Estimate(int(max(memory * finest, pieces * free)), 0.3 + seconds + _laying(task, settings, levels) * pace)
 
 

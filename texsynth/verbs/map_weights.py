@@ -28,7 +28,7 @@ def weights(layers: Mapping[str, Layer], asked: Mapping[str, Any] | None, note: 
                 f"the recorded run compared {listed(missing)} beside its colours, too, and this one does not have them"
             )
     for name, number in asked.items():
-        flag = f"--map-weight {shown(name)}={shown(number)}"
+        flag = f"--map-weight {shown(f'{name}={number}')}"
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
             raise UsageError(f"{flag}: a number from 0 up is needed")
         if name not in layers and name != matching.ALL:
