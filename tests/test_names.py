@@ -116,6 +116,8 @@ def test_what_is_no_set_is_refused(names: tuple[str, ...], words: str) -> None:
 
 def test_photographs_may_be_called_by_words_too() -> None:
     assert arranged("rusty_metal.jpg", "metal.jpg", "mat.jpg") == ["rusty_metal.jpg", "metal.jpg", "mat.jpg"]
+    assert "rusty_metal.jpg is taken for a picture" in sets([Path("rusty_metal.jpg")]).notices[0]
+    assert not sets([Path("rust_color.jpg")]).notices and not sets([Path("rusty_metal.jpg")], strict=False).notices
 
 
 @pytest.mark.parametrize("text", ["unreal", "unity", "gltf", "polyhaven", "{stem}.{role}", "{role}-of-{stem}"])

@@ -161,6 +161,11 @@ def sets(paths: Sequence[Path], normals: str | None = None, strict: bool = True)
         members = {path: name for path, name in files.items() if name is not None}
         others = [path for path, name in files.items() if name is None]
         if not members or (len(files) == 1 and _may_be_alone(*members.values())):
+            notices += [
+                f"{one_line(path.name)} is taken for a picture, not a map, as no other file has its stem"
+                for path, name in members.items()
+                if strict and name.kind != BASE_COLOUR
+            ]
             continue
         colours = [path for path, name in members.items() if name.kind == BASE_COLOUR] or others
         if not colours and not strict:
