@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import texsynth as api
 from asking import entry_of, good, record_of
 from conftest import Draw, Refused, Texsynth, array
 from texsynth.image import picture as image
@@ -241,3 +242,13 @@ def test_what_is_no_height_is_refused(texsynth: Texsynth, refused: Refused, draw
     assert "far from unit length" in refused(3, "maps", "height", "colours.png", "-q", "-o", "o.png")
     draw("eight.png", np.zeros((16, 16), np.uint8))
     assert "8 bits" in texsynth("maps", "normal", "eight.png", "-o", "o.png").err
+
+
+def test_python_makes_the_same_maps(texsynth: Texsynth, draw: Draw) -> None:
+    heights = draw("waves_height.png", sixteen(waves()))
+    good(texsynth(*NORMAL, "--strength", 5, "--tile", "xy"))
+    made = api.maps_normal(heights, strength=5, tile="xy").image
+    assert np.array_equal(image.to_array(made), array("n.png"))
+    back = api.maps_height(made, tile="xy")
+    assert back.measured["strength"] == pytest.approx(5, rel=0.01)
+    assert api.maps_occlusion(heights, strength=5, radius=9, tile="xy").image.pixels.min() < 0.99

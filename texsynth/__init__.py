@@ -29,6 +29,9 @@ __all__ = [
     "edit",
     "evaluate",
     "inpaint",
+    "maps_height",
+    "maps_normal",
+    "maps_occlusion",
     "propagate",
     "synthesize",
     "train",
@@ -37,7 +40,20 @@ __all__ = [
 threads.guard()  # before torch loads
 
 if TYPE_CHECKING:
-    from texsynth.api import barycenter, capture, control, edit, evaluate, inpaint, propagate, synthesize, train
+    from texsynth.api import (
+        barycenter,
+        capture,
+        control,
+        edit,
+        evaluate,
+        inpaint,
+        maps_height,
+        maps_normal,
+        maps_occlusion,
+        propagate,
+        synthesize,
+        train,
+    )
 
     __version__: str
 else:

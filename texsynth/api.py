@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from texsynth.task import Report
     from texsynth.training.loop import Progress
     from texsynth.verbs.capture import Captured
+    from texsynth.verbs.maps import Converted
     from texsynth.verbs.propagate import Propagated
     from texsynth.verbs.train import Trained
     from texsynth.weights.pretrained import Fetching
@@ -39,6 +40,9 @@ RENAMED = {
     "inpaint": {"image": "exemplars", "exemplars": "others"},
     "edit": {"image": "exemplars"},
     "propagate": {"target": "targets"},
+    "maps_normal": {"heights": "sources"},
+    "maps_height": {"normal": "sources"},
+    "maps_occlusion": {"heights": "sources"},
     "capture": {"photo": "photos"},
 }
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -83,7 +87,8 @@ def _documented(function: Function) -> Function:
     """Add what the request of a verb says of each keyword to the docstring of its function."""
     verb = function.__name__
     by_name = {o.name: o for o in options(_request(verb))}
-    shared = Shared.__annotations__ if verb not in ("propagate", "capture", "train", "evaluate") else {}
+    alone = verb in ("propagate", "capture", "train", "evaluate") or verb.startswith("maps_")
+    shared = {} if alone else Shared.__annotations__
     keywords = {name: RENAMED.get(verb, {}).get(name, name) for name in (*function.__annotations__, *shared)}
     del keywords["return"]
     lines = [_line(name, by_name[o]) for name, o in keywords.items() if o in by_name and name != "progress"]
@@ -97,7 +102,7 @@ def _line(name: str, o: Option) -> str:
 
 
 def _request(verb: str) -> Any:
-    return importlib.import_module(f"texsynth.requests.{verb}").Request
+    return importlib.import_module(f"texsynth.requests.{verb.replace('_', '.')}").Request  # maps_normal: maps.normal
 
 
 @_documented
@@ -375,6 +380,58 @@ def _made(verb: str, values: Mapping[str, Any]) -> Any:
 
     machine.use_threads(request.threads)
     return request
+
+
+@_documented
+def maps_normal(
+    heights: Source,
+    *,
+    strength: float | None = None,
+    normals: str = "gl",
+    tile: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Converted:
+    """Make a normal map out of a height map: `image`. Raises `texsynth.errors.TexsynthError`s."""
+    return _converted("maps_normal", locals())
+
+
+@_documented
+def maps_height(
+    normal: Source,
+    *,
+    normals: str | None = None,
+    tile: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Converted:
+    """Make a height map out of a normal map: `image`, and the strength in pixels, `measured["strength"]`."""
+    return _converted("maps_height", locals())
+
+
+@_documented
+def maps_occlusion(
+    heights: Source,
+    *,
+    strength: float | None = None,
+    radius: float | None = None,
+    tile: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Converted:
+    """Make ambient occlusion out of a height map: `image`. Raises `texsynth.errors.TexsynthError`s."""
+    return _converted("maps_occlusion", locals())
+
+
+def _converted(verb: str, arguments: Mapping[str, Any]) -> Converted:
+    """Make one map out of another with the arguments of a function."""
+    request = _made(verb, _given(verb, arguments))
+    from texsynth.verbs import maps
+
+    conversion = maps.prepare(verb.replace("_", " "), request, request.sources[0])
+    for notice in conversion.notices:
+        logger.warning("%s", notice)
+    return maps.execute(conversion)
 
 
 def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
