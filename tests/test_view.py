@@ -27,11 +27,8 @@ from texsynth.runs.run import Result
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-breakpad",
-    "--disable-background-networking",
-    "--enable-logging=stderr",
+    *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-breakpad"),
+    *("--disable-background-networking", "--enable-logging=stderr"),
 )
 SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 SIDE, DEPTH = 48, 0.08  # pixels of the tile, and its relief in widths
