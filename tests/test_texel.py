@@ -71,13 +71,14 @@ def test_it_is_in_the_files_of_a_set(texsynth: Texsynth, picture: Picture, draw:
 
 def test_it_is_in_other_formats(texsynth: Texsynth, picture: Picture) -> None:
     picture("a.png")
-    for name in ("o.tif", "o.jpg"):
+    for name in ("o.tif", "o.jpg", "o.exr"):
         assert texsynth("synthesize", "a.png", "--texel", "1in", "-o", "o.png", *QUICK, "--force").code == 0
         assert texsynth("synthesize", "a.png", "--texel", "0.1in", "-o", name, *QUICK).code == 0
     with tifffile.TiffFile("o.tif") as tif:
         assert tif.pages[0].tags["XResolution"].value == (10, 1)  # type: ignore[union-attr]
     with Image.open("o.jpg") as jpeg:
         assert jpeg.info["dpi"] == (10, 10)
+    assert density("o.exr") == texel.density(texel.parse("0.1in"))
     assert json.loads(Path("o.tif.json").read_text())["texsynth"]["texel"] == "0.1in"
 
 
