@@ -28,6 +28,10 @@ from texsynth.material.schemes import scheme
         ("brick_nor_gl_8k", "brick_8k", "nor_gl", "normal"),
         ("Bricks001_2K-PNG_NormalDX", "Bricks001_2K-PNG", "NormalDX", "normal"),
         ("wall_COL_2K_METALNESS", "wall_2K_METALNESS", "COL", "base_colour"),
+        ("wall_AlbedoTransparency", "wall", "AlbedoTransparency", "base_colour"),
+        ("wall_Metallic_Smoothness", "wall", "Metallic_Smoothness", "metallicsmoothness"),
+        ("wall_Mixed_AO", "wall", "Mixed_AO", "occlusion"),
+        ("wall_DISP16_4K", "wall_4K", "DISP16", "height"),
         ("wall_BaseColor.1001", "wall.1001", "BaseColor", "base_colour"),
         ("T_wall_N", "T_wall", "N", "normal"),
         ("T_wall_ORM", "T_wall", "ORM", "orm"),
@@ -88,6 +92,13 @@ def test_masks_and_what_no_map_is_are_never_taken() -> None:
     )
     assert [str(item) for item in done.items if isinstance(item, Path)] == ["v_mask.png", "w_old.png"]
     assert [notice.partition(" ")[0] for notice in done.notices] == ["w_mask.png", "w_ID.png"]
+
+
+def test_what_libraries_put_beside_a_set_is_left_out() -> None:
+    beside = ["s_4K_Specular.jpg", "s_4K_Cavity.jpg", "s_Preview.png"]
+    done = sets([Path(name) for name in ("s_4K_Albedo.jpg", "s_4K_Normal.jpg", *beside)])
+    assert [str(each.colour) if isinstance(each, Set) else str(each) for each in done.items] == ["s_4K_Albedo.jpg"]
+    assert [notice.partition(" ")[0] for notice in done.notices] == beside
 
 
 def test_one_of_two_normal_maps_is_chosen() -> None:

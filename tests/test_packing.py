@@ -58,6 +58,7 @@ def test_channels_without_a_role_are_kept(depth: str) -> None:
     picture = image.from_array(values)
     maps = channels.unpack(picture, packing)
     assert list(maps) == ["metallicroughness_r", "roughness", "metallic", "metallicroughness_a"]
+    assert named_in(channels.again(packing, maps), "gltf") == "metallicRoughness"
     again = channels.pack(maps, channels.again(packing, maps), quiet).whole()
     assert np.array_equal(image.to_array(again), image.to_array(picture))
     values[..., 0], values[..., 3] = 0, {"uint8": 255, "uint16": 65535}.get(depth, 1)
@@ -128,7 +129,7 @@ def test_coloured_maps_and_alpha_are_told_of() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("omr", "--pack 'omr' is not orm, arm, rma, maskmap, metallicroughness or NAME=R:ao"),
+        ("omr", "--pack 'omr' is not orm, arm, rma, maskmap, metallicsmoothness, metallicroughness or NAME=R:ao"),
         ("x=C:ao", "'C' is no channel; allowed: R, G, B, A"),
         ("x=R:ao,R:metal", "the channel R is there twice"),
         ("x=R:ao,G:occlusion", "the map occlusion is there twice"),

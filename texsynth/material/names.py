@@ -24,10 +24,11 @@ WORKFLOWS = {"metalness", "specular"}  # that one library puts after the size of
 # Parts that mean masks, identities, labels, and maps that are no role here: such files are never taken.
 OTHERS = {
     *("mask", "masks", "id", "ids", "matid", "label", "labels", "segmentation"),
-    *("specular", "spec", "reflection", "curvature", "thickness", "translucency", "transmission", "subsurface"),
+    *("specular", "spec", "reflection", "refl", "curvature", "cavity", "fuzz", "thickness"),
+    *("translucency", "transmission", "subsurface", "preview", "thumbnail", "thumb"),
 }
 LOOSE = {"metal", "rough", "gloss", "bump"}  # words that photographs of materials are called by too
-JOINED = {"maskmap", "metallicroughness"}  # packings whose words may be of two parts
+JOINED = {"maskmap", "metallicroughness", "metallicsmoothness"}  # packings whose words may be of two parts
 ROW = "bc"  # letters that mean no role: where files are called so too, their letters count, and mean nothing else
 NONE = "--maps none takes each file as a picture of its own"
 _ORDER = {name: number for number, name in enumerate([*ROLES, *PACKINGS])}
@@ -88,8 +89,9 @@ def _last(stem: str, parts: Sequence[tuple[int, int]]) -> int:
     """The number of the part that a word ends with: the last but for those that belong to the base."""
     texts = [stem[slice(*part)].lower() for part in parts]
     last = len(texts) - 1
-    if last > 1 and texts[last] in WORKFLOWS and re.fullmatch(RESOLUTION, texts[last - 1]):
-        last -= 1
+    # wall_COL_2K_METALNESS, but not wall_2K_Specular, where the size stands before the word
+    if last > 2 and texts[last] in WORKFLOWS and re.fullmatch(RESOLUTION, texts[last - 1]):
+        last -= 1 if _kind(texts[last - 2], is_joined=False)[0] else 0
     while last > 0:
         is_format = texts[last] in FORMATS and re.fullmatch(RESOLUTION, texts[last - 1])
         if not (is_format or re.fullmatch(f"{RESOLUTION}|{COUNT}", texts[last])):
@@ -286,7 +288,7 @@ def _set(folder: Path, kept: Mapping[str, Path], colours: Sequence[Path]) -> Set
 def _strays(places: Mapping[Path, Set | Path | None]) -> dict[Path, Set]:
     """Files that lie beside a set and whose words mean no map that can follow, with that set."""
     owners = {
-        (each.colour.parent, _base(each.colour.stem).casefold()): each
+        (each.colour.parent, _without_resolution(_base(each.colour.stem).casefold())): each
         for each in places.values()
         if isinstance(each, Set)
     }
@@ -297,6 +299,6 @@ def _strays(places: Mapping[Path, Set | Path | None]) -> dict[Path, Set]:
         start, end = parts[last]
         if path.stem[start:end].lower() in OTHERS:
             base = (path.stem[: parts[last - 1][1]] if last else "") + path.stem[end:]
-            if owner := owners.get((path.parent, base.casefold())):
+            if owner := owners.get((path.parent, _without_resolution(base.casefold()))):
                 strays[path] = owner
     return strays

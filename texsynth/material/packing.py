@@ -1,7 +1,7 @@
 """Packed maps: several roles of one value a pixel as the channels of one picture, as engines read them.
 
-The orders are those of Unreal (ORM), Poly Haven (ARM), Unity's High Definition Render Pipeline (mask map) and glTF 2.0
-(metallicRoughness).
+The orders are those of Unreal (ORM), Poly Haven (ARM), Unity's High Definition Render Pipeline (mask map) and its
+other pipelines (metallicSmoothness), and glTF 2.0 (metallicRoughness).
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ PACKINGS = {
         _in_order("arm", OCCLUSION, ROUGHNESS, METALLIC),
         _in_order("rma", ROUGHNESS, METALLIC, OCCLUSION),
         _in_order("maskmap", METALLIC, OCCLUSION, DETAIL, SMOOTHNESS),
+        _in_order("metallicsmoothness", METALLIC, None, None, SMOOTHNESS),
         _in_order("metallicroughness", None, ROUGHNESS, METALLIC),
     )
 }
@@ -86,7 +87,7 @@ WORDS = {
 # What each naming scheme calls the packings that its engine reads.
 SCHEMES = {
     "unreal": {"orm": "ORM", "rma": "RMA"},
-    "unity": {"maskmap": "MaskMap"},
+    "unity": {"maskmap": "MaskMap", "metallicsmoothness": "MetallicSmoothness"},
     "gltf": {"orm": "occlusionRoughnessMetallic", "metallicroughness": "metallicRoughness"},
     "polyhaven": {"arm": "arm"},
 }
@@ -101,7 +102,7 @@ def packing_of(word: str) -> Packing | None:
 def named_in(packing: Packing, scheme: str) -> str:
     """What a naming scheme calls a packed map; its own name where the scheme has no word for this order."""
     for name, word in SCHEMES.get(scheme, {}).items():
-        if PACKINGS[name].channels == packing.channels:
+        if name == packing.name or PACKINGS[name].channels == packing.channels:
             return word
     return packing.name
 

@@ -41,7 +41,10 @@ ROLES = {
     for role in (
         Role(
             BASE_COLOUR,
-            ("basecolor", "basecolour", "albedo", "diffuse", "diff", "color", "colour", "col", "bc", "basemap"),
+            (
+                *("basecolor", "basecolour", "albedo", "diffuse", "diff", "color", "colour", "col", "bc", "basemap"),
+                "albedotransparency",
+            ),
             ("d",),
             is_colour=True,
             channels=3,
@@ -49,18 +52,18 @@ ROLES = {
         Role(
             NORMAL,
             (
-                *("normal", "normals", "nrm", "norm", "nor"),
+                *("normal", "normals", "nrm", "nrm16", "norm", "nor"),
                 *("normalgl", "norgl", "normalogl", "normalopengl", "normaldx", "nordx", "normaldirectx"),
             ),
             ("n",),
             channels=3,
             absent=0.5,
         ),
-        Role(HEIGHT, ("height", "displacement", "disp", "bump"), ("h",)),
+        Role(HEIGHT, ("height", "displacement", "disp", "disp16", "bump", "bump16"), ("h",)),
         Role(ROUGHNESS, ("roughness", "rough", "rgh"), ("r",), absent=1.0),
         Role(SMOOTHNESS, ("smoothness", "gloss", "glossiness"), absent=0.0),
         Role(METALLIC, ("metallic", "metalness", "metal"), ("m",)),
-        Role(OCCLUSION, ("occlusion", "ambientocclusion", "ao"), absent=1.0),
+        Role(OCCLUSION, ("occlusion", "ambientocclusion", "ao", "mixedao", "occ"), absent=1.0),
         Role(EMISSIVE, ("emissive", "emission"), ("e",), is_colour=True, channels=3),
         Role(OPACITY, ("opacity", "alpha"), absent=1.0),
     )

@@ -135,8 +135,9 @@ class MaterialOptions(Part):
     map_weight: How much a map counts where pieces and seams are compared, beside colours, which count 1; 0 is not at
         all, and the NAME all stands for those that are not named. Repeatable. Default: 0.3 for normals and height, 0
         for others.
-    pack: Write maps of one value a pixel in the channels of one file: orm, arm, rma, maskmap (Unity), metallicroughness
-        (glTF) or NAME=R:ao,G:roughness,B:metallic. Packed maps that are read go by their names, or by such a NAME.
+    pack: Write maps of one value a pixel in the channels of one file: orm, arm, rma, maskmap or metallicsmoothness
+        (Unity), metallicroughness (glTF) or NAME=R:ao,G:roughness,B:metallic. Packed maps that are read go by their
+        names, or by such a NAME.
         Default: packed maps stay as they are.
     texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
         keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.

@@ -22,8 +22,9 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
 
     sources: The maps of a material, by names that say what they are, or as ROLE=FILE; a folder or a glob stands for its
         pictures. With a folder as OUT each material among them has its packed map.
-    pack: What goes into which channel: orm (occlusion, roughness, metallic), arm, rma, maskmap (Unity),
-        metallicroughness (glTF), or NAME=R:ao,G:roughness,B:metallic,A:height. Default: orm.
+    pack: What goes into which channel: orm (occlusion, roughness, metallic), arm, rma, maskmap and
+        metallicsmoothness (Unity), metallicroughness (glTF), or NAME=R:ao,G:roughness,B:metallic,A:height. Default:
+        orm.
     """
 
     PANEL = "Map"
