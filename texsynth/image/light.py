@@ -41,6 +41,13 @@ def flatten(image: Tensor) -> tuple[Tensor, str]:
     return rows.composed(image.shape, make, image), line
 
 
+def means_around(values: Tensor, radius: int) -> Tensor:
+    """The means of (1, C, H, W) over squares of 2 radius + 1 pixels a side, of what lies inside the picture."""
+    down, along = (min(radius, (side - 1) // 2) for side in values.shape[2:])
+    columns = F.avg_pool2d(values, (2 * down + 1, 1), 1, (down, 0), count_include_pad=False)
+    return F.avg_pool2d(columns, (1, 2 * along + 1), 1, (0, along), count_include_pad=False)
+
+
 def _luminance(image: Tensor) -> Tensor:
     """(1, 3, H, W) -> (1, 1, H, W), nowhere darker than DARKEST."""
     weighted = image * image.new_tensor([0.2126, 0.7152, 0.0722]).view(1, 3, 1, 1)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.image import rows
+from texsynth.image.light import means_around
 
 MEASURED_SIDE, MATTE_SIDE, EDGE_SIDE = 160, 480, 1024  # pixels of the shorter side, at most, at each step
 BLACK = 0.004  # of linear light, added before logarithms, so that noise of blacks does not count
@@ -41,6 +42,7 @@ BESIDE_EDGES = 0.045  # of the shorter side, in which edges are drawn anew
 GUIDE_FINE, GUIDE_COARSE = 0.012, 0.03  # of the shorter side: radius of the guided filter
 GUIDE_NOISE = 0.02  # of the squared depth
 SAMPLES = 1500  # medians that tell how steady they are
+IN_MEDIAN = 200  # pixels, about, of a disc whose median is taken: more change it little
 VALUES_AT_ONCE = 1 << 22
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 
@@ -67,13 +69,14 @@ class Shadow:
 def lightened(image: Tensor) -> tuple[Tensor, str]:
     """A picture (1, 3, H, W) in [0, 1], sRGB, without its shadow, and a line that says what was done: the same tensor
     where there is none that can be told."""
-    small = _shrunk(image, MEASURED_SIDE)
+    fine = _shrunk(rows.changed(image, linear), EDGE_SIDE)
+    small = _shrunk(fine, MEASURED_SIDE)
     brightness = _brightness(small)
     median = _medians(brightness, MEDIAN)
     shadow = _measured(small, brightness, median)
     if isinstance(shadow, str):
         return image, f"delight: no shadow can be told from the material ({shadow}); the light is kept"
-    matte = _matte(image, shadow, shadow.share(median)[None, None])
+    matte = _matte(fine, shadow, shadow.share(median)[None, None])
     share = float((matte > 0.5).float().mean())
     factors = ", ".join(f"{math.exp(float(lack)):.2f}" for lack in shadow.lack)
     line = f"delight: lightened a shadow on {100 * share:.0f} % of the pixels, by x {factors} in red, green and blue"
@@ -137,13 +140,13 @@ def _windows(values: Tensor) -> Tensor:
     return F.unfold(F.avg_pool2d(values, 2), WINDOW // 2, stride=2)[0].T
 
 
-def _matte(image: Tensor, shadow: Shadow, coarse: Tensor) -> Tensor:
-    """How far each pixel lies in the shadow, (1, 1, H', W') of up to EDGE_SIDE, from a first guess (1, 1, h, w).
+def _matte(fine: Tensor, shadow: Shadow, coarse: Tensor) -> Tensor:
+    """How far each pixel of linear light (1, 3, H, W) lies in the shadow, (1, 1, H, W), by a first guess (1, 1, h, w).
 
     Edges are drawn anew from medians of the least radius that passes over the texture; the guided filter (He et al.
     2010) then moves them to the steps of brightness.
     """
-    brightness = _brightness(_shrunk(image, MATTE_SIDE))
+    brightness = _brightness(_shrunk(fine, MATTE_SIDE))
     side = min(brightness.shape[2:])
     matte = F.interpolate(coarse, brightness.shape[2:], mode="bilinear")
     reach = max(2, round(BESIDE_EDGES * side))
@@ -156,10 +159,9 @@ def _matte(image: Tensor, shadow: Shadow, coarse: Tensor) -> Tensor:
             matte[edge] = shadow.share(_medians(brightness, radius, edge[0, 0]))
             guide = GUIDE_FINE
             break
-    fine = _brightness(_shrunk(image, EDGE_SIDE))
     matte = F.interpolate(matte, fine.shape[2:], mode="bilinear")
     radius = max(2, round(guide * min(fine.shape[2:])))
-    return _guided(fine, matte, radius, GUIDE_NOISE * (shadow.lit - shadow.dark) ** 2).clamp(0, 1)
+    return _guided(_brightness(fine), matte, radius, GUIDE_NOISE * (shadow.lit - shadow.dark) ** 2).clamp(0, 1)
 
 
 def _varies(brightness: Tensor, part: Tensor, radius: float) -> float:
@@ -183,7 +185,8 @@ def _applied(image: Tensor, matte: Tensor, shadow: Shadow) -> Tensor:
         part, inner = rows.around(image, top, bottom, reach)
         whole, _ = rows.around(share, top, bottom, reach)
         light = linear(part) * (lack * whole).exp()
-        light = light + more * whole * (light - _box(light, reach))
+        if more:
+            light = light + more * whole * (light - means_around(light, reach))
         return torch.where(whole > 0, encoded(light), part)[:, :, inner]
 
     return rows.composed(image.shape, make, image, share)
@@ -196,6 +199,8 @@ def _medians(values: Tensor, radius: float, where: Tensor | None = None) -> Tens
     reach = max(2, round(radius * min(height, width)))
     across = torch.arange(-reach, reach + 1)
     disc = across[:, None] ** 2 + across**2 <= reach * reach
+    every = max(1, math.ceil(math.sqrt(int(disc.sum()) / IN_MEDIAN)))
+    disc &= (across % every == 0) & (across[:, None] % every == 0)
     padded = F.pad(values, (reach,) * 4, mode="reflect").flatten()
     line = width + 2 * reach
     offsets = ((across[:, None] + reach) * line + across + reach)[disc]
@@ -220,23 +225,17 @@ def _threshold(values: Tensor) -> float:
 
 def _guided(guide: Tensor, values: Tensor, radius: int, noise: float) -> Tensor:
     """Values (1, 1, h, w) that follow the edges of a guide (1, 1, h, w)."""
-    mean, level = _box(guide, radius), _box(values, radius)
-    slope = (_box(guide * values, radius) - mean * level) / (_box(guide * guide, radius) - mean * mean + noise)
-    return _box(slope, radius) * guide + _box(level - slope * mean, radius)
+    mean, level = means_around(guide, radius), means_around(values, radius)
+    slope = (means_around(guide * values, radius) - mean * level) / (
+        means_around(guide * guide, radius) - mean * mean + noise
+    )
+    return means_around(slope, radius) * guide + means_around(level - slope * mean, radius)
 
 
-def _box(values: Tensor, radius: int) -> Tensor:
-    """The means of (1, C, h, w) over squares, of what lies inside the picture."""
-    reach = [min(radius, (side - 1) // 2) for side in values.shape[2:]]
-    sizes = [2 * each + 1 for each in reach]
-    return F.avg_pool2d(values, sizes, 1, reach, count_include_pad=False)
-
-
-def _shrunk(image: Tensor, side: int) -> Tensor:
-    """A picture (1, 3, H, W) in linear light, whose shorter side has at most so many pixels."""
-    share = min(1.0, side / min(image.shape[2:]))
-    size = round(image.shape[2] * share), round(image.shape[3] * share)
-    light = rows.changed(image, linear)
+def _shrunk(light: Tensor, side: int) -> Tensor:
+    """Linear light (1, 3, H, W), whose shorter side has at most so many pixels."""
+    share = min(1.0, side / min(light.shape[2:]))
+    size = round(light.shape[2] * share), round(light.shape[3] * share)
     return light if share == 1 else F.interpolate(light, size, mode="area")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -27,6 +29,17 @@ def use_threads(count: int | None) -> None:
     elif threads.alone(torch.get_num_threads(), cores()):
         torch.set_num_threads(1)
     threads.calm(torch.get_num_threads(), cores())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, torch uses one CPU thread: for small work whose last bits would be others with several."""
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
 def cores() -> int:

@@ -23,7 +23,7 @@ from texsynth.material.frame import Corners, Frame
 from texsynth.material.straighten import straightened
 from texsynth.requests.capture import WAYS, Request
 from texsynth.requests.option import is_given, options, recorded
-from texsynth.runs import record, run
+from texsynth.runs import machine, record, run
 from texsynth.runs.cost import START, base, parts
 from texsynth.task import Estimate
 from texsynth.verbs import layers as layers_of
@@ -232,7 +232,8 @@ def _quad(request: Request, picture: Picture, name: str, note: Note) -> Frame:
 
 def _lattice(picture: Picture, name: str, note: Note) -> Frame:
     """The frame in which a regular photograph has level rows and upright columns; InputError where it is none."""
-    lattice = regular.measured(picture)
+    with machine.one_thread():
+        lattice = regular.measured(picture)
     if lattice is None:
         why = "its rows and columns cannot be told, as it shows too few that repeat, or too irregular ones"
         raise InputError(f"--straighten lattice: {name}: {why}; mark a rectangle on it with --quad")
@@ -282,7 +283,8 @@ def _relit(picture: Picture, change: Callable[[Tensor], tuple[Tensor, str]]) -> 
     highest = inputs.top((picture,))
     before = picture.pixels if highest == 1 else rows.changed(picture.pixels, lambda values: values / highest)
     colours = before.expand(-1, 3, -1, -1)
-    after, remark = change(colours)
+    with machine.one_thread():
+        after, remark = change(colours)
     if after is colours:
         return picture, remark
     after = after[:, : picture.channels]
