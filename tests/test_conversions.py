@@ -106,6 +106,14 @@ def test_normals_come_back_from_their_height_without_a_word(texsynth: Texsynth, 
     assert record_of("again.png")["maps"]["tile"] == "xy"
 
 
+def test_what_is_flat_stays_flat(texsynth: Texsynth, draw: Draw) -> None:
+    draw("flat.png", np.full((16, 16), 999, np.uint16))
+    for command, source, out in (("normal", "flat", "n"), ("height", "n", "h"), ("normal", "h", "again")):
+        assert texsynth("maps", command, f"{source}.png", "-q", "-o", f"{out}.png").code == 0
+    assert np.array_equal(array("again.png"), array("n.png"))
+    assert record_of("h.png")["measured"]["strength"] == 0
+
+
 @pytest.mark.usefixtures("surfaces")
 def test_a_name_says_where_green_points(texsynth: Texsynth) -> None:
     good(texsynth(*NORMAL[:-1], "wall_nor_dx.png", "--strength", 5, "--tile", "xy", "--normals", "dx", "--no-metadata"))
@@ -240,8 +248,12 @@ def test_what_is_no_height_is_refused(texsynth: Texsynth, refused: Refused, draw
     assert "a folder to go to" in refused(2, "maps", "normal", "plane.png", "waves_height.png", "-o", "o.png")
     assert "is grey" in refused(3, "maps", "height", "plane.png", "-q", "-o", "o.png")
     assert "far from unit length" in refused(3, "maps", "height", "colours.png", "-q", "-o", "o.png")
+    draw("far.tif", np.full((16, 16), 1e30, np.float32))
+    assert "beyond 100000" in refused(3, "maps", "occlusion", "far.tif", "-q", "-o", "o.png")
     draw("eight.png", np.zeros((16, 16), np.uint8))
-    assert "8 bits" in texsynth("maps", "normal", "eight.png", "-o", "o.png").err
+    said = texsynth("maps", "normal", "eight.png", "-o", "o.png").err
+    assert "8 bits" in said
+    assert "white is taken as 0.5 pixels above black" in said
 
 
 def test_python_makes_the_same_maps(texsynth: Texsynth, draw: Draw) -> None:

@@ -20,6 +20,7 @@ from texsynth.image import rows
 
 Wraps = tuple[bool, bool]  # does a map repeat in (y, x)?
 STEEPEST_SLOPE = 20.0  # pixels of height for one pixel aside; normals that lie flatter are taken as if they stood there
+LEVEL = 0.01  # pixels: what rises less is flat, but for the rounding of its normals
 MEASURED = 1 << 20  # pixels by which outliers are told
 FINEST = 1.0  # how much the finest waves are held back, of which central differences see nothing
 
@@ -128,8 +129,10 @@ def grey(surface: Tensor, outliers: float = 0.0) -> tuple[Tensor, float]:
     if outliers:
         every = rows.sampled(surface, MEASURED).flatten().sort().values
         low, high = (float(every[round(share * (len(every) - 1))]) for share in (outliers, 1 - outliers))
+    if high - low < LEVEL:
+        return rows.changed(surface, torch.zeros_like), 0.0
     strength = float(f"{high - low:.6g}")
-    return rows.changed(surface, lambda part: ((part - low) / (high - low or 1.0)).clamp_(0, 1)), strength
+    return rows.changed(surface, lambda part: ((part - low) / (high - low)).clamp_(0, 1)), strength
 
 
 def memory(size: tuple[int, int], wraps: Wraps) -> int:

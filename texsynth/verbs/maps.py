@@ -138,7 +138,7 @@ def _stored(path: Path | None) -> Mapping[str, Any]:
 
 def _normal(request: Any, read: ReadMap, note: Note) -> Making:
     """maps normal."""
-    height, strength = _height_of(read, note), _strength(request, read)
+    height, strength = _height_of(read, note), _strength(request, read, note)
 
     def make() -> MadeMap:
         vectors = relief.normals(height, strength, read.wraps, read.device)
@@ -171,7 +171,7 @@ def _height(request: Any, read: ReadMap, note: Note) -> Making:
 
 def _occlusion(request: Any, read: ReadMap, note: Note) -> Making:
     """maps occlusion."""
-    height, strength = _height_of(read, note), _strength(request, read)
+    height, strength = _height_of(read, note), _strength(request, read, note)
     radius = float(request.radius or max(1.0, min(inputs.extent(read.picture)) / 8))
 
     def make() -> MadeMap:
@@ -190,14 +190,16 @@ def _by_rows(pixels: int, planes: int) -> int:
     return 4 * planes * min(pixels, rows.WHOLE)
 
 
-def _strength(request: Any, read: ReadMap) -> float:
+def _strength(request: Any, read: ReadMap, note: Note) -> float:
     """The height of white, in pixels."""
     stored = read.stored.get("strength")
     if request.strength is not None:
         return float(request.strength)
     if isinstance(stored, (int, float)) and math.isfinite(stored) and 0 <= stored <= STEEPEST:
         return float(stored)
-    return min(inputs.extent(read.picture)) * USUAL_RELIEF
+    usual = min(inputs.extent(read.picture)) * USUAL_RELIEF
+    note(f"{read.entry.name}: white is taken as {usual:g} pixels above black; --strength says otherwise")
+    return usual
 
 
 def _height_of(read: ReadMap, note: Note) -> torch.Tensor:
@@ -208,6 +210,8 @@ def _height_of(read: ReadMap, note: Note) -> torch.Tensor:
         if max(-least, greatest) > GREY:
             name = read.entry.name
             raise InputError(f"{name} has colours, and a height map is grey; give its height map, or convert it")
+    if max(map(abs, rows.extremes(pixels))) > STEEPEST:
+        raise InputError(f"{read.entry.name} holds heights beyond {STEEPEST}; scale them, to 0 to 1 at best")
     map_checks.tell_of_height(read.picture, read.entry.name, [HEIGHT], note)
     return pixels[:, :1]
 
