@@ -31,14 +31,16 @@ class _Plane:
     times: int = 1
     inverted: bool = False
 
-    def rows(self, top: int, bottom: int, width: int) -> Tensor:
-        """Some rows of the channel, (1, 1, n, width)."""
+    def draw(self, top: int, bottom: int, target: Tensor) -> None:
+        """Write some rows of the channel to (1, 1, n, width), and let go of what was read for them."""
         if self.picture is None:
-            return torch.full((1, 1, 1, 1), self.value).expand(1, 1, bottom - top, width)
+            target.fill_(self.value)
+            return
         first = top // self.times
-        values = self.picture.rows(first, -(-bottom // self.times)).pixels[:, :1]
-        values = rows.repeated(values, self.times)[:, :, top - first * self.times : bottom - first * self.times]
-        return 1 - values if self.inverted else values
+        source = self.picture.rows(first, -(-bottom // self.times)).pixels[:, :1]
+        values = rows.repeated(source, self.times)[:, :, top - first * self.times : bottom - first * self.times]
+        target.copy_(1 - values if self.inverted else values)
+        rows.release(source)
 
 
 def pack(maps: Mapping[str, Picture | Strips], packing: Packing, note: Note) -> Strips:
@@ -65,8 +67,10 @@ def pack(maps: Mapping[str, Picture | Strips], packing: Packing, note: Note) -> 
     tags = codecs.Tags(density=next(iter(used.values())).tags.density)
 
     def draw(top: int, bottom: int) -> Picture:
-        values = [plane.rows(top, bottom, size[1]) for plane in planes]
-        return Picture(torch.cat(values[:3], 1), values[3] if len(values) == 4 else None, depth)
+        values = torch.empty(1, len(planes), bottom - top, size[1])
+        for plane, target in zip(planes, values.split(1, 1), strict=True):
+            plane.draw(top, bottom, target)
+        return Picture(values[:, :3], values[:, 3:] if len(planes) == 4 else None, depth)
 
     return Strips(size, 3, draw, packing.planes == 4, depth, None, tags)
 
