@@ -11,6 +11,7 @@ import texsynth as api
 from conftest import QUICK, Draw, Picture, Refused, Texsynth, array
 from pictures import white
 from texsynth.image import picture as image
+from texsynth.verbs.layers import kind
 
 ROLES = {"occlusion": "ao", "roughness": "rough", "metallic": "metal"}
 SYNTH = ("synthesize", "a.png", "-o", "o.png")
@@ -154,3 +155,8 @@ def test_what_cannot_be_packed_is_refused_before_the_run(
         assert line in refused(code, *SYNTH, *words.split(), *QUICK)
     ran = texsynth(*SYNTH, "--map", "orm=g.png", "-p", "steady")
     assert "g.png is grey, so it is no packed map" in ran.err and array("o_orm.png").ndim == 2
+
+
+def test_a_mask_map_holds_values_not_labels() -> None:
+    """Where all of it is resampled, as by `texsynth capture`."""
+    assert [kind(name) for name in ("maskmap", "MaskMap", "orm", "mask")] == ["data", "data", "data", "labels"]

@@ -57,6 +57,7 @@ def test_what_is_missing_is_filled_and_told(texsynth: Texsynth, wall: dict[str, 
     assert (made[..., 1] == 255).all() and (made[..., 2] == 0).all()
     assert texsynth(*PACK, "wall_Rough.png", "--pack", "x=G:rough,A:1", "-o", "x.png", "-q").code == 0
     assert (array("x.png")[..., [0, 2, 3]] == (0, 0, 255)).all()
+    assert "JPEG mixes the channels" in texsynth(*PACK, "wall_Rough.png", "-o", "x.jpg").err
 
 
 def test_folders_of_materials_become_folders(texsynth: Texsynth, picture: Picture) -> None:
@@ -70,7 +71,9 @@ def test_folders_of_materials_become_folders(texsynth: Texsynth, picture: Pictur
     assert sorted(ran.out.split()) == ["out/a_orm.png", "out/b_orm_2k.tif"]
     assert "A_BaseColor.png, b.png left out, as orm holds occlusion, roughness, metallic" in ran.err
     assert texsynth(*words, "--update").err.count("is kept") == 2
-    assert texsynth(*UNPACK, "out", "-o", "singles/", "-q", "--format", "tiff").code == 0
+    image.write("out/plain.png", image.read("in/b.png"))
+    ran = texsynth(*UNPACK, "out", "-o", "singles/", "--format", "tiff", "--progress", "none")
+    assert ran.code == 0 and "plain.png left out, as nothing says what their channels hold" in ran.err
     assert {path.name for path in Path("singles").glob("*.tif")} == {
         *("a_occlusion.tif", "a_roughness.tif", "a_metallic.tif"),
         *("b_occlusion_2k.tif", "b_roughness_2k.tif", "b_metallic_2k.tif"),

@@ -16,8 +16,8 @@ from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
 from texsynth.errors import InputError, UsageError, listed, one_line, shown
 from texsynth.foreign.piped import Piped, path_of
+from texsynth.image import codecs, scratch
 from texsynth.image import picture as image
-from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.material.names import split
 from texsynth.material.packing import DETAIL, PACKED_ROLES, PACKINGS, Packing, parse
@@ -53,6 +53,8 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
                 work = verb.unpack(request, item.sources[0])
         for notice in work.notices:
             talk.note(notice)
+        if packs and image.SUFFIXES_WRITE.get(item.out.suffix.lower()) == codecs.JPEG:
+            talk.note(f"{item.out.name}: JPEG mixes the channels; .png, .webp and .tif keep their values")
         files = dict.fromkeys(work.pictures, item.out) if packs else _places(item, work.pictures)
         job = Packs(work, item, {} if pipes.to_stdout(request) else files, _beside(files.values(), request))
         yield Action(
@@ -91,7 +93,9 @@ def _roles(request: Any) -> dict[Path, str]:
     """What each file of a request holds: what ROLE=FILE says, or its name. Raises UsageError and InputError."""
     packing, roles = parse(request.pack), dict[Path, str]()
     for source in request.sources:
-        word, equals, file = ("", "", "") if isinstance(source, Piped) else str(source).partition("=")
+        if isinstance(source, Piped):
+            raise UsageError("- is standard input, which has no name that says a map; give files")
+        word, equals, file = str(source).partition("=")
         if equals and not path_of(source).exists():
             roles[Path(file)] = _role(word, packing)
             continue
@@ -178,8 +182,18 @@ def _unpacks(request: Any) -> Plan:
     if request.pack is not None:
         parse(request.pack)
     sources, left, notices = plan.expand(request.sources)
+    inside = {path for each in request.sources if path_of(each).is_dir() for path in path_of(each).iterdir()}
+    plain = [path for path in sources if path in inside and not verb.says_packing(request.pack, path)]
+    if plain:
+        notices = (
+            *notices,
+            f"{listed(path.name for path in plain)} left out, as nothing says what their channels hold",
+        )
+    packed = [path for path in sources if path not in plain]
+    if not packed:
+        raise InputError(f"no packed map among {listed(path.name for path in plain)}; --pack NAME=R:ao,G:roughness")
     items = tuple(
-        Item((path,), folder / f"{path.stem}{_suffix(path, request)}", number) for number, path in enumerate(sources)
+        Item((path,), folder / f"{path.stem}{_suffix(path, request)}", number) for number, path in enumerate(packed)
     )
     return Plan(items, len(items) > 1 and request.output is not None, notices, left)
 

@@ -112,6 +112,8 @@ def kind(name: str, normals: str | None = None, files: Sequence[str] = (), note:
     """The role of a layer by the name of its map: "normal" or "normal_dx", "labels" where the name says so, else
     "data". normals: the convention; None: that which the names say, of the map or of its files; raises InputError where
     they say both."""
+    if packing_of(name) is not None:
+        return "data"
     words = re.split(r"[^a-z]+", name.lower())
     role = role_of(name)
     if "normal" in name.lower() or (role is not None and role.name == NORMAL):

@@ -83,6 +83,15 @@ def packing_in(spec: str | None, source: Source) -> Packing:
     raise InputError(f"{one_line(path.name)}: its name says nothing of channels; --pack NAME=R:ao,G:roughness does")
 
 
+def says_packing(spec: str | None, path: Path) -> bool:
+    """Does the command, the name of a file or its record say what its channels hold?"""
+    try:
+        packing_in(spec, path)
+    except InputError:
+        return False
+    return True
+
+
 def contents(spec: str | None, path: Path) -> tuple[str, ...]:
     """The maps in a file, as far as the command or its name says; raises UsageError."""
     packing = _said(spec, path)
