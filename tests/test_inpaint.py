@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 import texsynth
 from asking import job_of
-from pictures import box, bytes_of, noise, pattern, places, spots
+from pictures import box, bumps, bytes_of, noise, pattern, places, spots
 from texsynth.field import atlas
 from texsynth.image import holes
 from texsynth.image import picture as image
@@ -78,7 +78,7 @@ def test_what_is_known_comes_back_bit_for_bit(dtype: str, channels: int, exact: 
         before[15:22, 20:26, 3] = 0
     before = before[..., 0] if channels == 1 else before
     maps = {
-        "normal": (noise(40, 48, 3, seed=1).numpy() * 255).astype(np.uint8),
+        "normal": bytes_of(bumps(40, 48) / 2 + 0.5),
         "height": (noise(40, 48, seed=2).numpy() * 65535).astype(np.uint16),
         "places": places(40, 48),
     }

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from conftest import Draw, Picture, Refused, Texsynth, array
-from pictures import box, bytes_of, noise, spots
+from pictures import box, bumps, bytes_of, noise, spots
 from texsynth.field.atlas import COPY_SETS, MIDDLE, Field, build_atlas
 from texsynth.field.geometry import moved_normals, rotated_normals
 from texsynth.field.planes import COPIES
@@ -31,12 +31,6 @@ def steps(name: str) -> float:
     """The mean squared step between neighbours of a grey picture."""
     values = array(name).squeeze().astype(float) / 255
     return float(np.square(np.diff(values, axis=0)).mean() + np.square(np.diff(values, axis=1)).mean())
-
-
-def bumps() -> np.ndarray:
-    """Normals in all directions, (24, 24, 3) of 8 bits."""
-    vectors = noise(1, 3, 24, 24, seed=1) - torch.tensor([0.5, 0.5, -0.2]).view(3, 1, 1)
-    return bytes_of(vectors / vectors.norm(dim=1, keepdim=True) / 2 + 0.5)
 
 
 def test_seams_meet_in_relief_where_colours_say_nothing(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
@@ -71,7 +65,7 @@ def test_a_band_that_wraps_meets_in_relief(texsynth: Texsynth, picture: Picture,
 
 def test_without_weights_the_picture_is_that_without_maps(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
     picture("a.png", (24, 24))
-    draw("n.png", bumps())
+    draw("n.png", bytes_of(bumps(24, 24) / 2 + 0.5))
     command, maps = ("synthesize", "a.png", *SMALL), ("--map", "normal=n.png", "--map", "h=n.png")
     assert texsynth(*command, "-o", "plain.png", "--no-metadata").code == 0
     pictures = {}
@@ -88,7 +82,7 @@ def test_without_weights_the_picture_is_that_without_maps(texsynth: Texsynth, pi
 def test_weights_are_recorded_and_repeated(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
     """Maps that a repeated run adds leave the picture as it is; one that is missing is told."""
     picture("a.png", (24, 24))
-    draw("n.png", bumps())
+    draw("n.png", bytes_of(bumps(24, 24) / 2 + 0.5))
     maps = ("--map", "normal=n.png", "--map", "rough=n.png")
     assert texsynth("synthesize", "a.png", *SMALL, *maps, "--map-weight", "rough=0.5", "-o", "o.png").code == 0
     record = image.read_metadata("o.png")
@@ -110,7 +104,7 @@ def test_a_larger_original_repeats_the_small_run_with_its_maps(
 ) -> None:
     colours = picture("a.png", (24, 24))
     draw("large.png", colours.repeat(2, 0).repeat(2, 1))
-    draw("n.png", bumps())
+    draw("n.png", bytes_of(bumps(24, 24) / 2 + 0.5))
     still = ("--set", "passes=[0]", "--set", "align=0")
     assert texsynth("synthesize", "a.png", *SMALL, *still, "--map", "normal=n.png", "-o", "o.png").code == 0
     assert texsynth("synthesize", "large.png", "--from", "o.png", "-q", "-o", "l.png").code == 0
