@@ -22,9 +22,10 @@ for words in (
     "synthesize a.png -s 48x32 -p guided-correspondence",
     "synthesize a.png -s 64x48 -p guided-correspondence-draft --tile xy",
     "inpaint a.png --mask m.png --quality draft",
+    "inpaint b.png --make-tileable xy --quality draft",
 ):
     for count in "12":
-        name = words.split()[-1].replace(".", "_")
+        name = "".join(filter(str.isalnum, words))
         assert main([*words.split(), "-o", f"{name}_{count}.png", "--threads", count, "-q"]) == 0
 """
 
@@ -34,10 +35,13 @@ def test_the_field_gives_the_same_pixels_with_any_number_of_threads(tmp_path: Pa
     mask = np.zeros((32, 32), np.uint8)
     mask[12:20, 10:20] = 255
     image.write(tmp_path / "a.png", image.Picture(spots(32, 32)))
+    image.write(
+        tmp_path / "b.png", image.Picture(torch.rand(1, 3, 160, 160, generator=torch.Generator().manual_seed(1)))
+    )
     image.write(tmp_path / "m.png", image.from_array(mask))
     subprocess.run([sys.executable, "-c", SAME], cwd=tmp_path, check=True)
     first = sorted(tmp_path.glob("*_1.png"))
-    assert len(first) == 3
+    assert len(first) == 4
     for path in first:
         assert np.array_equal(array(str(path)), array(str(path.with_name(path.name.replace("_1", "_2")))))
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.field.lattice import Lattice
+from texsynth.image.rows import interpolated
 
 ROUNDS = 12  # of registering, enough for half a cell
 WIDEST = 0.35  # of the shorter side: sigma of the windows of the first round
@@ -116,7 +117,7 @@ def _blur(picture: Tensor, sigma: float) -> Tensor:
         return F.conv2d(down, window.view(1, 1, 1, -1), padding=(0, reach)).transpose(0, 1)
 
     blurred = both(small) / both(torch.ones_like(small[:, :1]))
-    return F.interpolate(blurred, scale_factor=step, mode="bilinear")[:, :, :h, :w]
+    return interpolated(blurred, [step * side for side in blurred.shape[2:]])[:, :, :h, :w]
 
 
 def _mean_cell(picture: Tensor, cells: Tensor, shape: list[int]) -> Tensor:

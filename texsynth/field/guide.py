@@ -17,6 +17,7 @@ from texsynth.field.atlas import Atlas, build_atlas, spread
 from texsynth.field.quilt import Blocks, Steer
 from texsynth.field.space import describe, find_basis
 from texsynth.guidance import scarcity
+from texsynth.image.rows import interpolated
 from texsynth.native.sums import add_in_turn, in_turn
 from texsynth.task import Guide, Task
 
@@ -163,7 +164,7 @@ def _blurred(image: Tensor, factor: float) -> Tensor:
         return image
     size = [max(1, round(n / factor)) for n in image.shape[2:]]
     small = F.interpolate(image, size, mode="bilinear", antialias=True)
-    return F.interpolate(small, image.shape[2:], mode="bilinear")
+    return interpolated(small, image.shape[2:])
 
 
 def steer(guiding: Guiding, blocks: Blocks) -> Steer:

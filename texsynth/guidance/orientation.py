@@ -348,7 +348,7 @@ def _filled(values: Tensor, certain: Tensor) -> Tensor:
     total = F.avg_pool2d(torch.cat([values * certain, certain], 1), 2, ceil_mode=True, count_include_pad=False)
     share = total[:, -1:]
     coarse = _filled(total[:, :-1] / share.clamp(min=1e-12), (share > 0).float())
-    around = F.interpolate(coarse, values.shape[2:], mode="bilinear")
+    around = rows.interpolated(coarse, values.shape[2:])
     return torch.where(certain > 0, values, around)
 
 

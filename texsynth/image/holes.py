@@ -81,10 +81,10 @@ def _enlarged(coarse: Tensor, size: Sequence[int], top: int, bottom: int) -> Ten
     """The rows from `top` to before `bottom` of a picture interpolated to `size`, twice its own; where this is
     odd, strips are those of the even height above it."""
     if bottom - top == size[0]:
-        return F.interpolate(coarse, size, mode="bilinear")
+        return rows.interpolated(coarse, size)
     part, _ = rows.around(coarse, top // 2, -(-bottom // 2), 1)
     first = 2 * max(0, top // 2 - 1)
-    fine = F.interpolate(part, (2 * part.shape[2], size[1]), mode="bilinear")
+    fine = rows.interpolated(part, (2 * part.shape[2], size[1]))
     return fine[:, :, top - first : bottom - first]
 
 

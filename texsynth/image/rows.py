@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from texsynth.image import scratch
 
@@ -88,6 +89,12 @@ def by_planes(values: Tensor, size: tuple[int, int], change: Callable[[Tensor], 
         target.copy_(change(plane))
         release(values, result)
     return result
+
+
+def interpolated(values: Tensor, size: Sequence[int]) -> Tensor:
+    """A picture (1, C, H, W) interpolated linearly to `size` (h, w), plane by plane: of several planes at once the last
+    bits depend on the number of threads."""
+    return torch.cat([F.interpolate(plane, tuple(size), mode="bilinear") for plane in values.split(1, 1)], 1)
 
 
 def around(values: Tensor, top: int, bottom: int, reach: int) -> tuple[Tensor, slice]:

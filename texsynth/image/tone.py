@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth import native
+from texsynth.image.rows import interpolated
 
 LARGEST_CHANGE = 0.25  # of a colour in [0, 1]
 USUAL_STEP = 0.08  # of tone; larger differences are likelier faults of shape
@@ -151,4 +152,4 @@ def _finer(x: Tensor, size: Sequence[int], tile: tuple[bool, bool]) -> Tensor:
     for dim, wraps in enumerate(tile, 2):
         first, last = x.narrow(dim, 0, 1), x.narrow(dim, x.shape[dim] - 1, 1)
         x = torch.cat([last, x, first] if wraps else [first, x, last], dim)
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear")[:, :, 2 : 2 + size[0], 2 : 2 + size[1]]
+    return interpolated(x, [2 * side for side in x.shape[2:]])[:, :, 2 : 2 + size[0], 2 : 2 + size[1]]

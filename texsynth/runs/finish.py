@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from texsynth.field import atlas, tone
 from texsynth.field.atlas import Field
@@ -19,7 +18,7 @@ from texsynth.field.planes import Copying
 from texsynth.image import scratch
 from texsynth.image.load import mapped, range_of
 from texsynth.image.picture import Picture
-from texsynth.image.rows import extremes
+from texsynth.image.rows import extremes, interpolated
 from texsynth.image.seen import Range
 from texsynth.image.strips import Strips
 from texsynth.job import Job, Layer
@@ -156,7 +155,7 @@ def _coloured(image: Tensor, job: Job, like: Picture) -> Picture:
     """A picture of the kind of `like` with the colours of (1, 3, h, w), at the job's size."""
     pixels = image.cpu().clamp(0, 1)
     if tuple(pixels.shape[2:]) != job.task.size:
-        pixels = F.interpolate(pixels, job.task.size, mode="bilinear").clamp(0, 1)
+        pixels = interpolated(pixels, job.task.size).clamp(0, 1)
     if like.channels == 1:
         pixels = pixels.mean(1, keepdim=True)
     return replace(like, pixels=range_of(job.image.pictures).stored(pixels))
