@@ -62,6 +62,10 @@ RUNS = {  # where OUT is the folder that outputs go to
     "edit-neural": f"edit a.png --reshuffle -o OUT/o.png -p edit-neural {QUICK}",
     "propagate": "propagate a.png layer.png b.png -o OUT/o.png --save-layer",
     "propagate by features": "propagate a.png layer.png b.png -o OUT/o.png --features vgg19",
+    "maps normal": "maps normal p.png -o OUT/o.png --tile x",
+    "maps height": "maps height n.png -o OUT/o.png",
+    "maps occlusion": "maps occlusion p.png -o OUT/o.png",
+    "maps stereo": "maps stereo a.png b.png p.png q.png --lights lamps.txt -o OUT/made/ --height",
     "evaluate": "evaluate a.png b.png --metric all",
     "evaluate guides": "evaluate a.png b.png --progression p.png q.png --labels l.png m.png --orientation circle",
 }
@@ -98,6 +102,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "q": ramp.mT,
     }.items():
         image.write(folder / f"{name}.png", image.Picture(pixels))
+    image.write(folder / "n.png", image.Picture(torch.tensor([0.6, 0.5, 0.99])[:, None, None].expand(1, 3, SIDE, SIDE)))
+    (folder / "lamps.txt").write_text("1 0 1\n0 1 1\n-1 -1 1\n0 0 1")
     layer = np.zeros((SIDE, SIDE, 4), np.uint8)
     layer[5:15, 8:20] = (200, 30, 0, 255)
     areas = {"l": white((SIDE, SIDE), np.s_[7:15, 6:16]), "m": white((SIDE, SIDE), np.s_[10:18, 9:19])}
