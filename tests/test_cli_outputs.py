@@ -209,3 +209,11 @@ def test_dry_run_tells_and_writes_nothing(texsynth: Texsynth, refused: Refused, 
     assert planned["seconds"] == pytest.approx(cost.START + 0.01, abs=0.005)
     assert sorted(Path().rglob("*")) == before
     refused(4, "synthesize", "in", "-o", "out/", "--dry-run", "--max-memory", "50M", *QUICK)
+
+
+def test_a_batch_keeps_formats_whose_values_a_png_might_lose(texsynth: Texsynth, picture: Picture) -> None:
+    for name in ("a.jpg", "b.tif", "c.hdr", "d.exr"):
+        picture(f"in/{name}")
+    texsynth("synthesize", "in", "-p", "steady", "-s", "8", "-q", "-o", "out/")
+    made = sorted(path.name for path in Path("out").iterdir() if path.suffix not in (".json", ".jsonl"))
+    assert made == ["a.png", "b.tif", "c.hdr", "d.exr"]

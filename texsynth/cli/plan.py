@@ -23,7 +23,7 @@ from texsynth.verbs import sets
 from texsynth.verbs.sets import Pictures
 
 Asked = TypeVar("Asked", bound=PictureOptions)
-KEPT = (".png", ".tif", ".tiff")  # formats that a batch keeps; all others become .png
+KEPT = (".png", ".tif", ".tiff", ".exr", ".hdr")  # formats that a batch keeps; all others become .png
 
 
 @dataclass(frozen=True)
