@@ -295,6 +295,17 @@ def test_maps_keep_their_own_resolution_and_labels_their_values(texsynth: Texsyn
     assert set(np.unique(array("o_labels.png"))) == {7, 200}
 
 
+def test_a_set_is_captured_as_one(texsynth: Texsynth, draw: Draw) -> None:
+    shot = deep(surface(*on_surface()))
+    draw("in/wall_BaseColor.png", shot)
+    draw("in/wall_Roughness.png", shot[::2, ::2, 0].copy())
+    good(texsynth("capture", "in", "--quad", QUAD, "-q", "-o", "out/"))
+    assert {path.name for path in Path("out").glob("*.png")} == {"wall_BaseColor.png", "wall_Roughness.png"}
+    assert array("out/wall_Roughness.png").shape[0] * 2 == array("out/wall_BaseColor.png").shape[0]
+    good(texsynth("capture", "in/wall_BaseColor.png", "--quad", QUAD, "-q", "--maps", "none", "-o", "o.png"))
+    assert not list(Path().glob("*oughness*"))
+
+
 def test_maps_that_cannot_be_of_the_photograph_are_refused(
     texsynth: Texsynth, refused: Refused, picture: Callable[..., np.ndarray]
 ) -> None:

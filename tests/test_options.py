@@ -208,6 +208,7 @@ OWN: dict[str, Rows] = {
         "size": ("pixels", FLAT, "--size 12"),
         "aspect": ("pixels", FLAT, "--aspect 2:1"),
         "maps": ("files", FLAT, "--map h=right.png"),
+        "find_maps": ("files", FLAT, "--maps auto"),
         "normals": ("record", f"{FLAT} --map normal=a.png", "--normals dx"),
         "flatten": ("pixels", SHOT.replace("a.png", "right.png"), "--flatten"),
         "delight": ("told", FLAT.replace("-q ", ""), "--delight"),

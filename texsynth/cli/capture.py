@@ -13,12 +13,14 @@ from texsynth.batch.order import Entry, Item
 from texsynth.cli import failure, pipes, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
-from texsynth.cli.plan import Plan
+from texsynth.cli.plan import Plan, Sought
 from texsynth.errors import UsageError
 from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
+from texsynth.material.export import Asked
 from texsynth.requests.capture import Request
+from texsynth.requests.shared import AUTO, NONE
 from texsynth.runs import run, save, stop
 from texsynth.verbs import capture as verb
 from texsynth.verbs import parse
@@ -31,7 +33,8 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
     part: a share of the plan that is made without it."""
     verb.check(request)
     photos = list(cast("list[str | Path]", request.photos))
-    todo = plan.plan(photos, request.output, name, request.file_format) if part is None else part
+    sought = Sought(NONE if request.maps or pipes.to_stdout(request) else request.find_maps, request.normals)
+    todo = plan.plan(photos, request.output, name, request.file_format, sought) if part is None else part
     if not todo.batch and len(todo.items[0].sources) > 1:
         raise UsageError(f"{len(todo.items[0].sources)} photographs need a folder to go to, such as -o flat/")
     for item in todo.items:
@@ -42,7 +45,7 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
             work = verb.aim(request, item.sources[0], _maps(request, item))
         for notice in work.notices:
             talk.note(notice)
-        files = _files(item.out, {each: layer.picture.depth for each, layer in work.maps.items()})
+        files = _files(item, {each: layer.picture.depth for each, layer in work.maps.items()})
 
         def check() -> None:
             if pipes.to_stdout(request):
@@ -68,8 +71,8 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
 
 
 def _maps(request: Request, item: Item) -> dict[str, Any]:
-    """The maps of an item by name; UsageError, InputError."""
-    out = {}
+    """The maps of an item by name, those that were found or those that were named; UsageError, InputError."""
+    out: dict[str, Any] = {name: files[0] for name, files in item.maps.items()}
     for name, files in (request.maps or {}).items():
         if len(files) > 1:
             raise UsageError(f"--map {name}: {len(files)} given for one photograph; a folder holds those of several")
@@ -79,9 +82,11 @@ def _maps(request: Request, item: Item) -> dict[str, Any]:
     return out
 
 
-def _files(out: Path, depths: Mapping[str, str]) -> dict[str, Path]:
-    """What is written for one photograph, the picture last: where it stands all stands."""
-    return save.paths(out, depths, save_field=False)
+def _files(item: Item, depths: Mapping[str, str]) -> dict[str, Path]:
+    """What is written for one photograph, the picture last: where it stands all stands. Maps that were found keep the
+    words of their files."""
+    inputs = {name: files[0].stem for name, files in item.maps.items()}
+    return save.paths(item.out, depths, save_field=False, asked=Asked("same" if inputs else None, inputs))
 
 
 def _scratch(out: Path, request: Request) -> AbstractContextManager[None]:
@@ -96,8 +101,10 @@ def _beside(item: Item, request: Request) -> list[Path]:
 
 def _alone(request: Request, item: Item) -> Request:
     """The request for one photograph; InputError."""
-    maps = {name: [file] for name, file in _maps(request, item).items()}
-    return replace(request, photos=[item.sources[0]], maps=maps or None, output=str(item.out), file_format=None)
+    maps = None if item.maps else {name: [file] for name, file in _maps(request, item).items()} or None
+    find = AUTO if item.maps else NONE
+    out = str(item.out)
+    return replace(request, photos=[item.sources[0]], maps=maps, find_maps=find, output=out, file_format=None)
 
 
 def _run(

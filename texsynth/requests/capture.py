@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from texsynth.material.roles import CONVENTIONS
 from texsynth.requests.option import Numbers, Source, Text, argument, option
-from texsynth.requests.shared import BatchOptions, MachineOptions, MessageOptions, PathOptions, map_texts, named_files
+from texsynth.requests.shared import (
+    FIND,
+    BatchOptions,
+    MachineOptions,
+    MessageOptions,
+    PathOptions,
+    map_texts,
+    named_files,
+)
 
 EXAMPLES = """
 texsynth capture samples/gravel.jpg --quad 20,12,240,30,228,236,8,220 -o flat.png
@@ -32,6 +40,9 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
         of a photograph that was not cropped. Default: the mean lengths of its sides.
     maps: An aligned map that is straightened alike, at its own resolution, and written as STEM_NAME; repeat for more
         maps. FILE may be a folder, paired by stem.
+    find_maps: Find the maps of a photograph by the names of the files beside it, such as wall_Normal.png beside
+        wall_BaseColor.png; auto does so for every photograph, none for none, and any --map switches it off. Default:
+        auto for folders and for files whose own name ends in a word for a base colour.
     normals: The convention of the normal maps: gl has green up (OpenGL), dx green down (DirectX). Default: what their
         names say, else gl.
     flatten: Even out slow changes of light.
@@ -58,6 +69,7 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
         texts=map_texts,
         role="map:",
     )
+    find_maps: str | None = option(None, flags="--maps", choices=FIND)
     normals: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True)
     flatten: bool = option(False, recorded=True)
     delight: bool = option(False, recorded=True)

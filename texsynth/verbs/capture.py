@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ MOST_BENT, LARGEST_MISFIT = 0.05, 0.5  # of the aspect of a map, by which it may
 SMALLEST_SHARE = 1e-3  # of the square of its longest side, that the triangle at a corner of a quadrangle covers
 OUTSIDE = 0.5  # pixels that a corner may lie outside: programs count from 0 or from 1
 FARTHEST_ASPECT = 100.0
+COARSEST = 16  # times that a map may be as coarse as its photograph, for sizes to heed it
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,9 @@ def aim(request: Request, photo: Source, maps: Mapping[str, Source]) -> Capturin
         _check_shape(layer, of_map.name, picture, entry.name, notices.append)
         layers[name] = Aligned(layer, _role(name, request.normals, layer, of_map.name, notices.append))
         entries.append(of_map)
-    frame = None if request.quad is None else _quad(request, picture, entry.name, notices.append)
-    frame = _lattice(picture, entry.name, notices.append) if request.straighten else frame
+    cell = _cell(picture, [each.picture for each in layers.values()])
+    frame = None if request.quad is None else _quad(request, picture, cell, entry.name, notices.append)
+    frame = _lattice(picture, cell, entry.name, notices.append) if request.straighten else frame
     box = None if request.crop is None else parse.crop(request.crop)
     if box is not None:
         size = inputs.extent(picture) if frame is None else frame.size
@@ -207,7 +210,18 @@ def estimate(work: Capturing) -> Estimate:
     return Estimate(memory, START + 1e-6 * pixels * len(pictures))
 
 
-def _quad(request: Request, picture: Picture, name: str, note: Note) -> Frame:
+def _cell(photo: Picture, layers: Sequence[Picture]) -> int:
+    """The pixels of a photograph that a size must be a multiple of, so that maps which are coarser by a whole factor
+    stay so."""
+    times = [
+        Fraction(photo.width, layer.width)
+        for layer in layers
+        if layer.width * photo.height == layer.height * photo.width
+    ]
+    return math.lcm(*(int(each) for each in times if each.denominator == 1 and each <= COARSEST))
+
+
+def _quad(request: Request, picture: Picture, cell: int, name: str, note: Note) -> Frame:
     """The frame that --quad marks in a photograph; raises UsageError."""
     assert request.quad is not None
     points = corners(request.quad)
@@ -222,7 +236,7 @@ def _quad(request: Request, picture: Picture, name: str, note: Note) -> Frame:
             note("--aspect auto: opposite sides are too near to parallel to tell it; their mean lengths are taken")
         area = down * along
         down, along = (down, along) if shape is None else ((area / shape) ** 0.5, (area * shape) ** 0.5)
-    size = round(down), round(along)
+    size = round(down / cell) * cell, round(along / cell) * cell
     if min(size) < parse.SMALLEST:
         raise UsageError(f"--quad marks {size[1]}x{size[0]} pixels; at least {parse.SMALLEST} a side are needed")
     if request.size is not None:
@@ -230,7 +244,7 @@ def _quad(request: Request, picture: Picture, name: str, note: Note) -> Frame:
     return frames.of_corners(points, size)
 
 
-def _lattice(picture: Picture, name: str, note: Note) -> Frame:
+def _lattice(picture: Picture, cell: int, name: str, note: Note) -> Frame:
     """The frame in which a regular photograph has level rows and upright columns; InputError where it is none."""
     with machine.one_thread():
         lattice = regular.measured(picture)
@@ -240,7 +254,8 @@ def _lattice(picture: Picture, name: str, note: Note) -> Frame:
     along, down = lattice.steps
     turn = f"{abs(lattice.turned):.1f} degrees {'counter-' if lattice.turned < 0 else ''}clockwise"
     note(f"{name} repeats every {along:.1f} pixels along and {down:.1f} down; its rows were turned by {turn}")
-    return lattice.frame
+    height, width = lattice.frame.size
+    return lattice.frame.cropped(0, 0, max(1, width // cell) * cell, max(1, height // cell) * cell)
 
 
 def _role(name: str, normals: str | None, layer: Picture, file: str, note: Note) -> str:
