@@ -87,13 +87,13 @@ def test_the_normals_of_a_piece_at_any_angle_are_those_of_the_turned_surface(
 
 @pytest.mark.parametrize(
     "words",
-    ["synthesize a.png --set copies=rotations -s 40", "control a.png --orientation circle -s 40"],
+    ["synthesize a.png --set copies=rotations -s 24", "control a.png --orientation circle -s 24"],
     ids=["copies", "orientation"],
 )
 def test_a_set_of_either_convention_comes_out_the_same(texsynth: Texsynth, draw: Draw, words: str) -> None:
     """Green of the one is the inverse of green of the other, everywhere."""
-    draw("a.png", bytes_of(spots(32, 32)))
-    y, x = grid(32, 32)
+    draw("a.png", bytes_of(spots(24, 24)))
+    y, x = grid(24, 24)
     for name, role in (("gl", "normal"), ("dx", "normal_dx")):
         draw(f"{name}.png", bytes_of(encoded(*slopes(y.float(), x.float()), role)))
     quick = ["--set", "passes=[1]", "--set", "starts=1", "-q", "--force", "--save-field"]
