@@ -87,6 +87,16 @@ def test_one_packing_becomes_another(texsynth: Texsynth, picture: Picture) -> No
     assert np.array_equal(array("s_Roughness.png"), packed[..., 1]) and not Path("s_ORM.png").exists()
 
 
+def test_one_map_may_fill_two_channels(texsynth: Texsynth, picture: Picture) -> None:
+    """Roughness, and smoothness which is made of it."""
+    picture("a.png")
+    picture("r.png", channels=1)
+    words = ("--map", "rough=r.png", "--pack", "both=R:roughness,G:smoothness")
+    assert texsynth(*SYNTH, *words, *QUICK).code == 0
+    packed = array("o_both.png")
+    assert (packed[..., 1] == 255 - packed[..., 0]).all() and len(np.unique(packed[..., 0])) > 2
+
+
 def test_each_scheme_has_its_word(texsynth: Texsynth, picture: Picture) -> None:
     words = singles(picture)
     for scheme, file in (

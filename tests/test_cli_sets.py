@@ -202,6 +202,15 @@ def test_maps_without_a_role_keep_their_name_beside_the_stem(texsynth: Texsynth,
     assert "T_v_N.png exists" in texsynth("synthesize", "w.png", *words, *SMALL).err  # known before the run
 
 
+def test_two_files_of_one_name_are_refused(refused: Refused, folder: Folder) -> None:
+    """Where a scheme calls them by a role that both have."""
+    folder("w.png", "a.png", "gloss.png")
+    run = ("synthesize", "w.png", "-o", "v.png", "--names", "unreal")
+    assert "the picture and the map albedo would both be T_v_BC" in refused(2, *run, "--map", "albedo=a.png", *SMALL)
+    both = ("--map", "gloss=gloss.png", "--map", "smoothness=gloss.png")
+    assert "gloss and the map smoothness would both be T_v_R" in refused(2, *run, *both, *SMALL)
+
+
 def test_normals_are_written_in_the_convention_of_the_names(texsynth: Texsynth, folder: Folder) -> None:
     """Green is inverted in 8 bits without loss; words that name a convention go along; a record repeats it."""
     folder("in/w_col.png", "in/w_normalGL.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ import scenes
 from asking import entry_of, good, record_of
 from conftest import Draw, Refused, Texsynth, array
 from texsynth.image import picture as image
+from texsynth.image.codecs import Tags
+from texsynth.image.codecs.tags import LINEAR_GAMMA
+from texsynth.image.seen import light_of
 
 EIGHT = scenes.lamps(8)
 UPRIGHT = np.array([0, 0, 1])
@@ -85,6 +89,26 @@ def test_lamps_are_estimated(
     assert off(surface) < 3.5
 
 
+def test_a_base_colour_says_what_its_numbers_are(texsynth: Texsynth, shoot: Shoot) -> None:
+    """Linear light in floats, sRGB in whole numbers, whatever the photographs are."""
+    names = shoot(EIGHT[:3])
+    for name in names:
+        picture = image.read(name)
+        linear = replace(picture, pixels=light_of(picture.pixels), depth="float32", tags=Tags(gamma=LINEAR_GAMMA))
+        image.write(Path(name).with_suffix(".exr"), linear)
+    lights = ("--lights", written(EIGHT[:3]), "-q")
+    of_floats = [str(Path(name).with_suffix(".exr")) for name in names]
+    for kind, sources in (("whole", names), ("floats", of_floats)):
+        assert texsynth("maps", "stereo", *sources, *lights, "-o", f"{kind}/").code == 0
+        assert texsynth("maps", "stereo", *sources, *lights, "-o", f"{kind}_linear/", "--depth", "float").code == 0
+    coded, linear = (image.read(f"{kind}/shot_BaseColor.png").tags.gamma for kind in ("whole", "whole_linear"))
+    assert (coded, linear) == (None, LINEAR_GAMMA)
+    coded, linear = (image.read(f"{kind}/shot_BaseColor.png").tags.gamma for kind in ("floats", "floats_linear"))
+    assert (coded, linear) == (None, LINEAR_GAMMA)
+    one, two = (array(f"{kind}/shot_BaseColor.png").astype(int) for kind in ("whole", "floats"))
+    assert np.abs(one - two).max() < 100
+
+
 def test_hollows_and_bumps_can_be_exchanged(texsynth: Texsynth, shoot: Shoot) -> None:
     for folder, more in (("out/", ()), ("turned/", ("--invert",))):
         assert texsynth("maps", "stereo", *shoot(EIGHT[:6]), "-o", folder, "-q", *more).code == 0
@@ -146,7 +170,8 @@ def test_what_gives_no_answer_is_refused(refused: Refused, shoot: Shoot, draw: D
     for words in ("a b c", "1 2", "[" * 99, "1 2 nan"):
         Path("bad.txt").write_text(words)
         assert "bad.txt" in refused(3, *run, "--lights", "bad.txt")
-    assert "--sphere" in refused(2, *run, "--sphere", "1,2")
+    for sphere in ("1,2", "30,nan,10", "nan,30,10", "30,30,inf"):
+        assert "--sphere" in refused(2, *run, "--sphere", sphere)
     assert "reaches outside" in refused(3, *run, "--sphere", "70,70,20")
     assert "--invert" in refused(2, *run, "--lights", written(EIGHT), "--invert")
     assert "-o" in refused(2, "maps", "stereo", *names)

@@ -22,6 +22,7 @@ from texsynth.guidance.maps import Cropped, Guided, Map
 from texsynth.image import load as inputs
 from texsynth.image import rows
 from texsynth.image.load import Input, Note, Source
+from texsynth.image.seen import light_of
 from texsynth.pyramid import shrink
 from texsynth.requests.guides import AUTO, Progression
 from texsynth.task import Guide
@@ -207,9 +208,8 @@ def _followed(direction: Tensor) -> str:
 
 def _lab(image: Tensor) -> Tensor:
     """CIE L*a*b* / 100 of sRGB (1, 3, H, W) in [0, 1], where equal distances look about equally different."""
-    linear = torch.where(image <= 0.04045, image / 12.92, ((image.clamp(min=0) + 0.055) / 1.055) ** 2.4)
     to_xyz = [[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0178, 0.1095, 0.8727]]  # white is (1, 1, 1)
-    xyz = torch.einsum("ij,bjhw->bihw", image.new_tensor(to_xyz), linear)
+    xyz = torch.einsum("ij,bjhw->bihw", image.new_tensor(to_xyz), light_of(image))
     x, y, z = torch.where(xyz > 0.008856, xyz.clamp(min=1e-6) ** (1 / 3), 7.787 * xyz + 16 / 116).unbind(1)
     return torch.stack([1.16 * y - 0.16, 5 * (x - y), 2 * (y - z)], 1)
 

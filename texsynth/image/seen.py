@@ -27,11 +27,11 @@ class Range:
     def seen(self, values: Tensor) -> Tensor:
         """Values as shares of the range, some of which may be below 0."""
         shares = values / self.top
-        return _curved(shares) if self.is_linear else shares
+        return srgb_of(shares) if self.is_linear else shares
 
     def stored(self, shares: Tensor) -> Tensor:
         """The values of shares of the range."""
-        return (_straightened(shares) if self.is_linear else shares) * self.top
+        return (light_of(shares) if self.is_linear else shares) * self.top
 
     def moved(self, values: Tensor, change: Tensor) -> Tensor:
         """Values to which shares of the range are added."""
@@ -49,13 +49,15 @@ def is_linear(picture: Picture) -> bool:
     return picture.depth.startswith("float") and picture.tags.cicp is None and picture.tags.gamma == LINEAR_GAMMA
 
 
-def _curved(light: Tensor) -> Tensor:
+def srgb_of(light: Tensor) -> Tensor:
+    """Linear light as values of sRGB; below 0 along the same curve."""
     size = light.abs()
     bent = torch.where(size <= LOWEST, SLOPE * size, (1 + OFFSET) * size ** (1 / POWER) - OFFSET)
     return bent.copysign_(light)
 
 
-def _straightened(bent: Tensor) -> Tensor:
+def light_of(bent: Tensor) -> Tensor:
+    """Values of sRGB as linear light; below 0 along the same curve."""
     size = bent.abs()
     light = torch.where(size <= SLOPE * LOWEST, size / SLOPE, ((size + OFFSET) / (1 + OFFSET)) ** POWER)
     return light.copysign_(bent)

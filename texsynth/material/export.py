@@ -104,7 +104,7 @@ def _packed(depths: Mapping[str, str], asked: Asked) -> list[File]:
     left = dict(depths)
     for packing in asked.packings:
         whole = channels.again(packing, left)
-        parts = tuple(sources(whole, left).values())
+        parts = tuple(dict.fromkeys(sources(whole, left).values()))  # one may fill two channels
         if parts:
             depth = channels.deepest({left.pop(name) for name in parts})
             written.append(File(packing.name, packing.name, "", depth, whole, parts))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.image import rows
+from texsynth.image import rows, seen
 from texsynth.image.light import means_around
 
 MEASURED_SIDE, MATTE_SIDE, EDGE_SIDE = 160, 480, 1024  # pixels of the shorter side, at most, at each step
@@ -69,7 +69,7 @@ class Shadow:
 def lightened(image: Tensor) -> tuple[Tensor, str]:
     """A picture (1, 3, H, W) in [0, 1], sRGB, without its shadow, and a line that says what was done: the same tensor
     where there is none that can be told."""
-    fine = _shrunk(rows.changed(image, linear), EDGE_SIDE)
+    fine = _shrunk(rows.changed(image, seen.light_of), EDGE_SIDE)
     small = _shrunk(fine, MEASURED_SIDE)
     brightness = _brightness(small)
     median = _medians(brightness, MEDIAN)
@@ -184,10 +184,10 @@ def _applied(image: Tensor, matte: Tensor, shadow: Shadow) -> Tensor:
     def make(top: int, bottom: int) -> Tensor:
         part, inner = rows.around(image, top, bottom, reach)
         whole, _ = rows.around(share, top, bottom, reach)
-        light = linear(part) * (lack * whole).exp()
+        light = seen.light_of(part) * (lack * whole).exp()
         if more:
             light = light + more * whole * (light - means_around(light, reach))
-        return torch.where(whole > 0, encoded(light), part)[:, :, inner]
+        return torch.where(whole > 0, seen.srgb_of(light).clamp(0, 1), part)[:, :, inner]
 
     return rows.composed(image.shape, make, image, share)
 
@@ -242,14 +242,3 @@ def _shrunk(light: Tensor, side: int) -> Tensor:
 def _brightness(light: Tensor) -> Tensor:
     """The log luminance (1, 1, h, w) of linear light."""
     return ((light * light.new_tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True) + BLACK).log()
-
-
-def linear(values: Tensor) -> Tensor:
-    """Linear light of sRGB values (IEC 61966-2-1)."""
-    return torch.where(values <= 0.04045, values / 12.92, ((values.clamp(min=0) + 0.055) / 1.055) ** 2.4)
-
-
-def encoded(light: Tensor) -> Tensor:
-    """sRGB values in [0, 1] of linear light."""
-    high = 1.055 * light.clamp(min=1e-9) ** (1 / 2.4) - 0.055
-    return torch.where(light <= 0.0031308, light * 12.92, high).clamp(0, 1)

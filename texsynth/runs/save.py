@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from texsynth.image.files import Put, together
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.material import export
-from texsynth.material.export import PLAIN, Asked
+from texsynth.material.export import PLAIN, Asked, File
 from texsynth.runs import fields
 from texsynth.runs.run import Result
 
@@ -35,11 +35,13 @@ def paths(
     """Every file of a result, by what it is: the maps, the field's files, the preview, and the image itself last.
 
     depths: those of the maps. A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or
-    a TIFF for floats. asked: what they are called.
+    a TIFF for floats. asked: what they are called. Raises UsageError where two files would have one name.
     """
-    written = {file.name: file for file in export.files(depths, asked)}
+    every = export.files(depths, asked)
+    written = {file.name: file for file in every}
     stems = {name: export.stem(file, out.stem, asked) for name, file in written.items()}
     suffixes = {name: _suffix(out.suffix.lower(), file.depth) for name, file in written.items()}
+    _check_names(every, stems, out.stem, asked)
     stems |= {"mtlx": export.base(out.stem, asked)} if asked.mtlx else {}
     beside = (("--mtlx", asked.mtlx, MTLX_FILES), ("--preview", preview, PREVIEW_FILES))
     for flag, wanted, files in (("--save-field", save_field, FIELD_FILES), *beside):
@@ -48,6 +50,18 @@ def paths(
         suffixes |= files if wanted else {}
     named = {name: out.with_name(stems.get(name, f"{out.stem}_{name}") + suffix) for name, suffix in suffixes.items()}
     return {**named, "image": out}
+
+
+def _check_names(every: Sequence[File], stems: Mapping[str, str], image: str, asked: Asked) -> None:
+    """Raise UsageError where two maps, or a map and the image, would be one file: schemes name them by their roles."""
+    if asked.names is None:
+        return
+    taken = {image.casefold(): "the picture"}
+    for file in every:
+        other = taken.setdefault(stems[file.name].casefold(), file.source)
+        if other != file.source:
+            both = f"{other} and the map {file.source} would both be {stems[file.name]}"
+            raise UsageError(f"--names {asked.names}: {both}; leave one out, or call it by a name that means no role")
 
 
 def save(

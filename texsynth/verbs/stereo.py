@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError, ResourceError, UsageError, shown
 from texsynth.foreign.piped import path_of
-from texsynth.image import codecs, files, rows
+from texsynth.image import codecs, files, rows, seen
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
+from texsynth.image.codecs.tags import LINEAR_GAMMA
 from texsynth.image.picture import Picture
 from texsynth.image.strips import spans
 from texsynth.job import Input
@@ -141,17 +142,11 @@ def execute(session: Shots, tick: Callable[[float], None] = lambda _: None) -> R
 
 
 def linear(picture: Picture, top: int, bottom: int) -> Tensor:
-    """The rows of a photograph in linear light, (1, C, h, W): sRGB is decoded (IEC 61966-2-1), floats are linear."""
+    """The rows of a photograph in linear light, (1, C, h, W): sRGB is decoded, floats are linear."""
     values = picture.pixels[:, :, top:bottom]
     if picture.depth.startswith("float"):
         return values.clamp(min=0)
-    return torch.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-def _coded(values: Tensor) -> Tensor:
-    """Linear light as sRGB."""
-    values = values.clamp(0, 1)
-    return torch.where(values <= 0.0031308, values * 12.92, 1.055 * values.clamp(min=1e-6) ** (1 / 2.4) - 0.055)
+    return seen.light_of(values)
 
 
 def _check(request: Request, count: int) -> tuple[float, float, float] | None:
@@ -172,7 +167,7 @@ def _check(request: Request, count: int) -> tuple[float, float, float] | None:
     words = request.sphere.split(",") if isinstance(request.sphere, str) else list(request.sphere)
     try:
         x, y, radius = (float(word) for word in words)
-        if not (radius >= 4 and max(abs(x), abs(y), radius) < parse.LARGEST):
+        if not (radius >= 4 and all(abs(number) < parse.LARGEST for number in (x, y, radius))):
             raise ValueError
     except ValueError:
         raise UsageError(f"--sphere {shown(request.sphere)} is not X,Y,R in pixels, with a radius from 4 up") from None
@@ -231,10 +226,15 @@ def _assumed(estimate: estimates.LampEstimate) -> list[str]:
 
 
 def _base(session: Shots, colours: Tensor, scale: float) -> Picture:
-    """The base colour, sRGB but for floats."""
+    """The base colour: sRGB, with the primaries of the photographs; in floats linear light, which its file says."""
     first, depth = session.photographs[0], DEPTHS[session.request.depth]
-    coded = (lambda part: part / scale) if depth == "float32" else (lambda part: _coded(part / scale))
-    return Picture(rows.changed(colours, coded), None, depth, first.icc, first.tags)
+    if depth == "float32":
+        tags = replace(first.tags, cicp=None, mastering=None, light=None, srgb=None, gamma=LINEAR_GAMMA)
+        return Picture(rows.changed(colours, lambda part: part / scale), None, depth, None, tags)
+    coded = rows.changed(colours, lambda part: seen.srgb_of((part / scale).clamp(0, 1)))
+    if first.depth.startswith("float"):
+        return Picture(coded, None, depth, None, replace(first.tags, gamma=None))
+    return Picture(coded, None, depth, first.icc, first.tags)
 
 
 def _map(session: Shots, values: Tensor) -> Picture:
