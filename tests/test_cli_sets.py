@@ -245,3 +245,15 @@ def test_only_colours_are_tagged_as_colours(texsynth: Texsynth, folder: Folder) 
         image.write(name, replace(picture, tags=Tags(srgb=b"\0", gamma=(45455).to_bytes(4, "big"))))
     texsynth("synthesize", "w_col.png", "-o", "o.png", *SMALL)
     assert [image.read(name).tags.srgb for name in ("o.png", "o_nrm.png", "o_emissive.png")] == [b"\0", None, b"\0"]
+
+
+def test_maps_of_floats_stay_exr_beside_a_png(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    """A base colour of 8 bits with maps in EXR, as libraries hand them out; packed ones, too."""
+    picture("w_diff.png")
+    for word in ("disp", "rough"):
+        draw(f"w_{word}.exr", np.random.default_rng(1).random((16, 16)).astype(np.float16))
+    texsynth("synthesize", "w_diff.png", "-o", "out/", *SMALL)
+    assert files("out") == ["w_diff.png", "w_disp.exr", "w_rough.exr"]
+    assert set(array("out/w_disp.exr").flatten()) <= set(array("w_disp.exr").flatten())
+    texsynth("synthesize", "w_diff.png", "-o", "packed/", "--pack", "orm", *SMALL)
+    assert files("packed") == ["w_diff.png", "w_disp.exr", "w_orm.exr"]

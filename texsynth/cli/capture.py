@@ -85,7 +85,7 @@ def _maps(request: Request, item: Item) -> dict[str, Any]:
 def _files(item: Item, depths: Mapping[str, str]) -> dict[str, Path]:
     """What is written for one photograph, the picture last: where it stands all stands. Maps that were found keep the
     words of their files."""
-    inputs = {name: files[0].stem for name, files in item.maps.items()}
+    inputs = {name: files[0].name for name, files in item.maps.items()}
     return save.paths(item.out, depths, save_field=False, asked=Asked("same" if inputs else None, inputs))
 
 

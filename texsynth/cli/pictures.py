@@ -228,12 +228,12 @@ class Places:
     def asked(self, maps: Mapping[str, Layer] | None = None) -> Asked:
         """What is asked of the files of maps; of layers that are there also their conventions."""
         files = {name: sources[0] for name, sources in (self.request.maps or {}).items() if sources}
-        stems = {name: Path(str(file)).stem for name, file in files.items() if isinstance(file, (str, Path))}
+        inputs = {name: Path(str(file)).name for name, file in files.items() if isinstance(file, (str, Path))}
         kinds = {name: layer.role for name, layer in (maps or {}).items() if layer.role in NORMALS}
         conventions = {name: DX if kind == NORMAL_DX else GL for name, kind in kinds.items()}
         pixel = None if self.request.texel is None else texel.parse(self.request.texel)
         names, packed = self.request.names, export.packings(self.request.pack, self.request.names, files)
-        return Asked(names, stems, self.request.normals_out, conventions, self.request.mtlx, pixel, packed)
+        return Asked(names, inputs, self.request.normals_out, conventions, self.request.mtlx, pixel, packed)
 
     @property
     def page(self) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import PurePath
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ _WORDS = (("gl", "dx"), ("GL", "DX"), ("Gl", "Dx"), ("OpenGL", "DirectX"), ("ope
 class Asked:
     """What is asked of the files of a result.
 
-    names: a scheme, a pattern, "same" for the words of the inputs, or None: each map by its own name. inputs: the stem
+    names: a scheme, a pattern, "same" for the words of the inputs, or None: each map by its own name. inputs: the name
     of each map's input file, by the map's name. normals_out: the convention in which normal maps are written; None:
     that of the scheme, else the one that they have. normals: the convention that each normal map has, by its name.
     mtlx: is a MaterialX document written beside them? pixel: the side of a pixel of the image in metres. packings: what
@@ -46,6 +47,11 @@ class Asked:
     @property
     def scheme(self) -> schemes.Scheme | None:
         return None if self.names is None else schemes.scheme(self.names)
+
+    def is_of(self, suffix: str, file: File) -> bool:
+        """Does an input of this suffix hold a map that goes into a file of the result?"""
+        inputs = (self.inputs.get(name, "") for name in (file.source, *file.parts))
+        return any(PurePath(name).suffix.lower() == suffix for name in inputs)
 
     @property
     def convention(self) -> str | None:
@@ -132,7 +138,7 @@ def stem(file: File, image: str, asked: Asked = PLAIN) -> str:
         packed = None if file.packing is None else named_in(file.packing, scheme.name)
         word = packed or scheme.word(file.role, asked.convention)
         return f"{base}_{file.name}{number}" if word is None else scheme.stem(base, word, number)
-    here, there = split(image), split(asked.inputs.get(file.source, ""))
+    here, there = split(image), split(PurePath(asked.inputs.get(file.source, "")).stem)
     word, separator = file.name, "_"
     if there is not None and there.kind in (file.role, file.source):
         word, separator = _in_convention(there.word, asked.normals_out), there.separator or "_"

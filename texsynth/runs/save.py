@@ -22,8 +22,9 @@ from texsynth.material.export import PLAIN, Asked, File
 from texsynth.runs import fields
 from texsynth.runs.run import Result
 
-LOSSLESS = (".png", ".tif", ".tiff", ".exr")
-FLOATING = (".tif", ".tiff", ".exr")
+EXR = ".exr"
+LOSSLESS = (".png", ".tif", ".tiff", EXR)
+FLOATING = (".tif", ".tiff", EXR)
 PREVIEW_FILES = {"preview": ".png"}
 MTLX_FILES = {"mtlx": ".mtlx"}
 FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
@@ -34,13 +35,14 @@ def paths(
 ) -> dict[str, Path]:
     """Every file of a result, by what it is: the maps, the field's files, the preview, and the image itself last.
 
-    depths: those of the maps. A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or
-    a TIFF for floats. asked: what they are called. Raises UsageError where two files would have one name.
+    depths: those of the maps. A map keeps OUT's format where that keeps its values; otherwise it is a PNG, or for
+    floats an EXR where it was one, and else a TIFF. asked: what they are called. Raises UsageError where two files
+    would have one name.
     """
     every = export.files(depths, asked)
     written = {file.name: file for file in every}
     stems = {name: export.stem(file, out.stem, asked) for name, file in written.items()}
-    suffixes = {name: _suffix(out.suffix.lower(), file.depth) for name, file in written.items()}
+    suffixes = {name: _suffix(out.suffix.lower(), file, asked) for name, file in written.items()}
     _check_names(every, stems, out.stem, asked)
     stems |= {"mtlx": export.base(out.stem, asked)} if asked.mtlx else {}
     beside = (("--mtlx", asked.mtlx, MTLX_FILES), ("--preview", preview, PREVIEW_FILES))
@@ -141,7 +143,7 @@ def repeated(picture: Picture | Strips) -> Strips:
     return replace(once, size=(2 * once.height, 2 * once.width), draw=draw, depth=depth)
 
 
-def _suffix(wanted: str, depth: str) -> str:
-    if depth.startswith("float"):
-        return wanted if wanted in FLOATING else ".tif"
-    return wanted if wanted in LOSSLESS or (wanted == ".tga" and depth == "uint8") else ".png"
+def _suffix(wanted: str, file: File, asked: Asked) -> str:
+    if file.depth.startswith("float"):
+        return wanted if wanted in FLOATING else EXR if asked.is_of(EXR, file) else ".tif"
+    return wanted if wanted in LOSSLESS or (wanted == ".tga" and file.depth == "uint8") else ".png"
