@@ -77,12 +77,12 @@ def test_by_default_sides_keep_their_mean_lengths(texsynth: Texsynth, draw: Draw
     assert [int(n) for n in twice["size"].split("x")] == [2 * int(n) for n in entry["size"].split("x")]
 
 
-@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize("times", [2, 3, 8])
 def test_what_is_reduced_is_the_mean_of_its_area(texsynth: Texsynth, draw: Draw, times: int) -> None:
-    noise = draw("a.png", np.random.default_rng(0).integers(0, 65536, (48, 72, 3), np.uint16))
-    size = f"{72 // times}x{48 // times}"
-    good(texsynth("capture", "a.png", "--quad", "0,0,72,0,72,48,0,48", "--size", size, "-o", "o.png", "-q"))
-    means = noise.reshape(48 // times, times, 72 // times, times, 3).mean((1, 3))
+    noise = draw("a.png", np.random.default_rng(0).integers(0, 65536, (96, 144, 3), np.uint16))
+    size = f"{144 // times}x{96 // times}"
+    good(texsynth("capture", "a.png", "--quad", "0,0,144,0,144,96,0,96", "--size", size, "-o", "o.png", "-q"))
+    means = noise.reshape(96 // times, times, 144 // times, times, 3).mean((1, 3))
     assert abs(array("o.png") - means).max() <= 1
 
 

@@ -24,6 +24,7 @@ from texsynth.material.frame import Frame
 
 GROWING = 0.5  # of a reduction above 1, over which the area that is averaged grows to that of the whole pixel
 PIXELS_AT_ONCE = 1 << 18  # of the straightened picture: bounds the memory
+LEFT = 3.0  # pixels that a step spans at least, after a photograph is first made coarser
 MARGIN = 3  # pixels around what is read, for the cubic
 FAINTEST = 1e-4  # alpha below which a pixel has no colour
 
@@ -61,6 +62,7 @@ def _nearest(values: Tensor, frame: Frame) -> Tensor:
 
 def _averaged(values: Tensor, frame: Frame) -> Tensor:
     """The means of (1, C, H, W) in the pixels of a frame, (1, C, h, w)."""
+    values, frame = _coarser(values, frame)
     corner, part = _part(values, frame)
     channels, height, width = part.shape
     table = F.pad(part[None], (MARGIN,) * 4, mode="replicate")[0].flatten(1).T.contiguous()
@@ -90,6 +92,27 @@ def _averaged(values: Tensor, frame: Frame) -> Tensor:
         return mean
 
     return _drawn(values, frame, make)
+
+
+def _coarser(values: Tensor, frame: Frame) -> tuple[Tensor, Frame]:
+    """Values (1, C, H, W) and their frame; where every step in the frame spans many pixels, the means of blocks
+    of which it spans LEFT, which saves reading pixels one by one."""
+    (height, width), steps = frame.size, []
+    for row in (0, height - 1):
+        _, along, down = frame.places(row, row + 1)
+        steps += [float(step[0, end].norm()) for step in (along, down) for end in (0, width - 1)]
+    times = int(min(steps) / LEFT + 1e-6)
+    if times < 2:
+        return values, frame
+    blocks = [-(-side // times) for side in values.shape[2:]]
+
+    def make(top: int, bottom: int) -> Tensor:
+        part = values[:, :, times * top : times * bottom]
+        return F.avg_pool2d(part, times, ceil_mode=True, count_include_pad=False)
+
+    small = rows.composed((1, values.shape[1], *blocks), make, values, cell=times)
+    back = torch.tensor([1 / times, 1 / times, 1.0], dtype=torch.float64)
+    return small, Frame(torch.diag(back) @ frame.matrix, frame.size)
 
 
 def _part(values: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
