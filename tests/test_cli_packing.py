@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import Picture, Refused, Texsynth, array
+from conftest import QUICK, Picture, Refused, Texsynth, array
 from texsynth.image import picture as image
 
 PACK, UNPACK = ("maps", "pack"), ("maps", "unpack")
@@ -78,6 +78,31 @@ def test_folders_of_materials_become_folders(texsynth: Texsynth, picture: Pictur
         *("a_occlusion.tif", "a_roughness.tif", "a_metallic.tif"),
         *("b_occlusion_2k.tif", "b_roughness_2k.tif", "b_metallic_2k.tif"),
     }
+
+
+def test_four_channels_do_not_go_into_a_format_that_multiplies_by_alpha(
+    texsynth: Texsynth, refused: Refused, picture: Picture
+) -> None:
+    """An EXR: what is packed of EXRs goes to a TIFF, and an EXR is no packed map where its alpha is not 1."""
+    pytest.importorskip("OpenEXR")
+    for number, word in enumerate(("Metallic", "AO", "Gloss")):
+        values = picture(f"{word}.png", channels=1, seed=number) / np.float32(255)
+        image.write(f"w_{word}.exr", image.from_array(values))
+    run = (*PACK, "w_Metallic.exr", "w_AO.exr", "w_Gloss.exr", "--pack", "maskmap")
+    assert "multiplies" in refused(2, *run, "-o", "m.exr") and not Path("m.exr").exists()
+    assert "multiplies" in refused(2, *run, "-o", "-", "--format", "exr")
+    assert texsynth(*run, "-q").out == "w_maskmap.tif\n"
+    assert np.array_equal(array("w_maskmap.tif")[..., 0], image.read("w_Metallic.exr").pixels[0, 0].numpy())
+    three = (*PACK, "w_Metallic.exr", "w_AO.exr", "-o", "three.exr", "-q")
+    assert texsynth(*three, "--pack", "m=R:metallic,G:ao").code == 0
+    picture("c.exr.png", channels=4)
+    image.write("c_MaskMap.exr", image.read("c.exr.png"))
+    assert "holds no four maps" in refused(3, *UNPACK, "c_MaskMap.exr")
+    picture("a.png")
+    assert "holds no four maps" in refused(3, "synthesize", "a.png", "--map", "maskmap=c_MaskMap.exr", *QUICK)
+    words = [word for name in ("Metallic", "AO", "Gloss") for word in ("--map", f"{name}=w_{name}.exr")]
+    assert texsynth("synthesize", "a.png", *words, "--pack", "maskmap", "-o", "o.exr", *QUICK).code == 0
+    assert Path("o_maskmap.tif").exists()
 
 
 def test_plans_and_pipes(texsynth: Texsynth, wall: dict[str, np.ndarray]) -> None:

@@ -19,6 +19,7 @@ from texsynth.foreign.piped import Piped, path_of
 from texsynth.image import codecs, scratch
 from texsynth.image import picture as image
 from texsynth.image.files import together
+from texsynth.material import channels
 from texsynth.material.names import split
 from texsynth.material.packing import DETAIL, PACKED_ROLES, PACKINGS, Packing, parse
 from texsynth.material.roles import INVERSE, role_of
@@ -124,6 +125,7 @@ def _packs(request: Any, roles: Mapping[Path, str]) -> Plan:
     packing = parse(request.pack)
     wanted = {name for content in packing.contents for name in (content, INVERSE.get(content, content))}
     folder = Path(request.output) if plan.is_folder(request.output) else None
+    _check_format(packing, request)
     groups: dict[str, list[Path]] = {}
     for path, role in roles.items():
         if role in wanted:
@@ -137,6 +139,15 @@ def _packs(request: Any, roles: Mapping[Path, str]) -> Plan:
         _check_claims(paths, roles)
         items.append(Item(tuple(paths), _out(paths, packing, request, folder), number))
     return Plan(tuple(items), folder is not None, tuple(notices))
+
+
+def _check_format(packing: Packing, request: Any) -> None:
+    """Refuse a format that is asked for and does not keep all channels; UsageError."""
+    form = image.SUFFIXES_WRITE.get(Path(request.output or "").suffix.lower())
+    if request.file_format is not None:
+        form = image.format_named(request.file_format)
+    if form is not None and not channels.kept_by(form, packing):
+        raise UsageError(f"{form} multiplies the other channels of a packed map by its alpha; .png and .tif keep them")
 
 
 def _check_claims(paths: Sequence[Path], roles: Mapping[Path, str]) -> None:
@@ -164,7 +175,10 @@ def _out(paths: Sequence[Path], packing: Packing, request: Any, folder: Path | N
         return Path(request.output)
     name = split(paths[0].stem)
     stem = f"{paths[0].stem}_{packing.name}" if name is None else name.called(packing.name)
-    return (folder or Path()) / f"{stem}{_suffix(paths[0], request)}"
+    suffix = _suffix(paths[0], request)
+    if request.file_format is None and not channels.kept_by(image.SUFFIXES_WRITE[suffix], packing):
+        suffix = codecs.TIFF.suffixes[0]
+    return (folder or Path()) / f"{stem}{suffix}"
 
 
 def _suffix(path: Path, request: Any) -> str:

@@ -80,6 +80,11 @@ def deepest(depths: Set[str]) -> str:
     return next(iter(depths)) if len(depths) == 1 else "uint16" if depths <= LEVELS.keys() else "float32"
 
 
+def kept_by(form: codecs.Format, packing: Packing) -> bool:
+    """Does a format keep all channels of a packed map? Not where it multiplies three by the fourth, as alpha."""
+    return packing.planes < 4 or not form.is_premultiplied
+
+
 def unpack(picture: Picture, packing: Packing) -> dict[str, Picture]:
     """The maps in the channels of a packed one, by role, which share its memory.
 

@@ -17,7 +17,7 @@ from texsynth.image.codecs.tags import LINEAR_GAMMA
 from texsynth.image.files import Put, together
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
-from texsynth.material import export
+from texsynth.material import channels, export
 from texsynth.material.export import PLAIN, Asked, File
 from texsynth.runs import fields
 from texsynth.runs.run import Result
@@ -144,6 +144,8 @@ def repeated(picture: Picture | Strips) -> Strips:
 
 
 def _suffix(wanted: str, file: File, asked: Asked) -> str:
+    fits_exr = file.packing is None or channels.kept_by(image.SUFFIXES_WRITE[EXR], file.packing)
+    wanted = "" if wanted == EXR and not fits_exr else wanted
     if file.depth.startswith("float"):
-        return wanted if wanted in FLOATING else EXR if asked.is_of(EXR, file) else ".tif"
+        return wanted if wanted in FLOATING else EXR if fits_exr and asked.is_of(EXR, file) else ".tif"
     return wanted if wanted in LOSSLESS or (wanted == ".tga" and file.depth == "uint8") else ".png"

@@ -66,6 +66,8 @@ def read(
         packing = _packing(name, pack, loaded, note)
         for ground, (picture, entry) in zip(grounds, loaded, strict=True):
             map_checks.check_aspect(picture, ground.size, entry.name, ground.name)
+            if packing is not None:
+                map_checks.check_channels(picture, entry.name)
             map_checks.tell_of_height(picture, entry.name, packing.contents if packing else (name,), note)
         role = "data" if packing else _role(name, normals, loaded, note)
         scales = [ground.scale(p) or Fraction(1) for ground, (p, _) in zip(grounds, loaded, strict=True)]

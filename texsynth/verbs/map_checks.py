@@ -77,6 +77,12 @@ def tell_of_height(picture: Picture, name: str, maps: Iterable[str], note: Note)
         note(f"{name}: has 8 bits, and heights of 256 steps show as terraces; 16 bits are better")
 
 
+def check_channels(picture: Picture, name: str) -> None:
+    """Raise InputError where the fourth channel of a packed map has multiplied the others, as alpha does in an EXR."""
+    if picture.alpha is not None and name.lower().endswith(".exr") and rows.extremes(picture.alpha)[0] < 1:
+        raise InputError(f"{name}: alpha multiplies colours in an EXR, so it holds no four maps; save a PNG or TIFF")
+
+
 def check_claims(there: Iterable[str], fresh: Iterable[str], name: str) -> None:
     """Raise InputError where one of the maps that a file brings means what one that is there means."""
     meant = {_meaning(each) for each in there}

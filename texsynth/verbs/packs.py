@@ -22,6 +22,7 @@ from texsynth.material.packing import Packing, packing_of, parse
 from texsynth.runs import record, run
 from texsynth.runs.cost import ENCODING, START, WRITING, base, parts
 from texsynth.task import Estimate
+from texsynth.verbs import map_checks
 from texsynth.verbs import parse as words
 
 
@@ -61,6 +62,7 @@ def unpack(request: Any, source: Source) -> Repacked:
     """The maps in a packed one, by role; raises UsageError, InputError and ResourceError."""
     picture, entry = inputs.load(source, "map", words.left(words.memory(request.max_memory)))
     packing = packing_in(request.pack, source)
+    map_checks.check_channels(picture, entry.name)
     try:
         maps = channels.unpack(picture, packing)
     except InputError as error:
