@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import texsynth as api
 from asking import entry_of, good, record_of
 from conftest import Draw, Refused, Texsynth, array
 from texsynth.image import picture as image
+from texsynth.image.codecs.tags import Tags
 from texsynth.material import frame as frames
 from texsynth.material import regular
 
@@ -293,6 +295,16 @@ def test_maps_keep_their_own_resolution_and_labels_their_values(texsynth: Texsyn
     assert abs(inner(height) - inner(deep(surface(x / 2, y / 2))[..., 0])).max() < 0.01
     assert array("o_labels.png").shape == (48, 66)
     assert set(np.unique(array("o_labels.png"))) == {7, 200}
+
+
+def test_maps_that_are_numbers_say_nothing_of_colours(texsynth: Texsynth, draw: Draw) -> None:
+    shot = deep(surface(*on_surface()))
+    draw("wall_BaseColor.png", shot)
+    draw("wall_Roughness.png", shot[..., 0].copy())
+    for name in ("wall_BaseColor.png", "wall_Roughness.png"):
+        image.write(name, replace(image.read(name), tags=Tags(srgb=b"\0")))
+    good(texsynth("capture", "wall_BaseColor.png", "--quad", QUAD, "-q", "-o", "o.png"))
+    assert [image.read(name).tags.srgb for name in ("o.png", "o_Roughness.png")] == [b"\0", None]
 
 
 def test_a_set_is_captured_as_one(texsynth: Texsynth, draw: Draw) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import PurePath
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from texsynth.material.names import split
 from texsynth.material.packing import Packing, named_in, packing_of, parse, sources
 from texsynth.material.roles import BASE_COLOUR, GL, INVERSE, ROLES, SMOOTHNESS, convention_of, role_of
 
+Map = TypeVar("Map", bound=Picture | Strips)
 _WORDS = (("gl", "dx"), ("GL", "DX"), ("Gl", "Dx"), ("OpenGL", "DirectX"), ("opengl", "directx"))
 
 
@@ -207,9 +209,7 @@ def pictures(
             out[file.name] = channels.pack({name: layers[name] for name in file.parts}, file.packing, notices.append)
             continue
         layer = layers[file.source]
-        if file.role and not ROLES[file.role].is_colour:
-            kept = codecs.Tags(density=layer.tags.density, channels=layer.tags.channels)
-            layer = replace(layer, icc=None, tags=kept)
+        layer = as_numbers(layer, file.role)
         before = asked.normals.get(file.source)
         if before is not None and asked.convention not in (None, before):
             layer = _changed(layer, _green_inverted)
@@ -223,6 +223,13 @@ def pictures(
 
 def _green_inverted(values: Tensor) -> Tensor:
     return torch.cat([values[:, :1], 1 - values[:, 1:2], values[:, 2:]], 1)
+
+
+def as_numbers(layer: Map, role: str) -> Map:
+    """A map without what its file said of colours, unless its role has colours, or it has none, ""."""
+    if not role or ROLES[role].is_colour:
+        return layer
+    return replace(layer, icc=None, tags=codecs.Tags(density=layer.tags.density, channels=layer.tags.channels))
 
 
 def _changed(layer: Picture | Strips, change: Callable[[Tensor], Tensor]) -> Picture | Strips:

@@ -168,5 +168,5 @@ def _find(entry: Mapping[str, str], folders: Sequence[Path]) -> Path:
         raise InputError(f"{name}, an input of the recorded run, is neither beside the picture nor in this folder")
     same = [path for path in there if digest(path) == entry["sha256"]]
     if not same:
-        raise InputError(f"{there[0]} has changed since the recorded run: its contents differ")
+        raise InputError(f"{there[0]} is not the {name} of the recorded run; repeat it in the folder of its inputs")
     return same[0]

@@ -18,9 +18,10 @@ from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image.load import Box, Note, Source
 from texsynth.image.picture import Picture
+from texsynth.material import export, regular, shadows, texel
 from texsynth.material import frame as frames
-from texsynth.material import regular, shadows, texel
 from texsynth.material.frame import Corners, Frame
+from texsynth.material.roles import role_of
 from texsynth.material.straighten import straightened
 from texsynth.requests.capture import WAYS, Request
 from texsynth.requests.option import is_given, options, recorded
@@ -153,6 +154,8 @@ def aim(request: Request, photo: Source, maps: Mapping[str, Source]) -> Capturin
         layer, of_map = inputs.load(source, f"map:{name}", room)
         room -= image.size_in_memory(layer)
         _check_shape(layer, of_map.name, picture, entry.name, notices.append)
+        meaning = role_of(name)
+        layer = export.as_numbers(layer, meaning.name if meaning else "")
         layers[name] = Aligned(layer, _role(name, request.normals, layer, of_map.name, notices.append))
         entries.append(of_map)
     cell = _cell(picture, [each.picture for each in layers.values()])
