@@ -280,6 +280,16 @@ def test_normals_turn_with_the_surface(texsynth: Texsynth, draw: Draw, conventio
     assert off.max() < 0.5 and abs(np.linalg.norm(got, axis=-1) - 1).max() < 1e-3
 
 
+def test_normals_of_two_parts_keep_their_lengths(texsynth: Texsynth, draw: Draw) -> None:
+    """As BC5 saves them, with one blue for all: nothing is known of the third part."""
+    flat = np.full((60, 60, 3), 128, np.uint8)
+    flat[..., 0], flat[::20, :, 0] = 168, 88
+    draw("n.png", flat)
+    draw("a.png", np.zeros((60, 60, 3), np.uint8))
+    good(texsynth("capture", "a.png", "--quad", "0,0,60,0,60,60,0,60", "--map", "normal=n.png", "-o", "o.png", "-q"))
+    assert np.abs(array("o_normal.png").astype(int) - flat).max() <= 1
+
+
 def test_maps_keep_their_own_resolution_and_labels_their_values(texsynth: Texsynth, draw: Draw) -> None:
     draw("a.png", deep(surface(*on_surface())))
     fine = tuple(2 * side for side in PHOTO)
@@ -318,6 +328,19 @@ def test_a_set_is_captured_as_one(texsynth: Texsynth, draw: Draw) -> None:
     assert not list(Path().glob("*oughness*"))
 
 
+def test_alpha_of_a_packed_map_is_a_value_of_its_own(texsynth: Texsynth, draw: Draw) -> None:
+    """It does not weigh the others: these stay where it is 0."""
+    shot = draw("a.png", deep(surface(*on_surface())))
+    packed = np.full((*shot.shape[:2], 4), 100, np.uint8)
+    packed[::3, :, 3], packed[:, ::2, 3], packed[: len(packed) // 2, :, 1] = 0, 255, 50
+    packed[:, :40, 3] = 0
+    draw("m.png", packed)
+    good(texsynth("capture", "a.png", "--quad", QUAD, "--map", "maskmap=m.png", "-q", "-o", "o.png"))
+    got = array("o_maskmap.png")
+    assert (got[..., 0] == 100).all() and set(np.unique(got[..., 1])) >= {50, 100}
+    assert got[..., 3].min() == 0 and got[..., 3].max() > 200
+
+
 def test_maps_that_cannot_be_of_the_photograph_are_refused(
     texsynth: Texsynth, refused: Refused, picture: Callable[..., np.ndarray]
 ) -> None:
@@ -326,6 +349,7 @@ def test_maps_that_cannot_be_of_the_photograph_are_refused(
     picture("wide.png", (24, 48))
     words = ("capture", "a.png", "--crop", "0,0,16,16", "-o", "o.png")
     assert "aspect differs by 100 %" in refused(3, *words, "--map", "h=wide.png")
+    assert "a.png: is no normal map" in refused(3, *words, "--map", "normal=a.png")
     ran = texsynth(*words, "--map", "h=bent.png")
     assert ran.code == 0 and "bent.png is 27x24 beside a.png of 24x24: the aspect differs by 12 %" in ran.err
 
@@ -457,9 +481,9 @@ def test_python_gives_the_same(texsynth: Texsynth, draw: Draw) -> None:
     shot = draw("a.png", deep(surface(*on_surface())))
     good(texsynth("capture", "a.png", "--quad", QUAD, "-o", "o.png", "-q"))
     quad: Any = [value for corner in CORNERS for value in corner]
-    result = api.capture(shot, quad=quad, maps={"normal": "a.png"})
+    result = api.capture(shot, quad=quad, maps={"detail": "a.png"})
     assert np.array_equal(image.to_array(result.image), array("o.png"))
-    assert set(result.layers) == {"normal"}
+    assert set(result.layers) == {"detail"}
 
 
 def test_examples_in_the_help_run(texsynth: Texsynth, examples: Callable[[str], list[list[str]]]) -> None:

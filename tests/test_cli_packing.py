@@ -123,6 +123,7 @@ def test_what_cannot_be_packed_is_refused(refused: Refused, picture: Picture) ->
     for code, words, line in (
         (2, (*PACK, "wall_Rough.png", "--pack", "omr"), "--pack 'omr' is not orm, arm, rma, maskmap"),
         (2, (*PACK, "wood=plain.png"), "'wood' in ROLE=FILE is no map that goes into orm; allowed: occlusion"),
+        (2, (*PACK, "ao=plain.png", "rough=plain.png"), "plain.png is given twice"),
         (2, (*PACK, "wall_Rough.png", "-o", "x.psd"), "cannot write .psd"),
         (2, (*UNPACK, "old_orm.png", "-o", "plain.png"), "maps are unpacked into a folder"),
         (3, (*PACK, "plain.png"), "plain.png: its name says no map that goes into orm; write ROLE=plain.png"),

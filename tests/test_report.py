@@ -109,6 +109,18 @@ def test_linear_colours_are_shown_as_eyes_see_them_and_maps_as_they_are() -> Non
         assert np.abs(shown.astype(int) - value).max() <= 1
 
 
+def test_a_map_of_colours_is_shown_as_eyes_see_it(made: tuple[Result, Job]) -> None:
+    """Emission, whose file says that it is linear light; the same numbers under another name stay as they are."""
+    result, job = made
+    glow = Picture(torch.full((1, 3, 2, 2), 0.2140), depth="float32", tags=Tags(gamma=LINEAR_GAMMA))
+    job = replace(job, maps=dict.fromkeys(("emissive", "detail"), job.maps["height"]))
+    pages = html.figures(replace(result, layers={"emissive": glow, "detail": glow}), job)
+    shown = {name: text for text in pages for name in ("emissive", "detail") if f"Map: {name}" in text}
+    for name, value in (("emissive", 128), ("detail", 55)):
+        data = base64.b64decode(re.findall(r"base64,([\w+/=]+)", shown[name])[0])
+        assert abs(int(np.asarray(Image.open(io.BytesIO(data))).max()) - value) <= 1
+
+
 def test_the_curve_has_one_line_for_each_level() -> None:
     losses = [("field", 1, 0, 4.0), ("field", 1, 1, 3.0), ("field", 0, 0, math.nan), ("field", 0, 1, 2.0)]
     svg = chart.curve(losses)

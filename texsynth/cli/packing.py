@@ -92,12 +92,15 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
 
 def _roles(request: Any) -> dict[Path, str]:
     """What each file of a request holds: what ROLE=FILE says, or its name. Raises UsageError and InputError."""
-    packing, roles = parse(request.pack), dict[Path, str]()
+    packing, roles, said = parse(request.pack), dict[Path, str](), set[Path]()
     for source in request.sources:
         if isinstance(source, Piped):
             raise UsageError("- is standard input, which has no name that says a map; give files")
         word, equals, file = str(source).partition("=")
         if equals and not path_of(source).exists():
+            if Path(file) in said:
+                raise UsageError(f"{one_line(file)} is given twice; a file holds one of the maps that are packed")
+            said.add(Path(file))
             roles[Path(file)] = _role(word, packing)
             continue
         for path in plan.expand([source])[0]:

@@ -34,18 +34,22 @@ def straightened(picture: Picture, frame: Frame, role: str = "colour") -> Pictur
 
     role: "labels" takes the nearest pixel; "normal" and "normal_dx" (green up, or down) also turn the vectors with the
     picture, by the rotation that is nearest to what happens to the surface around them, and make them as long as one;
-    all others are averaged. Colours are weighed by alpha.
+    all others are averaged. Alpha weighs the values of "colour"; beside those of maps it is a value of its own, as a
+    packed map has it.
     """
     if role == "labels":
         return inputs.mapped(picture, lambda values: _nearest(values, frame))
     if picture.alpha is None:
         pixels, alpha = _averaged(picture.pixels, frame), None
+    elif role != "colour":
+        pixels, alpha = _averaged(picture.pixels, frame), _averaged(picture.alpha, frame).clamp(0, 1)
     else:
         both = _averaged(torch.cat([picture.pixels * picture.alpha, picture.alpha], 1), frame)
         alpha = both[:, -1:].clamp(0, 1)
         pixels = torch.where(alpha > FAINTEST, both[:, :-1] / alpha.clamp(min=FAINTEST), 0)
     if role in inputs.NORMALS and picture.channels == 3:
-        pixels = _turned(pixels, frame, -1.0 if role == inputs.NORMAL_DX else 1.0)
+        low, high = rows.extremes(picture.pixels[:, 2:3])
+        pixels = _turned(pixels, frame, -1.0 if role == inputs.NORMAL_DX else 1.0, low < high)
     return replace(picture, pixels=pixels, alpha=alpha)
 
 
@@ -126,13 +130,13 @@ def _part(values: Tensor, frame: Frame) -> tuple[Tensor, Tensor]:
     return torch.tensor([left, top], dtype=torch.float64), part
 
 
-def _turned(normals: Tensor, frame: Frame, up: float) -> Tensor:
-    """Encoded normals (1, 3, h, w) turned with the picture, and made of unit length; up: 1 where green points up,
-    else -1."""
+def _turned(normals: Tensor, frame: Frame, up: float, is_whole: bool) -> Tensor:
+    """Encoded normals (1, 3, h, w) turned with the picture. up: 1 where green points up, else -1. is_whole: is their
+    third part there, so that they are made of unit length?"""
 
     def make(top: int, bottom: int) -> Tensor:
         turned = rotated_normals(normals[:, :, top:bottom], up * frame.turn(top, bottom))
-        return (F.normalize(turned * 2 - 1, dim=1) + 1) / 2
+        return (F.normalize(turned * 2 - 1, dim=1) + 1) / 2 if is_whole else turned
 
     return _drawn(normals, frame, make)
 

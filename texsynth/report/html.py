@@ -78,7 +78,8 @@ def figures(result: Result, job: Job) -> Iterator[str]:
         yield figure(repeated(once, job.task.tile), "Result repeated: look for seams in the middle")
     for name, layer in result.layers.items():
         attributes = view.attributes(shown[name], _is_down(job, name)) if name in shown else ""
-        yield figure(layer, f"Map: {name}", attributes, job.maps[name].role == "colour")
+        role = roles.role_of(name)
+        yield figure(layer, f"Map: {name}", attributes, role is not None and role.is_colour)
 
 
 def material(result: Result, job: Job) -> str:

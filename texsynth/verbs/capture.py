@@ -29,10 +29,10 @@ from texsynth.runs import machine, record, run
 from texsynth.runs.cost import START, base, parts
 from texsynth.task import Estimate
 from texsynth.verbs import layers as layers_of
-from texsynth.verbs import parse
+from texsynth.verbs import map_checks, parse
 
 AUTO = "auto"
-MOST_BENT, LARGEST_MISFIT = 0.05, 0.5  # of the aspect of a map, by which it may differ with a notice, and at all
+MOST_BENT = 0.05  # of the aspect of a map, from which on a notice says that it differs
 SMALLEST_SHARE = 1e-3  # of the square of its longest side, that the triangle at a corner of a quadrangle covers
 OUTSIDE = 0.5  # pixels that a corner may lie outside: programs count from 0 or from 1
 FARTHEST_ASPECT = 100.0
@@ -262,22 +262,24 @@ def _lattice(picture: Picture, cell: int, name: str, note: Note) -> Frame:
 
 
 def _role(name: str, normals: str | None, layer: Picture, file: str, note: Note) -> str:
-    """How the values of a map are treated, by its name."""
+    """How the values of a map are treated, by its name; InputError for normals that are none."""
     role = layers_of.kind(name, normals, [file], note)
     if role in inputs.NORMALS and layer.channels == 1:
         note(f"{file} is grey, so it holds no normals; its values are averaged as they are")
         return "data"
+    if role in inputs.NORMALS:
+        map_checks.check_normals(layer, file, note)
+    map_checks.tell_of_height(layer, file, [name], note)
     return role
 
 
 def _check_shape(layer: Picture, name: str, photo: Picture, of: str, note: Note) -> None:
     """Tell where a map has another aspect than its photograph, and refuse where it cannot be of it; InputError."""
+    map_checks.check_aspect(layer, inputs.extent(photo), name, of)
     bent = layer.width * photo.height / (layer.height * photo.width)
     bent = max(bent, 1 / bent) - 1
-    sizes = f"{name} is {layer.width}x{layer.height} beside {of} of {photo.width}x{photo.height}"
-    if bent > LARGEST_MISFIT:
-        raise InputError(f"{sizes}: the aspect differs by {100 * bent:.0f} %, so it is no map of it")
     if bent > MOST_BENT:
+        sizes = f"{name} is {layer.width}x{layer.height} beside {of} of {photo.width}x{photo.height}"
         note(f"{sizes}: the aspect differs by {100 * bent:.0f} %")
 
 

@@ -92,7 +92,7 @@ def prepare(request: Request, sources: Sequence[Path]) -> Shots:
         lamps = lights.checked(shown_by, "--sphere")
     box = None if request.crop is None else parse.crop(request.crop)
     photographs = tuple(inputs.cropped(picture, box, entry.name) for picture, entry in loaded)
-    if max(rows.extremes(linear(picture, 0, picture.height))[1] for picture in photographs) < BLACK:
+    if max(map(_brightest, photographs)) < BLACK:
         raise InputError("all photographs are black; nothing can be told from them")
     size = inputs.extent(photographs[0])
     cost = _cost(photographs, size, request)
@@ -139,6 +139,12 @@ def execute(session: Shots, tick: Callable[[float], None] = lambda _: None) -> R
         maps[HEIGHT] = _map(session, grey)
     stored = {**session.record, "measured": measured}
     return Reconstruction(maps, stored, measured, tuple(notices), time.perf_counter() - start)
+
+
+def _brightest(picture: Picture) -> float:
+    """The brightest value of a photograph, in linear light."""
+    value = torch.tensor(rows.extremes(picture.pixels)[1])
+    return float(value if picture.depth.startswith("float") else seen.light_of(value))
 
 
 def linear(picture: Picture, top: int, bottom: int) -> Tensor:
