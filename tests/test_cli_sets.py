@@ -209,6 +209,7 @@ def test_two_files_of_one_name_are_refused(refused: Refused, folder: Folder) -> 
     assert "the picture and the map albedo would both be T_v_BC" in refused(2, *run, "--map", "albedo=a.png", *SMALL)
     both = ("--map", "gloss=gloss.png", "--map", "smoothness=gloss.png")
     assert "gloss and the map smoothness would both be T_v_R" in refused(2, *run, *both, *SMALL)
+    assert "--map image: results call the picture so" in refused(2, *run, "--map", "image=a.png", *SMALL)
 
 
 def test_normals_are_written_in_the_convention_of_the_names(texsynth: Texsynth, folder: Folder) -> None:

@@ -95,7 +95,7 @@ def test_masks_and_what_no_map_is_are_never_taken() -> None:
 
 
 def test_what_libraries_put_beside_a_set_is_left_out() -> None:
-    beside = ["s_4K_Specular.jpg", "s_4K_Cavity.jpg", "s_Preview.png"]
+    beside = ["s_4K_Specular.jpg", "s_4K_Cavity.jpg", "s_Preview.png", "s_4K_Albedo_preview.png"]
     done = sets([Path(name) for name in ("s_4K_Albedo.jpg", "s_4K_Normal.jpg", *beside)])
     assert [str(each.colour) if isinstance(each, Set) else str(each) for each in done.items] == ["s_4K_Albedo.jpg"]
     assert [notice.partition(" ")[0] for notice in done.notices] == beside

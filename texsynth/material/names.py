@@ -298,7 +298,8 @@ def _strays(places: Mapping[Path, Set | Path | None]) -> dict[Path, Set]:
         last = _last(path.stem, parts)
         start, end = parts[last]
         if path.stem[start:end].lower() in OTHERS:
-            base = (path.stem[: parts[last - 1][1]] if last else "") + path.stem[end:]
-            if owner := owners.get((path.parent, _without_resolution(base.casefold()))):
-                strays[path] = owner
+            whole = (path.stem[: parts[last - 1][1]] if last else "") + path.stem[end:]
+            for base in (whole, _base(whole)):  # wall_preview, or wall_diff_preview
+                if owner := owners.get((path.parent, _without_resolution(base.casefold()))):
+                    strays[path] = owner
     return strays

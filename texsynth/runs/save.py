@@ -45,6 +45,8 @@ def paths(
     suffixes = {name: _suffix(out.suffix.lower(), file, asked) for name, file in written.items()}
     _check_names(every, stems, out.stem, asked)
     stems |= {"mtlx": export.base(out.stem, asked)} if asked.mtlx else {}
+    if "image" in written:
+        raise UsageError("--map image: results call the picture so; call the map something else")
     beside = (("--mtlx", asked.mtlx, MTLX_FILES), ("--preview", preview, PREVIEW_FILES))
     for flag, wanted, files in (("--save-field", save_field, FIELD_FILES), *beside):
         if wanted and (taken := sorted(suffixes.keys() & files.keys())):
