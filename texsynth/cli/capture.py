@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from texsynth.batch.order import Entry, Item
-from texsynth.cli import failure, pipes, plan
+from texsynth.cli import entries, pipes, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan, Sought
 from texsynth.errors import UsageError
 from texsynth.image import picture as image
-from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.material.export import Asked
 from texsynth.requests.capture import Request
 from texsynth.requests.shared import AUTO, NONE
-from texsynth.runs import run, save, stop
+from texsynth.runs import save, stop
 from texsynth.verbs import capture as verb
-from texsynth.verbs import parse
 from texsynth.verbs.capture import Captured, Capturing
 
 
@@ -41,7 +38,7 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
         _maps(request, item)
 
     def actions(item: Item) -> Iterable[Action]:
-        with _scratch(item.out, request):
+        with entries.large_arrays(item.out.parent, request):
             work = verb.aim(request, item.sources[0], _maps(request, item))
         for notice in work.notices:
             talk.note(notice)
@@ -53,7 +50,7 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
             elif item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
                 image.check_writable(item.out, work.size)
 
-        planned, carry = partial(_planned, work, item.out), partial(_run, work, files, request, talk)
+        planned, carry = partial(entries.planned, work, item.out), partial(_run, work, files, request, talk)
         written = [] if pipes.to_stdout(request) else list(files.values())
         yield Action(item.out, written, planned, carry, [dict(work.record)], check, _beside(item, request))
 
@@ -63,9 +60,9 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
         outs=lambda item: [item.out],
         files=lambda item: [] if pipes.to_stdout(request) else [item.out, *_beside(item, request)],
         actions=actions,
-        tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
+        tell=lambda entry: None if pipes.to_stdout(request) else print(entries.line(entry), flush=True),
         document=lambda document: document,
-        stopped=partial(_stopped, len(todo.items)),
+        stopped=partial(entries.stopped, len(todo.items), "photographs"),
         alone=partial(_alone, request),
     )
 
@@ -89,11 +86,6 @@ def _files(item: Item, depths: Mapping[str, str]) -> dict[str, Path]:
     return save.paths(item.out, depths, save_field=False, asked=Asked("same" if inputs else None, inputs))
 
 
-def _scratch(out: Path, request: Request) -> AbstractContextManager[None]:
-    """Large arrays lie beside the output."""
-    return scratch.beside(out.parent if out.parent.is_dir() else None, parse.memory(request.max_memory))
-
-
 def _beside(item: Item, request: Request) -> list[Path]:
     """The file of its record."""
     return [] if pipes.to_stdout(request) else image.sidecar(item.out, not request.no_metadata)
@@ -112,7 +104,7 @@ def _run(
 ) -> Entry:
     """Capture one photograph and write what came of it."""
     out = files["image"]
-    with _scratch(out, request):
+    with entries.large_arrays(out.parent, request):
         result = verb.execute(work)
         with stop.later():
             if pipes.to_stdout(request):
@@ -143,26 +135,3 @@ def _save(
         stored = None if request.no_metadata else dict(result.record)
         notices += image.write(files["image"], result.image, metadata=stored, put=put)
     return notices
-
-
-def _planned(work: Capturing, out: Path) -> Entry:
-    return {
-        "image": str(out),
-        "size": work.record["size"],
-        "memory_bytes": work.cost.memory,
-        "seconds": round(work.cost.seconds, 1),
-        "record": dict(work.record),
-    }
-
-
-def _stopped(photos: int, done: Sequence[Entry]) -> str:
-    finished = [entry["status"] for entry in done].count("done")
-    return f"{finished} of {photos} photographs are written" if finished else failure.NOTHING
-
-
-def _words(entry: Entry) -> str:
-    """What standard output says about a photograph: its path, or its plan."""
-    if entry["status"] == "done":
-        return str(entry["image"])
-    cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
-    return f"{entry['image']}: {entry['size']}, {cost}"

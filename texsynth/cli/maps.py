@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any, cast
 
 from texsynth.batch.order import Entry, Item
-from texsynth.cli import failure, pipes, plan
+from texsynth.cli import entries, pipes, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
 from texsynth.errors import InputError, UsageError, listed
 from texsynth.foreign.piped import path_of
 from texsynth.image import picture as image
-from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.material import names
 from texsynth.material.roles import HEIGHT, NORMAL
-from texsynth.runs import run, stop
+from texsynth.runs import stop
 from texsynth.verbs import maps as verb
-from texsynth.verbs import parse
 from texsynth.verbs.maps import Conversion
 
 READ = {"maps normal": HEIGHT, "maps occlusion": HEIGHT, "maps height": NORMAL}  # the roles that commands read
@@ -35,7 +33,7 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
         raise UsageError(f"{len(todo.items[0].sources)} maps need a folder to go to, such as -o made/")
 
     def actions(item: Item) -> Iterable[Action]:
-        with _scratch(item, request):
+        with entries.large_arrays(item.out.parent, request):
             work = verb.prepare(name, request, item.sources[0])
         for notice in work.notices:
             talk.note(notice)
@@ -46,7 +44,7 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
             elif item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
                 image.check_writable(item.out, work.size)
 
-        planned, carry = partial(_entry, work, item.out), partial(_run, work, item, request, talk)
+        planned, carry = partial(entries.planned, work, item.out), partial(_run, work, item, request, talk)
         yield Action(
             item.out, _written(item, request), planned, carry, [dict(work.record)], check, _beside(item, request)
         )
@@ -57,9 +55,9 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
         outs=lambda item: [item.out],
         files=lambda item: [*_written(item, request), *_beside(item, request)],
         actions=actions,
-        tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
+        tell=lambda entry: None if pipes.to_stdout(request) else print(entries.line(entry), flush=True),
         document=lambda document: document,
-        stopped=lambda done: _stopped(len(todo.items), [entry["status"] for entry in done]),
+        stopped=partial(entries.stopped, len(todo.items), "maps"),
         alone=lambda item: replace(request, sources=[item.sources[0]], output=str(item.out), file_format=None),
     )
 
@@ -106,12 +104,6 @@ def renamed(stem: str, role: str) -> str:
     return name.called(role.title() if name.word[0].isupper() else role)
 
 
-def _scratch(item: Item, request: Any) -> Any:
-    """Large arrays lie beside the output."""
-    folder = item.out.parent
-    return scratch.beside(folder if folder.is_dir() else None, parse.memory(request.max_memory))
-
-
 def _written(item: Item, request: Any) -> list[Path]:
     """The file of one map, but its record; none on standard output."""
     return [] if pipes.to_stdout(request) else [item.out]
@@ -124,7 +116,7 @@ def _beside(item: Item, request: Any) -> list[Path]:
 
 def _run(work: Conversion, item: Item, request: Any, talk: Talk, replaceable: Collection[Path] | None) -> Entry:
     """Make one map and write it."""
-    with _scratch(item, request):
+    with entries.large_arrays(item.out.parent, request):
         result = verb.execute(work)
         with stop.later():
             if pipes.to_stdout(request):
@@ -143,27 +135,3 @@ def _run(work: Conversion, item: Item, request: Any, talk: Talk, replaceable: Co
         "seconds": round(result.seconds, 3),
         "record": dict(result.record),
     }
-
-
-def _entry(work: Conversion, out: Path) -> Entry:
-    """What a dry run says of one map."""
-    return {
-        "image": str(out),
-        "size": work.record["size"],
-        "memory_bytes": work.cost.memory,
-        "seconds": round(work.cost.seconds, 1),
-        "record": dict(work.record),
-    }
-
-
-def _stopped(maps: int, statuses: list[str]) -> str:
-    finished = statuses.count("done")
-    return f"{finished} of {maps} maps are written" if finished else failure.NOTHING
-
-
-def _words(entry: Entry) -> str:
-    """What standard output says about a map: its path, or its plan."""
-    if entry["status"] == "done":
-        return str(entry["image"])
-    cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
-    return f"{entry['image']}: {entry['size']}, {cost}"

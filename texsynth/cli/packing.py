@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from texsynth.batch.order import Entry, Item
-from texsynth.cli import existing, failure, pipes, plan
+from texsynth.cli import entries, existing, pipes, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
 from texsynth.errors import InputError, UsageError, listed, one_line, shown
 from texsynth.foreign.piped import Piped, path_of
-from texsynth.image import codecs, scratch
+from texsynth.image import codecs
 from texsynth.image import picture as image
 from texsynth.image.files import together
 from texsynth.material import channels
 from texsynth.material.names import split
 from texsynth.material.packing import DETAIL, PACKED_ROLES, PACKINGS, Packing, parse
 from texsynth.material.roles import INVERSE, role_of
-from texsynth.runs import run, stop
+from texsynth.runs import stop
 from texsynth.verbs import packs as verb
 from texsynth.verbs import parse as words
 from texsynth.verbs.packs import Repacked
@@ -47,7 +47,7 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
     todo = part or (_packs(request, roles) if packs else _unpacks(request))
 
     def actions(item: Item) -> Iterable[Action]:
-        with _scratch(item, request):
+        with entries.large_arrays(item.out.parent, request):
             if packs:
                 work = verb.pack(request, {roles[path]: path for path in item.sources})
             else:
@@ -85,7 +85,7 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
         actions=actions,
         tell=lambda entry: None if pipes.to_stdout(request) else print(_told(entry), flush=True),
         document=lambda document: document,
-        stopped=lambda done: failure.NOTHING if not done else f"{len(done)} of {len(todo.items)} are done",
+        stopped=partial(entries.stopped, len(todo.items), "packed maps" if packs else "maps that were packed"),
         alone=alone,
     )
 
@@ -223,12 +223,6 @@ def _places(item: Item, names: Iterable[str]) -> dict[str, Path]:
     return {each: item.out.with_stem(name.called(each)) for each in names}
 
 
-def _scratch(item: Item, request: Any) -> Any:
-    """Large arrays lie beside the output."""
-    folder = item.out.parent
-    return scratch.beside(folder if folder.is_dir() else None, words.memory(request.max_memory))
-
-
 def _beside(files: Iterable[Path], request: Any) -> list[Path]:
     """The files of records."""
     if pipes.to_stdout(request):
@@ -248,7 +242,7 @@ def _check(job: Packs, request: Any) -> None:
 def _run(job: Packs, request: Any, talk: Talk, replaceable: Collection[Path] | None) -> Entry:
     """Write the pictures of an item, all of them or none."""
     start, stored = time.perf_counter(), None if request.no_metadata else dict(job.work.record)
-    with _scratch(job.item, request), stop.later():
+    with entries.large_arrays(job.item.out.parent, request), stop.later():
         if pipes.to_stdout(request):
             (packed,) = job.work.pictures.values()
             notices = pipes.write(packed, request, job.work.record)
@@ -270,19 +264,12 @@ def _run(job: Packs, request: Any, talk: Talk, replaceable: Collection[Path] | N
 
 def _planned(job: Packs) -> Entry:
     """What a dry run says of an item."""
-    return {
-        "image": str(next(iter(job.files.values()), job.item.out)),
-        "files": {name: str(path) for name, path in job.files.items()},
-        "size": job.work.record["size"],
-        "memory_bytes": job.work.cost.memory,
-        "seconds": round(job.work.cost.seconds, 1),
-        "record": dict(job.work.record),
-    }
+    out = next(iter(job.files.values()), job.item.out)
+    return {**entries.planned(job.work, out), "files": {name: str(path) for name, path in job.files.items()}}
 
 
 def _told(entry: Entry) -> str:
     """What standard output says of an item: its files, or its plan."""
     if entry["status"] == "done":
         return "\n".join(entry["files"].values())
-    cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
-    return f"{', '.join(entry['files'].values())}: {entry['size']}, {cost}"
+    return f"{', '.join(entry['files'].values())}: {entry['size']}, {entries.cost(entry)}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
 from texsynth.batch.order import Entry, Item
-from texsynth.cli import failure, messages, pipes, plan
+from texsynth.cli import entries, messages, pipes, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk
 from texsynth.cli.plan import Plan
@@ -19,7 +19,7 @@ from texsynth.image import picture as image
 from texsynth.image.files import together
 from texsynth.requests.option import Source
 from texsynth.requests.propagate import Request
-from texsynth.runs import run, stop
+from texsynth.runs import stop
 from texsynth.verbs import propagate as verb
 from texsynth.verbs.propagate import Edit, Propagated, Work
 from texsynth.weights import pretrained
@@ -68,7 +68,7 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
         actions=actions,
         tell=lambda entry: None if pipes.to_stdout(request) else print(_words(entry), flush=True),
         document=lambda document: document,
-        stopped=partial(_stopped, len(todo.items)),
+        stopped=partial(entries.stopped, len(todo.items), "targets"),
         alone=partial(_alone, request),
     )
 
@@ -165,25 +165,13 @@ def _save(
 
 
 def _planned(work: Work, out: Path) -> Entry:
-    return {
-        "image": str(out),
-        "size": work.record["size"],
-        "memory_bytes": work.cost.memory,
-        "seconds": round(work.cost.seconds, 1),
-        "fetches": pretrained.plan(work.edit.absent),
-        "record": dict(work.record),
-    }
-
-
-def _stopped(targets: int, done: Sequence[Entry]) -> str:
-    finished = [entry["status"] for entry in done].count("done")
-    return f"{finished} of {targets} targets are written" if finished else failure.NOTHING
+    return {**entries.planned(work, out), "fetches": pretrained.plan(work.edit.absent)}
 
 
 def _words(entry: Entry) -> str:
     """What standard output says about a target: its path, or its plan."""
     if entry["status"] == "done":
         return str(entry["image"])
-    cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
     own = entry["record"]["propagate"]
-    return f"{entry['image']}: {entry['size']}, {own['blend']} by {own['features']}, {cost}{messages.fetches(entry)}"
+    needs = f"{entries.cost(entry)}{messages.fetches(entry)}"
+    return f"{entry['image']}: {entry['size']}, {own['blend']} by {own['features']}, {needs}"

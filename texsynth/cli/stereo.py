@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from texsynth.batch.order import Entry, Item
-from texsynth.cli import existing, failure, plan
+from texsynth.cli import entries, existing, failure, plan
 from texsynth.cli.actions import Action, Command
 from texsynth.cli.messages import Talk, Tick
 from texsynth.cli.plan import Plan
@@ -20,7 +20,7 @@ from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.material.roles import BASE_COLOUR, HEIGHT, NORMAL
 from texsynth.requests.maps.stereo import Request
-from texsynth.runs import run, stop
+from texsynth.runs import stop
 from texsynth.verbs import parse
 from texsynth.verbs import stereo as verb
 from texsynth.verbs.stereo import Shots
@@ -97,21 +97,12 @@ def _run(session: Shots, outs: dict[str, Path], talk: Talk, replaceable: Collect
 
 def _planned(session: Shots, outs: dict[str, Path]) -> Entry:
     """What a dry run says."""
-    return {
-        "image": str(outs[BASE_COLOUR]),
-        "files": {role: str(path) for role, path in outs.items()},
-        "size": session.record["size"],
-        "memory_bytes": session.cost.memory,
-        "seconds": round(session.cost.seconds, 1),
-        "record": dict(session.record),
-    }
+    files = {role: str(path) for role, path in outs.items()}
+    return {**entries.planned(session, outs[BASE_COLOUR]), "files": files}
 
 
 def _tell(entry: Entry) -> None:
     """Print the files, or the plan."""
-    if entry["status"] == "planned":
-        cost = f"about {run.gigabytes(entry['memory_bytes'])} and {entry['seconds']:.0f} s on two cores"
-        print(f"{entry['image']}: {entry['size']}, {cost}", flush=True)
-        return
-    for path in entry.get("files", {"image": entry["image"]}).values():
-        print(path, flush=True)
+    lines = [entries.line(entry)] if entry["status"] == "planned" else entry.get("files", {"": entry["image"]}).values()
+    for each in lines:
+        print(each, flush=True)
