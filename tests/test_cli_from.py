@@ -99,6 +99,7 @@ def test_changed_inputs(refused: Callable[..., str], made: Path, picture: Pictur
     assert "other.png is not the exemplar of the recorded run" in refused(3, *given)
     assert "2 inputs as exemplar, and 1" in refused(3, "synthesize", "in/a.png", "--from", made, "-o", "p.png")
     assert "gone.png does not exist" in refused(3, "synthesize", "in/a.png", "gone.png", "--from", made, "-o", "p.png")
+    assert "in is a folder" in refused(3, "synthesize", "in/a.png", "in", "--from", made, "-o", "p.png")
 
 
 def test_missing_inputs(refused: Callable[..., str], made: Path) -> None:

@@ -113,7 +113,7 @@ def verify(record: Mapping[str, Any], role: str, paths: Sequence[Path]) -> None:
         raise InputError(f"the record has {len(wanted)} inputs as {role}, and {len(paths)} were given")
     for entry, path in zip(wanted, paths, strict=True):
         if not path.is_file():
-            raise InputError(f"{path} does not exist")
+            raise InputError(f"{path} is a folder; give the file" if path.is_dir() else f"{path} does not exist")
         if digest(path) != entry["sha256"]:
             raise InputError(f"{path} is not the {role} of the recorded run: its contents differ")
 
@@ -168,5 +168,6 @@ def _find(entry: Mapping[str, str], folders: Sequence[Path]) -> Path:
         raise InputError(f"{name}, an input of the recorded run, is neither beside the picture nor in this folder")
     same = [path for path in there if digest(path) == entry["sha256"]]
     if not same:
-        raise InputError(f"{there[0]} is not the {name} of the recorded run; repeat it in the folder of its inputs")
+        remedy = "repeat it in the folder of its inputs"
+        raise InputError(f"{there[0]} has changed since the recorded run, or is not its input; {remedy}")
     return same[0]
