@@ -11,7 +11,10 @@ from torch import Tensor
 
 import texsynth
 from pictures import noise
-from texsynth.image.light import flatten
+from texsynth.image.codecs.tags import LINEAR_GAMMA, Tags
+from texsynth.image.light import flatten, relit
+from texsynth.image.picture import Picture
+from texsynth.image.seen import light_of
 
 
 def texture(h: int, w: int) -> Tensor:
@@ -116,3 +119,16 @@ def test_the_flag_evens_out_the_exemplar_only(shape: tuple[int, ...]) -> None:
     assert plain.image.depth == even.image.depth == "uint16"
     assert even.image.pixels.shape[1] == plain.image.pixels.shape[1]
     assert set(np.unique((even.maps["m"].pixels.numpy() * 65535).round().astype(int))) <= set(light.flatten().tolist())
+
+
+def test_floats_keep_their_range_and_linear_ones_are_evened_out_as_eyes_see_them() -> None:
+    """A change of light sees the sRGB that they look like, and what it makes is brought back."""
+    shares = (texture(40, 50) * vignette(40, 50, 0.4)).clamp(0, 1)
+    shares[0, :, 0, 0] = 1.0
+    even = flatten(shares)[0]
+    wide, _ = relit(Picture(4 * shares, depth="float32"), flatten)
+    assert wide.pixels.max() > 2 and torch.allclose(wide.pixels, 4 * even, atol=1e-4)
+    linear = Picture(light_of(shares), depth="float32", tags=Tags(gamma=LINEAR_GAMMA))
+    assert torch.allclose(relit(linear, flatten)[0].pixels, light_of(even), atol=1e-4)
+    kept, line = relit(linear, lambda values: (values, "nothing to do"))
+    assert kept is linear and line == "nothing to do"

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.image import rows
+from texsynth.image.load import range_of
+from texsynth.image.picture import Picture
+from texsynth.image.seen import Range
 from texsynth.pyramid import shrink
 
 LIGHT_SCALE = 0.25  # of the shorter side: what changes over less than that is texture, not light
 MEASURED_SIDE = 128  # pixels of the shorter side at which light is slow enough to be measured
 DARKEST = 0.02  # the least brightness that a gain is computed from
+
+
+def relit(picture: Picture, change: Callable[[Tensor], tuple[Tensor, str]]) -> tuple[Picture, str]:
+    """A picture whose colours (1, 3, H, W), sRGB in [0, 1], went through a change of light, and what that says. Floats
+    beyond 1 are scaled for it, and linear ones brought to the curve of sRGB; where it returns the same tensor the
+    picture stays as it is."""
+    span = range_of((picture,))
+    is_plain = span == Range()
+    colours = (picture.pixels if is_plain else rows.changed(picture.pixels, span.seen)).expand(-1, 3, -1, -1)
+    after, remark = change(colours)
+    if after is colours:
+        return picture, remark
+    after = after[:, : picture.channels]
+    return replace(picture, pixels=after if is_plain else rows.changed(after, span.stored)), remark
 
 
 def flatten(image: Tensor) -> tuple[Tensor, str]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from torch import Tensor
-
 from texsynth.errors import InputError, ResourceError, UsageError, shown
-from texsynth.image import light, rows
+from texsynth.image import light
 from texsynth.image import load as inputs
 from texsynth.image import picture as image
 from texsynth.image.load import Box, Note, Source
@@ -190,7 +188,8 @@ def execute(work: Capturing) -> Captured:
     picture = _placed(work.photo, work, "colour")
     for asked, change in ((request.delight, shadows.lightened), (request.flatten, light.flatten)):
         if asked:  # a shadow first, as its edge is no slow change of light
-            picture, remark = _relit(picture, change)
+            with machine.one_thread():
+                picture, remark = light.relit(picture, change)
             remarks.append(remark)
     layers = {name: _placed(each.picture, work, each.role) for name, each in work.maps.items()}
     if request.texel is not None:
@@ -295,22 +294,6 @@ def _placed(picture: Picture, work: Capturing, role: str) -> Picture:
     x, y, width, height = work.box
     box = round(x * along), round(y * down), max(1, round(width * along)), max(1, round(height * down))
     return inputs.cropped(picture, box, "the map")
-
-
-def _relit(picture: Picture, change: Callable[[Tensor], tuple[Tensor, str]]) -> tuple[Picture, str]:
-    """A picture whose colours (1, 3, H, W) in [0, 1] went through a change of light, and what that says; floats beyond
-    1 are scaled for it."""
-    highest = inputs.top((picture,))
-    before = picture.pixels if highest == 1 else rows.changed(picture.pixels, lambda values: values / highest)
-    colours = before.expand(-1, 3, -1, -1)
-    with machine.one_thread():
-        after, remark = change(colours)
-    if after is colours:
-        return picture, remark
-    after = after[:, : picture.channels]
-    return replace(
-        picture, pixels=after if highest == 1 else rows.changed(after, lambda values: values * highest)
-    ), remark
 
 
 def _measured(picture: Picture, side: Fraction) -> Picture:

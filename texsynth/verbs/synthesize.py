@@ -271,9 +271,9 @@ def fitted(
 
 def _flattened(picture: Picture, name: str, note: Note) -> Picture:
     """An exemplar with its slow illumination evened out."""
-    even, message = light.flatten(image.rgb(picture))
+    even, message = light.relit(picture, light.flatten)
     note(f"{name}: {message}")
-    return replace(picture, pixels=even[:, : picture.channels])
+    return even
 
 
 def _has_transparent_parts(picture: Picture) -> bool:
