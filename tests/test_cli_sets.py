@@ -155,9 +155,12 @@ def test_what_was_looked_for_in_vain_is_told(texsynth: Texsynth, folder: Folder)
     )
 
 
-def test_a_preset_that_copies_nothing_says_how_to_go_without(refused: Refused, folder: Folder) -> None:
+def test_a_preset_that_copies_nothing_goes_without(texsynth: Texsynth, refused: Refused, folder: Folder) -> None:
     folder("w_col.png", "w_nrm.png")
-    assert "--maps none" in refused(2, "synthesize", "w_col.png", "-o", "o.png", "-p", "afloat", "-q", "-s", "8")
+    words = ("synthesize", "w_col.png", "-o", "o.png", "-p", "afloat", "-s", "8")
+    assert "--maps none" in refused(2, *words, "--maps", "auto", "-q")
+    assert "the maps that were found are left out" in texsynth(*words).err
+    assert files(".") == ["o.png", "w_col.png", "w_nrm.png"]
     assert "--maps auto" in refused(2, "synthesize", "w_col.png", "-o", "-", "--maps", "auto", *QUICK)
 
 

@@ -413,7 +413,7 @@ def test_what_is_cut_short_is_refused(tmp_path: Path, suffix: str, part: float, 
 def test_a_verb_reads_it_and_writes_some(texsynth: Texsynth, refused: Refused, tmp_path: Path, suffix: str) -> None:
     put(tmp_path / f"a{suffix}", SMALL[suffix])
     assert texsynth("synthesize", f"a{suffix}", "-o", "out/", "-p", "steady", "-q").code == 0
-    assert image.read(tmp_path / "out" / "a.png").width == 28
+    assert image.read(tmp_path / "out" / f"a{suffix if suffix == '.hdr' else '.png'}").width == 28
     if suffix in (".tga", ".hdr"):
         assert texsynth("synthesize", f"a{suffix}", "-o", f"b{suffix}", "-p", "steady", "-q").code == 0
         assert image.read(tmp_path / f"b{suffix}").width == 28

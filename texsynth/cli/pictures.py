@@ -89,6 +89,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk, part: Plan | None = 
         option.check(request)
         preset = preset_of(module, request, stored)
     todo = _planned_runs(module, arguments, request) if part is None else part
+    todo = _colours_alone(todo, preset) if request.find_maps is None else todo
     session = Session(module, request, preset, todo, talk, stored, alone, chosen)
     return Command(
         request,
@@ -155,6 +156,14 @@ def _find(request: PictureOptions, arguments: Sequence[str | Path]) -> str | Non
     if asked and any(isinstance(argument, Piped) for argument in arguments):
         raise UsageError("--maps auto looks at the names of files, and standard input has none; name the maps by --map")
     return NONE if request.maps else request.find_maps
+
+
+def _colours_alone(todo: Plan, preset: Preset) -> Plan:
+    """The plan without the maps that were found by name though nobody asked for them, where a preset copies nothing."""
+    if any(method(stage.method).COPIES for stage in preset.stages) or not any(item.maps for item in todo.items):
+        return todo
+    notice = f"preset {preset.name} copies nothing, so it makes colours alone: the maps that were found are left out"
+    return replace(todo, items=tuple(replace(i, maps={}) for i in todo.items), notices=(*todo.notices, notice))
 
 
 def _written(session: Session, item: Item) -> list[Path]:
