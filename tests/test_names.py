@@ -13,8 +13,8 @@ from texsynth.image import strips
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.material import export
-from texsynth.material.export import Asked
-from texsynth.material.names import Set, sets, split
+from texsynth.material.export import Asked, File
+from texsynth.material.names import Set, convention_in, sets, split
 from texsynth.material.schemes import scheme
 
 
@@ -165,3 +165,19 @@ def test_values_are_written_as_the_scheme_has_them(by_strips: bool) -> None:
     assert torch.equal(after["roughness"].pixels, 1 - before["gloss"].pixels)
     assert torch.equal(after["id"].pixels, before["id"].pixels)
     assert not export.pictures(layers, Asked("unity", normals={"normal": "gl"}, normals_out="gl"))[1][1:]
+
+
+@pytest.mark.parametrize(
+    ("word", "other"),
+    [
+        *(("NormalGL", "NormalDX"), ("nor_gl", "nor_dx"), ("NormalOpenGL", "NormalDirectX"), ("normalogl", "normaldx")),
+        *(("NormalOGL", "NormalDX"), ("nordx", "norgl"), ("Normal", "Normal")),
+    ],
+)
+def test_words_for_normals_change_their_convention(word: str, other: str) -> None:
+    """To one that is read as the other, whatever the case."""
+    file = File("normal", "normal", "normal", "uint8")
+    after = {"gl": "dx", "dx": "gl"}[convention_in(f"w_{word}") or "gl"]
+    asked = Asked("same", {"normal": f"w_{word}.png"}, after)
+    assert export.stem(file, "w_col", asked) == f"w_{other}"
+    assert convention_in(f"w_{other}") == (after if word != other else None)

@@ -24,7 +24,8 @@ from texsynth.material.packing import Packing, named_in, packing_of, parse, sour
 from texsynth.material.roles import BASE_COLOUR, GL, INVERSE, ROLES, SMOOTHNESS, convention_of, role_of
 
 Map = TypeVar("Map", bound=Picture | Strips)
-_WORDS = (("gl", "dx"), ("GL", "DX"), ("Gl", "Dx"), ("OpenGL", "DirectX"), ("opengl", "directx"))
+_GL_AND_DX = (("gl", "dx"), ("GL", "DX"), ("Gl", "Dx"), ("OpenGL", "DirectX"), ("opengl", "directx"))
+_OGL_AND_DX = (("ogl", "dx"), ("OGL", "DX"), ("Ogl", "Dx"))  # of which the way back is gl
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,8 @@ def _in_convention(word: str, normals: str | None) -> str:
     before = convention_of(word)
     if normals is None or before is None or before == normals:
         return word
-    for pair in reversed(_WORDS):
-        gl, dx = pair
+    pairs = _GL_AND_DX + _OGL_AND_DX if before == GL else _GL_AND_DX
+    for gl, dx in reversed(pairs):
         old, new = (gl, dx) if before == GL else (dx, gl)
         if word.endswith(old):
             return word.removesuffix(old) + new

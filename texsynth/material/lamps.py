@@ -1,4 +1,4 @@
-"""Where the lamps of photographs stand: out of the photographs alone, or out of a ball in them.
+"""Where the lamps of photographs stand, out of the photographs alone; `lights` has those of files and balls.
 
 Without lamps the light of a matt surface is a product of rank 3, lamps times normals, known but for a linear map
 (Hayakawa 1994). Lamps of equal brightness leave a rotation of it and a mirror image; that the surface is level on the

@@ -30,7 +30,7 @@ OTHERS = {
 LOOSE = {"metal", "rough", "gloss", "bump"}  # words that photographs of materials are called by too
 JOINED = {"maskmap", "metallicroughness", "metallicsmoothness"}  # packings whose words may be of two parts
 ROW = "bc"  # letters that mean no role: where files are called so too, their letters count, and mean nothing else
-NONE = "--maps none takes each file as a picture of its own"
+ALONE = "--maps none takes each file as a picture of its own"
 _ORDER = {name: number for number, name in enumerate([*ROLES, *PACKINGS])}
 
 
@@ -181,7 +181,7 @@ def sets(paths: Sequence[Path], normals: str | None = None, strict: bool = True)
         places[path] = None
         notices.append(
             f"{one_line(path.name)} is left out: it lies beside the set {one_line(owner.stem)}, and its name means "
-            f"none of the maps that follow; --map NAME=FILE takes it, {NONE}"
+            f"none of the maps that follow; --map NAME=FILE takes it, {ALONE}"
         )
     return Arranged(tuple(place for path in paths if (place := places[path]) is not None), tuple(notices))
 
@@ -257,7 +257,7 @@ def _chosen(members: Mapping[Path, Name], normals: str | None) -> tuple[dict[str
     for path, name in kept.items():
         for role in PACKINGS[name.kind].contents if name.kind in PACKINGS else (name.kind,):
             if role in claims:
-                raise _twice(role, [claims[role], path], f"move one away, or name the maps by --map; {NONE}")
+                raise _twice(role, [claims[role], path], f"move one away, or name the maps by --map; {ALONE}")
             claims[role] = path
     ordered = sorted(kept.items(), key=lambda item: _ORDER[item[1].kind])
     return {name.kind: path for path, name in ordered}, left
@@ -274,13 +274,13 @@ def _set(folder: Path, kept: Mapping[str, Path], colours: Sequence[Path]) -> Set
     are."""
     maps = {kind: path for kind, path in kept.items() if kind != BASE_COLOUR}
     if len(colours) > 1:
-        raise _twice(BASE_COLOUR, colours, f"move one away; {NONE}")
+        raise _twice(BASE_COLOUR, colours, f"move one away; {ALONE}")
     if not colours:
         names = listed(one_line(path.name) for path in maps.values())
         what = f"{names} {'are maps' if len(maps) > 1 else 'is a map'} of a set without base colour"
         example = Name("", "", "", "", "") if not maps else split(next(iter(maps.values())).stem)
         colour = "BaseColor" if example is None else example.called("BaseColor")
-        raise InputError(f"{one_line(folder)}: {what}; {one_line(colour)}.png would be it, and {NONE}")
+        raise InputError(f"{one_line(folder)}: {what}; {one_line(colour)}.png would be it, and {ALONE}")
     base = _base(colours[0].stem)
     return Set(base or folder.resolve().name or "set", colours[0], maps)
 
