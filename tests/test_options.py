@@ -209,7 +209,7 @@ OWN: dict[str, Rows] = {
         "aspect": ("pixels", FLAT, "--aspect 2:1"),
         "maps": ("files", FLAT, "--map h=right.png"),
         "find_maps": ("files", FLAT, "--maps auto"),
-        "normals": ("record", f"{FLAT} --map normal=a.png", "--normals dx"),
+        "normals": ("record", f"{FLAT} --map normal=bumps.png", "--normals dx"),
         "flatten": ("pixels", SHOT.replace("a.png", "right.png"), "--flatten"),
         "delight": ("told", FLAT.replace("-q ", ""), "--delight"),
         "crop": ("pixels", FLAT, "--crop 0,0,8,8"),
