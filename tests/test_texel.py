@@ -48,7 +48,9 @@ def test_sizes_are_read_and_written(words: str, side: Fraction) -> None:
     assert texel.density(side) == tags.Density(1 / side, 1 / side)
 
 
-@pytest.mark.parametrize("words", ["0mm", "-1mm", "1", "mm", "1px", "1ft", "1e3mm", "nan m", "1 mm 2", "", "9" * 99])
+@pytest.mark.parametrize(
+    "words", ["0mm", "-1mm", "1", "mm", "1px", "1ft", "1e3mm", "٣mm", "nan m", "1 mm 2", "", "9" * 99]
+)
 def test_what_is_no_size_is_refused(refused: Refused, picture: Picture, words: str) -> None:
     picture("a.png")
     said = refused(2, "synthesize", "a.png", "--texel", words, "-o", "o.png", *QUICK)

@@ -17,7 +17,7 @@ UNITS = {
 }  # in metres
 SMALLEST, LARGEST = Fraction(1, 1_000_000_000), Fraction(10_000)  # metres
 LONGEST = 40  # characters
-WORDS = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]+)")
+WORDS = re.compile(r"(\d+\.?\d*|\.\d+)\s*([a-z]+)", re.ASCII)
 
 
 def parse(text: str, flag: str = "--texel") -> Fraction:
