@@ -13,10 +13,12 @@ import pytest
 import scenes
 from asking import entry_of, good, record_of
 from conftest import Draw, Refused, Texsynth, array
+from texsynth.errors import InputError
 from texsynth.image import picture as image
 from texsynth.image.codecs import Tags
 from texsynth.image.codecs.tags import LINEAR_GAMMA
 from texsynth.image.seen import light_of
+from texsynth.material import lights
 
 EIGHT = scenes.lamps(8)
 UPRIGHT = np.array([0, 0, 1])
@@ -195,3 +197,11 @@ def test_a_plan_says_what_would_be_written(texsynth: Texsynth, shoot: Shoot) -> 
     assert texsynth(*run).code == 2
     assert texsynth(*run, "--force", "--format", "tiff", "--depth", "float").code == 0
     assert image.read("out/shot_Normal.tif").depth == "float32"
+
+
+def test_a_stem_of_two_files_names_no_photograph(tmp_path: Path) -> None:
+    file = tmp_path / "lamps.txt"
+    file.write_text("a.png 1 0 1\na.jpg -1 0 1\nb.png 0 1 1\nc.png 0 -1 1\n")
+    with pytest.raises(InputError, match=r"says nothing of a\.tif"):
+        lights.read(file, ["a.tif", "b.tif", "c.tif"])
+    assert len(lights.read(file, ["a.jpg", "b.tif", "c.tif"])) == 3

@@ -44,12 +44,7 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
             talk.note(notice)
         files = _files(item, {each: layer.picture.depth for each, layer in work.maps.items()})
 
-        def check() -> None:
-            if pipes.to_stdout(request):
-                pipes.check_size(request, work.size)
-            elif item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
-                image.check_writable(item.out, work.size)
-
+        check = partial(pipes.check_place, request, work.size, item.out)
         planned, carry = partial(entries.planned, work, item.out), partial(_run, work, files, request, talk)
         written = [] if pipes.to_stdout(request) else list(files.values())
         yield Action(item.out, written, planned, carry, [dict(work.record)], check, _beside(item, request))

@@ -38,12 +38,7 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
         for notice in work.notices:
             talk.note(notice)
 
-        def check() -> None:
-            if pipes.to_stdout(request):
-                pipes.check_size(request, work.size)
-            elif item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
-                image.check_writable(item.out, work.size)
-
+        check = partial(pipes.check_place, request, work.size, item.out)
         planned, carry = partial(entries.planned, work, item.out), partial(_run, work, item, request, talk)
         yield Action(
             item.out, _written(item, request), planned, carry, [dict(work.record)], check, _beside(item, request)

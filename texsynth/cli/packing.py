@@ -64,7 +64,7 @@ def prepare(name: str, request: Any, talk: Talk, part: Plan | None = None) -> Co
             planned=partial(_planned, job),
             run=partial(_run, job, request, talk),
             records=[dict(work.record)],
-            check=partial(_check, job, request),
+            check=partial(pipes.check_place, request, job.work.size, *job.files.values()),
             beside=job.beside,
         )
 
@@ -228,15 +228,6 @@ def _beside(files: Iterable[Path], request: Any) -> list[Path]:
     if pipes.to_stdout(request):
         return []
     return [beside for path in files for beside in image.sidecar(path, not request.no_metadata)]
-
-
-def _check(job: Packs, request: Any) -> None:
-    """Refuse what could not be written; UsageError."""
-    if pipes.to_stdout(request):
-        pipes.check_size(request, job.work.size)
-    elif job.item.out.parent.is_dir():  # which is made otherwise
-        for path in job.files.values():
-            image.check_writable(path, job.work.size)
 
 
 def _run(job: Packs, request: Any, talk: Talk, replaceable: Collection[Path] | None) -> Entry:

@@ -327,10 +327,7 @@ class Output:
         there = attention.iterdir() if attention is not None and attention.is_dir() else ()
         if not request.force and any(path.name.startswith(self.places.prefix) for path in there):
             raise UsageError(f"--save-attention {attention}: this folder is not empty; --force writes into it")
-        if pipes.to_stdout(request):
-            pipes.check_size(request, self.job.task.size)
-        elif self.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
-            image.check_writable(self.out, self.job.task.size)
+        pipes.check_place(request, self.job.task.size, self.out)
         piped = pipes.to_stdout(request)
         form = image.format_named(request.file_format) if piped else image.SUFFIXES_WRITE.get(self.out.suffix.lower())
         if form is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 from texsynth.cli import streams
@@ -86,9 +87,15 @@ def standard_input(memory: int) -> Piped:
         raise InputError(f"{NAME}: cannot be read ({error.strerror or error}); give a file") from None
 
 
-def check_size(request: Any, size: tuple[int, int]) -> None:
-    """Refuse a format that cannot hold a picture of `size` (height, width); UsageError."""
-    image.check_side("-o -", image.format_named(request.file_format), size)
+def check_place(request: Any, size: tuple[int, int], *places: Path) -> None:
+    """Refuse what could not be written of pictures of `size` (height, width): a format that cannot hold them, and files
+    that cannot be there; UsageError. A dry run leaves the folder of a batch unmade, so one that is missing is none."""
+    if to_stdout(request):
+        image.check_side("-o -", image.format_named(request.file_format), size)
+        return
+    for path in places:
+        if path.parent.is_dir():
+            image.check_writable(path, size)
 
 
 def write(picture: Picture | Strips, request: Any, record: Mapping[str, Any]) -> list[str]:

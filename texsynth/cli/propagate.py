@@ -49,12 +49,7 @@ def prepare(name: str, request: Request, talk: Talk, part: Plan | None = None) -
             talk.note(notice)
         where = _files(item.out, request)
 
-        def check() -> None:
-            if pipes.to_stdout(request):
-                pipes.check_size(request, (work.target.height, work.target.width))
-            elif item.out.parent.is_dir():  # a dry run leaves the folder of a batch unmade
-                image.check_writable(item.out, (work.target.height, work.target.width))
-
+        check = partial(pipes.check_place, request, (work.target.height, work.target.width), item.out)
         planned, carry = partial(_planned, work, item.out), partial(_run, work, where, request, talk)
         yield Action(
             item.out, _written(item, request), planned, carry, [dict(work.record)], check, _beside(item, request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,10 @@ def _lines(text: str) -> Any:
 def _ordered(entries: Any, photographs: Sequence[str]) -> list[list[float]]:
     """The directions in the order of the photographs; ValueError."""
     if isinstance(entries, Mapping):
-        stems = {Path(str(name)).name: value for name, value in entries.items()}
-        stems |= {Path(str(name)).stem: value for name, value in entries.items()}
+        paths = [(Path(str(name)), value) for name, value in entries.items()]
+        stems = {path.name: value for path, value in paths}
+        counts = Counter(path.stem for path, _ in paths)  # a stem of two files names neither
+        stems |= {path.stem: value for path, value in paths if counts[path.stem] == 1}
         missing = [name for name in photographs if name not in stems and Path(name).stem not in stems]
         if missing:
             raise ValueError(f"it says nothing of {one_line(missing[0])}")
