@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EFBIG, EINVAL
+from errno import EFBIG, EINVAL, EISDIR
 from io import BufferedReader, BytesIO
 from pathlib import Path
 
@@ -18,13 +18,21 @@ def opened(path: Path) -> BufferedReader:
     if isinstance(path, Piped):
         return BufferedReader(BytesIO(path.content))
     try:
-        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE))  # noqa: SIM115
+        return open(path, "rb", opener=_regular)
     except ValueError:  # of a NUL in the name
         raise OSError(EINVAL, "no file can have that name") from None
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(EINVAL, "it is a pipe or a device, not a file")
-    return file
+
+
+def _regular(name: str, flags: int) -> int:
+    """The descriptor of a regular file; raises OSError. Python itself closes that of a folder late, with a warning."""
+    number = os.open(name, flags | _AT_ONCE)
+    kind = os.fstat(number).st_mode
+    if stat.S_ISREG(kind):
+        return number
+    os.close(number)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), name)
+    raise OSError(EINVAL, "it is a pipe or a device, not a file")
 
 
 def content(path: Path, most: int) -> bytes:
