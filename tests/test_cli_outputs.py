@@ -217,3 +217,8 @@ def test_a_batch_keeps_formats_whose_values_a_png_might_lose(texsynth: Texsynth,
     texsynth("synthesize", "in", "-p", "steady", "-s", "8", "-q", "-o", "out/")
     made = sorted(path.name for path in Path("out").iterdir() if path.suffix not in (".json", ".jsonl"))
     assert made == ["a.png", "b.tif", "c.hdr", "d.exr"]
+
+
+def test_a_folder_of_folders_names_them(refused: Refused, picture: Picture) -> None:
+    picture("sets/wall/wall_diff.png")
+    assert "sets: holds no pictures; give one of its folders (wall)" in refused(3, "synthesize", "sets", "-o", "o/")

@@ -173,6 +173,8 @@ def test_what_gives_no_answer_is_refused(refused: Refused, shoot: Shoot, draw: D
     for words in ("a b c", "1 2", "[" * 99, "1 2 nan"):
         Path("bad.txt").write_text(words)
         assert "bad.txt" in refused(3, *run, "--lights", "bad.txt")
+    Path("bad.txt").write_bytes(bytes(range(128, 200)))
+    assert "no text" in refused(3, *run, "--lights", "bad.txt")
     for sphere in ("1,2", "30,nan,10", "nan,30,10", "30,30,inf"):
         assert "--sphere" in refused(2, *run, "--sphere", sphere)
     assert "reaches outside" in refused(3, *run, "--sphere", "70,70,20")

@@ -70,7 +70,9 @@ def list_pictures(folder: FilePath) -> list[Path]:
     pictures = [path for path in _entries(folder) if is_readable(path)]
     if not pictures:
         others = f" but those left out: {listed(p.name for p in left)}" if (left := left_out(folder)) else ""
-        raise InputError(f"{one_line(folder)}: holds no pictures{others}; allowed: {' '.join(SUFFIXES_READ)}")
+        inside = [path.name for path in _entries(folder) if path.is_dir()]
+        fix = f"give one of its folders ({listed(inside)})" if inside else f"allowed: {' '.join(SUFFIXES_READ)}"
+        raise InputError(f"{one_line(folder)}: holds no pictures{others}; {fix}")
     return pictures
 
 

@@ -32,6 +32,8 @@ def read(path: Path, photographs: Sequence[str]) -> Tensor:
         vectors = _ordered(entries, photographs)
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror or error}); check the path") from None
+    except UnicodeDecodeError:
+        raise InputError(f"--lights {name}: it is no text; write x y z a line, one line for each photograph") from None
     except ValueError as error:
         raise InputError(f"--lights {name}: {error}") from None
     return checked(vectors, f"--lights {name}")
