@@ -220,5 +220,6 @@ def test_a_batch_keeps_formats_whose_values_a_png_might_lose(texsynth: Texsynth,
 
 
 def test_a_folder_of_folders_names_them(refused: Refused, picture: Picture) -> None:
+    Path("sets").mkdir()
     picture("sets/wall/wall_diff.png")
     assert "sets: holds no pictures; give one of its folders (wall)" in refused(3, "synthesize", "sets", "-o", "o/")
