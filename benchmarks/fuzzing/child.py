@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,7 @@ def run_here(words: Sequence[str], root: Path, environment: Mapping[str, str], p
     files, before, gathered = _opened(root, piped), dict(os.environ), _gathered(os.getpid())
     code = _do(words, root, files, environment, -1)
     _PLACE.clear()
+    tempfile.tempdir = None
     os.environ.clear()
     os.environ.update(before)
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -123,6 +125,7 @@ def _do(words: Sequence[str], root: Path, files: dict[str, int], environment: Ma
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
         _bound()
+        tempfile.tempdir = str(root)  # of large arrays, where a picture goes to standard output
         _PLACE.update(log=files["events"], root=str(root), last=last, operations=itertools.count())
         code = main(list(words))
     except SystemExit as stop:

@@ -139,7 +139,8 @@ def build(kind: str, folder: Path, rng: Random) -> Try:
     lying = [word[1:] for word in words if word[0] in "@<"]
     through = {word[1:] for word in words if word[0] == "<"}
     words = [word for word in words if word[0] not in "@<"]
-    allowed = ALLOWED[kind]
+    # A picture whose transparency is spoiled may show nothing to fill, which is an error of usage.
+    allowed = ALLOWED[kind] | (frozenset({2}) if words[0] == "inpaint" and chosen in words[1:2] else frozenset())
     words += ["--max-memory", str(MEMORY)] if is_limited(words) else []
     words += ["-q"] if words[0] in LIMITED and rng.random() < 0.7 else []
     if kind == "option" or rng.random() < 0.2:
