@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from texsynth.material.roles import CONVENTIONS
 from texsynth.requests.option import Numbers, Source, Text, argument, option
-from texsynth.requests.shared import (
-    FIND,
-    BatchOptions,
-    MachineOptions,
-    MessageOptions,
-    PathOptions,
-    map_texts,
-    named_files,
-)
+from texsynth.requests.shared import BatchOptions, MachineOptions, MessageOptions, PathOptions, SetOptions, map_option
 
 EXAMPLES = """
 texsynth capture samples/gravel.jpg --quad 20,12,240,30,228,236,8,220 -o flat.png
@@ -26,7 +17,7 @@ WAYS = ("quad", "straighten", "flatten", "delight", "crop", "texel")  # of which
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
+class Request(SetOptions, PathOptions, BatchOptions, MachineOptions, MessageOptions):
     """Make a usable exemplar, with its maps, from a photograph of a surface.
 
     photos: Photographs, files, folders or globs; with several, OUT is a folder.
@@ -40,11 +31,6 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
         of a photograph that was not cropped. Default: the mean lengths of its sides.
     maps: An aligned map that is straightened alike, at its own resolution, and written as STEM_NAME; repeat for more
         maps. FILE may be a folder, paired by stem.
-    find_maps: Find the maps of a photograph by the names of the files beside it, such as wall_Normal.png beside
-        wall_BaseColor.png; auto does so for every photograph, none for none, and any --map switches it off. Default:
-        auto for folders and for files whose own name ends in a word for a base colour.
-    normals: The convention of the normal maps: gl has green up (OpenGL), dx green down (DirectX). Default: what their
-        names say, else gl.
     flatten: Even out slow changes of light.
     delight: Lighten shadows, where the dark part is surely the same material: its windows match those of the lit part
         in pattern, colour and contrast. Else the light is kept, and a line says why.
@@ -60,17 +46,7 @@ class Request(PathOptions, BatchOptions, MachineOptions, MessageOptions):
     straighten: str | None = option(None, choices=("lattice",), recorded=True, sparse=True, group="frame")
     size: Text | None = option(None, flags="-s --size", metavar="WxH|N|2x|150%", recorded=True, sparse=True)
     aspect: str | None = option(None, metavar="W:H|auto", complete=("auto",), recorded=True, sparse=True)
-    maps: Mapping[str, list[Source]] | None = option(
-        None,
-        flags="--map",
-        metavar="NAME=FILE",
-        text=list[str] | None,
-        parse=named_files,
-        texts=map_texts,
-        role="map:",
-    )
-    find_maps: str | None = option(None, flags="--maps", choices=FIND)
-    normals: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True)
+    maps: Mapping[str, list[Source]] | None = map_option()
     flatten: bool = option(False, recorded=True)
     delight: bool = option(False, recorded=True)
     crop: Numbers | None = option(None, metavar="X,Y,W,H", recorded=True)

@@ -69,6 +69,14 @@ def map_texts(maps: Mapping[str, Sequence[Any]]) -> list[list[str]]:
     return [[f"{name}={file}"] for name, files in maps.items() for file in files]
 
 
+def map_option(**details: Any) -> Any:
+    """The field of --map; `details` are further attributes of Option."""
+    text: Any = list[str] | None
+    return option(
+        None, flags="--map", metavar="NAME=FILE", text=text, parse=named_files, texts=map_texts, role="map:", **details
+    )
+
+
 def preset_names(incomplete: str) -> list[str]:
     """The presets that begin so, for completion in the shell."""
     return [name for name in presets.names() if name.startswith(incomplete)]
@@ -105,30 +113,33 @@ class InputOptions(CropOptions):
         and in the working folder.
     """
 
-    maps: Mapping[str, list[Source]] | None = option(
-        None,
-        flags="--map",
-        metavar="NAME=FILE",
-        text=list[str] | None,
-        parse=named_files,
-        texts=map_texts,
-        role="map:",
-        per="exemplar",
-    )
+    maps: Mapping[str, list[Source]] | None = map_option(per="exemplar")
     source_mask: list[Source] | None = option(None, metavar="MASK", role="source-mask", per="exemplar")
     init: Source | None = option(None, metavar="FILE", role="init")
     repeat: Path | None = option(None, flags="--from", metavar="OUT.png")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaterialOptions(Part):
-    """What the pictures of a material are, as a set.
+class SetOptions(Part):
+    """Which maps belong to a picture.
 
-    find_maps: Find the maps of an exemplar by the names of the files beside it, such as wall_Normal.png beside
-        wall_BaseColor.png; auto does so for every exemplar, none for none, and any --map switches it off. Default:
-        auto for folders and for files whose own name ends in a word for a base colour.
+    find_maps: Find the maps of each picture by the names of the files beside it, such as wall_Normal.png beside
+        wall_BaseColor.png; auto does so for every picture, none for none, and any --map switches it off. Default: auto
+        for folders and for files whose own name ends in a word for a base colour.
     normals: The convention of the normal maps that are read: gl has green up (OpenGL), dx green down (DirectX).
         Default: what their names say, else gl.
+    """
+
+    PANEL = "Maps"
+
+    find_maps: str | None = option(None, flags="--maps", choices=FIND)
+    normals: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True, absent=GL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaterialOptions(SetOptions):
+    """What the pictures of a material are, as a set.
+
     normals_out: The convention of the normal maps that are written. Default: that of --names, else that of the inputs.
     names: What the files are called: as an engine has them, same with the words of the inputs, or a pattern such as
         {stem}-{role}. Default: same for maps that were found by name, else STEM_NAME.
@@ -144,10 +155,6 @@ class MaterialOptions(Part):
     mtlx: Also write the material as MaterialX, STEM.mtlx, of which the picture is the base colour.
     """
 
-    PANEL = "Maps"
-
-    find_maps: str | None = option(None, flags="--maps", choices=FIND)
-    normals: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True, absent=GL)
     normals_out: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True)
     names: str | None = option(None, metavar="|".join([*schemes.CHOICES, "PATTERN"]), complete=schemes.CHOICES)
     map_weight: Mapping[str, float] | None = option(

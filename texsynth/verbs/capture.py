@@ -174,6 +174,7 @@ def aim(request: Request, photo: Source, maps: Mapping[str, Source]) -> Capturin
     stored = {
         **record.versions(),
         "verb": "capture",
+        **record.plain(recorded(request, "")),
         "capture": record.plain(recorded(request, Request.SECTION)),
         "size": f"{work.size[1]}x{work.size[0]}",
         "inputs": [asdict(each) for each in entries],
