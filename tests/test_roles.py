@@ -14,6 +14,8 @@ from texsynth.material.roles import ROLES, convention_of, role_of
         ("base_color", "base_colour"),
         ("nor_gl", "normal"),
         ("NormalDX", "normal"),
+        ("nor_ogl", "normal"),
+        ("Nrm-DirectX", "normal"),
         ("disp", "height"),
         ("Ambient Occlusion", "occlusion"),
         ("Gloss", "smoothness"),
@@ -40,7 +42,15 @@ def test_no_word_means_two_roles() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "convention"), [("nor_dx", "dx"), ("NormalGL", "gl"), ("normal", None), ("rough_dx", None)]
+    ("word", "convention"),
+    [
+        ("nor_dx", "dx"),
+        ("NormalGL", "gl"),
+        ("nor_ogl", "gl"),
+        ("Nrm_DirectX", "dx"),
+        ("normal", None),
+        ("rough_dx", None),
+    ],
 )
 def test_a_word_for_normals_may_name_their_convention(word: str, convention: str | None) -> None:
     assert convention_of(word) == convention

@@ -51,9 +51,10 @@ ROLES = {
         ),
         Role(
             NORMAL,
-            (
-                *("normal", "normals", "nrm", "nrm16", "norm", "nor"),
-                *("normalgl", "norgl", "normalogl", "normalopengl", "normaldx", "nordx", "normaldirectx"),
+            tuple(
+                f"{word}{convention}"
+                for convention in ("", "gl", "ogl", "opengl", "dx", "directx")
+                for word in ("normal", "normals", "nrm", "nrm16", "norm", "nor")
             ),
             ("n",),
             channels=3,
