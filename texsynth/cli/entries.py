@@ -52,5 +52,6 @@ def stopped(items: int, what: str, done: Sequence[Entry]) -> str:
 
 
 def large_arrays(folder: Path, request: Any) -> Any:
-    """Inside, large arrays lie in the folder of the output, as far as it is there."""
-    return scratch.beside(folder if folder.is_dir() else None, parse.memory(request.max_memory))
+    """Inside, large arrays lie in the folder of the output, or in the one in which that will be made."""
+    place = folder if folder.is_dir() else folder.parent
+    return scratch.beside(place if place.is_dir() else None, parse.memory(request.max_memory))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -16,12 +15,10 @@ from texsynth.cli.plan import Plan
 from texsynth.errors import UsageError
 from texsynth.foreign.piped import STANDARD
 from texsynth.image import picture as image
-from texsynth.image import scratch
 from texsynth.image.files import together
 from texsynth.material.roles import BASE_COLOUR, HEIGHT, NORMAL
 from texsynth.requests.maps.stereo import Request
 from texsynth.runs import stop
-from texsynth.verbs import parse
 from texsynth.verbs import stereo as verb
 from texsynth.verbs.stereo import Shots
 
@@ -43,7 +40,7 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
     main = outs[BASE_COLOUR]
 
     def actions(item: Item) -> Iterable[Action]:
-        with _scratch(folder, request):
+        with entries.large_arrays(folder, request):
             session = verb.prepare(request, item.sources)
         for notice in session.notices:
             talk.note(notice)
@@ -63,18 +60,12 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
     )
 
 
-def _scratch(folder: Path, request: Request) -> AbstractContextManager[None]:
-    """Large arrays lie beside the output."""
-    place = folder if folder.is_dir() else folder.parent
-    return scratch.beside(place if place.is_dir() else None, parse.memory(request.max_memory))
-
-
 def _run(session: Shots, outs: dict[str, Path], talk: Talk, replaceable: Collection[Path] | None) -> Entry:
     """Make the maps and write them, the base colour last: where it stands all stand."""
     request, main = session.request, outs[BASE_COLOUR]
     existing.make_folder(main.parent, f"-o {main.parent}/")
 
-    with _scratch(main.parent, request), talk.watch(main.name) as watch:
+    with entries.large_arrays(main.parent, request), talk.watch(main.name) as watch:
         result = verb.execute(session, lambda done: watch(Tick(done, {"stage": "stereo"}, "")))
         with stop.later(), together(main, replaceable) as put:
             notices = list(result.notices)

@@ -17,7 +17,6 @@ from texsynth.foreign import json_text, regular
 from texsynth.foreign.piped import Piped, path_of
 from texsynth.image import codecs, files, rows, scratch, strips
 from texsynth.image.codecs import png
-from texsynth.image.codecs.tags import LINEAR_GAMMA
 from texsynth.image.files import Content, Put
 from texsynth.image.pixels import LEVELS, is_finite, picture_of, samples_of
 from texsynth.image.pixels import Picture as Picture
@@ -399,7 +398,7 @@ def _fitted(picture: Strips, form: codecs.Format) -> tuple[Strips, list[str]]:
         icc = None
         notices.append(f"ICC profile dropped, it is not one for {space.decode().strip()} pictures")
     colours = picture.tags.colours(icc)
-    linear = form.is_linear and picture.tags.cicp is None and picture.tags.gamma == LINEAR_GAMMA
+    linear = form.is_linear and picture.tags.is_linear
     if form != codecs.PNG and colours[0] in ("cICP", "gAMA and cHRM") and not linear:
         notices.append(f"{colours[0]} dropped, the meaning of colours that {form} cannot hold; .png keeps it")
     if form.loss:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from texsynth.image.codecs.tags import LINEAR_GAMMA
 from texsynth.image.picture import Picture
 
 LOWEST, SLOPE, POWER, OFFSET = 0.0031308, 12.92, 2.4, 0.055  # of the curve of sRGB (IEC 61966-2-1)
@@ -46,7 +45,7 @@ class Range:
 
 def is_linear(picture: Picture) -> bool:
     """Are the colours of a picture linear light? Floats that say so."""
-    return picture.depth.startswith("float") and picture.tags.cicp is None and picture.tags.gamma == LINEAR_GAMMA
+    return picture.depth.startswith("float") and picture.tags.is_linear
 
 
 def srgb_of(light: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from texsynth.errors import UsageError, shown
-from texsynth.image.codecs.tags import LINEAR_GAMMA, Tags
+from texsynth.image.codecs.tags import Tags
 from texsynth.material.roles import (
     BASE_COLOUR,
     DX,
@@ -62,7 +62,7 @@ class Texture:
 
 def colour_space(tags: Tags) -> str:
     """The colour space of colours by what their file says: linear where it says so, else sRGB."""
-    return LINEAR if tags.gamma == LINEAR_GAMMA and tags.cicp is None else SRGB
+    return LINEAR if tags.is_linear else SRGB
 
 
 def document(name: str, textures: Sequence[Texture], size: tuple[float, float] | None = None) -> str:

@@ -43,13 +43,11 @@ class Regular:
     frame: of the largest upright part that lies inside the photograph.
     turned: degrees clockwise on screen by which its rows were turned in the photograph.
     steps: pixels from one column and from one row to the next where they repeat, (along, down).
-    explained: the share of its variance that repeating the mean cell explains.
     """
 
     frame: Frame
     turned: float
     steps: tuple[float, float]
-    explained: float
 
 
 def measured(picture: Picture) -> Regular | None:
@@ -83,7 +81,7 @@ def measured(picture: Picture) -> Regular | None:
         return None
     times = picture.width / small.width
     whole = frame.finer(picture.height / small.height, times)
-    return Regular(whole, _turned(frame, size), (float(lengths[0]) * times, float(lengths[1]) * times), explained)
+    return Regular(whole, _turned(frame, size), (float(lengths[0]) * times, float(lengths[1]) * times))
 
 
 def _rows(small: Picture, frame: Frame) -> tuple[lattice.Lattice, Tensor] | None:

@@ -13,7 +13,6 @@ from texsynth.field import pictures as drawing
 from texsynth.field.atlas import Field
 from texsynth.image import picture as image
 from texsynth.image import strips
-from texsynth.image.codecs.tags import LINEAR_GAMMA
 from texsynth.image.files import Put, together
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
@@ -117,7 +116,7 @@ def save(
 def _of_light(out: Path, picture: Picture | Strips) -> list[str]:
     """A line where colours that are not linear go to a format of linear ones."""
     form = image.SUFFIXES_WRITE[out.suffix.lower()]
-    if not form.is_linear or picture.depth.startswith("float") or picture.tags.gamma == LINEAR_GAMMA:
+    if not form.is_linear or picture.depth.startswith("float") or picture.tags.is_linear:
         return []
     return [f"{out.name}: its colours are those of the exemplar, not linear as {form} is understood; convert them"]
 

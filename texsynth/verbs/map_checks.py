@@ -28,19 +28,21 @@ def has_two_parts(picture: Picture) -> bool:
     return high - low < CONSTANT and most - least > FLAT
 
 
-def check_normals(picture: Picture, name: str, note: Note, remedy: str = IS_NAMED) -> None:
-    """Raise InputError where most vectors of a picture of three channels, encoded in [0, 1], are far from unit length
-    or point into the surface. What is black or clear counts as none.
-
-    Where only two parts of them are there, the user is told. remedy: the end of the messages.
-    """
+def check_normals(picture: Picture, name: str, note: Note) -> None:
+    """Do as `check_vectors` where all parts of the vectors are there; where only two are, the user is told."""
     if has_two_parts(picture):
         blue = float(picture.pixels[0, 2, 0, 0])
         note(
             f"{name}: its blue is {blue:g} everywhere, so it holds two parts of each normal, as BC5 does; red and "
             "green turn with their copy, blue stays"
         )
-        return
+    else:
+        check_vectors(picture, name)
+
+
+def check_vectors(picture: Picture, name: str, remedy: str = IS_NAMED) -> None:
+    """Raise InputError where most vectors of a picture of three channels, encoded in [0, 1], are far from unit length
+    or point into the surface. What is black or clear counts as none. remedy: the end of the messages."""
     passing, vectors = _passing(picture, 2.0, -1.0)
     if passing >= SOUND * vectors > 0:
         return

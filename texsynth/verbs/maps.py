@@ -223,7 +223,7 @@ def _normals_of(read: ReadMap, note: Note) -> torch.Tensor:
     if pixels.shape[1] != 3:
         raise InputError(f"{name} is grey, and a normal map has three channels; give the normal map")
     if not map_checks.has_two_parts(read.picture):
-        map_checks.check_normals(read.picture, name, note, "give the normal map")
+        map_checks.check_vectors(read.picture, name, "give the normal map")
         return pixels
     note(f"{name}: its blue is the same everywhere, as BC5 saves it; it is worked out of red and green")
 

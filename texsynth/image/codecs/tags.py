@@ -58,6 +58,11 @@ class Tags:
     chromaticities: bytes | None = None
     channels: tuple[str, ...] = ()
 
+    @property
+    def is_linear(self) -> bool:
+        """Do they say that colours are linear light?"""
+        return self.cicp is None and self.gamma == LINEAR_GAMMA
+
     def colours(self, icc: bytes | None) -> tuple[object, ...]:
         """What holds of the colours of a picture with this ICC profile: by the PNG specification, cICP before a profile
         before sRGB before gAMA and cHRM."""
