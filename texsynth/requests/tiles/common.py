@@ -1,0 +1,64 @@
+"""The options that all commands share which make tiles for engines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from texsynth.requests.option import Source, Text, argument, option
+from texsynth.requests.shared import (
+    CopyOptions,
+    CropOptions,
+    ForceOptions,
+    MachineOptions,
+    MaterialOptions,
+    MessageOptions,
+    PresetOptions,
+    SeedOptions,
+    map_option,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileOptions(
+    CropOptions,
+    MaterialOptions,
+    ForceOptions,
+    SeedOptions,
+    CopyOptions,
+    PresetOptions,
+    MachineOptions,
+    MessageOptions,
+):
+    """What every command that makes tiles takes.
+
+    exemplars: The picture of the texture, or the folder of its set.
+    output: The folder in which everything is written. Default: STEM_tiles here.
+    size: The size of one tile: pixels, N for a square, or a factor of the exemplar's shorter side. Default: 256.
+    maps: An aligned map that goes with the tiles bit-exactly, at its own resolution where that is a whole factor of the
+        exemplar's; repeat for more maps, and once for each exemplar.
+    source_mask: Copy only from what this mask marks: white (at least 50 %), or strokes of any colour; repeat it once
+        for each exemplar.
+    no_metadata: Store no record of the run.
+    """
+
+    PANEL = "Tiles"
+    SECTION = "tiles"
+
+    exemplars: list[Source] = argument(metavar="EXEMPLAR", required=True, role="exemplar")
+    output: str | None = option(None, flags="-o --output", metavar="DIR", panel="Output")
+    size: Text | None = option(None, flags="-s --size", metavar="N|WxH|2x", recorded=True)
+    maps: Mapping[str, list[Source]] | None = map_option(panel="Input", per="exemplar")
+    source_mask: list[Source] | None = option(None, metavar="MASK", role="source-mask", per="exemplar", panel="Input")
+    no_metadata: bool = option(False, panel="Output")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtlasOptions(TileOptions):
+    """What the commands take whose tiles lie in an atlas.
+
+    padding: The pixels round each tile of the atlas, which continue it, so that mips and filters see no other tile; up
+        to the width of the border that tiles have in common, which is the default.
+    """
+
+    padding: int | None = option(None, metavar="N", low=0, recorded=True)
