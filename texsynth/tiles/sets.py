@@ -29,11 +29,12 @@ class Strip:
 
 @dataclass(frozen=True)
 class TileColours:
-    """A tile by its colours: those of its corners (north-west, north-east, south-east, south-west) and of its edges
-    (north, east, south, west)."""
+    """A tile by its colours: those of its corners (north-west, north-east, south-east, south-west), of its edges
+    (north, east, south, west) and of its middle."""
 
     corners: tuple[int, int, int, int]
     edges: tuple[int, int, int, int] = (0, 0, 0, 0)
+    middle: int = 0
 
     @property
     def north(self) -> Strip:
@@ -56,7 +57,7 @@ class TileColours:
 class TileSet:
     """A set of tiles in the order of its atlas, row by row.
 
-    kind: "corner", "wang", "blob" (47 tiles of two materials) or "marching" (16 of them).
+    kind: "corner", "wang", "blob" (47 tiles of a material, and its ground) or "marching" (16 of them).
     colours: of corners, or of edges; 2 for two materials.
     columns: of the atlas.
     """
@@ -111,11 +112,12 @@ def marching() -> TileSet:
 
 def blob() -> TileSet:
     """The 47 tiles of a material by which of the eight neighbours are of it too: a corner counts only between two edges
-    that do. The middle of every tile is of the material."""
+    that do. The middle of these tiles is of the material; that of one more, the last, is ground as all round it is."""
     tiles = []
     for n, e, s, w in itertools.product(range(2), repeat=4):
         free = [(0, 1) if first and second else (0,) for first, second in ((n, w), (n, e), (s, e), (s, w))]
-        tiles += [TileColours((nw, ne, se, sw), (n, e, s, w)) for nw, ne, se, sw in itertools.product(*free)]
+        tiles += [TileColours((nw, ne, se, sw), (n, e, s, w), 1) for nw, ne, se, sw in itertools.product(*free)]
+    tiles.append(TileColours((0, 0, 0, 0)))
     return TileSet(BLOB, 2, tuple(tiles), _columns(len(tiles)))
 
 
