@@ -20,13 +20,11 @@ from texsynth.foreign.piped import Piped, path_of
 from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
-from texsynth.image.load import NORMAL_DX, NORMALS
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.job import Job, Layer
-from texsynth.material import export, texel
+from texsynth.material import export
 from texsynth.material.export import Asked
-from texsynth.material.roles import DX, GL
 from texsynth.methods import method
 from texsynth.report import guides
 from texsynth.requests import option
@@ -236,13 +234,7 @@ class Places:
 
     def asked(self, maps: Mapping[str, Layer] | None = None) -> Asked:
         """What is asked of the files of maps; of layers that are there also their conventions."""
-        files = {name: sources[0] for name, sources in (self.request.maps or {}).items() if sources}
-        inputs = {name: Path(str(file)).name for name, file in files.items() if isinstance(file, (str, Path))}
-        kinds = {name: layer.role for name, layer in (maps or {}).items() if layer.role in NORMALS}
-        conventions = {name: DX if kind == NORMAL_DX else GL for name, kind in kinds.items()}
-        pixel = None if self.request.texel is None else texel.parse(self.request.texel)
-        names, packed = self.request.names, export.packings(self.request.pack, self.request.names, files)
-        return Asked(names, inputs, self.request.normals_out, conventions, self.request.mtlx, pixel, packed)
+        return save.asked(self.request, maps)
 
     @property
     def page(self) -> Path | None:

@@ -6,7 +6,7 @@ import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from texsynth.batch.order import Item
 from texsynth.cli import pipes
@@ -19,10 +19,11 @@ from texsynth.requests.guides import AUTO
 from texsynth.requests.option import Option, options, replaced
 from texsynth.requests.shared import AUTO as FIND_AUTO
 from texsynth.requests.shared import NONE, PictureOptions
+from texsynth.requests.tiles.common import TileOptions
 from texsynth.verbs import sets
 from texsynth.verbs.sets import Pictures
 
-Asked = TypeVar("Asked", bound=PictureOptions)
+Asked = TypeVar("Asked", bound=PictureOptions | TileOptions)
 KEPT = (".png", ".tif", ".tiff", ".exr", ".hdr")  # formats that a batch keeps; all others become .png
 
 
@@ -86,6 +87,28 @@ def plan(
         return Plan((item,), batch, (*notices, *said), left)
     items, renamed = _batch(done.items, Path(output), form, scheme, sought)
     return Plan(items, batch, (*notices, *renamed), left)
+
+
+def joined(arguments: Sequence[str | Path], output: str | None, kind: str, sought: Sought) -> Plan:
+    """One run of all arguments, each a file, the folder of one set, or a glob, whose results go to a folder: to that of
+    -o, or to STEM_tiles here. Raises UsageError and InputError."""
+    expanded = [_expanded(argument) for argument in arguments]
+    left, notices = _left_out(expanded)
+    inputs = [pictures for pictures, _ in expanded]
+    for number, argument in enumerate(arguments):
+        if path_of(argument).is_dir():
+            inside = sets.arranged([inputs[number]], None, sought.normals).items
+            if len(inside) > 1:
+                raise UsageError(f"{argument} holds {len(inside)} pictures, and no single set; name one of them")
+            inputs[number] = Pictures(sets.colours(inside)) if sought.find == NONE else inputs[number]
+    done = sets.arranged(inputs, sought.find, sought.normals)
+    if not done.items:
+        raise InputError(f"{listed(arguments)}: these are maps alone, and no base colour is among them")
+    scheme = None if sought.names is None else schemes.scheme(sought.names)
+    folder = Path(f"{done.items[0].stem}_tiles" if output is None else output)
+    out = _named(folder / f"{_result_stem(done.items[0], kind)}.png", scheme)
+    item, said = _item(done.items, out, 0, sought)
+    return Plan((item,), False, (*notices, *done.notices, *said), left)
 
 
 def _result_stem(item: Set | Path, verb: str) -> str:
@@ -193,7 +216,7 @@ def aligned(request: Asked, exemplars: Sequence[Path], stems: Sequence[str] = ()
         if o.per and value is not None:
             partners = [Path(str(source)) for source in request.partners(o.name, exemplars)]
             values[o] = _aligned(o, value, partners, stems if partners[: len(stems)] == [*exemplars] else ())
-    return replaced(request, values).of(list(exemplars))
+    return cast(Asked, replaced(request, values).of(list(exemplars)))
 
 
 def _aligned(o: Option, value: Any, exemplars: Sequence[Path], stems: Sequence[str]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,10 +15,13 @@ from texsynth.field.atlas import Field
 from texsynth.image import picture as image
 from texsynth.image import strips
 from texsynth.image.files import Put, together
+from texsynth.image.load import NORMAL_DX, NORMALS
 from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
-from texsynth.material import channels, export
+from texsynth.job import Layer
+from texsynth.material import channels, export, texel
 from texsynth.material.export import PLAIN, Asked, File
+from texsynth.material.roles import DX, GL
 from texsynth.runs import fields
 from texsynth.runs.run import Result
 
@@ -27,6 +31,17 @@ FLOATING = (".tif", ".tiff", EXR)
 PREVIEW_FILES = {"preview": ".png"}
 MTLX_FILES = {"mtlx": ".mtlx"}
 FIELD_FILES = {"field": ".npz", "coordinates": ".png", "plane": ".png", "cost": ".png"}
+
+
+def asked(request: Any, maps: Mapping[str, Layer] | None = None) -> Asked:
+    """What a request asks of the files of maps; of layers that are there also their conventions."""
+    files = {name: sources[0] for name, sources in (request.maps or {}).items() if sources}
+    inputs = {name: Path(str(file)).name for name, file in files.items() if isinstance(file, (str, Path))}
+    kinds = {name: layer.role for name, layer in (maps or {}).items() if layer.role in NORMALS}
+    conventions = {name: DX if kind == NORMAL_DX else GL for name, kind in kinds.items()}
+    pixel = None if request.texel is None else texel.parse(request.texel)
+    packed = export.packings(request.pack, request.names, files)
+    return Asked(request.names, inputs, request.normals_out, conventions, request.mtlx, pixel, packed)
 
 
 def paths(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from texsynth.requests.option import Source, Text, argument, option
 from texsynth.requests.shared import (
@@ -17,6 +18,9 @@ from texsynth.requests.shared import (
     SeedOptions,
     map_option,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,19 @@ class TileOptions(
     maps: Mapping[str, list[Source]] | None = map_option(panel="Input", per="exemplar")
     source_mask: list[Source] | None = option(None, metavar="MASK", role="source-mask", per="exemplar", panel="Input")
     no_metadata: bool = option(False, panel="Output")
+
+    def inputs(self) -> list[Source]:
+        """The exemplars, as they were given."""
+        return list(self.exemplars)
+
+    def of(self, exemplars: Sequence[Source]) -> Self:
+        """The request with these exemplars."""
+        return replace(self, exemplars=list(exemplars))
+
+    def partners(self, name: str, exemplars: Sequence[Source]) -> Sequence[Source]:
+        """The pictures whose files an option called `name` holds, one for each."""
+        del name
+        return exemplars
 
 
 @dataclass(frozen=True, kw_only=True)
