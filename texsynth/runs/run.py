@@ -221,7 +221,12 @@ def _end(outcome: Outcome, job: Job) -> float:
 
 
 def clock_of(job: Job, preset: Preset, is_written: bool = True) -> Clock:
-    """The clock of a run: the levels of its stages, its end, and writing it."""
+    """The clock of a run."""
+    return Clock(parts_of(job, preset, is_written))
+
+
+def parts_of(job: Job, preset: Preset, is_written: bool) -> list[float]:
+    """The seconds that the parts of a run take: the levels of its stages, its end, and writing it."""
     small = job.reduced
     if small is None:
         evened = method(preset.stages[-1].method).COPIES and job.match_tone
@@ -230,7 +235,7 @@ def clock_of(job: Job, preset: Preset, is_written: bool = True) -> Clock:
         end = magnify.seconds(job, small, is_written)
     task = job.task if small is None else small.task
     levels = [] if small is not None and small.field is not None else of_levels(task, preset.stages)
-    return Clock([*levels, *end])
+    return [*levels, *end]
 
 
 def _solver(task: Task, preset: Preset) -> Estimate:

@@ -76,7 +76,7 @@ def ready(
     """
     job, held = verb.build(request), given(request)
     guiding = [o for guide in job.task.guides for o in held if o.name in guide.requested]  # also those of a record
-    _check_use([*guiding, *(held if chosen is None else chosen)], job.task, preset)  # before weights are fetched
+    check_use([*guiding, *(held if chosen is None else chosen)], job.task, preset)  # before weights are fetched
     if job.maps and request.find_maps == AUTO and not any(method(stage.method).COPIES for stage in preset.stages):
         names = ", ".join(job.maps)
         raise UsageError(
@@ -88,7 +88,7 @@ def ready(
     return job
 
 
-def _check_use(chosen: Sequence[Option], task: Task, preset: Preset) -> None:
+def check_use(chosen: Sequence[Option], task: Task, preset: Preset) -> None:
     """Refuse an option of which a preset makes nothing in this task; UsageError names one that does, if there is."""
     unused = _unused(task, preset)
     for o in (o for o in chosen if o.name in unused):

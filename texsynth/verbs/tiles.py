@@ -1,0 +1,230 @@
+"""tiles corner and tiles wang: complete sets of tiles, which may be laid at random without a seam."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Any
+
+from texsynth.errors import ResourceError, UsageError
+from texsynth.field.planes import Copying
+from texsynth.image import load as inputs
+from texsynth.image.load import Source
+from texsynth.job import Job
+from texsynth.methods import method
+from texsynth.preset import DEFAULT
+from texsynth.requests import synthesize as synthesizing
+from texsynth.requests.option import given, recorded
+from texsynth.requests.tiles import corner, wang
+from texsynth.requests.tiles.common import AtlasOptions, TileOptions
+from texsynth.runs import cost, record, run
+from texsynth.runs.clock import Clock
+from texsynth.runs.run import silent
+from texsynth.task import Estimate, Preset, Report, Say
+from texsynth.tiles import board, places, sets
+from texsynth.tiles.board import IMAGE, TileFrame
+from texsynth.tiles.drawn import Drawn
+from texsynth.tiles.sets import COLOURS, TileSet
+from texsynth.verbs import map_weights, parse, synthesize, tile_steps
+from texsynth.verbs.synthesize import Draft
+from texsynth.verbs.tile_steps import Cutting, Hearing, Material
+from texsynth.verbs.verb import Verb, check_use, preset_of
+from texsynth.weights.pretrained import Fetching
+
+SIZE = "256"  # of a tile, unless another is asked for
+LEAST_PATCHES = 4  # windows of the method, that a side of a tile has at least
+BORDER_SHARE, RING_SHARE = 1 / 16, 1 / 10  # of the shorter side of a tile
+THINNEST_RING = 4  # pixels
+MIDDLE_SHARE = 1 / 8  # of a tile's shorter side, that its inside keeps at least
+USUAL_PATCH = 9  # pixels of the windows of a method that says nothing of them
+
+
+@dataclass(frozen=True)
+class TileWork:
+    """A set of tiles to be made, whose inputs are read and checked.
+
+    padding: The pixels round each tile in the atlas. cost: Of the whole command, but for its files.
+    record: The resolved run, JSON-able.
+    """
+
+    request: AtlasOptions
+    cutting: Cutting
+    material: Material
+    padding: int
+    cost: Estimate
+    record: Mapping[str, Any]
+    notices: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The (height, width) of a tile."""
+        return self.cutting.frame.size
+
+    @property
+    def tiles(self) -> TileSet:
+        """Which tiles there are."""
+        return self.cutting.tiles
+
+    @property
+    def depths(self) -> dict[str, str]:
+        """The depth of the picture and of each map, by name."""
+        layers = {IMAGE: self.material.job.image, **self.material.job.maps}
+        return {name: layer.pictures[0].depth for name, layer in layers.items()}
+
+
+@dataclass(frozen=True)
+class Laid:
+    """The outcome: the tiles with their pictures, and the seconds that it took."""
+
+    drawn: Drawn
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+
+def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say: Say, fetching: Fetching) -> TileWork:
+    """Read and check everything; raises TexsynthErrors. `say` takes what is to be noticed about the preset."""
+    tiles = set_of(request)
+    asked = as_synthesis(request, sources)
+    verb = Verb(command, synthesize.build)
+    preset = preset_of(verb, asked)
+    check_copies(command, preset)
+    notices: list[str] = []
+    draft = synthesize.read(asked, synthesize.sources(asked), notices.append)
+    frame = frame_of(request, draft, preset)
+    padding = padding_of(request, frame)
+    size = tiles.rows * frame.size[0], tiles.columns * frame.size[1]
+    values = {
+        "size": f"{frame.size[1]}x{frame.size[0]}",
+        request.SECTION: recorded(request, request.SECTION) | {"padding": padding, "border": frame.border},
+    }
+    job = synthesize.finish(draft, command, size, notices, values=values)
+    check_use(given(asked), job.task, preset)
+    job = run.fit(job, preset, asked.weights, say, asked.model, fetching)
+    material = material_of(job, preset, request, draft)
+    cutting = Cutting(tiles, frame)
+    whole = estimate(material, cutting)
+    check_memory(whole, cutting, job.task.max_memory)
+    stored = record.describe(job, preset, material.seed)
+    return TileWork(request, cutting, material, padding, whole, stored, tuple(notices), job.remarks)
+
+
+def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
+    """Make the tiles; KeyboardInterrupt where the work is stopped, as a part of a set is of no use."""
+    start = time.perf_counter()
+    material, cutting = work.material, work.cutting
+    heard = Hearing(report, say, clock_of(material, cutting))
+    result = tile_steps.solved(material.job, material.preset, material.seed, heard)
+    plane = tile_steps.sheet(result, material.job)
+    image = inputs.matching(plane[IMAGE].pictures)[0]
+    chosen = places.plain(cutting.tiles, cutting.frame, image, _sources(result.field))
+    ready = tile_steps.bands(material, cutting, plane, chosen, None, heard)
+    windows = board.windows(cutting.tiles, cutting.frame)
+    drawn = tile_steps.drawn(material, cutting, plane, windows, ready, None, heard)
+    return Laid(drawn, time.perf_counter() - start)
+
+
+def _sources(field: Copying | None) -> Any:
+    """The pixel of the exemplars that each one of a plane was copied from, (h, w); None where nobody knows."""
+    return None if field is None else field.atlas.home_of(field.part(0, field.size[0]).index).cpu().clamp(min=0)
+
+
+def set_of(request: AtlasOptions) -> TileSet:
+    """The set that a request asks for; raises UsageError."""
+    assert isinstance(request, (corner.Request, wang.Request))
+    colours = request.colours
+    if colours not in COLOURS:
+        raise UsageError(f"--colours {colours}: sets have {' or '.join(map(str, COLOURS))} colours")
+    if isinstance(request, corner.Request):
+        return sets.corner(colours)
+    step, most = colours**2, colours**4
+    count = most if request.tiles is None else request.tiles
+    if count % step or not 2 * step <= count <= most:
+        some = ", ".join(map(str, range(2 * step, most + 1, step)))
+        raise UsageError(f"--tiles {count}: Wang sets of {colours} colours have {some} tiles")
+    return sets.wang(colours, count)
+
+
+def as_synthesis(request: TileOptions, sources: Sequence[Source]) -> synthesizing.Request:
+    """The request that asks for a plane of the texture, by what both have in common."""
+    theirs = {field.name for field in fields(synthesizing.Request)}
+    shared = {f.name: getattr(request, f.name) for f in fields(request) if f.name in theirs}
+    return synthesizing.Request(**{**shared, "exemplars": list(sources), "output": None})
+
+
+def check_copies(command: str, preset: Preset) -> None:
+    """Refuse presets that copy nothing, whose tiles could not have their borders in common; UsageError."""
+    if not all(method(stage.method).COPIES for stage in preset.stages[-1:]):
+        why = f"preset {preset.name} does not copy pixels in the end, so no borders could be equal"
+        raise UsageError(f"{command}: {why}; --preset {DEFAULT} copies")
+
+
+def frame_of(request: AtlasOptions, draft: Draft, preset: Preset) -> TileFrame:
+    """The measures of the tiles; raises UsageError for tiles that are too small."""
+    shorter = draft.exemplars[0].size
+    size = parse.size(SIZE if request.size is None else request.size, (min(shorter), min(shorter)))
+    patch, shortest = patch_of(preset), min(size)
+    if shortest < LEAST_PATCHES * patch:
+        least = f"{LEAST_PATCHES * patch}, {LEAST_PATCHES} windows of preset {preset.name}"
+        raise UsageError(f"--size {size[1]}x{size[0]}: a tile has at least {least}, on each side")
+    ring = max(THINNEST_RING, round(shortest * RING_SHARE))
+    border = max(patch, round(shortest * BORDER_SHARE))
+    # A border of whole values of coarse maps lets these keep their resolution.
+    cell = math.lcm(*(layer.scale.denominator for layer in draft.maps.values()))
+    wider = -(-border // cell) * cell
+    if shortest - 2 * wider - 2 * ring >= MIDDLE_SHARE * shortest:
+        border = wider
+    return TileFrame(size, border, ring, ring)
+
+
+def patch_of(preset: Preset) -> int:
+    """The side of the windows that the methods of a preset compare."""
+    return max(getattr(stage.settings, "patch", USUAL_PATCH) for stage in preset.stages)
+
+
+def padding_of(request: AtlasOptions, frame: TileFrame) -> int:
+    """The pixels round each tile in the atlas; raises UsageError."""
+    if request.padding is None:
+        return frame.border
+    if request.padding > frame.border:
+        allowed = f"0 to {frame.border} are possible, the border that tiles of this size have in common"
+        raise UsageError(f"--padding {request.padding}: {allowed}")
+    return request.padding
+
+
+def material_of(job: Job, preset: Preset, request: AtlasOptions, draft: Draft) -> Material:
+    """What all steps copy from, by the job of the plane."""
+    weights = map_weights.weights(draft.maps, request.map_weight, None)
+    scales: dict[str, Fraction] = {name: layer.scale for name, layer in job.maps.items()}
+    plane = tile_steps.whole_scales(job)
+    return Material(plane, preset, request.seed or 0, weights, scales, patch_of(preset))
+
+
+def estimate(material: Material, cutting: Cutting) -> Estimate:
+    """The memory and the seconds of all steps together."""
+    jobs = [material.job, *tile_steps.planned(material, cutting, None)]
+    each = [run.estimate(job, material.preset) for job in jobs]
+    planes = sum(layer.planes for layer in (material.job.image, *material.job.maps.values()))
+    height, width = cutting.frame.whole
+    held = 4 * planes * (2 * len(cutting.tiles.tiles) * height * width + tile_steps.MOST**2)
+    seconds = sum(one.seconds - cost.START for one in each) + cost.START
+    return Estimate(max(one.memory for one in each) + held, seconds)
+
+
+def clock_of(material: Material, cutting: Cutting) -> Clock:
+    """The clock that goes through the parts of all steps."""
+    jobs = [material.job, *tile_steps.planned(material, cutting, None)]
+    return Clock([part for job in jobs for part in run.parts_of(job, material.preset, False)])
+
+
+def check_memory(whole: Estimate, cutting: Cutting, limit: int) -> None:
+    """Raise ResourceError where a set needs more than the limit."""
+    if whole.memory > limit:
+        height, width = cutting.frame.size
+        what = f"{len(cutting.tiles.tiles)} tiles of {width}x{height} need about {run.gigabytes(whole.memory)}"
+        raise ResourceError(
+            f"{what}, above the limit of {run.gigabytes(limit)}; make them smaller or fewer, or raise --max-memory"
+        )
