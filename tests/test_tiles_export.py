@@ -1,0 +1,329 @@
+"""Planes of tiles, the atlas, the files for engines, and the JSON that is read back."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.errors import InputError, UsageError
+from texsynth.image import picture as image
+from texsynth.tiles import engines, plane, sets, store
+from texsynth.tiles.atlas import atlas, mips, padding_within
+from texsynth.tiles.drawn import Drawn
+from texsynth.tiles.hashing import mixed
+from texsynth.tiles.sets import TileSet
+from texsynth.tiles.store import TileFile
+from tile_sets import EVERY_SET, bands_of, drawn
+
+FINE, COARSE = ("normal", Fraction(2)), ("data", Fraction(1, 2))
+SIDES = ("top", "top right", "right", "bottom right", "bottom", "bottom left", "left", "top left")  # as Tiled has them
+GODOT = {  # the same by Godot's names
+    "top": "top_side",
+    "top right": "top_right_corner",
+    "right": "right_side",
+    "bottom right": "bottom_right_corner",
+    "bottom": "bottom_side",
+    "bottom left": "bottom_left_corner",
+    "left": "left_side",
+    "top left": "top_left_corner",
+}
+every_set = pytest.mark.parametrize("tiles", EVERY_SET.values(), ids=EVERY_SET)
+
+
+@every_set
+def test_tiles_that_meet_in_a_plane_fit(tiles: TileSet) -> None:
+    numbers = plane.laid(tiles, 40, 30, seed=7)
+    assert len(numbers.unique()) > 0.9 * len(tiles.tiles)  # a plane shows the whole set, but for what is rarest
+    laid = [[tiles.tiles[n] for n in row] for row in numbers.tolist()]
+    for i, row in enumerate(laid):
+        for j, tile in enumerate(row):
+            assert sets.fits(laid[i - 1][j] if i else None, row[j - 1] if j else None, tile)
+
+
+@every_set
+def test_what_lies_at_a_place_hangs_on_the_place_and_the_seed_alone(tiles: TileSet) -> None:
+    numbers = plane.laid(tiles, 20, 20, seed=7)
+    assert torch.equal(plane.laid(tiles, 12, 9, seed=7), numbers[:12, :9])
+    assert not torch.equal(plane.laid(tiles, 20, 20, seed=8), numbers)
+
+
+def test_corners_and_edges_are_those_that_shaders_compute() -> None:
+    corner, wang = sets.corner(3), sets.wang(2, 16)
+    for x, y in ((0, 0), (5, 3), (2, 9)):
+        at = torch.tensor(x), torch.tensor(y)
+        assert corner.tiles[plane.laid(corner, 12, 12, 4)[y, x]].corners[0] == mixed(*at, 4) % 3
+        edges = wang.tiles[plane.laid(wang, 12, 12, 4)[y, x]].edges
+        assert edges[0] == mixed(2 * at[0], at[1], 4) % 2
+        assert edges[3] == mixed(2 * at[0] + 1, at[1], 4) % 2
+
+
+@every_set
+def test_each_tile_of_a_plane_has_round_it_what_its_picture_says(tiles: TileSet) -> None:
+    one = drawn(tiles, (16, 20), 4, normal=FINE, height=COARSE)
+    numbers = plane.laid(tiles, 8, 8, seed=2)
+    for layer in (one.image, *one.maps.values()):
+        whole, inside = plane.picture(one, numbers, layer), plane.measures(one, layer)
+        (h, w), b = inside.size, inside.border
+        assert (whole.height, whole.width) == (8 * h, 8 * w)
+        for i, j in ((3, 4), (5, 1), (1, 6)):
+            cut = whole.pixels[..., i * h - b : (i + 1) * h + b, j * w - b : (j + 1) * w + b]
+            assert torch.equal(cut, layer.pictures[numbers[i, j]].pixels)
+
+
+def test_a_plane_is_the_same_by_strips_of_any_height() -> None:
+    one = drawn(sets.corner(2))
+    strips = plane.strips(one, plane.laid(one.tiles, 3, 4, 1), one.image)
+    parts = [strips.rows(top, min(top + 11, 48)).pixels for top in range(0, 48, 11)]
+    assert torch.equal(torch.cat(parts, 2), strips.whole().pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "padding", "levels"),
+    [
+        ("16 corner", (64, 64), 16, 4),
+        ("16 corner", (40, 40), 4, 2),
+        ("8 wang", (16, 24), 8, 3),
+        ("blob", (16, 16), 4, 2),
+        ("marching", (16, 16), 4, 2),
+    ],
+)
+def test_mips_do_not_bleed(name: str, size: tuple[int, int], padding: int, levels: int) -> None:
+    """Each tile of the reduced atlas, with its padding, is what the reduced plane has there."""
+    one = drawn(EVERY_SET[name], size, border=padding)
+    assert mips(size, padding) == levels == padding.bit_length() - 1
+    numbers = plane.laid(one.tiles, 8, 6, seed=3)
+    atlas_level, plane_level = (
+        atlas(one, padding)["image"].whole().pixels,
+        plane.picture(one, numbers, one.image).pixels,
+    )
+    for level in range(1, levels + 1):
+        atlas_level, plane_level = F.avg_pool2d(atlas_level, 2), F.avg_pool2d(plane_level, 2)
+        h, w, p = (n >> level for n in (*size, padding))
+        for i in range(1, 7):
+            for j in range(1, 5):
+                row, column = divmod(int(numbers[i, j]), one.tiles.columns)
+                top, left = row * (h + 2 * p), column * (w + 2 * p)
+                tile = atlas_level[..., top : top + h + 2 * p, left : left + w + 2 * p]
+                here = plane_level[..., i * h - p : (i + 1) * h + p, j * w - p : (j + 1) * w + p]
+                assert torch.allclose(tile, here, atol=1e-6)
+
+
+def test_fewer_levels_are_promised_where_texels_would_lie_across_tiles() -> None:
+    assert mips((100, 100), 8) == 2
+    assert mips((64, 64), 6) == 1
+    assert mips((64, 64), 0) == mips((63, 64), 4) == 0
+    assert [padding_within(border) for border in (0, 1, 6, 16, 31)] == [0, 1, 4, 16, 16]
+
+
+@pytest.mark.parametrize(
+    ("padding", "words"), [(5, "is 4 pixels wide; give 0 to 4"), (3, "is 1.5 pixels of the map height")]
+)
+def test_a_padding_that_does_not_fit_is_refused(padding: int, words: str) -> None:
+    with pytest.raises(UsageError, match=f"--padding {padding}: .*{words}"):
+        atlas(drawn(sets.corner(2), height=COARSE), padding)
+
+
+def read_tsx(text: str) -> tuple[dict[int, dict[str, int]], tuple[int, int]]:
+    """What Tiled reads of each tile: its colours by side; and the margin and the spacing."""
+    root = ElementTree.fromstring(text)
+    kind = root.find("wangsets/wangset").attrib["type"]
+    counting = {"corner": SIDES[1::2], "edge": SIDES[::2], "mixed": SIDES}[kind]
+    tiles = {}
+    for tile in root.iter("wangtile"):
+        colours = dict(zip(SIDES, map(int, tile.attrib["wangid"].split(",")), strict=True))
+        assert all((colours[side] > 0) == (side in counting) for side in SIDES)
+        tiles[int(tile.attrib["tileid"])] = colours
+    return tiles, (int(root.attrib["margin"]), int(root.attrib["spacing"]))
+
+
+def read_tres(text: str) -> tuple[dict[int, dict[str, int]], tuple[int, int]]:
+    """The same of Godot, whose terrains count from 0."""
+    mode = int(re.search(r"^terrain_set_0/mode = (\d)$", text, re.MULTILINE)[1])
+    counting = {0: SIDES, 1: SIDES[1::2], 2: SIDES[::2]}[mode]
+    columns = max(int(x) for x in re.findall(r"^(\d+):\d+/0 = 0$", text, re.MULTILINE)) + 1
+    tiles: dict[int, dict[str, int]] = {}
+    for x, y, name, colour in re.findall(r"^(\d+):(\d+)/0/terrains_peering_bit/(\w+) = (\d+)$", text, re.MULTILINE):
+        side = next(side for side in SIDES if GODOT[side] == name)
+        assert side in counting
+        tiles.setdefault(int(y) * columns + int(x), dict.fromkeys(SIDES, 0))[side] = int(colour) + 1
+    margin, spacing = (
+        int(re.search(rf"^{name} = Vector2i\((\d+), \1\)$", text, re.MULTILINE)[1])
+        for name in ("margins", "separation")
+    )
+    return tiles, (margin, spacing)
+
+
+FORMATS: dict[str, tuple[Callable[..., str], Callable[[str], Any]]] = {
+    "tiled": (engines.tsx, read_tsx),
+    "godot": (engines.tres, read_tres),
+}
+
+
+@every_set
+@pytest.mark.parametrize("engine", FORMATS)
+def test_a_plane_laid_by_the_file_of_an_engine_has_no_mismatch(engine: str, tiles: TileSet) -> None:
+    """With nothing but the colours in the file: what lies side by side has the same pixels on both sides."""
+    write, read = FORMATS[engine]
+    one = drawn(tiles, (16, 12), 4)
+    by_number, (margin, spacing) = read(write(tiles, one.size, 2, "a.png"))
+    whole = atlas(one, 2)["image"].whole().pixels
+    cuts = {n: _cut(whole, one, n, margin, spacing) for n in by_number}
+    bands = {n: bands_of(pixels, 2) for n, pixels in cuts.items()}
+    numbers = _laid_by(by_number, 12, 12)
+    for i, row in enumerate(numbers):
+        for j, n in enumerate(row):
+            assert j == 0 or bands[row[j - 1]]["east"] == bands[n]["west"]
+            assert i == 0 or bands[numbers[i - 1][j]]["south"] == bands[n]["north"]
+    assert len({n for row in numbers for n in row}) > len(by_number) // 2
+
+
+def _cut(whole: Tensor, one: Drawn, number: int, margin: int, spacing: int) -> Tensor:
+    """A tile where an engine looks for it, with two pixels round it."""
+    (h, w), (row, column) = one.size, divmod(number, one.tiles.columns)
+    top, left = margin + row * (h + spacing), margin + column * (w + spacing)
+    cut = whole[..., top - 2 : top + h + 2, left - 2 : left + w + 2]
+    assert torch.equal(cut, one.image.pictures[number].pixels[..., 2:-2, 2:-2])
+    return cut
+
+
+def _laid_by(by_number: Mapping[int, Mapping[str, int]], rows: int, columns: int) -> Sequence[Sequence[int]]:
+    """A plane from the upper left on, of tiles whose colours are those of what lies there already."""
+    rng, numbers = random.Random(5), [[-1] * columns for _ in range(rows)]
+    meets = {
+        (0, -1): (("top left", "top right"), ("left", "right"), ("bottom left", "bottom right")),
+        (-1, 0): (("top left", "bottom left"), ("top", "bottom"), ("top right", "bottom right")),
+        (-1, -1): (("top left", "bottom right"),),
+        (-1, 1): (("top right", "bottom left"),),
+    }
+    for i in range(rows):
+        for j in range(columns):
+            wanted = {
+                mine: by_number[numbers[i + down][j + across]][other]
+                for (down, across), sides in meets.items()
+                if i + down >= 0 and 0 <= j + across < columns
+                for mine, other in sides
+            }
+            fitting = [n for n, has in by_number.items() if all(has[side] == colour for side, colour in wanted.items())]
+            numbers[i][j] = rng.choice(fitting)
+    return numbers
+
+
+def test_only_the_island_of_a_blob_set_is_left_to_the_hand_in_tiled() -> None:
+    tiles = sets.blob()
+    by_number, _ = read_tsx(engines.tsx(tiles, (16, 16), 2, "a.png"))
+    assert [n for n in range(len(tiles.tiles)) if n not in by_number] == [0]
+    assert (tiles.tiles[0].middle, tiles.tiles[0].edges) == (1, (0, 0, 0, 0))
+    assert len({tuple(colours.values()) for colours in by_number.values()}) == 47
+
+
+def test_names_are_escaped_and_stand_without_a_folder() -> None:
+    name = 'a & "b" <c>.png'
+    root = ElementTree.fromstring(engines.tsx(sets.corner(2), (16, 16), 2, name))
+    assert root.find("image").attrib == {"source": name, "width": "80", "height": "80"}
+    assert root.attrib["tilecount"] == "16"
+    text = engines.tres(sets.corner(2), (16, 16), 2, name, 'n"1.png')
+    assert 'path="a & \\"b\\" <c>.png"' in text
+    assert 'path="n\\"1.png"' in text
+    assert 'normal_texture = ExtResource("2")' in text
+    assert "res://" not in text
+
+
+def stored(folder: Path, one: Drawn, padding: int = 2) -> Path:
+    """A set as it is written to a folder."""
+    files = {}
+    for name, strips in atlas(one, padding).items():
+        layer = one.maps.get(name, one.image)
+        image.write(folder / f"a_{name}.png", strips)
+        files[name] = TileFile(
+            f"a_{name}.png", layer.role, Fraction(strips.height, atlas(one, padding)["image"].height)
+        )
+    path = folder / "a.json"
+    path.write_text(json.dumps(store.described(one.tiles, one.size, padding, files, {"seed": 1})), "utf-8")
+    return path
+
+
+@every_set
+def test_a_set_is_read_back_as_it_was_written(tiles: TileSet, tmp_path: Path) -> None:
+    one = drawn(tiles, (16, 12), 4, normal=FINE, height=COARSE)
+    back = store.read(stored(tmp_path, one))
+    assert (back.tiles, back.size, back.border) == (tiles, (16, 12), 2)
+    assert list(back.maps) == ["normal", "height"]
+    for layer, other in zip((one.image, *one.maps.values()), (back.image, *back.maps.values()), strict=True):
+        assert (other.role, other.scale) == (layer.role, layer.scale)
+        cut = int(2 * layer.scale)
+        for before, after in zip(layer.pictures, other.pictures, strict=True):
+            assert torch.equal(after.pixels, before.pixels[..., cut:-cut, cut:-cut])
+
+
+def changed(**values: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda content: content.update(values)
+
+
+FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "another version": (changed(texsynth_tiles=2), "is not the JSON of a set"),
+    "no kind": (lambda c: c.pop("kind"), "kind is None"),
+    "a kind that is no text": (changed(kind=["corner"]), r"kind is \['corner'\]"),
+    "another number of colours": (changed(colours=4), "colours is 4; allowed: 2 to 3"),
+    "colours of another set": (changed(colours=3), "its tiles are not those|columns is 4"),
+    "a size that is no number": (changed(width="16"), "width is '16'"),
+    "a size of nothing": (changed(height=0), "height is 0"),
+    "a truth as a number": (changed(padding=True), "padding is True"),
+    "a huge size": (changed(width=10**12), "width is 1000000000000; allowed"),
+    "another size": (changed(width=20), "its tiles are not those"),
+    "another width of the atlas": (changed(columns=5), "columns is 5"),
+    "tiles that are none": (changed(tiles=7), "its tiles are not those"),
+    "a tile less": (lambda c: c["tiles"].pop(), "its tiles are not those"),
+    "other colours of a tile": (lambda c: c["tiles"][3].update(corners=[0, 0, 0, 0]), "its tiles are not those"),
+    "a set that there is not": (changed(kind="wang", tiles=[{}] * 7), "lists 7 tiles; a wang set of 2 colours has 8"),
+    "no picture": (lambda c: c.pop("image"), "the file of 'image' is None"),
+    "a picture elsewhere": (lambda c: c["image"].update(file="../a.png"), "not the name of a file beside it"),
+    "a picture at a root": (lambda c: c["image"].update(file="/etc/a.png"), "not the name of a file beside it"),
+    "a picture of Windows": (lambda c: c["image"].update(file="b\\a.png"), "not the name of a file beside it"),
+    "a missing picture": (lambda c: c["image"].update(file="b.png"), "b.png: no such file"),
+    "a picture that is none": (lambda c: c["image"].update(file="a.json"), "a.json"),
+    "a picture of another size": (lambda c: c["image"].update(file="a_normal.png"), "its tiles need 80x80"),
+    "maps that are none": (changed(maps=[1]), r"maps is \[1\]"),
+    "too many maps": (changed(maps={str(n): {} for n in range(99)}), "allowed: up to"),
+    "a map that is none": (changed(maps={"height": 3}), "the file of 'height' is None"),
+    "a role that is none": (lambda c: c["maps"]["normal"].update(role="x"), "the role of 'normal' is 'x'"),
+    "a scale that is none": (lambda c: c["maps"]["normal"].update(scale="1/0"), "a scale is '1/0'"),
+    "a scale that is a list": (lambda c: c["maps"]["normal"].update(scale=[2]), r"a scale is \[2\]"),
+    "a scale of another size": (lambda c: c["maps"]["normal"].update(scale="3"), "its tiles need 240x240"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_set_that_others_have_changed_is_refused_in_one_line(fault: str, tmp_path: Path) -> None:
+    path = stored(tmp_path, drawn(sets.corner(2), normal=FINE))
+    change, words = FAULTS[fault]
+    content = json.loads(path.read_text("utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(InputError, match=words) as failure:
+        store.read(path)
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[1]", b"[" * 9999, b'{"texsynth_tiles": 1}'])
+def test_what_is_no_json_of_tiles_is_refused(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=r"^a\.json: .*(set of tiles|wrote it)"):
+        store.read(path)
+
+
+def test_a_json_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "b.json", tmp_path):
+        with pytest.raises(InputError, match="cannot be read"):
+            store.read(path)
