@@ -14,7 +14,7 @@ from fields import grid as pixels
 from pictures import box, generator, noise, spots
 from texsynth.field import tone
 from texsynth.field.atlas import Field
-from texsynth.image.tone import LARGEST_CHANGE
+from texsynth.image.tone import FIXED, LARGEST_CHANGE, UNEVEN_CYCLES, Equations, change
 from texsynth.learned.cocosnet import tone as warp_tone
 from texsynth.learned.cocosnet.places import grid, taken
 from texsynth.task import Guide
@@ -97,6 +97,20 @@ def test_faults_of_shape_hardly_count_in_a_hole() -> None:
 
 def test_no_change_is_larger_than_the_largest() -> None:
     assert float(change_of(texture() + 3 * LARGEST_CHANGE, mask(MIDDLE)).abs().max()) <= LARGEST_CHANGE
+
+
+def test_thin_rings_between_what_stays_are_evened_out_as_well() -> None:
+    cell = torch.zeros(144, 144, dtype=torch.bool)
+    cell[16:-16, 16:-16], cell[32:-32, 32:-32] = True, False
+    hold = torch.where(cell.repeat(2, 2), 1e-4, FIXED)[None, None]
+    weights = (torch.ones_like(hold), torch.ones_like(hold))
+    brim = (hold < FIXED) & (F.max_pool2d(hold, 3, 1, 1) == FIXED)
+    lack = F.interpolate(torch.randn(1, 3, 18, 18, generator=generator(1)), (288, 288))
+    goal = torch.where(brim, 0.03 * lack, 0.0)
+    even = Equations(weights, hold)
+    moved = change(even, goal, OPEN, UNEVEN_CYCLES)
+    assert float(moved.abs().max()) < LARGEST_CHANGE
+    assert float((even.residual(moved, goal) * even.step).abs().max()) < 2e-4
 
 
 def test_sources_that_continue_into_nothing_tell_nothing() -> None:

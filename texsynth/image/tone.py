@@ -33,6 +33,8 @@ UNEVEN_CYCLES = 8  # the same beside pixels that must not change, and between un
 SWEEPS = 2  # of damped Jacobi before and after each coarser correction
 DAMPING = 0.8
 COARSEST_SIDE, COARSEST_SWEEPS = 4, 40
+SETTLED = 0.0015  # the most that a sweep still moves a cell in the end; cycles that leave more have not come near
+DIGITS = 3  # of the length of a correction, so that it does not depend on the order of sums
 
 
 @dataclass(frozen=True)
@@ -100,24 +102,55 @@ def change(grid: Equations, goal: Tensor, tile: tuple[bool, bool], cycles: int =
     while min(grids[-1].hold.shape[2:]) > COARSEST_SIDE:
         grids.append(grids[-1].coarser())
         goals.append(_sums(goals[-1]))
+    x = _solved(grids, goals, tile, cycles, measured=False)
+    if float((grid.residual(x, goal) * grid.step).abs().max()) > SETTLED:
+        x = _solved(grids, goals, tile, UNEVEN_CYCLES, measured=True)
+    return x.clamp_(-LARGEST_CHANGE, LARGEST_CHANGE)
+
+
+def _solved(
+    grids: Sequence[Equations], goals: Sequence[Tensor], tile: tuple[bool, bool], cycles: int, measured: bool
+) -> Tensor:
+    """The x of the finest of these grids, after so many cycles there and one at each coarser one; see `_cycle`."""
     x = torch.zeros_like(goals[-1])
     for level in reversed(range(len(grids))):
         if level < len(grids) - 1:
             x = _finer(x, goals[level].shape[2:], tile)
+            x = x * (grids[level].hold < FIXED) if measured else x
         for _ in range(1 if level else cycles):
-            x = _cycle(grids[level:], x, goals[level], tile)
-    return x.clamp_(-LARGEST_CHANGE, LARGEST_CHANGE)
+            x = _cycle(grids[level:], x, goals[level], tile, measured)
+    return x
 
 
-def _cycle(grids: Sequence[Equations], x: Tensor, goal: Tensor, tile: tuple[bool, bool]) -> Tensor:
-    """A better x, by one V-cycle from the finest of these grids down and back."""
+def _cycle(
+    grids: Sequence[Equations], x: Tensor, goal: Tensor, tile: tuple[bool, bool], measured: bool = False
+) -> Tensor:
+    """A better x, by one V-cycle from the finest of these grids down and back.
+
+    measured: Is each correction taken as far as E falls along it? Else it is taken as it is, which leads away from the
+    minimum where many thin parts may change and all between them must not.
+    """
     grid, step = grids[0], grids[0].step
     if len(grids) == 1:
         return _swept(grid, step, x, goal, COARSEST_SWEEPS)
     x = _swept(grid, step, x, goal, SWEEPS)
-    rest = _sums(grid.residual(x, goal))
-    x = x + _finer(_cycle(grids[1:], torch.zeros_like(rest), rest, tile), goal.shape[2:], tile)
-    return _swept(grid, step, x, goal, SWEEPS)
+    missed = grid.residual(x, goal)
+    rest = _sums(missed)
+    better = _finer(_cycle(grids[1:], torch.zeros_like(rest), rest, tile, measured), goal.shape[2:], tile)
+    if measured:
+        better = better * (grid.hold < FIXED)
+        better = better * _length(grid, better, missed)
+    return _swept(grid, step, x + better, goal, SWEEPS)
+
+
+def _length(grid: Equations, correction: Tensor, missed: Tensor) -> Tensor:
+    """How far E falls along a correction (1, C, h, w) of each channel, in its own lengths: (1, C, 1, 1).
+
+    missed: (1, C, h, w), the residual before it.
+    """
+    pull = -grid.residual(correction, torch.zeros_like(correction))
+    fall, rise = ((correction * each).cpu().double().sum((2, 3), keepdim=True) for each in (missed, pull))
+    return (fall / rise.clamp_min(1e-12)).round(decimals=DIGITS).to(correction)
 
 
 def _swept(grid: Equations, step: Tensor, x: Tensor, goal: Tensor, sweeps: int) -> Tensor:
