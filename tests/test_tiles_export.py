@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from texsynth.errors import InputError, UsageError
 from texsynth.image import picture as image
 from texsynth.tiles import engines, plane, sets, store
-from texsynth.tiles.atlas import atlas, mips, padding_within
+from texsynth.tiles.atlas import atlas, mips, padding_of, remark
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.hashing import mixed
 from texsynth.tiles.sets import TileSet
@@ -123,15 +123,23 @@ def test_fewer_levels_are_promised_where_texels_would_lie_across_tiles() -> None
     assert mips((100, 100), 8) == 2
     assert mips((64, 64), 6) == 1
     assert mips((64, 64), 0) == mips((63, 64), 4) == 0
-    assert [padding_within(border) for border in (0, 1, 6, 16, 31)] == [0, 1, 4, 16, 16]
+    assert remark((64, 64), 8) is None
+    assert remark((100, 100), 8) == (
+        "tiles of 100x100 with a padding of 8 have 2 levels of mips that show no other tile; "
+        "sizes and paddings that are multiples of 8 give 3"
+    )
 
 
-@pytest.mark.parametrize(
-    ("padding", "words"), [(5, "is 4 pixels wide; give 0 to 4"), (3, "is 1.5 pixels of the map height")]
-)
-def test_a_padding_that_does_not_fit_is_refused(padding: int, words: str) -> None:
+def test_the_padding_is_what_most_mips_are_good_for_unless_another_one_is_asked_for() -> None:
+    assert [padding_of(None, border) for border in (0, 1, 9, 16, 31)] == [0, 1, 8, 16, 16]
+    assert [padding_of(None, border, 3) for border in (2, 9, 12)] == [0, 6, 12]
+    assert padding_of(6, 9, 3) == 6
+
+
+@pytest.mark.parametrize(("padding", "cell", "words"), [(10, 1, "0 to 9 are possible"), (3, 2, "in steps of 2")])
+def test_a_padding_that_does_not_fit_is_refused(padding: int, cell: int, words: str) -> None:
     with pytest.raises(UsageError, match=f"--padding {padding}: .*{words}"):
-        atlas(drawn(sets.corner(2), height=COARSE), padding)
+        padding_of(padding, 9, cell)
 
 
 def read_tsx(text: str) -> tuple[dict[int, dict[str, int]], tuple[int, int]]:
@@ -249,7 +257,7 @@ def stored(folder: Path, one: Drawn, padding: int = 2) -> Path:
             f"a_{name}.png", layer.role, Fraction(strips.height, atlas(one, padding)["image"].height)
         )
     path = folder / "a.json"
-    path.write_text(json.dumps(store.described(one.tiles, one.size, padding, files, {"seed": 1})), "utf-8")
+    path.write_text(store.text(store.described(one.tiles, one.size, padding, files, {"seed": 1})), "utf-8")
     return path
 
 

@@ -5,6 +5,7 @@ What is read may be of others: the set it describes has to be one that `sets` ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -64,6 +65,12 @@ def described(
         "tiles": _places(tiles, size, padding),
     }
     return content if record is None else {**content, "record": dict(record)}
+
+
+def text(content: Mapping[str, Any]) -> str:
+    """The text of a JSON, with what stands of one colour after another on one line."""
+    lists = re.compile(r"\[\n[\d,\s]+\]")  # a break in a text would be escaped
+    return lists.sub(lambda each: f"[{', '.join(re.findall(r'[0-9]+', each[0]))}]", json_text.text(content, 1)) + "\n"
 
 
 def _places(tiles: TileSet, size: tuple[int, int], padding: int) -> list[dict[str, Any]]:

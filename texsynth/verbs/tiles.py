@@ -24,7 +24,7 @@ from texsynth.runs import cost, record, run
 from texsynth.runs.clock import Clock
 from texsynth.runs.run import silent
 from texsynth.task import Estimate, Preset, Report, Say
-from texsynth.tiles import board, places, sets
+from texsynth.tiles import atlas, board, places, sets
 from texsynth.tiles.board import IMAGE, TileFrame
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import COLOURS, TileSet
@@ -95,7 +95,9 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     notices: list[str] = []
     draft = synthesize.read(asked, synthesize.sources(asked), notices.append)
     frame = frame_of(request, draft, preset)
-    padding = padding_of(request, frame)
+    cell = cell_of(draft)
+    padding = atlas.padding_of(request.padding, frame.border, cell if frame.border % cell == 0 else 1)
+    notices += [remark] if (remark := atlas.remark(frame.size, padding)) else []
     size = tiles.rows * frame.size[0], tiles.columns * frame.size[1]
     values = {
         "size": f"{frame.size[1]}x{frame.size[0]}",
@@ -173,26 +175,21 @@ def frame_of(request: AtlasOptions, draft: Draft, preset: Preset) -> TileFrame:
     ring = max(THINNEST_RING, round(shortest * RING_SHARE))
     border = max(patch, round(shortest * BORDER_SHARE))
     # A border of whole values of coarse maps lets these keep their resolution.
-    cell = math.lcm(*(layer.scale.denominator for layer in draft.maps.values()))
+    cell = cell_of(draft)
     wider = -(-border // cell) * cell
     if shortest - 2 * wider - 2 * ring >= MIDDLE_SHARE * shortest:
         border = wider
     return TileFrame(size, border, ring, ring)
 
 
+def cell_of(draft: Draft) -> int:
+    """The pixels of the picture that one of the coarsest map is."""
+    return math.lcm(*(layer.scale.denominator for layer in draft.maps.values()))
+
+
 def patch_of(preset: Preset) -> int:
     """The side of the windows that the methods of a preset compare."""
     return max(getattr(stage.settings, "patch", USUAL_PATCH) for stage in preset.stages)
-
-
-def padding_of(request: AtlasOptions, frame: TileFrame) -> int:
-    """The pixels round each tile in the atlas; raises UsageError."""
-    if request.padding is None:
-        return frame.border
-    if request.padding > frame.border:
-        allowed = f"0 to {frame.border} are possible, the border that tiles of this size have in common"
-        raise UsageError(f"--padding {request.padding}: {allowed}")
-    return request.padding
 
 
 def material_of(job: Job, preset: Preset, request: AtlasOptions, draft: Draft) -> Material:
