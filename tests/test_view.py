@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import browsing
 from asking import job_of
 from pages import Balance
 from texsynth import preset
@@ -25,24 +22,9 @@ from texsynth.report import html, view
 from texsynth.runs import run
 from texsynth.runs.run import Result
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-breakpad"),
-    *("--disable-background-networking", "--enable-logging=stderr"),
-)
-SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 SIDE, DEPTH = 48, 0.08  # pixels of the tile, and its relief in widths
-OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND"
 
-# Before the page's own script: what goes wrong is kept, and frames come when the probe wants them. After the page: the
-# view is used as a person would, and looked at, all before the page counts as loaded.
-WATCH = """<script>
-const wrong = [], frames = [];
-addEventListener("error", (event) => wrong.push(String(event.message)));
-addEventListener("unhandledrejection", (event) => wrong.push(String(event.reason)));
-addEventListener("securitypolicyviolation", (event) => wrong.push(event.blockedURI));
-window.requestAnimationFrame = (frame) => frames.push(frame);
-</script>"""
+# After the page: the view is used as a person would, and looked at, all before the page counts as loaded.
 PROBE = """<pre id="probe"></pre><script>
 const view = document.getElementById("view"), canvas = view.querySelector("canvas"), shots = {};
 let now = 0;
@@ -83,10 +65,8 @@ function use() {
 }
 addEventListener("load", () => {
   if (view.dataset.state === "shown") use();
-  const names = performance.getEntriesByType("resource").map((entry) => entry.name);
-  const loaded = names.filter((name) => !/^data:/.test(name));
   const said = getComputedStyle(view.querySelector(".missing")).display !== "none";
-  const probe = { shots, wrong, loaded, said, state: view.dataset.state || "" };
+  const probe = { shots, wrong, loaded: loaded(), said, state: view.dataset.state || "" };
   document.getElementById("probe").textContent = JSON.stringify(probe);
 });
 </script>"""
@@ -173,21 +153,11 @@ def test_the_relief_is_that_of_the_normals(down: bool) -> None:
 @pytest.fixture
 def browse(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], str]]:
     """Open a page in a browser without network: what the probe found, and what the console said."""
-    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip(f"there is no browser here: {', '.join(BROWSERS)}")
 
     def open_page(text: str, *flags: str) -> tuple[dict[str, Any], str]:
         page = tmp_path / "page.html"
-        page.write_text(text.replace("<style>", WATCH + "<style>", 1).replace("</body>", PROBE + "</body>"), "utf-8")
-        words = [*FLAGS, *flags, OFFLINE, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,400"]
-        command = [browser, *words, "--dump-dom", page.as_uri()]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        shutil.rmtree(tmp_path / "profile", ignore_errors=True)
-        probe = re.search(r'<pre id="probe">(.+?)</pre>', ran.stdout)
-        assert probe is not None, ran.stderr
-        console = "\n".join(line for line in ran.stderr.splitlines() if "CONSOLE" in line)
-        return json.loads(unescape(probe[1])), console
+        page.write_text(browsing.watched(text, PROBE), "utf-8")
+        return browsing.opened(page, *flags)
 
     return open_page
 
@@ -204,7 +174,7 @@ def test_a_browser_draws_a_lit_sphere_and_plane(
     made: tuple[Result, Job], browse: Callable[..., tuple[dict[str, Any], str]], green: str
 ) -> None:
     page = html.page(*(made if green == "up" else pointing_down(*made)))
-    probe, console = browse(page, *SOFTWARE)
+    probe, console = browse(page, *browsing.SOFTWARE)
     assert (probe["state"], probe["said"], probe["wrong"], probe["loaded"], console) == ("shown", False, [], [], "")
     shots = {name: halves(shot) for name, shot in probe["shots"].items()}
     for sphere_or_plane in shots["first"]:

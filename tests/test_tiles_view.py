@@ -1,0 +1,236 @@
+"""The pages that show sets of tiles: what a browser without network draws is what Python lays."""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import browsing
+from pages import Balance
+from texsynth.image import picture as image
+from texsynth.image.picture import Picture
+from texsynth.job import Layer
+from texsynth.report import plane as plane_pages
+from texsynth.report import tiles as tile_pages
+from texsynth.tiles import plane, sets
+from texsynth.tiles.drawn import Drawn
+from texsynth.tiles.sets import TileSet
+
+SIZE, BORDER, PADDING, SEED = (26, 36), 6, 4, 7  # not all borders lie between the pairs of pixels of a graphics card
+WIDTH, HEIGHT = 300, 150  # of the canvas
+SETS = {
+    "corner": sets.corner(2),
+    "corner_3": sets.corner(3),
+    "wang": sets.wang(2, 16),
+    "wang_8": sets.wang(2, 8),
+    "blob": sets.blob(),
+    "marching": sets.marching(),
+}
+
+# What a person does, and what is seen then; a picture of each, in the page's own pixels.
+PROBE = """<script>
+const shots = {};
+async function look(name) {
+  for (let turn = 0; turn < 3; turn++) { // maps are decoded meanwhile
+    for (const frame of frames.splice(0)) frame(0);
+    await new Promise((done) => setTimeout(done, 30));
+  }
+  ask();
+  for (const frame of frames.splice(0)) frame(0);
+  shots[name] = canvas.toDataURL();
+}
+const ask = () => plane.dispatchEvent(new Event("input"));
+function set(name, value) { field(name).value = value; ask(); }
+function key(name) { canvas.dispatchEvent(new KeyboardEvent("keydown", { key: name })); }
+function wheel(halvings) {
+  const box = canvas.getBoundingClientRect(), half = Math.log(2) / 0.0015 / 2; // of the zoom, in two steps
+  for (let turn = 0; turn < 2 * halvings; turn++)
+    canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: half, clientX: box.left, clientY: box.top }));
+}
+async function use() {
+  Object.assign(plane.querySelector(".stage").style, { width: "300px", height: "150px", minHeight: 0, flex: "none" });
+  await look("both");
+  set("parts", "random");
+  await look("first");
+  USED
+}
+addEventListener("load", async () => {
+  const soon = () => new Promise((done) => setTimeout(done, 20));
+  for (let turn = 0; turn < 200 && plane.dataset.state !== "shown"; turn++) await soon();
+  try { await use(); } catch (error) { wrong.push(String(error)); }
+  const said = getComputedStyle(plane.querySelector(".missing")).display !== "none";
+  parent.postMessage({ page: document.title, shots, wrong, loaded: loaded(), said }, "*");
+});
+</script>"""
+USES = {
+    "corner": """
+  key("ArrowRight"); key("ArrowDown");
+  await look("moved");
+  key("Home");
+  for (let turn = 0; turn < 9; turn++) { key("ArrowLeft"); key("ArrowUp"); }
+  await look("before");
+  key("Home");
+  set("map", "normal");
+  await look("normal");
+  set("map", "fine");
+  await look("fine");
+  set("map", "lit");
+  await look("lit");
+  set("lamp", "315");
+  await look("turned");
+  set("map", "base colour");
+  key("b");
+  await look("borders");
+  key("b");
+  key("n");
+  await look("another");
+  set("seed", "7");
+  set("parts", "plain");
+  await look("plain");
+""",
+    "blob": """
+  for (let turn = 0; turn < 400; turn++) { key("ArrowRight"); }
+  await look("far");""",
+    "wang_8": """
+  key("ArrowLeft");
+  await look("bounded");""",
+}
+
+
+def waves(height: int, width: int, top: int, left: int) -> Tensor:
+    """A smooth picture (3, height, width) that repeats with the tiles, so that the tiles of any set fit."""
+    y = (torch.arange(height)[:, None] + top + 0.5) / SIZE[0] * 2 * math.pi
+    x = (torch.arange(width)[None] + left + 0.5) / SIZE[1] * 2 * math.pi
+    return torch.stack([0.5 + 0.2 * x.cos() + 0 * y, 0.5 + 0.2 * y.sin() + 0 * x, 0.5 + 0.1 * (x + y).cos()])
+
+
+def drawn(tiles: TileSet, smooth: bool = False) -> Drawn:
+    """Tiles of noise with normals and a map of twice the size; or of waves."""
+    rng = torch.Generator().manual_seed(3)
+    sides = [side + 2 * BORDER for side in SIZE]
+
+    def layer(channels: int, scale: int, role: str) -> Layer:
+        shape = (1, channels, scale * sides[0], scale * sides[1])
+        some = [torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8) / 255 for _ in tiles.tiles]
+        return Layer(tuple(map(Picture, some)), role)
+
+    if smooth:
+        one = waves(sides[0], sides[1], -BORDER, -BORDER)[None]
+        return Drawn(tiles, SIZE, BORDER, Layer((Picture(one),) * len(tiles.tiles)))
+    maps = {"normal": layer(3, 1, "normal"), "fine": layer(1, 2, "data")}
+    return Drawn(tiles, SIZE, BORDER, layer(3, 1, "colour"), maps)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What the probe saw on the page of each set, all in one browser; "console": what it said."""
+    folder = tmp_path_factory.mktemp("pages")
+    pages = {name: tile_pages.page(drawn(tiles), PADDING, name, SEED) for name, tiles in SETS.items()}
+    pages["smooth"] = tile_pages.page(drawn(sets.corner(2), smooth=True), PADDING, "smooth", SEED)
+    uses = {**USES, "smooth": "wheel(1); await look('reduced');"}
+    for name, text in pages.items():
+        probe = PROBE.replace("USED", uses.get(name, ""))
+        (folder / f"{name}.html").write_text(browsing.watched(text, probe), "utf-8")
+    frames = "".join(f'<iframe src="{name}.html" width="500" height="600"></iframe>' for name in pages)
+    book = f"""<pre id="probe"></pre>{frames}<script>
+      const all = {{}};
+      addEventListener("message", ({{ data }}) => {{
+        all[data.page] = data;
+        document.getElementById("probe").textContent = JSON.stringify(all);
+      }});</script>"""
+    (folder / "book.html").write_text(book, "utf-8")
+    probes, console = browsing.opened(folder / "book.html", *browsing.SOFTWARE, "--virtual-time-budget=20000")
+    found: dict[str, dict[str, Any]] = {title.split(":")[0]: probe for title, probe in probes.items()}
+    assert sorted(found) == sorted(pages)
+    for name, probe in found.items():
+        for shown, data in probe["shots"].items():
+            (file := folder / f"{name}_{shown}.png").write_bytes(base64.b64decode(data.partition(",")[2]))
+            probe["shots"][shown] = file
+    return {**found, "console": {"said": console}}
+
+
+def shot(seen: dict[str, dict[str, Any]], page: str, name: str) -> Tensor:
+    """A picture of the canvas, (3, HEIGHT, WIDTH) in [0, 1]."""
+    pixels = image.read(seen[page]["shots"][name]).pixels
+    assert pixels.shape[2:] == (HEIGHT, WIDTH)
+    return pixels[0, :3]
+
+
+def expected(tiles: TileSet, layer: str = "image") -> Tensor:
+    """The plane of Python, of the size of the canvas; finer maps at their own size."""
+    rows, columns = -(-HEIGHT // SIZE[0]) + 3, -(-WIDTH // SIZE[1]) + 3
+    some = drawn(tiles)
+    numbers = plane.laid(tiles, rows, columns, SEED)
+    pixels = plane.picture(some, numbers, some.image if layer == "image" else some.maps[layer]).pixels
+    return pixels[0].expand(3, -1, -1)
+
+
+def differ(one: Tensor, other: Tensor) -> float:
+    """By how many of 255 at the most."""
+    return float((one - other).abs().max()) * 255
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_page_draws_the_plane_that_python_lays(seen: dict[str, dict[str, Any]], name: str) -> None:
+    page = seen[name]
+    assert (page["wrong"], page["loaded"], page["said"], seen["console"]["said"]) == ([], [], False, "")
+    assert differ(shot(seen, name, "first"), expected(SETS[name])[:, :HEIGHT, :WIDTH]) <= 1.01
+    assert differ(shot(seen, name, "both")[..., :148], expected(SETS[name])[:, :HEIGHT, :148]) <= 1.01
+
+
+def test_keys_move_the_plane_and_the_plane_has_no_end(seen: dict[str, dict[str, Any]]) -> None:
+    first, moved = expected(SETS["corner"]), shot(seen, "corner", "moved")
+    assert differ(moved, first[:, 60 : 60 + HEIGHT, 60 : 60 + WIDTH]) <= 1.01
+    before = shot(seen, "corner", "before")[:, 20:46, :36]  # 540 pixels are 15 tiles, or 20 of them and 20 pixels
+    tiles = [picture.pixels[0, :, BORDER:-BORDER, BORDER:-BORDER] for picture in drawn(SETS["corner"]).image.pictures]
+    assert min(differ(tile, before) for tile in tiles) <= 1.01
+    assert differ(shot(seen, "wang_8", "bounded"), shot(seen, "wang_8", "first")) == 0
+    assert differ(shot(seen, "blob", "far"), shot(seen, "blob", "first")) > 50
+
+
+def test_maps_are_shown_and_lit(seen: dict[str, dict[str, Any]]) -> None:
+    shots = {name: shot(seen, "corner", name) for name in seen["corner"]["shots"]}
+    assert differ(shots["normal"], expected(SETS["corner"], "normal")[:, :HEIGHT, :WIDTH]) <= 1.01
+    fine = expected(SETS["corner"], "fine")[:, : 2 * HEIGHT, : 2 * WIDTH]
+    halved = torch.nn.functional.avg_pool2d(fine, 2)
+    assert differ(shots["fine"], halved) <= 1.01, "a map of twice the size lies where the image does"
+    assert differ(shots["lit"], shots["first"]) > 20 and differ(shots["lit"], shots["turned"]) > 20
+    changed = (shots["borders"] - shots["first"]).abs().amax(0) > 0.02
+    assert changed[26].float().mean() > 0.9 and changed[13].float().mean() < 0.5
+    assert differ(shots["another"], shots["first"]) > 50
+    tile = drawn(SETS["corner"]).image.pictures[0].pixels[0, :, BORDER:-BORDER, BORDER:-BORDER]
+    assert differ(shots["plain"], tile.repeat(1, 7, 9)[:, :HEIGHT, :WIDTH]) <= 1.01
+
+
+def test_no_line_is_seen_between_tiles_that_are_seen_from_afar(seen: dict[str, dict[str, Any]]) -> None:
+    """Mips are those of the plane: gradients do not jump where the coordinates of the atlas do."""
+    reduced = shot(seen, "smooth", "reduced")
+    whole = waves(2 * HEIGHT, 2 * WIDTH, 0, 0)
+    linear = torch.where(whole <= 0.04045, whole / 12.92, ((whole + 0.055) / 1.055) ** 2.4)
+    means = torch.nn.functional.avg_pool2d(linear, 2)
+    means = torch.where(means <= 0.0031308, 12.92 * means, 1.055 * means ** (1 / 2.4) - 0.055)
+    assert differ(reduced, means) < 4
+
+
+def test_the_page_is_whole_and_says_what_it_shows() -> None:
+    text = tile_pages.page(drawn(sets.wang(2, 8)), PADDING, "a <b>", SEED)
+    markup = text[: text.index("<script")] + "</body></html>"
+    assert Balance(markup).open == [] and Balance(markup).links == []
+    assert "a &lt;b&gt;: 8 Wang tiles" in markup and "36 x 26 pixels each" in markup
+    assert '<option value="lit">' in markup and '<option value="fine">' in markup
+
+
+def test_large_pictures_are_embedded_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = Picture(torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1)))
+    assert plane_pages.embedded(noise, True).note == ""
+    monkeypatch.setattr(plane_pages, "LARGEST_EXACT", 96 * 96)
+    lossy = plane_pages.embedded(noise, True)
+    assert lossy.source.startswith("data:image/jpeg") and lossy.note == "with slight losses"
+    monkeypatch.setattr(plane_pages, "LARGEST_PAGE", 96 * 96 // 2)
+    assert plane_pages.embedded(noise, True, (48, 48)).note == "at 1/2 of the size and with slight losses"
+    assert plane_pages.embedded(noise, True, (33, 48)).note == "with slight losses", "tiles stay whole"
