@@ -39,6 +39,8 @@ CHANNELS = "maps pack rough=right.png metal=down.png -q -o o.png"
 SINGLES = "maps unpack a.png --pack x=R:opacity -q"
 SHADE = "maps occlusion right.png -q -o o.png"
 LAMPS = "maps stereo a.png c.png right.png --lights lamps.txt -q -o made/"
+CORNER = "tiles corner a.png -s 20 -p steady -q -o made/"
+CORNERS = f"{CORNER} --dry-run --json"  # whose record says what counts
 SCORE = "evaluate a.png c.png --metric sliced --metric nn_pixel -q"
 REFUSED = "code"  # what is refused, in one line that names it
 
@@ -48,6 +50,7 @@ SEEN: dict[str, Callable[[Any], Any]] = {
     "told": lambda ran: (ran.out, ran.err),
     "files": lambda _: sorted(str(path) for path in Path().rglob("*") if path.is_file()),
     "pixels": lambda _: Path("o.png").exists() and (array("o.png").shape, array("o.png").tobytes()),
+    "made": lambda _: {path.name: path.read_bytes() for path in Path("made").glob("*")},
     "shots": lambda _: [array(str(path)).tobytes() for path in sorted(Path("made").glob("*.png"))],
     "record": lambda _: Path("o.png").exists() and image.read_metadata("o.png"),
     "model": lambda _: Path("o.safetensors").exists() and Path("o.safetensors").read_bytes(),
@@ -265,6 +268,43 @@ OWN: dict[str, Rows] = {
         "no_metadata": ("files", f"{LAMPS} --format tiff", "--no-metadata"),
         "force": ("code", LAMPS.replace("made/", "shot/"), "--force"),
     },
+    "tiles corner": {
+        "output": ("files", CORNER.replace("-o made/", ""), "-o made/"),
+        "size": ("told", CORNERS, "-s 24"),
+        "colours": ("told", CORNERS, "--colours 3"),
+        "padding": ("told", CORNERS, "--padding 2"),
+        "maps": ("told", CORNERS, "--map h=right.png"),
+        "find_maps": ("told", CORNERS, "--maps auto"),
+        "normals": ("told", f"{CORNERS} --map normal=bumps.png", "--normals dx"),
+        "normals_out": ("told", f"{CORNERS} --map normal=bumps.png", "--normals-out dx"),
+        "names": ("told", f"{CORNERS} --map normal=bumps.png", "--names gltf"),
+        "map_weight": ("told", f"{CORNERS} --map height=right.png", "--map-weight height=2"),
+        "pack": ("told", f"{CORNERS} --map ao=right.png", "--pack orm"),
+        "texel": ("told", CORNERS, "--texel 1mm"),
+        "mtlx": ("told", CORNERS, "--mtlx"),
+        "source_mask": ("told", CORNERS, "--source-mask hole.png"),
+        "crop": ("told", CORNERS, "--crop 0,0,8,8"),
+        "alpha": ("told", CORNERS.replace("a.png", "clear.png"), "--alpha keep"),
+        "flatten": ("told", CORNERS.replace("a.png", "right.png"), "--flatten"),
+        "force": ("code", CORNER.replace("-o made/", "-o tiled/"), "--force"),
+        "no_metadata": ("made", CORNER, "--no-metadata"),
+        "seed": ("made", CORNER, "--seed 1"),
+        "exact_copies": ("told", CORNERS, "--exact-copies"),
+        "method": (REFUSED, CORNERS.replace("-p steady", ""), "-m steady"),
+        "preset": ("told", CORNERS.replace("-p", "-m"), "-p steady-draft"),
+        "quality": ("told", CORNERS, "--quality draft"),
+        "settings": ("told", CORNERS, "--set patch=3"),
+        "model": (REFUSED, CORNERS, "--model easy.safetensors"),
+        "weights": (REFUSED, CORNERS, "--weights easy.safetensors"),
+        "dry_run": ("files", CORNER, "--dry-run"),
+        "max_memory": ("code", CORNERS, "--max-memory 1M"),
+        "device": ("code", CORNERS, "--device cuda:9"),
+    },
+    "tiles wang": {
+        "colours": ("told", CORNERS.replace("corner", "wang"), "--colours 3"),
+        "tiles": ("told", CORNERS.replace("corner", "wang"), "--tiles 8"),
+        "padding": ("told", CORNERS.replace("corner", "wang"), "--padding 2"),
+    },
     "train": {
         "output": ("files", TRAIN.replace("-o o.safetensors", ""), "-o o.safetensors"),
         "preset": ("model", TRAIN, "-p easy-slow"),
@@ -356,6 +396,7 @@ def inputs(texsynth: Texsynth, draw: Draw, picture: Picture) -> Iterator[Callabl
     Path("in/b.png").write_bytes(b"no picture")
     picture("there.png", seed=2)
     picture("shot/shot_BaseColor.png")
+    picture("tiled/a_corner.png")
     Path("lamps.txt").write_text("1 0 1\n0 1 1\n-1 -1 1")
     Path("there.csv").touch()
     Path("pointed.yaml").write_text("method: pointed")

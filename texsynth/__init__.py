@@ -34,6 +34,8 @@ __all__ = [
     "maps_occlusion",
     "propagate",
     "synthesize",
+    "tiles_corner",
+    "tiles_wang",
     "train",
 ]
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
         synthesize,
         train,
     )
+    from texsynth.api.tiles import tiles_corner, tiles_wang
 
     __version__: str
 else:
@@ -66,8 +69,9 @@ else:
             return version("texsynth")
         if name in __all__:
             from texsynth import api
+            from texsynth.api import tiles
 
-            return getattr(api, name)
+            return getattr(tiles if name.startswith("tiles_") else api, name)
         raise AttributeError(f"module 'texsynth' has no attribute {name!r}")
 
     def __dir__() -> list[str]:

@@ -13,8 +13,17 @@ from texsynth.cli import limits
 from texsynth.cli.command import command, group
 
 VERBS = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "capture", "train", "evaluate")
-MAPS = ("pack", "unpack", "normal", "height", "occlusion", "stereo")  # the commands of `texsynth maps`
-LOADING = {*VERBS, "maps", "guide", "doctor"}  # what brings torch
+GROUPS = {  # what has commands of its own: its help, and their names
+    "maps": (
+        "Make, pack and unpack the maps of a material.",
+        ("pack", "unpack", "normal", "height", "occlusion", "stereo"),
+    ),
+    "tiles": (
+        "Make tiles for engines, which draw a plane without visible repeats.",
+        ("corner", "wang", "blob", "blend"),
+    ),
+}
+LOADING = {*VERBS, *GROUPS, "guide", "doctor"}  # what brings torch
 HELP = {"-h", "--help"}
 
 
@@ -32,11 +41,12 @@ def application(verb: str | None = None) -> typer.Typer:
     app.callback()(options)
     for name in VERBS if verb is None else {verb} & set(VERBS):
         _declare(app, name)
-    if verb in (None, "maps"):
-        maps = group("Make, pack and unpack the maps of a material.")
-        for word in MAPS:
-            _declare(maps, f"maps {word}")
-        app.add_typer(maps, name="maps")
+    for name, (text, words) in GROUPS.items():
+        if verb in (None, name):
+            inner = group(text)
+            for word in words:
+                _declare(inner, f"{name} {word}")
+            app.add_typer(inner, name=name)
     if verb is None:
         from texsynth.cli import doctor, guide, presets, weights
 
@@ -75,7 +85,7 @@ def run(words: Sequence[str]) -> int:
     first = words[0] if words else None
     if first in LOADING and not HELP & set(words):
         limits.check()
-    parser = _commands(first if first in (*VERBS, "maps") else None)
+    parser = _commands(first if first in (*VERBS, *GROUPS) else None)
     return int(parser(list(words) or ["--help"], prog_name="texsynth", standalone_mode=False) or 0)
 
 

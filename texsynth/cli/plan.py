@@ -6,7 +6,7 @@ import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from texsynth.batch.order import Item
 from texsynth.cli import pipes
@@ -18,12 +18,10 @@ from texsynth.material.names import Set
 from texsynth.requests.guides import AUTO
 from texsynth.requests.option import Option, options, replaced
 from texsynth.requests.shared import AUTO as FIND_AUTO
-from texsynth.requests.shared import NONE, PictureOptions
-from texsynth.requests.tiles.common import TileOptions
+from texsynth.requests.shared import NONE
 from texsynth.verbs import sets
-from texsynth.verbs.sets import Pictures
+from texsynth.verbs.sets import Asked, Pictures
 
-Asked = TypeVar("Asked", bound=PictureOptions | TileOptions)
 KEPT = (".png", ".tif", ".tiff", ".exr", ".hdr")  # formats that a batch keeps; all others become .png
 
 

@@ -1,7 +1,7 @@
 """How a request declares an option, once: its type, default, help, limits and what a record keeps of it.
 
 From the fields of a request derive the command line (`cli/command.py`), the keywords of the Python API and their
-documentation (`api.py`), the record of a run and its replay (`recorded` and `recalled` here), and the reference pages.
+documentation (`api/`), the record of a run and its replay (`recorded` and `recalled` here), and the reference pages.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from texsynth.errors import UsageError, listed, one_line
 from texsynth.foreign.piped import Piped
@@ -13,6 +13,9 @@ from texsynth.image import picture as image
 from texsynth.material import names
 from texsynth.material.names import Arranged, Set
 from texsynth.requests.shared import AUTO, NONE, PictureOptions
+from texsynth.requests.tiles.common import TileOptions
+
+Asked = TypeVar("Asked", bound=PictureOptions | TileOptions)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def maps(items: Sequence[Set | Path]) -> tuple[dict[str, tuple[Path, ...]], list
     return common, notices
 
 
-def with_maps(request: PictureOptions) -> tuple[PictureOptions, list[str]]:
+def with_maps(request: Asked) -> tuple[Asked, list[str]]:
     """A request with the maps of its exemplars, where it asks for them and names none; and what there is to say. Raises
     UsageError for exemplars without files."""
     sources = [*request.partners("maps", request.inputs())]

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from texsynth import preset as presets
 from texsynth.errors import UsageError, listed
-from texsynth.methods import method
-from texsynth.task import Preset
 from texsynth.tiles.sets import COLOURS, CORNER, WANG
 
 BLEND, BLOB = "blend", "blob"
 BLOB_TILES = (47, 16)  # of two materials: by eight neighbours, and by four corners
-PATCHES = 4  # windows that fit into the side of a tile, at least
 
 
 def check(kind: str, request: Any, exemplars: int) -> None:
@@ -71,31 +67,6 @@ def _check_materials(request: Any, exemplars: int) -> None:
         raise UsageError("--labels says where one exemplar shows both materials; leave it out, or give one exemplar")
     if exemplars > 2:
         raise UsageError(f"{exemplars} exemplars are {exemplars} materials, and these tiles show two; give two of them")
-
-
-def check_preset(preset: Preset) -> None:
-    """Refuse a preset that copies nothing, as maps could not follow; UsageError."""
-    if not any(method(stage.method).COPIES for stage in preset.stages):
-        raise UsageError(f"preset {preset.name} copies nothing, and tiles are copied; --preset {presets.DEFAULT} does")
-
-
-def check_size(size: tuple[int, int], patch: int) -> None:
-    """Refuse tiles of a size (height, width) whose middle would have no room; UsageError. patch: the side of the
-    windows that are compared."""
-    least = PATCHES * patch
-    if min(size) < least:
-        raise UsageError(
-            f"tiles of {size[1]}x{size[0]} are smaller than {PATCHES} of the {patch} pixels that are compared at a "
-            f"time; -s {least} is the least"
-        )
-
-
-def check_padding(padding: int | None, border: int) -> None:
-    """Refuse pixels round the tiles of which nothing is known; UsageError."""
-    if padding is not None and padding > border:
-        raise UsageError(
-            f"--padding {padding}: tiles continue by the {border} pixels of their border; give {border} or less"
-        )
 
 
 def _nearest(value: int, allowed: Sequence[int]) -> int:

@@ -75,7 +75,7 @@ class AtlasOptions(TileOptions):
     """What the commands take whose tiles lie in an atlas.
 
     padding: The pixels round each tile of the atlas, which continue it, so that mips and filters see no other tile; up
-        to the width of the border that tiles have in common, which is the default.
+        to the width of the border that tiles have in common. Default: what most levels of mips are good for.
     """
 
     padding: int | None = option(None, metavar="N", low=0, recorded=True)

@@ -83,13 +83,14 @@ class Shared(TypedDict, total=False):
     progress: Report | None
 
 
-def _documented(function: Function) -> Function:
-    """Add what the request of a verb says of each keyword to the docstring of its function."""
+def documented(function: Function, shared: type | None = None) -> Function:
+    """Add what the request of a verb says of each keyword to the docstring of its function, and of those that it shares
+    with others, by default with all verbs that make pictures."""
     verb = function.__name__
     by_name = {o.name: o for o in options(_request(verb))}
     alone = verb in ("propagate", "capture", "train", "evaluate") or verb.startswith("maps_")
-    shared = {} if alone else Shared.__annotations__
-    keywords = {name: RENAMED.get(verb, {}).get(name, name) for name in (*function.__annotations__, *shared)}
+    more = {} if alone else (shared or Shared).__annotations__
+    keywords = {name: RENAMED.get(verb, {}).get(name, name) for name in (*function.__annotations__, *more)}
     del keywords["return"]
     lines = [_line(name, by_name[o]) for name, o in keywords.items() if o in by_name and name != "progress"]
     function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nKeywords:\n\n" + "\n".join(lines)
@@ -105,7 +106,7 @@ def _request(verb: str) -> Any:
     return importlib.import_module(f"texsynth.requests.{verb.replace('_', '.')}").Request  # maps_normal: maps.normal
 
 
-@_documented
+@documented
 def synthesize(exemplars: Source | Sequence[Source], size: str | int = "2x", **shared: Unpack[Shared]) -> Result:
     """Make more of one exemplar, or a remix of several.
 
@@ -115,7 +116,7 @@ def synthesize(exemplars: Source | Sequence[Source], size: str | int = "2x", **s
     return _run("synthesize", locals())
 
 
-@_documented
+@documented
 def control(
     exemplars: Source | Sequence[Source] = (),
     size: str | int | None = None,
@@ -148,7 +149,7 @@ def control(
     return _run("control", locals())
 
 
-@_documented
+@documented
 def inpaint(
     image: Source,
     mask: Source | None = None,
@@ -169,7 +170,7 @@ def inpaint(
     return _run("inpaint", locals())
 
 
-@_documented
+@documented
 def barycenter(
     exemplars: Sequence[Source],
     size: str | int | None = None,
@@ -184,7 +185,7 @@ def barycenter(
     return _run("barycenter", locals())
 
 
-@_documented
+@documented
 def edit(
     image: Source,
     mask: Source | None = None,
@@ -207,7 +208,7 @@ def edit(
     return _run("edit", locals())
 
 
-@_documented
+@documented
 def propagate(
     source: Source,
     layer: Source,
@@ -231,20 +232,20 @@ def propagate(
 
     labels: the label maps of source and target. warp: also give the source in the target's layout, as `warp`.
     """
-    arguments = _given("propagate", locals())
+    arguments = arguments_of("propagate", locals())
     del arguments["warp"]
-    request = _made("propagate", arguments)
+    request = request_of("propagate", arguments)
     from texsynth.verbs import propagate as verb
 
     first, second = (None, None) if labels is None else labels
-    edit = verb.prepare(request, first, _fetching())
+    edit = verb.prepare(request, first, fetching())
     work = verb.aim(edit, target, second)
     for notice in (*edit.notices, *work.notices):
         logger.warning("%s", notice)
     return verb.execute(work, warp=warp)
 
 
-@_documented
+@documented
 def capture(
     photo: Source,
     *,
@@ -266,7 +267,7 @@ def capture(
 
     maps holds one file a name. Raises `texsynth.errors.TexsynthError`s.
     """
-    request = _made("capture", _given("capture", locals()))
+    request = request_of("capture", arguments_of("capture", locals()))
     from texsynth.image import scratch
     from texsynth.verbs import capture as verb
     from texsynth.verbs import parse
@@ -282,7 +283,7 @@ def capture(
     return captured
 
 
-@_documented
+@documented
 def train(
     recipe: str,
     exemplars: Source | Sequence[Source],
@@ -312,18 +313,18 @@ def train(
     progress is called after every step; when `stop` then says so the training ends with a checkpoint, from which
     `resume` goes on as if it had never ended. Raises `texsynth.errors.TexsynthError`s.
     """
-    arguments = _given("train", locals())
+    arguments = arguments_of("train", locals())
     del arguments["progress"], arguments["stop"]
-    request = _made("train", arguments)
+    request = request_of("train", arguments)
     from texsynth.verbs import train as verb
 
-    lesson = verb.build(request, _fetching())
+    lesson = verb.build(request, fetching())
     for notice in lesson.notices:
         logger.info(notice)
     return verb.execute(lesson, progress, stop)
 
 
-@_documented
+@documented
 def evaluate(
     exemplar: Source,
     outputs: Source | Sequence[Source],
@@ -346,28 +347,28 @@ def evaluate(
     progression and labels are the (source, target) maps that outputs were to follow. Raises
     `texsynth.errors.TexsynthError`s.
     """
-    request = _made("evaluate", _given("evaluate", locals()))
+    request = request_of("evaluate", arguments_of("evaluate", locals()))
     from texsynth.verbs import evaluate as verb
 
     groups, notices = verb.arranged(request)
-    evaluation = verb.evaluate(request, groups, _fetching(), logger.info)
+    evaluation = verb.evaluate(request, groups, fetching(), logger.info)
     return replace(evaluation, notices=(*notices, *evaluation.notices))
 
 
-def _fetching() -> Fetching:
+def fetching() -> Fetching:
     """Weights that are missing are fetched, which programs see without further ado."""
     from texsynth.weights.pretrained import Fetching
 
     return Fetching(logger.warning)
 
 
-def _given(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_of(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call by the names of their options."""
     own = {RENAMED.get(verb, {}).get(name, name): value for name, value in arguments.items() if name != "shared"}
     return {**own, **arguments.get("shared", {})}
 
 
-def _made(verb: str, values: Mapping[str, Any]) -> Any:
+def request_of(verb: str, values: Mapping[str, Any]) -> Any:
     """A verb's checked request, with its threads in use; TypeError for an unknown keyword, UsageError for a value."""
     kind = _request(verb)
     by_name = {o.name: o for o in options(kind)}
@@ -382,7 +383,7 @@ def _made(verb: str, values: Mapping[str, Any]) -> Any:
     return request
 
 
-@_documented
+@documented
 def maps_normal(
     heights: Source,
     *,
@@ -396,7 +397,7 @@ def maps_normal(
     return _converted("maps_normal", locals())
 
 
-@_documented
+@documented
 def maps_height(
     normal: Source,
     *,
@@ -409,7 +410,7 @@ def maps_height(
     return _converted("maps_height", locals())
 
 
-@_documented
+@documented
 def maps_occlusion(
     heights: Source,
     *,
@@ -425,7 +426,7 @@ def maps_occlusion(
 
 def _converted(verb: str, arguments: Mapping[str, Any]) -> Converted:
     """Make one map out of another with the arguments of a function."""
-    request = _made(verb, _given(verb, arguments))
+    request = request_of(verb, arguments_of(verb, arguments))
     from texsynth.verbs import maps
 
     conversion = maps.prepare(verb.replace("_", " "), request, request.sources[0])
@@ -436,9 +437,9 @@ def _converted(verb: str, arguments: Mapping[str, Any]) -> Converted:
 
 def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
     """Run a verb that makes pictures with the arguments of its function."""
-    values = _given(verb, arguments)
+    values = arguments_of(verb, arguments)
     progress = values.pop("progress", None)
-    request: PictureOptions = _made(verb, values)
+    request: PictureOptions = request_of(verb, values)
     from texsynth.image import scratch
     from texsynth.runs import run
     from texsynth.verbs import parse
@@ -451,7 +452,7 @@ def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
     for line in said:
         logger.info(line)
     with scratch.beside(None, parse.memory(request.max_memory)):
-        job = ready(module, request.of(request.inputs()), preset, logger.warning, _fetching())
+        job = ready(module, request.of(request.inputs()), preset, logger.warning, fetching())
         for notice in job.notices:
             logger.info(notice)
         return run.run(job, preset, request.seed or 0, progress or run.silent)

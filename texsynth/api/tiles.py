@@ -1,0 +1,100 @@
+"""The Python API of `texsynth tiles`: its commands as functions; see `texsynth.api`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from texsynth.api import arguments_of, documented, fetching, logger, request_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from texsynth.image.load import Source
+    from texsynth.task import Report
+    from texsynth.verbs.tiles import Laid
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class TilesShared(TypedDict, total=False):
+    """What every function that makes tiles takes by keyword, as for all pictures.
+
+    exemplars, maps and source_mask hold one file, or one for each exemplar. progress is called with a
+    `texsynth.task.Event` after every step.
+    """
+
+    preset: str | None
+    method: str | None
+    quality: str | None
+    settings: Mapping[str, Any] | None
+    seed: int
+    maps: Mapping[str, Source | Sequence[Source]] | None
+    source_mask: Source | Sequence[Source] | None
+    exact_copies: bool
+    crop: str | Sequence[int] | None
+    alpha: str | None
+    find_maps: str | None
+    normals: str | None
+    map_weight: Mapping[str, float] | None
+    pack: str | None
+    texel: str | None
+    flatten: bool
+    weights: str | Path | None
+    device: str
+    threads: int | None
+    max_memory: str | int
+    progress: Report | None
+
+
+def _documented(function: Function) -> Function:
+    """Add what the options mean to the docstring of a function."""
+    return documented(function, TilesShared)
+
+
+@_documented
+def tiles_corner(
+    exemplars: Source | Sequence[Source],
+    size: str | int | None = None,
+    *,
+    colours: int = 2,
+    **shared: Unpack[TilesShared],
+) -> Laid:
+    """Make a complete set of corner tiles: `drawn` has their pictures, which `texsynth.tiles.atlas.atlas` puts into one
+    and `texsynth.tiles.plane` lays. Raises `texsynth.errors.TexsynthError`s."""
+    return _laid("tiles_corner", locals())
+
+
+@_documented
+def tiles_wang(
+    exemplars: Source | Sequence[Source],
+    size: str | int | None = None,
+    *,
+    colours: int = 2,
+    tiles: int | None = None,
+    **shared: Unpack[TilesShared],
+) -> Laid:
+    """Make a set of Wang tiles; see `tiles_corner`."""
+    return _laid("tiles_wang", locals())
+
+
+def _laid(verb: str, arguments: Mapping[str, Any]) -> Laid:
+    """Make a set of tiles with the arguments of a function."""
+    values = arguments_of(verb, arguments)
+    progress = values.pop("progress", None)
+    request = request_of(verb, values)
+    from texsynth.image import scratch
+    from texsynth.runs import run
+    from texsynth.verbs import parse, tile_checks, tiles
+    from texsynth.verbs.sets import with_maps
+
+    tile_checks.check(verb.partition("_")[2], request, len(request.exemplars))
+    request, said = with_maps(request)
+    for line in said:
+        logger.info(line)
+    with scratch.beside(None, parse.memory(request.max_memory)):
+        work = tiles.prepare(verb.replace("_", " "), request, request.exemplars, logger.warning, fetching())
+        for notice in work.notices:
+            logger.info(notice)
+        return tiles.execute(work, progress or run.silent)
