@@ -14,7 +14,7 @@ from texsynth.cli import tiles as command
 
 TINY = ("-s", "20", "-p", "steady", "-q")
 CORNER = ("tiles", "corner", "a.png", "-o", "made", *TINY)
-BESIDE = ["a_corner.json", "a_corner.tres", "a_corner.tsx", "a_corner_preview.png"]
+BESIDE = ["a_corner.html", "a_corner.json", "a_corner.tres", "a_corner.tsx", "a_corner_preview.png"]
 
 
 def files(place: str) -> list[str]:
@@ -47,7 +47,7 @@ def test_the_maps_of_a_set_come_by_their_names(texsynth: Texsynth, picture: Pict
     words = ("tiles", "corner", "wall", *TINY)
     good(texsynth(*words))
     names = [f"wall_corner_{word}.png" for word in ("BaseColor", "Normal", "Roughness", "preview")]
-    assert files("wall_tiles") == sorted([*names, *(f"wall_corner.{end}" for end in ("json", "tres", "tsx"))])
+    assert files("wall_tiles") == sorted([*names, *(f"wall_corner.{end}" for end in ("html", "json", "tres", "tsx"))])
     stored = json.loads(Path("wall_tiles/wall_corner.json").read_text())
     assert {name: entry["file"] for name, entry in stored["maps"].items()} == {
         "normal": "wall_corner_Normal.png",

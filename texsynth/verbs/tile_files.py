@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from texsynth.errors import UsageError
 from texsynth.image import picture as image
+from texsynth.image import strips
 from texsynth.image.files import Put
 from texsynth.image.load import NORMAL_DX
+from texsynth.image.picture import Picture
 from texsynth.image.strips import Strips
 from texsynth.material import export
 from texsynth.material.roles import DX, NORMAL
+from texsynth.report import tiles as viewer
 from texsynth.runs import save
 from texsynth.runs.run import Result
 from texsynth.tiles import engines, plane, store
@@ -25,7 +29,7 @@ from texsynth.verbs.tiles import Laid, TileWork
 IMAGE = "image"  # what results call the picture, here the atlas
 DATA = "data"  # the role of a map that holds several
 # What is written beside the atlas and its maps, by the ends of the names.
-BESIDE = {"preview": "_preview.png", "tiles": ".json", "tiled": ".tsx", "godot": ".tres"}
+BESIDE = {"preview": "_preview.png", "tiles": ".json", "tiled": ".tsx", "godot": ".tres", "viewer": ".html"}
 PREVIEW = 2048  # pixels a side of the preview, at the most
 MOST_CELLS, FEWEST_CELLS = 16, 4  # tiles a side of it
 
@@ -54,11 +58,10 @@ def write(work: TileWork, laid: Laid, files: Mapping[str, Path], put: Put) -> li
     picture = layers.pop(IMAGE)
     asked = save.asked(request, drawn.maps)
     record = {} if request.no_metadata else dict(work.record)
-    # The preview, and what tells engines where the tiles are.
-    side = max(drawn.size)
-    cells = min(MOST_CELLS, max(FEWEST_CELLS, PREVIEW // side))
-    numbers = plane.laid(drawn.tiles, cells, cells, work.record["seed"])
-    notices = image.write(files["preview"], plane.strips(drawn, numbers, drawn.image), put=put)
+    # Planes of it, and what tells engines where the tiles are.
+    seed = work.record["seed"]
+    notices = image.write(files["preview"], preview(drawn, seed), put=put)
+    put(files["viewer"], viewer.page(drawn, around, files["tiles"].stem, seed))
     stored = _stored(drawn, layers, files, asked)
     described = store.described(drawn.tiles, drawn.size, around, stored, record or None)
     put(files["tiles"], store.text(described))
@@ -69,6 +72,15 @@ def write(work: TileWork, laid: Laid, files: Mapping[str, Path], put: Put) -> li
     result = Result(picture, layers, None, work.record, (), False, laid.seconds)
     _, said = save.save(result, files[IMAGE], not request.no_metadata, put=put, asked=asked)
     return [*notices, *said]
+
+
+def preview(drawn: Drawn, seed: int) -> Picture | Strips:
+    """A plane laid at random, of at most PREVIEW pixels a side; floats become 16 bits, which PNG holds."""
+    rows, columns = (min(MOST_CELLS, max(FEWEST_CELLS, PREVIEW // side)) for side in drawn.size)
+    shown = plane.strips(drawn, plane.laid(drawn.tiles, rows, columns, seed), drawn.image)
+    shown = replace(shown, depth="uint16") if shown.depth.startswith("float") else shown
+    longest = max(shown.size)
+    return shown if longest <= PREVIEW else strips.reduced(shown, longest // -(-longest // PREVIEW))
 
 
 def _stored(
