@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asking import good
+from conftest import QUICK, Draw, Refused, Texsynth, array
+from conftest import Picture as Draws
+from pictures import bumps, bytes_of
 from texsynth.errors import InputError, UsageError
 from texsynth.image import picture as image
 from texsynth.tiles import engines, plane, sets, store
@@ -24,6 +30,7 @@ from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.hashing import mixed
 from texsynth.tiles.sets import TileSet
 from texsynth.tiles.store import TileFile
+from texsynth.verbs import tile_files
 from tile_sets import EVERY_SET, bands_of, drawn
 
 FINE, COARSE = ("normal", Fraction(2)), ("data", Fraction(1, 2))
@@ -335,3 +342,72 @@ def test_a_json_that_is_not_there_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "b.json", tmp_path):
         with pytest.raises(InputError, match="cannot be read"):
             store.read(path)
+
+
+def test_what_the_command_writes_belongs_together(texsynth: Texsynth, picture: Draws, draw: Draw) -> None:
+    """The set that is read back lays the preview, and the files for editors tell of its atlas and its normals."""
+    picture("wall.png")
+    draw("wall_normal.png", bytes_of((bumps(32, 32) + 1) / 2))
+    picture("wall_smoothness.png", channels=1, seed=1)
+    picture("wall_ao.png", channels=1, seed=2)
+    maps = [f"{name}=wall_{name}.png" for name in ("normal", "smoothness", "ao")]
+    words = ("tiles", "corner", "wall.png", *(word for each in maps for word in ("--map", each)), "-s", 20, "--seed", 3)
+    good(texsynth(*words, "-o", "made", "--normals", "dx", "--normals-out", "gl", *QUICK, "--padding", 2))
+    back = store.read(Path("made/wall_corner.json"))
+    assert {name: layer.role for name, layer in back.maps.items()} == {
+        "normal": "normal",
+        "smoothness": "data",
+        "ao": "data",
+    }
+    assert [layer.scale for layer in back.maps.values()] == [2, 1, 1]
+    numbers = plane.laid(back.tiles, 16, 16, seed=3)
+    assert (array("made/wall_corner_preview.png") == image.to_array(plane.picture(back, numbers, back.image))).all()
+    for name, read in (("tsx", read_tsx), ("tres", read_tres)):
+        text = Path(f"made/wall_corner.{name}").read_text("utf-8")
+        assert "wall_corner.png" in text
+        assert read(text)[1] == (2, 4)
+
+
+def test_normals_of_the_scale_of_the_image_go_with_it_to_godot(texsynth: Texsynth, picture: Draws, draw: Draw) -> None:
+    picture("wall.png")
+    draw("wall_normal.png", bytes_of((bumps(16, 16) + 1) / 2))
+    words = ("tiles", "corner", "wall.png", "--map", "normal=wall_normal.png", "-s", 20, *QUICK)
+    for normals, shown in (("gl", True), ("dx", False)):
+        good(texsynth(*words, "-o", normals, "--normals-out", normals))
+        text = Path(f"{normals}/wall_corner.tres").read_text("utf-8")
+        assert ('path="wall_corner_normal.png"' in text) == shown
+    up, down = (array(f"{normals}/wall_corner_normal.png").astype(int) for normals in ("gl", "dx"))
+    assert (up[..., 1] == 255 - down[..., 1]).all()
+    assert (up[..., ::2] == down[..., ::2]).all()
+
+
+def test_packed_maps_are_read_back_as_they_were_packed(texsynth: Texsynth, picture: Draws) -> None:
+    picture("wall.png")
+    for seed, name in enumerate(("roughness", "ao"), 1):
+        picture(f"wall_{name}.png", channels=1, seed=seed)
+    maps = ("--map", "roughness=wall_roughness.png", "--map", "ao=wall_ao.png", "--pack", "orm")
+    good(texsynth("tiles", "wang", "wall.png", *maps, "--tiles", 8, "-s", 20, "-o", "made", *QUICK))
+    back = store.read(Path("made/wall_wang.json"))
+    assert len(back.tiles.tiles) == 8
+    assert {name: layer.role for name, layer in back.maps.items()} == {"orm": "data"}
+    assert set(array("made/wall_wang_orm.png")[..., 1].flat) <= set(array("wall_roughness.png").flat)
+
+
+@pytest.mark.usefixtures("exemplar")
+def test_where_one_file_cannot_be_written_none_is(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tile_files.engines, "tres", full)
+    assert "make room" in refused(4, "tiles", "corner", "a.png", "-s", 20, "-o", "made", *QUICK)
+    assert not Path("made").exists()
+
+
+def test_a_preview_keeps_within_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tile_files, "PREVIEW", 80)
+    for side, expected in ((4, 64), (16, 80), (24, 48)):
+        one = drawn(sets.marching(), (side, side), 1)
+        shown = tile_files.preview(one, 0)
+        assert (shown.width, shown.height) == (expected, expected)
+        layer = replace(one.image, pictures=tuple(replace(p, depth="float32") for p in one.image.pictures))
+        assert tile_files.preview(replace(one, image=layer), 0).depth == "uint16"
