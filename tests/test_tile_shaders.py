@@ -76,7 +76,7 @@ def test_open_shading_language_draws_the_same_tiles_and_offsets() -> None:
             assert Word(tiles["tileHash"](*place)) == Word(blend["blendHash"](*place)) == number
             for colours in sets.COLOURS:
                 assert tiles["tileColour"](*place, Signed(colours)) == number % colours
-            for cells, steps in ((65536, (1, 0)), (12, (5, 7))):
+            for cells, steps in ((32768, (1, 0)), (12, (5, 7))):
                 a, b = (number & 65535) % cells, (number >> 16) % cells
                 offset = (700 * ((a * steps[0] + b * steps[1]) % cells) + cells // 2) // cells
                 hashed = Signed(number), Signed(700), Signed(cells)

@@ -1,4 +1,4 @@
-"""The pages that show sets of tiles: what a browser without network draws is what Python lays."""
+"""The pages on tiles and on blending: what a browser without network draws is what Python lays and bakes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from pages import Balance
 from texsynth.image import picture as image
 from texsynth.image.picture import Picture
 from texsynth.job import Layer
+from texsynth.report import blend as blend_pages
 from texsynth.report import plane as plane_pages
 from texsynth.report import tiles as tile_pages
+from texsynth.report.blend import Blending
 from texsynth.tiles import plane, sets
+from texsynth.tiles.blending import Gaussian, Grid, Slopes, bake
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import TileSet
 
@@ -67,6 +70,17 @@ addEventListener("load", async () => {
   parent.postMessage({ page: document.title, shots, wrong, loaded: loaded(), said }, "*");
 });
 </script>"""
+# All pages at once. It counts as loaded when all of them have said what they saw: a frame of it is kept open till then.
+BOOK = """<pre id="probe"></pre>FRAMES<iframe id="hold"></iframe><script>
+const all = {}, hold = document.getElementById("hold").contentDocument;
+hold.open();
+setTimeout(() => hold.close(), 60000);
+addEventListener("message", ({ data }) => {
+  all[data.page] = data;
+  document.getElementById("probe").textContent = JSON.stringify(all);
+  if (Object.keys(all).length === COUNT) hold.close();
+});
+</script>"""
 USES = {
     "corner": """
   key("ArrowRight"); key("ArrowDown");
@@ -96,6 +110,25 @@ USES = {
     "blob": """
   for (let turn = 0; turn < 400; turn++) { key("ArrowRight"); }
   await look("far");""",
+    "blend": """
+  key("ArrowLeft"); key("ArrowUp");
+  await look("moved");
+  key("Home");
+  set("map", "normal");
+  await look("normal");
+  set("map", "roughness");
+  await look("roughness");
+  set("map", "lit");
+  await look("lit");
+  set("map", "base colour");
+  key("b");
+  await look("borders");
+  key("b");
+  set("parts", "plain");
+  await look("plain");
+  set("parts", "random");
+  wheel(1);
+  await look("reduced");""",
     "wang_8": """
   key("ArrowLeft");
   await look("bounded");""",
@@ -110,7 +143,7 @@ def waves(height: int, width: int, top: int, left: int) -> Tensor:
 
 
 def drawn(tiles: TileSet, smooth: bool = False) -> Drawn:
-    """Tiles of noise with normals and a map of twice the size; or of waves."""
+    """Tiles of noise, corner tiles with normals and a map of twice the size; or tiles of waves."""
     rng = torch.Generator().manual_seed(3)
     sides = [side + 2 * BORDER for side in SIZE]
 
@@ -122,8 +155,10 @@ def drawn(tiles: TileSet, smooth: bool = False) -> Drawn:
     if smooth:
         one = waves(sides[0], sides[1], -BORDER, -BORDER)[None]
         return Drawn(tiles, SIZE, BORDER, Layer((Picture(one),) * len(tiles.tiles)))
-    maps = {"normal": layer(3, 1, "normal"), "fine": layer(1, 2, "data")}
-    return Drawn(tiles, SIZE, BORDER, layer(3, 1, "colour"), maps)
+    base = layer(3, 1, "colour")
+    if tiles != SETS["corner"]:
+        return Drawn(tiles, SIZE, BORDER, base)
+    return Drawn(tiles, SIZE, BORDER, base, {"normal": layer(3, 1, "normal"), "fine": layer(1, 2, "data")})
 
 
 @pytest.fixture(scope="module")
@@ -131,20 +166,16 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What the probe saw on the page of each set, all in one browser; "console": what it said."""
     folder = tmp_path_factory.mktemp("pages")
     pages = {name: tile_pages.page(drawn(tiles), PADDING, name, SEED) for name, tiles in SETS.items()}
+    pages |= {name: blend_pages.page(grid, blended(grid), name) for name, grid in GRIDS.items()}
     pages["smooth"] = tile_pages.page(drawn(sets.corner(2), smooth=True), PADDING, "smooth", SEED)
     uses = {**USES, "smooth": "wheel(1); await look('reduced');"}
     for name, text in pages.items():
         probe = PROBE.replace("USED", uses.get(name, ""))
         (folder / f"{name}.html").write_text(browsing.watched(text, probe), "utf-8")
     frames = "".join(f'<iframe src="{name}.html" width="500" height="600"></iframe>' for name in pages)
-    book = f"""<pre id="probe"></pre>{frames}<script>
-      const all = {{}};
-      addEventListener("message", ({{ data }}) => {{
-        all[data.page] = data;
-        document.getElementById("probe").textContent = JSON.stringify(all);
-      }});</script>"""
+    book = BOOK.replace("FRAMES", frames).replace("COUNT", str(len(pages)))
     (folder / "book.html").write_text(book, "utf-8")
-    probes, console = browsing.opened(folder / "book.html", *browsing.SOFTWARE, "--virtual-time-budget=20000")
+    probes, console = browsing.opened(folder / "book.html", *browsing.SOFTWARE)
     found: dict[str, dict[str, Any]] = {title.split(":")[0]: probe for title, probe in probes.items()}
     assert sorted(found) == sorted(pages)
     for name, probe in found.items():
@@ -168,6 +199,36 @@ def expected(tiles: TileSet, layer: str = "image") -> Tensor:
     numbers = plane.laid(tiles, rows, columns, SEED)
     pixels = plane.picture(some, numbers, some.image if layer == "image" else some.maps[layer]).pixels
     return pixels[0].expand(3, -1, -1)
+
+
+GRIDS = {
+    "blend": Grid((48, 64), seed=SEED, side=20.0),
+    "blend_steps": Grid((48, 64), seed=SEED, side=17.5, sharpness=1.5, cells=6, steps=(1, 2, 3, 1)),
+}
+
+
+def blended(grid: Grid) -> dict[str, Blending]:
+    """Smooth noise of 8 bits with tables that bend and axes that turn; normals, and a map of twice the size."""
+    rng = torch.Generator().manual_seed(4)
+
+    def smooth(channels: int, scale: int) -> Tensor:
+        height, width = (scale * side for side in grid.size)
+        noise = torch.randn(1, channels, height // 4, width // 4, generator=rng)
+        wide = torch.nn.functional.interpolate(noise, (height, width), mode="bicubic")
+        return (wide * 0.12 + 0.5).mul(255).round().clamp(0, 255) / 255
+
+    def layer(channels: int, scale: int) -> Gaussian:
+        bent = torch.linspace(0, 1, 256) ** torch.linspace(0.7, 1.4, channels)[:, None]
+        table = torch.stack([bent, bent * 0.6 + 0.2, bent * 0.2 + 0.4], 1)
+        common = torch.tensor([0.3, 0.0, 0.1])[:channels] * (grid.cells < 100)
+        axes = torch.tensor([[0.5, 0.2, 0.1], [0.4, -0.2, 0.1], [0.5, 0.0, -0.2]])[:channels, :channels]
+        return Gaussian(smooth(channels, scale), table, common, torch.tensor([0.2, 0.3, 0.25])[:channels], axes)
+
+    normals = torch.cat([smooth(2, 1), torch.full((1, 1, *grid.size), 230 / 255)], 1)
+    slopes = Slopes(normals, torch.tensor([0.05, -0.1]), torch.tensor([0.1, 0.2]) * (grid.cells < 100))
+    plain = Picture(smooth(3, 1))
+    maps = {"image": layer(3, 1), "normal": slopes, "roughness": layer(1, 2)}
+    return {name: Blending(layer, Picture(normals) if name == "normal" else plain) for name, layer in maps.items()}
 
 
 def differ(one: Tensor, other: Tensor) -> float:
@@ -217,11 +278,36 @@ def test_no_line_is_seen_between_tiles_that_are_seen_from_afar(seen: dict[str, d
     assert differ(reduced, means) < 4
 
 
+@pytest.mark.parametrize("name", GRIDS)
+def test_the_page_draws_the_blend_that_python_bakes(seen: dict[str, dict[str, Any]], name: str) -> None:
+    """By the file that is written for engines."""
+    assert (seen[name]["wrong"], seen[name]["loaded"], seen[name]["said"]) == ([], [], False)
+    baked = bake(GRIDS[name], blended(GRIDS[name])["image"].layer, (HEIGHT, WIDTH))[0].clamp(0, 1)
+    assert float(baked.std()) > 0.05
+    assert differ(shot(seen, name, "first"), baked) <= 1.5
+
+
+def test_maps_of_a_blend_are_those_that_python_bakes(seen: dict[str, dict[str, Any]]) -> None:
+    grid, maps = GRIDS["blend"], blended(GRIDS["blend"])
+    normal = bake(grid, maps["normal"].layer, (HEIGHT, WIDTH))[0]
+    assert differ(shot(seen, "blend", "normal"), normal) <= 1.5
+    fine = bake(grid, maps["roughness"].layer, (HEIGHT, WIDTH), level=1)[0]
+    assert differ(shot(seen, "blend", "roughness"), fine) <= 1.5, "of a map of twice the size the next level"
+    first = shot(seen, "blend", "first")
+    moved, plain = shot(seen, "blend", "moved"), shot(seen, "blend", "plain")
+    assert differ(moved[:, 60:, 60:], first[:, : HEIGHT - 60, : WIDTH - 60]) <= 1.01 and differ(moved, first) > 20
+    texture = maps["image"].texture.pixels[0].repeat(1, 4, 5)[:, :HEIGHT, :WIDTH]
+    assert differ(plain, texture) <= 1.01
+    assert differ(shot(seen, "blend", "lit"), first) > 10 and differ(shot(seen, "blend", "borders"), first) > 50
+    reduced = bake(grid, maps["image"].layer, (HEIGHT // 2, WIDTH // 2), level=1)[0].clamp(0, 1)
+    assert differ(shot(seen, "blend", "reduced")[:, : HEIGHT // 2, : WIDTH // 2], reduced) <= 1.5
+
+
 def test_the_page_is_whole_and_says_what_it_shows() -> None:
-    text = tile_pages.page(drawn(sets.wang(2, 8)), PADDING, "a <b>", SEED)
+    text = tile_pages.page(drawn(sets.corner(2)), PADDING, "a <b>", SEED)
     markup = text[: text.index("<script")] + "</body></html>"
     assert Balance(markup).open == [] and Balance(markup).links == []
-    assert "a &lt;b&gt;: 8 Wang tiles" in markup and "36 x 26 pixels each" in markup
+    assert "a &lt;b&gt;: 16 corner tiles" in markup and "36 x 26 pixels each" in markup
     assert '<option value="lit">' in markup and '<option value="fine">' in markup
 
 

@@ -39,7 +39,7 @@ struct Blend {
   uint seed;       // each makes another plane
   float grid;      // the side of a triangle, in pixels
   float sharpness; // the power of the weights: 1 is that of the papers; more mixes less
-  uint cells;      // offsets to choose from: 65536 for any pixel; those of a lattice keep its rows in step
+  uint cells;      // offsets to choose from: 32768 for any pixel; those of a lattice keep its rows in step
   uvec4 steps;     // from one of them to the next
 };
 

@@ -27,7 +27,7 @@
 //   Graph a Custom Function node of type File can take this file; a UnityTexture2D has the members tex and samplerstate.
 // Unreal: include this file from the Additional Include File Paths of a Custom node (a folder that is mapped by
 //   AddShaderSourceDirectoryMapping), with texture objects Gaussian and Table as inputs; then
-//     Blend blend; blend.size = uint2(Size); blend.seed = 0; blend.grid = Grid; blend.sharpness = 1; blend.cells = 65536;
+//     Blend blend; blend.size = uint2(Size); blend.seed = 0; blend.grid = Grid; blend.sharpness = 1; blend.cells = 32768;
 //     blend.steps = uint4(1, 0, 0, 1); float2 place = UV * Size;
 //     BlendPlace at = blendPlace(place, ddx(place), ddy(place), blend);
 //     return blendColour(Gaussian, GaussianSampler, Table, TableSampler, at, Levels, Same, Origin, axes);
@@ -39,7 +39,7 @@ struct Blend {
   uint seed;       // each makes another plane
   float grid;      // the side of a triangle, in pixels
   float sharpness; // the power of the weights: 1 is that of the papers; more mixes less
-  uint cells;      // offsets to choose from: 65536 for any pixel; those of a lattice keep its rows in step
+  uint cells;      // offsets to choose from: 32768 for any pixel; those of a lattice keep its rows in step
   uint4 steps;     // from one of them to the next
 };
 
