@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import tile_sets
+from conftest import Draw
+from pictures import bytes_of, spots
+from texsynth.errors import TexsynthError
+from texsynth.job import Layer
+from texsynth.requests.tiles import blob
 from texsynth.tiles import sets
+from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.labels import labels
 from texsynth.tiles.sets import Strip, TileSet
+from texsynth.verbs import tiles as verb
+from texsynth.weights.pretrained import Fetching
 
 SIZE, BORDER = (48, 64), 4
+QUICK = {
+    "passes": [1],
+    "starts": 1,
+    "align": 0,
+    "similar": 1,
+    "tries": 2,
+    "components": 6,
+    "guided": 0.6,
+}  # of the solver
 BOTH = pytest.mark.parametrize("tiles", [sets.blob(), sets.marching()], ids=["blob", "marching"])
 
 
@@ -74,3 +97,80 @@ def test_opposite_corners_do_not_join() -> None:
     across = labels(tiles, SIZE, BORDER, seed=4)[number].flip(1).float()
     line = torch.nn.functional.interpolate(across[None, None, b : b + h, b : b + w], (h, h))[0, 0].diagonal()
     assert not line.any()
+
+
+def make(exemplars: Sequence[str], **asked: Any) -> Drawn:
+    """The tiles of a request, made as quickly as can be."""
+    sources = list(exemplars)
+    request = blob.Request(exemplars=sources, settings=QUICK, size="36", **asked)
+    fetching = Fetching(lambda _: None, False)
+    return verb.execute(verb.prepare("tiles blob", request, sources, lambda _: None, fetching)).drawn
+
+
+def check_bands(tiles: TileSet, layer: Layer, border: int) -> None:
+    """All tiles with the same strip have the same pixels there."""
+    parts: dict[tuple[str, Strip], set[bytes]] = {}
+    for tile, picture in zip(tiles.tiles, layer.pictures, strict=True):
+        bands = tile_sets.bands_of(picture.pixels, int(border * layer.scale))
+        for side, way in (("north", "across"), ("south", "across"), ("west", "down"), ("east", "down")):
+            parts.setdefault((way, getattr(tile, side)), set()).add(bands[side])
+    assert all(len(each) == 1 for each in parts.values())
+
+
+@pytest.fixture
+def two_materials(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A red and a blue exemplar, each with a map twice as fine in which everything is 0 and 255."""
+    monkeypatch.chdir(tmp_path)
+    for number, (name, share) in enumerate((("red", (1.0, 0.3, 0.2)), ("blue", (0.2, 0.3, 1.0)))):
+        draw(
+            f"{name}.png",
+            bytes_of((0.2 + 0.8 * spots(40, 44, seed=number)[:, :1]) * torch.tensor(share)[:, None, None]),
+        )
+        draw(f"{name}_map.png", np.full((80, 88), 255 * number, np.uint8))
+    return ["red.png", "blue.png"]
+
+
+def test_two_exemplars_make_tiles_whose_borders_are_equal_in_all_maps(two_materials: list[str]) -> None:
+    maps = {"kind": ["red_map.png", "blue_map.png"]}
+    drawn = make(two_materials, tiles=16, maps=maps)
+    assert (drawn.tiles, drawn.size, drawn.maps["kind"].scale) == (sets.marching(), (36, 36), 2)
+    for layer in (drawn.image, *drawn.maps.values()):
+        check_bands(drawn.tiles, layer, drawn.border)
+    # The map follows the picture, and both are of the material that is asked for.
+    materials = labels(drawn.tiles, drawn.size, drawn.border, seed=0)
+    for picture, kind, wanted in zip(drawn.image.pictures, drawn.maps["kind"].pictures, materials, strict=True):
+        blue = kind.pixels[0, 0, ::2, ::2] == 1
+        assert float((blue == (wanted == 1)).float().mean()) > 0.95
+        assert torch.equal(picture.pixels[0, 2] > picture.pixels[0, 0], blue)
+
+
+def test_one_exemplar_with_labels_makes_all_tiles_of_a_blob_set(
+    draw: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    both = np.concatenate([bytes_of(spots(40, 44, seed=1)), 255 - bytes_of(spots(40, 44, seed=2)) // 2], 1)
+    draw("both.png", both)
+    draw("labels.png", np.repeat(np.where(np.arange(88) < 44, 60, 200).astype(np.uint8)[None], 40, 0))
+    drawn = make(["both.png"], labels="labels.png", maps={"kind": ["labels.png"]})
+    assert len(drawn.image.pictures) == 48
+    check_bands(drawn.tiles, drawn.image, drawn.border)
+    middle = drawn.image.pictures[0].height // 2
+    values = [float(kind.pixels[0, 0, middle, middle]) for kind in drawn.maps["kind"].pictures]
+    assert values == pytest.approx([200 / 255] * 47 + [60 / 255])
+
+
+@pytest.mark.parametrize(
+    ("painted", "says"),
+    [
+        (np.zeros((40, 44), np.uint8), "has 1 labels"),
+        (np.repeat(np.arange(4, dtype=np.uint8)[None] * 80, 40, 0).repeat(11, 1), "has 4 labels"),
+        (np.repeat(np.arange(2, dtype=np.uint8)[None] * 255, 40, 0).repeat(33, 1), "of another aspect than red.png"),
+    ],
+)
+def test_labels_that_are_not_of_two_materials_are_refused(
+    two_materials: list[str], draw: Draw, painted: np.ndarray, says: str
+) -> None:
+    draw("labels.png", painted)
+    with pytest.raises(TexsynthError, match=says) as refused:
+        make(two_materials[:1], labels="labels.png")
+    assert refused.value.exit_code == 3

@@ -21,7 +21,7 @@ RISE = 0.4  # of the side of a tile with a middle, from its border to where its 
 THRESHOLD_OF_BLOBS = 0.45  # so that a material whose neighbours are ground fills most of its cell
 THRESHOLD = 0.5
 APART = 0.16  # by how much the field is lower in the middle of a tile whose opposite corners alike are top ones
-WOBBLE, MOST_WOBBLE = 0.09, 0.3  # of the side of a tile, about, and of the field at the most
+WOBBLE, MOST_WOBBLE = 0.15, 0.4  # of the side of a tile, about, and of the field at the most
 WAVES = 3  # of the wobble, along a side
 INWARDS = 0.2  # of the side, over which the wobble of a border gives way to that of the inside
 

@@ -6,7 +6,9 @@ nothing that a band shows comes back inside a tile, and in a regular texture all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import torch
@@ -14,14 +16,38 @@ from torch import Tensor
 
 from texsynth.image.salience import salience
 from texsynth.tiles.board import Box, Cuts, TileFrame, part
-from texsynth.tiles.sets import TileSet
+from texsynth.tiles.sets import Strip, TileSet
 
 AGAIN = 4.0  # the price of a part that shows nothing but what others show, in mean saliences
 LOUDEST = 0.5  # the share of the loudest quarter of its pixels beside their mean
+Place = tuple[int, int]  # (y, x) of a corner in a plane
 
 
-def plain(tiles: TileSet, frame: TileFrame, image: Tensor, sources: Tensor | None) -> Cuts:
-    """Where corners and bands are cut out of a plane.
+@dataclass(frozen=True)
+class Offered:
+    """Where in a plane each part of a set may be cut out: corners, and the starts of edges that run across and down."""
+
+    corners: Mapping[int, Sequence[Place]]
+    across: Mapping[Strip, Sequence[Place]]
+    down: Mapping[Strip, Sequence[Place]]
+
+
+def everywhere(tiles: TileSet, frame: TileFrame, size: tuple[int, int]) -> Offered:
+    """All corners and edges of windows inside a plane of (height, width), whatever their colours."""
+    (height, width), b = frame.size, frame.border
+    rows, columns = range(0, size[0] + 1, height), range(0, size[1] + 1, width)
+    inner_rows, inner_columns = (
+        [n for n in lines if b <= n <= last - b] for lines, last in zip((rows, columns), size, strict=True)
+    )
+    colours = {colour for strip in (*tiles.across, *tiles.down) for colour in (strip.start, strip.end)}
+    across = list(product(inner_rows, columns[:-1]))
+    down = list(product(rows[:-1], inner_columns))
+    corners = dict.fromkeys(sorted(colours), tuple(product(inner_rows, inner_columns)))
+    return Offered(corners, dict.fromkeys(tiles.across, across), dict.fromkeys(tiles.down, down))
+
+
+def plain(frame: TileFrame, offered: Offered, image: Tensor, sources: Tensor | None) -> Cuts:
+    """Where corners and bands are cut out of a plane, of all places that are offered.
 
     image: (1, 3, h, w) in [0, 1], the plane. sources: (h, w) int64, the pixel of the exemplars that each of its pixels
     was copied from; None where nobody knows.
@@ -42,34 +68,26 @@ def plain(tiles: TileSet, frame: TileFrame, image: Tensor, sources: Tensor | Non
             used[part(sources, chosen).flatten()] = True
         return chosen
 
-    strips = [(strip, True) for strip in tiles.across] + [(strip, False) for strip in tiles.down]
-    colours = sorted({colour for strip, _ in strips for colour in (strip.start, strip.end)})
-    size = (int(image.shape[2]), int(image.shape[3]))
-    corners = _corners(frame, size)
-    edges = {across: _edges(frame, size, across) for across in (True, False)}
-    at_corners = {}
-    for colour in colours:
-        at_corners[colour] = best(corners)
-        corners = [box for box in corners if box != at_corners[colour]] or corners
-    bands = {}
-    for strip, way in strips:
-        bands[strip, way] = best(edges[way])
-        edges[way] = [box for box in edges[way] if box != bands[strip, way]] or edges[way]
-    across, down = ({strip: bands[strip, way] for strip, way in strips if way is flat} for flat in (True, False))
-    return Cuts(at_corners, across, down)
+    def chosen(places: Sequence[Place], taken: list[Place], box: Callable[[Place], Box]) -> Box:
+        free = [place for place in places if place not in taken] or places
+        boxes = [box(place) for place in free]
+        cut = best(boxes)
+        taken.append(free[boxes.index(cut)])
+        return cut
+
+    taken: tuple[list[Place], ...] = ([], [], [])
+    corners = {c: chosen(p, taken[0], partial(_patch, frame)) for c, p in offered.corners.items()}
+    across = {s: chosen(p, taken[1], partial(_middle, frame, True)) for s, p in offered.across.items()}
+    down = {s: chosen(p, taken[2], partial(_middle, frame, False)) for s, p in offered.down.items()}
+    return Cuts(corners, across, down)
 
 
-def _corners(frame: TileFrame, size: tuple[int, int]) -> list[Box]:
-    """The patches round all corners of windows inside a plane of (height, width)."""
-    (height, width), b, side = frame.size, frame.border, frame.patch
-    rows, columns = range(height, size[0] - b + 1, height), range(width, size[1] - b + 1, width)
-    return [(y - b, x - b, side, side) for y, x in product(rows, columns)]
+def _patch(frame: TileFrame, corner: Place) -> Box:
+    """The patch round a corner of a plane."""
+    return corner[0] - frame.border, corner[1] - frame.border, frame.patch, frame.patch
 
 
-def _edges(frame: TileFrame, size: tuple[int, int], across: bool) -> list[Box]:
-    """The middles of bands along all edges between windows in a plane of (height, width)."""
-    (height, width), b = frame.size, frame.border
-    top, left, h, w = frame.middle(across)
-    rows = range(height if across else 0, size[0] - (b if across else height) + 1, height)
-    columns = range(0 if across else width, size[1] - (width if across else b) + 1, width)
-    return [(y - b + top, x - b + left, h, w) for y, x in product(rows, columns)]
+def _middle(frame: TileFrame, across: bool, corner: Place) -> Box:
+    """The middle of the band along an edge from a corner of a plane."""
+    top, left, height, width = frame.middle(across)
+    return corner[0] - frame.border + top, corner[1] - frame.border + left, height, width

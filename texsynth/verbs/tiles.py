@@ -1,4 +1,5 @@
-"""tiles corner and tiles wang: complete sets of tiles, which may be laid at random without a seam."""
+"""tiles corner, wang and blob: complete sets of tiles, which may be laid at random, or for two materials as these lie,
+without a seam."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ from texsynth.errors import ResourceError, UsageError
 from texsynth.field.planes import Copying
 from texsynth.image import load as inputs
 from texsynth.image.load import Source
-from texsynth.job import Job
+from texsynth.job import Input, Job
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
 from texsynth.requests import synthesize as synthesizing
 from texsynth.requests.option import given, recorded
-from texsynth.requests.tiles import corner, wang
+from texsynth.requests.tiles import blob, corner, wang
 from texsynth.requests.tiles.common import AtlasOptions, TileOptions
 from texsynth.runs import cost, record, run
 from texsynth.runs.clock import Clock
@@ -26,11 +27,13 @@ from texsynth.runs.run import silent
 from texsynth.task import Estimate, Preset, Report, Say
 from texsynth.tiles import atlas, board, places, sets
 from texsynth.tiles.board import IMAGE, TileFrame
+from texsynth.tiles.cells import Cells
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import COLOURS, TileSet
-from texsynth.verbs import map_weights, parse, synthesize, tile_steps
+from texsynth.verbs import map_weights, parse, synthesize, tile_materials, tile_steps
 from texsynth.verbs.synthesize import Draft
-from texsynth.verbs.tile_steps import Cutting, Hearing, Material
+from texsynth.verbs.tile_checks import BLOB_TILES
+from texsynth.verbs.tile_steps import Cutting, Hearing, Material, Steering
 from texsynth.verbs.verb import Verb, check_use, preset_of
 from texsynth.weights.pretrained import Fetching
 
@@ -47,7 +50,7 @@ class TileWork:
     """A set of tiles to be made, whose inputs are read and checked.
 
     padding: The pixels round each tile in the atlas. cost: Of the whole command, but for its files.
-    record: The resolved run, JSON-able.
+    record: The resolved run, JSON-able. cells: The plane of two materials, and steering: what its tiles ask for.
     """
 
     request: AtlasOptions
@@ -58,6 +61,8 @@ class TileWork:
     record: Mapping[str, Any]
     notices: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    cells: Cells | None = None
+    steering: Steering | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,12 +103,19 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     cell = cell_of(draft)
     padding = atlas.padding_of(request.padding, frame.border, cell if frame.border % cell == 0 else 1)
     notices += [remark] if (remark := atlas.remark(frame.size, padding)) else []
-    size = tiles.rows * frame.size[0], tiles.columns * frame.size[1]
+    size, seed = (tiles.rows * frame.size[0], tiles.columns * frame.size[1]), request.seed or 0
+    cells = asking = None
+    entries: tuple[Input, ...] = ()
+    if isinstance(request, blob.Request):
+        cells = Cells(tiles, frame.size, frame.border + frame.ring)
+        materials = tile_materials.read(request.labels, draft, notices.append)
+        asking, size, entries = tile_materials.wanted(materials, cells, frame, seed), cells.extent, materials.entries
+    guides = () if asking is None else (asking.plane,)
     values = {
         "size": f"{frame.size[1]}x{frame.size[0]}",
         request.SECTION: recorded(request, request.SECTION) | {"padding": padding, "border": frame.border},
     }
-    job = synthesize.finish(draft, command, size, notices, values=values)
+    job = synthesize.finish(draft, command, size, notices, entries, values, guides=guides)
     check_use(given(asked), job.task, preset)
     job = run.fit(job, preset, asked.weights, say, asked.model, fetching)
     material = material_of(job, preset, request, draft)
@@ -111,7 +123,9 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     whole = estimate(material, cutting)
     check_memory(whole, cutting, job.task.max_memory)
     stored = record.describe(job, preset, material.seed)
-    return TileWork(request, cutting, material, padding, whole, stored, tuple(notices), job.remarks)
+    steering = None if asking is None else asking.steering
+    parts = padding, whole, stored, tuple(notices), job.remarks, cells, steering
+    return TileWork(request, cutting, material, *parts)
 
 
 def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
@@ -122,10 +136,15 @@ def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
     result = tile_steps.solved(material.job, material.preset, material.seed, heard)
     plane = tile_steps.sheet(result, material.job)
     image = inputs.matching(plane[IMAGE].pictures)[0]
-    chosen = places.plain(cutting.tiles, cutting.frame, image, _sources(result.field))
-    ready = tile_steps.bands(material, cutting, plane, chosen, None, heard)
-    windows = board.windows(cutting.tiles, cutting.frame)
-    drawn = tile_steps.drawn(material, cutting, plane, windows, ready, None, heard)
+    cells = work.cells
+    if cells is None:
+        windows = board.windows(cutting.tiles, cutting.frame)
+        offered = places.everywhere(cutting.tiles, cutting.frame, material.job.task.size)
+    else:
+        windows, offered = cells.windows, cells.offered
+    chosen = places.plain(cutting.frame, offered, image, _sources(result.field))
+    ready = tile_steps.bands(material, cutting, plane, chosen, work.steering, heard)
+    drawn = tile_steps.drawn(material, cutting, plane, windows, ready, work.steering, heard)
     return Laid(drawn, time.perf_counter() - start)
 
 
@@ -136,6 +155,8 @@ def _sources(field: Copying | None) -> Any:
 
 def set_of(request: AtlasOptions) -> TileSet:
     """The set that a request asks for; raises UsageError."""
+    if isinstance(request, blob.Request):
+        return sets.blob() if request.tiles == max(BLOB_TILES) else sets.marching()
     assert isinstance(request, (corner.Request, wang.Request))
     colours = request.colours
     if colours not in COLOURS:
@@ -202,7 +223,7 @@ def material_of(job: Job, preset: Preset, request: AtlasOptions, draft: Draft) -
 
 def estimate(material: Material, cutting: Cutting) -> Estimate:
     """The memory and the seconds of all steps together."""
-    jobs = [material.job, *tile_steps.planned(material, cutting, None)]
+    jobs = [material.job, *tile_steps.planned(material, cutting, next(iter(material.job.task.guides), None))]
     each = [run.estimate(job, material.preset) for job in jobs]
     planes = sum(layer.planes for layer in (material.job.image, *material.job.maps.values()))
     height, width = cutting.frame.whole
@@ -213,7 +234,7 @@ def estimate(material: Material, cutting: Cutting) -> Estimate:
 
 def clock_of(material: Material, cutting: Cutting) -> Clock:
     """The clock that goes through the parts of all steps."""
-    jobs = [material.job, *tile_steps.planned(material, cutting, None)]
+    jobs = [material.job, *tile_steps.planned(material, cutting, next(iter(material.job.task.guides), None))]
     return Clock([part for job in jobs for part in run.parts_of(job, material.preset, False)])
 
 
