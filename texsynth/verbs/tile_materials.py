@@ -42,29 +42,29 @@ def read(source: Source | None, draft: Draft, note: Note) -> TwoMaterials:
     if source is None:
         values = [torch.full((1, 1, *e.size), float(number)) for number, e in enumerate(draft.exemplars)]
         return TwoMaterials(tuple(values), torch.tensor([[0.0] * 3, [1.0] * 3]))
-    given = maps.read(source, "labels", draft.room)
-    name, drawn = given.entry.name, maps.rgb(given.picture)
-    _check_aspect(given, draft)
+    drawing = maps.read(source, "labels", draft.room)
+    name, drawn = drawing.entry.name, maps.rgb(drawing.picture)
+    _check_aspect(drawing, draft)
     with maps.about(name):
         colours = painted.palette([drawn])
     if len(colours) != 2:
         raise InputError(f"{name} has {len(colours)} labels, and these tiles show two materials; paint it in two")
     colours = colours[(colours @ torch.tensor(LIGHTNESS)).argsort()]
-    ids = Map(Picture(painted.ids(drawn, colours)), given.entry)
+    ids = Map(Picture(painted.ids(drawn, colours)), drawing.entry)
     values = [maps.on_exemplar(ids, draft, 0, note, "labels")]
     (usable,) = maps.usable(values, draft)
     if not 0 < float(usable.mean()) < 1:
         raise InputError(f"{name}: all that may be copied is of one material; both must be there")
-    return TwoMaterials(tuple(values), colours, (given.entry,))
+    return TwoMaterials(tuple(values), colours, (drawing.entry,))
 
 
-def _check_aspect(given: Map, draft: Draft) -> None:
+def _check_aspect(drawing: Map, draft: Draft) -> None:
     """Refuse a map that is no picture of what the exemplar shows."""
-    (height, width), (whole_height, whole_width) = extent(given.picture), draft.whole[0]
+    (height, width), (whole_height, whole_width) = extent(drawing.picture), draft.whole[0]
     if abs(width / height / (whole_width / whole_height) - 1) > NOTICED_ASPECT:
         name = draft.exemplars[0].name
         raise InputError(
-            f"{given.entry.name} is {width}x{height}, of another aspect than {name}, which is "
+            f"{drawing.entry.name} is {width}x{height}, of another aspect than {name}, which is "
             f"{whole_width}x{whole_height}; paint it at the size of that"
         )
 
