@@ -165,6 +165,9 @@ def _promised(words: Sequence[str]) -> Iterator[Path]:
         base, _, packing = Path(words[3]).stem.rpartition("_")
         yield from (out / f"{base}_{role}.png" for role in PACKINGS[packing].contents)
         return
+    if words[1] == "tiles":
+        yield out / f"{Path(words[3]).stem}_{words[2]}.json"
+        return
     if name.endswith("/"):
         yield from (out / f"{stem}.png" for stem in _stems(words) if "--list-jobs" not in words)
         return

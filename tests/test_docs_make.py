@@ -12,6 +12,7 @@ PAGES = (
     "docs/guide/synthesize.md",
     "docs/guide/maps.md",
     "docs/guide/materials.md",
+    "docs/guide/tiles.md",
     "docs/guide/batches.md",
     "docs/guide/presets.md",
     "docs/python.md",
