@@ -14,7 +14,7 @@ from texsynth.cli import tiles as command
 
 TINY = ("-s", "20", "-p", "steady", "-q")
 CORNER = ("tiles", "corner", "a.png", "-o", "made", *TINY)
-BESIDE = ["a_corner.html", "a_corner.json", "a_corner.tres", "a_corner.tsx", "a_corner_preview.png"]
+ENDS = (".glsl", ".hlsl", ".html", ".json", ".osl", ".tres", ".tsx", "_preview.png")  # of what lies beside the atlas
 
 
 def files(place: str) -> list[str]:
@@ -26,7 +26,7 @@ def test_a_set_of_corner_tiles_is_written_to_a_folder(texsynth: Texsynth) -> Non
     """The atlas holds all tiles with their padding; what is written is told, with --json by name."""
     ran = good(texsynth(*CORNER))
     assert sorted(ran.out.split()) == [f"made/{name}" for name in files("made")]
-    assert files("made") == sorted(["a_corner.png", *BESIDE])
+    assert files("made") == sorted(f"a_corner{end}" for end in (".png", *ENDS))
     entry = entry_of(texsynth, *CORNER, "--force", "--padding", 2)
     assert {entry["files"][name] for name in ("image", "tiles")} == {"made/a_corner.png", "made/a_corner.json"}
     assert (entry["tiles"], entry["size"], entry["padding"]) == (16, "20x20", 2)
@@ -46,8 +46,8 @@ def test_the_maps_of_a_set_come_by_their_names(texsynth: Texsynth, picture: Pict
     picture("wall/wall_Roughness.png", channels=1, seed=1)
     words = ("tiles", "corner", "wall", *TINY)
     good(texsynth(*words))
-    names = [f"wall_corner_{word}.png" for word in ("BaseColor", "Normal", "Roughness", "preview")]
-    assert files("wall_tiles") == sorted([*names, *(f"wall_corner.{end}" for end in ("html", "json", "tres", "tsx"))])
+    names = [f"wall_corner_{word}.png" for word in ("BaseColor", "Normal", "Roughness")]
+    assert files("wall_tiles") == sorted([*names, *(f"wall_corner{end}" for end in ENDS)])
     stored = json.loads(Path("wall_tiles/wall_corner.json").read_text())
     assert {name: entry["file"] for name, entry in stored["maps"].items()} == {
         "normal": "wall_corner_Normal.png",

@@ -20,7 +20,7 @@ from texsynth.material.roles import DX, NORMAL
 from texsynth.report import tiles as viewer
 from texsynth.runs import save
 from texsynth.runs.run import Result
-from texsynth.tiles import engines, plane, store
+from texsynth.tiles import engines, plane, shading, store
 from texsynth.tiles.atlas import atlas
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.store import TileFile
@@ -29,7 +29,10 @@ from texsynth.verbs.tiles import Laid, TileWork
 IMAGE = "image"  # what results call the picture, here the atlas
 DATA = "data"  # the role of a map that holds several
 # What is written beside the atlas and its maps, by the ends of the names.
+SHADERS = {name.partition(".")[2]: name for name in shading.TILES}  # by what results call them
 BESIDE = {"preview": "_preview.png", "tiles": ".json", "tiled": ".tsx", "godot": ".tres", "viewer": ".html"}
+BESIDE |= {word: f".{word}" for word in SHADERS}
+SEEDS = 0x7FFFFFFF  # of planes, as shaders have them
 PREVIEW = 2048  # pixels a side of the preview, at the most
 MOST_CELLS, FEWEST_CELLS = 16, 4  # tiles a side of it
 
@@ -59,8 +62,10 @@ def write(work: TileWork, laid: Laid, files: Mapping[str, Path], put: Put) -> li
     asked = save.asked(request, drawn.maps)
     record = {} if request.no_metadata else dict(work.record)
     # Planes of it, and what tells engines where the tiles are.
-    seed = work.record["seed"]
+    seed = work.record["seed"] & SEEDS
     notices = image.write(files["preview"], preview(drawn, seed), put=put)
+    for word, name in SHADERS.items():
+        put(files[word], shading.source(name))
     put(files["viewer"], viewer.page(drawn, around, files["tiles"].stem, seed))
     stored = _stored(drawn, layers, files, asked)
     described = store.described(drawn.tiles, drawn.size, around, stored, record or None)
