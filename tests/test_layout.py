@@ -227,6 +227,10 @@ def test_importing_does_not_load_torch(name: str) -> None:
     assert done.stdout.strip() == ""
 
 
+def test_a_part_of_what_pictures_are_made_of_may_be_the_first_that_is_imported() -> None:
+    subprocess.run([sys.executable, "-c", "import texsynth.tiles.atlas"], capture_output=True, check=True)
+
+
 def test_help_does_not_load_torch() -> None:
     code = (
         "import sys\nfrom texsynth.cli import main\nsys.argv = ['texsynth', '--help']\n"

@@ -7,6 +7,7 @@ of them is used.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,4 +21,6 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if importlib.util.find_spec(f"{__name__}.{name}") is not None:  # a module of its own, which may be what is loading
+        return importlib.import_module(f"{__name__}.{name}")
     return getattr(importlib.import_module("texsynth.image.picture"), name)
