@@ -120,9 +120,13 @@ def corners(grid: Grid, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _offset(grid: Grid, i: Tensor, j: Tensor) -> Tensor:
     """The offset (2, ...) in pixels (x, y) of corners (i, j) of the grid."""
-    number, n, (height, width) = mixed(i, j, grid.seed), grid.cells, grid.size
-    a, b = (number & 0xFFFF) % n, (number >> 16) % n
-    xa, xb, ya, yb = grid.steps
+    number = mixed(i, j, grid.seed)
+    return offsets_of(grid, (number & 0xFFFF) % grid.cells, (number >> 16) % grid.cells)
+
+
+def offsets_of(grid: Grid, a: Tensor, b: Tensor) -> Tensor:
+    """The offsets (2, ...) in pixels (x, y) of the numbers a and b, in [0, cells), of their two steps."""
+    n, (height, width), (xa, xb, ya, yb) = grid.cells, grid.size, grid.steps
     return torch.stack(
         [(side * ((a * s + b * t) % n) + n // 2) // n for side, s, t in ((width, xa, xb), (height, ya, yb))]
     )

@@ -1,0 +1,152 @@
+"""The Gaussian texture of an exemplar, and the table that turns it back.
+
+Heitz & Neyret 2018 and Deliot & Heitz 2019: colours are taken along their principal axes, and each axis by itself is
+mapped by ranks to a normal distribution, so that sums of such textures have it again and the inverse table gives the
+colours' own distribution back. Rows of the table for mip levels are blurred by the variance that the level has lost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from texsynth.tiles.blending import TABLE_WIDTH, Gaussian, Slopes, normals_of, reduced, slopes_of
+from texsynth.tiles.periodic import Fade, faded
+
+SIGMA = 1 / 8  # of T: its ends, where the table ends, are four deviations from the middle
+REACH = 6.0  # deviations, within which the distribution is integrated
+FINE = 1 << 12  # places at which it is
+NARROWEST = 0.25  # of a step of the table: the deviation by which its first row is blurred
+FLAT = 1e-3  # of the pixels: more with one value are ordered by what lies round them
+TIE = 1e-7  # of a value, by which they are
+BLURS = (2, 8, 32)  # pixels: the windows whose means order equal values
+
+
+def principal(colours: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean (C,) of colours (1, C, H, W), and their principal axes (C, C), as columns of length 1, the longest
+    first."""
+    flat = colours[0].flatten(1).double()
+    mean = flat.mean(1)
+    if len(flat) == 1:
+        return mean.float(), torch.ones(1, 1)
+    centred = flat - mean[:, None]
+    axes = torch.linalg.eigh(centred @ centred.T / flat.shape[1]).eigenvectors.flip(1)
+    largest = axes.abs().argmax(0)
+    axes = axes * axes[largest, torch.arange(len(axes))].sign()  # of either direction, one
+    return mean.float(), axes.float()
+
+
+def ranked(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Values (H, W) as deviations of a normal distribution, by their ranks, (H, W); and the values, sorted, (H * W,).
+
+    Where many values are equal, as in maps of 8 bits, they are ordered by the means of ever larger windows round them,
+    so that flat parts become smooth slopes and no noise.
+    """
+    quantiles, order = values.flatten().sort(stable=True)
+    if _is_flat(quantiles):
+        near = sum(_mean(values.double(), radius) * 0.1**number for number, radius in enumerate(BLURS))
+        order = (values.double() + TIE * near).flatten().argsort(stable=True)
+    shares = (torch.arange(values.numel(), dtype=torch.float64) + 0.5) / values.numel()
+    deviations = torch.empty(values.numel())
+    deviations[order] = (math.sqrt(2) * torch.erfinv(2 * shares - 1)).float()
+    return deviations.reshape(values.shape), quantiles
+
+
+def _is_flat(quantiles: Tensor) -> bool:
+    """Are there values, of these sorted ones, of which many are equal?"""
+    ahead = max(1, int(FLAT * len(quantiles)))
+    return bool((quantiles[ahead:] == quantiles[:-ahead]).any())
+
+
+def _mean(values: Tensor, radius: int) -> Tensor:
+    """The mean over a window of 2 * radius + 1 pixels a side round each of (H, W), as far as there is one."""
+    for dim in (0, 1):
+        size = values.shape[dim]
+        sums = F.pad(values, (0, 0, 1, 0) if dim == 0 else (1, 0)).cumsum(dim)
+        place = torch.arange(size)
+        last, first = (place + radius + 1).clamp(max=size), (place - radius).clamp(min=0)
+        count = (last - first).reshape((-1, 1) if dim == 0 else (1, -1))
+        values = (sums.index_select(dim, last) - sums.index_select(dim, first)) / count
+    return values
+
+
+def table(quantiles: Tensor, lost: Sequence[float]) -> Tensor:
+    """The table (levels, TABLE_WIDTH) of one channel: its value at each deviation from -1/2 to 1/2 over SIGMA.
+
+    quantiles: the values, sorted. lost: the share of the variance of T that is gone at each level.
+    """
+    fine = torch.linspace(-REACH, REACH, FINE, dtype=torch.float64)
+    place = (torch.special.ndtr(fine) * len(quantiles) - 0.5).clamp(0, len(quantiles) - 1)
+    left = place.floor().long().clamp(max=max(0, len(quantiles) - 2))
+    right = (left + 1).clamp(max=len(quantiles) - 1)
+    share = place - left
+    values = quantiles[left].double() * (1 - share) + quantiles[right].double() * share
+    at = (torch.linspace(0, 1, TABLE_WIDTH, dtype=torch.float64) - 0.5) / SIGMA
+    step = 1 / (TABLE_WIDTH - 1) / SIGMA
+    rows = []
+    for part in lost:
+        sigma = max(math.sqrt(part), NARROWEST * step)
+        weights = torch.exp(-0.5 * ((fine - at[:, None]) / sigma) ** 2)
+        rows.append((weights @ values / weights.sum(1)).float())
+    return torch.stack(rows)
+
+
+def lost(deviations: Tensor) -> list[float]:
+    """The share of the variance that each mip level of (H, W), which repeats, has lost; 0 at the first one."""
+    whole = deviations[None, None]
+    variance = max(float(whole.var()), 1e-12)
+    levels = max(1, math.floor(math.log2(max(deviations.shape))) + 1)
+    return [max(0.0, 1 - float(reduced(whole, level).square().mean()) / variance) for level in range(levels)]
+
+
+def gaussian(colours: Tensor, how: Fade, offsets: Tensor | None = None) -> Gaussian:
+    """A texture (1, C, H, W), C = 1 or 3, ready to be blended.
+
+    how: its borders fade. offsets: (N, 2), all offsets (x, y) in its pixels at which it is drawn; None for any, which
+    have nothing in common.
+    """
+    mean, axes = principal(colours)
+    along = torch.einsum("cd,chw->dhw", axes, colours[0] - mean[:, None, None])
+    pairs = [ranked(part) for part in along]
+    deviations = torch.stack([part for part, _ in pairs])[None]
+    wrapped = faded(deviations, how, common(deviations, offsets))
+    if how.reach != (0, 0):
+        wrapped = torch.stack([ranked(part)[0] for part in wrapped[0]])[None]  # as normal as before
+    low = torch.stack([quantiles[0] for _, quantiles in pairs])
+    span = torch.stack([quantiles[-1] for _, quantiles in pairs]) - low
+    lows_and_spans = zip(pairs, wrapped[0], low, span, strict=True)
+    rows = torch.stack(
+        [
+            (table(q, lost(part)) - first) / (width if width > 0 else 1.0)
+            for (_, q), part, first, width in lows_and_spans
+        ]
+    )
+    texture = (0.5 + SIGMA * wrapped).clamp(0, 1)
+    return Gaussian(texture, rows.clamp(0, 1), common(wrapped, offsets), mean + axes @ low, axes * span)
+
+
+def slopes(normals: Tensor, how: Fade, offsets: Tensor | None = None) -> Slopes:
+    """A normal map (1, 3, H, W) ready to be blended; see `gaussian`. Its pixels stay as they are but near borders."""
+    values = slopes_of(normals)
+    mean = values.mean((0, 2, 3))
+    centred = values - mean[:, None, None]
+    wrapped = faded(centred, how, common(centred, offsets))
+    texture = torch.where(wrapped == centred, 1, 0).amin(1, keepdim=True)
+    map_ = torch.where(texture == 1, normals, normals_of(wrapped + mean[:, None, None]))
+    return Slopes(map_, mean, common(wrapped, offsets))
+
+
+def common(values: Tensor, offsets: Tensor | None) -> Tensor:
+    """The share (C,) of the variance of (1, C, H, W) with a mean of 0 that is the same, on average, at two of the
+    offsets (N, 2) in pixels (x, y)."""
+    if offsets is None:
+        return torch.zeros(values.shape[1])
+    spectrum = torch.fft.rfft2(values[0])
+    correlation = torch.fft.irfft2(spectrum * spectrum.conj(), s=values.shape[2:])
+    alike = correlation[:, offsets[:, 1], offsets[:, 0]].mean(1) / correlation[:, 0, 0].clamp(min=1e-12)
+    shares: Tensor = alike.clamp(0, 1)
+    return shares
