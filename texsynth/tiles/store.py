@@ -5,7 +5,6 @@ What is read may be of others: the set it describes has to be one that `sets` ma
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -68,9 +67,11 @@ def described(
 
 
 def text(content: Mapping[str, Any]) -> str:
-    """The text of a JSON, with what stands of one colour after another on one line."""
-    lists = re.compile(r"\[\n[\d,\s]+\]")  # a break in a text would be escaped
-    return lists.sub(lambda each: f"[{', '.join(re.findall(r'[0-9]+', each[0]))}]", json_text.text(content, 1)) + "\n"
+    """The text of a JSON, with one line for each tile."""
+    tiles = ",\n".join(f"  {json_text.text(tile)}" for tile in content["tiles"])
+    # Texts have no line breaks, so these words stand but once after one.
+    around = json_text.text({**content, "tiles": []}, indent=1)
+    return around.replace('\n "tiles": []', f'\n "tiles": [\n{tiles}\n ]', 1) + "\n"
 
 
 def _places(tiles: TileSet, size: tuple[int, int], padding: int) -> list[dict[str, Any]]:
