@@ -2,8 +2,9 @@
 
 A tile is drawn with a border of b pixels round it. Across each of its edges lies a band of 2 b pixels, half of which is
 its own and half that of whatever lies beside it; bands end in patches of 2 b x 2 b pixels at the corners. Tiles with
-the same strip show the same band there, pixel by pixel, in the picture and in every map. Between the bands and the
-inside of a tile lies a ring, and between the patches and the middle of a band a gap, which are solved to fit.
+the same strip show the same band there, pixel by pixel, in the picture and in every map. Patches and bands bring a
+margin of what lies round them in the plane. Where such a margin meets what it does not continue, the margins of both
+are a seam: its core is made anew, and the rest of it may be, so that the border between both can be a cut.
 
 Boxes are (top, left, height, width) in pixels of the picture; finer maps have so many times as many.
 """
@@ -28,13 +29,18 @@ Sheet = Mapping[str, Layer]  # the picture and its maps by name, one picture eac
 
 @dataclass(frozen=True)
 class TileFrame:
-    """The measures of a tile, in pixels: its (height, width), the border round it, the width of the ring and that of
-    the gaps in a band."""
+    """The measures of a tile, in pixels: its (height, width) and the border round it.
+
+    margin: Of a band, at each of its sides; the seam round the inside of a tile is twice as wide.
+    gap: Half of the width of the seams in a band.
+    core: The width of the core of all seams, an even number.
+    """
 
     size: tuple[int, int]
     border: int
-    ring: int
+    margin: int
     gap: int
+    core: int
 
     @property
     def whole(self) -> tuple[int, int]:
@@ -42,39 +48,15 @@ class TileFrame:
         return self.size[0] + 2 * self.border, self.size[1] + 2 * self.border
 
     @property
-    def patch(self) -> int:
-        """The side of a corner patch, and the breadth of a band."""
+    def breadth(self) -> int:
+        """The breadth of a band, and the side of a patch."""
         return 2 * self.border
 
     def band(self, across: bool) -> tuple[int, int]:
-        """The (height, width) of a band with both of its corner patches, from left to right or from top to bottom."""
-        return (self.patch, self.whole[1]) if across else (self.whole[0], self.patch)
-
-    def middle(self, across: bool) -> Box:
-        """What is cut out for the middle of a band: its box in the band."""
-        height, width = self.band(across)
-        cut = self.patch + self.gap
-        return (0, cut, height, width - 2 * cut) if across else (cut, 0, height - 2 * cut, width)
-
-    def ends(self, across: bool) -> tuple[Box, Box]:
-        """The corner patches at the start and at the end of a band: their boxes in the band."""
-        side, last = self.patch, self.size[1] if across else self.size[0]
-        return ((0, 0, side, side), (0, last, side, side) if across else (last, 0, side, side))
-
-    def inside(self) -> Box:
-        """The part of a tile that is cut out of the plane: its box in the tile with its border."""
-        reach = self.patch + self.ring
-        return reach, reach, self.whole[0] - 2 * reach, self.whole[1] - 2 * reach
-
-    def sides(self) -> tuple[Box, Box, Box, Box]:
-        """The bands of a tile, north, east, south and west: their boxes in the tile with its border."""
-        (height, width), side = self.whole, self.patch
-        return (
-            (0, 0, side, width),
-            (0, width - side, height, side),
-            (height - side, 0, side, width),
-            (0, 0, height, side),
-        )
+        """The (height, width) of a band with its margin and both of its patches, from left to right or from top to
+        bottom."""
+        side, (height, width) = self.breadth + 2 * self.margin, self.size
+        return (side, width + side) if across else (height + side, side)
 
 
 @dataclass(frozen=True)
@@ -88,19 +70,31 @@ class Piece:
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where the patches of corner colours and the middles of bands are cut out of a plane: boxes."""
+    """Where the patches of corner colours and the middles of bands are cut out of a plane: the (y, x) of corners there,
+    and of those at which edges begin."""
 
-    corners: Mapping[int, Box]
-    across: Mapping[Strip, Box]
-    down: Mapping[Strip, Box]
+    corners: Mapping[int, tuple[int, int]]
+    across: Mapping[Strip, tuple[int, int]]
+    down: Mapping[Strip, tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Bands:
-    """The finished bands of all strips, with both of their corner patches."""
+    """The finished bands of all strips, with their margins and both of their patches."""
 
     across: Mapping[Strip, Sheet]
     down: Mapping[Strip, Sheet]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that is solved: its (height, width), the pieces that it is put together from, and the boxes of what
+    stays as these say in any case, and of what may stay."""
+
+    size: tuple[int, int]
+    pieces: Sequence[Piece]
+    stays: Sequence[Box]
+    may_stay: Sequence[Box]
 
 
 def assembled(size: tuple[int, int], pieces: Sequence[Piece]) -> dict[str, Layer]:
@@ -164,40 +158,89 @@ def windows(tiles: TileSet, frame: TileFrame) -> list[Box]:
     ]
 
 
-def pieces_of_band(frame: TileFrame, plane: Sheet, places: Cuts, strip: Strip, across: bool) -> list[Piece]:
-    """What a band is put together from; between these lie its gaps."""
-    box = (places.across if across else places.down)[strip]
-    pieces = [Piece(plane, box, frame.middle(across)[:2])]
-    for colour, end in zip((strip.start, strip.end), frame.ends(across), strict=True):
-        pieces.append(Piece(plane, places.corners[colour], end[:2]))
-    return pieces
+def band(frame: TileFrame, plane: Sheet, cuts: Cuts, strip: Strip, across: bool) -> Part:
+    """A band with its margin: in its middle a part of the plane, and round its ends that round the patches of its
+    corners, which the margins of other bands have in common with it; between these are its seams."""
+    size, reach = frame.band(across), frame.border + frame.margin
+    length, side = (size[1], size[0]) if across else size
+    end = 2 * reach + frame.gap  # of what lies round a patch, and the middle of a seam
+
+    def between(first: int, last: int) -> Box:
+        return (0, first, side, last - first) if across else (first, 0, last - first, side)
+
+    def piece(place: tuple[int, int], box: Box, at: int) -> Piece:
+        """What lies in the plane where a band does whose patch at `at` is round a corner at this place."""
+        y, x = (place[0] - reach, place[1] - reach - at) if across else (place[0] - reach - at, place[1] - reach)
+        return Piece(plane, (box[0] + y, box[1] + x, *box[2:]), box[:2])
+
+    last = length - 2 * reach  # where the patch at the end of the band begins, with its margin
+    pieces = [
+        piece((cuts.across if across else cuts.down)[strip], between(end, length - end), 0),
+        piece(cuts.corners[strip.start], between(0, end), 0),
+        piece(cuts.corners[strip.end], between(length - end, length), last),
+    ]
+    stays, may_stay = (
+        [between(0, end - inner), between(end + inner, length - end - inner), between(length - end + inner, length)]
+        for inner in (frame.gap, frame.core // 2)
+    )
+    return Part(size, pieces, stays, may_stay)
 
 
-def pieces_of_tile(
-    frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Box, bands: Bands
-) -> list[Piece]:
-    """What a tile with its border is put together from; between these lies its ring."""
-    tile, inside = tiles.tiles[number], frame.inside()
-    # The box of the inside, in the plane: the window is the tile without its border.
-    box = (window[0] + inside[0] - frame.border, window[1] + inside[1] - frame.border, *inside[2:])
-    pieces = [Piece(plane, box, inside[:2])]
-    strips = (bands.across[tile.north], bands.down[tile.east], bands.across[tile.south], bands.down[tile.west])
-    for side, strip in zip(frame.sides(), strips, strict=True):
-        pieces.append(Piece(strip, (0, 0, *side[2:]), side[:2]))
-    return pieces
+def tile(frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Box, bands: Bands) -> Part:
+    """A tile with its border: its bands with their margins, and inside these its window of the plane."""
+    (height, width), broad, margin, kind = frame.size, frame.breadth, frame.margin, tiles.tiles[number]
+    north, south = bands.across[kind.north], bands.across[kind.south]
+    west, east = bands.down[kind.west], bands.down[kind.east]
+    begin = margin + broad  # of what lies between the patches, and inside of a band
+    down, along = height - broad, width - broad
+    top, left = window[0] + begin - frame.border, window[1] + begin - frame.border
+    pieces = [
+        Piece(plane, (top, left, down - 2 * margin, along - 2 * margin), (begin, begin)),
+        Piece(north, (begin, begin, margin, along), (broad, broad)),
+        Piece(south, (0, begin, margin, along), (height - margin, broad)),
+        Piece(west, (begin, begin, down, margin), (broad, broad)),
+        Piece(east, (begin, 0, down, margin), (broad, width - margin)),
+        Piece(north, (margin, margin, broad, width + broad), (0, 0)),
+        Piece(south, (margin, margin, broad, width + broad), (height, 0)),
+        Piece(west, (margin, margin, height + broad, broad), (0, 0)),
+        Piece(east, (margin, margin, height + broad, broad), (0, width)),
+    ]
+    stays, may_stay = (
+        [*_sides(frame.whole, begin - inner), _inside(frame.whole, begin + inner)]
+        for inner in (margin, frame.core // 2)
+    )
+    return Part(frame.whole, pieces, stays, may_stay)
 
 
-def holes(size: tuple[int, int], pieces: Sequence[Piece]) -> Tensor:
-    """What no piece covers of a board of (height, width): (1, 1, h, w) bool."""
-    hole = torch.ones(1, 1, *size, dtype=torch.bool)
-    for piece in pieces:
-        part(hole, (*piece.at, *piece.box[2:])).fill_(False)
-    return hole
+def _sides(size: tuple[int, int], broad: int) -> list[Box]:
+    """Boxes along the four sides of one of (height, width)."""
+    height, width = size
+    north, south = (0, 0, broad, width), (height - broad, 0, broad, width)
+    return [north, south, (0, 0, height, broad), (0, width - broad, height, broad)]
 
 
-def moved(pieces: Iterable[Piece], by: tuple[int, int]) -> list[Piece]:
-    """The same pieces, so far down and to the right."""
-    return [replace(piece, at=(piece.at[0] + by[0], piece.at[1] + by[1])) for piece in pieces]
+def _inside(size: tuple[int, int], reach: int) -> Box:
+    """The box inside such sides."""
+    return reach, reach, size[0] - 2 * reach, size[1] - 2 * reach
+
+
+def uncovered(size: tuple[int, int], boxes: Iterable[Box]) -> Tensor:
+    """What no box covers of (height, width): (1, 1, h, w) bool."""
+    rest = torch.ones(1, 1, *size, dtype=torch.bool)
+    for box in boxes:
+        part(rest, box).fill_(False)
+    return rest
+
+
+def moved(item: Part, by: tuple[int, int]) -> Part:
+    """The same part, whose pieces and boxes lie so far down and to the right."""
+    down, right = by
+    pieces = [replace(each, at=(each.at[0] + down, each.at[1] + right)) for each in item.pieces]
+    stays, may_stay = (
+        [(top + down, left + right, height, width) for top, left, height, width in boxes]
+        for boxes in (item.stays, item.may_stay)
+    )
+    return Part(item.size, pieces, stays, may_stay)
 
 
 def own_resolution(layer: Layer, scale: Fraction, size: tuple[int, int], border: int) -> Layer:

@@ -6,10 +6,10 @@ nothing that a band shows comes back inside a tile, and in a regular texture all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from texsynth.tiles.sets import Strip, TileSet
 
 AGAIN = 4.0  # the price of a part that shows nothing but what others show, in mean saliences
 LOUDEST = 0.5  # the share of the loudest quarter of its pixels beside their mean
+Key = TypeVar("Key")
 Place = tuple[int, int]  # (y, x) of a corner in a plane
 
 
@@ -34,16 +35,14 @@ class Offered:
 
 def everywhere(tiles: TileSet, frame: TileFrame, size: tuple[int, int]) -> Offered:
     """All corners and edges of windows inside a plane of (height, width), whatever their colours."""
-    (height, width), b = frame.size, frame.border
-    rows, columns = range(0, size[0] + 1, height), range(0, size[1] + 1, width)
-    inner_rows, inner_columns = (
-        [n for n in lines if b <= n <= last - b] for lines, last in zip((rows, columns), size, strict=True)
+    down, along = frame.size
+    rows, columns = range(down, size[0], down), range(along, size[1], along)
+    colours = sorted({colour for tile in tiles.tiles for colour in tile.corners})
+    return Offered(
+        dict.fromkeys(colours, list(product(rows, columns))),
+        dict.fromkeys(tiles.across, list(product(rows, range(0, size[1], along)))),
+        dict.fromkeys(tiles.down, list(product(range(0, size[0], down), columns))),
     )
-    colours = {colour for strip in (*tiles.across, *tiles.down) for colour in (strip.start, strip.end)}
-    across = list(product(inner_rows, columns[:-1]))
-    down = list(product(rows[:-1], inner_columns))
-    corners = dict.fromkeys(sorted(colours), tuple(product(inner_rows, inner_columns)))
-    return Offered(corners, dict.fromkeys(tiles.across, across), dict.fromkeys(tiles.down, down))
 
 
 def plain(frame: TileFrame, offered: Offered, image: Tensor, sources: Tensor | None) -> Cuts:
@@ -52,42 +51,39 @@ def plain(frame: TileFrame, offered: Offered, image: Tensor, sources: Tensor | N
     image: (1, 3, h, w) in [0, 1], the plane. sources: (h, w) int64, the pixel of the exemplars that each of its pixels
     was copied from; None where nobody knows.
     """
-    shown = salience(image)[0]
-    used = None if sources is None else torch.zeros(int(sources.max()) + 1, dtype=torch.bool)
+    choice, b, (down, along) = _Choice(salience(image)[0], sources), frame.border, frame.size
+    corners = choice.best(offered.corners, (-b, -b, 2 * b, 2 * b))
+    across = choice.best(offered.across, (-b, b, 2 * b, along - 2 * b))
+    return Cuts(corners, across, choice.best(offered.down, (b, -b, down - 2 * b, 2 * b)))
 
-    def best(boxes: Sequence[Box]) -> Box:
-        prices = []
-        for box in boxes:
-            values = part(shown, box).flatten()
-            loudest = values.topk(max(1, len(values) // 4)).values.mean()
-            price = float((1 - LOUDEST) * values.mean() + LOUDEST * loudest)
-            again = 0.0 if used is None or sources is None else float(used[part(sources, box)].float().mean())
-            prices.append(price + AGAIN * again)
-        chosen = boxes[min(range(len(boxes)), key=prices.__getitem__)]
-        if used is not None and sources is not None:
-            used[part(sources, chosen).flatten()] = True
+
+class _Choice:
+    """Chooses plain parts one after the other, and remembers what they show.
+
+    shown: (h, w), the salience of a plane. sources: as in `plain`.
+    """
+
+    def __init__(self, shown: Tensor, sources: Tensor | None) -> None:
+        self._shown, self._sources = shown, sources
+        self._used = torch.zeros(0 if sources is None else int(sources.max()) + 1, dtype=torch.bool)
+
+    def best(self, offered: Mapping[Key, Sequence[Place]], box: Box) -> dict[Key, Place]:
+        """For each key the best of its places, of which each is taken once unless there are fewer. box: what is shown
+        of a place, from there on."""
+        chosen: dict[Key, Place] = {}
+        for key, places in offered.items():
+            rest = [place for place in places if place not in chosen.values()] or list(places)
+            chosen[key] = min(rest, key=lambda place: self._price(_at(box, place)))
+            if self._sources is not None:
+                self._used[part(self._sources, _at(box, chosen[key])).flatten()] = True
         return chosen
 
-    def chosen(places: Sequence[Place], taken: list[Place], box: Callable[[Place], Box]) -> Box:
-        free = [place for place in places if place not in taken] or places
-        boxes = [box(place) for place in free]
-        cut = best(boxes)
-        taken.append(free[boxes.index(cut)])
-        return cut
-
-    taken: tuple[list[Place], ...] = ([], [], [])
-    corners = {c: chosen(p, taken[0], partial(_patch, frame)) for c, p in offered.corners.items()}
-    across = {s: chosen(p, taken[1], partial(_middle, frame, True)) for s, p in offered.across.items()}
-    down = {s: chosen(p, taken[2], partial(_middle, frame, False)) for s, p in offered.down.items()}
-    return Cuts(corners, across, down)
+    def _price(self, box: Box) -> float:
+        values = part(self._shown, box).flatten()
+        loudest = values.topk(max(1, len(values) // 4)).values.mean()
+        again = 0.0 if self._sources is None else float(self._used[part(self._sources, box)].float().mean())
+        return float((1 - LOUDEST) * values.mean() + LOUDEST * loudest) + AGAIN * again
 
 
-def _patch(frame: TileFrame, corner: Place) -> Box:
-    """The patch round a corner of a plane."""
-    return corner[0] - frame.border, corner[1] - frame.border, frame.patch, frame.patch
-
-
-def _middle(frame: TileFrame, across: bool, corner: Place) -> Box:
-    """The middle of the band along an edge from a corner of a plane."""
-    top, left, height, width = frame.middle(across)
-    return corner[0] - frame.border + top, corner[1] - frame.border + left, height, width
+def _at(box: Box, place: Place) -> Box:
+    return box[0] + place[0], box[1] + place[1], *box[2:]

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from texsynth.image import holes
 from texsynth.image import load as inputs
@@ -22,7 +23,7 @@ from texsynth.runs.clock import Clock
 from texsynth.runs.run import Result
 from texsynth.task import Exemplar, Guide, Preset, Report, Say
 from texsynth.tiles import board
-from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Piece, Sheet, TileFrame
+from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Part, Sheet, TileFrame
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import Strip, TileSet
 from texsynth.verbs import map_weights
@@ -116,22 +117,24 @@ def sheet(result: Result, like: Job) -> dict[str, Layer]:
     return {IMAGE: Layer((result.image,)), **maps}
 
 
-def filling(material: Material, canvas: Sheet, hole: Tensor, guide: Guide | None) -> Job:
-    """The job that fills a hole (1, 1, h, w) bool in a sheet from the exemplars; nothing of the sheet is copied."""
+def filling(material: Material, canvas: Sheet, holes_of: tuple[Tensor, Tensor], guide: Guide | None) -> Job:
+    """The job that fills a hole of a sheet from the exemplars, and the part of it that is made anew in any case, both
+    (1, 1, h, w) bool. Of the sheet nothing is copied but what stays of the hole."""
+    hole, core = holes_of
     job = material.job
     layers = {IMAGE: job.image, **job.maps}
     layers = {name: replace(each, pictures=(*canvas[name].pictures, *each.pictures)) for name, each in layers.items()}
     first = layers[IMAGE].pictures[0]
-    pictures = (replace(first, pixels=holes.smooth(first.pixels, hole)), *job.image.pictures)
+    pictures = (replace(first, pixels=holes.smooth(first.pixels, core)), *job.image.pictures)
     images, before = inputs.matching(pictures), job.task.exemplars
-    usable = [torch.zeros_like(hole), *(_usable(exemplar) for exemplar in before)]
+    usable = [hole & ~core, *(_usable(exemplar) for exemplar in before)]
     names = ("the tiles", *(exemplar.name for exemplar in before))
     exemplars = tuple(map(Exemplar, names, images, usable))
     image, maps = layers.pop(IMAGE), layers
     exemplars = matching.with_maps(exemplars, map_weights.weighed(maps, material.weights))
     task = replace(job.task, exemplars=exemplars, size=(hole.shape[2], hole.shape[3]), tile=(False, False))
-    task = replace(task, init=None, hole=hole, core=hole, guides=() if guide is None else (guide,))
-    return replace(job, task=task, image=image, maps=maps, reduced=None)
+    task = replace(task, init=None, hole=hole, core=core, guides=() if guide is None else (guide,))
+    return replace(job, task=task, image=image, maps=maps, match_tone=False, reduced=None)
 
 
 def _usable(exemplar: Exemplar) -> Tensor:
@@ -139,62 +142,61 @@ def _usable(exemplar: Exemplar) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Something that is solved on a board with others: its (height, width), the pieces in it, and what it asks for of
-    the guide, (1, C, height, width)."""
-
-    size: tuple[int, int]
-    pieces: Sequence[Piece]
-    asked: Tensor | None
-
-
-@dataclass(frozen=True)
 class _Board:
-    """Parts that are solved together, the (top, left) of each, and the (height, width) of all."""
+    """Parts that are solved together, with what each asks for of the guide, (1, C, height, width); the (top, left) of
+    each, and the (height, width) of all."""
 
-    parts: Sequence[_Part]
+    parts: Sequence[tuple[Part, Tensor | None]]
     places: Sequence[tuple[int, int]]
     size: tuple[int, int]
 
     @property
-    def pieces(self) -> list[Piece]:
-        """All pieces, where they lie on the board."""
-        each = zip(self.parts, self.places, strict=True)
-        return [piece for item, at in each for piece in board.moved(item.pieces, at)]
+    def laid(self) -> list[Part]:
+        """The parts, where they lie."""
+        return [board.moved(each, at) for (each, _), at in zip(self.parts, self.places, strict=True)]
 
     @property
     def hole(self) -> Tensor:
-        """What is to be filled, (1, 1, h, w) bool."""
-        return board.holes(self.size, self.pieces)
+        """What may be filled, (1, 1, h, w) bool."""
+        return board.uncovered(self.size, [box for each in self.laid for box in each.stays])
+
+    @property
+    def core(self) -> Tensor:
+        """What is filled in any case, (1, 1, h, w) bool."""
+        return board.uncovered(self.size, [box for each in self.laid for box in each.may_stay])
+
+    def canvas(self) -> dict[str, Layer]:
+        """All pieces."""
+        return board.assembled(self.size, [piece for each in self.laid for piece in each.pieces])
 
     def guide(self, steering: Steering | None) -> Guide | None:
         """The guide of all parts."""
         if steering is None:
             return None
         target = torch.zeros(1, steering.tiles[0].shape[1], *self.size)
-        for item, at in zip(self.parts, self.places, strict=True):
-            if item.asked is not None:
-                board.part(target, (*at, *item.size)).copy_(item.asked)
+        for (each, asked), at in zip(self.parts, self.places, strict=True):
+            if asked is not None:
+                board.part(target, (*at, *each.size)).copy_(asked)
         return replace(steering.guide, target=target, sources=(target, *steering.guide.sources))
 
 
-def _boards(parts: Sequence[_Part], apart: int) -> list[_Board]:
+def _boards(parts: Sequence[tuple[Part, Tensor | None]], apart: int) -> list[_Board]:
     """Parts on as few boards as hold them, `apart` pixels from each other."""
     boards, rest = [], list(parts)
-    for places in board.spread([each.size for each in parts], apart, MOST):
+    for places in board.spread([each.size for each, _ in parts], apart, MOST):
         some, rest = rest[: len(places)], rest[len(places) :]
-        boards.append(_Board(some, places, board.extent([each.size for each in some], places, apart)))
+        boards.append(_Board(some, places, board.extent([each.size for each, _ in some], places, apart)))
     return boards
 
 
 def _filled(material: Material, boards: Sequence[_Board], steering: Steering | None, talk: Hearing) -> list[Sheet]:
-    """The parts of boards with their holes filled, in order."""
+    """The parts of boards with their seams filled, in order."""
     sheets: list[Sheet] = []
     preset = unbalanced(material.preset)
     for each in boards:
-        job = filling(material, board.assembled(each.size, each.pieces), each.hole, each.guide(steering))
+        job = filling(material, each.canvas(), (each.hole, each.core), each.guide(steering))
         result = sheet(solved(job, preset, material.seed, talk), job)
-        sheets += [board.cut(result, (*at, *item.size)) for item, at in zip(each.parts, each.places, strict=True)]
+        sheets += [board.cut(result, (*at, *item.size)) for (item, _), at in zip(each.parts, each.places, strict=True)]
     return sheets
 
 
@@ -215,19 +217,19 @@ def _of_bands(
     parts = []
     for strip, across in cutting.strips:
         asked = None if steering is None else _asked(cutting, strip, across, steering)
-        pieces = board.pieces_of_band(cutting.frame, plane, places, strip, across)
-        parts.append(_Part(cutting.frame.band(across), pieces, asked))
+        parts.append((board.band(cutting.frame, plane, places, strip, across), asked))
     return _boards(parts, APART * material.patch)
 
 
 def _asked(cutting: Cutting, strip: Strip, across: bool, steering: Steering) -> Tensor:
-    """What the guide asks for along a strip: what any tile that has it asks for there."""
-    north, east, south, west = cutting.frame.sides()
-    for tile, asked in zip(cutting.tiles.tiles, steering.tiles, strict=True):
-        if strip == (tile.north if across else tile.west):
-            return board.part(asked, north if across else west)
-        if strip == (tile.south if across else tile.east):
-            return board.part(asked, south if across else east)
+    """What the guide asks for along a strip: what any tile that has it asks for there; beyond it goes on so."""
+    (height, width), broad, margin = cutting.frame.size, cutting.frame.breadth, cutting.frame.margin
+    for kind, asked in zip(cutting.tiles.tiles, steering.tiles, strict=True):
+        if strip in ((kind.north, kind.south) if across else (kind.west, kind.east)):
+            first = strip == (kind.north if across else kind.west)
+            top, left = (0 if first or not across else height), (0 if first or across else width)
+            box = (top, left, *((broad, width + broad) if across else (height + broad, broad)))
+            return F.pad(board.part(asked, box), (margin,) * 4, mode="replicate")
     raise KeyError(strip)
 
 
@@ -258,28 +260,23 @@ def _of_tiles(
     parts = []
     for number, window in enumerate(windows):
         asked = None if steering is None else steering.tiles[number]
-        pieces = board.pieces_of_tile(cutting.frame, cutting.tiles, number, plane, window, ready)
-        parts.append(_Part(cutting.frame.whole, pieces, asked))
+        parts.append((board.tile(cutting.frame, cutting.tiles, number, plane, window, ready), asked))
     return _boards(parts, 0)
 
 
 def planned(material: Material, cutting: Cutting, guide: Guide | None) -> list[Job]:
     """The jobs of the steps after the plane, with pictures that are not there yet."""
-    nowhere: Box = (0, 0, 0, 0)
-    strips = {way: {strip: nowhere for strip, flat in cutting.strips if flat is way} for way in (True, False)}
-    colours = {colour for strip, _ in cutting.strips for colour in (strip.start, strip.end)}
-    side = cutting.frame.patch
-    sized = {way: {strip: cutting.frame.middle(way) for strip in strips[way]} for way in (True, False)}
-    places = Cuts(dict.fromkeys(colours, (0, 0, side, side)), sized[True], sized[False])
-    nothing: Sheet = {}
-    empty = Bands(dict.fromkeys(strips[True], nothing), dict.fromkeys(strips[False], nothing))
-    windows = board.windows(cutting.tiles, cutting.frame)
+    frame, nowhere, nothing = cutting.frame, (0, 0), dict[str, Layer]()
+    across, down = ([strip for strip, way in cutting.strips if way is flat] for flat in (True, False))
+    colours = {colour for strip in (*across, *down) for colour in (strip.start, strip.end)}
+    places = Cuts(dict.fromkeys(colours, nowhere), dict.fromkeys(across, nowhere), dict.fromkeys(down, nowhere))
+    empty = Bands(dict.fromkeys(across, nothing), dict.fromkeys(down, nothing))
     boards = _of_bands(material, cutting, nothing, places, None)
-    boards += _of_tiles(cutting, nothing, windows, empty, None)
-    return [_outlined(material, each.hole, guide) for each in boards]
+    boards += _of_tiles(cutting, nothing, board.windows(cutting.tiles, frame), empty, None)
+    return [_outlined(material, each.hole, each.core, guide) for each in boards]
 
 
-def _outlined(material: Material, hole: Tensor, guide: Guide | None) -> Job:
+def _outlined(material: Material, hole: Tensor, core: Tensor, guide: Guide | None) -> Job:
     """A job as `filling` makes it, of which all but the hole is left out that only the solver looks at."""
     job, size = material.job, (hole.shape[2], hole.shape[3])
     exemplar = job.task.exemplars[0]
@@ -287,4 +284,5 @@ def _outlined(material: Material, hole: Tensor, guide: Guide | None) -> Job:
     canvas = replace(exemplar, image=torch.zeros(1).expand(1, 3, *size), valid=None, further=further)
     guides = () if guide is None else (replace(guide, target=torch.zeros(1).expand(1, guide.target.shape[1], *size)),)
     task = replace(job.task, exemplars=(canvas, *job.task.exemplars), size=size, tile=(False, False), init=None)
-    return replace(job, task=replace(task, hole=hole, core=hole, guides=guides), reduced=None)
+    task = replace(task, hole=hole, core=core, guides=guides)
+    return replace(job, task=task, match_tone=False, reduced=None)

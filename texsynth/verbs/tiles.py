@@ -39,9 +39,9 @@ from texsynth.weights.pretrained import Fetching
 
 SIZE = "256"  # of a tile, unless another is asked for
 LEAST_PATCHES = 4  # windows of the method, that a side of a tile has at least
-BORDER_SHARE, RING_SHARE = 1 / 16, 1 / 10  # of the shorter side of a tile
-THINNEST_RING = 4  # pixels
-MIDDLE_SHARE = 1 / 8  # of a tile's shorter side, that its inside keeps at least
+BORDER_SHARE, MARGIN_SHARE, GAP_SHARE, CORE_SHARE = 1 / 16, 1 / 7, 1 / 12, 1 / 24  # of the shorter side of a tile
+NARROWEST_CORE = 4  # pixels
+INSIDE = 4  # pixels that the inside of a tile keeps at least, between its seams
 USUAL_PATCH = 9  # pixels of the windows of a method that says nothing of them
 
 
@@ -107,7 +107,7 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     cells = asking = None
     entries: tuple[Input, ...] = ()
     if isinstance(request, blob.Request):
-        cells = Cells(tiles, frame.size, frame.border + frame.ring)
+        cells = Cells(tiles, frame.size, frame.border + frame.margin + frame.gap)
         materials = tile_materials.read(request.labels, draft, notices.append)
         asking, size, entries = tile_materials.wanted(materials, cells, frame, seed), cells.extent, materials.entries
     guides = () if asking is None else (asking.plane,)
@@ -193,14 +193,16 @@ def frame_of(request: AtlasOptions, draft: Draft, preset: Preset) -> TileFrame:
     if shortest < LEAST_PATCHES * patch:
         least = f"{LEAST_PATCHES * patch}, {LEAST_PATCHES} windows of preset {preset.name}"
         raise UsageError(f"--size {size[1]}x{size[0]}: a tile has at least {least}, on each side")
-    ring = max(THINNEST_RING, round(shortest * RING_SHARE))
     border = max(patch, round(shortest * BORDER_SHARE))
     # A border of whole values of coarse maps lets these keep their resolution.
     cell = cell_of(draft)
     wider = -(-border // cell) * cell
-    if shortest - 2 * wider - 2 * ring >= MIDDLE_SHARE * shortest:
-        border = wider
-    return TileFrame(size, border, ring, ring)
+    border = wider if shortest >= LEAST_PATCHES * wider else border
+    room = shortest - 2 * border - INSIDE
+    margin = min(round(shortest * MARGIN_SHARE), room // 5)
+    gap = min(round(shortest * GAP_SHARE), (room - 2 * margin) // 4)
+    core = min(2 * gap, 2 * margin, max(NARROWEST_CORE, 2 * round(shortest * CORE_SHARE / 2)))
+    return TileFrame(size, border, margin, gap, core)
 
 
 def cell_of(draft: Draft) -> int:
