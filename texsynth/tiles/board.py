@@ -87,7 +87,7 @@ class Bands:
 
 
 @dataclass(frozen=True)
-class Part:
+class Patchwork:
     """Something that is solved: its (height, width), the pieces that it is put together from, and the boxes of what
     stays as these say in any case, and of what may stay."""
 
@@ -158,7 +158,7 @@ def windows(tiles: TileSet, frame: TileFrame) -> list[Box]:
     ]
 
 
-def band(frame: TileFrame, plane: Sheet, cuts: Cuts, strip: Strip, across: bool) -> Part:
+def band(frame: TileFrame, plane: Sheet, cuts: Cuts, strip: Strip, across: bool) -> Patchwork:
     """A band with its margin: in its middle a part of the plane, and round its ends that round the patches of its
     corners, which the margins of other bands have in common with it; between these are its seams."""
     size, reach = frame.band(across), frame.border + frame.margin
@@ -183,10 +183,10 @@ def band(frame: TileFrame, plane: Sheet, cuts: Cuts, strip: Strip, across: bool)
         [between(0, end - inner), between(end + inner, length - end - inner), between(length - end + inner, length)]
         for inner in (frame.gap, frame.core // 2)
     )
-    return Part(size, pieces, stays, may_stay)
+    return Patchwork(size, pieces, stays, may_stay)
 
 
-def tile(frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Box, bands: Bands) -> Part:
+def tile(frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Box, bands: Bands) -> Patchwork:
     """A tile with its border: its bands with their margins, and inside these its window of the plane."""
     (height, width), broad, margin, kind = frame.size, frame.breadth, frame.margin, tiles.tiles[number]
     north, south = bands.across[kind.north], bands.across[kind.south]
@@ -209,7 +209,7 @@ def tile(frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Bo
         [*_sides(frame.whole, begin - inner), _inside(frame.whole, begin + inner)]
         for inner in (margin, frame.core // 2)
     )
-    return Part(frame.whole, pieces, stays, may_stay)
+    return Patchwork(frame.whole, pieces, stays, may_stay)
 
 
 def _sides(size: tuple[int, int], broad: int) -> list[Box]:
@@ -232,7 +232,7 @@ def uncovered(size: tuple[int, int], boxes: Iterable[Box]) -> Tensor:
     return rest
 
 
-def moved(item: Part, by: tuple[int, int]) -> Part:
+def moved(item: Patchwork, by: tuple[int, int]) -> Patchwork:
     """The same part, whose pieces and boxes lie so far down and to the right."""
     down, right = by
     pieces = [replace(each, at=(each.at[0] + down, each.at[1] + right)) for each in item.pieces]
@@ -240,7 +240,7 @@ def moved(item: Part, by: tuple[int, int]) -> Part:
         [(top + down, left + right, height, width) for top, left, height, width in boxes]
         for boxes in (item.stays, item.may_stay)
     )
-    return Part(item.size, pieces, stays, may_stay)
+    return Patchwork(item.size, pieces, stays, may_stay)
 
 
 def own_resolution(layer: Layer, scale: Fraction, size: tuple[int, int], border: int) -> Layer:

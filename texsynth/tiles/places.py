@@ -39,9 +39,9 @@ def everywhere(tiles: TileSet, frame: TileFrame, size: tuple[int, int]) -> Offer
     rows, columns = range(down, size[0], down), range(along, size[1], along)
     colours = sorted({colour for tile in tiles.tiles for colour in tile.corners})
     return Offered(
-        dict.fromkeys(colours, list(product(rows, columns))),
-        dict.fromkeys(tiles.across, list(product(rows, range(0, size[1], along)))),
-        dict.fromkeys(tiles.down, list(product(range(0, size[0], down), columns))),
+        {key: list(product(rows, columns)) for key in colours},
+        {key: list(product(rows, range(0, size[1], along))) for key in tiles.across},
+        {key: list(product(range(0, size[0], down), columns)) for key in tiles.down},
     )
 
 

@@ -23,7 +23,7 @@ from texsynth.runs.clock import Clock
 from texsynth.runs.run import Result
 from texsynth.task import Exemplar, Guide, Preset, Report, Say
 from texsynth.tiles import board
-from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Part, Sheet, TileFrame
+from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Patchwork, Sheet, TileFrame
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import Strip, TileSet
 from texsynth.verbs import map_weights
@@ -146,12 +146,12 @@ class _Board:
     """Parts that are solved together, with what each asks for of the guide, (1, C, height, width); the (top, left) of
     each, and the (height, width) of all."""
 
-    parts: Sequence[tuple[Part, Tensor | None]]
+    parts: Sequence[tuple[Patchwork, Tensor | None]]
     places: Sequence[tuple[int, int]]
     size: tuple[int, int]
 
     @property
-    def laid(self) -> list[Part]:
+    def laid(self) -> list[Patchwork]:
         """The parts, where they lie."""
         return [board.moved(each, at) for (each, _), at in zip(self.parts, self.places, strict=True)]
 
@@ -180,7 +180,7 @@ class _Board:
         return replace(steering.guide, target=target, sources=(target, *steering.guide.sources))
 
 
-def _boards(parts: Sequence[tuple[Part, Tensor | None]], apart: int) -> list[_Board]:
+def _boards(parts: Sequence[tuple[Patchwork, Tensor | None]], apart: int) -> list[_Board]:
     """Parts on as few boards as hold them, `apart` pixels from each other."""
     boards, rest = [], list(parts)
     for places in board.spread([each.size for each, _ in parts], apart, MOST):
