@@ -305,6 +305,11 @@ OWN: dict[str, Rows] = {
         "tiles": ("told", CORNERS.replace("corner", "wang"), "--tiles 8"),
         "padding": ("told", CORNERS.replace("corner", "wang"), "--padding 2"),
     },
+    "tiles blob": {
+        "labels": ("code", CORNERS.replace("corner", "blob"), "--labels half.png"),
+        "tiles": ("told", CORNERS.replace("corner a.png", "blob a.png c.png"), "--tiles 16"),
+        "padding": ("told", CORNERS.replace("corner a.png", "blob a.png c.png"), "--padding 2"),
+    },
     "train": {
         "output": ("files", TRAIN.replace("-o o.safetensors", ""), "-o o.safetensors"),
         "preset": ("model", TRAIN, "-p easy-slow"),

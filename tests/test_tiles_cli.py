@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from asking import entry_of, good, record_of
@@ -96,6 +97,10 @@ WRONG = {
     "wang a.png --colours 1": "--colours 1: edges have 2 or 3 colours; the nearest is 2",
     "wang a.png --tiles 13": "--tiles 13: Wang sets of 2 colours have 8, 12, 16 tiles; the nearest is 12",
     "wang a.png --tiles 8 --colours 3": "Wang sets of 3 colours have 18, 27, 36, 45, 54, 63, 72, 81 tiles",
+    "blob a.png a.png --tiles 20": "--tiles 20: sets of two materials have 47 or 16 tiles; the nearest is 16",
+    "blob a.png": "one exemplar is one material; give a second one, or --labels MAP",
+    "blob a.png a.png --labels a.png": "--labels says where one exemplar shows both materials; leave it out",
+    "blob a.png a.png a.png": "3 exemplars are 3 materials, and these tiles show two",
     "corner a.png -s 19": "--size 19x19: a tile has at least 20, 4 windows of preset steady, on each side",
     "corner a.png -s 20 --padding 6": "--padding 6: 0 to 5 are possible, the border that tiles",
     "corner a.png --model m.safetensors": "--model m.safetensors: tiles are copied",
@@ -121,9 +126,13 @@ def test_wrong_use_is_one_line(refused: Refused, picture: Picture, words: str) -
 
 
 @pytest.mark.usefixtures("exemplar")
-def test_inputs_and_memory_have_their_codes(refused: Refused) -> None:
+def test_inputs_and_memory_have_their_codes(refused: Refused, draw: Draw) -> None:
     Path("b.png").write_bytes(b"no picture")
     assert "b.png" in refused(3, "tiles", "corner", "b.png", *TINY)
     assert "no such file" in refused(3, "tiles", "corner", "none.png", *TINY)
+    for count in (1, 3):
+        draw("l.png", np.repeat(np.arange(16, dtype=np.uint8) * count // 16 * 90, 16).reshape(16, 16))
+        line = refused(3, "tiles", "blob", "a.png", "--labels", "l.png", *TINY)
+        assert f"l.png has {count} labels, and these tiles show two materials" in line
     assert "--max-memory" in refused(4, *CORNER, "--max-memory", "1M")
     assert "no such device" in refused(4, *CORNER, "--device", "cuda:9")

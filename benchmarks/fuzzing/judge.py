@@ -113,7 +113,7 @@ def _read(path: Path | io.BytesIO) -> Any:
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff"):
         return tifffile.imread(path)
-    if suffix == ".mtlx":
+    if suffix in (".mtlx", ".tsx"):
         return ElementTree.parse(path)
     if suffix == ".exr":
         return OpenEXR.File(str(path)).channels()

@@ -15,7 +15,7 @@ import typer.main
 
 from fuzzing import mutate, seeds
 from texsynth import preset, settings
-from texsynth.cli.app import VERBS, application
+from texsynth.cli.app import GROUPS, VERBS, application
 from texsynth.requests.option import ARGUMENT, Option, options
 
 # {kind} is a file that may be spoiled, {kind:pattern} one of a certain name; @ is a file that lies there, unnamed; < is
@@ -54,6 +54,8 @@ COMMANDS = (
     "guide linear -s 20 -o out.png",
     "guide stripes -s 24x17 --period 8 --angle 30 -o out.png",
     "guide direction s-curve -s 20 -o out.npy --strokes out.png",
+    "tiles corner {picture} -s 40 --quality draft --map m={map} -o tiles/",
+    "tiles wang {picture} -s 40 --quality draft --tiles 8 --source-mask {mask} -o tiles/",
     "train texture-net {picture} -p {training} --steps 1 -o out.safetensors",
     "train texture-net a.png --resume -p t.yaml --steps 3 -o m.safetensors @m.safetensors @{checkpoint}",
     "synthesize a.png -s 20 -p feed-forward --model {model:m.*} -o out.png",
@@ -80,7 +82,7 @@ FIRST = {
     "weights": "vgg.safetensors",
 }  # of kinds with several good files
 SLOT = re.compile(r"\{(\w+)(?::([^}]*))?\}")
-LIMITED = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "train")
+LIMITED = ("synthesize", "control", "inpaint", "barycenter", "edit", "propagate", "train", "tiles")
 MEMORY = 1200 << 20  # bytes that those may take, which libraries need half of
 # The exit codes that are right for a spoiled file of each kind. Options may be wrong in every documented way.
 WRITES = ("-o", "--output", "--csv", "--report", "--strokes")  # what follows may be written over, where it is no input
@@ -180,13 +182,15 @@ def is_file(path: Path) -> bool:
 
 def with_options(words: Sequence[str], folder: Path, rng: Random, count: int) -> list[str]:
     """Further options of the verb at the end, or of any where it has none declared."""
-    requests = {verb: importlib.import_module(f"texsynth.requests.{verb}").Request for verb in VERBS}
-    if words[0] not in requests:
+    commands = [*VERBS, *(f"{group} {word}" for group, (_, inner) in GROUPS.items() for word in inner)]
+    name = next((command for command in commands if words[: len(command.split())] == command.split()), None)
+    if name is None:
         return [
             *words,
             *(word for _ in range(count) for word in _declared(rng.choice(flags_of(tuple(words[:2]))), folder, rng)),
         ]
-    every = [o for o in options(requests[words[0]]) if o.flags and o.flags != (ARGUMENT,) and o.name != "debug"]
+    request = importlib.import_module(f"texsynth.requests.{name.replace(' ', '.')}").Request
+    every = [o for o in options(request) if o.flags and o.flags != (ARGUMENT,) and o.name != "debug"]
     added = [word for o in rng.sample(every, count) for word in spelled(o, folder, rng)]
     return [*words, *added]
 

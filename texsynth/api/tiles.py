@@ -79,6 +79,20 @@ def tiles_wang(
     return _laid("tiles_wang", locals())
 
 
+@_documented
+def tiles_blob(
+    exemplars: Source | Sequence[Source],
+    size: str | int | None = None,
+    *,
+    labels: Source | None = None,
+    tiles: int = 47,
+    **shared: Unpack[TilesShared],
+) -> Laid:
+    """Make a set of tiles for two materials; see `tiles_corner`. exemplars are the ground and what lies on it, or one
+    that shows both, with labels."""
+    return _laid("tiles_blob", locals())
+
+
 def _laid(verb: str, arguments: Mapping[str, Any]) -> Laid:
     """Make a set of tiles with the arguments of a function."""
     values = arguments_of(verb, arguments)
