@@ -15,11 +15,12 @@ import tile_sets
 from conftest import Draw
 from pictures import bytes_of, spots
 from texsynth.errors import TexsynthError
+from texsynth.guidance.labels import agreement
 from texsynth.job import Layer
 from texsynth.requests.tiles import blob
 from texsynth.tiles import sets
 from texsynth.tiles.drawn import Drawn
-from texsynth.tiles.labels import labels
+from texsynth.tiles.labels import Edging, labels
 from texsynth.tiles.sets import Strip, TileSet
 from texsynth.verbs import tiles as verb
 from texsynth.weights.pretrained import Fetching
@@ -61,7 +62,7 @@ def test_sets_hold_every_tile_once() -> None:
 
 @BOTH
 def test_labels_are_equal_wherever_tiles_may_meet(tiles: TileSet) -> None:
-    parts = strips(tiles, labels(tiles, SIZE, BORDER, seed=3))
+    parts = strips(tiles, labels(tiles, SIZE, Edging(BORDER, BORDER), seed=3))
     assert all(torch.equal(part, first) for first, *rest in parts.values() for part in rest)
     assert any(len(same) > 4 for same in parts.values())
 
@@ -69,7 +70,7 @@ def test_labels_are_equal_wherever_tiles_may_meet(tiles: TileSet) -> None:
 @BOTH
 def test_corners_edges_and_middles_have_their_material(tiles: TileSet) -> None:
     (h, w), b = SIZE, BORDER
-    for tile, picture in zip(tiles.tiles, labels(tiles, SIZE, BORDER, seed=5), strict=True):
+    for tile, picture in zip(tiles.tiles, labels(tiles, SIZE, Edging(BORDER, BORDER), seed=5), strict=True):
         corners = picture[: 2 * b, : 2 * b], picture[: 2 * b, w:], picture[h:, w:], picture[h:, : 2 * b]
         assert all(bool((part == colour).all()) for part, colour in zip(corners, tile.corners, strict=True))
         if tiles.kind == sets.BLOB:
@@ -80,9 +81,9 @@ def test_corners_edges_and_middles_have_their_material(tiles: TileSet) -> None:
 
 def test_outlines_differ_from_tile_to_tile_and_with_the_seed() -> None:
     tiles = sets.blob()
-    drawn = labels(tiles, SIZE, BORDER, seed=1)
+    drawn = labels(tiles, SIZE, Edging(BORDER, BORDER), seed=1)
     straight = [n for n, tile in enumerate(tiles.tiles) if tile.edges == (0, 1, 1, 1) and tile.corners[2:] == (1, 1)]
-    other = labels(tiles, SIZE, BORDER, seed=2)
+    other = labels(tiles, SIZE, Edging(BORDER, BORDER), seed=2)
     assert len(straight) == 1
     assert not torch.equal(drawn[straight], other[straight])
     # The border of the top material is no straight line.
@@ -94,7 +95,7 @@ def test_opposite_corners_do_not_join() -> None:
     tiles = sets.marching()
     number = next(n for n, tile in enumerate(tiles.tiles) if tile.corners == (1, 0, 1, 0))
     (h, w), b = SIZE, BORDER
-    across = labels(tiles, SIZE, BORDER, seed=4)[number].flip(1).float()
+    across = labels(tiles, SIZE, Edging(BORDER, BORDER), seed=4)[number].flip(1).float()
     line = torch.nn.functional.interpolate(across[None, None, b : b + h, b : b + w], (h, h))[0, 0].diagonal()
     assert not line.any()
 
@@ -137,10 +138,12 @@ def test_two_exemplars_make_tiles_whose_borders_are_equal_in_all_maps(two_materi
     for layer in (drawn.image, *drawn.maps.values()):
         check_bands(drawn.tiles, layer, drawn.border)
     # The map follows the picture, and both are of the material that is asked for.
-    materials = labels(drawn.tiles, drawn.size, drawn.border, seed=0)
+    materials = labels(drawn.tiles, drawn.size, Edging(drawn.border, drawn.border), seed=0)
     for picture, kind, wanted in zip(drawn.image.pictures, drawn.maps["kind"].pictures, materials, strict=True):
         blue = kind.pixels[0, 0, ::2, ::2] == 1
-        assert float((blue == (wanted == 1)).float().mean()) > 0.95
+        assert (
+            agreement(blue[None, None].long(), wanted[None, None], away=4) > 0.98
+        )  # but for the slack on both sides of an outline
         assert torch.equal(picture.pixels[0, 2] > picture.pixels[0, 0], blue)
 
 

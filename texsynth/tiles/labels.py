@@ -10,6 +10,7 @@ the borders, and each tile's own inside.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,41 +18,58 @@ from torch.nn import functional as F
 
 from texsynth.tiles.sets import BLOB, TileColours, TileSet
 
-RISE = 0.4  # of the side of a tile with a middle, from its border to where its middle begins
-THRESHOLD_OF_BLOBS = 0.45  # so that a material whose neighbours are ground fills most of its cell
+RISE = 0.35  # of the side of a tile with a middle, from its border to where its middle begins
+THRESHOLD_OF_BLOBS = 0.3  # so that a material whose neighbours are ground fills most of its cell
 THRESHOLD = 0.5
 APART = 0.16  # by how much the field is lower in the middle of a tile whose opposite corners alike are top ones
-WOBBLE, MOST_WOBBLE = 0.15, 0.4  # of the side of a tile, about, and of the field at the most
+WOBBLE, MOST_WOBBLE = 0.12, 0.25  # of the side of a tile, about, and of the field at the most
+SLACK = 0.05  # of the shorter side of a tile: pixels on both sides of an outline where labels hardly count
+LEAST_FIRMNESS = 0.003  # the share of their weight that they have there: outlines then follow what the materials show
 WAVES = 3  # of the wobble, along a side
 INWARDS = 0.2  # of the side, over which the wobble of a border gives way to that of the inside
 
 
-def labels(tiles: TileSet, size: tuple[int, int], border: int, seed: int) -> Tensor:
-    """The material of each pixel of each tile, (n, h + 2 border, w + 2 border) int64, with what lies round it.
+@dataclass(frozen=True)
+class Edging:
+    """border: The pixels on each side of a cut in which labels hang on nothing but the strip there, less than RISE of a
+    side. reach: The pixels that are drawn round each tile, that many or more."""
 
-    size: (h, w) of a tile, each at least 6 times the border, which is the half of the width that strips have.
-    """
-    h, w = size
+    border: int
+    reach: int
+
+
+def labels(tiles: TileSet, size: tuple[int, int], edging: Edging, seed: int) -> Tensor:
+    """The material of each pixel of each tile of (h, w) pixels, with what lies round it: (n, h + 2 reach, w + 2 reach)
+    int64."""
+    h, w, reach = *size, edging.reach
     rng = torch.Generator().manual_seed(seed)
     # Draw the wobble of each strip along it, and that of the inside of each tile.
-    across = {strip: _waves((1, w + 2 * border), size, rng)[0] for strip in tiles.across}
-    down = {strip: _waves((h + 2 * border, 1), size, rng)[:, 0] for strip in tiles.down}
+    across = {strip: _waves((1, w + 2 * reach), size, rng)[0] for strip in tiles.across}
+    down = {strip: _waves((h + 2 * reach, 1), size, rng)[:, 0] for strip in tiles.down}
     drawn = []
     for tile in tiles.tiles:
-        inside = _waves((h + 2 * border, w + 2 * border), size, rng)
+        inside = _waves((h + 2 * reach, w + 2 * reach), size, rng)
         sides = (across[tile.north][None], across[tile.south][None], down[tile.west][:, None], down[tile.east][:, None])
-        wobble = _joined(sides, inside, size, border)
-        field = _field(tile, tiles.kind, size, border)
+        wobble = _joined(sides, inside, size, edging)
+        field = _field(tile, tiles.kind, size, edging)
         steep = 1 / RISE if tiles.kind == BLOB else 1.0  # the field's, in sides of a tile
         moved = field + (wobble * WOBBLE * steep).clamp(-MOST_WOBBLE, MOST_WOBBLE)
         drawn.append(moved > (THRESHOLD_OF_BLOBS if tiles.kind == BLOB else THRESHOLD))
     return torch.stack(drawn).long()
 
 
-def _field(tile: TileColours, kind: str, size: tuple[int, int], border: int) -> Tensor:
-    """The field of a tile (h + 2 border, w + 2 border), in [0, 1], before it wobbles."""
+def firmness(wanted: Tensor, slack: int) -> Tensor:
+    """How much of their weight labels (1, 1, h, w) have at each pixel, in (0, 1]: less within `slack` pixels of an
+    outline, so that no stone has to be cut in two where the outline may go round it."""
+    reach = 2 * slack + 1
+    same = F.max_pool2d(wanted, reach, 1, slack) == -F.max_pool2d(-wanted, reach, 1, slack)
+    return torch.where(same, 1.0, LEAST_FIRMNESS)
+
+
+def _field(tile: TileColours, kind: str, size: tuple[int, int], edging: Edging) -> Tensor:
+    """The field of a tile (h + 2 reach, w + 2 reach), in [0, 1], before it wobbles."""
     values = _values(tile) if kind == BLOB else _corners(tile)
-    down, along = (_shares(side, border, len(values) == 3) for side in size)
+    down, along = (_shares(side, edging, len(values) == 3) for side in size)
     # Sums term by term: those of a product of matrices may round differently from row to row.
     field = torch.zeros(len(down), len(along))
     for row, line in enumerate(values):
@@ -75,10 +93,11 @@ def _values(tile: TileColours) -> list[list[float]]:
     return [[nw, n, ne], [w, float(tile.middle), e], [sw, s, se]]
 
 
-def _shares(side: int, border: int, has_middle: bool) -> Tensor:
-    """The share (side + 2 border, 2 or 3) of the start, the middle where there is one, and the end of a side at each
+def _shares(side: int, edging: Edging, has_middle: bool) -> Tensor:
+    """The share (side + 2 reach, 2 or 3) of the start, the middle where there is one, and the end of a side at each
     pixel, with the sum 1. Within the border they are exactly 0 and 1."""
-    place = torch.arange(-border, side + border) + 0.5
+    border = edging.border
+    place = torch.arange(-edging.reach, side + edging.reach) + 0.5
     last = RISE * side if has_middle else float(side - border)
     rising = _eased(((place - border) / (last - border)).clamp(0, 1))  # outlines cross borders at a right angle
     if not has_middle:
@@ -89,10 +108,10 @@ def _shares(side: int, border: int, has_middle: bool) -> Tensor:
     return torch.stack([start, 1 - start - end, end], 1)
 
 
-def _joined(sides: Sequence[Tensor], inside: Tensor, size: tuple[int, int], border: int) -> Tensor:
-    """The wobble of a tile (h + 2 border, w + 2 border): within the border that of its north, south, west or east
+def _joined(sides: Sequence[Tensor], inside: Tensor, size: tuple[int, int], edging: Edging) -> Tensor:
+    """The wobble of a tile (h + 2 reach, w + 2 reach): within the border that of its north, south, west or east
     strip, of one row or one column each, its own inside, and from one to the other between."""
-    near_rows, near_columns = (_nearness(side, border) for side in size)
+    near_rows, near_columns = (_nearness(side, edging) for side in size)
     north, west = near_rows[:, None], near_columns[None]
     south, east = north.flip(0), west.flip(1)
     total = inside * (1 - north) * (1 - south) * (1 - west) * (1 - east)
@@ -103,9 +122,9 @@ def _joined(sides: Sequence[Tensor], inside: Tensor, size: tuple[int, int], bord
     return total
 
 
-def _nearness(side: int, border: int) -> Tensor:
-    """How near each pixel (side + 2 border,) is to the start of a side: 1 within the border, 0 further inside."""
-    distance = torch.arange(-border, side + border) + 0.5 - border
+def _nearness(side: int, edging: Edging) -> Tensor:
+    """How near each pixel (side + 2 reach,) is to the start of a side: 1 within the border, 0 further inside."""
+    distance = torch.arange(-edging.reach, side + edging.reach) + 0.5 - edging.border
     return _eased((1 - distance / (INWARDS * side)).clamp(0, 1))
 
 

@@ -17,7 +17,7 @@ from texsynth.image.picture import Picture
 from texsynth.task import Guide
 from texsynth.tiles.board import TileFrame, part
 from texsynth.tiles.cells import Cells
-from texsynth.tiles.labels import labels
+from texsynth.tiles.labels import SLACK, Edging, firmness, labels
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.tile_steps import Steering
 
@@ -79,11 +79,16 @@ class Wanted:
 
 def wanted(materials: TwoMaterials, cells: Cells, frame: TileFrame, seed: int) -> Wanted:
     """What a plane of cells and the tiles in it ask for."""
-    each = [drawn[None, None] for drawn in labels(cells.tiles, frame.size, cells.reach, seed).float()]
+    each = [
+        drawn[None, None] for drawn in labels(cells.tiles, frame.size, Edging(frame.border, cells.reach), seed).float()
+    ]
     target = torch.zeros(1, 1, *cells.extent)
     for drawn, box in zip(each, cells.boxes, strict=True):
         part(target, box).copy_(drawn)
-    plane = Guide("labels", materials.values, target, WEIGHT, "l0", palette=materials.colours)
+    slack = max(1, round(SLACK * min(frame.size)))
+    firm = firmness(target, slack)
+    plane = Guide("labels", materials.values, target, WEIGHT, "l0", strength=firm, palette=materials.colours)
     inner = cells.reach - frame.border
     box = (inner, inner, *frame.whole)
-    return Wanted(plane, Steering(replace(plane, target=target[:, :, :1, :1]), tuple(part(one, box) for one in each)))
+    small = replace(plane, target=target[:, :, :1, :1], strength=None)
+    return Wanted(plane, Steering(small, tuple(part(one, box) for one in each), slack))

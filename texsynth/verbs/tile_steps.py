@@ -25,6 +25,7 @@ from texsynth.task import Exemplar, Guide, Preset, Report, Say
 from texsynth.tiles import board
 from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Patchwork, Sheet, TileFrame
 from texsynth.tiles.drawn import Drawn
+from texsynth.tiles.labels import firmness
 from texsynth.tiles.sets import Strip, TileSet
 from texsynth.verbs import map_weights
 
@@ -54,12 +55,14 @@ class Steering:
     """The guide of the steps after the plane.
 
     guide: Its name, weight, distance and palette, and its maps of the exemplars; its target is not looked at.
-    tiles: What each tile asks for, (1, C, height + 2 border, width + 2 border); tiles with the same strip ask for the
+    tiles: What each tile asks for, (1, 1, height + 2 border, width + 2 border); tiles with the same strip ask for the
         same along it.
+    slack: Pixels on both sides of an outline within which it may lie.
     """
 
     guide: Guide
     tiles: tuple[Tensor, ...]
+    slack: int
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,8 @@ class _Board:
         for (each, asked), at in zip(self.parts, self.places, strict=True):
             if asked is not None:
                 board.part(target, (*at, *each.size)).copy_(asked)
-        return replace(steering.guide, target=target, sources=(target, *steering.guide.sources))
+        firm = firmness(target, steering.slack)
+        return replace(steering.guide, target=target, strength=firm, sources=(target, *steering.guide.sources))
 
 
 def _boards(parts: Sequence[tuple[Patchwork, Tensor | None]], apart: int) -> list[_Board]:
