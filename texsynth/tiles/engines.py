@@ -29,7 +29,7 @@ def colour_names(tiles: TileSet) -> tuple[str, ...]:
 
 
 def tsx(tiles: TileSet, size: tuple[int, int], padding: int, file: str) -> str:
-    """The set for Tiled 1.9 and later: of tiles of `size` (height, width), with so much padding round each in the
+    """The set for Tiled 1.8 and later: of tiles of `size` (height, width), with so much padding round each in the
     picture `file`.
 
     A wangid has the colours, counted from 1, with 0 for what does not count. Tiled knows no colour of the middle: of
