@@ -95,6 +95,23 @@ class Guide:
 
 
 @dataclass(frozen=True)
+class Period:
+    """After which (height, width) a regular texture comes back, so that tiles of this size are in step.
+
+    shift: (1, 2, h, w), how much further (down, along) in such a plane each output pixel lies; None where the output is
+    the plane.
+    """
+
+    size: tuple[float, float]
+    shift: Tensor | None = None
+
+    def at(self, level: float) -> Period:
+        """The same `level` halvings down."""
+        size = self.size[0] / 2**level, self.size[1] / 2**level
+        return Period(size, None if self.shift is None else pyramid.shrink_pointers(self.shift, level))
+
+
+@dataclass(frozen=True)
 class Task:
     """What to synthesise: checked inputs, at full size or (by `at`) at one level. No user error is possible after it.
 
@@ -115,6 +132,7 @@ class Task:
         method is free to choose.
     blend: (1, K, h, w), the share of each of the K exemplars at every pixel, with the sum 1, for methods that mix
         exemplars. None: the exemplars are one source.
+    period: that of the lattice of a regular exemplar, which is the second one where there is a hole; None for its own.
     level: the halvings below full size.
     """
 
@@ -131,6 +149,7 @@ class Task:
     core: Tensor | None = None
     start: Tensor | None = None
     blend: Tensor | None = None
+    period: Period | None = None
     level: float = 0
 
     @property
@@ -156,6 +175,7 @@ class Task:
             core=None if self.core is None else pyramid.shrink_hole(self.core, level),
             start=None if self.start is None else pyramid.shrink_pointers(self.start, level),
             blend=None if self.blend is None else pyramid.shrink(self.blend, level),
+            period=None if self.period is None else self.period.at(level),
         )
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas
 from texsynth.field.quilt import Steer
+from texsynth.task import Period
 
 SHORTEST_PERIOD = 0.03  # of the shorter side: below this a "period" is grain, not structure
 LONGEST_PERIOD = 0.5  # of each side: a picture must hold a period at least twice
@@ -54,7 +55,7 @@ class Lattice:
         bent = f", bent by up to {drift:.1f} pixels" if drift else ""
         return f"steps (x, y) of {a} and {b} pixels, autocorrelation {self.height:.2f}{bent}"
 
-    def bent(self, size: tuple[int, int], tile: tuple[bool, bool]) -> Tensor:
+    def bent(self, size: tuple[float, float], tile: tuple[bool, bool]) -> Tensor:
         """The vectors stretched so that a canvas of `size` holds a whole number of cells where it wraps, (2, 2)."""
         axes = torch.diag(torch.tensor([float(size[0]), float(size[1])]))
         cells = axes @ torch.linalg.inv(self.vectors)  # the canvas's sides in lattice units
@@ -96,7 +97,7 @@ def find(image: Tensor, valid: Tensor | None = None) -> Lattice | None:
 
 
 def steer(
-    lattice: Lattice, image: Tensor, atlas: Atlas, size: tuple[int, int], tile: tuple[bool, bool], step: InStep
+    lattice: Lattice, image: Tensor, atlas: Atlas, size: tuple[float, float], tile: tuple[bool, bool], step: InStep
 ) -> Steer:
     """The price of copying a source pixel of `image` to a place of the canvas that is out of step with it: quadratic in
     the distance to the nearest place in step, and full at a tenth of a cell."""
@@ -124,7 +125,33 @@ def steer(
     return charge
 
 
-def bending(lattice: Lattice, size: tuple[int, int], tile: tuple[bool, bool]) -> str | None:
+def steer_parts(lattice: Lattice, image: Tensor, atlas: Atlas, period: Period, price: float) -> Steer:
+    """As `steer`, where parts of a plane of this period lie on a canvas, which is the first exemplar; `image` is the
+    second. Parts of the canvas may be copied as well, and are in step with the plane."""
+    device, bent = atlas.home.device, lattice.bent(period.size, (True, True))
+    assert period.shift is not None
+    shift, vectors = period.shift[0].movedim(0, -1).to(device), lattice.vectors.to(device)
+    source, canvas = torch.linalg.inv(vectors), torch.linalg.inv(bent).to(device)
+    phase = balance(image, lattice, bent, period.size).to(device)
+    drift = torch.zeros(1, 1, 2) if lattice.drift is None else lattice.drift
+    drift, tolerance = drift.to(device), 0.1 * vectors.norm(dim=1).min()
+
+    def at(table: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        return torch.stack([y, x], -1) + table[y.clamp(max=table.shape[0] - 1), x.clamp(max=table.shape[1] - 1)]
+
+    def charge(index: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        plane, sy, sx = atlas.split(index)
+        of_canvas = plane[..., None] == 0
+        cells = torch.where(of_canvas, at(shift, sy, sx) @ canvas, at(drift, sy, sx) @ source - phase)
+        cells = cells - at(shift, y, x) @ canvas
+        off = (((cells - cells.round()) @ vectors).norm(dim=-1) - FREE_OFFSET).clamp(min=0)
+        charged: Tensor = price * (off / tolerance).square().clamp(max=1)
+        return charged
+
+    return charge
+
+
+def bending(lattice: Lattice, size: tuple[float, float], tile: tuple[bool, bool]) -> str | None:
     """In words, how a tiling canvas stretches the lattice; None when it need not."""
     change = torch.linalg.inv(lattice.vectors) @ lattice.bent(size, tile) - torch.eye(2)
     percent = 100 * float(change.abs().max())
@@ -216,7 +243,7 @@ def _vertex(three: Tensor) -> float:
     return 0.0 if bend >= 0 else max(-0.5, min(0.5, 0.5 * (a - c) / bend))
 
 
-def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int]) -> Tensor:
+def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[float, float]) -> Tensor:
     """The phase (2,) in cells at which a canvas of `size` with the vectors `bent` comes closest to the mean colour of
     (1, 3, H, W): of a canvas that holds six and a half rows, which half row it is."""
     h, w = image.shape[2:]
@@ -232,9 +259,9 @@ def balance(image: Tensor, lattice: Lattice, bent: Tensor, size: tuple[int, int]
     return phases[off.argmin()]
 
 
-def _positions(size: tuple[int, int], most: tuple[int, int]) -> Tensor:
+def _positions(size: tuple[float, float], most: tuple[int, int]) -> Tensor:
     """Up to `most` evenly spread pixel positions of a picture of `size`, (n, 2) float (y, x)."""
-    return torch.cartesian_prod(*(torch.linspace(0, s - 1, min(s, m)) for s, m in zip(size, most, strict=True)))
+    return torch.cartesian_prod(*(torch.linspace(0, s - 1, int(min(s, m))) for s, m in zip(size, most, strict=True)))
 
 
 def _phase(cells: Tensor) -> Tensor:

@@ -395,12 +395,16 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
     task, settings, say = ground.task, ground.settings, ground.say
     if settings.lattice == "off":
         return None
-    if len(task.exemplars) > 1 or len(ground.atlas.copies) > 1:
+    of_parts = task.period is not None and task.period.shift is not None
+    sources = task.exemplars[1:] if of_parts else task.exemplars
+    if len(sources) > 1 or len(ground.atlas.copies) > 1:
         say("lattice: not looked for with several exemplars or copies")
         return None
-    exemplar, valid = task.exemplars[0].image.cpu(), task.exemplars[0].valid
+    exemplar, valid = sources[0].image.cpu(), sources[0].valid
+    valid = None if of_parts and valid is not None and bool(valid.all()) else valid
     grid = lattice.find(exemplar, None if valid is None else valid.cpu())
-    anchored = ground.placement is not None  # the pixels outside the hole say where the lattice lies
+    # The pixels outside the hole say where the lattice lies, or else its period.
+    anchored = ground.placement is not None and not of_parts
     if grid is not None and not anchored and valid is None:
         grid = bend.straightened(grid, exemplar)
     stripes = anchored and grid is not None and grid.height < settings.regular <= grid.first
@@ -410,11 +414,14 @@ def _lattice_price(ground: Groundwork) -> Steer | None:
         say(f"lattice: none ({peak})")
         return None
     say(f"lattice: {grid.describe(2 ** int(task.level))}{', of which the first is kept' if stripes else ''}")
-    if bent := lattice.bending(grid, task.size, task.tile):
+    if of_parts and task.period is not None:
+        return lattice.steer_parts(grid, exemplar, ground.atlas, task.period, PHASE_PRICE_IN_HOLE)
+    size, tile = (task.size, task.tile) if task.period is None else (task.period.size, (True, True))
+    if bent := lattice.bending(grid, size, tile):
         say(f"lattice: {bent}")
     price = PHASE_PRICE_IN_HOLE if anchored else PHASE_PRICE if grid.drift is None else PHASE_PRICE_BENT
     step = lattice.InStep(price, anchored, stripes)
-    return lattice.steer(grid, exemplar, ground.atlas, task.size, task.tile, step)
+    return lattice.steer(grid, exemplar, ground.atlas, size, tile, step)
 
 
 def needs(settings: Settings, model: Model | None = None) -> dict[str, tuple[str, ...]]:

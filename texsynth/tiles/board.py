@@ -89,12 +89,13 @@ class Bands:
 @dataclass(frozen=True)
 class Patchwork:
     """Something that is solved: its (height, width), the pieces that it is put together from, and the boxes of what
-    stays as these say in any case, and of what may stay."""
+    stays as these say in any case, and of what may stay. before: How far before the corner of a tile it begins."""
 
     size: tuple[int, int]
     pieces: Sequence[Piece]
     stays: Sequence[Box]
     may_stay: Sequence[Box]
+    before: int
 
 
 def assembled(size: tuple[int, int], pieces: Sequence[Piece]) -> dict[str, Layer]:
@@ -183,7 +184,7 @@ def band(frame: TileFrame, plane: Sheet, cuts: Cuts, strip: Strip, across: bool)
         [between(0, end - inner), between(end + inner, length - end - inner), between(length - end + inner, length)]
         for inner in (frame.gap, frame.core // 2)
     )
-    return Patchwork(size, pieces, stays, may_stay)
+    return Patchwork(size, pieces, stays, may_stay, reach)
 
 
 def tile(frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Box, bands: Bands) -> Patchwork:
@@ -209,7 +210,7 @@ def tile(frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Bo
         [*_sides(frame.whole, begin - inner), _inside(frame.whole, begin + inner)]
         for inner in (margin, frame.core // 2)
     )
-    return Patchwork(frame.whole, pieces, stays, may_stay)
+    return Patchwork(frame.whole, pieces, stays, may_stay, frame.border)
 
 
 def _sides(size: tuple[int, int], broad: int) -> list[Box]:
@@ -240,7 +241,7 @@ def moved(item: Patchwork, by: tuple[int, int]) -> Patchwork:
         [(top + down, left + right, height, width) for top, left, height, width in boxes]
         for boxes in (item.stays, item.may_stay)
     )
-    return Patchwork(item.size, pieces, stays, may_stay)
+    return replace(item, pieces=pieces, stays=stays, may_stay=may_stay)
 
 
 def own_resolution(layer: Layer, scale: Fraction, size: tuple[int, int], border: int) -> Layer:

@@ -120,10 +120,13 @@ def sheet(result: Result, like: Job) -> dict[str, Layer]:
     return {IMAGE: Layer((result.image,)), **maps}
 
 
-def filling(material: Material, canvas: Sheet, holes_of: tuple[Tensor, Tensor], guide: Guide | None) -> Job:
-    """The job that fills a hole of a sheet from the exemplars, and the part of it that is made anew in any case, both
-    (1, 1, h, w) bool. Of the sheet nothing is copied but what stays of the hole."""
-    hole, core = holes_of
+def filling(material: Material, canvas: Sheet, seams: tuple[Tensor, Tensor], shift: Tensor, guide: Guide | None) -> Job:
+    """The job that fills the seams of a sheet from the exemplars.
+
+    seams: The hole, and the part of it that is made anew in any case, both (1, 1, h, w) bool; of the sheet nothing is
+    copied but the rest of it. shift: As of a period.
+    """
+    hole, core = seams
     job = material.job
     layers = {IMAGE: job.image, **job.maps}
     layers = {name: replace(each, pictures=(*canvas[name].pictures, *each.pictures)) for name, each in layers.items()}
@@ -136,7 +139,8 @@ def filling(material: Material, canvas: Sheet, holes_of: tuple[Tensor, Tensor], 
     image, maps = layers.pop(IMAGE), layers
     exemplars = matching.with_maps(exemplars, map_weights.weighed(maps, material.weights))
     task = replace(job.task, exemplars=exemplars, size=(hole.shape[2], hole.shape[3]), tile=(False, False))
-    task = replace(task, init=None, hole=hole, core=core, guides=() if guide is None else (guide,))
+    period = None if task.period is None else replace(task.period, shift=shift)
+    task = replace(task, init=None, hole=hole, core=core, guides=() if guide is None else (guide,), period=period)
     return replace(job, task=task, image=image, maps=maps, match_tone=False, reduced=None)
 
 
@@ -172,6 +176,15 @@ class _Board:
         """All pieces."""
         return board.assembled(self.size, [piece for each in self.laid for piece in each.pieces])
 
+    @property
+    def shift(self) -> Tensor:
+        """How much further (down, along) than here each pixel lies from a corner of its tile, (1, 2, h, w)."""
+        shift = torch.zeros(1, 2, *self.size)
+        for (each, _), at in zip(self.parts, self.places, strict=True):
+            before = torch.tensor([place + each.before for place in at])
+            board.part(shift, (*at, *each.size)).copy_(-before.view(1, 2, 1, 1).expand(1, 2, *each.size))
+        return shift
+
     def guide(self, steering: Steering | None) -> Guide | None:
         """The guide of all parts."""
         if steering is None:
@@ -198,7 +211,7 @@ def _filled(material: Material, boards: Sequence[_Board], steering: Steering | N
     sheets: list[Sheet] = []
     preset = unbalanced(material.preset)
     for each in boards:
-        job = filling(material, each.canvas(), (each.hole, each.core), each.guide(steering))
+        job = filling(material, each.canvas(), (each.hole, each.core), each.shift, each.guide(steering))
         result = sheet(solved(job, preset, material.seed, talk), job)
         sheets += [board.cut(result, (*at, *item.size)) for (item, _), at in zip(each.parts, each.places, strict=True)]
     return sheets

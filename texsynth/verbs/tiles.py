@@ -24,7 +24,7 @@ from texsynth.requests.tiles.common import AtlasOptions, TileOptions
 from texsynth.runs import cost, record, run
 from texsynth.runs.clock import Clock
 from texsynth.runs.run import silent
-from texsynth.task import Estimate, Preset, Report, Say
+from texsynth.task import Estimate, Period, Preset, Report, Say
 from texsynth.tiles import atlas, board, places, sets
 from texsynth.tiles.board import IMAGE, TileFrame
 from texsynth.tiles.cells import Cells
@@ -111,11 +111,12 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
         materials = tile_materials.read(request.labels, draft, notices.append)
         asking, size, entries = tile_materials.wanted(materials, cells, frame, seed), cells.extent, materials.entries
     guides = () if asking is None else (asking.plane,)
+    period = Period((float(frame.size[0]), float(frame.size[1]))) if cells is None else None
     values = {
         "size": f"{frame.size[1]}x{frame.size[0]}",
         request.SECTION: recorded(request, request.SECTION) | {"padding": padding, "border": frame.border},
     }
-    job = synthesize.finish(draft, command, size, notices, entries, values, guides=guides)
+    job = synthesize.finish(draft, command, size, notices, entries, values, guides=guides, period=period)
     check_use(given(asked), job.task, preset)
     job = run.fit(job, preset, asked.weights, say, asked.model, fetching)
     material = material_of(job, preset, request, draft)
