@@ -29,7 +29,7 @@ from texsynth.tiles import atlas, board, places, sets
 from texsynth.tiles.board import IMAGE, TileFrame
 from texsynth.tiles.cells import Cells
 from texsynth.tiles.drawn import Drawn
-from texsynth.tiles.sets import COLOURS, TileSet
+from texsynth.tiles.sets import TileSet
 from texsynth.verbs import map_weights, parse, synthesize, tile_materials, tile_steps
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.tile_checks import BLOB_TILES
@@ -155,21 +155,13 @@ def _sources(field: Copying | None) -> Any:
 
 
 def set_of(request: AtlasOptions) -> TileSet:
-    """The set that a request asks for; raises UsageError."""
+    """The set that a request asks for, which tile_checks has let through."""
     if isinstance(request, blob.Request):
         return sets.blob() if request.tiles == max(BLOB_TILES) else sets.marching()
-    assert isinstance(request, (corner.Request, wang.Request))
-    colours = request.colours
-    if colours not in COLOURS:
-        raise UsageError(f"--colours {colours}: sets have {' or '.join(map(str, COLOURS))} colours")
     if isinstance(request, corner.Request):
-        return sets.corner(colours)
-    step, most = colours**2, colours**4
-    count = most if request.tiles is None else request.tiles
-    if count % step or not 2 * step <= count <= most:
-        some = ", ".join(map(str, range(2 * step, most + 1, step)))
-        raise UsageError(f"--tiles {count}: Wang sets of {colours} colours have {some} tiles")
-    return sets.wang(colours, count)
+        return sets.corner(request.colours)
+    assert isinstance(request, wang.Request)
+    return sets.wang(request.colours, request.colours**4 if request.tiles is None else request.tiles)
 
 
 def as_synthesis(request: TileOptions, sources: Sequence[Source]) -> synthesizing.Request:
