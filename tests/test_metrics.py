@@ -21,6 +21,8 @@ from texsynth.patches import crops as patch_crops
 from texsynth.patches import matches
 from texsynth.patches.cut import size_of
 from texsynth.task import Guide
+from texsynth.tiles import sets
+from tile_sets import drawn as tile_set
 
 NOISE_IS_NO_WORSE = {
     "seam": "noise wraps as well as anything",
@@ -53,8 +55,8 @@ def plain(image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
 
 
 def steered(exemplar: Tensor, output: Tensor) -> Pair:
-    """All that a metric may ask for: a second output, borders that wrap, and guides of every kind, the same for the
-    exemplar and, stretched, for the output."""
+    """All that a metric may ask for: a second output, borders that wrap, guides of every kind, the same for the
+    exemplar and, stretched, for the output, a set of tiles, and offsets of a blend."""
     ramp = torch.linspace(0, 1, exemplar.shape[3]).expand(1, 1, *size_of(exemplar))
     directions = orientation.structure(exemplar)[0]
     guides = (
@@ -62,7 +64,7 @@ def steered(exemplar: Tensor, output: Tensor) -> Pair:
         Guide("labels", (ramp.round(),), F.interpolate(ramp.round(), size_of(output)), distance="l0"),
         Guide("orientation", (directions,), orientation.resize(directions, size_of(output)), distance="direction"),
     )
-    return Pair(exemplar, output, (output.flip(3),), (True, True), guides)
+    return Pair(exemplar, output, (output.flip(3),), (True, True), guides, tile_set(sets.corner(2)), "free")
 
 
 # ---- what all of them promise ----

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
-from pictures import pattern, spots
-from texsynth.tiles import suitability
+from conftest import Draw, Refused, Texsynth
+from networks import measured
+from pictures import bytes_of, generator, pattern, spots
+from texsynth.image import picture as image_files
+from texsynth.job import Layer
+from texsynth.metrics import NotApplicable, Pair, tile_borders, tile_repetition
+from texsynth.tiles import sets, store, suitability
+from texsynth.tiles.atlas import atlas
+from texsynth.tiles.drawn import Drawn
+from texsynth.tiles.store import TileFile
 from texsynth.tiles.suitability import Suitability
+from tile_sets import drawn
 
 
 def bricks(h: int = 128, w: int = 128) -> Tensor:
@@ -70,3 +84,112 @@ def test_the_score_does_not_depend_on_threads_or_on_size() -> None:
     assert max(suitability.reduced(large).shape[2:]) <= suitability.LONGEST * suitability.SIDE
     tiny = spots(20, 20)
     assert suitability.error(tiny, spots(40, 40, seed=2)) < 1
+
+
+# ---- borders ----
+
+
+def of_tiles(tiles: Drawn) -> Pair:
+    return Pair(spots(48, 48), spots(48, 48), tiles=tiles)
+
+
+def changed(layer: Layer, number: int, y: int, x: int) -> Layer:
+    """A layer in one of whose pictures one pixel is another one."""
+    pixels = layer.pictures[number].pixels.clone()
+    pixels[:, :, y, x] = 1 - pixels[:, :, y, x]
+    return replace(layer, pictures=tuple(
+        replace(picture, pixels=pixels) if n == number else picture for n, picture in enumerate(layer.pictures)
+    ))  # fmt: skip
+
+
+def test_a_sound_set_has_equal_borders_in_every_map() -> None:
+    sound = drawn(sets.corner(2), height=("data", Fraction(1)), normal=("normal", Fraction(2)))
+    assert measured("tile_borders", of_tiles(sound)) == 0
+    parts = tile_borders.details(of_tiles(sound), None, generator())
+    assert set(parts) == {f"{n}: {m}" for n in ("image", "height", "normal") for m in ("unequal", "steps across cuts")}
+    assert 0.8 < parts["image: steps across cuts"] < 1.2
+
+
+@pytest.mark.parametrize(("y", "x"), [(0, 12), (7, 12), (12, 0), (12, 7), (16, 12), (23, 12), (12, 16), (12, 23)])
+def test_one_pixel_of_a_band_is_told(y: int, x: int) -> None:
+    sound = drawn(sets.corner(2))
+    broken = replace(sound, image=changed(sound.image, 5, y, x))
+    assert measured("tile_borders", of_tiles(broken)) == pytest.approx(1 / (8 * 16))
+
+
+def test_one_pixel_of_a_map_is_told_and_one_inside_is_free() -> None:
+    sound = drawn(sets.wang(2, 8), height=("data", Fraction(1)))
+    broken = replace(sound, maps={"height": changed(sound.maps["height"], 3, 12, 1)})
+    assert tile_borders.details(of_tiles(broken), None, generator())["height: unequal"] > 0
+    assert measured("tile_borders", of_tiles(broken)) > 0
+    assert measured("tile_borders", of_tiles(replace(sound, image=changed(sound.image, 3, 12, 12)))) == 0
+
+
+def test_steps_across_cuts_are_told() -> None:
+    """Tiles that are brighter from left to right, which makes a step across each cut."""
+    ramp = torch.linspace(0, 1, 16).expand(1, 3, 16, 16).contiguous()
+    plain = drawn(sets.corner(2), border=0)
+    pictures = tuple(replace(picture, pixels=ramp) for picture in plain.image.pictures)
+    stepped = replace(plain, image=replace(plain.image, pictures=pictures))
+    assert tile_borders.details(of_tiles(stepped), None, generator())["image: steps across cuts"] > 5
+    with pytest.raises(NotApplicable, match="no padding"):
+        measured("tile_borders", of_tiles(stepped))
+
+
+# ---- repetition ----
+
+
+def test_one_tile_repeats_more_than_a_random_plane_and_more_colours_repeat_less() -> None:
+    few, many = (drawn(sets.corner(colours), (32, 32)) for colours in (2, 3))
+    alone = replace(few, image=replace(few.image, pictures=few.image.pictures[:1] * 16))
+    values = [measured("tile_repetition", of_tiles(tiles)) for tiles in (many, few, alone)]
+    assert values[0] < values[1] < 0.6 and values[2] > 0.95
+
+
+def test_the_plane_is_reduced_tile_by_tile() -> None:
+    tiles = drawn(sets.corner(2), (32, 48))
+    numbers = torch.tensor([[3, 5], [0, 15]])
+    small = tile_repetition.laid(tiles, numbers)
+    assert small.shape == (1, 3, 8, 12)
+    inside = tiles.image.pictures[5].pixels[:, :, 4:36, 4:52]
+    assert torch.allclose(small[:, :, :4, 6:], inside.unflatten(3, (6, 8)).unflatten(2, (4, 8)).mean((3, 5)))
+
+
+# ---- what evaluate reads ----
+
+
+@pytest.fixture
+def folder(tmp_path: Path, draw: Draw) -> Path:
+    """An exemplar, and the folder of a set with all that lies there."""
+    draw("a.png", bytes_of(spots(64, 64)))
+    (tmp_path / "a_tiles").mkdir()
+    one = drawn(sets.corner(2), (32, 32))
+    image_files.write(tmp_path / "a_tiles" / "a_corner.png", atlas(one, 4)["image"])
+    image_files.write(tmp_path / "a_tiles" / "a_corner_preview.png", atlas(one, 0)["image"])
+    text = store.text(store.described(one.tiles, one.size, 4, {"image": TileFile("a_corner.png")}))
+    (tmp_path / "a_tiles" / "a_corner.json").write_text(text, "utf-8")
+    return tmp_path
+
+
+METRICS = [word for name in ("tile_borders", "tile_repetition", "nn_pixel") for word in ("--metric", name)]
+
+
+@pytest.mark.parametrize("exemplar", ["a.png", "."])
+@pytest.mark.parametrize("output", ["a_tiles", "a_tiles/a_corner.json"])
+def test_a_set_is_scored_by_its_folder_or_its_json(
+    exemplar: str, output: str, folder: Path, texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    ran = texsynth("evaluate", exemplar, output, *METRICS, "--json", "--details")
+    assert ran.code == 0, ran
+    (row,) = json.loads(ran.out)["results"]
+    assert Path(row["output"]).name == "a_corner.json"
+    assert row["scores"]["tile_borders"] == 0 and row["scores"]["nn_pixel"] > 0
+    assert row["scores"]["tile_repetition"] < 0.6
+
+
+def test_a_set_whose_json_is_of_others_is_refused_in_a_line(folder: Path, refused: Refused) -> None:
+    path = folder / "a_tiles" / "a_corner.json"
+    path.write_text("{}", "utf-8")
+    assert "is not the JSON of a set of tiles" in refused(3, "evaluate", folder / "a.png", path)
+    assert "tile_borders" in refused(3, "evaluate", "a.png", "a.png", "--metric", "tile_borders")

@@ -17,6 +17,7 @@ from texsynth.errors import InputError
 from texsynth.features import Extract
 from texsynth.registry import METRICS
 from texsynth.task import Guide
+from texsynth.tiles.drawn import Drawn
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Pair:
     others: further outputs of the same exemplar.
     tile: whether the output wraps in (y, x).
     guides: the guides that steered the output; their first source lies on the exemplar, their target on the output.
+    tiles: the set of tiles whose plane, laid at random, the output is.
+    offsets: of a plane that was drawn by histogram-preserving blending: "free", or "lattice" where they keep its step.
     """
 
     exemplar: Tensor
@@ -33,6 +36,8 @@ class Pair:
     others: tuple[Tensor, ...] = ()
     tile: tuple[bool, bool] = (False, False)
     guides: tuple[Guide, ...] = ()
+    tiles: Drawn | None = None
+    offsets: str = ""
 
 
 class NotApplicable(InputError):  # noqa: N818 (it is no fault unless the metric was asked for)

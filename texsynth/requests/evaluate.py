@@ -27,7 +27,8 @@ class Request(WeightsOptions, ForceOptions, SeedOptions, MemoryOptions, MessageO
 
     exemplar: The picture that outputs were made from; or a folder, to whose pictures outputs belong by their names:
         brick.png and brick-2.png to brick.jpg.
-    outputs: The pictures to score, folders or globs. Those of one folder count as variations of each other.
+    outputs: The pictures to score, folders or globs. Those of one folder count as variations of each other. The JSON of
+        a set of tiles or of a blend stands for a plane drawn with it, and a folder of `texsynth tiles` for its JSON.
     tile: The directions in which outputs repeat without a seam. Default: as the record of their run says, else none.
     csv: Write the table of scores to this file.
     report: Write a page with pictures and scores to this file.

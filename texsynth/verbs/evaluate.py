@@ -22,7 +22,7 @@ from texsynth.requests import guides
 from texsynth.requests.evaluate import ALL, Request
 from texsynth.runs.run import pretrained_weights, silent
 from texsynth.task import Guide
-from texsynth.verbs import control, pairing, parse
+from texsynth.verbs import control, pairing, parse, tile_planes
 from texsynth.verbs.pairing import Group, folder
 from texsynth.weights import pretrained
 from texsynth.weights.pretrained import Fetching
@@ -153,7 +153,9 @@ def _extracts(
 
 def _pairs(group: Group, request: Request, device: torch.device, memory: int, note: Note) -> Iterator[tuple[Row, Pair]]:
     """Every output of a group as a row without scores, and the pictures that are compared."""
-    (exemplar, entry), *outputs = inputs.load_all((group.exemplar, *group.outputs), "picture", memory)
+    planes = [tile_planes.read(Path(str(o)), memory) if tile_planes.is_described(o) else None for o in group.outputs]
+    drawn = [output if plane is None else plane.picture for output, plane in zip(group.outputs, planes, strict=True)]
+    (exemplar, entry), *outputs = inputs.load_all((group.exemplar, *drawn), "picture", memory)
     pictures = [picture for picture, _ in outputs]
     if not inputs.solid(exemplar).all():
         note(f"{entry.name}: metrics see middle grey where it is transparent; crop it to opaque parts for true scores")
@@ -166,14 +168,17 @@ def _pairs(group: Group, request: Request, device: torch.device, memory: int, no
             steering[size] = _guides(group, size, device, note)
         others = tuple(images[:number] + images[number + 1 :])
         name = str(group.exemplar) if isinstance(group.exemplar, (str, Path)) else entry.name
-        yield replace(row, exemplar=name), Pair(source, picture, others, parse.TILES[row.tile], steering[size])
+        pair = Pair(source, picture, others, parse.TILES[row.tile], steering[size])
+        if (plane := planes[number]) is not None:
+            pair = replace(pair, tiles=plane.tiles, offsets=plane.offsets)
+        yield replace(row, exemplar=name), pair
 
 
 def _row(source: Source, name: str, tile: str | None) -> Row:
     """The row of an output called `name`. It wraps as `tile` says, or else as its record does."""
     record = None
     if isinstance(source, (str, Path)):
-        name, record = str(source), image.read_metadata(source)
+        name, record = str(source), None if tile_planes.is_described(source) else image.read_metadata(source)
     if tile is None:
         inpainting = (record or {}).get("inpaint")
         words = ((record or {}).get("tile"), inpainting.get("make_tileable") if isinstance(inpainting, dict) else None)

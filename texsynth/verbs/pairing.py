@@ -12,6 +12,7 @@ from texsynth.errors import InputError, UsageError, listed
 from texsynth.image import picture as image
 from texsynth.image.load import Source
 from texsynth.requests.control import Request
+from texsynth.verbs import tile_planes
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ def arrange(exemplar: Source, outputs: Sequence[Source]) -> tuple[tuple[Group, .
 
     An exemplar that is a folder is paired by stem: brick.png or brick-2.png was made from brick.jpg. An output that is
     a folder or a glob stands for its pictures, but for the exemplar itself; pictures of a folder that are not read are
-    told. Raises UsageError for no outputs, and InputError where nothing can be paired.
+    told. A folder of `texsynth tiles` stands for its JSON. Raises UsageError for no outputs, and InputError where
+    nothing can be paired.
     """
     if not outputs:
         raise UsageError("`texsynth evaluate` needs an exemplar and at least one output of it")
@@ -61,6 +63,8 @@ def _expanded(output: Source, exemplar: Source | None) -> list[Source]:
         return [output]
     path = Path(output)
     if path.is_dir():
+        if described := tile_planes.inside(path):
+            return [*described]
         itself = Path(exemplar).resolve() if isinstance(exemplar, (str, Path)) else None
         return [picture for picture in image.list_pictures(path) if picture.resolve() != itself]
     if path.exists() or not glob.has_magic(str(output)):
@@ -83,7 +87,7 @@ def _by_stem(folder: Path, outputs: Sequence[Source]) -> tuple[tuple[Group, ...]
     strangers = []
     for output in outputs:
         stem = Path(output).stem if isinstance(output, (str, Path)) else ""
-        partner = exemplars.get(stem) or exemplars.get(re.sub(r"-\d+$", "", stem))
+        partner = exemplars.get(stem) or exemplars.get(re.sub(r"(-\d+|_(corner|wang|blob|blend))$", "", stem))
         if partner is None:
             strangers.append(str(output) if isinstance(output, (str, Path)) else "an array")
         elif not isinstance(output, Path) or output.resolve() != partner.resolve():

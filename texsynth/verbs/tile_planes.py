@@ -1,0 +1,42 @@
+"""What stands for the output where a set of tiles, or a texture to be blended, is scored: a plane drawn with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from texsynth.image.load import Source
+from texsynth.image.pixels import Picture
+from texsynth.tiles import plane, store
+from texsynth.tiles.drawn import Drawn
+
+SIDE = 1024  # pixels of a plane, about
+FEWEST, MOST = 3, 12  # tiles along its side
+SEED = 1  # by which it is laid
+ENDINGS = tuple(f"_{kind}.json" for kind in ("corner", "wang", "blob", "blend"))
+
+
+@dataclass(frozen=True)
+class DrawnPlane:
+    """A plane, with what `Pair` has of it."""
+
+    picture: Picture
+    tiles: Drawn | None = None
+    offsets: str = ""
+
+
+def is_described(source: Source) -> bool:
+    """Is this the JSON of a set of tiles or of a texture to be blended, by its name?"""
+    return isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".json"
+
+
+def inside(folder: Path) -> list[Path]:
+    """Those in a folder that bear a name as `texsynth tiles` gives them, sorted."""
+    return sorted(path for path in folder.glob("*.json") if path.name.endswith(ENDINGS))
+
+
+def read(path: Path, memory: int) -> DrawnPlane:
+    """The plane of a JSON, which may be of others. Raises InputError and ResourceError."""
+    drawn = store.read(path, memory)
+    rows, columns = (min(MOST, max(FEWEST, SIDE // side)) for side in drawn.size)
+    return DrawnPlane(plane.picture(drawn, plane.laid(drawn.tiles, rows, columns, SEED), drawn.image), drawn)
