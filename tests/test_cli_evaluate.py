@@ -70,7 +70,8 @@ def told(texsynth: Texsynth, *words: object) -> dict[str, Any]:
 def test_a_line_for_each_output_and_a_column_for_each_metric(texsynth: Texsynth) -> None:
     ran = texsynth("evaluate", "a.png", "near.png", "far.png", "a.png")
     head, *lines = table(ran)
-    applied = set(FREE) - {"labels", "orientation", "progression", "seam", "min_patch_colour"}
+    of_tiles = {"tile_borders", "tile_repetition", "blend_error"}
+    applied = set(FREE) - of_tiles - {"labels", "orientation", "progression", "seam", "min_patch_colour"}
     assert head[:2] == ["exemplar", "output"] and set(head[2:]) == applied
     assert [line[:2] for line in lines] == [["a.png", name] for name in ("near.png", "far.png", "a.png")]
     itself = dict(zip(head, lines[2], strict=True))
@@ -378,7 +379,7 @@ GIVEN = ("a.png", "near.png")
     [
         (2, ("a.png",), "missing argument"),
         (2, (*GIVEN, "--metric", "nn_pixle"), "there is no metric 'nn_pixle'; did you mean nn_pixel?"),
-        (2, (*GIVEN, "--metric", "zzz"), "known are copy_rate"),
+        (2, (*GIVEN, "--metric", "zzz"), "known are blend_error, copy_rate"),
         (2, (*GIVEN, "--tile", "z"), "--tile 'z' is not one of none, x, y, xy"),
         (2, (*GIVEN, "--device", "tpu"), "--device 'tpu' is not one of"),
         (2, (*GIVEN, "--threads", "0"), "threads"),
