@@ -37,8 +37,8 @@ def measure(pair: Pair, extract: None, rng: torch.Generator) -> float:
         raise NotApplicable("tile_repetition: the output is no set of tiles; give the JSON of one")
     exemplar = shrink(pair.exemplar.cpu(), working_level(pair.exemplar))
     side = min(exemplar.shape[2:])
-    own = max(0.0, peak(exemplar - blur(exemplar, SLOW * side), round(SMALLEST_OFFSET * side)))
-    return min(1.0, max(0.0, repeated(pair.tiles, SEED) - own) / max(1 - own, 1e-3))
+    usual = max(0.0, peak(exemplar - blur(exemplar, SLOW * side), round(SMALLEST_OFFSET * side)))
+    return min(1.0, max(0.0, repeated(pair.tiles, SEED) - usual) / max(1 - usual, 1e-3))
 
 
 def repeated(drawn: Drawn, seed: int) -> float:
@@ -59,5 +59,5 @@ def laid(drawn: Drawn, numbers: Tensor) -> Tensor:
     tiles = [picture.pixels[:, :, top : top + height, top : top + width] for picture in drawn.image.pictures]
     shrunk = torch.cat([F.adaptive_avg_pool2d(tile, small) for tile in tiles])
     rows, columns = numbers.shape
-    mosaic = shrunk[numbers.flatten()].unflatten(0, (rows, columns))
+    mosaic: Tensor = shrunk[numbers.flatten()].view(rows, columns, *shrunk.shape[1:])
     return mosaic.permute(2, 0, 3, 1, 4).reshape(1, shrunk.shape[1], rows * small[0], columns * small[1])
