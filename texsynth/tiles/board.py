@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -159,32 +160,56 @@ def windows(tiles: TileSet, frame: TileFrame) -> list[Box]:
     ]
 
 
+def ends(frame: TileFrame, across: bool) -> tuple[int, int]:
+    """How much at its start of a band with its margin lies round the patch there, up to the middle of a seam; and where
+    the patch at its end begins, with its margin."""
+    side = frame.breadth + 2 * frame.margin
+    return side + frame.gap, frame.band(across)[across] - side
+
+
+def between(frame: TileFrame, across: bool, first: int, last: int) -> Box:
+    """The box of a part of a band with its margin, in that band."""
+    height, width = frame.band(across)
+    return (0, first, height, last - first) if across else (first, 0, last - first, width)
+
+
+def in_plane(frame: TileFrame, across: bool, place: tuple[int, int], box: Box, at: int = 0) -> Box:
+    """Where a box of a band lies in a plane, if its patch that begins at `at` is round the corner at this place."""
+    reach = frame.border + frame.margin
+    y, x = (place[0] - reach, place[1] - reach - at) if across else (place[0] - reach - at, place[1] - reach)
+    return box[0] + y, box[1] + x, *box[2:]
+
+
 def band(frame: TileFrame, plane: Sheet, cuts: Cuts, strip: Strip, across: bool) -> Patchwork:
     """A band with its margin: in its middle a part of the plane, and round its ends that round the patches of its
     corners, which the margins of other bands have in common with it; between these are its seams."""
-    size, reach = frame.band(across), frame.border + frame.margin
-    length, side = (size[1], size[0]) if across else size
-    end = 2 * reach + frame.gap  # of what lies round a patch, and the middle of a seam
+    size = frame.band(across)
+    (end, last), length, box = ends(frame, across), size[across], partial(between, frame, across)
 
-    def between(first: int, last: int) -> Box:
-        return (0, first, side, last - first) if across else (first, 0, last - first, side)
+    def piece(place: tuple[int, int], some: Box, at: int) -> Piece:
+        return Piece(plane, in_plane(frame, across, place, some, at), some[:2])
 
-    def piece(place: tuple[int, int], box: Box, at: int) -> Piece:
-        """What lies in the plane where a band does whose patch at `at` is round a corner at this place."""
-        y, x = (place[0] - reach, place[1] - reach - at) if across else (place[0] - reach - at, place[1] - reach)
-        return Piece(plane, (box[0] + y, box[1] + x, *box[2:]), box[:2])
-
-    last = length - 2 * reach  # where the patch at the end of the band begins, with its margin
     pieces = [
-        piece((cuts.across if across else cuts.down)[strip], between(end, length - end), 0),
-        piece(cuts.corners[strip.start], between(0, end), 0),
-        piece(cuts.corners[strip.end], between(length - end, length), last),
+        piece((cuts.across if across else cuts.down)[strip], box(end, length - end), 0),
+        piece(cuts.corners[strip.start], box(0, end), 0),
+        piece(cuts.corners[strip.end], box(length - end, length), last),
     ]
     stays, may_stay = (
-        [between(0, end - inner), between(end + inner, length - end - inner), between(length - end + inner, length)]
+        [box(0, end - inner), box(end + inner, length - end - inner), box(length - end + inner, length)]
         for inner in (frame.gap, frame.core // 2)
     )
-    return Patchwork(size, pieces, stays, may_stay, reach)
+    return Patchwork(size, pieces, stays, may_stay, frame.border + frame.margin)
+
+
+def seams(frame: TileFrame, cuts: Cuts, strip: Strip, across: bool, place: tuple[int, int]) -> list[tuple[Box, Box]]:
+    """The two seams of a band whose middle is cut out of a plane at a place: what lies there of the middle, and of the
+    surroundings of the corners."""
+    (end, last), length, gap = ends(frame, across), frame.band(across)[across], frame.gap
+    pairs = []
+    for middle, corner, at in ((end, strip.start, 0), (length - end, strip.end, last)):
+        box = between(frame, across, middle - gap, middle + gap)
+        pairs.append((in_plane(frame, across, place, box), in_plane(frame, across, cuts.corners[corner], box, at)))
+    return pairs
 
 
 def tile(frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Box, bands: Bands) -> Patchwork:

@@ -6,7 +6,7 @@ nothing that a band shows comes back inside a tile, and in a regular texture all
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TypeVar
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from texsynth.image.salience import salience
-from texsynth.tiles.board import Box, Cuts, TileFrame, part
+from texsynth.tiles.board import Box, Cuts, TileFrame, part, seams
 from texsynth.tiles.sets import Strip, TileSet
 
 AGAIN = 4.0  # the price of a part that shows nothing but what others show, in mean saliences
+UNUSUAL = 4.0  # the price of a mean colour that is as far from that of the plane as its pixels are
 LOUDEST = 0.5  # the share of the loudest quarter of its pixels beside their mean
 Key = TypeVar("Key")
 Place = tuple[int, int]  # (y, x) of a corner in a plane
@@ -51,38 +52,53 @@ def plain(frame: TileFrame, offered: Offered, image: Tensor, sources: Tensor | N
     image: (1, 3, h, w) in [0, 1], the plane. sources: (h, w) int64, the pixel of the exemplars that each of its pixels
     was copied from; None where nobody knows.
     """
-    choice, b, (down, along) = _Choice(salience(image)[0], sources), frame.border, frame.size
+    choice, b, (down, along) = _Choice(image, sources), frame.border, frame.size
     corners = choice.best(offered.corners, (-b, -b, 2 * b, 2 * b))
-    across = choice.best(offered.across, (-b, b, 2 * b, along - 2 * b))
-    return Cuts(corners, across, choice.best(offered.down, (b, -b, down - 2 * b, 2 * b)))
+    at_corners = Cuts(corners, {}, {})
+
+    def joined(across: bool) -> Callable[[Strip, Place], float]:
+        return lambda strip, place: choice.mismatch(seams(frame, at_corners, strip, across, place))
+
+    flat = choice.best(offered.across, (-b, b, 2 * b, along - 2 * b), joined(True))
+    return Cuts(corners, flat, choice.best(offered.down, (b, -b, down - 2 * b, 2 * b), joined(False)))
 
 
 class _Choice:
-    """Chooses plain parts one after the other, and remembers what they show.
+    """Chooses plain parts one after the other, and remembers what they show. image, sources: as in `plain`."""
 
-    shown: (h, w), the salience of a plane. sources: as in `plain`.
-    """
-
-    def __init__(self, shown: Tensor, sources: Tensor | None) -> None:
-        self._shown, self._sources = shown, sources
+    def __init__(self, image: Tensor, sources: Tensor | None) -> None:
+        self._image, self._shown, self._sources = image[0], salience(image)[0], sources
+        self._mean, self._variance = self._image.mean((1, 2)), float(self._image.var((1, 2)).sum()) + 1e-6
         self._used = torch.zeros(0 if sources is None else int(sources.max()) + 1, dtype=torch.bool)
 
-    def best(self, offered: Mapping[Key, Sequence[Place]], box: Box) -> dict[Key, Place]:
+    def best(
+        self,
+        offered: Mapping[Key, Sequence[Place]],
+        box: Box,
+        further: Callable[[Key, Place], float] = lambda _key, _place: 0.0,
+    ) -> dict[Key, Place]:
         """For each key the best of its places, of which each is taken once unless there are fewer. box: what is shown
-        of a place, from there on."""
+        of a place, from there on. further: A price beside that of what is shown."""
         chosen: dict[Key, Place] = {}
         for key, places in offered.items():
             rest = [place for place in places if place not in chosen.values()] or list(places)
-            chosen[key] = min(rest, key=lambda place: self._price(_at(box, place)))
+            prices = [self._price(_at(box, place)) + further(key, place) for place in rest]
+            chosen[key] = rest[prices.index(min(prices))]
             if self._sources is not None:
                 self._used[part(self._sources, _at(box, chosen[key])).flatten()] = True
         return chosen
+
+    def mismatch(self, pairs: Sequence[tuple[Box, Box]]) -> float:
+        """The mean squared difference between what boxes show, in variances of the plane."""
+        off = [(part(self._image, one) - part(self._image, other)).square().sum(0).mean() for one, other in pairs]
+        return float(sum(off)) / len(off) / self._variance
 
     def _price(self, box: Box) -> float:
         values = part(self._shown, box).flatten()
         loudest = values.topk(max(1, len(values) // 4)).values.mean()
         again = 0.0 if self._sources is None else float(self._used[part(self._sources, box)].float().mean())
-        return float((1 - LOUDEST) * values.mean() + LOUDEST * loudest) + AGAIN * again
+        unusual = float((part(self._image, box).mean((1, 2)) - self._mean).square().sum()) / self._variance
+        return float((1 - LOUDEST) * values.mean() + LOUDEST * loudest) + AGAIN * again + UNUSUAL * unusual
 
 
 def _at(box: Box, place: Place) -> Box:

@@ -271,6 +271,21 @@ def drawn(
     return Drawn(cutting.tiles, frame.size, frame.border, image, fitted)
 
 
+def with_margins(cutting: Cutting, plane: Sheet, ready: Bands) -> list[Tensor]:
+    """The bands of each tile with their margins, (1, 3, height, width) in [0, 1]; inside, anything is shown."""
+    window = board.windows(cutting.tiles, cutting.frame)[0]
+    shown = Bands(*({strip: _image_of(each) for strip, each in way.items()} for way in (ready.across, ready.down)))
+    tiles = []
+    for number in range(len(cutting.tiles.tiles)):
+        part = board.tile(cutting.frame, cutting.tiles, number, _image_of(plane), window, shown)
+        tiles.append(inputs.matching(board.assembled(part.size, part.pieces)[IMAGE].pictures)[0])
+    return tiles
+
+
+def _image_of(whole: Sheet) -> Sheet:
+    return {IMAGE: whole[IMAGE]}
+
+
 def _of_tiles(
     cutting: Cutting, plane: Sheet, windows: Sequence[Box], ready: Bands, steering: Steering | None
 ) -> list[_Board]:

@@ -25,7 +25,7 @@ from texsynth.runs import cost, record, run
 from texsynth.runs.clock import Clock
 from texsynth.runs.run import silent
 from texsynth.task import Estimate, Period, Preset, Report, Say
-from texsynth.tiles import atlas, board, places, sets
+from texsynth.tiles import atlas, board, matching, places, sets
 from texsynth.tiles.board import IMAGE, TileFrame
 from texsynth.tiles.cells import Cells
 from texsynth.tiles.drawn import Drawn
@@ -107,7 +107,7 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     cells = asking = None
     entries: tuple[Input, ...] = ()
     if isinstance(request, blob.Request):
-        cells = Cells(tiles, frame.size, frame.border + frame.margin + frame.gap)
+        cells = Cells(tiles, frame.size, frame.border + frame.margin + 2 * frame.gap)
         materials = tile_materials.read(request.labels, draft, notices.append)
         asking, size, entries = tile_materials.wanted(materials, cells, frame, seed), cells.extent, materials.entries
     guides = () if asking is None else (asking.plane,)
@@ -145,6 +145,8 @@ def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
         windows, offered = cells.windows, cells.offered
     chosen = places.plain(cutting.frame, offered, image, _sources(result.field))
     ready = tile_steps.bands(material, cutting, plane, chosen, work.steering, heard)
+    if cells is None:
+        windows = matching.matched(cutting.frame, windows, image, tile_steps.with_margins(cutting, plane, ready))
     drawn = tile_steps.drawn(material, cutting, plane, windows, ready, work.steering, heard)
     return Laid(drawn, time.perf_counter() - start)
 
