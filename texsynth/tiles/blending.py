@@ -155,21 +155,26 @@ def _blended(grid: Grid, layer: Gaussian | Slopes, texture: Tensor, y: Tensor, x
     """Steps 1 to 6 at places of one mip level, (C, ...)."""
     offsets, weights = corners(grid, x, y)
     samples = [_sampled(texture, grid.size, x + offset[0], y + offset[1]) for offset in offsets]
-    norms = [(c + (1 - c) * weights.square().sum(0)).sqrt() for c in layer.common]
-    if isinstance(layer, Slopes):
-        slopes = [slopes_of(sample[None])[0] - layer.mean[:, None, None] for sample in samples]
-        turned = _sum(slopes, weights, norms) + layer.mean[:, None, None]
-        return normals_of(turned[None])[0]
-    values = (0.5 + _sum([sample - 0.5 for sample in samples], weights, norms)).clamp(0, 1)
+    if isinstance(layer, Gaussian):
+        return mixed_colours(layer, torch.stack(samples), weights, level)
+    slopes = [slopes_of(sample[None])[0] - layer.mean[:, None, None] for sample in samples]
+    turned = _sum(torch.stack(slopes), weights, layer.common) + layer.mean[:, None, None]
+    return normals_of(turned[None])[0]
+
+
+def mixed_colours(layer: Gaussian, samples: Tensor, weights: Tensor, level: int = 0) -> Tensor:
+    """Steps 4 to 6 of samples (3, C, ...) with weights (3, ...), at a mip level: the colours (C, ...)."""
+    values = (0.5 + _sum(samples - 0.5, weights, layer.common)).clamp(0, 1)
     looked = torch.stack([_looked_up(table, value, level) for table, value in zip(layer.table, values, strict=True)])
-    colours: Tensor = layer.origin[:, None, None] + torch.tensordot(layer.axes, looked, 1)
+    origin = layer.origin.reshape(-1, *[1] * (looked.dim() - 1))
+    colours: Tensor = origin + torch.tensordot(layer.axes, looked, 1)
     return colours
 
 
-def _sum(samples: list[Tensor], weights: Tensor, norms: list[Tensor]) -> Tensor:
-    """Step 4: the blend that keeps the variance of what has a mean of 0, (C, ...)."""
-    total = sum(weight * sample for weight, sample in zip(weights, samples, strict=True))
-    return torch.stack([part / norm for part, norm in zip(total, norms, strict=True)])
+def _sum(samples: Tensor, weights: Tensor, common: Tensor) -> Tensor:
+    """Step 4: the blend (C, ...) that keeps the variance of samples (3, C, ...) with a mean of 0."""
+    total, squares = (samples * weights[:, None]).sum(0), weights.square().sum(0)
+    return torch.stack([part / (c + (1 - c) * squares).sqrt() for part, c in zip(total, common, strict=True)])
 
 
 def _sampled(texture: Tensor, size: tuple[int, int], x: Tensor, y: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -31,12 +31,14 @@ class BlendSet:
 
     image: Of its colours. maps: Of each map by name, a normal map as slopes.
     lattice: By whose steps it is drawn; in words why by none.
+    once: The texture as it repeats, (1, C, H, W), drawn at one offset only.
     """
 
     grid: Grid
     image: Gaussian
-    maps: Mapping[str, Gaussian | Slopes] = field(default_factory=dict)
-    lattice: InSteps | str = ""
+    maps: Mapping[str, Gaussian | Slopes]
+    lattice: InSteps | str
+    once: Tensor
 
     @property
     def levels(self) -> int:
@@ -73,11 +75,15 @@ def prepared(
     for name, (picture, is_normal) in maps.items():
         scale = picture.width // image.shape[3]
         part, finer = cropped(picture.pixels, grid.size, scale), None if offsets is None else offsets * scale
-        how = part, fade.times(scale), finer
-        layer = gaussian.slopes(*how) if is_normal else gaussian.gaussian(*how)
-        ready[name] = as_stored(layer, picture.depth)
-    first = gaussian.gaussian(cropped(colours.pixels, grid.size), fade, offsets)
-    return BlendSet(grid, as_stored(first, colours.depth), ready, in_steps)
+        if is_normal:
+            ready[name] = as_stored(gaussian.slopes(part, fade.times(scale), finer), picture.depth)
+        else:
+            layer = as_stored(gaussian.gaussian(part, fade.times(scale), finer), picture.depth)
+            ready[name] = gaussian.corrected(layer, part, grid.sharpness, finer)
+    part = cropped(colours.pixels, grid.size)
+    layer = as_stored(gaussian.gaussian(part, fade, offsets), colours.depth)
+    right = gaussian.corrected(layer, part, grid.sharpness, offsets)
+    return BlendSet(grid, right, ready, in_steps, once(grid, layer))
 
 
 def depth_of(depth: str) -> str:

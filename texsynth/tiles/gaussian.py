@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from texsynth.tiles.blending import TABLE_WIDTH, Gaussian, Slopes, normals_of, reduced, slopes_of
+from texsynth.tiles.blending import TABLE_WIDTH, Gaussian, Slopes, mixed_colours, normals_of, reduced, slopes_of
 from texsynth.tiles.periodic import Fade, faded
 
 SIGMA = 1 / 8  # of T: its ends, where the table ends, are four deviations from the middle
 REACH = 6.0  # deviations, within which the distribution is integrated
 FINE = 1 << 12  # places at which it is
 NARROWEST = 0.25  # of a step of the table: the deviation by which its first row is blurred
+TRIALS = 1 << 17  # pixels that are blended to see what becomes of colours
+LEAST_DEVIATION = 1e-5  # of colours: less has no direction
 FLAT = 1e-3  # of the pixels: more with one value are ordered by what lies round them
 TIE = 1e-7  # of a value, by which they are
 BLURS = (2, 8, 32)  # pixels: the windows whose means order equal values
@@ -35,8 +38,7 @@ def principal(colours: Tensor) -> tuple[Tensor, Tensor]:
         return mean.float(), torch.ones(1, 1)
     centred = flat - mean[:, None]
     axes = torch.linalg.eigh(centred @ centred.T / flat.shape[1]).eigenvectors.flip(1)
-    largest = axes.abs().argmax(0)
-    axes = axes * axes[largest, torch.arange(len(axes))].sign()  # of either direction, one
+    axes = axes * axes[axes.abs().argmax(0), torch.arange(len(axes))].sign()  # of either direction, one
     return mean.float(), axes.float()
 
 
@@ -110,7 +112,7 @@ def gaussian(colours: Tensor, how: Fade, offsets: Tensor | None = None) -> Gauss
     have nothing in common.
     """
     mean, axes = principal(colours)
-    along = torch.einsum("cd,chw->dhw", axes, colours[0] - mean[:, None, None])
+    along = torch.einsum("dc,chw->dhw", axes.T, colours[0] - mean[:, None, None])
     pairs = [ranked(part) for part in along]
     deviations = torch.stack([part for part, _ in pairs])[None]
     wrapped = faded(deviations, how, common(deviations, offsets))
@@ -127,6 +129,46 @@ def gaussian(colours: Tensor, how: Fade, offsets: Tensor | None = None) -> Gauss
     )
     texture = (0.5 + SIGMA * wrapped).clamp(0, 1)
     return Gaussian(texture, rows.clamp(0, 1), common(wrapped, offsets), mean + axes @ low, axes * span)
+
+
+def corrected(layer: Gaussian, colours: Tensor, sharpness: float, offsets: Tensor | None) -> Gaussian:
+    """A layer whose blend has the mean and the covariances of the colours (1, C, H, W) that it was made of.
+
+    Axes that do not correlate may depend on each other all the same, as where moss is green and stones are grey, and
+    then a blend mixes them in other proportions. What it makes of them needs no picture, only some pixels; the linear
+    map that puts it right with the least change (optimal transport between normal distributions) joins the axes.
+    """
+    blended = _blended(layer, sharpness, offsets).double()
+    flat = colours[0].flatten(1).double()
+    (there, before), (mean, wanted) = ((v.mean(1), torch.cov(v).reshape(len(v), len(v))) for v in (blended, flat))
+    least = LEAST_DEVIATION**2 * torch.eye(len(flat), dtype=torch.float64)
+    root = _root(before + least)
+    inverse = torch.linalg.inv(root)
+    change = inverse @ _root(root @ (wanted + least) @ root) @ inverse
+    origin = mean + change @ (layer.origin.double() - there)
+    return replace(layer, origin=origin.float(), axes=(change @ layer.axes.double()).float())
+
+
+def _root(matrix: Tensor) -> Tensor:
+    """The square root of a symmetric matrix."""
+    values, vectors = torch.linalg.eigh(matrix)
+    root: Tensor = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    return root
+
+
+def _blended(layer: Gaussian, sharpness: float, offsets: Tensor | None) -> Tensor:
+    """The colours (C, TRIALS) of pixels of the plane anywhere."""
+    rng = torch.Generator().manual_seed(0)
+    height, width = layer.texture.shape[2:]
+    y, x = torch.randint(height, (TRIALS,), generator=rng), torch.randint(width, (TRIALS,), generator=rng)
+    if offsets is None:
+        moves = torch.stack([torch.randint(side, (3, TRIALS), generator=rng) for side in (width, height)], -1)
+    else:
+        moves = offsets[torch.randint(len(offsets), (3, TRIALS), generator=rng)]
+    samples = layer.texture[0][:, (y + moves[..., 1]) % height, (x + moves[..., 0]) % width].movedim(1, 0)
+    shares = -torch.rand(3, TRIALS, generator=rng).clamp(min=1e-9).log()  # evenly over a triangle, by their sum
+    weights = (shares / shares.sum(0)) ** sharpness
+    return mixed_colours(layer, samples, weights / weights.sum(0))
 
 
 def slopes(normals: Tensor, how: Fade, offsets: Tensor | None = None) -> Slopes:
