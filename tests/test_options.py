@@ -41,6 +41,15 @@ SHADE = "maps occlusion right.png -q -o o.png"
 LAMPS = "maps stereo a.png c.png right.png --lights lamps.txt -q -o made/"
 CORNER = "tiles corner a.png -s 20 -p steady -q -o made/"
 CORNERS = f"{CORNER} --dry-run --json"  # whose record says what counts
+BLENDED = "tiles blend a.png -q -o made/ --dry-run --json"
+MAKING = {  # what makes a texture, which is nothing where the exemplar itself is one
+    "method": "-m steady",
+    "preset": "-p steady",
+    "quality": "--quality draft",
+    "settings": "--set patch=3",
+    "model": "--model easy.safetensors",
+    "weights": "--weights easy.safetensors",
+}
 SCORE = "evaluate a.png c.png --metric sliced --metric nn_pixel -q"
 REFUSED = "code"  # what is refused, in one line that names it
 
@@ -309,6 +318,23 @@ OWN: dict[str, Rows] = {
         "labels": ("code", CORNERS.replace("corner", "blob"), "--labels half.png"),
         "tiles": ("told", CORNERS.replace("corner a.png", "blob a.png c.png"), "--tiles 16"),
         "padding": ("told", CORNERS.replace("corner a.png", "blob a.png c.png"), "--padding 2"),
+    },
+    "tiles blend": {
+        "size": ("told", BLENDED, "-s 24"),
+        "lattice": ("told", BLENDED, "--lattice off"),
+        "seed": ("told", BLENDED, "--seed 1"),
+        "find_maps": ("told", BLENDED, "--maps auto"),
+        "maps": ("told", BLENDED, "--map h=right.png"),
+        "normals_out": ("told", f"{BLENDED} --map normal=bumps.png", "--normals-out dx"),
+        "names": (REFUSED, BLENDED, "--names gltf"),
+        "pack": (REFUSED, BLENDED, "--pack orm"),
+        "mtlx": (REFUSED, BLENDED, "--mtlx"),
+        "map_weight": (REFUSED, f"{BLENDED} --map h=right.png", "--map-weight h=2"),
+        "source_mask": (REFUSED, BLENDED, "--source-mask hole.png"),
+        "exact_copies": (REFUSED, BLENDED, "--exact-copies"),
+        **{name: (REFUSED, BLENDED, words) for name, words in MAKING.items()},
+        "max_memory": ("code", BLENDED, "--max-memory 1M"),
+        "device": ("code", BLENDED, "--device cuda:9"),
     },
     "train": {
         "output": ("files", TRAIN.replace("-o o.safetensors", ""), "-o o.safetensors"),

@@ -78,7 +78,7 @@ def test_files_that_exist_are_left_alone(refused: Refused, monkeypatch: pytest.M
     """Any of them, before any work."""
     Path("made").mkdir()
     Path("made/a_corner.tsx").write_text("mine")
-    monkeypatch.setattr(command.verb, "prepare", None)
+    monkeypatch.setattr(command.tile_kinds.tiles, "prepare", None)
     assert "made/a_corner.tsx exists; --force overwrites it" in refused(2, *CORNER)
     assert files("made") == ["a_corner.tsx"]
 
@@ -91,7 +91,23 @@ def test_a_run_that_ends_early_leaves_nothing(texsynth: Texsynth, refused: Refus
     assert not Path("made").exists()
 
 
-SHORT = ("-o", "made", "-p", "steady", "-q")
+def test_a_blend_of_a_set_is_written_by_the_name_of_the_set(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:
+    """A folder that has no such words in its names; the sentence of the score is told, and stands in --json."""
+    picture("wall/wall_BaseColor.png", (32, 32))
+    draw("wall/wall_Normal.png", bytes_of((bumps(32, 32) + 1) / 2))
+    picture("wall/wall_Roughness.png", (32, 32), channels=1, seed=1)
+    ran = texsynth("tiles", "blend", "wall", "--json", "--progress", "none")
+    entry = json.loads(ran.out)["runs"][0]
+    assert entry["image"] == "wall_tiles/wall_blend.png"
+    assert files("wall_tiles") == sorted(Path(path).name for path in entry["files"].values())
+    assert {"normal", "roughness_gaussian", "roughness_lut", "preview", "glsl"} < entry["files"].keys()
+    stored = json.loads(Path("wall_tiles/wall_blend.json").read_text())
+    assert stored["suitability"] == entry["suitability"]
+    assert stored["record"] == record_of("wall_tiles/wall_blend.png") == entry["record"]
+    assert entry["suitability"]["sentence"] in ran.err
+
+
+SHORT = ("-o", "made", "-q")
 WRONG = {
     "corner a.png --colours 4": "--colours 4: corners have 2 or 3 colours; the nearest is 3",
     "wang a.png --colours 1": "--colours 1: edges have 2 or 3 colours; the nearest is 2",
@@ -101,6 +117,8 @@ WRONG = {
     "blob a.png": "one exemplar is one material; give a second one, or --labels MAP",
     "blob a.png a.png --labels a.png": "--labels says where one exemplar shows both materials; leave it out",
     "blob a.png a.png a.png": "3 exemplars are 3 materials, and these tiles show two",
+    "blend a.png a.png": "2 exemplars are no texture to blend; -s N makes one of them, or give one alone",
+    "blend a.png --labels a.png": "no such option: --labels",
     "corner a.png -s 19": "--size 19x19: a tile has at least 20, 4 windows of preset steady, on each side",
     "corner a.png -s 20 --padding 6": "--padding 6: 0 to 5 are possible, the border that tiles",
     "corner a.png --model m.safetensors": "--model m.safetensors: tiles are copied",
@@ -121,7 +139,7 @@ def test_wrong_use_is_one_line(refused: Refused, picture: Picture, words: str) -
     picture("in/b.png")
     picture("in/c.png")
     kind, *rest = words.split()
-    assert WRONG[words] in refused(2, "tiles", kind, *SHORT, *rest)
+    assert WRONG[words] in refused(2, "tiles", kind, *SHORT, *(() if kind == "blend" else ("-p", "steady")), *rest)
     assert not Path("made").exists()
 
 

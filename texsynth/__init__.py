@@ -34,6 +34,7 @@ __all__ = [
     "maps_occlusion",
     "propagate",
     "synthesize",
+    "tiles_blend",
     "tiles_blob",
     "tiles_corner",
     "tiles_wang",
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
         synthesize,
         train,
     )
-    from texsynth.api.tiles import tiles_blob, tiles_corner, tiles_wang
+    from texsynth.api.tiles import tiles_blend, tiles_blob, tiles_corner, tiles_wang
 
     __version__: str
 else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 from texsynth.api import arguments_of, documented, fetching, logger, request_of
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from texsynth.image.load import Source
     from texsynth.task import Report
+    from texsynth.verbs.tile_blend import Blended
     from texsynth.verbs.tiles import Laid
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -63,7 +65,7 @@ def tiles_corner(
 ) -> Laid:
     """Make a complete set of corner tiles: `drawn` has their pictures, which `texsynth.tiles.atlas.atlas` puts into one
     and `texsynth.tiles.plane` lays. Raises `texsynth.errors.TexsynthError`s."""
-    return _laid("tiles_corner", locals())
+    return cast("Laid", _made("tiles_corner", locals()))
 
 
 @_documented
@@ -76,7 +78,7 @@ def tiles_wang(
     **shared: Unpack[TilesShared],
 ) -> Laid:
     """Make a set of Wang tiles; see `tiles_corner`."""
-    return _laid("tiles_wang", locals())
+    return cast("Laid", _made("tiles_wang", locals()))
 
 
 @_documented
@@ -90,25 +92,39 @@ def tiles_blob(
 ) -> Laid:
     """Make a set of tiles for two materials; see `tiles_corner`. exemplars are the ground and what lies on it, or one
     that shows both, with labels."""
-    return _laid("tiles_blob", locals())
+    return cast("Laid", _made("tiles_blob", locals()))
 
 
-def _laid(verb: str, arguments: Mapping[str, Any]) -> Laid:
-    """Make a set of tiles with the arguments of a function."""
+@_documented
+def tiles_blend(
+    exemplars: Source | Sequence[Source],
+    size: str | int | None = None,
+    *,
+    lattice: str = "auto",
+    **shared: Unpack[TilesShared],
+) -> Blended:
+    """Make a texture ready for histogram-preserving blending: `ready`, which `texsynth.tiles.blending.bake` draws as
+    shaders do, and `suited`, how well it fits, with a `sentence`. Raises `texsynth.errors.TexsynthError`s."""
+    return cast("Blended", _made("tiles_blend", locals(), "tile_blend"))
+
+
+def _made(verb: str, arguments: Mapping[str, Any], name: str = "tiles") -> Any:
+    """What the module `name` of verbs/ makes with the arguments of a function."""
     values = arguments_of(verb, arguments)
     progress = values.pop("progress", None)
     request = request_of(verb, values)
     from texsynth.image import scratch
     from texsynth.runs import run
-    from texsynth.verbs import parse, tile_checks, tiles
+    from texsynth.verbs import parse, tile_checks
     from texsynth.verbs.sets import with_maps
 
     tile_checks.check(verb.partition("_")[2], request, len(request.exemplars))
     request, said = with_maps(request)
     for line in said:
         logger.info(line)
+    module = importlib.import_module(f"texsynth.verbs.{name}")
     with scratch.beside(None, parse.memory(request.max_memory)):
-        work = tiles.prepare(verb.replace("_", " "), request, request.exemplars, logger.warning, fetching())
+        work = module.prepare(verb.replace("_", " "), request, request.exemplars, logger.warning, fetching())
         for notice in work.notices:
             logger.info(notice)
-        return tiles.execute(work, progress or run.silent)
+        return module.execute(work, progress or run.silent)

@@ -22,7 +22,7 @@ MAKERS = {
     **{f"maps {command}": "maps" for command in ("normal", "height", "occlusion")},
     "maps stereo": "stereo",
     **{f"maps {command}": "packing" for command in ("pack", "unpack")},
-    **{f"tiles {command}": "tiles" for command in ("corner", "wang", "blob")},
+    **{f"tiles {command}": "tiles" for command in ("corner", "wang", "blob", "blend")},
 }
 
 

@@ -16,6 +16,8 @@ from texsynth.image.files import Put
 from texsynth.image.load import NORMAL_DX, NORMALS
 from texsynth.image.picture import Picture
 from texsynth.material.roles import DX
+from texsynth.report import blend as viewer
+from texsynth.report.blend import Blending
 from texsynth.tiles import blend_store, blendset, shading
 from texsynth.tiles.blending import Gaussian, Slopes
 from texsynth.tiles.blendset import BlendSet
@@ -27,6 +29,7 @@ BESIDE = {
     "gaussian": "_gaussian.png",
     "lut": "_lut.png",
     "preview": "_preview.png",
+    "viewer": ".html",
     "json": ".json",
     "glsl": ".glsl",
     "hlsl": ".hlsl",
@@ -61,6 +64,8 @@ def write(work: BlendWork, blended: Blended, files: Mapping[str, Path], put: Put
     pictures[IMAGE] = replace(shown, pixels=ready.once)
     named = {name: _files(name, layer, files) for name, layer in ((IMAGE, ready.image), *ready.maps.items())}
     put(files["json"], json_text.text(blend_store.described(ready, blended.suited, named, record), 1) + "\n")
+    shown_maps = {IMAGE: Blending(ready.image, pictures[IMAGE]), **_shown(ready, blended, work)}
+    put(files["viewer"], viewer.page(ready.grid, shown_maps, files["json"].stem, blended.suited.sentence))
     for source in shading.BLEND:
         text = shading.source(source).replace(shading.TEXTURE, files[IMAGE].name)
         put(files[Path(source).suffix.removeprefix(".")], text)
@@ -68,6 +73,16 @@ def write(work: BlendWork, blended: Blended, files: Mapping[str, Path], put: Put
     for name, picture in pictures.items():
         notices += image.write(files[name], picture, metadata=record if name == IMAGE else None, put=put)
     return notices
+
+
+def _shown(ready: BlendSet, blended: Blended, work: BlendWork) -> dict[str, Blending]:
+    """The maps as the viewer has them, with the texture of each as it repeats."""
+    shown = {}
+    for name, layer in ready.maps.items():
+        pixels = layer.texture if isinstance(layer, Slopes) else blendset.once(ready.grid, layer)
+        wanted, role = work.request.normals_out, blended.maps[name].role
+        shown[name] = Blending(layer, Picture(pixels), role == NORMAL_DX if wanted is None else wanted == DX)
+    return shown
 
 
 def _files(name: str, layer: Gaussian | Slopes, files: Mapping[str, Path]) -> dict[str, str]:

@@ -22,10 +22,6 @@ def check(kind: str, request: Any, exemplars: int) -> None:
         check_count(request.tiles, request.colours)
     if kind == BLOB:
         _check_materials(request, exemplars)
-    if kind == BLEND and exemplars > 1 and request.size is None:
-        raise UsageError(
-            f"{exemplars} exemplars are no texture to blend; -s N makes one of N pixels out of them, or give one alone"
-        )
 
 
 def check_colours(kind: str, colours: int) -> None:
