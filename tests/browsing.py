@@ -17,7 +17,7 @@ FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-breakpad"),
     *("--disable-background-networking", "--enable-logging=stderr", "--host-resolver-rules=MAP * ~NOTFOUND"),
 )
-SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing")
 
 # Before the page's own script: what goes wrong is kept, and frames come when the probe wants them.
 WATCH = """<script>
@@ -50,5 +50,6 @@ def opened(page: Path, *flags: str) -> tuple[dict[str, Any], str]:
     shutil.rmtree(profile, ignore_errors=True)
     probe = re.search(r'<pre id="probe">(.+?)</pre>', ran.stdout)
     assert probe is not None, ran.stderr
-    console = "\n".join(line for line in ran.stderr.splitlines() if "CONSOLE" in line)
+    said = [line for line in ran.stderr.splitlines() if "CONSOLE" in line]
+    console = "\n".join(line for line in said if "GL Driver Message (OpenGL, Performance" not in line)  # of the probe
     return json.loads(unescape(probe[1])), console

@@ -252,6 +252,7 @@ function show(page) {
   async function begin() {
     const context = canvas.getContext("webgl2", { alpha: true, antialias: false });
     if (!context) return false;
+    plane.dataset.state = "loading"; // its pictures
     const program = compiled(context, page.fragment.replace("/* head */", HEAD));
     context.useProgram(program);
     context.pixelStorei(context.UNPACK_COLORSPACE_CONVERSION_WEBGL, context.NONE);
@@ -263,15 +264,13 @@ function show(page) {
     gl = context;
     page.again = ask; // for what is there later
     await page.begin(gl, uniform);
+    plane.dataset.state = "shown";
     ready = true;
     ask();
     return true;
   }
 
   addEventListener("load", async () => {
-    if (!(await begin())) return;
-    plane.dataset.state = "shown";
-    listen();
-    ask();
+    if (await begin()) listen();
   });
 }

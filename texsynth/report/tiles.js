@@ -1,10 +1,66 @@
 // A random plane of a set of tiles beside one tile repeated, drawn by tiles.glsl, the very file for engines.
 "use strict";
+const TABLE = 256; // cells along a side of the part of the plane whose tiles are laid here and not by the shader
+
+function isSmallerWang(set) {
+  return set.kind === "wang" && set.tiles.length < set.colours ** 4;
+}
+
+// What lays the tiles of a set whose places need more than a hash, as tiles/plane.py does: a function of the cell at
+// the upper left (which is that of the plane for a smaller Wang set) and of the seed, for TABLE x TABLE cells.
+function laying(set) {
+  // Which of two materials lies at a place: what most of nine places drew.
+  function region(x, y, seed) {
+    let votes = 0;
+    for (let down = -1; down <= 1; down++) for (let across = -1; across <= 1; across++) votes += mixed(x + across, y + down, seed) % 2;
+    return votes >= 5 ? 1 : 0;
+  }
+
+  const byColours = new Map(set.tiles.map((colours, number) => [colours.join(), number]));
+
+  function marching(x, y, at) {
+    return [at(x, y), at(x + 1, y), at(x + 1, y + 1), at(x, y + 1), 0, 0, 0, 0, 0];
+  }
+
+  function blob(x, y, at) { // a corner counts between two edges of the same material
+    const middle = at(x, y);
+    const [n, e, s, w] = [[0, -1], [1, 0], [0, 1], [-1, 0]].map(([across, down]) => middle * at(x + across, y + down));
+    const corners = [n * w * at(x - 1, y - 1), n * e * at(x + 1, y - 1), s * e * at(x + 1, y + 1), s * w * at(x - 1, y + 1)];
+    return [...corners, n, e, s, w, middle];
+  }
+
+  // In a smaller Wang set each tile chooses the edges of those below it and to its right (Cohen et al. 2003).
+  function laid(left, top, seed) {
+    const numbers = new Uint8Array(TABLE * TABLE);
+    if (isSmallerWang(set)) {
+      const south = Array.from({ length: TABLE }, (_, x) => mixed(2 * x, 0, seed) % set.colours);
+      for (let y = 0; y < TABLE; y++) {
+        let east = mixed(1, y, seed) % set.colours;
+        for (let x = 0; x < TABLE; x++) {
+          const fitting = set.fitting[south[x] * set.colours + east];
+          const number = fitting[mixed(x, y, seed + 1) % fitting.length];
+          numbers[y * TABLE + x] = number;
+          [, , , , , east, south[x]] = set.tiles[number];
+        }
+      }
+      return numbers;
+    }
+    const side = TABLE + 2, cells = new Uint8Array(side * side);
+    for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) cells[y * side + x] = region(left + x - 1, top + y - 1, seed);
+    const at = (x, y) => cells[(y - top + 1) * side + x - left + 1];
+    const colours = set.kind === "blob" ? blob : marching;
+    for (let y = 0; y < TABLE; y++)
+      for (let x = 0; x < TABLE; x++) numbers[y * TABLE + x] = byColours.get(colours(left + x, top + y, at).join());
+    return numbers;
+  }
+
+  return laid;
+}
+
 (() => {
   const set = JSON.parse(document.getElementById("set").textContent);
-  const TABLE = 256; // cells along a side of the part of the plane whose tiles are laid here and not by the shader
   const [RANDOM_CORNERS, RANDOM_EDGES, LAID] = [0, 1, 2];
-  const isSmaller = set.kind === "wang" && set.tiles.length < set.colours ** 4;
+  const isSmaller = isSmallerWang(set);
   const way = set.kind === "corner" ? RANDOM_CORNERS : set.kind === "wang" && !isSmaller ? RANDOM_EDGES : LAID;
 
   const MAIN = `
@@ -70,52 +126,7 @@
       if (borders) shown.rgb = withBorders(shown.rgb, number, within);
     }`;
 
-  // Which of two materials lies at a place, as of tiles/plane.py: what most of nine places drew.
-  function region(x, y, seed) {
-    let votes = 0;
-    for (let down = -1; down <= 1; down++) for (let across = -1; across <= 1; across++) votes += mixed(x + across, y + down, seed) % 2;
-    return votes >= 5 ? 1 : 0;
-  }
-
-  const byColours = new Map(set.tiles.map((colours, number) => [colours.join(), number]));
-
-  function marching(x, y, at) {
-    return [at(x, y), at(x + 1, y), at(x + 1, y + 1), at(x, y + 1), 0, 0, 0, 0, 0];
-  }
-
-  function blob(x, y, at) { // a corner counts between two edges of the same material
-    const middle = at(x, y);
-    const [n, e, s, w] = [[0, -1], [1, 0], [0, 1], [-1, 0]].map(([across, down]) => middle * at(x + across, y + down));
-    const corners = [n * w * at(x - 1, y - 1), n * e * at(x + 1, y - 1), s * e * at(x + 1, y + 1), s * w * at(x - 1, y + 1)];
-    return [...corners, n, e, s, w, middle];
-  }
-
-  // The tiles of TABLE x TABLE cells from a corner on: two materials in regions, or a smaller Wang set from the upper
-  // left on, where each tile chooses the edges of those below it and to its right (Cohen et al. 2003).
-  function laid(left, top, seed) {
-    const numbers = new Uint8Array(TABLE * TABLE);
-    if (isSmaller) {
-      const south = Array.from({ length: TABLE }, (_, x) => mixed(2 * x, 0, seed) % set.colours);
-      for (let y = 0; y < TABLE; y++) {
-        let east = mixed(1, y, seed) % set.colours;
-        for (let x = 0; x < TABLE; x++) {
-          const fitting = set.fitting[south[x] * set.colours + east];
-          const number = fitting[mixed(x, y, seed + 1) % fitting.length];
-          numbers[y * TABLE + x] = number;
-          [, , , , , east, south[x]] = set.tiles[number];
-        }
-      }
-      return numbers;
-    }
-    const side = TABLE + 2, cells = new Uint8Array(side * side);
-    for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) cells[y * side + x] = region(left + x - 1, top + y - 1, seed);
-    const at = (x, y) => cells[(y - top + 1) * side + x - left + 1];
-    const colours = set.kind === "blob" ? blob : marching;
-    for (let y = 0; y < TABLE; y++)
-      for (let x = 0; x < TABLE; x++) numbers[y * TABLE + x] = byColours.get(colours(left + x, top + y, at).join());
-    return numbers;
-  }
-
+  const laid = laying(set);
   const images = new Map(), textures = new Map(); // by the names of maps
   const slots = ["colourMap", "normalMap", "roughMap", "openMap", "dataMap", "table"];
   let current = "", table = "";
@@ -134,13 +145,17 @@
     const [width, height] = [image.naturalWidth / set.columns, image.naturalHeight / set.rows];
     const levels = 1 + Math.floor(Math.log2(Math.max(width, height)));
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, levels, format, width, height, set.tiles.length);
+    // Once out of the picture, as a part of it costs as much as the whole.
+    const copy = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
+    const context = copy.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    const texels = new Uint8Array(context.getImageData(0, 0, copy.width, copy.height).data.buffer);
+    gl.pixelStorei(gl.UNPACK_ROW_LENGTH, copy.width);
     set.tiles.forEach((_, number) => {
-      gl.pixelStorei(gl.UNPACK_SKIP_PIXELS, (number % set.columns) * width);
-      gl.pixelStorei(gl.UNPACK_SKIP_ROWS, Math.floor(number / set.columns) * height);
-      gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, number, width, height, 1, gl.RGBA, gl.UNSIGNED_BYTE, image);
+      const first = (Math.floor(number / set.columns) * height * copy.width + (number % set.columns) * width) * 4;
+      gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, number, width, height, 1, gl.RGBA, gl.UNSIGNED_BYTE, texels, first);
     });
-    gl.pixelStorei(gl.UNPACK_SKIP_PIXELS, 0);
-    gl.pixelStorei(gl.UNPACK_SKIP_ROWS, 0);
+    gl.pixelStorei(gl.UNPACK_ROW_LENGTH, 0);
     filtered(gl, gl.TEXTURE_2D_ARRAY, gl.CLAMP_TO_EDGE);
     return texture;
   }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +36,10 @@ def page(drawn: Drawn, padding: int, title: str, seed: int = 0) -> str:
         notes.add(maps[-1].pop("note"))
     content = {
         "glsl": shading.source("tiles.glsl"),
-        "kind": tiles.kind,
-        "colours": tiles.colours,
+        **described(tiles),
         "width": drawn.size[1],
         "height": drawn.size[0],
         "padding": padding,
-        "columns": tiles.columns,
-        "rows": tiles.rows,
-        "tiles": [[*tile.corners, *tile.edges, tile.middle] for tile in tiles.tiles],
-        "fitting": _fitting(tiles),
-        "plain": _alone(tiles),
         "maps": maps,
     }
     count = f"{len(tiles.tiles)} {KINDS[tiles.kind]}"
@@ -61,13 +54,26 @@ def page(drawn: Drawn, padding: int, title: str, seed: int = 0) -> str:
     return plane.page(shell, content, SCRIPT)
 
 
+def described(tiles: TileSet) -> dict[str, Any]:
+    """What the page knows of a set, but for its pictures."""
+    return {
+        "kind": tiles.kind,
+        "colours": tiles.colours,
+        "columns": tiles.columns,
+        "rows": tiles.rows,
+        "tiles": [[*tile.corners, *tile.edges, tile.middle] for tile in tiles.tiles],
+        "fitting": _fitting(tiles),
+        "plain": _alone(tiles),
+    }
+
+
 def _map(drawn: Drawn, name: str, strips: Strips, part: str, share: int) -> dict[str, Any]:
     """What the page knows of the image or a map."""
     role = roles.role_of(name)
     is_colour = name == "image" or (role is not None and role.is_colour)
     cell = strips.height // drawn.tiles.rows, strips.width // drawn.tiles.columns
     picture = plane.embedded(strips.whole(), is_colour, cell, share)
-    described: Mapping[str, Any] = {
+    return {
         "name": BASE if name == "image" else name,
         "part": part,
         "colour": is_colour,
@@ -75,7 +81,6 @@ def _map(drawn: Drawn, name: str, strips: Strips, part: str, share: int) -> dict
         "source": picture.source,
         "note": picture.note,
     }
-    return dict(described)
 
 
 def _fitting(tiles: TileSet) -> list[list[int]]:
