@@ -15,8 +15,8 @@ from texsynth.tiles.blending import Gaussian, Grid, Slopes, bake, side_of
 from texsynth.tiles.periodic import Fade
 from texsynth.tiles.steps import InSteps
 
-SHARPNESS = 1.0
-SHARPNESS_IN_STEP = 4.0  # objects that lie in rows have outlines, which should be those of one of them
+SHARPNESS = 4.0  # of weights: large enough to keep leaves whole, and small enough for no seam to show
+SHARPNESS_IN_STEP = 8.0  # of objects in rows, which have outlines and colours of their own
 PLANE = 2  # times the texture, that a side of a plane has by which it is judged
 LONGEST_PREVIEW = 2048  # pixels
 TABLE_DEPTH = "uint16"  # its steps are differences of colours

@@ -22,6 +22,7 @@ SIGMA = 1 / 8  # of T: its ends, where the table ends, are four deviations from 
 REACH = 6.0  # deviations, within which the distribution is integrated
 FINE = 1 << 12  # places at which it is
 NARROWEST = 0.25  # of a step of the table: the deviation by which its first row is blurred
+ROUNDS = 4  # of putting right what a blend makes of colours
 TRIALS = 1 << 17  # pixels that are blended to see what becomes of colours
 LEAST_DEVIATION = 1e-5  # of colours: less has no direction
 FLAT = 1e-3  # of the pixels: more with one value are ordered by what lies round them
@@ -138,15 +139,19 @@ def corrected(layer: Gaussian, colours: Tensor, sharpness: float, offsets: Tenso
     then a blend mixes them in other proportions. What it makes of them needs no picture, only some pixels; the linear
     map that puts it right with the least change (optimal transport between normal distributions) joins the axes.
     """
-    blended = _blended(layer, sharpness, offsets).double()
+    samples, weights = _drawn(layer, sharpness, offsets)
     flat = colours[0].flatten(1).double()
-    (there, before), (mean, wanted) = ((v.mean(1), torch.cov(v).reshape(len(v), len(v))) for v in (blended, flat))
-    least = LEAST_DEVIATION**2 * torch.eye(len(flat), dtype=torch.float64)
-    root = _root(before + least)
-    inverse = torch.linalg.inv(root)
-    change = inverse @ _root(root @ (wanted + least) @ root) @ inverse
-    origin = mean + change @ (layer.origin.double() - there)
-    return replace(layer, origin=origin.float(), axes=(change @ layer.axes.double()).float())
+    mean, wanted = flat.mean(1), torch.cov(flat).reshape(len(flat), len(flat))
+    least, ends = LEAST_DEVIATION**2 * torch.eye(len(flat), dtype=torch.float64), (float(flat.min()), float(flat.max()))
+    for _ in range(ROUNDS):  # what a file cuts off at its ends is not linear
+        blended = mixed_colours(layer, samples, weights).double().clamp(*(min(ends[0], 0.0), max(ends[1], 1.0)))
+        there, before = blended.mean(1), torch.cov(blended).reshape(len(flat), len(flat))
+        root = _root(before + least)
+        inverse = torch.linalg.inv(root)
+        change = inverse @ _root(root @ (wanted + least) @ root) @ inverse
+        origin = mean + change @ (layer.origin.double() - there)
+        layer = replace(layer, origin=origin.float(), axes=(change @ layer.axes.double()).float())
+    return layer
 
 
 def _root(matrix: Tensor) -> Tensor:
@@ -156,8 +161,8 @@ def _root(matrix: Tensor) -> Tensor:
     return root
 
 
-def _blended(layer: Gaussian, sharpness: float, offsets: Tensor | None) -> Tensor:
-    """The colours (C, TRIALS) of pixels of the plane anywhere."""
+def _drawn(layer: Gaussian, sharpness: float, offsets: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What pixels of the plane anywhere are blended of: samples (3, C, TRIALS) with their weights (3, TRIALS)."""
     rng = torch.Generator().manual_seed(0)
     height, width = layer.texture.shape[2:]
     y, x = torch.randint(height, (TRIALS,), generator=rng), torch.randint(width, (TRIALS,), generator=rng)
@@ -168,7 +173,7 @@ def _blended(layer: Gaussian, sharpness: float, offsets: Tensor | None) -> Tenso
     samples = layer.texture[0][:, (y + moves[..., 1]) % height, (x + moves[..., 0]) % width].movedim(1, 0)
     shares = -torch.rand(3, TRIALS, generator=rng).clamp(min=1e-9).log()  # evenly over a triangle, by their sum
     weights = (shares / shares.sum(0)) ** sharpness
-    return mixed_colours(layer, samples, weights / weights.sum(0))
+    return samples, weights / weights.sum(0)
 
 
 def slopes(normals: Tensor, how: Fade, offsets: Tensor | None = None) -> Slopes:
