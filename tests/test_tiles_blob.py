@@ -16,7 +16,6 @@ from conftest import Draw
 from pictures import bytes_of, spots
 from texsynth.errors import TexsynthError
 from texsynth.guidance.labels import agreement
-from texsynth.job import Layer
 from texsynth.requests.tiles import blob
 from texsynth.tiles import sets
 from texsynth.tiles.drawn import Drawn
@@ -108,16 +107,6 @@ def make(exemplars: Sequence[str], **asked: Any) -> Drawn:
     return verb.execute(verb.prepare("tiles blob", request, sources, lambda _: None, fetching)).drawn
 
 
-def check_bands(tiles: TileSet, layer: Layer, border: int) -> None:
-    """All tiles with the same strip have the same pixels there."""
-    parts: dict[tuple[str, Strip], set[bytes]] = {}
-    for tile, picture in zip(tiles.tiles, layer.pictures, strict=True):
-        bands = tile_sets.bands_of(picture.pixels, int(border * layer.scale))
-        for side, way in (("north", "across"), ("south", "across"), ("west", "down"), ("east", "down")):
-            parts.setdefault((way, getattr(tile, side)), set()).add(bands[side])
-    assert all(len(each) == 1 for each in parts.values())
-
-
 @pytest.fixture
 def two_materials(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A red and a blue exemplar, each with a map twice as fine in which everything is 0 and 255."""
@@ -136,7 +125,7 @@ def test_two_exemplars_make_tiles_whose_borders_are_equal_in_all_maps(two_materi
     drawn = make(two_materials, tiles=16, maps=maps)
     assert (drawn.tiles, drawn.size, drawn.maps["kind"].scale) == (sets.marching(), (36, 36), 2)
     for layer in (drawn.image, *drawn.maps.values()):
-        check_bands(drawn.tiles, layer, drawn.border)
+        tile_sets.check_bands(drawn.tiles, layer, drawn.border)
     # The map follows the picture, and both are of the material that is asked for.
     materials = labels(drawn.tiles, drawn.size, Edging(drawn.border, drawn.border), seed=0)
     for picture, kind, wanted in zip(drawn.image.pictures, drawn.maps["kind"].pictures, materials, strict=True):
@@ -156,7 +145,7 @@ def test_one_exemplar_with_labels_makes_all_tiles_of_a_blob_set(
     draw("labels.png", np.repeat(np.where(np.arange(88) < 44, 60, 200).astype(np.uint8)[None], 40, 0))
     drawn = make(["both.png"], labels="labels.png", maps={"kind": ["labels.png"]})
     assert len(drawn.image.pictures) == 48
-    check_bands(drawn.tiles, drawn.image, drawn.border)
+    tile_sets.check_bands(drawn.tiles, drawn.image, drawn.border)
     middle = drawn.image.pictures[0].height // 2
     values = [float(kind.pixels[0, 0, middle, middle]) for kind in drawn.maps["kind"].pictures]
     assert values == pytest.approx([200 / 255] * 47 + [60 / 255])

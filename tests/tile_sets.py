@@ -12,7 +12,7 @@ from texsynth.image.picture import Picture
 from texsynth.job import Layer
 from texsynth.tiles import sets
 from texsynth.tiles.drawn import Drawn
-from texsynth.tiles.sets import TileColours, TileSet
+from texsynth.tiles.sets import Strip, TileColours, TileSet
 
 EVERY_SET = {
     "16 corner": sets.corner(2),
@@ -69,3 +69,13 @@ def bands_of(pixels: Tensor, border: int) -> dict[str, bytes]:
 
 def same(first: Picture, second: Picture) -> bool:
     return torch.equal(first.pixels, second.pixels)
+
+
+def check_bands(tiles: TileSet, layer: Layer, border: int) -> None:
+    """All tiles with the same strip have the same pixels there."""
+    parts: dict[tuple[str, Strip], set[bytes]] = {}
+    for tile, picture in zip(tiles.tiles, layer.pictures, strict=True):
+        bands = bands_of(picture.pixels, int(border * layer.scale))
+        for side, way in (("north", "across"), ("south", "across"), ("west", "down"), ("east", "down")):
+            parts.setdefault((way, getattr(tile, side)), set()).add(bands[side])
+    assert all(len(each) == 1 for each in parts.values())

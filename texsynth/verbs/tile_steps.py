@@ -231,11 +231,14 @@ def bands(
 def _of_bands(
     material: Material, cutting: Cutting, plane: Sheet, places: Cuts, steering: Steering | None
 ) -> list[_Board]:
-    parts = []
-    for strip, across in cutting.strips:
-        asked = None if steering is None else _asked(cutting, strip, across, steering)
-        parts.append((board.band(cutting.frame, plane, places, strip, across), asked))
-    return _boards(parts, APART * material.patch)
+    boards = []
+    for way in (True, False):  # apart, as bands of both ways fill a board badly
+        parts = []
+        for strip in cutting.tiles.across if way else cutting.tiles.down:
+            asked = None if steering is None else _asked(cutting, strip, way, steering)
+            parts.append((board.band(cutting.frame, plane, places, strip, way), asked))
+        boards += _boards(parts, APART * material.patch)
+    return boards
 
 
 def _asked(cutting: Cutting, strip: Strip, across: bool, steering: Steering) -> Tensor:
