@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ AGAIN = 4.0  # the price of a part that shows nothing but what others show, in m
 UNUSUAL = 4.0  # the price of a mean colour that is as far from that of the plane as its pixels are
 LOUDEST = 0.5  # the share of the loudest quarter of its pixels beside their mean
 Key = TypeVar("Key")
+MISSED = 30.0  # the price of pixels of another material than was asked for, in mean saliences
 Place = tuple[int, int]  # (y, x) of a corner in a plane
 
 
@@ -46,18 +48,47 @@ def everywhere(tiles: TileSet, frame: TileFrame, size: tuple[int, int]) -> Offer
     )
 
 
-def plain(frame: TileFrame, offered: Offered, image: Tensor, sources: Tensor | None) -> Cuts:
+@dataclass(frozen=True)
+class Asked:
+    """What a plane shows, and each part of a set asks for.
+
+    labels: (h, w), those of the plane. corners, across, down: what patches and bands ask for with their margins, (h, w)
+    each.
+    """
+
+    labels: Tensor
+    corners: Mapping[int, Tensor]
+    across: Mapping[Strip, Tensor]
+    down: Mapping[Strip, Tensor]
+
+
+def plain(
+    frame: TileFrame, offered: Offered, image: Tensor, sources: Tensor | None, asked: Asked | None = None
+) -> Cuts:
     """Where corners and bands are cut out of a plane, of all places that are offered.
 
     image: (1, 3, h, w) in [0, 1], the plane. sources: (h, w) int64, the pixel of the exemplars that each of its pixels
-    was copied from; None where nobody knows.
+    was copied from; None where nobody knows. asked: The labels that steer; None for none.
     """
     choice, b, (down, along) = _Choice(image, sources), frame.border, frame.size
-    corners = choice.best(offered.corners, (-b, -b, 2 * b, 2 * b))
+    reach, nothing = b + frame.margin, dict[Any, Tensor]()
+    wanted = (asked.corners, asked.across, asked.down) if asked else (nothing,) * 3
+
+    def missed(wanted: Mapping[Key, Tensor], key: Key, place: Place) -> float:
+        if asked is None:
+            return 0.0
+        there = part(asked.labels, (place[0] - reach, place[1] - reach, *wanted[key].shape))
+        return MISSED * float((there != wanted[key]).float().mean())
+
+    corners = choice.best(offered.corners, (-b, -b, 2 * b, 2 * b), partial(missed, wanted[0]))
     at_corners = Cuts(corners, {}, {})
 
     def joined(across: bool) -> Callable[[Strip, Place], float]:
-        return lambda strip, place: choice.mismatch(seams(frame, at_corners, strip, across, place))
+        def price(strip: Strip, place: Place) -> float:
+            apart = choice.mismatch(seams(frame, at_corners, strip, across, place))
+            return apart + missed(wanted[1 if across else 2], strip, place)
+
+        return price
 
     flat = choice.best(offered.across, (-b, b, 2 * b, along - 2 * b), joined(True))
     return Cuts(corners, flat, choice.best(offered.down, (b, -b, down - 2 * b, 2 * b), joined(False)))

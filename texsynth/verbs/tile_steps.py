@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from texsynth.image import holes
 from texsynth.image import load as inputs
+from texsynth.image.picture import Picture
 from texsynth.job import Job, Layer
 from texsynth.material import matching
 from texsynth.runs import run
@@ -26,10 +27,12 @@ from texsynth.tiles import board
 from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Patchwork, Sheet, TileFrame
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.labels import firmness
+from texsynth.tiles.places import Asked
 from texsynth.tiles.sets import Strip, TileSet
 from texsynth.verbs import map_weights
 
 MOST = 2048  # pixels a side of a board on which tiles are solved together
+LABELS = "labels of materials"  # the name of their map; no other map can have it
 APART = 2  # windows of a method between parts of a board that are solved together
 
 
@@ -85,6 +88,17 @@ class Hearing:
     report: Report
     say: Say
     clock: Clock
+
+
+def labelled(material: Material, steering: Steering | None) -> Material:
+    """The same, where labels steer, with a map of these among the others, so that they are known of all that is made of
+    it; `drawn` leaves it out."""
+    if steering is None:
+        return material
+    layer = Layer(tuple(map(Picture, steering.guide.sources)), "labels")
+    job = replace(material.job, maps={**material.job.maps, LABELS: layer})
+    weights, scales = {**material.weights, LABELS: 0.0}, {**material.scales, LABELS: Fraction(1)}
+    return replace(material, job=job, weights=weights, scales=scales)
 
 
 def whole_scales(job: Job) -> Job:
@@ -185,8 +199,8 @@ class _Board:
             board.part(shift, (*at, *each.size)).copy_(-before.view(1, 2, 1, 1).expand(1, 2, *each.size))
         return shift
 
-    def guide(self, steering: Steering | None) -> Guide | None:
-        """The guide of all parts."""
+    def guide(self, steering: Steering | None, canvas: Sheet) -> Guide | None:
+        """The guide of all parts. canvas: what is there, with the labels of it."""
         if steering is None:
             return None
         target = torch.zeros(1, steering.tiles[0].shape[1], *self.size)
@@ -194,7 +208,8 @@ class _Board:
             if asked is not None:
                 board.part(target, (*at, *each.size)).copy_(asked)
         firm = firmness(target, steering.slack)
-        return replace(steering.guide, target=target, strength=firm, sources=(target, *steering.guide.sources))
+        there = canvas[LABELS].pictures[0].pixels
+        return replace(steering.guide, target=target, strength=firm, sources=(there, *steering.guide.sources))
 
 
 def _boards(parts: Sequence[tuple[Patchwork, Tensor | None]], apart: int) -> list[_Board]:
@@ -211,7 +226,8 @@ def _filled(material: Material, boards: Sequence[_Board], steering: Steering | N
     sheets: list[Sheet] = []
     preset = unbalanced(material.preset)
     for each in boards:
-        job = filling(material, each.canvas(), (each.hole, each.core), each.shift, each.guide(steering))
+        canvas = each.canvas()
+        job = filling(material, canvas, (each.hole, each.core), each.shift, each.guide(steering, canvas))
         result = sheet(solved(job, preset, material.seed, talk), job)
         sheets += [board.cut(result, (*at, *item.size)) for (item, _), at in zip(each.parts, each.places, strict=True)]
     return sheets
@@ -241,6 +257,15 @@ def _of_bands(
     return boards
 
 
+def asked(cutting: Cutting, plane: Sheet, steering: Steering) -> Asked:
+    """What the corners and the strips of a set ask for, beside what a plane shows."""
+    side = cutting.frame.breadth + 2 * cutting.frame.margin
+    corners = {colour: torch.full((side, side), float(colour)) for colour in range(cutting.tiles.colours)}
+    strips = {strip: _asked(cutting, *strip, steering)[0, 0] for strip in cutting.strips}
+    across, down = ({strip: strips[strip, way] for strip, way in strips if way is flat} for flat in (True, False))
+    return Asked(plane[LABELS].pictures[0].pixels[0, 0], corners, across, down)
+
+
 def _asked(cutting: Cutting, strip: Strip, across: bool, steering: Steering) -> Tensor:
     """What the guide asks for along a strip: what any tile that has it asks for there; beyond it goes on so."""
     (height, width), broad, margin = cutting.frame.size, cutting.frame.breadth, cutting.frame.margin
@@ -267,6 +292,7 @@ def drawn(
     sheets = _filled(material, boards, steering, talk)
     layers = {name: replace(sheets[0][name], pictures=tuple(s[name].pictures[0] for s in sheets)) for name in plane}
     image, frame = layers.pop(IMAGE), cutting.frame
+    layers.pop(LABELS, None)
     fitted = {
         name: board.own_resolution(layer, material.scales[name], frame.size, frame.border)
         for name, layer in layers.items()

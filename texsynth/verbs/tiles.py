@@ -132,7 +132,7 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
 def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
     """Make the tiles; KeyboardInterrupt where the work is stopped, as a part of a set is of no use."""
     start = time.perf_counter()
-    material, cutting = work.material, work.cutting
+    material, cutting = tile_steps.labelled(work.material, work.steering), work.cutting
     heard = Hearing(report, say, clock_of(material, cutting))
     result = tile_steps.solved(material.job, material.preset, material.seed, heard)
     plane = tile_steps.sheet(result, material.job)
@@ -143,7 +143,8 @@ def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
         offered = places.everywhere(cutting.tiles, cutting.frame, material.job.task.size)
     else:
         windows, offered = cells.windows, cells.offered
-    chosen = places.plain(cutting.frame, offered, image, _sources(result.field))
+    asked = None if work.steering is None else tile_steps.asked(cutting, plane, work.steering)
+    chosen = places.plain(cutting.frame, offered, image, _sources(result.field), asked)
     ready = tile_steps.bands(material, cutting, plane, chosen, work.steering, heard)
     if cells is None:
         windows = matching.matched(cutting.frame, windows, image, tile_steps.with_margins(cutting, plane, ready))
