@@ -49,7 +49,7 @@ def everywhere(tiles: TileSet, frame: TileFrame, size: tuple[int, int]) -> Offer
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedLabels:
     """What a plane shows, and each part of a set asks for.
 
     labels: (h, w), those of the plane. corners, across, down: what patches and bands ask for with their margins, (h, w)
@@ -63,7 +63,7 @@ class Asked:
 
 
 def plain(
-    frame: TileFrame, offered: Offered, image: Tensor, sources: Tensor | None, asked: Asked | None = None
+    frame: TileFrame, offered: Offered, image: Tensor, sources: Tensor | None, asked: AskedLabels | None = None
 ) -> Cuts:
     """Where corners and bands are cut out of a plane, of all places that are offered.
 

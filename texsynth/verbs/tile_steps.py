@@ -27,7 +27,7 @@ from texsynth.tiles import board
 from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Patchwork, Sheet, TileFrame
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.labels import firmness
-from texsynth.tiles.places import Asked
+from texsynth.tiles.places import AskedLabels
 from texsynth.tiles.sets import Strip, TileSet
 from texsynth.verbs import map_weights
 
@@ -257,13 +257,13 @@ def _of_bands(
     return boards
 
 
-def asked(cutting: Cutting, plane: Sheet, steering: Steering) -> Asked:
+def asked(cutting: Cutting, plane: Sheet, steering: Steering) -> AskedLabels:
     """What the corners and the strips of a set ask for, beside what a plane shows."""
     side = cutting.frame.breadth + 2 * cutting.frame.margin
     corners = {colour: torch.full((side, side), float(colour)) for colour in range(cutting.tiles.colours)}
     strips = {strip: _asked(cutting, *strip, steering)[0, 0] for strip in cutting.strips}
     across, down = ({strip: strips[strip, way] for strip, way in strips if way is flat} for flat in (True, False))
-    return Asked(plane[LABELS].pictures[0].pixels[0, 0], corners, across, down)
+    return AskedLabels(plane[LABELS].pictures[0].pixels[0, 0], corners, across, down)
 
 
 def _asked(cutting: Cutting, strip: Strip, across: bool, steering: Steering) -> Tensor:
