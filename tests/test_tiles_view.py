@@ -45,13 +45,20 @@ async function look(name) {
 const ask = () => plane.dispatchEvent(new Event("input"));
 function set(name, value) { field(name).value = value; ask(); }
 function key(name) { canvas.dispatchEvent(new KeyboardEvent("keydown", { key: name })); }
-function wheel(halvings) {
-  const box = canvas.getBoundingClientRect(), half = Math.log(2) / 0.0015 / 2; // of the zoom, in two steps
-  for (let turn = 0; turn < 2 * halvings; turn++)
-    canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: half, clientX: box.left, clientY: box.top }));
+function wheel(halvings) { // or doublings, below 0
+  const box = canvas.getBoundingClientRect(), at = { clientX: box.left, clientY: box.top };
+  const deltaY = Math.sign(halvings) * Math.log(2) / 0.0015 / 2; // of the zoom, in two steps
+  for (let turn = 0; turn < 2 * Math.abs(halvings); turn++)
+    canvas.dispatchEvent(new WheelEvent("wheel", { deltaY, ...at }));
+}
+async function home() { // and pixels as they are, which is further off where they are few
+  key("Home");
+  await look("home");
+  if (field("zoom").value === "50 %") wheel(-1);
 }
 async function use() {
   Object.assign(plane.querySelector(".stage").style, { width: "300px", height: "150px", minHeight: 0, flex: "none" });
+  await home();
   await look("both");
   set("parts", "random");
   await look("first");
@@ -83,10 +90,10 @@ USES = {
     "corner": """
   key("ArrowRight"); key("ArrowDown");
   await look("moved");
-  key("Home");
+  await home();
   for (let turn = 0; turn < 9; turn++) { key("ArrowLeft"); key("ArrowUp"); }
   await look("before");
-  key("Home");
+  await home();
   set("map", "normal");
   await look("normal");
   set("map", "fine");
@@ -115,7 +122,7 @@ USES = {
     "blend": """
   key("ArrowLeft"); key("ArrowUp");
   await look("moved");
-  key("Home");
+  await home();
   set("map", "normal");
   await look("normal");
   set("map", "roughness");

@@ -43,6 +43,7 @@ vec3 lit(vec3 base, vec3 n, float rough, float open) {
 const VERTEX = `#version 300 es
 void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }`;
 const NEAREST = 16, STEP = 60, GAP = 2; // times as large; pixels of the page that a key moves; between the parts
+const FIRST = 4; // how often what repeats is seen along a part at first, if half or a quarter of its size will do
 
 // The number of a place, as texsynth has it (tiles/hashing.py), in [0, 2^32).
 function mixed(x, y, seed) {
@@ -83,8 +84,7 @@ function filtered(gl, target, wrap) {
 }
 
 function show(page) {
-  const home = { x: 0, y: 0, zoom: 1 }; // the upper left corner of each part, and pixels of the page for one of the plane
-  const state = { ...home };
+  const state = { x: 0, y: 0, zoom: 1 }; // the upper left corner of each part, and pixels of the page for one of the plane
   const pointers = new Map();
   let gl, uniform, asked = false, ready = false;
 
@@ -111,6 +111,12 @@ function show(page) {
     return [width / dense(), height / dense()];
   }
 
+  function home() {
+    const zoom = [1, 0.5].find((one) => Math.max(...extent()) >= FIRST * Math.max(...page.size) * one) || 0.25;
+    Object.assign(state, { x: 0, y: 0, zoom });
+    ask();
+  }
+
   function kept() { // within the plane, and in sizes that make sense
     state.zoom = Math.max(farthest(), Math.min(NEAREST, state.zoom));
     const [left, top, right, bottom] = page.bounds || [-4e8, -4e8, 4e8, 4e8];
@@ -119,11 +125,16 @@ function show(page) {
     state.y = Math.max(top, Math.min(bottom - height / state.zoom, state.y));
   }
 
+  function fit() { // the canvas into its place, pixel by pixel
+    const size = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(1, Math.round(side * dense())));
+    if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+    return size;
+  }
+
   function draw() {
     asked = false;
     if (!gl || !ready) return;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(1, Math.round(side * dense())));
-    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+    const [width, height] = fit();
     plane.toggleAttribute("data-tall", isTall());
     plane.dataset.parts = field("parts").value;
     kept();
@@ -215,7 +226,7 @@ function show(page) {
       ArrowLeft: () => move(-far, 0), ArrowRight: () => move(far, 0),
       ArrowUp: () => move(0, -far), ArrowDown: () => move(0, far),
       "+": () => magnify(1.25), "=": () => magnify(1.25), "-": () => magnify(0.8),
-      0: () => magnify(1 / state.zoom), Home: () => (Object.assign(state, home), ask()),
+      0: () => magnify(1 / state.zoom), Home: home,
       n: another, b: () => field("borders") && field("borders").click(),
     };
     const action = actions[event.key];
@@ -266,11 +277,14 @@ function show(page) {
     await page.begin(gl, uniform);
     plane.dataset.state = "shown";
     ready = true;
-    ask();
+    ask(); // again, where what the browser had drawn was lost
     return true;
   }
 
   addEventListener("load", async () => {
-    if (await begin()) listen();
+    if (!(await begin())) return;
+    fit();
+    home();
+    listen();
   });
 }
