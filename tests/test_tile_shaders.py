@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from texsynth.tiles import sets, shading
+from texsynth.tiles import plane, sets, shading
 from texsynth.tiles.blending import STEEPEST, Grid, corners
 from texsynth.tiles.hashing import mixed
 
@@ -81,6 +81,18 @@ def test_open_shading_language_draws_the_same_tiles_and_offsets() -> None:
                 offset = (700 * ((a * steps[0] + b * steps[1]) % cells) + cells // 2) // cells
                 hashed = Signed(number), Signed(700), Signed(cells)
                 assert blend["blendOffset"](*hashed, *map(Signed, steps)) == offset
+
+
+@pytest.mark.parametrize("colours", sets.COLOURS)
+def test_open_shading_language_lays_the_plane_of_python(colours: int) -> None:
+    scope = functions(
+        shading.source("tiles.osl"), ("shifted", "tileHash", "tileColour", "cornerTile", "wangTile"), Signed
+    )
+    for name, tiles in (("cornerTile", sets.corner(colours)), ("wangTile", sets.wang(colours, colours**4))):
+        numbers = plane.laid(tiles, 4, 5, seed=3).tolist()
+        assert numbers == [
+            [scope[name](Signed(x), Signed(y), Signed(3), Signed(colours)) for x in range(5)] for y in range(4)
+        ]
 
 
 def translated(text: str) -> str:

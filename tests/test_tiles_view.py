@@ -359,6 +359,13 @@ def test_the_page_is_whole_and_says_what_it_shows() -> None:
     assert '<option value="lit">' in markup and '<option value="fine">' in markup
 
 
+def test_a_page_on_blending_says_how_well_it_is_suited() -> None:
+    text = blend_pages.page(GRIDS["blend"], blended(GRIDS["blend"]), "gravel", "fits (error 0.5, 1 is the limit)")
+    markup = text[: text.index("<script")] + "</body></html>"
+    assert Balance(markup).open == [] and Balance(markup).links == []
+    assert "<p>64 x 48 pixels. Fits (error 0.5, 1 is the limit).</p>" in markup
+
+
 def test_large_pictures_are_embedded_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = Picture(torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(1)))
     assert plane_pages.embedded(noise, True).note == ""

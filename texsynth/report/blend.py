@@ -56,7 +56,8 @@ def page(grid: Grid, maps: Mapping[str, Blending], title: str, said: str = "") -
         "linear": seen.is_linear(maps["image"].texture),
         "maps": described,
     }
-    lines = [f"{width} x {height} pixels.", *([said] if said else []), *(f"Shown {note}." for note in sorted(notes))]
+    sentence = [f"{said[:1].upper()}{said[1:].rstrip('.')}."] if said else []
+    lines = [f"{width} x {height} pixels.", *sentence, *(f"Shown {note}." for note in sorted(notes))]
     views = [(BASE, BASE), *([("lit", "lit material")] if roles.NORMAL in parts.values() else [])]
     views += [(name, name) for name in maps if name != "image"]
     names = "blended without end", "texture repeated"
