@@ -28,6 +28,9 @@
 //   without compression (Lossless), the Gaussian texture with mipmaps. ALBEDO takes linear light; NORMAL_MAP takes
 //   blendNormal(...) * 0.5 + 0.5.
 
+#ifndef TEXSYNTH_BLEND // however often it is included
+#define TEXSYNTH_BLEND
+
 #ifdef GL_ES
 precision highp float;
 precision highp int;
@@ -169,3 +172,5 @@ vec3 blendNormal(sampler2D normal, BlendPlace at, vec2 same, vec2 slopes) {
   vec2 slope = slopes + sum / blendNorm(at.weights, vec3(same, 0.0)).xy;
   return normalize(vec3(slope, 1.0));
 }
+
+#endif

@@ -34,6 +34,9 @@
 //   Import with sRGB off, Compression VectorDisplacementmap or BC7; the table with No Mipmaps and Clamp. uv runs down
 //   the picture already; normals of Unreal have their green down, so give it a map of that convention.
 
+#ifndef TEXSYNTH_BLEND // however often it is included
+#define TEXSYNTH_BLEND
+
 struct Blend {
   uint2 size;      // of the texture, in pixels
   uint seed;       // each makes another plane
@@ -171,3 +174,5 @@ float3 blendNormal(Texture2D normal, SamplerState normalSampler, BlendPlace at, 
   float2 slope = slopes + sum / blendNorm(at.weights, float3(same, 0.0)).xy;
   return normalize(float3(slope, 1.0));
 }
+
+#endif

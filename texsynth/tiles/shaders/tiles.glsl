@@ -28,6 +28,9 @@
 //   `uniform sampler2DArray atlas : source_color, filter_linear_mipmap_anisotropic, repeat_disable;` (an image that is
 //   imported as Texture2DArray with the columns and rows of the atlas), and no source_color for other maps.
 
+#ifndef TEXSYNTH_TILES // however often it is included
+#define TEXSYNTH_TILES
+
 #ifdef GL_ES
 precision highp float;
 precision highp int;
@@ -106,3 +109,5 @@ vec4 tileOfAtlas(sampler2D atlas, int number, vec2 within, vec2 across, vec2 dow
 #endif
   return textureGrad(atlas, at, across * scale, down * scale);
 }
+
+#endif

@@ -33,6 +33,9 @@
 //     return tileOfAtlas(Atlas, AtlasSampler, number, UV - float2(cell), ddx(UV), ddy(UV), tiles);
 //   The atlas is imported with sRGB for colours only, and mips from the image; uv runs down the picture already.
 
+#ifndef TEXSYNTH_TILES // however often it is included
+#define TEXSYNTH_TILES
+
 struct Tiles {
   float2 size;   // of a tile, width and height
   float padding; // round each tile of the atlas
@@ -105,3 +108,5 @@ float4 tileOfAtlas(Texture2D atlas, SamplerState atlasSampler, int number, float
 #endif
   return atlas.SampleGrad(atlasSampler, at, across * scale, down * scale);
 }
+
+#endif
