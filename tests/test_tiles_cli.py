@@ -28,10 +28,10 @@ def test_a_set_of_corner_tiles_is_written_to_a_folder(texsynth: Texsynth) -> Non
     ran = good(texsynth(*CORNER))
     assert sorted(ran.out.split()) == [f"made/{name}" for name in files("made")]
     assert files("made") == sorted(f"a_corner{end}" for end in (".png", *ENDS))
-    entry = entry_of(texsynth, *CORNER, "--force", "--padding", 2)
+    entry = entry_of(texsynth, *CORNER, "--force", "--padding", 2, "-s", "24x20")
     assert {entry["files"][name] for name in ("image", "tiles")} == {"made/a_corner.png", "made/a_corner.json"}
-    assert (entry["tiles"], entry["size"], entry["padding"]) == (16, "20x20", 2)
-    assert array("made/a_corner.png").shape == (4 * 24, 4 * 24, 3)
+    assert (entry["tiles"], entry["size"], entry["padding"]) == (16, "24x20", 2)
+    assert array("made/a_corner.png").shape == (4 * 24, 4 * 28, 3)
     content = json.loads(Path("made/a_corner.json").read_text())
     assert (content["kind"], content["padding"], len(content["tiles"])) == ("corner", 2, 16)
     assert record_of("made/a_corner.png") == entry["record"] == content["record"]
@@ -153,4 +153,6 @@ def test_inputs_and_memory_have_their_codes(refused: Refused, draw: Draw) -> Non
         line = refused(3, "tiles", "blob", "a.png", "--labels", "l.png", *TINY)
         assert f"l.png has {count} labels, and these tiles show two materials" in line
     assert "--max-memory" in refused(4, *CORNER, "--max-memory", "1M")
+    huge = refused(4, "tiles", "corner", "a.png", "-s", "9000", "--colours", 3, "-p", "steady")
+    assert "81 tiles of 9000x9000 need about 1" in huge  # which is told before anything of that size is made
     assert "no such device" in refused(4, *CORNER, "--device", "cuda:9")

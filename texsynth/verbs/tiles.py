@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
@@ -14,7 +14,7 @@ from texsynth.errors import ResourceError, UsageError
 from texsynth.field.planes import Copying
 from texsynth.image import load as inputs
 from texsynth.image.load import Source
-from texsynth.job import Input, Job
+from texsynth.job import Input, Job, Layer
 from texsynth.methods import method
 from texsynth.preset import DEFAULT
 from texsynth.requests import synthesize as synthesizing
@@ -100,6 +100,8 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     notices: list[str] = []
     draft = synthesize.read(asked, synthesize.sources(asked), notices.append)
     frame = frame_of(request, draft, preset)
+    cutting = Cutting(tiles, frame)
+    check_memory(held((Layer(draft.pictures), *draft.maps.values()), cutting), cutting, draft.memory)
     cell = cell_of(draft)
     padding = atlas.padding_of(request.padding, frame.border, cell if frame.border % cell == 0 else 1)
     notices += [remark] if (remark := atlas.remark(frame.size, padding)) else []
@@ -120,9 +122,8 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     check_use(given(asked), job.task, preset)
     job = run.fit(job, preset, asked.weights, say, asked.model, fetching)
     material = material_of(job, preset, request, draft)
-    cutting = Cutting(tiles, frame)
     whole = estimate(material, cutting)
-    check_memory(whole, cutting, job.task.max_memory)
+    check_memory(whole.memory, cutting, job.task.max_memory)
     stored = record.describe(job, preset, material.seed)
     steering = None if asking is None else asking.steering
     parts = padding, whole, stored, tuple(notices), job.remarks, cells, steering
@@ -223,11 +224,16 @@ def estimate(material: Material, cutting: Cutting) -> Estimate:
     """The memory and the seconds of all steps together."""
     jobs = [material.job, *tile_steps.planned(material, cutting, next(iter(material.job.task.guides), None))]
     each = [run.estimate(job, material.preset) for job in jobs]
-    planes = sum(layer.planes for layer in (material.job.image, *material.job.maps.values()))
-    height, width = cutting.frame.whole
-    held = 4 * planes * (2 * len(cutting.tiles.tiles) * height * width + tile_steps.MOST**2)
+    layers = material.job.image, *material.job.maps.values()
+    boards = 4 * sum(layer.planes for layer in layers) * tile_steps.MOST**2
     seconds = sum(one.seconds - cost.START for one in each) + cost.START
-    return Estimate(max(one.memory for one in each) + held, seconds)
+    return Estimate(max(one.memory for one in each) + held(layers, cutting) + boards, seconds)
+
+
+def held(layers: Iterable[Layer], cutting: Cutting) -> int:
+    """The bytes of the plane and of all tiles, which a set takes in any case."""
+    height, width = cutting.frame.whole
+    return 8 * sum(layer.planes for layer in layers) * len(cutting.tiles.tiles) * height * width
 
 
 def clock_of(material: Material, cutting: Cutting) -> Clock:
@@ -236,11 +242,11 @@ def clock_of(material: Material, cutting: Cutting) -> Clock:
     return Clock([part for job in jobs for part in run.parts_of(job, material.preset, False)])
 
 
-def check_memory(whole: Estimate, cutting: Cutting, limit: int) -> None:
-    """Raise ResourceError where a set needs more than the limit."""
-    if whole.memory > limit:
+def check_memory(needed: int, cutting: Cutting, limit: int) -> None:
+    """Raise ResourceError where a set needs more bytes than the limit."""
+    if needed > limit:
         height, width = cutting.frame.size
-        what = f"{len(cutting.tiles.tiles)} tiles of {width}x{height} need about {run.gigabytes(whole.memory)}"
+        what = f"{len(cutting.tiles.tiles)} tiles of {width}x{height} need about {run.gigabytes(needed)}"
         raise ResourceError(
             f"{what}, above the limit of {run.gigabytes(limit)}; make them smaller or fewer, or raise --max-memory"
         )
