@@ -163,7 +163,7 @@ def _blended(grid: Grid, layer: Gaussian | Slopes, texture: Tensor, y: Tensor, x
 
 
 def mixed_colours(layer: Gaussian, samples: Tensor, weights: Tensor, level: int = 0) -> Tensor:
-    """Steps 4 to 6 of samples (3, C, ...) with weights (3, ...), at a mip level: the colours (C, ...)."""
+    """Steps 4 to 6 of samples (N, C, ...) with weights (N, ...), at a mip level: the colours (C, ...)."""
     values = (0.5 + _sum(samples - 0.5, weights, layer.common)).clamp(0, 1)
     looked = torch.stack([_looked_up(table, value, level) for table, value in zip(layer.table, values, strict=True)])
     origin = layer.origin.reshape(-1, *[1] * (looked.dim() - 1))
@@ -172,7 +172,7 @@ def mixed_colours(layer: Gaussian, samples: Tensor, weights: Tensor, level: int 
 
 
 def _sum(samples: Tensor, weights: Tensor, common: Tensor) -> Tensor:
-    """Step 4: the blend (C, ...) that keeps the variance of samples (3, C, ...) with a mean of 0."""
+    """Step 4: the blend (C, ...) that keeps the variance of samples (N, C, ...) with a mean of 0."""
     total, squares = (samples * weights[:, None]).sum(0), weights.square().sum(0)
     return torch.stack([part / (c + (1 - c) * squares).sqrt() for part, c in zip(total, common, strict=True)])
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from texsynth.image.pixels import LEVELS, Picture
 from texsynth.tiles import gaussian, periodic, steps
-from texsynth.tiles.blending import Gaussian, Grid, Slopes, bake, side_of
+from texsynth.tiles.blending import Gaussian, Grid, Slopes, bake, mixed_colours, side_of
 from texsynth.tiles.periodic import Fade
 from texsynth.tiles.steps import InSteps
 
@@ -83,7 +83,7 @@ def prepared(
     part = cropped(colours.pixels, grid.size)
     layer = as_stored(gaussian.gaussian(part, fade, offsets), colours.depth)
     right = gaussian.corrected(layer, part, grid.sharpness, offsets)
-    return BlendSet(grid, right, ready, in_steps, once(grid, layer))
+    return BlendSet(grid, right, ready, in_steps, once(layer))
 
 
 def depth_of(depth: str) -> str:
@@ -122,8 +122,6 @@ def preview(ready: BlendSet) -> Tensor:
     return bake(ready.grid, ready.image, (size[0], size[1]), level)
 
 
-def once(grid: Grid, layer: Gaussian) -> Tensor:
+def once(layer: Gaussian) -> Tensor:
     """The texture as it repeats, (1, C, H, W): drawn at one offset only."""
-    still = Grid(grid.size, 0, grid.side, cells=1, steps=(0, 0, 0, 0))
-    same = replace(layer, common=torch.ones_like(layer.common))
-    return bake(still, same, (layer.texture.shape[2], layer.texture.shape[3]))
+    return mixed_colours(layer, layer.texture, torch.ones(1, *layer.texture.shape[2:]))[None]

@@ -21,13 +21,14 @@ from texsynth.tiles.periodic import Fade, faded
 SIGMA = 1 / 8  # of T: its ends, where the table ends, are four deviations from the middle
 REACH = 6.0  # deviations, within which the distribution is integrated
 FINE = 1 << 12  # places at which it is
+SAMPLES = 1 << 19  # values, at the least, that stand for those of a larger texture
 NARROWEST = 0.25  # of a step of the table: the deviation by which its first row is blurred
 ROUNDS = 4  # of putting right what a blend makes of colours
 TRIALS = 1 << 17  # pixels that are blended to see what becomes of colours
 LEAST_DEVIATION = 1e-5  # of colours: less has no direction
-FLAT = 1e-3  # of the pixels: more with one value are ordered by what lies round them
+FLAT = 1e-2  # of the pixels: more with one value are ordered by what lies round them
 TIE = 1e-7  # of a value, by which they are
-BLURS = (2, 8, 32)  # pixels: the windows whose means order equal values
+BLURS = (3, 24)  # pixels: the windows whose means order equal values
 
 
 def principal(colours: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,6 +58,20 @@ def ranked(values: Tensor) -> tuple[Tensor, Tensor]:
     deviations = torch.empty(values.numel())
     deviations[order] = (math.sqrt(2) * torch.erfinv(2 * shares - 1)).float()
     return deviations.reshape(values.shape), quantiles
+
+
+def normal_again(deviations: Tensor) -> Tensor:
+    """Deviations (H, W), whose distribution is nearly normal, as such of a normal one; by some of them, where there are
+    many."""
+    flat = deviations.flatten()
+    some = flat[:: max(1, len(flat) // SAMPLES)].sort().values
+    places = torch.linspace(-REACH, REACH, FINE)
+    ranks = torch.searchsorted(some, places).double() + torch.searchsorted(some, places, right=True)
+    shares = (ranks / (2 * len(some))).clamp(0.5 / len(some), 1 - 0.5 / len(some))
+    curve = torch.special.ndtri(shares).float()
+    place = ((deviations + REACH) * ((FINE - 1) / (2 * REACH))).clamp(0, FINE - 1)
+    left = place.long().clamp(max=FINE - 2)
+    return torch.lerp(curve[left], curve[left + 1], place - left)
 
 
 def _is_flat(quantiles: Tensor) -> bool:
@@ -118,7 +133,7 @@ def gaussian(colours: Tensor, how: Fade, offsets: Tensor | None = None) -> Gauss
     deviations = torch.stack([part for part, _ in pairs])[None]
     wrapped = faded(deviations, how, common(deviations, offsets))
     if how.reach != (0, 0):
-        wrapped = torch.stack([ranked(part)[0] for part in wrapped[0]])[None]  # as normal as before
+        wrapped = torch.stack([normal_again(part) for part in wrapped[0]])[None]
     low = torch.stack([quantiles[0] for _, quantiles in pairs])
     span = torch.stack([quantiles[-1] for _, quantiles in pairs]) - low
     lows_and_spans = zip(pairs, wrapped[0], low, span, strict=True)

@@ -79,7 +79,7 @@ def _shown(ready: BlendSet, blended: Blended, work: BlendWork) -> dict[str, Blen
     """The maps as the viewer has them, with the texture of each as it repeats."""
     shown = {}
     for name, layer in ready.maps.items():
-        pixels = layer.texture if isinstance(layer, Slopes) else blendset.once(ready.grid, layer)
+        pixels = layer.texture if isinstance(layer, Slopes) else blendset.once(layer)
         wanted, role = work.request.normals_out, blended.maps[name].role
         shown[name] = Blending(layer, Picture(pixels), role == NORMAL_DX if wanted is None else wanted == DX)
     return shown
