@@ -114,11 +114,21 @@ def table(quantiles: Tensor, lost: Sequence[float]) -> Tensor:
 
 
 def lost(deviations: Tensor) -> list[float]:
-    """The share of the variance that each mip level of (H, W), which repeats, has lost; 0 at the first one."""
+    """The share of the variance that each mip level of (H, W), which repeats, has lost where it is read between its
+    pixels; 0 at the first one, whose pixels are read as they are."""
     whole = deviations[None, None]
     variance = max(float(whole.var()), 1e-12)
     levels = max(1, math.floor(math.log2(max(deviations.shape))) + 1)
-    return [max(0.0, 1 - float(reduced(whole, level).square().mean()) / variance) for level in range(levels)]
+    left = [1.0, *(float(_read_between(reduced(whole, level))) / variance for level in range(1, levels))]
+    return [max(0.0, 1 - share) for share in left]
+
+
+def _read_between(values: Tensor) -> Tensor:
+    """The variance of (1, 1, H, W), with a mean of 0, at places between its pixels: the mean of that of linear sums."""
+    near = values
+    for dim in (2, 3):
+        near = near * (2 / 3) + (near.roll(1, dim) + near.roll(-1, dim)) / 6
+    return (values * near).mean()
 
 
 def gaussian(colours: Tensor, how: Fade, offsets: Tensor | None = None) -> Gaussian:
