@@ -23,7 +23,7 @@ from texsynth.job import Layer
 from texsynth.requests.tiles import corner, wang
 from texsynth.runs import machine
 from texsynth.task import Exemplar, Period, Task
-from texsynth.tiles import board, matching, places, sets
+from texsynth.tiles import board, matching, places, quilting, sets
 from texsynth.tiles.board import IMAGE, Bands, Cuts, Piece, Sheet, TileFrame
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import Strip, TileSet
@@ -57,7 +57,8 @@ def bands(tiles: TileSet, plane: Sheet) -> Bands:
     cuts = cut_at_random(tiles, FRAME, plane)
 
     def ready(strips: Sequence[Strip], across: bool) -> dict[Strip, Sheet]:
-        parts = {strip: board.band(FRAME, plane, cuts, strip, across) for strip in strips}
+        uncut = {strip: quilting.of_band(FRAME, cuts, strip, across, None) for strip in strips}
+        parts = {strip: board.band(FRAME, plane, cuts, strip, across, uncut[strip]) for strip in strips}
         return {strip: board.assembled(part.size, part.pieces) for strip, part in parts.items()}
 
     return Bands(ready(tiles.across, True), ready(tiles.down, False))
@@ -68,16 +69,15 @@ def test_tiles_show_their_bands_and_their_window_and_nothing_else() -> None:
     plane = sheet(numbered(4 * height, 4 * width) + 1)
     ready, windows = bands(tiles, plane), board.windows(tiles, FRAME)
     for number, window in enumerate(windows):
-        part = board.tile(FRAME, tiles, number, plane, window, ready)
+        joint = quilting.of_tile(FRAME, window, None)
+        part = board.tile(FRAME, tiles, number, plane, window, ready, joint)
         whole = board.assembled(part.size, part.pieces)
         pixels = whole[IMAGE].pictures[0].pixels
         assert torch.equal(whole["fine"].pictures[0].pixels[:, :, ::2, ::2], pixels)
         assert bool((pixels > 0).all())  # something lies everywhere
         middle = board.part(plane[IMAGE].pictures[0].pixels, window)[0, 0, height // 2, width // 2]
         assert pixels[0, 0, height // 2 + FRAME.border, width // 2 + FRAME.border] == middle
-        hole, core = (board.uncovered(part.size, boxes) for boxes in (part.stays, part.may_stay))
-        reach, seam = 2 * FRAME.border, 2 * FRAME.margin
-        assert not (core & ~hole).any() and core.any()
+        hole, reach, seam = board.uncovered(part.size, part.stays), 2 * FRAME.border, 2 * FRAME.margin
         assert hole[0, 0, part.size[0] // 2].nonzero()[:, 0].tolist() == [
             *range(reach, reach + seam),
             *range(part.size[1] - reach - seam, part.size[1] - reach),
@@ -101,7 +101,7 @@ def test_the_middle_of_a_band_lies_where_its_edge_does() -> None:
     plane, strip = sheet(numbered(160, 176)), Strip(0, 0, 1)
     cuts = Cuts({0: (40, 44), 1: (80, 88)}, {strip: (120, 44)}, {strip: (40, 132)})
     for across in (True, False):
-        part = board.band(FRAME, plane, cuts, strip, across)
+        part = board.band(FRAME, plane, cuts, strip, across, quilting.of_band(FRAME, cuts, strip, across, None))
         pixels = board.assembled(part.size, part.pieces)[IMAGE].pictures[0].pixels[0, 0]
         middle, reach = [side // 2 for side in part.size], FRAME.border + FRAME.margin
         at = (
@@ -119,7 +119,7 @@ def test_the_middle_of_a_band_lies_where_its_edge_does() -> None:
 
 def test_parts_lie_apart_on_boards_that_hold_them() -> None:
     sizes = [(10, 20)] * 5 + [(90, 5)]
-    boards = board.spread(sizes, 3, 60)
+    boards = board.spread(sizes, 3, (60, 60))
     assert [len(each) for each in boards] == [5, 1]
     assert board.extent(sizes[:5], boards[0], 3) == (42, 49)
     covered = [Piece({}, (0, 0, *size), at) for size, at in zip(sizes, boards[0], strict=False)]
@@ -133,6 +133,41 @@ def test_maps_have_their_own_resolution_again_where_it_divides_a_tile() -> None:
     assert torch.equal(coarse.pictures[0].pixels, numbered(3, 3))
     assert board.own_resolution(layer, Fraction(1, 4), (6, 4), 4) == layer
     assert board.own_resolution(layer, Fraction(1, 4), (4, 4), 3) == layer
+
+
+def test_tiles_are_cut_where_band_and_window_differ_least() -> None:
+    frame = TileFrame((40, 44), border=3, margin=8, gap=2, core=4)
+    plane = noise(1, 3, 80, 88, seed=1)
+    window = (40, 44, *frame.size)
+    tile = noise(1, 3, *frame.whole, seed=2)
+    # Both are the same along a ring that bulges at one side.
+    ring = torch.zeros(frame.whole, dtype=torch.bool)
+    for reach, value in ((9, True), (12, False)):
+        ring[reach : frame.whole[0] - reach, reach : frame.whole[1] - reach] = value
+    ring[15:30, 6:12], ring[18:27, 9:12] = True, False
+    padded = torch.nn.functional.pad(plane, (3,) * 4, mode="replicate")
+    shown = board.part(padded, (40, 44, *frame.whole))
+    tile = torch.where(ring, shown, tile)
+    outside, core = quilting.of_tile(frame, window, plane, tile)
+    assert not core.any()
+    edges = torch.zeros_like(ring)
+    edges[:, 1:] |= outside.diff(dim=1)
+    edges[1:] |= outside.diff(dim=0)
+    assert not (edges & ~torch.nn.functional.max_pool2d(ring[None].float(), 3, 1, 1)[0].bool()).any()
+    assert outside[:9].all() and not outside[12:-12, 12:-12].any() and not outside[22, 10]
+    # Where nothing fits all of the cut is made anew.
+    _, core = quilting.of_tile(frame, window, plane, noise(1, 3, *frame.whole, seed=2))
+    assert bool(core[frame.whole[0] // 2].any()) and int(core.sum()) > 400
+
+
+def test_bands_are_cut_where_their_parts_differ_least() -> None:
+    strip, plane = Strip(0, 0, 1), noise(1, 3, 160, 176, seed=1)
+    cuts = Cuts({0: (40, 44), 1: (80, 88)}, {strip: (40, 44)}, {strip: (40, 132)})
+    first, second = quilting.of_band(FRAME, cuts, strip, True, plane)
+    assert not first[1].any() and second[1].any()
+    assert first[0].shape == second[0].shape == (14, 4)
+    assert not first[0][:, -1].all() or not first[0][:, 0].any()
+    assert not second[0][:, 0].all() and second[0].any()
 
 
 def test_each_tile_gets_the_window_that_continues_its_margins() -> None:

@@ -62,11 +62,13 @@ class TileFrame:
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a sheet, `box`, that is pasted with its corner `at` (top, left) of another."""
+    """A part of a sheet, `box`, that is pasted with its corner `at` (top, left) of another; of it what the `mask`
+    (height, width) bool shows, None for all of it."""
 
     sheet: Sheet
     box: Box
     at: tuple[int, int]
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,16 @@ class Bands:
 
 @dataclass(frozen=True)
 class Patchwork:
-    """Something that is solved: its (height, width), the pieces that it is put together from, and the boxes of what
-    stays as these say in any case, and of what may stay. before: How far before the corner of a tile it begins."""
+    """Something that is solved.
+
+    size: (height, width). pieces: What it is put together from. stays: The boxes of what stays as these say.
+    core: (height, width) bool, what is made anew in any case. before: How far before the corner of a tile it begins.
+    """
 
     size: tuple[int, int]
     pieces: Sequence[Piece]
     stays: Sequence[Box]
-    may_stay: Sequence[Box]
+    core: Tensor
     before: int
 
 
@@ -111,9 +116,15 @@ def assembled(size: tuple[int, int], pieces: Sequence[Piece]) -> dict[str, Layer
             for values, new in ((pixels, source.pixels), (alpha, source.alpha)):
                 if values is not None and new is not None:
                     place = (*piece.at, *piece.box[2:])
-                    part(values, place, fine).copy_(part(new, piece.box, fine))
+                    there, shown = part(values, place, fine), part(new, piece.box, fine)
+                    there.copy_(shown if piece.mask is None else torch.where(finer(piece.mask, fine), shown, there))
         sheet[name] = replace(like, pictures=(replace(first, pixels=pixels, alpha=alpha),))
     return sheet
+
+
+def finer(mask: Tensor, fine: int) -> Tensor:
+    """A mask with so many times as many pixels."""
+    return mask.repeat_interleave(fine, -2).repeat_interleave(fine, -1)
 
 
 def part(values: Tensor, box: Box, fine: int = 1) -> Tensor:
@@ -127,17 +138,17 @@ def cut(sheet: Sheet, box: Box) -> dict[str, Layer]:
     return assembled(box[2:], [Piece(sheet, box, (0, 0))])
 
 
-def spread(sizes: Sequence[tuple[int, int]], apart: int, most: int) -> list[list[tuple[int, int]]]:
+def spread(sizes: Sequence[tuple[int, int]], apart: int, most: tuple[int, int]) -> list[list[tuple[int, int]]]:
     """Where parts of these (height, width) lie on boards, in rows from left to right, `apart` pixels from each other
-    and from the border: for each board the (top, left) of its parts, in order. A board is at most about `most` pixels
-    a side, unless a part is larger."""
+    and from the border: for each board the (top, left) of its parts, in order. A board is at most as large as `most`
+    (height, width), unless a part is larger."""
     boards: list[list[tuple[int, int]]] = [[]]
     top = left = apart
     tallest = 0
     for height, width in sizes:
-        if left > apart and left + width + apart > most:
+        if left > apart and left + width + apart > most[1]:
             top, left, tallest = top + tallest + apart, apart, 0
-        if boards[-1] and top + height + apart > most:
+        if boards[-1] and top + height + apart > most[0]:
             boards.append([])
             top, left, tallest = apart, apart, 0
         boards[-1].append((top, left))
@@ -180,25 +191,34 @@ def in_plane(frame: TileFrame, across: bool, place: tuple[int, int], box: Box, a
     return box[0] + y, box[1] + x, *box[2:]
 
 
-def band(frame: TileFrame, plane: Sheet, cuts: Cuts, strip: Strip, across: bool) -> Patchwork:
+def band(
+    frame: TileFrame, plane: Sheet, cuts: Cuts, strip: Strip, across: bool, joints: Sequence[tuple[Tensor, Tensor]]
+) -> Patchwork:
     """A band with its margin: in its middle a part of the plane, and round its ends that round the patches of its
-    corners, which the margins of other bands have in common with it; between these are its seams."""
-    size = frame.band(across)
+    corners, which the margins of other bands have in common with it; between these are its seams.
+
+    joints: Of both seams, what is of the corners and what is made anew, each of the size of the box of a seam.
+    """
+    size, gap = frame.band(across), frame.gap
     (end, last), length, box = ends(frame, across), size[across], partial(between, frame, across)
 
-    def piece(place: tuple[int, int], some: Box, at: int) -> Piece:
-        return Piece(plane, in_plane(frame, across, place, some, at), some[:2])
+    def piece(place: tuple[int, int], some: Box, at: int, mask: Tensor | None = None) -> Piece:
+        return Piece(plane, in_plane(frame, across, place, some, at), some[:2], mask)
 
+    (start, start_core), (finish, finish_core) = joints
+    first, second = (box(middle - gap, middle + gap) for middle in (end, length - end))
     pieces = [
-        piece((cuts.across if across else cuts.down)[strip], box(end, length - end), 0),
-        piece(cuts.corners[strip.start], box(0, end), 0),
-        piece(cuts.corners[strip.end], box(length - end, length), last),
+        piece((cuts.across if across else cuts.down)[strip], box(end - gap, length - end + gap), 0),
+        piece(cuts.corners[strip.start], box(0, end - gap), 0),
+        piece(cuts.corners[strip.start], first, 0, start),
+        piece(cuts.corners[strip.end], box(length - end + gap, length), last),
+        piece(cuts.corners[strip.end], second, last, finish),
     ]
-    stays, may_stay = (
-        [box(0, end - inner), box(end + inner, length - end - inner), box(length - end + inner, length)]
-        for inner in (frame.gap, frame.core // 2)
-    )
-    return Patchwork(size, pieces, stays, may_stay, frame.border + frame.margin)
+    core = torch.zeros(size, dtype=torch.bool)
+    part(core, first).copy_(start_core)
+    part(core, second).copy_(finish_core)
+    stays = [box(0, end - gap), box(end + gap, length - end - gap), box(length - end + gap, length)]
+    return Patchwork(size, pieces, stays, core, frame.border + frame.margin)
 
 
 def seams(frame: TileFrame, cuts: Cuts, strip: Strip, across: bool, place: tuple[int, int]) -> list[tuple[Box, Box]]:
@@ -212,30 +232,43 @@ def seams(frame: TileFrame, cuts: Cuts, strip: Strip, across: bool, place: tuple
     return pairs
 
 
-def tile(frame: TileFrame, tiles: TileSet, number: int, plane: Sheet, window: Box, bands: Bands) -> Patchwork:
-    """A tile with its border: its bands with their margins, and inside these its window of the plane."""
+def tile(
+    frame: TileFrame,
+    tiles: TileSet,
+    number: int,
+    plane: Sheet,
+    window: Box,
+    bands: Bands,
+    joint: tuple[Tensor, Tensor],
+) -> Patchwork:
+    """A tile with its border: its bands with their margins, and inside these its window of the plane.
+
+    joint: What is of the bands and what is made anew, (height, width) with the border.
+    """
     (height, width), broad, margin, kind = frame.size, frame.breadth, frame.margin, tiles.tiles[number]
     north, south = bands.across[kind.north], bands.across[kind.south]
     west, east = bands.down[kind.west], bands.down[kind.east]
     begin = margin + broad  # of what lies between the patches, and inside of a band
     down, along = height - broad, width - broad
-    top, left = window[0] + begin - frame.border, window[1] + begin - frame.border
+    outside, core = joint
+
+    def masked(sheet: Sheet, box: Box, at: tuple[int, int]) -> Piece:
+        return Piece(sheet, box, at, part(outside, (*at, *box[2:])))
+
     pieces = [
-        Piece(plane, (top, left, down - 2 * margin, along - 2 * margin), (begin, begin)),
-        Piece(north, (begin, begin, margin, along), (broad, broad)),
-        Piece(south, (0, begin, margin, along), (height - margin, broad)),
-        Piece(west, (begin, begin, down, margin), (broad, broad)),
-        Piece(east, (begin, 0, down, margin), (broad, width - margin)),
+        Piece(plane, (window[0] + frame.border, window[1] + frame.border, down, along), (broad, broad)),
+        masked(north, (begin, begin, margin, along), (broad, broad)),
+        masked(south, (0, begin, margin, along), (height - margin, broad)),
+        masked(west, (begin, begin, down, margin), (broad, broad)),
+        masked(east, (begin, 0, down, margin), (broad, width - margin)),
         Piece(north, (margin, margin, broad, width + broad), (0, 0)),
         Piece(south, (margin, margin, broad, width + broad), (height, 0)),
         Piece(west, (margin, margin, height + broad, broad), (0, 0)),
         Piece(east, (margin, margin, height + broad, broad), (0, width)),
     ]
-    stays, may_stay = (
-        [*_sides(frame.whole, begin - inner), _inside(frame.whole, begin + inner)]
-        for inner in (margin, frame.core // 2)
+    return Patchwork(
+        frame.whole, pieces, [*_sides(frame.whole, broad), _inside(frame.whole, begin + margin)], core, frame.border
     )
-    return Patchwork(frame.whole, pieces, stays, may_stay, frame.border)
 
 
 def _sides(size: tuple[int, int], broad: int) -> list[Box]:
@@ -262,11 +295,8 @@ def moved(item: Patchwork, by: tuple[int, int]) -> Patchwork:
     """The same part, whose pieces and boxes lie so far down and to the right."""
     down, right = by
     pieces = [replace(each, at=(each.at[0] + down, each.at[1] + right)) for each in item.pieces]
-    stays, may_stay = (
-        [(top + down, left + right, height, width) for top, left, height, width in boxes]
-        for boxes in (item.stays, item.may_stay)
-    )
-    return replace(item, pieces=pieces, stays=stays, may_stay=may_stay)
+    stays = [(top + down, left + right, height, width) for top, left, height, width in item.stays]
+    return replace(item, pieces=pieces, stays=stays)
 
 
 def own_resolution(layer: Layer, scale: Fraction, size: tuple[int, int], border: int) -> Layer:

@@ -76,9 +76,8 @@ def _around(frame: TileFrame, window: Box, image: Tensor, reach: int) -> Tensor:
 
 
 def _allowed(frame: TileFrame, window: Box, image: Tensor, reach: int) -> Tensor:
-    """To which places a window may be moved, so that its inside stays in the plane."""
-    inner = frame.border + frame.margin
-    fits = []
+    """To which places a window may be moved, so that what a tile can show of it stays in the plane."""
+    inner, fits = frame.border, []
     for start, side, whole in zip(window[:2], frame.size, image.shape[2:], strict=True):
         first = start + REDUCED * torch.arange(-reach, reach + 1) + inner
         fits.append((first >= 0) & (first + side - 2 * inner <= whole))

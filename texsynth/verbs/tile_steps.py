@@ -6,6 +6,7 @@ is settled by then, from its window of the plane (Lagae & Dutré 2006 cut tiles 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -23,7 +24,7 @@ from texsynth.runs import run
 from texsynth.runs.clock import Clock
 from texsynth.runs.run import Result
 from texsynth.task import Exemplar, Guide, Preset, Report, Say
-from texsynth.tiles import board
+from texsynth.tiles import board, quilting
 from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Patchwork, Sheet, TileFrame
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.labels import firmness
@@ -184,7 +185,10 @@ class _Board:
     @property
     def core(self) -> Tensor:
         """What is filled in any case, (1, 1, h, w) bool."""
-        return board.uncovered(self.size, [box for each in self.laid for box in each.may_stay])
+        core = torch.ones(1, 1, *self.size, dtype=torch.bool)
+        for (each, _), at in zip(self.parts, self.places, strict=True):
+            board.part(core, (*at, *each.size)).copy_(each.core)
+        return core
 
     def canvas(self) -> dict[str, Layer]:
         """All pieces."""
@@ -215,7 +219,10 @@ class _Board:
 def _boards(parts: Sequence[tuple[Patchwork, Tensor | None]], apart: int) -> list[_Board]:
     """Parts on as few boards as hold them, `apart` pixels from each other."""
     boards, rest = [], list(parts)
-    for places in board.spread([each.size for each, _ in parts], apart, MOST):
+    spaces = [(height + apart, width + apart) for height, width in (each.size for each, _ in parts)]
+    # About square, as the levels of the solver go by the shorter side.
+    side = max(math.isqrt(sum(h * w for h, w in spaces)), *(w for _, w in spaces)) + apart
+    for places in board.spread([each.size for each, _ in parts], apart, (MOST, min(MOST, side))):
         some, rest = rest[: len(places)], rest[len(places) :]
         boards.append(_Board(some, places, board.extent([each.size for each, _ in some], places, apart)))
     return boards
@@ -237,7 +244,8 @@ def bands(
     material: Material, cutting: Cutting, plane: Sheet, places: Cuts, steering: Steering | None, talk: Hearing
 ) -> Bands:
     """The bands of all strips, cut out of the plane, with the patches of their corners."""
-    boards = _of_bands(material, cutting, plane, places, steering)
+    image = inputs.matching(plane[IMAGE].pictures)[0]
+    boards = _of_bands(material, cutting, plane, places, steering, image)
     strips = cutting.strips
     ready = dict(zip(strips, _filled(material, boards, steering, talk), strict=True))
     across, down = ({strip: ready[strip, way] for strip, way in strips if way is flat} for flat in (True, False))
@@ -245,14 +253,15 @@ def bands(
 
 
 def _of_bands(
-    material: Material, cutting: Cutting, plane: Sheet, places: Cuts, steering: Steering | None
+    material: Material, cutting: Cutting, plane: Sheet, places: Cuts, steering: Steering | None, image: Tensor | None
 ) -> list[_Board]:
     boards = []
     for way in (True, False):  # apart, as bands of both ways fill a board badly
         parts = []
         for strip in cutting.tiles.across if way else cutting.tiles.down:
             asked = None if steering is None else _asked(cutting, strip, way, steering)
-            parts.append((board.band(cutting.frame, plane, places, strip, way), asked))
+            joints = quilting.of_band(cutting.frame, places, strip, way, image)
+            parts.append((board.band(cutting.frame, plane, places, strip, way, joints), asked))
         boards += _boards(parts, APART * material.patch)
     return boards
 
@@ -288,16 +297,17 @@ def drawn(
     talk: Hearing,
 ) -> Drawn:
     """The pictures of all tiles: bands round their windows of the plane, and the rings between them filled."""
-    boards = _of_tiles(cutting, plane, windows, ready, steering)
+    image = inputs.matching(plane[IMAGE].pictures)[0]
+    boards = _of_tiles(cutting, plane, windows, ready, steering, (image, with_margins(cutting, plane, ready)))
     sheets = _filled(material, boards, steering, talk)
     layers = {name: replace(sheets[0][name], pictures=tuple(s[name].pictures[0] for s in sheets)) for name in plane}
-    image, frame = layers.pop(IMAGE), cutting.frame
+    shown, frame = layers.pop(IMAGE), cutting.frame
     layers.pop(LABELS, None)
     fitted = {
         name: board.own_resolution(layer, material.scales[name], frame.size, frame.border)
         for name, layer in layers.items()
     }
-    return Drawn(cutting.tiles, frame.size, frame.border, image, fitted)
+    return Drawn(cutting.tiles, frame.size, frame.border, shown, fitted)
 
 
 def with_margins(cutting: Cutting, plane: Sheet, ready: Bands) -> list[Tensor]:
@@ -306,7 +316,8 @@ def with_margins(cutting: Cutting, plane: Sheet, ready: Bands) -> list[Tensor]:
     shown = Bands(*({strip: _image_of(each) for strip, each in way.items()} for way in (ready.across, ready.down)))
     tiles = []
     for number in range(len(cutting.tiles.tiles)):
-        part = board.tile(cutting.frame, cutting.tiles, number, _image_of(plane), window, shown)
+        whole = quilting.of_tile(cutting.frame, window, None)
+        part = board.tile(cutting.frame, cutting.tiles, number, _image_of(plane), window, shown, whole)
         tiles.append(inputs.matching(board.assembled(part.size, part.pieces)[IMAGE].pictures)[0])
     return tiles
 
@@ -316,12 +327,21 @@ def _image_of(whole: Sheet) -> Sheet:
 
 
 def _of_tiles(
-    cutting: Cutting, plane: Sheet, windows: Sequence[Box], ready: Bands, steering: Steering | None
+    cutting: Cutting,
+    plane: Sheet,
+    windows: Sequence[Box],
+    ready: Bands,
+    steering: Steering | None,
+    shown: tuple[Tensor, Sequence[Tensor]] | None,
 ) -> list[_Board]:
+    """The boards of tiles. shown: The image of the plane, and the bands of each tile as `with_margins` has them; None
+    where they are not there yet."""
     parts = []
     for number, window in enumerate(windows):
         asked = None if steering is None else steering.tiles[number]
-        parts.append((board.tile(cutting.frame, cutting.tiles, number, plane, window, ready), asked))
+        image, tile = (None, None) if shown is None else (shown[0], shown[1][number])
+        joint = quilting.of_tile(cutting.frame, window, image, tile)
+        parts.append((board.tile(cutting.frame, cutting.tiles, number, plane, window, ready, joint), asked))
     return _boards(parts, 0)
 
 
@@ -332,8 +352,8 @@ def planned(material: Material, cutting: Cutting, guide: Guide | None) -> list[J
     colours = {colour for strip in (*across, *down) for colour in (strip.start, strip.end)}
     places = Cuts(dict.fromkeys(colours, nowhere), dict.fromkeys(across, nowhere), dict.fromkeys(down, nowhere))
     empty = Bands(dict.fromkeys(across, nothing), dict.fromkeys(down, nothing))
-    boards = _of_bands(material, cutting, nothing, places, None)
-    boards += _of_tiles(cutting, nothing, board.windows(cutting.tiles, frame), empty, None)
+    boards = _of_bands(material, cutting, nothing, places, None, None)
+    boards += _of_tiles(cutting, nothing, board.windows(cutting.tiles, frame), empty, None, None)
     return [_outlined(material, each.hole, each.core, guide) for each in boards]
 
 
