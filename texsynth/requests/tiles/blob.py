@@ -8,7 +8,7 @@ from texsynth.requests.option import Source, option
 from texsynth.requests.tiles.common import AtlasOptions
 
 EXAMPLES = """
-texsynth tiles blob samples/grass.png samples/gravel.jpg -o path_tiles/ -s 64
+texsynth tiles blob samples/grass.png samples/pebbles.png -o shore_tiles/ -s 64
 texsynth tiles blob samples/gravel.jpg --labels samples/gravel_labels.png -o path_tiles/ -s 64 --tiles 16
 """
 
