@@ -39,18 +39,14 @@ def grains(image: Tensor) -> Tensor:
     return spots(2 * image.shape[2], 2 * image.shape[3], seed=1)
 
 
-def nothing(_: Tensor) -> Tensor | None:
-    return None
-
-
 # ---- suitability ----
 
 
 def test_grains_fit_and_bricks_ghost() -> None:
-    fitting = suitability.score(spots(140, 130), grains, nothing)
+    fitting = suitability.score(spots(140, 130), grains)
     assert fitting.fits and not fitting.needs_lattice and fitting.plain < 1
     assert fitting.sentence.startswith("fits: ") and "\n" not in fitting.sentence
-    ghosting = suitability.score(bricks(), ghosts, nothing)
+    ghosting = suitability.score(bricks(), ghosts)
     assert not ghosting.fits and ghosting.plain > 2
     assert ghosting.sentence.startswith("does not fit: large objects ghost") and "tiles corner" in ghosting.sentence
 
@@ -80,8 +76,10 @@ def test_the_score_does_not_depend_on_threads_or_on_size() -> None:
         numbers.append(suitability.error(image, grains(image)))
         torch.set_num_threads(before)
     assert numbers[0] == numbers[1]
-    large = image.repeat_interleave(5, 2).repeat_interleave(5, 3)
-    assert max(suitability.reduced(large).shape[2:]) <= suitability.LONGEST * suitability.SIDE
+    for size in ((512, 1024), (64, 4000)):
+        small = suitability.reduced(torch.zeros(1, 3, *size))
+        assert small[0, 0].numel() <= 1.01 * suitability.MOST_PIXELS and min(small.shape[2:]) <= suitability.SIDE
+        assert small.shape[3] == pytest.approx(size[1] * suitability.scale(torch.zeros(1, 3, *size)), abs=1)
     tiny = spots(20, 20)
     assert suitability.error(tiny, spots(40, 40, seed=2)) < 1
 

@@ -46,10 +46,10 @@ class BlendSet:
         return int(self.image.table.shape[1])
 
 
-def layout(image: Tensor, seed: int, lattice: str) -> tuple[Grid, Fade, InSteps | str]:
-    """The grid of a texture (1, 3, H, W) and how its borders fade. The grid may be smaller than it, by what is cropped
-    right and below for whole steps of its lattice."""
-    in_steps = steps.measured(image, lattice)
+def layout(image: Tensor, seed: int, lattice: str | InSteps) -> tuple[Grid, Fade, InSteps | str]:
+    """The grid of a texture (1, 3, H, W) and how its borders fade. Its lattice is measured where it is not told. The
+    grid may be smaller than it, by what is cropped right and below for whole steps."""
+    in_steps = lattice if isinstance(lattice, InSteps) else steps.measured(image, lattice)
     if isinstance(in_steps, str):
         size = image.shape[2], image.shape[3]
         return Grid(size, seed & 0xFFFFFFFF, side_of(size), SHARPNESS), periodic.fade(image), in_steps
@@ -65,7 +65,7 @@ def cropped(values: Tensor, size: tuple[int, int], scale: int = 1) -> Tensor:
 
 
 def prepared(
-    image: Tensor, colours: Picture, maps: Mapping[str, tuple[Picture, bool]], seed: int, lattice: str
+    image: Tensor, colours: Picture, maps: Mapping[str, tuple[Picture, bool]], seed: int, lattice: str | InSteps
 ) -> BlendSet:
     """The set of a texture (1, 3, H, W) in [0, 1], which tells its lattice, with its colours as they are, and its maps,
     each with whether it is one of normals, at whole multiples of its resolution. All is as files will hold it."""
@@ -103,12 +103,10 @@ def _rounded(values: Tensor, levels: int) -> Tensor:
     return (values.clamp(0, 1) * levels).round() / levels
 
 
-def plane(image: Tensor, lattice: str) -> Tensor | None:
-    """A blended plane of a texture (1, 3, H, W) in [0, 1], PLANE times its size, by which it is judged; None where
-    offsets in steps are asked for, and it has no lattice for them."""
-    ready = prepared(image, Picture(image, depth="uint16"), {}, 0, lattice)
-    if lattice != steps.OFF and isinstance(ready.lattice, str):
-        return None
+def plane(image: Tensor, in_steps: InSteps | None = None) -> Tensor:
+    """A blended plane of a texture (1, 3, H, W) in [0, 1], PLANE times its size, by which it is judged: with offsets in
+    steps, or with free ones."""
+    ready = prepared(image, Picture(image, depth="uint16"), {}, 0, steps.OFF if in_steps is None else in_steps)
     return bake(ready.grid, ready.image, (PLANE * image.shape[2], PLANE * image.shape[3])).clamp(0, 1)
 
 

@@ -20,7 +20,7 @@ from texsynth.features.windows import fit
 from texsynth.pyramid import shrink
 
 SIDE = 256  # pixels of the shorter side of the exemplar, at most
-LONGEST = 2  # times that, which the longer side may have; of a longer one, its first part is looked at
+MOST_PIXELS = 2 * SIDE**2  # of a long one
 PLANES = 2  # times the exemplar, that a side of the blended plane has
 PATCH, COMPONENTS = 13, 24  # of windows, at half that size
 QUERIES, KEYS = 1024, 1 << 13
@@ -30,11 +30,11 @@ CONTRASTS, RANGE = 200, (0.005, 0.995)  # quantiles that are compared, and the f
 LEAST_CONTRAST = 1e-3  # of values in [0, 1]
 # The limits of both errors, above which a plane is not what an artist would take
 MOST_ASTRAY, MOST_ASTRAY_IN_STEP = 1.08, 1.15  # of the distances; regular exemplars are more like themselves
-MOST_CHANGED = 0.18  # of the contrasts, as the mean difference of their logarithms
+MOST_CHANGED = 0.175  # of the contrasts, as the mean difference of their logarithms
 CLEARLY_BETTER = 0.9  # of the error with free offsets, up to which that in step shows that rows count
 DIGITS = 2  # of an error that count
 
-Bake = Callable[[Tensor], Tensor | None]  # the blended plane of an exemplar (1, 3, H, W), (1, 3, h, w), if there is one
+Bake = Callable[[Tensor], Tensor]  # the blended plane (1, 3, h, w) of an exemplar (1, 3, H, W)
 
 
 @dataclass(frozen=True)
@@ -69,36 +69,36 @@ class Suitability:
         return f"does not fit: {why} (error {error:.2f}, 1 is the limit); use `texsynth tiles corner`"
 
 
-def score(image: Tensor, plain: Bake, in_step: Bake) -> Suitability:
+def score(image: Tensor, plain: Bake, in_step: Bake | None = None) -> Suitability:
     """That of an exemplar (1, 3, H, W) in [0, 1], of any size.
 
     plain, in_step: bake a plane of it about PLANES times as large, with free offsets and with those in steps of its
-    lattice, None where it has no lattice. They get the exemplar at the reduced size at which all is compared.
+    lattice, if it has one. They get the exemplar at the reduced size at which all is compared.
     """
     small = reduced(image)
-    free, regular = plain(small), in_step(small)
-    if free is None:
-        raise AssertionError("every exemplar can be blended with free offsets")
-    return Suitability(error(small, free), None if regular is None else error(small, regular, in_step=True))
+    regular = None if in_step is None else error(small, in_step(small), in_step=True)
+    return Suitability(error(small, plain(small)), regular)
 
 
 def reduced(image: Tensor) -> Tensor:
-    """The exemplar at the size at which it is compared, as a part of it where it is long."""
-    return _part(shrink(image, _level(image)))
+    """The exemplar at the size at which it is compared."""
+    return shrink(image, _level(image))
+
+
+def scale(image: Tensor) -> float:
+    """How many times as fine as the image that is, at most 1."""
+    return 2 ** -_level(image)
 
 
 def alike(image: Tensor, plane: Tensor) -> tuple[Tensor, Tensor]:
-    """An exemplar and a plane of it of the same scale, as `error` compares them."""
-    return reduced(image), _part(shrink(plane, _level(image)), PLANES)
+    """An exemplar and a part of a plane of it, of the same scale, as `error` compares them."""
+    high, wide = (PLANES * side for side in image.shape[2:])
+    return reduced(image), shrink(plane[:, :, :high, :wide], _level(image))
 
 
 def _level(image: Tensor) -> float:
-    return max(0.0, math.log2(min(image.shape[2:]) / SIDE))
-
-
-def _part(image: Tensor, times: int = 1) -> Tensor:
-    most = times * LONGEST * min(SIDE, *image.shape[2:])
-    return image[:, :, :most, :most].contiguous()
+    height, width = image.shape[2:]
+    return max(0.0, math.log2(min(height, width) / SIDE), math.log2(height * width / MOST_PIXELS) / 2)
 
 
 def error(exemplar: Tensor, plane: Tensor, in_step: bool = False) -> float:

@@ -19,7 +19,7 @@ from texsynth.requests.tiles.blend import Request
 from texsynth.runs import cost, record, run
 from texsynth.runs.run import silent
 from texsynth.task import Estimate, Preset, Report, Say
-from texsynth.tiles import blendset, steps
+from texsynth.tiles import blendset, suitability
 from texsynth.tiles.blendset import BlendSet
 from texsynth.tiles.suitability import Suitability, score
 from texsynth.verbs import parse, synthesize
@@ -159,7 +159,7 @@ def execute(work: BlendWork, report: Report = silent, say: Say = silent) -> Blen
     texture = inputs.matching(image.pictures)[0]
     maps = {name: (_fine(layer.pictures[0], colours.width), layer.role in NORMALS) for name, layer in layers.items()}
     ready = blendset.prepared(texture, colours, maps, work.request.seed or 0, work.request.lattice)
-    suited = judged(texture, ready, work.request.lattice)
+    suited = judged(texture, ready)
     return Blended(ready, image, layers, suited, time.perf_counter() - start, (*_told(ready), suited.sentence))
 
 
@@ -171,14 +171,13 @@ def _fine(picture: Picture, width: int) -> Picture:
     return replace(picture, pixels=picture.pixels.repeat_interleave(times, 2).repeat_interleave(times, 3), alpha=None)
 
 
-def judged(texture: Tensor, ready: BlendSet, lattice: str) -> Suitability:
+def judged(texture: Tensor, ready: BlendSet) -> Suitability:
     """How well a texture (1, 3, H, W) is suited to be drawn as it is ready for."""
-    is_regular = not isinstance(ready.lattice, str)
-    return score(
-        texture.clamp(0, 1),
-        lambda small: blendset.plane(small, steps.OFF),
-        lambda small: blendset.plane(small, lattice if lattice == steps.ON else steps.AUTO) if is_regular else None,
-    )
+    in_steps = ready.lattice
+    if isinstance(in_steps, str):
+        return score(texture.clamp(0, 1), blendset.plane)
+    scale = suitability.scale(texture)
+    return score(texture.clamp(0, 1), blendset.plane, lambda small: blendset.plane(small, in_steps.times(scale)))
 
 
 def _told(ready: BlendSet) -> list[str]:
