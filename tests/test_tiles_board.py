@@ -261,6 +261,19 @@ def test_maps_follow_the_picture_exactly(draw: Draw) -> None:
         assert torch.equal(picture.pixels, follower.pixels)
 
 
+def test_a_size_that_breaks_the_steps_of_a_regular_texture_is_noticed(
+    tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw("regular.png", bytes_of(noise(1, 3, 12, 16, seed=3).repeat(1, 1, 7, 6)))
+    for size, notices in (("48", 0), ("54x56", 1)):
+        request: Any = corner.Request(exemplars=["regular.png"], size=size)
+        work = verb.prepare("tiles corner", request, ["regular.png"], lambda _: None, Fetching(lambda _: None))
+        broken = [notice for notice in work.notices if "repeats every 16.0x12.0 px" in notice]
+        assert len(broken) == notices
+        assert all("--size 48x60 holds" in notice for notice in broken)
+
+
 @pytest.mark.usefixtures("exemplar")
 def test_any_number_of_threads_gives_the_same_tiles() -> None:
     shown = []

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
 from texsynth.field import lattice
+from texsynth.field.lattice import Lattice
 from texsynth.image import holes, rows
 from texsynth.image import load as inputs
 from texsynth.image.load import Note, extent
@@ -193,16 +194,21 @@ def _soft_share(alpha: Tensor, hole: Tensor) -> float:
     return soft / max(1, rows.count(hole))
 
 
+def regular_lattice(image: Tensor) -> Lattice | None:
+    """The lattice of a regular texture (1, 3, h, w), in its pixels; None for others."""
+    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / LATTICE_SIDE)))
+    coarse = lattice.find(shrink(image, level))
+    return None if coarse is None or coarse.height < REGULAR else coarse.times(2**level)
+
+
 def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
     """Say when a regular texture is to wrap after a broken number of its steps, and which crop holds whole ones."""
     image, wraps = draft.exemplars[0].image, _wraps(request)
     if not any(wraps) or request.extend is not None:
         return
-    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / LATTICE_SIDE)))
-    coarse = lattice.find(shrink(image, level))
-    if coarse is None or coarse.height < REGULAR:
+    fine = regular_lattice(image)
+    if fine is None:
         return
-    fine = coarse.times(2**level)
     better = lattice.whole(fine, extent(draft.pictures[0]), wraps)
     if better is None or min(better) < parse.SMALLEST:
         return

@@ -10,7 +10,10 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
+import torch
+
 from texsynth.errors import ResourceError, UsageError
+from texsynth.field import lattice
 from texsynth.field.planes import Copying
 from texsynth.image import load as inputs
 from texsynth.image.load import Source
@@ -31,6 +34,7 @@ from texsynth.tiles.cells import Cells
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import TileSet
 from texsynth.verbs import map_weights, parse, synthesize, tile_materials, tile_steps
+from texsynth.verbs.inpaint import regular_lattice
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.tile_checks import BLOB_TILES
 from texsynth.verbs.tile_steps import Cutting, Hearing, Material, Steering
@@ -42,6 +46,7 @@ LEAST_PATCHES = 4  # windows of the method, that a side of a tile has at least
 BORDER_SHARE, MARGIN_SHARE, GAP_SHARE, CORE_SHARE = 1 / 16, 1 / 7, 1 / 12, 1 / 24  # of the shorter side of a tile
 NARROWEST_CORE = 4  # pixels
 INSIDE = 4  # pixels that the inside of a tile keeps at least, between its seams
+MOST_STRETCHED = 0.03  # of a step of a regular texture, about which nothing is said
 USUAL_PATCH = 9  # pixels of the windows of a method that says nothing of them
 
 
@@ -105,6 +110,7 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     cell = cell_of(draft)
     padding = atlas.padding_of(request.padding, frame.border, cell if frame.border % cell == 0 else 1)
     notices += [remark] if (remark := atlas.remark(frame.size, padding)) else []
+    notices += [broken] if (broken := _broken_steps(frame, draft)) else []
     size, seed = (tiles.rows * frame.size[0], tiles.columns * frame.size[1]), request.seed or 0
     cells = asking = None
     entries: tuple[Input, ...] = ()
@@ -200,6 +206,23 @@ def frame_of(request: AtlasOptions, draft: Draft, preset: Preset) -> TileFrame:
     gap = min(round(shortest * GAP_SHARE), (room - 2 * margin) // 4)
     core = min(2 * gap, 2 * margin, max(NARROWEST_CORE, 2 * round(shortest * CORE_SHARE / 2)))
     return TileFrame(size, border, margin, gap, core)
+
+
+def _broken_steps(frame: TileFrame, draft: Draft) -> str:
+    """What to say where a regular texture is stretched a lot, so that tiles hold whole steps of it; "" for nothing."""
+    grid = regular_lattice(draft.exemplars[0].image) if len(draft.exemplars) == 1 else None
+    if grid is None:
+        return ""
+    change = float((torch.linalg.inv(grid.vectors) @ grid.bent(frame.size, (True, True)) - torch.eye(2)).abs().max())
+    down, along = lattice.steps(grid)
+    if change <= MOST_STRETCHED or down is None or along is None:
+        return ""
+    # The nearest numbers of whole steps, as many pixels as these have in the mean.
+    height, width = (round(max(1, round(side / s)) * s) for side, s in zip(frame.size, (down, along), strict=True))
+    return (
+        f"{draft.exemplars[0].name}: the texture repeats every {along:.1f}x{down:.1f} px, and is stretched by up to "
+        f"{100 * change:.0f} % so that tiles hold whole steps; --size {width}x{height} holds them as they are"
+    )
 
 
 def cell_of(draft: Draft) -> int:
