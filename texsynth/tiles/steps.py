@@ -20,6 +20,7 @@ from texsynth.tiles.blending import ANY_PIXEL, Grid, offsets_of
 REGULAR = 0.25  # the autocorrelation from which on a texture is regular
 SIDE = 256  # pixels of the shorter side, at most, of the picture in which a lattice is looked for
 BENT = 0.12  # of a cell, that pixels may be out of step before rows break visibly
+LEAST_CELLS = 6  # in the texture: with fewer it repeats more than it is out of step without them
 SAMPLES = 4096  # offsets that stand for all of them
 AUTO, ON, OFF = "auto", "on", "off"
 
@@ -59,12 +60,16 @@ def measured(image: Tensor, wanted: str = AUTO) -> InSteps | str:
         grid = bend.straightened(grid, small)
     if grid is None or (wanted == AUTO and grid.height < REGULAR and grid.drift is None):
         return "it has no lattice" if grid is None else f"its lattice is weak (autocorrelation {grid.height:.2f})"
+    in_steps = _in_steps(grid, (image.shape[2], image.shape[3]), 2**level)
+    if isinstance(in_steps, str) or (wanted == AUTO and in_steps.cells < LEAST_CELLS):
+        few = "it holds too few whole steps of its lattice to be drawn in many ways"
+        return in_steps if isinstance(in_steps, str) else few
     drift = 0.0 if grid.drift is None else float(grid.drift.norm(dim=-1).quantile(0.9))
     too_bent = drift > BENT * float(grid.vectors.norm(dim=1).min())
-    return _in_steps(grid, (image.shape[2], image.shape[3]), 2**level, drift * 2**level if too_bent else 0.0)
+    return replace(in_steps, bent=drift * 2**level if too_bent else 0.0)
 
 
-def _in_steps(grid: Lattice, size: tuple[int, int], factor: int, bent: float) -> InSteps | str:
+def _in_steps(grid: Lattice, size: tuple[int, int], factor: int) -> InSteps | str:
     """The offsets of a lattice that was measured in a picture so many times as coarse."""
     fine = Lattice(grid.vectors * factor, grid.height)
     down, along = lattice.steps(fine)
@@ -81,7 +86,7 @@ def _in_steps(grid: Lattice, size: tuple[int, int], factor: int, bent: float) ->
         return f"its lattice has {cells} cells, and 2 to {ANY_PIXEL - 1} can be used"
     # By Cramer's rule v = (d height - b width) / determinant, and w = (a width - c height) / determinant.
     xv, xw, yv, yw = (sign * part % cells for part in (-b, a, d, -c))
-    return InSteps(whole, cells, (xv, xw, yv, yw), (down, along), fine.describe(1), bent)
+    return InSteps(whole, cells, (xv, xw, yv, yw), (down, along), fine.describe(1))
 
 
 def offsets(grid: Grid) -> Tensor | None:

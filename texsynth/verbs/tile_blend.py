@@ -27,7 +27,7 @@ from texsynth.verbs.tiles import as_synthesis, check_copies
 from texsynth.verbs.verb import Verb, check_use, preset_of
 from texsynth.weights.pretrained import Fetching
 
-BYTES, SECONDS = 110, 1.1e-6  # of a pixel of the texture, for each of its channels and those of its maps
+BYTES, SECONDS = 110, 0.7e-6  # of a pixel of the texture, for each of its channels and those of its maps
 JUDGING = 2.5  # seconds that the score takes
 LARGEST_SIDE = 65535  # pixels: products with offsets stay below 2^31
 # Options that say how a texture is synthesised, and nothing where the exemplar itself is the texture:
