@@ -191,3 +191,43 @@ def test_a_set_whose_json_is_of_others_is_refused_in_a_line(folder: Path, refuse
     path.write_text("{}", "utf-8")
     assert "is not the JSON of a set of tiles" in refused(3, "evaluate", folder / "a.png", path)
     assert "tile_borders" in refused(3, "evaluate", "a.png", "a.png", "--metric", "tile_borders")
+
+
+# ---- blends ----
+
+
+@pytest.fixture
+def blend(texsynth: Texsynth, draw: Draw) -> Path:
+    """The JSON of a blend."""
+    draw("a.png", bytes_of(spots(64, 64)))
+    assert texsynth("tiles", "blend", "a.png", "-o", "made", "-q").code == 0
+    return Path("made/a_blend.json")
+
+
+def test_a_blend_is_scored_by_a_plane_as_its_shader_draws_it(blend: Path, texsynth: Texsynth) -> None:
+    words = ("--metric", "blend_error", "--metric", "nn_pixel", "--json")
+    ran = texsynth("evaluate", "a.png", blend.parent, *words)
+    assert ran.code == 0, ran
+    (row,) = json.loads(ran.out)["results"]
+    assert Path(row["output"]).name == "a_blend.json"
+    assert row["scores"]["blend_error"] == pytest.approx(json.loads(blend.read_text())["suitability"]["error"], abs=0.1)
+    assert row["scores"]["nn_pixel"] < 0.01
+
+
+FAULTS: list[tuple[str, object, str]] = [
+    ("blend_size", [1 << 40, 64], "blend_size is"),
+    ("blend_seed", 1.5, "blend_seed is"),
+    ("blend_grid", 0, "blend_grid is"),
+    ("blend_steps", [[[[1]], 0, 0, 1]], "blend_steps is"),
+    ("image", None, "image is"),
+    ("image", {"gaussian": "../a.png", "table": "x"}, "not the name of a file beside it"),
+    ("image", {"gaussian": "a_blend.png", "table": "a_blend.png", "blend_levels": 3}, "sizes that it says"),
+    ("texsynth_blend", 9, "is not the JSON"),
+]
+
+
+def test_a_blend_of_others_is_refused_in_a_line(blend: Path, refused: Refused) -> None:
+    content = json.loads(blend.read_text())
+    for name, value, words in FAULTS:
+        blend.write_text(json.dumps({**content, name: value}), "utf-8")
+        assert words in refused(3, "evaluate", "a.png", blend, "--metric", "blend_error")

@@ -93,6 +93,17 @@ def read(path: Path, memory: int | None = None) -> Drawn:
     memory: the bytes that its pictures may take; None for any. Raises InputError where the JSON or a
     picture is missing, damaged, or not as `described` has it, and ResourceError.
     """
+    name, content = one_line(path.name), loaded(path)
+    if content.get(KEY) != VERSION:
+        raise InputError(f"{name}: is not the JSON of a set of tiles; give one that `texsynth tiles` wrote")
+    try:
+        return _drawn(path, content, memory)
+    except ValueError as fault:
+        raise InputError(f"{name}: {fault}; give one as `texsynth tiles` wrote it") from None
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    """The object in a JSON, which may be of others; raises InputError."""
     name = one_line(path.name)
     try:
         content = json_text.load(regular.content(path, json_text.LONGEST).decode("utf-8"))
@@ -102,12 +113,9 @@ def read(path: Path, memory: int | None = None) -> Drawn:
         ) from None
     except (ValueError, MemoryError) as error:
         raise InputError(f"{name}: is no JSON ({error}); give that of a set of tiles") from None
-    if not isinstance(content, dict) or content.get(KEY) != VERSION:
+    if not isinstance(content, dict):
         raise InputError(f"{name}: is not the JSON of a set of tiles; give one that `texsynth tiles` wrote")
-    try:
-        return _drawn(path, content, memory)
-    except ValueError as fault:
-        raise InputError(f"{name}: {fault}; give one as `texsynth tiles` wrote it") from None
+    return content
 
 
 def _drawn(path: Path, content: Mapping[str, Any], memory: int | None) -> Drawn:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from texsynth.image.load import Source
 from texsynth.image.pixels import Picture
-from texsynth.tiles import plane, store
+from texsynth.tiles import blend_reading, plane, store
+from texsynth.tiles.blending import ANY_PIXEL, bake
 from texsynth.tiles.drawn import Drawn
 
-SIDE = 1024  # pixels of a plane, about
+SIDE = 1024  # pixels of a plane of tiles, about
+TIMES, LONGEST = 2, 2048  # times the size of a texture that its blended plane has, and pixels of its sides at most
 FEWEST, MOST = 3, 12  # tiles along its side
 SEED = 1  # by which it is laid
 ENDINGS = tuple(f"_{kind}.json" for kind in ("corner", "wang", "blob", "blend"))
@@ -37,6 +39,11 @@ def inside(folder: Path) -> list[Path]:
 
 def read(path: Path, memory: int) -> DrawnPlane:
     """The plane of a JSON, which may be of others. Raises InputError and ResourceError."""
+    if blend_reading.is_blend(store.loaded(path)):
+        grid, layer = blend_reading.read(path, memory)
+        high, wide = (min(TIMES * side, LONGEST) for side in grid.size)
+        offsets = "free" if grid.cells == ANY_PIXEL else "lattice"
+        return DrawnPlane(Picture(bake(grid, layer, (high, wide)).clamp(0, 1)), offsets=offsets)
     drawn = store.read(path, memory)
     rows, columns = (min(MOST, max(FEWEST, SIDE // side)) for side in drawn.size)
     return DrawnPlane(plane.picture(drawn, plane.laid(drawn.tiles, rows, columns, SEED), drawn.image), drawn)
