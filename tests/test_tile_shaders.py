@@ -139,6 +139,18 @@ def test_offsets_of_the_blend_are_those_of_python() -> None:
         assert offset == [across, blend["blendOffset"](hashed, Signed(48), six, Signed(3), Signed(1))]
 
 
+@pytest.mark.parametrize("far", [0, 1])
+def test_open_shading_language_blends_the_corners_of_both_triangles(far: int) -> None:
+    """In the order of their weights: those of the lower triangles are mirrored."""
+    text = shading.source("blend.osl")
+    choices = [re.search(rf"int corner{axis} = \w+ \+ \(i == (\d) \? (.+) : (.+)\);", text) for axis in "xy"]
+    corners_of = [
+        tuple(eval(match[2] if i == int(match[1]) else match[3], {"far": far}) for match in choices if match)
+        for i in range(3)
+    ]
+    assert corners_of == ([(0, 0), (0, 1), (1, 0)] if far == 0 else [(1, 1), (1, 0), (0, 1)])
+
+
 def test_the_note_on_materialx_is_xml_and_names_a_texture() -> None:
     root = ElementTree.fromstring(shading.source("blend.mtlx"))
     files = [entry.get("value") for entry in root.iter("input") if entry.get("name") == "file"]
