@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from texsynth.tiles.sets import BLOB, TileColours, TileSet
 
-RISE = 0.35  # of the side of a tile with a middle, from its border to where its middle begins
-THRESHOLD_OF_BLOBS = 0.3  # so that a material whose neighbours are ground fills most of its cell
+RISE = 0.5  # of the side of a tile with a middle, from its border to where its middle begins
+THRESHOLD_OF_BLOBS = 0.14  # so that a material whose neighbours are ground fills most of its cell
 THRESHOLD = 0.5
 APART = 0.16  # by how much the field is lower in the middle of a tile whose opposite corners alike are top ones
-WOBBLE, MOST_WOBBLE = 0.12, 0.6  # of the side of a tile, about, and of the threshold at the most
+WOBBLE_OF_BLOBS, WOBBLE, MOST_WOBBLE = 0.6, 0.2, 0.7  # of the threshold: its deviation, about, and the most
 SLACK = 0.05  # of the shorter side of a tile: pixels on both sides of an outline where labels hardly count
 LEAST_FIRMNESS = 0.003  # the share of their weight that they have there: outlines then follow what the materials show
 WAVES = 3  # of the wobble, along a side
@@ -52,10 +52,10 @@ def labels(tiles: TileSet, size: tuple[int, int], edging: Edging, seed: int) -> 
         sides = (across[tile.north][None], across[tile.south][None], down[tile.west][:, None], down[tile.east][:, None])
         wobble = _joined(sides, inside, size, edging)
         field = _field(tile, tiles.kind, size, edging)
-        steep = 1 / RISE if tiles.kind == BLOB else 1.0  # the field's, in sides of a tile
-        threshold = THRESHOLD_OF_BLOBS if tiles.kind == BLOB else THRESHOLD
-        most = MOST_WOBBLE * threshold
-        drawn.append(field + (wobble * WOBBLE * steep).clamp(-most, most) > threshold)
+        threshold, moved = (
+            (THRESHOLD_OF_BLOBS, WOBBLE_OF_BLOBS * wobble) if tiles.kind == BLOB else (THRESHOLD, WOBBLE * wobble)
+        )
+        drawn.append(field + moved.clamp(-MOST_WOBBLE, MOST_WOBBLE) * threshold > threshold)
     return torch.stack(drawn).long()
 
 
