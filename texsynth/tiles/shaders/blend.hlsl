@@ -27,7 +27,7 @@
 //   Graph a Custom Function node of type File can take this file; a UnityTexture2D has the members tex and samplerstate.
 // Unreal: include this file from the Additional Include File Paths of a Custom node (a folder that is mapped by
 //   AddShaderSourceDirectoryMapping), with texture objects Gaussian and Table as inputs; then
-//     Blend blend; blend.size = uint2(Size); blend.seed = 0; blend.grid = Grid; blend.sharpness = 1; blend.cells = 32768;
+//     Blend blend; blend.size = uint2(Size); blend.seed = 0; blend.grid = Grid; blend.sharpness = 4; blend.cells = 32768;
 //     blend.steps = uint4(1, 0, 0, 1); float2 place = UV * Size;
 //     BlendPlace at = blendPlace(place, ddx(place), ddy(place), blend);
 //     return blendColour(Gaussian, GaussianSampler, Table, TableSampler, at, Levels, Same, Origin, axes);
