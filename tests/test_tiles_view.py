@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -357,6 +358,15 @@ def test_the_page_is_whole_and_says_what_it_shows() -> None:
     assert Balance(markup).open == [] and Balance(markup).links == []
     assert "a &lt;b&gt;: 16 corner tiles" in markup and "36 x 26 pixels each" in markup
     assert '<option value="lit">' in markup and '<option value="fine">' in markup
+
+
+def test_no_name_ends_what_the_script_of_a_page_reads() -> None:
+    plain = drawn(sets.corner(2))
+    named = replace(plain, maps={"<!--<script></script>": plain.maps["fine"]})
+    text = tile_pages.page(named, PADDING, "a", SEED)
+    data = text[text.index('id="set">') + len('id="set">') :]
+    data = data[: data.index("</script>")]
+    assert "<" not in data and json.loads(data)["maps"][1]["name"] == "<!--<script></script>"
 
 
 def test_a_page_on_blending_says_how_well_it_is_suited() -> None:

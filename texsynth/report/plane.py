@@ -55,7 +55,7 @@ class Shell:
 
 def page(shell: Shell, content: Mapping[str, Any], script: str) -> str:
     """The whole document. content: what the script reads, JSON-able. script: it calls `show` of plane.js."""
-    data = json.dumps(content, separators=(",", ":")).replace("</", "<\\/")
+    data = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")  # neither an end nor a comment in a name
     title = html.escape(shell.title)
     body = (
         f"<header><h1>{title}</h1><p>{html.escape(shell.said)}</p></header>"
