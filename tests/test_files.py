@@ -256,6 +256,12 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.glob("x*")}
 
 
+def test_names_of_any_bytes_are_written(tmp_path: Path) -> None:
+    """A page or a set of tiles names files, and these may have bytes that are no UTF-8."""
+    write_pair(tmp_path, os.fsdecode(b"a\xff.png"))
+    assert (tmp_path / "x_m.png").read_bytes() == b"a\xff.png"
+
+
 def test_two_writers_of_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One has the name for all its files, the other says so and has another one for all of them."""
 

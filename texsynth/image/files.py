@@ -70,7 +70,7 @@ def together(main: Path, replaceable: Collection[Path] | None = None) -> Iterato
         part = hidden(place)
         try:
             if isinstance(content, str):
-                part.write_text(content, "utf-8", newline="")
+                part.write_text(content, "utf-8", "surrogateescape", newline="")  # names of files may be any bytes
             elif callable(content):
                 with part.open("wb") as file:
                     content(file)
