@@ -62,7 +62,7 @@ def described(tiles: TileSet) -> dict[str, Any]:
         "columns": tiles.columns,
         "rows": tiles.rows,
         "tiles": [[*tile.corners, *tile.edges, tile.middle] for tile in tiles.tiles],
-        "fitting": _fitting(tiles),
+        "fitting": sets.fitting(tiles),
         "plain": _alone(tiles),
     }
 
@@ -81,12 +81,6 @@ def _map(drawn: Drawn, name: str, strips: Strips, part: str, share: int) -> dict
         "source": picture.source,
         "note": picture.note,
     }
-
-
-def _fitting(tiles: TileSet) -> list[list[int]]:
-    """Of Wang tiles: those with each pair of a north and a west edge, in the order of north and then west."""
-    pairs = [(north, west) for north in range(tiles.colours) for west in range(tiles.colours)]
-    return [[n for n, tile in enumerate(tiles.tiles) if tile.edges[::3] == pair] for pair in pairs]
 
 
 def _alone(tiles: TileSet) -> int:

@@ -14,10 +14,10 @@ from texsynth.tiles import gaussian, periodic, steps
 from texsynth.tiles.blending import Gaussian, Grid, Slopes, bake, mixed_colours, side_of
 from texsynth.tiles.periodic import Fade
 from texsynth.tiles.steps import InSteps
+from texsynth.tiles.suitability import PLANES
 
 SHARPNESS = 4.0  # of weights: large enough to keep leaves whole, and small enough for no seam to show
 SHARPNESS_IN_STEP = 8.0  # of objects in rows, which have outlines and colours of their own
-PLANE = 2  # times the texture, that a side of a plane has by which it is judged
 LONGEST_PREVIEW = 2048  # pixels
 TABLE_DEPTH = "uint16"  # its steps are differences of colours
 REPEATS = 4  # of the texture, along a side of the preview
@@ -104,10 +104,10 @@ def _rounded(values: Tensor, levels: int) -> Tensor:
 
 
 def plane(image: Tensor, in_steps: InSteps | None = None) -> Tensor:
-    """A blended plane of a texture (1, 3, H, W) in [0, 1], PLANE times its size, by which it is judged: with offsets in
-    steps, or with free ones."""
+    """A blended plane of a texture (1, 3, H, W) in [0, 1], PLANES times its size, by which it is judged: with offsets
+    in steps, or with free ones."""
     ready = prepared(image, Picture(image, depth="uint16"), {}, 0, steps.OFF if in_steps is None else in_steps)
-    return bake(ready.grid, ready.image, (PLANE * image.shape[2], PLANE * image.shape[3])).clamp(0, 1)
+    return bake(ready.grid, ready.image, (PLANES * image.shape[2], PLANES * image.shape[3])).clamp(0, 1)
 
 
 def preview(ready: BlendSet) -> Tensor:

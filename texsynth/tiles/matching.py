@@ -29,20 +29,22 @@ def matched(frame: TileFrame, windows: Sequence[Box], image: Tensor, tiles: Sequ
     rim = _reduced(_rim(frame).float()) == 1
     size = [side + 2 * reach for side in rim.shape[2:]]
     templates = torch.cat([_reduced(tile) for tile in tiles]) * rim
-    around = torch.cat([_around(frame, window, image, reach) for window in windows])
+    padded = F.pad(image, (frame.border + REDUCED * reach,) * 4, mode="replicate")
+    around = torch.cat([_around(frame, window, padded, reach) for window in windows])
     moves = 2 * reach + 1
 
     def slid(template: Tensor, over: Tensor) -> Tensor:
-        """The sums of the products of (n, C, h, w) with others, at all places where it lies inside of them."""
-        product = torch.fft.rfft2(over) * torch.fft.rfft2(template, s=size).conj()
+        """The sums of the products of (n, C, h, w) with what has this spectrum, at all places where it lies inside."""
+        product = over * torch.fft.rfft2(template, s=size).conj()
         sums: Tensor = torch.fft.irfft2(product.sum(1), s=size)
         return sums[:, :moves, :moves]
 
-    of_plane = slid(rim.float(), around.square().sum(1, keepdim=True))
+    of_plane = slid(rim.float(), torch.fft.rfft2(around.square().sum(1, keepdim=True)))
+    spectrum = torch.fft.rfft2(around)
     allowed = torch.stack([_allowed(frame, window, image, reach) for window in windows])
     costs, at = [], []
     for template in templates:
-        off = template.square().sum() - 2 * slid(template[None], around) + of_plane
+        off = template.square().sum() - 2 * slid(template[None], spectrum) + of_plane
         least = off.masked_fill(~allowed, torch.inf).flatten(1).min(1)
         costs.append(least.values)
         at.append(least.indices)
@@ -67,10 +69,8 @@ def _rim(frame: TileFrame) -> Tensor:
     return rim
 
 
-def _around(frame: TileFrame, window: Box, image: Tensor, reach: int) -> Tensor:
-    """What a plane shows round a window, reduced; beyond its borders it goes on as it ends there."""
-    before = frame.border + REDUCED * reach
-    padded = F.pad(image, (before,) * 4, mode="replicate")
+def _around(frame: TileFrame, window: Box, padded: Tensor, reach: int) -> Tensor:
+    """What a plane, that is padded by as much, shows round a window, reduced."""
     height, width = (side + 2 * REDUCED * reach for side in frame.whole)
     return _reduced(part(padded, (window[0], window[1], height, width)))[..., : height // REDUCED, : width // REDUCED]
 

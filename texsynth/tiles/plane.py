@@ -18,7 +18,7 @@ from texsynth.image.strips import Strips
 from texsynth.job import Layer
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.hashing import mixed
-from texsynth.tiles.sets import BLOB, MARCHING, WANG, TileSet
+from texsynth.tiles.sets import BLOB, MARCHING, WANG, TileSet, fitting
 
 MANY = 5  # of a cell and its eight neighbours, that are drawn for a material where it lies
 
@@ -49,19 +49,13 @@ def _wang(tiles: TileSet, rows: int, columns: int, seed: int) -> Tensor:
         nothing = torch.zeros_like(edges[0])
         return _numbers(tiles, (nothing,) * 4, (*edges, nothing))
     # A tile chooses the edges of those below and to its right: all of a diagonal that rises to the right at a time.
-    fitting = torch.tensor(
-        [
-            [n for n, tile in enumerate(tiles.tiles) if tile.edges[::3] == (north, west)]
-            for north in range(tiles.colours)
-            for west in range(tiles.colours)
-        ]
-    )
+    choices = torch.tensor(fitting(tiles))
     turns, numbers = mixed(x, y, seed + 1), torch.empty(rows, columns, dtype=torch.int64)
     souths, easts = (torch.tensor([tile.edges[side] for tile in tiles.tiles]) for side in (2, 1))
     for diagonal in range(rows + columns - 1):
         i = torch.arange(max(0, diagonal - columns + 1), min(rows, diagonal + 1))
         j = diagonal - i
-        chosen = fitting[across[i, j] * tiles.colours + down[i, j], turns[i, j] % fitting.shape[1]]
+        chosen = choices[across[i, j] * tiles.colours + down[i, j], turns[i, j] % choices.shape[1]]
         numbers[i, j], across[i + 1, j], down[i, j + 1] = chosen, souths[chosen], easts[chosen]
     return numbers
 

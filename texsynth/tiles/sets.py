@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 CORNER, WANG, BLOB, MARCHING = "corner", "wang", "blob", "marching"
@@ -104,6 +103,11 @@ def wang(colours: int, count: int) -> TileSet:
     return TileSet(WANG, colours, tuple(TileColours((0, 0, 0, 0), edges) for edges in kept), _columns(count))
 
 
+def wang_counts(colours: int) -> tuple[int, ...]:
+    """How many tiles a set of Wang tiles may have."""
+    return tuple(range(2 * colours**2, colours**4 + 1, colours**2))
+
+
 def marching() -> TileSet:
     """The 16 tiles of marching squares: one for each choice of a material at four corners."""
     every = itertools.product(range(2), repeat=4)
@@ -131,6 +135,8 @@ def fits(above: TileColours | None, left: TileColours | None, tile: TileColours)
     return (above is None or above.south == tile.north) and (left is None or left.east == tile.west)
 
 
-def choices(tiles: TileSet, above: TileColours | None, left: TileColours | None) -> Sequence[int]:
-    """The numbers of the tiles that may lie there."""
-    return [number for number, tile in enumerate(tiles.tiles) if fits(above, left, tile)]
+def fitting(tiles: TileSet) -> list[list[int]]:
+    """Of Wang tiles: the numbers of those with each pair of a north and a west edge, in the order of north and then
+    west."""
+    pairs = itertools.product(range(tiles.colours), repeat=2)
+    return [[n for n, tile in enumerate(tiles.tiles) if tile.edges[::3] == pair] for pair in pairs]

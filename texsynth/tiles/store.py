@@ -147,7 +147,7 @@ def _set(content: Mapping[str, Any]) -> TileSet:
     """The set that a JSON names, by its kind, its colours and how many tiles it lists."""
     kind, colours, tiles = content.get("kind"), _number(content, "colours", *sets.COLOURS), content.get("tiles")
     count = len(tiles) if isinstance(tiles, list) else 0
-    sizes = range(2 * colours**2, colours**4 + 1, colours**2)
+    sizes = sets.wang_counts(colours)
     if kind == sets.WANG and count not in sizes:
         raise ValueError(f"it lists {count} tiles; a wang set of {colours} colours has {sizes[0]} to {sizes[-1]}")
     makers = {

@@ -80,8 +80,7 @@ class Blended:
 def prepare(command: str, request: Request, sources: Sequence[Source], say: Say, fetching: Fetching) -> BlendWork:
     """Read and check everything; raises TexsynthErrors. `say` takes what is to be noticed about the preset."""
     _check(command, request, sources)
-    asked = as_synthesis(request, sources)
-    asked = type(asked)(**{**vars(asked), "tile": "xy"})
+    asked = replace(as_synthesis(request, sources), tile="xy")
     notices: list[str] = []
     draft = synthesize.read(asked, synthesize.sources(asked), notices.append)
     picture, name = draft.pictures[0], draft.exemplars[0].name
@@ -107,7 +106,9 @@ def prepare(command: str, request: Request, sources: Sequence[Source], say: Say,
     whole = _estimate(job, preset)
     if whole.memory > job.task.max_memory:
         needs, limit = run.gigabytes(whole.memory), run.gigabytes(job.task.max_memory)
-        raise ResourceError(f"{name} needs about {needs}, above the limit of {limit}; make it smaller, or raise it")
+        raise ResourceError(
+            f"{name} needs about {needs}, above the limit of {limit}; make it smaller, or raise --max-memory"
+        )
     return BlendWork(request, job, preset, whole, _record(job, preset, request), tuple(notices), job.remarks)
 
 

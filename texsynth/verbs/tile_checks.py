@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from texsynth.errors import UsageError, listed
-from texsynth.tiles.sets import COLOURS, CORNER, WANG
+from texsynth.tiles.sets import COLOURS, CORNER, WANG, wang_counts
 
 BLEND, BLOB = "blend", "blob"
 BLOB_TILES = (47, 16)  # of two materials: by eight neighbours, and by four corners
@@ -34,14 +34,9 @@ def check_colours(kind: str, colours: int) -> None:
         )
 
 
-def counts(colours: int) -> tuple[int, ...]:
-    """How many tiles a set of Wang tiles may have."""
-    return tuple(range(2 * colours**2, colours**4 + 1, colours**2))
-
-
 def check_count(count: int, colours: int) -> None:
     """Refuse a number of Wang tiles that lays no plane; UsageError."""
-    allowed = counts(colours)
+    allowed = wang_counts(colours)
     if count not in allowed:
         raise UsageError(
             f"--tiles {count}: Wang sets of {colours} colours have {listed(allowed, 8)} tiles; "
