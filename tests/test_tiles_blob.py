@@ -79,14 +79,14 @@ def test_corners_edges_and_middles_have_their_material(tiles: TileSet) -> None:
 
 
 def test_outlines_differ_from_tile_to_tile_and_with_the_seed() -> None:
-    tiles = sets.blob()
-    drawn = labels(tiles, SIZE, Edging(BORDER, BORDER), seed=1)
+    tiles, size = sets.blob(), (128, 128)
+    drawn = labels(tiles, size, Edging(8, 8), seed=1)
     straight = [n for n, tile in enumerate(tiles.tiles) if tile.edges == (0, 1, 1, 1) and tile.corners[2:] == (1, 1)]
-    other = labels(tiles, SIZE, Edging(BORDER, BORDER), seed=2)
+    other = labels(tiles, size, Edging(8, 8), seed=2)
     assert len(straight) == 1
     assert not torch.equal(drawn[straight], other[straight])
     # The border of the top material is no straight line.
-    tops = drawn[straight[0], :, BORDER : SIZE[1] + BORDER].argmax(0)
+    tops = drawn[straight[0], :, 8:136].argmax(0)
     assert int(tops.max()) - int(tops.min()) >= 2
 
 
