@@ -56,6 +56,8 @@ COMMANDS = (
     "guide direction s-curve -s 20 -o out.npy --strokes out.png",
     "tiles corner {picture} -s 40 --quality draft --map m={map} -o tiles/",
     "tiles wang {picture} -s 40 --quality draft --tiles 8 --source-mask {mask} -o tiles/",
+    "tiles blob a.png --labels {map:labels.png} -s 40 --quality draft --tiles 16 -o tiles/",
+    "tiles blend {picture} --map m={map} -o tiles/",
     "train texture-net {picture} -p {training} --steps 1 -o out.safetensors",
     "train texture-net a.png --resume -p t.yaml --steps 3 -o m.safetensors @m.safetensors @{checkpoint}",
     "synthesize a.png -s 20 -p feed-forward --model {model:m.*} -o out.png",
