@@ -31,7 +31,7 @@ from texsynth.verbs import tiles as verb
 from texsynth.weights.pretrained import Fetching
 
 FRAME = TileFrame((40, 44), border=3, margin=4, gap=2, core=2)
-QUICK = {"passes": [0], "starts": 1, "recuts": [0], "align": 0, "similar": 1, "tries": 2, "components": 6}
+QUICK = {"passes": [0], "starts": 1, "recuts": [0], "align": 0, "similar": 0, "tries": 1, "components": 3}
 
 
 def sheet(pixels: Tensor) -> dict[str, Layer]:
@@ -228,7 +228,7 @@ def exemplar(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> dic
     draw("spots.png", bytes_of(spots(48, 40, seed=4)))
     for name, size in (("fine", (96, 80)), ("coarse", (24, 20))):
         draw(f"{name}.png", bytes_of(noise(1, 3, *size, seed=size[0])))
-    return {"fine_id": ["fine.png"], "coarse": ["coarse.png"]}
+    return {"fine_id": ["fine.png"], "coarse": ["coarse.png"], "same": ["spots.png"]}
 
 
 @pytest.mark.parametrize(
@@ -236,29 +236,26 @@ def exemplar(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> dic
     [
         ("corner", {}, 16),
         ("corner", {"colours": 3}, 81),
-        ("wang", {}, 16),
+        ("wang", {"size": "36"}, 16),
         ("wang", {"tiles": 8}, 8),
     ],
 )
 def test_tiles_that_fit_have_their_borders_in_common_in_every_map(
-    exemplar: dict[str, list[str]], kind: str, asked: dict[str, Any], count: int
+    exemplar: dict[str, list[str]], kind: str, asked: dict[str, Any], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work, drawn = make(kind, "spots.png", **{"size": "40", "maps": exemplar, **asked})
+    if count == 81:  # all cuts are left as they are, as filling so many takes long
+        monkeypatch.setattr(quilting, "ROUGH", torch.inf)
+    work, drawn = make(kind, "spots.png", **{"size": "40", "maps": exemplar, "exact_copies": True, **asked})
     assert len(drawn.image.pictures) == len(drawn.tiles.tiles) == count
-    assert {name: layer.scale for name, layer in drawn.maps.items()} == {"fine_id": 2, "coarse": Fraction(1, 2)}
+    coarse = Fraction(1, 2) if drawn.border % 2 == 0 else 1  # where its values do not divide the border, they repeat
+    assert {name: layer.scale for name, layer in drawn.maps.items()} == {"fine_id": 2, "coarse": coarse, "same": 1}
+    for picture, follower in zip(drawn.image.pictures, drawn.maps["same"].pictures, strict=True):
+        assert torch.equal(picture.pixels, follower.pixels)  # a map that is the picture follows it exactly
     for layer in (drawn.image, *drawn.maps.values()):
         tile_sets.check_bands(drawn.tiles, layer, drawn.border)
     middles = {picture.pixels[:, :, 22:36, 22:36].contiguous().numpy().tobytes() for picture in drawn.image.pictures}
     assert len(middles) == count
     assert work.size == drawn.size and work.record["tiles"]["border"] == drawn.border
-
-
-@pytest.mark.usefixtures("exemplar")
-def test_maps_follow_the_picture_exactly(draw: Draw) -> None:
-    draw("same.png", bytes_of(spots(48, 40, seed=4)))
-    _, drawn = make("corner", "spots.png", size="36", maps={"same": ["same.png"]}, exact_copies=True)
-    for picture, follower in zip(drawn.image.pictures, drawn.maps["same"].pictures, strict=True):
-        assert torch.equal(picture.pixels, follower.pixels)
 
 
 def test_a_size_that_breaks_the_steps_of_a_regular_texture_is_noticed(
@@ -281,7 +278,7 @@ def test_any_number_of_threads_gives_the_same_tiles() -> None:
     try:
         for threads in (1, 2):
             machine.use_threads(threads)
-            _, drawn = make("corner", "spots.png", size="36")
+            _, drawn = make("wang", "spots.png", size="36", tiles=8)
             shown.append(torch.cat([picture.pixels for picture in drawn.image.pictures]))
     finally:
         machine.use_threads(before)

@@ -32,7 +32,7 @@ from texsynth.tiles.places import AskedLabels
 from texsynth.tiles.sets import Strip, TileSet
 from texsynth.verbs import map_weights
 
-MOST = 2048  # pixels a side of a board on which tiles are solved together
+MOST = 1200  # pixels a side of a board on which tiles are solved together: bounds the memory
 LABELS = "labels of materials"  # the name of their map; no other map can have it
 APART = 2  # windows of a method between parts of a board that are solved together
 

@@ -142,7 +142,8 @@ def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
     material, cutting = tile_steps.labelled(work.material, work.steering), work.cutting
     heard = Hearing(report, say, clock_of(material, cutting))
     result = tile_steps.solved(material.job, material.preset, material.seed, heard)
-    plane = tile_steps.sheet(result, material.job)
+    plane, sources = tile_steps.sheet(result, material.job), _sources(result.field)
+    del result  # whose field is large
     image = inputs.matching(plane[IMAGE].pictures)[0]
     cells = work.cells
     if cells is None:
@@ -151,7 +152,7 @@ def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
     else:
         windows, offered = cells.windows, cells.offered
     asked = None if work.steering is None else tile_steps.asked(cutting, plane, work.steering)
-    chosen = places.plain(cutting.frame, offered, image, _sources(result.field), asked)
+    chosen = places.plain(cutting.frame, offered, image, sources, asked)
     ready = tile_steps.bands(material, cutting, plane, chosen, work.steering, heard)
     if cells is None:
         windows = matching.matched(cutting.frame, windows, image, tile_steps.with_margins(cutting, plane, ready))
