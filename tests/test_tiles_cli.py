@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +92,21 @@ def test_a_run_that_ends_early_leaves_nothing(texsynth: Texsynth, refused: Refus
     assert (ran.code, ran.err) == (130, "texsynth: interrupted: there was no picture yet to save\n")
     assert "out of memory" in refused(4, *CORNER, "--set", "fail=memory")
     assert not Path("made").exists()
+
+
+@pytest.mark.usefixtures("exemplar")
+def test_what_was_written_when_a_run_was_stopped_is_told(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are being written are finished first."""
+    sets = command.tile_kinds.SETS
+
+    def write(*parts: Any) -> list[str]:
+        signal.raise_signal(signal.SIGINT)
+        return sets.write(*parts)
+
+    monkeypatch.setattr(command.tile_kinds, "SETS", replace(sets, write=write))
+    ran = texsynth(*CORNER)
+    assert (ran.code, ran.err) == (130, "texsynth: interrupted: all files are written\n")
+    assert len(files("made")) == len(ENDS) + 1
 
 
 def test_a_blend_of_a_set_is_written_by_the_name_of_the_set(texsynth: Texsynth, picture: Picture, draw: Draw) -> None:

@@ -56,7 +56,7 @@ def prepare(_: str, request: Request, talk: Talk) -> Command:
         actions=actions,
         tell=_tell,
         document=lambda document: document,
-        stopped=lambda _: failure.NOTHING,
+        stopped=lambda done: "all files are written" if done else failure.NOTHING,
     )
 
 

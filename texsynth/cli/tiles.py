@@ -77,7 +77,7 @@ def prepare(name: str, request: TileOptions, talk: Talk) -> Command:
         actions=actions,
         tell=_tell,
         document=lambda document: document,
-        stopped=lambda _: failure.NOTHING,
+        stopped=lambda done: "all files are written" if done else failure.NOTHING,
     )
 
 
