@@ -2,7 +2,7 @@
 
 How far windows of the plane are from the nearest ones of the exemplar, and how much the contrasts within small windows
 have changed, each over its limit, whichever is larger (texsynth/tiles/suitability.py). The measure is our own. Up to 1
-is what an artist would take; textures of grains score about 0.8, bricks 3 with free offsets.
+is what an artist would take; textures of grains score about 0.7, bricks 1 to 3 with free offsets.
 """
 
 from __future__ import annotations

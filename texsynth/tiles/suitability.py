@@ -29,8 +29,8 @@ CONTRAST_WINDOW = 5  # pixels
 CONTRASTS, RANGE = 200, (0.005, 0.995)  # quantiles that are compared, and the first and the last of them
 LEAST_CONTRAST = 1e-3  # of values in [0, 1]
 # The limits of both errors, above which a plane is not what an artist would take
-MOST_ASTRAY, MOST_ASTRAY_IN_STEP = 1.08, 1.15  # of the distances; regular exemplars are more like themselves
-MOST_CHANGED = 0.175  # of the contrasts, as the mean difference of their logarithms
+MOST_ASTRAY, MOST_ASTRAY_IN_STEP = 1.02, 1.15  # of the distances; regular exemplars are more like themselves
+MOST_CHANGED = 0.12  # of the contrasts, as the mean difference of their logarithms
 CLEARLY_BETTER = 0.9  # of the error with free offsets, up to which that in step shows that rows count
 DIGITS = 2  # of an error that count
 
