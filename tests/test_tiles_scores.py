@@ -218,6 +218,7 @@ FAULTS: list[tuple[str, object, str]] = [
     ("blend_size", [1 << 40, 64], "blend_size is"),
     ("blend_seed", 1.5, "blend_seed is"),
     ("blend_grid", 0, "blend_grid is"),
+    ("blend_sharpness", 1e5, "blend_sharpness is"),
     ("blend_steps", [[[[1]], 0, 0, 1]], "blend_steps is"),
     ("image", None, "image is"),
     ("image", {"gaussian": "../a.png", "table": "x"}, "not the name of a file beside it"),

@@ -13,10 +13,10 @@ from torch import Tensor
 from texsynth.errors import InputError, one_line, shown
 from texsynth.image import picture as image
 from texsynth.tiles import blend_store, store
-from texsynth.tiles.blending import ANY_PIXEL, TABLE_WIDTH, Gaussian, Grid
+from texsynth.tiles.blending import ANY_PIXEL, LONGEST_SIDE, TABLE_WIDTH, Gaussian, Grid
 
-LONGEST_SIDE = 65535  # pixels: products with offsets stay below 2^31
 LARGEST = 1e6  # of any number that is no whole one
+SHARPEST = 64.0  # the power of a third, the least that the largest weight is, is not 0 in 32 bits
 
 
 def is_blend(content: Mapping[str, Any]) -> bool:
@@ -42,20 +42,16 @@ def _grid(content: Mapping[str, Any]) -> Grid:
     (seed,) = _whole(content, "blend_seed", 1, 0, 0xFFFFFFFF)
     (cells,) = _whole(content, "blend_cells", 1, 1, ANY_PIXEL)
     a, b, c, d = _whole(content, "blend_steps", 4, 0, ANY_PIXEL)
-    side, sharpness = (float(_numbers(content, name, 1, 0.01)) for name in ("blend_grid", "blend_sharpness"))
+    side = float(_numbers(content, "blend_grid", 1, 0.01))
+    sharpness = float(_numbers(content, "blend_sharpness", 1, 0.01, SHARPEST))
     return Grid((height, width), seed, side, sharpness, cells, (a, b, c, d))
 
 
 def _layer(folder: Path, entry: Any, size: tuple[int, int], memory: int | None) -> Gaussian:
     if not isinstance(entry, dict):
         raise ValueError(f"image is {shown(entry)}, not its files and numbers")
-    pictures = []
-    for word in ("gaussian", "table"):
-        file = entry.get(word)
-        if not isinstance(file, str) or file in ("", ".", "..") or set(file) & set("/\\:\0"):
-            raise ValueError(f"the file of {word} is {shown(file)}, not the name of a file beside it")
-        pictures.append(image.read(folder / file, memory).pixels)
-    texture, table = pictures
+    files = (folder / store.beside(word, entry.get(word)) for word in ("gaussian", "table"))
+    texture, table = (image.read(file, memory).pixels for file in files)
     channels = texture.shape[1]
     (levels,) = _whole(entry, "blend_levels", 1, 1, LONGEST_SIDE.bit_length())
     if tuple(texture.shape[2:]) != size or tuple(table.shape) != (1, channels, levels, TABLE_WIDTH):
@@ -82,10 +78,10 @@ def _whole(content: Mapping[str, Any], name: str, count: int, low: int, high: in
     return values
 
 
-def _numbers(content: Mapping[str, Any], name: str, count: int, low: float) -> Tensor:
-    """So many finite numbers from `low` on, (count,)."""
+def _numbers(content: Mapping[str, Any], name: str, count: int, low: float, high: float = LARGEST) -> Tensor:
+    """So many finite numbers from `low` to `high`, (count,)."""
     values = _flat(content.get(name))
-    good = all(type(value) in (int, float) and math.isfinite(value) and low <= value <= LARGEST for value in values)
+    good = all(type(value) in (int, float) and math.isfinite(value) and low <= value <= high for value in values)
     if len(values) != count or not good:
-        raise ValueError(f"{name} is {shown(content.get(name))}; allowed: {count} from {low:g} to {LARGEST:g}")
+        raise ValueError(f"{name} is {shown(content.get(name))}; allowed: {count} from {low:g} to {high:g}")
     return torch.tensor(values, dtype=torch.float32)

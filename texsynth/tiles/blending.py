@@ -55,7 +55,8 @@ from texsynth.tiles.hashing import mixed
 
 TABLE_WIDTH = 256  # values of a row of the table
 STEEPEST = 1 / 16  # the third part of a normal, at least, where its slopes are taken
-ANY_PIXEL = 1 << 15  # cells where offsets are any whole pixels: products with a side of 65535 are below 2^31
+ANY_PIXEL = 1 << 15  # cells where offsets are any whole pixels
+LONGEST_SIDE = 65535  # pixels of a texture: products with a number of cells stay below 2^31
 PIXELS_AT_ONCE = 1 << 19  # of a bake, which bounds the memory
 SHEAR, STRETCH = 0.57735026919, 1.15470053838  # 1 / sqrt 3, 2 / sqrt 3
 

@@ -118,6 +118,13 @@ def loaded(path: Path) -> dict[str, Any]:
     return content
 
 
+def beside(name: str, file: Any) -> str:
+    """The file of a layer called `name`; raises ValueError for what cannot lie beside the JSON."""
+    if not isinstance(file, str) or file in ("", ".", "..") or set(file) & set("/\\:\0"):
+        raise ValueError(f"the file of {shown(name)} is {shown(file)}, not the name of a file beside it")
+    return file
+
+
 def _drawn(path: Path, content: Mapping[str, Any], memory: int | None) -> Drawn:
     """The set of a JSON. Raises ValueError, with a line that does not name it, and InputError for its pictures."""
     size = _number(content, "height", 1, LONGEST_SIDE), _number(content, "width", 1, LONGEST_SIDE)
@@ -171,9 +178,7 @@ def _read(
     """The atlas of one file, its role and its scale."""
     tiles, (height, width), padding = grid
     entry = entry if isinstance(entry, dict) else {}
-    file, role, scale = entry.get("file"), entry.get("role"), _scale(entry.get("scale", "1"))
-    if not isinstance(file, str) or file in ("", ".", "..") or set(file) & set("/\\:\0"):
-        raise ValueError(f"the file of {shown(name)} is {shown(file)}, not the name of a file beside it")
+    file, role, scale = beside(name, entry.get("file")), entry.get("role"), _scale(entry.get("scale", "1"))
     if role not in ROLES:
         raise ValueError(f"the role of {shown(name)} is {shown(role)}; allowed: {', '.join(ROLES)}")
     sides = (height + 2 * padding) * scale, (width + 2 * padding) * scale

@@ -20,6 +20,7 @@ from texsynth.runs import cost, record, run
 from texsynth.runs.run import silent
 from texsynth.task import Estimate, Preset, Report, Say
 from texsynth.tiles import blendset, suitability
+from texsynth.tiles.blending import LONGEST_SIDE
 from texsynth.tiles.blendset import BlendSet
 from texsynth.tiles.suitability import Suitability, score
 from texsynth.verbs import parse, synthesize
@@ -29,7 +30,6 @@ from texsynth.weights.pretrained import Fetching
 
 BYTES, SECONDS = 110, 0.7e-6  # of a pixel of the texture, for each of its channels and those of its maps
 JUDGING = 2.5  # seconds that the score takes
-LARGEST_SIDE = 65535  # pixels: products with offsets stay below 2^31
 # Options that say how a texture is synthesised, and nothing where the exemplar itself is the texture:
 OF_SYNTHESIS = (
     "method", "preset", "quality", "settings", "model", "weights", "source_mask", "exact_copies", "map_weight",
@@ -92,8 +92,8 @@ def prepare(command: str, request: Request, sources: Sequence[Source], say: Say,
         raise UsageError(f"--map {labels[0]}: labels have nothing between them, and cannot be blended; leave it out")
     shorter = min(draft.exemplars[0].size)
     size = draft.exemplars[0].size if request.size is None else parse.size(request.size, (shorter, shorter))
-    if max(size) * max((layer.scale.numerator for layer in draft.maps.values()), default=1) > LARGEST_SIDE:
-        raise UsageError(f"{name}: textures to blend have sides of up to {LARGEST_SIDE} pixels; -s makes one smaller")
+    if max(size) * max((layer.scale.numerator for layer in draft.maps.values()), default=1) > LONGEST_SIDE:
+        raise UsageError(f"{name}: textures to blend have sides of up to {LONGEST_SIDE} pixels; -s makes one smaller")
     values = {"size": f"{size[1]}x{size[0]}", request.SECTION: recorded(request, request.SECTION)}
     job = synthesize.finish(draft, command, size, notices, values=values)
     preset = None
