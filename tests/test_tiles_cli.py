@@ -71,7 +71,7 @@ def test_the_maps_of_a_set_come_by_their_names(texsynth: Texsynth, picture: Pict
 @pytest.mark.usefixtures("exemplar")
 def test_a_plan_says_what_it_needs_and_writes_nothing(texsynth: Texsynth) -> None:
     ran = good(texsynth(*CORNER, "--dry-run"))
-    assert ran.out.startswith("made/a_corner.png: 20x20, about ")
+    assert ran.out.startswith("made/a_corner.png: 16 tiles of 20x20, about ")
     assert not Path("made").exists()
     assert entry_of(texsynth, *CORNER, "--dry-run")["memory_bytes"] > 1e6
 

@@ -28,7 +28,8 @@ class TileKind(Generic[Work, Outcome]):
 
     request: that of an item, with what the kind does without. out: the main file of an item. expected: all files of a
     request, before its inputs are read; files: and then. prepare, execute, write: as of the verb, and of its files.
-    size: the (height, width) of the main file. told: what --json says of it beside.
+    size: the (height, width) of the main file. told: what --json says of it beside; planned: what it
+    says beside before that is made.
     """
 
     request: Callable[[Any, Any], Any]
@@ -40,6 +41,7 @@ class TileKind(Generic[Work, Outcome]):
     write: Callable[[Work, Outcome, Files, Put], list[str]]
     size: Callable[[Work], tuple[int, int]]
     told: Callable[[Work, Outcome], Mapping[str, Any]]
+    planned: Callable[[Work], Mapping[str, Any]]
 
 
 def of(kind: str) -> TileKind[Any, Any]:
@@ -72,6 +74,7 @@ SETS = TileKind(
     write=tile_files.write,
     size=tile_files.size,
     told=_told_of_set,
+    planned=lambda work: {"tiles": len(work.tiles.tiles)},
 )
 
 
@@ -98,4 +101,5 @@ BLEND = TileKind(
     write=blend_files.write,
     size=lambda work: work.size,
     told=_told_of_blend,
+    planned=lambda _: {},
 )

@@ -110,7 +110,7 @@ def _check(setting: TileSetting) -> None:
 def _planned(setting: TileSetting) -> Entry:
     """What a dry run says."""
     files = {name: str(path) for name, path in setting.files.items()}
-    return {**entries.planned(setting.work, setting.main), "files": files}
+    return {**entries.planned(setting.work, setting.main), **setting.kind.planned(setting.work), "files": files}
 
 
 def _run(setting: TileSetting, replaceable: Collection[Path] | None) -> Entry:
@@ -149,6 +149,11 @@ def _folder(folder: Path) -> Iterator[None]:
 
 def _tell(entry: Entry) -> None:
     """Print the files, or the plan."""
-    lines = [entries.line(entry)] if entry["status"] == "planned" else entry["files"].values()
+    if entry["status"] != "planned":
+        lines = entry["files"].values()
+    elif "tiles" in entry:
+        lines = [entries.line({**entry, "size": f"{entry['tiles']} tiles of {entry['size']}"})]
+    else:
+        lines = [entries.line(entry)]
     for each in lines:
         print(each, flush=True)
