@@ -20,7 +20,7 @@ from texsynth.image import load as inputs
 from texsynth.image.picture import Picture
 from texsynth.job import Job, Layer
 from texsynth.material import matching
-from texsynth.runs import run
+from texsynth.runs import machine, run
 from texsynth.runs.clock import Clock
 from texsynth.runs.run import Result
 from texsynth.task import Exemplar, Guide, Preset, Report, Say
@@ -124,6 +124,7 @@ def solved(job: Job, preset: Preset, seed: int, talk: Hearing) -> Result:
     """Run one of the jobs; KeyboardInterrupt where it was stopped."""
     result = run.run(job, preset, seed, talk.report, talk.say, clock=talk.clock)
     talk.clock.next()
+    machine.give_memory_back()  # what is kept of one job lies between what the next one needs
     if result.interrupted:
         raise KeyboardInterrupt
     return result
