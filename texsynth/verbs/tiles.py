@@ -47,6 +47,8 @@ BORDER_SHARE, MARGIN_SHARE, GAP_SHARE, CORE_SHARE = 1 / 16, 1 / 7, 1 / 12, 1 / 2
 NARROWEST_CORE = 4  # pixels
 INSIDE = 4  # pixels that the inside of a tile keeps at least, between its seams
 MOST_STRETCHED = 0.03  # of a step of a regular texture, about which nothing is said
+# Of a pixel of a board, beside what its job is estimated to take; and how many times as long that takes.
+BOARD_BYTES, BOARD_PACE = 250, 1.5
 USUAL_PATCH = 9  # pixels of the windows of a method that says nothing of them
 
 
@@ -249,8 +251,10 @@ def estimate(material: Material, cutting: Cutting) -> Estimate:
     jobs = [material.job, *tile_steps.planned(material, cutting, next(iter(material.job.task.guides), None))]
     each = [run.estimate(job, material.preset) for job in jobs]
     layers = material.job.image, *material.job.maps.values()
-    boards = 4 * sum(layer.planes for layer in layers) * tile_steps.MOST**2
-    seconds = sum(one.seconds - cost.START for one in each) + cost.START
+    largest = max(job.task.size[0] * job.task.size[1] for job in jobs[1:])
+    boards = (4 * sum(layer.planes for layer in layers) + BOARD_BYTES) * largest
+    plane, *filled = (one.seconds - cost.START for one in each)
+    seconds = cost.START + plane + BOARD_PACE * sum(filled)
     return Estimate(max(one.memory for one in each) + held(layers, cutting) + boards, seconds)
 
 
