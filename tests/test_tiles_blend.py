@@ -210,6 +210,11 @@ def test_what_would_do_nothing_is_refused(refused: Refused, words: tuple[str, ..
     assert not Path("made").exists()
 
 
+def test_values_above_one_are_clipped_with_a_notice(texsynth: Texsynth) -> None:
+    Path("sky.pfm").write_bytes(b"PF\n16 16\n-1.0\n" + np.linspace(0, 3, 768, dtype="<f4").tobytes())
+    assert "sky.pfm: values above 1 are clipped" in good(texsynth("tiles", "blend", "sky.pfm", "--dry-run")).err
+
+
 def test_transparent_textures_are_refused(refused: Refused, picture: Picture, draw: Draw) -> None:
     """All of an exemplar is the texture: no part may be missing. Labels have nothing between them."""
     values = picture("b.png", channels=4)

@@ -90,6 +90,8 @@ def prepare(command: str, request: Request, sources: Sequence[Source], say: Say,
         raise InputError(f"{name} is transparent in parts, and all of it is the texture; -s N makes one without them")
     if labels := [name for name, layer in draft.maps.items() if layer.role == "labels"]:
         raise UsageError(f"--map {labels[0]}: labels have nothing between them, and cannot be blended; leave it out")
+    if float(picture.pixels.max()) > 1:
+        notices.append(f"{name}: values above 1 are clipped; scale them to 0 to 1 first to keep them")
     shorter = min(draft.exemplars[0].size)
     size = draft.exemplars[0].size if request.size is None else parse.size(request.size, (shorter, shorter))
     if max(size) * max((layer.scale.numerator for layer in draft.maps.values()), default=1) > LONGEST_SIDE:
