@@ -130,10 +130,10 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     check_use(given(asked), job.task, preset)
     job = run.fit(job, preset, asked.weights, say, asked.model, fetching)
     material = material_of(job, preset, request, draft)
-    whole = estimate(material, cutting)
+    steering = None if asking is None else asking.steering
+    whole = estimate(tile_steps.labelled(material, steering), cutting)
     check_memory(whole.memory, cutting, job.task.max_memory)
     stored = record.describe(job, preset, material.seed)
-    steering = None if asking is None else asking.steering
     parts = padding, whole, stored, tuple(notices), job.remarks, cells, steering
     return TileWork(request, cutting, material, *parts)
 
