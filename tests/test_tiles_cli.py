@@ -92,6 +92,8 @@ def test_a_run_that_ends_early_leaves_nothing(texsynth: Texsynth, refused: Refus
     assert (ran.code, ran.err) == (130, "texsynth: interrupted: there was no picture yet to save\n")
     assert "out of memory" in refused(4, *CORNER, "--set", "fail=memory")
     assert not Path("made").exists()
+    assert "out of memory" in refused(4, *CORNER, "-o", "made/of/a", "--set", "fail=memory")
+    assert not Path("made").exists()
 
 
 @pytest.mark.usefixtures("exemplar")

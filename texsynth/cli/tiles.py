@@ -135,15 +135,15 @@ def _run(setting: TileSetting, replaceable: Collection[Path] | None) -> Entry:
 
 @contextmanager
 def _folder(folder: Path) -> Iterator[None]:
-    """Inside, the folder of the tiles is there; one that was made for them goes again where they are not finished."""
-    is_new = not folder.exists()
+    """Inside, the folder of the tiles is there; folders made for them go again where they are unfinished."""
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
     existing.make_folder(folder, f"-o {folder}/")
     try:
         yield
     except BaseException:
-        if is_new:
-            with suppress(OSError):
-                folder.rmdir()
+        with suppress(OSError):  # where something else lies in it by now
+            for each in new:
+                each.rmdir()
         raise
 
 
