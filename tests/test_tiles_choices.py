@@ -1,13 +1,17 @@
-"""What sets of tiles choose: plain places of the plane that differ, of the material asked for, and the window that
-continues the bands of a tile."""
+"""What tiles and blends choose: plain places of a plane that differ, of the material asked for; the window that
+continues the bands of a tile; the steps of a lattice, and axes of colours."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from texsynth.tiles import labels, matching, places
+from texsynth.image.picture import Picture
+from texsynth.tiles import blendset, gaussian, labels, matching, places, steps
+from texsynth.tiles.blending import Grid, bake
 from texsynth.tiles.board import TileFrame
 from texsynth.tiles.places import AskedLabels, Offered
+from texsynth.tiles.steps import InSteps
 
 FRAME = TileFrame((48, 48), border=4, margin=8, gap=4, core=4)
 SPOTS = [(24, 24), (24, 72), (72, 72)]  # corners in a plane that do not overlap
@@ -49,3 +53,28 @@ def test_labels_hardly_count_beside_an_outline() -> None:
     wanted[..., 6:] = 1
     row = labels.firmness(wanted, slack=2)[0, 0, 5]
     assert row[:4].eq(1).all() and row[8:].eq(1).all() and row[4:8].eq(labels.LEAST_FIRMNESS).all()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_offsets_in_steps_of_a_lattice_map_the_texture_onto_itself(turned: bool) -> None:
+    course = torch.rand(1, 3, 16, 32, generator=torch.Generator().manual_seed(2)).repeat(1, 1, 1, 4)
+    image = torch.cat([course, course.roll(16, 3)], 2).repeat(1, 1, 4, 1)
+    image = image.mT.contiguous() if turned else image
+    there = steps.measured(image, steps.ON)
+    assert isinstance(there, InSteps) and there.size == (128, 128) and there.cells == 32
+    offsets = steps.offsets(Grid(there.size, 0, 37.0, 1.0, there.cells, there.steps))
+    assert offsets is not None and len(offsets.unique(dim=0)) == 32
+    for x, y in offsets.unique(dim=0).tolist():
+        assert torch.equal(image.roll((-y, -x), (2, 3)), image)
+    assert gaussian.common(image - image.mean((2, 3), keepdim=True), offsets).tolist() == pytest.approx([1.0] * 3)
+
+
+def test_a_blend_has_the_proportions_of_colours_that_depend_on_each_other() -> None:
+    """Colours of three kinds only, whose axes do not correlate and depend on each other all the same."""
+    kinds = torch.tensor([[0.2, 0.5, 0.5], [0.8, 0.1, 0.5], [0.8, 0.9, 0.5]])
+    numbers = torch.randint(0, 3, (64, 64), generator=torch.Generator().manual_seed(4))
+    image = kinds[numbers].movedim(2, 0)[None]
+    ready = blendset.prepared(image, Picture(image, depth="uint16"), {}, 0, steps.OFF)
+    plane = bake(ready.grid, ready.image, (512, 512)).clamp(0, 1)[0].flatten(1)
+    assert torch.allclose(torch.cov(plane), torch.cov(image[0].flatten(1)), atol=0.004)
+    assert torch.allclose(plane.mean(1), image[0].flatten(1).mean(1), atol=0.01)

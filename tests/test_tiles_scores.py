@@ -144,6 +144,11 @@ def test_one_tile_repeats_more_than_a_random_plane_and_more_colours_repeat_less(
     assert values[0] < values[1] < 0.6 and values[2] > 0.95
 
 
+def test_what_the_exemplar_repeats_by_itself_does_not_count() -> None:
+    few, alone = drawn(sets.corner(2), (32, 32)), spots(24, 24).repeat(1, 1, 4, 4)
+    assert measured("tile_repetition", replace(of_tiles(few), exemplar=alone)) < 0.05
+
+
 def test_the_plane_is_reduced_tile_by_tile() -> None:
     tiles = drawn(sets.corner(2), (32, 48))
     numbers = torch.tensor([[3, 5], [0, 15]])
