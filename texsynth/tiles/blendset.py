@@ -40,11 +40,6 @@ class BlendSet:
     lattice: InSteps | str
     once: Tensor
 
-    @property
-    def levels(self) -> int:
-        """How many mip levels the tables are made for."""
-        return int(self.image.table.shape[1])
-
 
 def layout(image: Tensor, seed: int, lattice: str | InSteps) -> tuple[Grid, Fade, InSteps | str]:
     """The grid of a texture (1, 3, H, W) and how its borders fade. Its lattice is measured where it is not told. The
