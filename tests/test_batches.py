@@ -195,7 +195,7 @@ def test_words_of_a_request_ask_for_the_same(texsynth: Texsynth, monkeypatch: py
     for base, added in rows:
         words = shlex.split(f"{base} {added}")
         asked = request(words)
-        verb = words[: 2 if words[0] == "maps" else 1]
+        verb = words[: 2 if words[0] in ("maps", "tiles") else 1]
         assert request([*verb, *option.words(asked)]) == asked, words
 
 
