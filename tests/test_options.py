@@ -47,7 +47,6 @@ MAKING = {  # what makes a texture, which is nothing where the exemplar itself i
     "preset": "-p steady",
     "quality": "--quality draft",
     "settings": "--set patch=3",
-    "model": "--model easy.safetensors",
     "weights": "--weights easy.safetensors",
 }
 SCORE = "evaluate a.png c.png --metric sliced --metric nn_pixel -q"
@@ -303,7 +302,6 @@ OWN: dict[str, Rows] = {
         "preset": ("told", CORNERS.replace("-p", "-m"), "-p steady-draft"),
         "quality": ("told", CORNERS, "--quality draft"),
         "settings": ("told", CORNERS, "--set patch=3"),
-        "model": (REFUSED, CORNERS, "--model easy.safetensors"),
         "weights": (REFUSED, CORNERS, "--weights easy.safetensors"),
         "dry_run": ("files", CORNER, "--dry-run"),
         "max_memory": ("code", CORNERS, "--max-memory 1M"),
@@ -326,9 +324,6 @@ OWN: dict[str, Rows] = {
         "find_maps": ("told", BLENDED, "--maps auto"),
         "maps": ("told", BLENDED, "--map h=right.png"),
         "normals_out": ("told", f"{BLENDED} --map normal=bumps.png", "--normals-out dx"),
-        "names": (REFUSED, BLENDED, "--names gltf"),
-        "pack": (REFUSED, BLENDED, "--pack orm"),
-        "mtlx": (REFUSED, BLENDED, "--mtlx"),
         "map_weight": (REFUSED, f"{BLENDED} --map h=right.png", "--map-weight h=2"),
         "source_mask": (REFUSED, BLENDED, "--source-mask hole.png"),
         "exact_copies": (REFUSED, BLENDED, "--exact-copies"),

@@ -198,7 +198,10 @@ def test_masks_stay_masks() -> None:
 
 WRONG = {
     ("-p", "steady"): "--preset: the exemplar itself is the texture; -s N makes one of it, or leave it out",
-    ("--pack", "orm"): "--pack: what tiles blend writes has names and channels of its own; leave it out",
+    ("--pack", "orm"): "no such option: --pack",
+    ("--names", "unity"): "no such option: --names",
+    ("--mtlx",): "no such option: --mtlx",
+    ("--model", "m.safetensors"): "no such option: --model",
     ("--lattice", "some"): "some",
 }
 

@@ -141,7 +141,7 @@ WRONG = {
     "blend a.png --labels a.png": "no such option: --labels",
     "corner a.png -s 19": "--size 19x19: a tile has at least 20, 4 windows of preset steady, on each side",
     "corner a.png -s 20 --padding 6": "--padding 6: 0 to 5 are possible, the border that tiles",
-    "corner a.png --model m.safetensors": "--model m.safetensors: tiles are copied",
+    "corner a.png --model m.safetensors": "no such option: --model",
     "corner a.png -p afloat": "preset afloat does not copy pixels in the end, so no borders could be equal",
     "corner a.png -o made.png": "-o made.png: tiles are several files; name a folder, such as -o made/",
     "corner a.png -o a.png": "-o a.png: is a file; name a folder",

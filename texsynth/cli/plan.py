@@ -196,13 +196,20 @@ def with_set(request: Asked, item: Item) -> Asked:
     """The request with the maps of an item that were found by name, which keep the words of their files unless other
     names are asked for; and with the convention of these names."""
     values: dict[str, Any] = {"find_maps": None}
+    wanted = names_of(request)
     if item.maps:
         values |= {"find_maps": FIND_AUTO, "maps": {name: list(paths) for name, paths in item.maps.items()}}
-        values["names"] = request.names or schemes.SAME
-    scheme = None if request.names is None else schemes.scheme(request.names)
+        values |= {"names": wanted or schemes.SAME} if hasattr(request, "names") else {}
+    scheme = None if wanted is None else schemes.scheme(wanted)
     if request.normals_out is None and scheme is not None and scheme.is_of_an_engine and (item.maps or request.maps):
         values["normals_out"] = scheme.normals
     return replace(request, **values)
+
+
+def names_of(request: Any) -> str | None:
+    """What the files of a request are to be called; None where they have names of their own."""
+    names: str | None = getattr(request, "names", None)
+    return names
 
 
 def aligned(request: Asked, exemplars: Sequence[Path], stems: Sequence[str] = ()) -> Asked:

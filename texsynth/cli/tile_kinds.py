@@ -49,9 +49,9 @@ def of(kind: str) -> TileKind[Any, Any]:
     return BLEND if kind == tile_checks.BLEND else SETS
 
 
-def _layers(request: Any) -> list[str]:
+def _layers(request: Any, pack: str | None) -> list[str]:
     """The maps of a request by name, of packed ones each."""
-    return export.layers_of(request.maps or (), request.pack)
+    return export.layers_of(request.maps or (), pack)
 
 
 def _files_of_set(out: Path, work: TileWork) -> Files:
@@ -67,7 +67,9 @@ def _told_of_set(work: TileWork, laid: Laid) -> Mapping[str, Any]:
 SETS = TileKind(
     request=lambda asked, _: asked,
     out=lambda item: item.out,
-    expected=lambda out, request: tile_files.paths(out, request, dict.fromkeys(_layers(request), "uint8")),
+    expected=lambda out, request: tile_files.paths(
+        out, request, dict.fromkeys(_layers(request, request.pack), "uint8")
+    ),
     files=_files_of_set,
     prepare=tiles.prepare,
     execute=tiles.execute,
@@ -80,7 +82,7 @@ SETS = TileKind(
 
 def _roles(request: Any) -> dict[str, str]:
     """The roles of maps by what they are called, as far as files differ by them."""
-    meanings = {name: role_of(name) for name in _layers(request)}
+    meanings = {name: role_of(name) for name in _layers(request, None)}
     return {name: NORMAL if role is not None and role.name == NORMAL else "data" for name, role in meanings.items()}
 
 
@@ -92,7 +94,7 @@ def _told_of_blend(_: BlendWork, blended: Blended) -> Mapping[str, Any]:
 
 
 BLEND = TileKind(
-    request=lambda asked, given: replace(asked, names=given.names, normals_out=given.normals_out),
+    request=lambda asked, given: replace(asked, normals_out=given.normals_out),
     out=lambda item: item.out.with_name(f"{item.stems[0]}_{tile_checks.BLEND}.png"),
     expected=lambda out, request: blend_files.paths(out, _roles(request)),
     files=lambda out, work: blend_files.paths(out, work.roles),

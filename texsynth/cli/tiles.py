@@ -47,7 +47,7 @@ def prepare(name: str, request: TileOptions, talk: Talk) -> Command:
     kind = tile_kinds.of(word)
     _check_folder(request.output)
     arguments = list(cast("list[str | Path]", request.exemplars))
-    todo = plan.joined(arguments, request.output, word, Sought(_find(request), request.normals, request.names))
+    todo = plan.joined(arguments, request.output, word, Sought(_find(request), request.normals, plan.names_of(request)))
     (item,) = todo.items
     tile_checks.check(word, request, len(item.sources))
     asked = kind.request(plan.aligned(plan.with_set(request, item), item.sources, item.stems), request)

@@ -137,26 +137,18 @@ class SetOptions(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaterialOptions(SetOptions):
-    """What the pictures of a material are, as a set.
+class MapOptions(Part):
+    """How the maps of a material are read and written.
 
     normals_out: The convention of the normal maps that are written. Default: that of --names, else that of the inputs.
-    names: What the files are called: as an engine has them, same with the words of the inputs, or a pattern such as
-        {stem}-{role}. Default: same for maps that were found by name, else STEM_NAME.
     map_weight: How much a map counts where pieces and seams are compared, beside colours, which count 1; 0 is not at
         all, and the NAME all stands for those that are not named. Repeatable. Default: 0.3 for normals and height, 0
         for others.
-    pack: Write maps of one value a pixel in the channels of one file: orm, arm, rma, maskmap or metallicsmoothness
-        (Unity), metallicroughness (glTF) or NAME=R:ao,G:roughness,B:metallic. Packed maps that are read go by their
-        names, or by such a NAME.
-        Default: packed maps stay as they are.
-    texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
-        keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.
-    mtlx: Also write the material as MaterialX, STEM.mtlx, of which the picture is the base colour.
     """
 
+    PANEL = "Maps"
+
     normals_out: str | None = option(None, choices=CONVENTIONS, recorded=True, sparse=True)
-    names: str | None = option(None, metavar="|".join([*schemes.CHOICES, "PATTERN"]), complete=schemes.CHOICES)
     map_weight: Mapping[str, float] | None = option(
         None,
         metavar="NAME=W",
@@ -168,9 +160,44 @@ class MaterialOptions(SetOptions):
         stored=dict,
         absent=COLOURS_ALONE,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions(Part):
+    """The files of a material, as a set.
+
+    names: What the files are called: as an engine has them, same with the words of the inputs, or a pattern such as
+        {stem}-{role}. Default: same for maps that were found by name, else STEM_NAME.
+    pack: Write maps of one value a pixel in the channels of one file: orm, arm, rma, maskmap or metallicsmoothness
+        (Unity), metallicroughness (glTF) or NAME=R:ao,G:roughness,B:metallic. Packed maps that are read go by their
+        names, or by such a NAME.
+        Default: packed maps stay as they are.
+    mtlx: Also write the material as MaterialX, STEM.mtlx, of which the picture is the base colour.
+    """
+
+    PANEL = "Maps"
+
+    names: str | None = option(None, metavar="|".join([*schemes.CHOICES, "PATTERN"]), complete=schemes.CHOICES)
     pack: str | None = option(None, metavar="orm|arm|SPEC", recorded=True, sparse=True)
-    texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)
     mtlx: bool = option(False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TexelOptions(Part):
+    """How large a material is.
+
+    texel: The size of a pixel of the exemplar, such as 0.5mm (um, mm, cm, m or in), which the files say and the record
+        keeps; a map that is twice as fine has pixels half as large. Default: what the exemplar's file says.
+    """
+
+    PANEL = "Maps"
+
+    texel: str | None = option(None, metavar="SIZE", recorded=True, sparse=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaterialOptions(MapOptions, FileOptions, TexelOptions, SetOptions):
+    """What the pictures of a material are, as a set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,12 +362,14 @@ class WeightsOptions(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PresetOptions(SettingOptions, ModelOptions, WeightsOptions):
+class MethodOptions(Part):
     """How a texture is made.
 
     preset: A preset (see `texsynth presets list`) or a YAML file of your own.
     quality: The variant of the preset that has this quality.
     """
+
+    PANEL = "Preset"
 
     method: str | None = option(
         None,
@@ -351,6 +380,11 @@ class PresetOptions(SettingOptions, ModelOptions, WeightsOptions):
     )
     preset: str | None = option(None, flags="-p --preset", metavar="NAME|FILE.yaml", complete=preset_names)
     quality: str | None = option(None, metavar="|".join(presets.QUALITIES), complete=tuple(presets.QUALITIES))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetOptions(MethodOptions, SettingOptions, ModelOptions, WeightsOptions):
+    """How a texture is made, with all that methods use."""
 
 
 @dataclass(frozen=True, kw_only=True)

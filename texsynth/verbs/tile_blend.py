@@ -32,9 +32,8 @@ BYTES, SECONDS = 110, 0.7e-6  # of a pixel of the texture, for each of its chann
 JUDGING = 2.5  # seconds that the score takes
 # Options that say how a texture is synthesised, and nothing where the exemplar itself is the texture:
 OF_SYNTHESIS = (
-    "method", "preset", "quality", "settings", "model", "weights", "source_mask", "exact_copies", "map_weight",
+    "method", "preset", "quality", "settings", "weights", "source_mask", "exact_copies", "map_weight",
 )  # fmt: skip
-UNUSED = ("names", "pack", "mtlx")  # what is written has names and channels of its own
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Blended:
 
 def prepare(command: str, request: Request, sources: Sequence[Source], say: Say, fetching: Fetching) -> BlendWork:
     """Read and check everything; raises TexsynthErrors. `say` takes what is to be noticed about the preset."""
-    _check(command, request, sources)
+    _check(request, sources)
     asked = replace(as_synthesis(request, sources), tile="xy")
     notices: list[str] = []
     draft = synthesize.read(asked, synthesize.sources(asked), notices.append)
@@ -104,7 +103,7 @@ def prepare(command: str, request: Request, sources: Sequence[Source], say: Say,
         preset = preset_of(verb, asked)
         check_copies(command, preset)
         check_use(given(asked), job.task, preset)
-        job = run.fit(job, preset, asked.weights, say, asked.model, fetching)
+        job = run.fit(job, preset, asked.weights, say, None, fetching)
     whole = _estimate(job, preset)
     if whole.memory > job.task.max_memory:
         needs, limit = run.gigabytes(whole.memory), run.gigabytes(job.task.max_memory)
@@ -114,13 +113,11 @@ def prepare(command: str, request: Request, sources: Sequence[Source], say: Say,
     return BlendWork(request, job, preset, whole, _record(job, preset, request), tuple(notices), job.remarks)
 
 
-def _check(command: str, request: Request, sources: Sequence[Source]) -> None:
+def _check(request: Request, sources: Sequence[Source]) -> None:
     """Refuse what would do nothing; UsageError."""
-    flags = {o.name: o.flag for o in options(Request) if is_given(getattr(request, o.name))}
-    if unused := [flags[name] for name in UNUSED if name in flags]:
-        raise UsageError(f"{unused[0]}: what {command} writes has names and channels of its own; leave it out")
     if request.size is not None:
         return
+    flags = {o.name: o.flag for o in options(Request) if is_given(getattr(request, o.name))}
     if unused := [flags[name] for name in OF_SYNTHESIS if name in flags]:
         raise UsageError(f"{unused[0]}: the exemplar itself is the texture; -s N makes one of it, or leave it out")
     if len(sources) > 1:

@@ -14,8 +14,6 @@ BLOB_TILES = (47, 16)  # of two materials: by eight neighbours, and by four corn
 
 def check(kind: str, request: Any, exemplars: int) -> None:
     """Refuse what no picture can mend, for a kind of tiles and so many exemplars; UsageError."""
-    if request.model is not None:
-        raise UsageError(f"--model {request.model}: tiles are copied, and trained networks copy nothing; leave it out")
     if kind in (CORNER, WANG):
         check_colours(kind, request.colours)
     if kind == WANG and request.tiles is not None:

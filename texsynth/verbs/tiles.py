@@ -128,7 +128,7 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     }
     job = synthesize.finish(draft, command, size, notices, entries, values, guides=guides, period=period)
     check_use(given(asked), job.task, preset)
-    job = run.fit(job, preset, asked.weights, say, asked.model, fetching)
+    job = run.fit(job, preset, asked.weights, say, None, fetching)
     material = material_of(job, preset, request, draft)
     steering = None if asking is None else asking.steering
     whole = estimate(tile_steps.labelled(material, steering), cutting)

@@ -10,12 +10,17 @@ from texsynth.requests.option import Source, Text, argument, option
 from texsynth.requests.shared import (
     CopyOptions,
     CropOptions,
+    FileOptions,
     ForceOptions,
     MachineOptions,
-    MaterialOptions,
+    MapOptions,
     MessageOptions,
-    PresetOptions,
+    MethodOptions,
     SeedOptions,
+    SetOptions,
+    SettingOptions,
+    TexelOptions,
+    WeightsOptions,
     map_option,
 )
 
@@ -26,11 +31,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class TileOptions(
     CropOptions,
-    MaterialOptions,
+    MapOptions,
+    TexelOptions,
+    SetOptions,
     ForceOptions,
     SeedOptions,
     CopyOptions,
-    PresetOptions,
+    MethodOptions,
+    SettingOptions,
+    WeightsOptions,
     MachineOptions,
     MessageOptions,
 ):
@@ -71,7 +80,7 @@ class TileOptions(
 
 
 @dataclass(frozen=True, kw_only=True)
-class AtlasOptions(TileOptions):
+class AtlasOptions(TileOptions, FileOptions):
     """What the commands take whose tiles lie in an atlas.
 
     padding: The pixels round each tile of the atlas, which continue it, so that mips and filters see no other tile; up
