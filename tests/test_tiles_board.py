@@ -148,7 +148,7 @@ def test_tiles_are_cut_where_band_and_window_differ_least() -> None:
     padded = torch.nn.functional.pad(plane, (3,) * 4, mode="replicate")
     shown = board.part(padded, (40, 44, *frame.whole))
     tile = torch.where(ring, shown, tile)
-    outside, core = quilting.of_tile(frame, window, plane, tile)
+    outside, core = quilting.of_tile(frame, window, quilting.shown_plane(plane), tile)
     assert not core.any()
     edges = torch.zeros_like(ring)
     edges[:, 1:] |= outside.diff(dim=1)
@@ -156,14 +156,14 @@ def test_tiles_are_cut_where_band_and_window_differ_least() -> None:
     assert not (edges & ~torch.nn.functional.max_pool2d(ring[None].float(), 3, 1, 1)[0].bool()).any()
     assert outside[:9].all() and not outside[12:-12, 12:-12].any() and not outside[22, 10]
     # Where nothing fits all of the cut is made anew.
-    _, core = quilting.of_tile(frame, window, plane, noise(1, 3, *frame.whole, seed=2))
+    _, core = quilting.of_tile(frame, window, quilting.shown_plane(plane), noise(1, 3, *frame.whole, seed=2))
     assert bool(core[frame.whole[0] // 2].any()) and int(core.sum()) > 400
 
 
 def test_bands_are_cut_where_their_parts_differ_least() -> None:
     strip, plane = Strip(0, 0, 1), noise(1, 3, 160, 176, seed=1)
     cuts = Cuts({0: (40, 44), 1: (80, 88)}, {strip: (40, 44)}, {strip: (40, 132)})
-    first, second = quilting.of_band(FRAME, cuts, strip, True, plane)
+    first, second = quilting.of_band(FRAME, cuts, strip, True, quilting.shown_plane(plane))
     assert not first[1].any() and second[1].any()
     assert first[0].shape == second[0].shape == (14, 4)
     assert not first[0][:, -1].all() or not first[0][:, 0].any()

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from texsynth.field.atlas import Atlas
 from texsynth.field.quilt import Steer
+from texsynth.pyramid import shrink
 from texsynth.task import Period
 
 SHORTEST_PERIOD = 0.03  # of the shorter side: below this a "period" is grain, not structure
@@ -26,6 +27,8 @@ LARGEST_SLANT = 0.03  # of its length, by which such a step may miss the axis
 LARGEST_MISFIT = 0.02  # of a step, by which a side may miss whole steps and still wrap well
 LAST_MULTIPLE = 8  # of a vector, along which its peak is followed to a fraction of a pixel
 PHASES = 16  # phases a side of a cell among which the balanced one is chosen
+REGULAR = 0.25  # the autocorrelation from which on a texture is regular
+REGULAR_SIDE = 256  # the shorter side, at most, of the picture in which the lattice of a regular one is looked for
 CANVAS_SAMPLES = 96  # places a side of the canvas at which a phase is judged
 
 
@@ -94,6 +97,13 @@ def find(image: Tensor, valid: Tensor | None = None) -> Lattice | None:
         return None
     vectors = torch.stack([_sharpen(correlation, peak[1:]) for peak in (first, second)])
     return Lattice(vectors, float(min(first[0], second[0])), float(first[0]))
+
+
+def regular(image: Tensor) -> Lattice | None:
+    """The lattice of a regular texture (1, 3, h, w), in its pixels; None for others."""
+    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / REGULAR_SIDE)))
+    coarse = find(shrink(image, level))
+    return None if coarse is None or coarse.height < REGULAR else coarse.times(2**level)
 
 
 def steer(

@@ -3,6 +3,8 @@ quilting"), and which parts of that cut do not fit, so that they have to be made
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,18 +18,31 @@ ROUGH = 0.15  # of the variance, that pictures may differ by on average along a 
 ALONG = 15  # pixels of a cut that are looked at together
 
 
+@dataclass(frozen=True)
+class ShownPlane:
+    """What a plane shows, (1, 3, h, w), and the variance of that, of all channels together."""
+
+    image: Tensor
+    variance: Tensor
+
+
+def shown_plane(image: Tensor) -> ShownPlane:
+    """That of a picture (1, 3, h, w), whose variance is taken once for all cuts."""
+    return ShownPlane(image, image.var((2, 3)).sum())
+
+
 def of_band(
-    frame: TileFrame, cuts: Cuts, strip: Strip, across: bool, image: Tensor | None
+    frame: TileFrame, cuts: Cuts, strip: Strip, across: bool, plane: ShownPlane | None
 ) -> list[tuple[Tensor, Tensor]]:
     """The two joints of a band whose parts are cut out of a plane: what each has of its corner, and what is made anew,
-    bool. image: (1, 3, h, w), the plane; None where it is not there yet, and nothing is anew."""
+    bool. plane: None where it is not there yet, and nothing is anew."""
     height, width = board.between(frame, across, 0, 2 * frame.gap)[2:]
-    if image is None:
+    if plane is None:
         return [(torch.zeros(height, width, dtype=torch.bool),) * 2] * 2
     joints, place = [], (cuts.across if across else cuts.down)[strip]
     pairs = board.seams(frame, cuts, strip, across, place)
     for (middle, corner), is_first in zip(pairs, (True, False), strict=True):
-        difference = _difference(part(image[0], corner), part(image[0], middle), image)
+        difference = _difference(part(plane.image[0], corner), part(plane.image[0], middle), plane)
         difference = difference if across else difference.T
         before, anew = _sides(_path(difference), difference, frame.core, is_closed=False)
         of_corner = before if is_first else ~before
@@ -35,20 +50,22 @@ def of_band(
     return joints
 
 
-def of_tile(frame: TileFrame, window: Box, image: Tensor | None, tile: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def of_tile(
+    frame: TileFrame, window: Box, plane: ShownPlane | None, tile: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The joint of a tile, (height, width) with its border: what it has of its bands, and what is made anew, bool.
 
-    image: (1, 3, h, w), the plane with its window; None where it is not there yet, and nothing is anew. tile: (1, 3,
-    height, width), its bands with their margins.
+    plane: That with its window; None where it is not there yet, and nothing is anew. tile: (1, 3, height, width), its
+    bands with their margins.
     """
     (height, width), broad = frame.whole, frame.breadth
     outside, core = torch.ones(height, width, dtype=torch.bool), torch.zeros(height, width, dtype=torch.bool)
-    if image is None or tile is None:
+    if plane is None or tile is None:
         return outside, core
     inner = (height - 2 * broad, width - 2 * broad)  # between the bands
     difference = torch.zeros(height, width)
-    there = part(image[0], (window[0] + frame.border, window[1] + frame.border, *inner))
-    part(difference, (broad, broad, *inner)).copy_(_difference(part(tile[0], (broad, broad, *inner)), there, image))
+    there = part(plane.image[0], (window[0] + frame.border, window[1] + frame.border, *inner))
+    part(difference, (broad, broad, *inner)).copy_(_difference(part(tile[0], (broad, broad, *inner)), there, plane))
     y, x = _round(frame)
     unrolled, turn = difference[y, x], len(y)
     way = _path(torch.cat([unrolled, unrolled]))[turn // 2 : turn // 2 + turn].roll(turn // 2)
@@ -57,9 +74,9 @@ def of_tile(frame: TileFrame, window: Box, image: Tensor | None, tile: Tensor | 
     return outside, core
 
 
-def _difference(one: Tensor, other: Tensor, image: Tensor) -> Tensor:
+def _difference(one: Tensor, other: Tensor, plane: ShownPlane) -> Tensor:
     """The squared difference of (3, h, w), in variances of the plane: (h, w)."""
-    return (one - other).square().sum(0) / (image.var((2, 3)).sum() + 1e-6)
+    return (one - other).square().sum(0) / (plane.variance + 1e-6)
 
 
 def _round(frame: TileFrame) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,6 @@ from texsynth.field.lattice import Lattice
 from texsynth.pyramid import shrink
 from texsynth.tiles.blending import ANY_PIXEL, Grid, offsets_of
 
-REGULAR = 0.25  # the autocorrelation from which on a texture is regular
 SIDE = 256  # pixels of the shorter side, at most, of the picture in which a lattice is looked for
 BENT = 0.12  # of a cell, that pixels may be out of step before rows break visibly
 LEAST_CELLS = 6  # in the texture: with fewer it repeats more than it is out of step without them
@@ -58,7 +57,7 @@ def measured(image: Tensor, wanted: str = AUTO) -> InSteps | str:
     grid = lattice.find(small)
     if grid is not None:
         grid = bend.straightened(grid, small)
-    if grid is None or (wanted == AUTO and grid.height < REGULAR and grid.drift is None):
+    if grid is None or (wanted == AUTO and grid.height < lattice.REGULAR and grid.drift is None):
         return "it has no lattice" if grid is None else f"its lattice is weak (autocorrelation {grid.height:.2f})"
     in_steps = _in_steps(grid, (image.shape[2], image.shape[3]), 2**level)
     if isinstance(in_steps, str) or (wanted == AUTO and in_steps.cells < LEAST_CELLS):

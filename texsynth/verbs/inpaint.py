@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -11,13 +10,11 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
 from texsynth.field import lattice
-from texsynth.field.lattice import Lattice
 from texsynth.image import holes, rows
 from texsynth.image import load as inputs
 from texsynth.image.load import Note, extent
 from texsynth.image.picture import Picture
 from texsynth.job import Job, Layer
-from texsynth.pyramid import shrink
 from texsynth.requests.inpaint import Request
 from texsynth.requests.option import recorded
 from texsynth.requests.shared import KEEP
@@ -30,8 +27,6 @@ CORE_SHARE = 0.25  # of a band, that is made anew in any case: the border of wha
 NARROWEST_CORE = 10  # pixels, or half of the band: less cannot bring two sides together
 THINNEST_BAND = 4  # pixels that leave the solver something to do
 LARGEST_STEP = 2.0  # across a border of a picture that repeats, squared, beside the mean step between its pixels
-REGULAR = 0.25  # the autocorrelation from which on a texture is regular
-LATTICE_SIDE = 256  # the shorter side, at most, of the picture in which a lattice is looked for
 NOTICED_SHARE = 0.6  # of a picture, above which a mask may mean all the rest
 SOFT_SHARE = 0.02  # of a transparent hole, up to which half transparent pixels are not mentioned
 SHARED = (
@@ -194,19 +189,12 @@ def _soft_share(alpha: Tensor, hole: Tensor) -> float:
     return soft / max(1, rows.count(hole))
 
 
-def regular_lattice(image: Tensor) -> Lattice | None:
-    """The lattice of a regular texture (1, 3, h, w), in its pixels; None for others."""
-    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / LATTICE_SIDE)))
-    coarse = lattice.find(shrink(image, level))
-    return None if coarse is None or coarse.height < REGULAR else coarse.times(2**level)
-
-
 def _warn_of_broken_steps(request: Request, draft: Draft, note: Note) -> None:
     """Say when a regular texture is to wrap after a broken number of its steps, and which crop holds whole ones."""
     image, wraps = draft.exemplars[0].image, _wraps(request)
     if not any(wraps) or request.extend is not None:
         return
-    fine = regular_lattice(image)
+    fine = lattice.regular(image)
     if fine is None:
         return
     better = lattice.whole(fine, extent(draft.pictures[0]), wraps)

@@ -87,7 +87,7 @@ def _by_stem(folder: Path, outputs: Sequence[Source]) -> tuple[tuple[Group, ...]
     strangers = []
     for output in outputs:
         stem = Path(output).stem if isinstance(output, (str, Path)) else ""
-        partner = exemplars.get(stem) or exemplars.get(re.sub(r"(-\d+|_(corner|wang|blob|blend))$", "", stem))
+        partner = exemplars.get(stem) or exemplars.get(re.sub(rf"(-\d+|_({'|'.join(tile_planes.KINDS)}))$", "", stem))
         if partner is None:
             strangers.append(str(output) if isinstance(output, (str, Path)) else "an array")
         elif not isinstance(output, Path) or output.resolve() != partner.resolve():

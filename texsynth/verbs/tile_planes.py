@@ -10,12 +10,16 @@ from texsynth.image.pixels import Picture
 from texsynth.tiles import blend_reading, plane, store
 from texsynth.tiles.blending import ANY_PIXEL, bake
 from texsynth.tiles.drawn import Drawn
+from texsynth.tiles.sets import CORNER, WANG
+from texsynth.tiles.suitability import PLANES
+from texsynth.verbs.tile_checks import BLEND, BLOB
 
 SIDE = 1024  # pixels of a plane of tiles, about
-TIMES, LONGEST = 2, 2048  # times the size of a texture that its blended plane has, and pixels of its sides at most
+LONGEST = 2048  # pixels of a side of a blended plane, at most
 FEWEST, MOST = 3, 12  # tiles along its side
 SEED = 1  # by which it is laid
-ENDINGS = tuple(f"_{kind}.json" for kind in ("corner", "wang", "blob", "blend"))
+KINDS = (CORNER, WANG, BLOB, BLEND)  # with which the names of what `texsynth tiles` makes end
+ENDINGS = tuple(f"_{kind}.json" for kind in KINDS)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def read(path: Path, memory: int) -> DrawnPlane:
     """The plane of a JSON, which may be of others. Raises InputError and ResourceError."""
     if blend_reading.is_blend(store.loaded(path)):
         grid, layer = blend_reading.read(path, memory)
-        high, wide = (min(TIMES * side, LONGEST) for side in grid.size)
+        high, wide = (min(PLANES * side, LONGEST) for side in grid.size)
         offsets = "free" if grid.cells == ANY_PIXEL else "lattice"
         return DrawnPlane(Picture(bake(grid, layer, (high, wide)).clamp(0, 1)), offsets=offsets)
     drawn = store.read(path, memory)

@@ -29,6 +29,7 @@ from texsynth.tiles.board import IMAGE, Bands, Box, Cuts, Patchwork, Sheet, Tile
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.labels import firmness
 from texsynth.tiles.places import AskedLabels
+from texsynth.tiles.quilting import ShownPlane
 from texsynth.tiles.sets import Strip, TileSet
 from texsynth.verbs import map_weights
 
@@ -120,10 +121,10 @@ def unbalanced(preset: Preset) -> Preset:
     return replace(preset, stages=tuple(stages))
 
 
-def solved(job: Job, preset: Preset, seed: int, talk: Hearing) -> Result:
+def solved(job: Job, preset: Preset, seed: int, heard: Hearing) -> Result:
     """Run one of the jobs; KeyboardInterrupt where it was stopped."""
-    result = run.run(job, preset, seed, talk.report, talk.say, clock=talk.clock)
-    talk.clock.next()
+    result = run.run(job, preset, seed, heard.report, heard.say, clock=heard.clock)
+    heard.clock.next()
     machine.give_memory_back()  # what is kept of one job lies between what the next one needs
     if result.interrupted:
         raise KeyboardInterrupt
@@ -165,7 +166,7 @@ def _usable(exemplar: Exemplar) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Board:
+class TileBoard:
     """Parts that are solved together, with what each asks for of the guide, (1, C, height, width); the (top, left) of
     each, and the (height, width) of all."""
 
@@ -217,7 +218,7 @@ class _Board:
         return replace(steering.guide, target=target, strength=firm, sources=(there, *steering.guide.sources))
 
 
-def _boards(parts: Sequence[tuple[Patchwork, Tensor | None]], apart: int) -> list[_Board]:
+def _boards(parts: Sequence[tuple[Patchwork, Tensor | None]], apart: int) -> list[TileBoard]:
     """Parts on as few boards as hold them, `apart` pixels from each other."""
     boards, rest = [], list(parts)
     spaces = [(height + apart, width + apart) for height, width in (each.size for each, _ in parts)]
@@ -225,43 +226,48 @@ def _boards(parts: Sequence[tuple[Patchwork, Tensor | None]], apart: int) -> lis
     side = max(math.isqrt(sum(h * w for h, w in spaces)), *(w for _, w in spaces)) + apart
     for places in board.spread([each.size for each, _ in parts], apart, (MOST, min(MOST, side))):
         some, rest = rest[: len(places)], rest[len(places) :]
-        boards.append(_Board(some, places, board.extent([each.size for each, _ in some], places, apart)))
+        boards.append(TileBoard(some, places, board.extent([each.size for each, _ in some], places, apart)))
     return boards
 
 
-def _filled(material: Material, boards: Sequence[_Board], steering: Steering | None, talk: Hearing) -> list[Sheet]:
+def _filled(material: Material, boards: Sequence[TileBoard], steering: Steering | None, heard: Hearing) -> list[Sheet]:
     """The parts of boards with their seams filled, in order."""
     sheets: list[Sheet] = []
     preset = unbalanced(material.preset)
     for each in boards:
         canvas = each.canvas()
         job = filling(material, canvas, (each.hole, each.core), each.shift, each.guide(steering, canvas))
-        result = sheet(solved(job, preset, material.seed, talk), job)
+        result = sheet(solved(job, preset, material.seed, heard), job)
         sheets += [board.cut(result, (*at, *item.size)) for (item, _), at in zip(each.parts, each.places, strict=True)]
     return sheets
 
 
 def bands(
-    material: Material, cutting: Cutting, plane: Sheet, places: Cuts, steering: Steering | None, talk: Hearing
+    material: Material, cutting: Cutting, plane: Sheet, places: Cuts, steering: Steering | None, heard: Hearing
 ) -> Bands:
     """The bands of all strips, cut out of the plane, with the patches of their corners."""
-    image = inputs.matching(plane[IMAGE].pictures)[0]
-    boards = _of_bands(material, cutting, plane, places, steering, image)
+    shown = quilting.shown_plane(inputs.matching(plane[IMAGE].pictures)[0])
+    boards = _of_bands(material, cutting, plane, places, steering, shown)
     strips = cutting.strips
-    ready = dict(zip(strips, _filled(material, boards, steering, talk), strict=True))
+    ready = dict(zip(strips, _filled(material, boards, steering, heard), strict=True))
     across, down = ({strip: ready[strip, way] for strip, way in strips if way is flat} for flat in (True, False))
     return Bands(across, down)
 
 
 def _of_bands(
-    material: Material, cutting: Cutting, plane: Sheet, places: Cuts, steering: Steering | None, image: Tensor | None
-) -> list[_Board]:
+    material: Material,
+    cutting: Cutting,
+    plane: Sheet,
+    places: Cuts,
+    steering: Steering | None,
+    shown: ShownPlane | None,
+) -> list[TileBoard]:
     boards = []
     for way in (True, False):  # apart, as bands of both ways fill a board badly
         parts = []
         for strip in cutting.tiles.across if way else cutting.tiles.down:
             asked = None if steering is None else _asked(cutting, strip, way, steering)
-            joints = quilting.of_band(cutting.frame, places, strip, way, image)
+            joints = quilting.of_band(cutting.frame, places, strip, way, shown)
             parts.append((board.band(cutting.frame, plane, places, strip, way, joints), asked))
         boards += _boards(parts, APART * material.patch)
     return boards
@@ -291,17 +297,13 @@ def _asked(cutting: Cutting, strip: Strip, across: bool, steering: Steering) -> 
 def drawn(
     material: Material,
     cutting: Cutting,
-    plane: Sheet,
-    windows: Sequence[Box],
-    ready: Bands,
+    boards: Sequence[TileBoard],
     steering: Steering | None,
-    talk: Hearing,
+    heard: Hearing,
 ) -> Drawn:
-    """The pictures of all tiles: bands round their windows of the plane, and the rings between them filled."""
-    image = inputs.matching(plane[IMAGE].pictures)[0]
-    boards = _of_tiles(cutting, plane, windows, ready, steering, (image, with_margins(cutting, plane, ready)))
-    sheets = _filled(material, boards, steering, talk)
-    layers = {name: replace(sheets[0][name], pictures=tuple(s[name].pictures[0] for s in sheets)) for name in plane}
+    """The pictures of all tiles, whose boards `of_tiles` makes, with the rings between bands and insides filled."""
+    sheets = _filled(material, boards, steering, heard)
+    layers = {name: replace(sheets[0][name], pictures=tuple(s[name].pictures[0] for s in sheets)) for name in sheets[0]}
     shown, frame = layers.pop(IMAGE), cutting.frame
     layers.pop(LABELS, None)
     fitted = {
@@ -327,21 +329,23 @@ def _image_of(whole: Sheet) -> Sheet:
     return {IMAGE: whole[IMAGE]}
 
 
-def _of_tiles(
+def of_tiles(
     cutting: Cutting,
     plane: Sheet,
     windows: Sequence[Box],
     ready: Bands,
     steering: Steering | None,
-    shown: tuple[Tensor, Sequence[Tensor]] | None,
-) -> list[_Board]:
-    """The boards of tiles. shown: The image of the plane, and the bands of each tile as `with_margins` has them; None
-    where they are not there yet."""
+    margins: Sequence[Tensor] | None,
+) -> list[TileBoard]:
+    """The boards of tiles: bands round their windows of the plane.
+
+    margins: The bands of each tile as `with_margins` has them; None where these and the plane are not there yet.
+    """
     parts = []
+    shown = None if margins is None else quilting.shown_plane(inputs.matching(plane[IMAGE].pictures)[0])
     for number, window in enumerate(windows):
         asked = None if steering is None else steering.tiles[number]
-        image, tile = (None, None) if shown is None else (shown[0], shown[1][number])
-        joint = quilting.of_tile(cutting.frame, window, image, tile)
+        joint = quilting.of_tile(cutting.frame, window, shown, None if margins is None else margins[number])
         parts.append((board.tile(cutting.frame, cutting.tiles, number, plane, window, ready, joint), asked))
     return _boards(parts, 0)
 
@@ -354,7 +358,7 @@ def planned(material: Material, cutting: Cutting, guide: Guide | None) -> list[J
     places = Cuts(dict.fromkeys(colours, nowhere), dict.fromkeys(across, nowhere), dict.fromkeys(down, nowhere))
     empty = Bands(dict.fromkeys(across, nothing), dict.fromkeys(down, nothing))
     boards = _of_bands(material, cutting, nothing, places, None, None)
-    boards += _of_tiles(cutting, nothing, board.windows(cutting.tiles, frame), empty, None, None)
+    boards += of_tiles(cutting, nothing, board.windows(cutting.tiles, frame), empty, None, None)
     return [_outlined(material, each.hole, each.core, guide) for each in boards]
 
 

@@ -34,7 +34,6 @@ from texsynth.tiles.cells import Cells
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import TileSet
 from texsynth.verbs import map_weights, parse, synthesize, tile_materials, tile_steps
-from texsynth.verbs.inpaint import regular_lattice
 from texsynth.verbs.synthesize import Draft
 from texsynth.verbs.tile_checks import BLOB_TILES
 from texsynth.verbs.tile_steps import Cutting, Hearing, Material, Steering
@@ -134,8 +133,18 @@ def prepare(command: str, request: AtlasOptions, sources: Sequence[Source], say:
     whole = estimate(tile_steps.labelled(material, steering), cutting)
     check_memory(whole.memory, cutting, job.task.max_memory)
     stored = record.describe(job, preset, material.seed)
-    parts = padding, whole, stored, tuple(notices), job.remarks, cells, steering
-    return TileWork(request, cutting, material, *parts)
+    return TileWork(
+        request,
+        cutting,
+        material,
+        padding=padding,
+        cost=whole,
+        record=stored,
+        notices=tuple(notices),
+        remarks=job.remarks,
+        cells=cells,
+        steering=steering,
+    )
 
 
 def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
@@ -147,8 +156,7 @@ def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
     plane, sources = tile_steps.sheet(result, material.job), _sources(result.field)
     del result  # whose field is large
     image = inputs.matching(plane[IMAGE].pictures)[0]
-    cells = work.cells
-    if cells is None:
+    if (cells := work.cells) is None:
         windows = board.windows(cutting.tiles, cutting.frame)
         offered = places.everywhere(cutting.tiles, cutting.frame, material.job.task.size)
     else:
@@ -156,9 +164,12 @@ def execute(work: TileWork, report: Report = silent, say: Say = silent) -> Laid:
     asked = None if work.steering is None else tile_steps.asked(cutting, plane, work.steering)
     chosen = places.plain(cutting.frame, offered, image, sources, asked)
     ready = tile_steps.bands(material, cutting, plane, chosen, work.steering, heard)
+    margins = tile_steps.with_margins(cutting, plane, ready)
     if cells is None:
-        windows = matching.matched(cutting.frame, windows, image, tile_steps.with_margins(cutting, plane, ready))
-    drawn = tile_steps.drawn(material, cutting, plane, windows, ready, work.steering, heard)
+        windows = matching.matched(cutting.frame, windows, image, margins)
+    boards = tile_steps.of_tiles(cutting, plane, windows, ready, work.steering, margins)
+    del margins  # which are as large as all tiles
+    drawn = tile_steps.drawn(material, cutting, boards, work.steering, heard)
     return Laid(drawn, time.perf_counter() - start)
 
 
@@ -213,7 +224,7 @@ def frame_of(request: AtlasOptions, draft: Draft, preset: Preset) -> TileFrame:
 
 def _broken_steps(frame: TileFrame, draft: Draft) -> str:
     """What to say where a regular texture is stretched a lot, so that tiles hold whole steps of it; "" for nothing."""
-    grid = regular_lattice(draft.exemplars[0].image) if len(draft.exemplars) == 1 else None
+    grid = lattice.regular(draft.exemplars[0].image) if len(draft.exemplars) == 1 else None
     if grid is None:
         return ""
     change = float((torch.linalg.inv(grid.vectors) @ grid.bent(frame.size, (True, True)) - torch.eye(2)).abs().max())
