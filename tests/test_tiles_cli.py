@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from asking import entry_of, good, record_of
 from conftest import Draw, Picture, Refused, Texsynth, array
 from pictures import bumps, bytes_of
+from texsynth.api.tiles import tiles_corner
 from texsynth.cli import tiles as command
 
 TINY = ("-s", "20", "-p", "steady", "-q")
@@ -163,15 +165,34 @@ def test_wrong_use_is_one_line(refused: Refused, picture: Picture, words: str) -
     assert not Path("made").exists()
 
 
+def test_depths_that_png_cannot_hold_are_told(texsynth: Texsynth) -> None:
+    """Tiles are PNG, so no other format is advised."""
+    Path("sky.pfm").write_bytes(b"PF\n16 16\n-1.0\n" + np.linspace(0, 1, 768, dtype="<f4").tobytes())
+    ran = good(texsynth("tiles", "corner", "sky.pfm", "-o", "made", *TINY[:-1]))
+    assert "float32 stored as uint16, values clamped to [0, 1], all that PNG holds\n" in ran.err
+
+
+def test_names_that_are_no_utf8_are_refused(refused: Refused, draw: Draw, picture: Picture) -> None:
+    name = os.fsdecode(b"a\xff.png")
+    draw(name, picture("a.png"))
+    assert "the name is not UTF-8, and .tsx and .tres hold nothing else" in refused(2, "tiles", "corner", name, *TINY)
+
+
+@pytest.mark.usefixtures("exemplar")
+def test_functions_take_no_output() -> None:
+    with pytest.raises(TypeError, match="'output' is not an argument; the shared ones are preset"):
+        tiles_corner("a.png", output="x")  # type: ignore[call-arg]
+
+
 @pytest.mark.usefixtures("exemplar")
 def test_inputs_and_memory_have_their_codes(refused: Refused, draw: Draw) -> None:
     Path("b.png").write_bytes(b"no picture")
     assert "b.png" in refused(3, "tiles", "corner", "b.png", *TINY)
     assert "no such file" in refused(3, "tiles", "corner", "none.png", *TINY)
-    for count in (1, 3):
+    for count, words in ((1, "1 label"), (3, "3 labels")):
         draw("l.png", np.repeat(np.arange(16, dtype=np.uint8) * count // 16 * 90, 16).reshape(16, 16))
         line = refused(3, "tiles", "blob", "a.png", "--labels", "l.png", *TINY)
-        assert f"l.png has {count} labels, and these tiles show two materials" in line
+        assert f"l.png has {words}, and these tiles show two materials" in line
     assert "--max-memory" in refused(4, *CORNER, "--max-memory", "1M")
     huge = refused(4, "tiles", "corner", "a.png", "-s", "9000", "--colours", 3, "-p", "steady")
     assert "81 tiles of 9000x9000 need about 1" in huge  # which is told before anything of that size is made

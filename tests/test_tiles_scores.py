@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -189,6 +190,20 @@ def test_a_set_is_scored_by_its_folder_or_its_json(
     assert Path(row["output"]).name == "a_corner.json"
     assert row["scores"]["tile_borders"] == 0 and row["scores"]["nn_pixel"] > 0
     assert row["scores"]["tile_repetition"] < 0.6
+
+
+def test_tiles_of_a_set_are_scored_by_the_folder_of_the_set(
+    folder: Path, texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They bear the name that its files share; its maps are no exemplars that lack outputs."""
+    monkeypatch.chdir(folder)
+    Path("a").mkdir()
+    Path("a.png").rename("a/a_BaseColor.png")
+    shutil.copy("a/a_BaseColor.png", "a/a_Roughness.png")
+    ran = texsynth("evaluate", "a", "a_tiles", "--metric", "tile_borders", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    (row,) = json.loads(ran.out)["results"]
+    assert Path(row["exemplar"]).name == "a_BaseColor.png" and row["scores"] == {"tile_borders": 0}
 
 
 def test_a_set_whose_json_is_of_others_is_refused_in_a_line(folder: Path, refused: Refused) -> None:

@@ -110,6 +110,9 @@ def tiles_blend(
 
 def _made(verb: str, arguments: Mapping[str, Any], name: str = "tiles") -> Any:
     """What the module `name` of verbs/ makes with the arguments of a function."""
+    if unknown := sorted(arguments["shared"].keys() - TilesShared.__annotations__.keys()):
+        shared = ", ".join(TilesShared.__annotations__)
+        raise TypeError(f"{unknown[0]!r} is not an argument; the shared ones are {shared}")
     values = arguments_of(verb, arguments)
     progress = values.pop("progress", None)
     request = request_of(verb, values)

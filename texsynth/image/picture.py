@@ -28,6 +28,7 @@ from texsynth.image.strips import Strips
 
 FilePath = str | os.PathLike[str]
 MIN_EXEMPLAR_SIDE = 8
+KEPT_BY_TIFF = "; .tif keeps it"  # at the end of what is said of depths that a format cannot hold
 METADATA_KEY = "texsynth"
 IN_ROWS = 8  # bytes of a pixel that are held of all of a picture which is used some rows at a time, as masks of it
 CONVERTING = 16 << 18  # bytes of rows that become floats
@@ -384,7 +385,7 @@ def _fitted(picture: Strips, form: codecs.Format) -> tuple[Strips, list[str]]:
     depth = picture.depth if picture.depth in form.held else form.deepened.get(picture.depth, form.held[-1])
     if depth not in (picture.depth, form.deepened.get(picture.depth)):
         clamped = "" if picture.depth in LEVELS else ", values clamped to [0, 1]"
-        notices.append(f"{picture.depth} stored as {depth}{clamped}, all that {form} holds; .tif keeps it")
+        notices.append(f"{picture.depth} stored as {depth}{clamped}, all that {form} holds{KEPT_BY_TIFF}")
     if picture.has_alpha and not form.has_alpha:
         held = replace(held, has_alpha=False, draw=lambda top, bottom: replace(picture.rows(top, bottom), alpha=None))
         notices.append(f"alpha dropped, {form} holds none; .png, .webp and .tif keep it")

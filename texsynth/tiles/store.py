@@ -177,7 +177,8 @@ def _read(
 ) -> tuple[Picture, str, Fraction]:
     """The atlas of one file, its role and its scale."""
     tiles, (height, width), padding = grid
-    entry = entry if isinstance(entry, dict) else {}
+    if not isinstance(entry, dict):
+        raise ValueError(f"{shown(name)} is {shown(entry)}, not an object with its file and its role")
     file, role, scale = beside(name, entry.get("file")), entry.get("role"), _scale(entry.get("scale", "1"))
     if role not in ROLES:
         raise ValueError(f"the role of {shown(name)} is {shown(role)}; allowed: {', '.join(ROLES)}")

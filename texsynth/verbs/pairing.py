@@ -11,6 +11,7 @@ from pathlib import Path
 from texsynth.errors import InputError, UsageError, listed
 from texsynth.image import picture as image
 from texsynth.image.load import Source
+from texsynth.material.names import is_base_colour, split
 from texsynth.requests.control import Request
 from texsynth.verbs import tile_planes
 
@@ -84,20 +85,31 @@ def _by_stem(folder: Path, outputs: Sequence[Source]) -> tuple[tuple[Group, ...]
             raise InputError(f"{folder}: {exemplars[path.stem].name} and {path.name} have one stem; rename one of them")
         exemplars[path.stem] = path
     partners: dict[Path, list[Source]] = {path: [] for path in exemplars.values()}
-    strangers = []
+    bases = {name.base: path for stem, path in exemplars.items() if is_base_colour(stem) and (name := split(stem))}
+    strangers, of_sets = [], set[str]()
     for output in outputs:
         stem = Path(output).stem if isinstance(output, (str, Path)) else ""
-        partner = exemplars.get(stem) or exemplars.get(re.sub(rf"(-\d+|_({'|'.join(tile_planes.KINDS)}))$", "", stem))
+        short = re.sub(rf"(-\d+|_({'|'.join(tile_planes.KINDS)}))$", "", stem)
+        partner = exemplars.get(stem) or exemplars.get(short)
+        if partner is None and tile_planes.is_described(output):
+            partner = bases.get(short)  # what is made of a set bears the name that its files share
+            of_sets |= {short}
         if partner is None:
             strangers.append(str(output) if isinstance(output, (str, Path)) else "an array")
         elif not isinstance(output, Path) or output.resolve() != partner.resolve():
             partners[partner].append(output)
-    alone = [str(path) for path, pictures in partners.items() if not pictures]
+    alone = [str(path) for path, pictures in partners.items() if not pictures and _base_of(path) not in of_sets]
     pairs = [(path, pictures) for path, pictures in partners.items() if pictures]
     if not pairs:
         raise InputError(f"{folder}: no output has the stem of an exemplar, as brick-1.png has that of brick.jpg")
     notices = (("no exemplar has the stem of", strangers), ("no output was found of", alone))
     return _grouped(pairs), tuple(f"{text} {listed(names)}" for text, names in notices if names)
+
+
+def _base_of(path: Path) -> str | None:
+    """What the files of a set share; None for a file that is called like none."""
+    name = split(path.stem)
+    return None if name is None else name.base
 
 
 def _grouped(pairs: Sequence[tuple[Source, Sequence[Source]]]) -> tuple[Group, ...]:

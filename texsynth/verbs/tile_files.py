@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from texsynth.errors import UsageError
+from texsynth.errors import UsageError, one_line
 from texsynth.image import picture as image
 from texsynth.image import strips
 from texsynth.image.files import Put
@@ -39,13 +39,25 @@ MOST_CELLS, FEWEST_CELLS = 16, 4  # tiles a side of it
 
 def paths(out: Path, request: Any, depths: Mapping[str, str]) -> dict[str, Path]:
     """Every file of a set of tiles whose atlas is `out`, by what it is; depths are those of the maps. Raises UsageError
-    where a map has the name of another file."""
+    where a map has the name of another file, or a name is no UTF-8."""
     asked = save.asked(request)
     files = save.paths(out, depths, save_field=False, asked=asked)
     base = export.base(out.stem, asked)
     if taken := sorted(files.keys() & BESIDE.keys()):
         raise UsageError(f"--map {taken[0]}: a file of that name is written anyway; call the map something else")
-    return {**files, **{name: out.with_name(f"{base}{end}") for name, end in BESIDE.items()}}
+    files |= {name: out.with_name(f"{base}{end}") for name, end in BESIDE.items()}
+    for path in files.values():
+        _check_name(path.name)
+    return files
+
+
+def _check_name(name: str) -> None:
+    """Refuse names of files that are no UTF-8, which the files of editors could not hold; UsageError."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        why = "the name is not UTF-8, and .tsx and .tres hold nothing else"
+        raise UsageError(f"{one_line(name)}: {why}; rename the exemplar") from None
 
 
 def size(work: TileWork) -> tuple[int, int]:
@@ -76,7 +88,12 @@ def write(work: TileWork, laid: Laid, files: Mapping[str, Path], put: Put) -> li
     # The atlas and its maps.
     result = Result(picture, layers, None, work.record, (), False, laid.seconds)
     _, said = save.save(result, files[IMAGE], not request.no_metadata, put=put, asked=asked)
-    return [*notices, *said]
+    return as_png([*notices, *said])
+
+
+def as_png(notices: Iterable[str]) -> list[str]:
+    """Notices about files, without the advice to write another format: what belongs to tiles is PNG in any case."""
+    return [notice.removesuffix(image.KEPT_BY_TIFF) for notice in notices]
 
 
 def preview(drawn: Drawn, seed: int) -> Picture | Strips:

@@ -48,7 +48,8 @@ def read(source: Source | None, draft: Draft, note: Note) -> TwoMaterials:
     with maps.about(name):
         colours = painted.palette([drawn])
     if len(colours) != 2:
-        raise InputError(f"{name} has {len(colours)} labels, and these tiles show two materials; paint it in two")
+        count = "1 label" if len(colours) == 1 else f"{len(colours)} labels"
+        raise InputError(f"{name} has {count}, and these tiles show two materials; paint it in two")
     colours = colours[(colours @ torch.tensor(LIGHTNESS)).argsort()]
     ids = Map(Picture(painted.ids(drawn, colours)), drawing.entry)
     values = [maps.on_exemplar(ids, draft, 0, note, "labels")]
