@@ -168,7 +168,7 @@ def test_wrong_use_is_one_line(refused: Refused, picture: Picture, words: str) -
 def test_depths_that_png_cannot_hold_are_told(texsynth: Texsynth) -> None:
     """Tiles are PNG, so no other format is advised."""
     Path("sky.pfm").write_bytes(b"PF\n16 16\n-1.0\n" + np.linspace(0, 1, 768, dtype="<f4").tobytes())
-    ran = good(texsynth("tiles", "corner", "sky.pfm", "-o", "made", *TINY[:-1]))
+    ran = texsynth("tiles", "corner", "sky.pfm", "-o", "made", *TINY[:-1])
     assert "float32 stored as uint16, values clamped to [0, 1], all that PNG holds\n" in ran.err
 
 
