@@ -19,6 +19,7 @@ from texsynth.tiles import blendset, gaussian, steps
 from texsynth.tiles.blending import ANY_PIXEL, TABLE_WIDTH, Gaussian, Grid, Slopes, bake, offsets_of, reduced, slopes_of
 from texsynth.tiles.gaussian import SIGMA
 from texsynth.tiles.periodic import SEAMLESS
+from texsynth.tiles.suitability import Suitability
 
 BLEND = ("tiles", "blend", "a.png", "-o", "made", "-q")
 SIDE = 96
@@ -138,6 +139,26 @@ def test_bricks_stay_in_their_rows(texsynth: Texsynth, draw: Draw) -> None:
     free = blendset.prepared(wall.pixels, wall, {}, 0, steps.OFF)
     assert (free.grid.size, free.grid.cells) == ((80, 104), ANY_PIXEL)
     assert float(bake(free.grid, free.image, (288, 384))[0, 0].reshape(-1, 12, 384)[:, 1].min()) < 0.4
+
+
+def test_a_regular_texture_whose_lattice_is_left_out_does_not_fit(texsynth: Texsynth, draw: Draw) -> None:
+    """Whatever the error of its windows, which are smaller than a brick; and grains are none the worse for it."""
+    draw("a.png", bricks())
+    ran = texsynth(*BLEND, "--lattice", "off")
+    assert ran.code == 0
+    suited = stored()["suitability"]
+    assert not suited["fits"] and suited["sentence"].startswith("does not fit")
+    assert steps.is_regular(image.read("a.png").pixels) and not steps.is_regular(spots(SIDE, SIDE))
+    low = Suitability(0.9, cut=True)
+    assert not low.fits and low.sentence.startswith("does not fit: free offsets cut the rows of a regular texture")
+
+
+def test_a_lattice_that_is_asked_for_and_not_there_is_refused(refused: Refused, draw: Draw) -> None:
+    draw("a.png", bytes_of(spots(SIDE, SIDE)))
+    for words in ((), ("--dry-run",), ("-s", "64")):
+        said = refused(3, *BLEND, "--lattice", "on", *words)
+        assert "a.png: --lattice on: it" in said and "; --lattice auto or off draws it with free offsets" in said
+    assert not Path("made").exists()
 
 
 def test_steps_of_a_lattice_are_whole_numbers() -> None:

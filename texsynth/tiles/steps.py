@@ -52,12 +52,8 @@ def measured(image: Tensor, wanted: str = AUTO) -> InSteps | str:
     "on" any."""
     if wanted == OFF:
         return "not looked for"
-    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / SIDE)))
-    small = shrink(image, level)
-    grid = lattice.find(small)
-    if grid is not None:
-        grid = bend.straightened(grid, small)
-    if grid is None or (wanted == AUTO and grid.height < lattice.REGULAR and grid.drift is None):
+    grid, level = _lattice(image)
+    if grid is None or (wanted == AUTO and not _is_clear(grid)):
         return "it has no lattice" if grid is None else f"its lattice is weak (autocorrelation {grid.height:.2f})"
     in_steps = _in_steps(grid, (image.shape[2], image.shape[3]), 2**level)
     if isinstance(in_steps, str) or (wanted == AUTO and in_steps.cells < LEAST_CELLS):
@@ -66,6 +62,24 @@ def measured(image: Tensor, wanted: str = AUTO) -> InSteps | str:
     drift = 0.0 if grid.drift is None else float(grid.drift.norm(dim=-1).quantile(0.9))
     too_bent = drift > BENT * float(grid.vectors.norm(dim=1).min())
     return replace(in_steps, bent=drift * 2**level if too_bent else 0.0)
+
+
+def is_regular(image: Tensor) -> bool:
+    """Has a texture (1, 3, H, W) a clear lattice, be it one that offsets can be steps of or not?"""
+    grid, _ = _lattice(image)
+    return grid is not None and _is_clear(grid)
+
+
+def _lattice(image: Tensor) -> tuple[Lattice | None, int]:
+    """The lattice of a texture reduced so many times by 2, and how many."""
+    level = max(0, math.ceil(math.log2(min(image.shape[2:]) / SIDE)))
+    small = shrink(image, level)
+    grid = lattice.find(small)
+    return None if grid is None else bend.straightened(grid, small), level
+
+
+def _is_clear(grid: Lattice) -> bool:
+    return grid.height >= lattice.REGULAR or grid.drift is not None
 
 
 def _in_steps(grid: Lattice, size: tuple[int, int], factor: int) -> InSteps | str:

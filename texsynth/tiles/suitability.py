@@ -42,15 +42,18 @@ class Suitability:
     """How well a texture is suited to blending.
 
     plain, in_step: the error with free offsets, and with those in steps of the lattice, if it has one; 1 is the limit.
+    cut: Is it regular, and drawn with free offsets all the same? These are out of step by construction, which windows
+        that are smaller than a cell do not see.
     """
 
     plain: float
     in_step: float | None = None
+    cut: bool = False
 
     @property
     def fits(self) -> bool:
         """Would an artist take the plane?"""
-        return self.plain <= 1 or self.needs_lattice
+        return not self.cut and (self.plain <= 1 or self.needs_lattice)
 
     @property
     def needs_lattice(self) -> bool:
@@ -60,6 +63,9 @@ class Suitability:
     @property
     def sentence(self) -> str:
         """What to know of it, on one line."""
+        if self.cut and self.plain <= 1:
+            why = f"free offsets cut the rows of a regular texture (error {self.plain:.2f}, which sees no rows)"
+            return f"does not fit: {why}; draw it in steps of its lattice, or use `texsynth tiles corner`"
         if self.needs_lattice:
             return f"fits with lattice offsets: rows stay rows (error {self.in_step:.2f}, 1 is the limit)"
         if self.fits:

@@ -19,7 +19,7 @@ from texsynth.requests.tiles.blend import Request
 from texsynth.runs import cost, record, run
 from texsynth.runs.run import silent
 from texsynth.task import Estimate, Preset, Report, Say
-from texsynth.tiles import blendset, suitability
+from texsynth.tiles import blendset, steps, suitability
 from texsynth.tiles.blending import LONGEST_SIDE
 from texsynth.tiles.blendset import BlendSet
 from texsynth.tiles.suitability import Suitability, score
@@ -104,6 +104,7 @@ def prepare(command: str, request: Request, sources: Sequence[Source], say: Say,
         check_copies(command, preset)
         check_use(given(asked), job.task, preset)
         job = run.fit(job, preset, asked.weights, say, None, fetching)
+    _check_lattice(name, draft.pictures, request.lattice)
     whole = _estimate(job, preset)
     if whole.memory > job.task.max_memory:
         needs, limit = run.gigabytes(whole.memory), run.gigabytes(job.task.max_memory)
@@ -122,6 +123,12 @@ def _check(request: Request, sources: Sequence[Source]) -> None:
         raise UsageError(f"{unused[0]}: the exemplar itself is the texture; -s N makes one of it, or leave it out")
     if len(sources) > 1:
         raise UsageError(f"{len(sources)} exemplars are no texture to blend; -s N makes one of them, or give one alone")
+
+
+def _check_lattice(name: str, pictures: tuple[Picture, ...], wanted: str) -> None:
+    """Refuse a texture without a lattice that can be used where one is asked for; InputError."""
+    if wanted == steps.ON and isinstance(why := steps.measured(inputs.matching(pictures)[0], wanted), str):
+        raise InputError(f"{name}: --lattice on: {why}; --lattice auto or off draws it with free offsets")
 
 
 def _record(job: Job, preset: Preset | None, request: Request) -> Mapping[str, Any]:
@@ -157,6 +164,8 @@ def execute(work: BlendWork, report: Report = silent, say: Say = silent) -> Blen
     image = layers.pop("")
     colours = image.pictures[0]
     texture = inputs.matching(image.pictures)[0]
+    if work.preset is not None:
+        _check_lattice("the texture made of it", image.pictures, work.request.lattice)
     maps = {name: (_fine(layer.pictures[0], colours.width), layer.role in NORMALS) for name, layer in layers.items()}
     ready = blendset.prepared(texture, colours, maps, work.request.seed or 0, work.request.lattice)
     suited = judged(texture, ready)
@@ -175,7 +184,7 @@ def judged(texture: Tensor, ready: BlendSet) -> Suitability:
     """How well a texture (1, 3, H, W) is suited to be drawn as it is ready for."""
     in_steps = ready.lattice
     if isinstance(in_steps, str):
-        return score(texture.clamp(0, 1), blendset.plane)
+        return replace(score(texture.clamp(0, 1), blendset.plane), cut=steps.is_regular(texture))
     scale = suitability.scale(texture)
     return score(texture.clamp(0, 1), blendset.plane, lambda small: blendset.plane(small, in_steps.times(scale)))
 
