@@ -14,6 +14,7 @@ from torch import Tensor
 from asking import good
 from conftest import Draw, Picture, Refused, Texsynth, array
 from pictures import bumps, bytes_of, spots
+from texsynth.cli import main
 from texsynth.image import picture as image
 from texsynth.tiles import blendset, gaussian, steps
 from texsynth.tiles.blending import ANY_PIXEL, TABLE_WIDTH, Gaussian, Grid, Slopes, bake, offsets_of, reduced, slopes_of
@@ -54,18 +55,35 @@ def layer_of(entry: dict[str, Any]) -> Gaussian:
     )
 
 
-@pytest.fixture
-def texture(draw: Draw) -> Tensor:
-    """a.png, tinted, the bright part of which is small and which does not wrap; its pixels."""
+def tinted() -> np.ndarray:
+    """A texture the bright part of which is small and which does not wrap."""
     light, tints = spots(SIDE, SIDE)[:, :1] ** 3, torch.tensor([0.8, 0.6, 0.5])[:, None, None]
-    draw("a.png", bytes_of(light * tints + 0.05 * spots(SIDE, SIDE, seed=1) + 0.1))
+    return bytes_of(light * tints + 0.05 * spots(SIDE, SIDE, seed=1) + 0.1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a.png, tinted, and what blending it wrote; tests only read there."""
+    folder = tmp_path_factory.mktemp("blend")
+    image.write(folder / "a.png", image.from_array(tinted()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(list(BLEND)) == 0
+    return folder
+
+
+@pytest.fixture
+def texture(made: Path, monkeypatch: pytest.MonkeyPatch) -> Tensor:
+    """The pixels of a.png, in whose folder the test is."""
+    monkeypatch.chdir(made)
     return image.read("a.png").pixels
 
 
-def test_a_blended_plane_has_the_distribution_of_its_texture(texsynth: Texsynth, texture: Tensor) -> None:
+def test_a_blended_plane_has_the_distribution_of_its_texture(
+    texsynth: Texsynth, texture: Tensor, tmp_path: Path
+) -> None:
     """Mean and variance within 2 %, and the histogram within 3 % of the deviation, of files that are read back; its
     start is the preview, and nothing in it repeats as the texture would."""
-    good(texsynth(*BLEND))
     content = stored()
     plane = bake(grid_of(content), layer_of(content["image"]), (6 * SIDE, 6 * SIDE))
     preview = pixels("a_blend_preview.png")
@@ -80,14 +98,13 @@ def test_a_blended_plane_has_the_distribution_of_its_texture(texsynth: Texsynth,
         assert float(off / wanted.std()) < 0.03
     centred = plane[0, 0] - plane[0, 0].mean()
     assert float((centred * centred.roll(SIDE, 1)).mean() / centred.var()) < 0.25
-    good(texsynth(*BLEND[:-2], "other", "--seed", 1, "-q"))
-    assert (array("other/a_blend.png") == array("made/a_blend.png")).all()
-    assert (array("other/a_blend_preview.png") != array("made/a_blend_preview.png")).mean() > 0.5
+    good(texsynth(*BLEND[:-2], tmp_path, "--seed", 1, "-q"))
+    assert (array(f"{tmp_path}/a_blend.png") == array("made/a_blend.png")).all()
+    assert (array(f"{tmp_path}/a_blend_preview.png") != array("made/a_blend_preview.png")).mean() > 0.5
 
 
-def test_mip_levels_have_the_mean_of_the_texture(texsynth: Texsynth, texture: Tensor) -> None:
+def test_mip_levels_have_the_mean_of_the_texture(texture: Tensor) -> None:
     """Rows of the table know what variance a level has lost; the first row would make the plane another colour."""
-    good(texsynth(*BLEND))
     content = stored()
     grid, layer = grid_of(content), layer_of(content["image"])
     mean = texture.mean((0, 2, 3))
@@ -100,9 +117,8 @@ def test_mip_levels_have_the_mean_of_the_texture(texsynth: Texsynth, texture: Te
         assert float((unfiltered.mean((0, 2, 3)) - mean).abs().min()) > 2 / 255
 
 
-def test_the_texture_wraps_and_most_of_it_stays(texsynth: Texsynth, texture: Tensor) -> None:
+def test_the_texture_wraps_and_most_of_it_stays(texture: Tensor) -> None:
     """The borders fade into the middle; where they do not, colours nearly stay."""
-    good(texsynth(*BLEND))
     once = pixels("a_blend.png")
     for dim in (2, 3):
         across = (once.narrow(dim, 0, 1) - once.narrow(dim, SIDE - 1, 1)).abs().mean()
@@ -176,14 +192,14 @@ def test_steps_of_a_lattice_are_whole_numbers() -> None:
     assert 65535 * (ANY_PIXEL - 1) + ANY_PIXEL // 2 < 2**31  # in shaders without unsigned numbers
 
 
-def test_normals_are_blended_by_their_slopes(texsynth: Texsynth, draw: Draw, texture: Tensor) -> None:
+def test_normals_are_blended_by_their_slopes(texsynth: Texsynth, draw: Draw) -> None:
     """They wrap, keep their slopes' mean and variance, and turn with --normals-out; a grey map has one channel."""
-    del texture
+    draw("a.png", tinted())
     vectors = bumps(SIDE, SIDE, steepness=0.6)
     draw("n.png", bytes_of((vectors + 1) / 2))
     draw("h.png", bytes_of(spots(SIDE, SIDE)[:, :1])[..., 0])
-    maps = ("--map", "normal=n.png", "--map", "height=h.png")
-    good(texsynth(*BLEND, *maps))
+    normal = ("--map", "normal=n.png")
+    good(texsynth(*BLEND, *normal, "--map", "height=h.png"))
     content = stored()
     entry = content["maps"]["normal"]
     layer = Slopes(pixels(entry["normal"]), torch.tensor(entry["blend_slopes"]), torch.tensor(entry["blend_common"]))
@@ -195,7 +211,7 @@ def test_normals_are_blended_by_their_slopes(texsynth: Texsynth, draw: Draw, tex
     assert float(slopes.mean((0, 2, 3)).sub(layer.mean).abs().max()) < 1e-5
     height = layer_of(content["maps"]["height"])
     assert bake(grid_of(content), height, (16, 24)).shape == (1, 1, 16, 24)
-    good(texsynth(*BLEND, *maps, "--normals-out", "dx", "--force"))
+    good(texsynth(*BLEND, *normal, "--normals-out", "dx", "--force"))
     turned = stored()["maps"]["normal"]["blend_slopes"]
     assert turned == pytest.approx([entry["blend_slopes"][0], -entry["blend_slopes"][1]])
 

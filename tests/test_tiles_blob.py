@@ -26,6 +26,7 @@ from texsynth.weights.pretrained import Fetching
 
 SIZE, BORDER = (48, 64), 4
 QUICK = {
+    "patch": 5,
     "passes": [1],
     "starts": 1,
     "align": 0,
@@ -102,7 +103,7 @@ def test_opposite_corners_do_not_join() -> None:
 def make(exemplars: Sequence[str], **asked: Any) -> Drawn:
     """The tiles of a request, made as quickly as can be."""
     sources = list(exemplars)
-    request = blob.Request(exemplars=sources, settings=QUICK, size="36", **asked)
+    request = blob.Request(exemplars=sources, settings=QUICK, size="20", **asked)
     fetching = Fetching(lambda _: None, False)
     return verb.execute(verb.prepare("tiles blob", request, sources, lambda _: None, fetching)).drawn
 
@@ -123,7 +124,7 @@ def two_materials(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -
 def test_two_exemplars_make_tiles_whose_borders_are_equal_in_all_maps(two_materials: list[str]) -> None:
     maps = {"kind": ["red_map.png", "blue_map.png"]}
     drawn = make(two_materials, tiles=16, maps=maps)
-    assert (drawn.tiles, drawn.size, drawn.maps["kind"].scale) == (sets.marching(), (36, 36), 2)
+    assert (drawn.tiles, drawn.size, drawn.maps["kind"].scale) == (sets.marching(), (20, 20), 2)
     for layer in (drawn.image, *drawn.maps.values()):
         tile_sets.check_bands(drawn.tiles, layer, drawn.border)
     # The map follows the picture, and both are of the material that is asked for.
