@@ -19,14 +19,16 @@ from texsynth.errors import ResourceError, UsageError
 from texsynth.field import lattice
 from texsynth.field.atlas import build_atlas
 from texsynth.image.picture import Picture
-from texsynth.job import Layer
+from texsynth.job import Job, Layer
 from texsynth.requests.tiles import corner, wang
 from texsynth.runs import machine
-from texsynth.task import Exemplar, Period, Task
+from texsynth.runs.run import Result
+from texsynth.task import Exemplar, Period, Preset, Task
 from texsynth.tiles import board, matching, places, quilting, sets
 from texsynth.tiles.board import IMAGE, Bands, Cuts, Piece, Sheet, TileFrame
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.sets import Strip, TileSet
+from texsynth.verbs import tile_steps
 from texsynth.verbs import tiles as verb
 from texsynth.weights.pretrained import Fetching
 
@@ -274,8 +276,16 @@ def test_a_size_that_breaks_the_steps_of_a_regular_texture_is_noticed(
 
 
 @pytest.mark.usefixtures("exemplar")
-def test_any_number_of_threads_gives_the_same_tiles() -> None:
-    shown = []
+def test_any_number_of_threads_gives_the_same_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And proportions of colours count for the plane alone, not for what is filled."""
+    shown, proportions = [], []
+
+    def solved(job: Job, preset: Preset, seed: int, heard: tile_steps.Hearing) -> Result:
+        proportions.append(preset.stages[-1].settings.proportion)
+        return solve(job, preset, seed, heard)
+
+    solve = tile_steps.solved
+    monkeypatch.setattr(tile_steps, "solved", solved)
     before = torch.get_num_threads()
     try:
         for threads in (1, 2):
@@ -285,6 +295,7 @@ def test_any_number_of_threads_gives_the_same_tiles() -> None:
     finally:
         machine.use_threads(before)
     assert torch.equal(*shown)
+    assert proportions == [0.1, 0, 0, 0] * 2
     assert shown[0].unique().numel() > 10
 
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from texsynth.field import lattice
 from texsynth.image.picture import Picture
 from texsynth.tiles import blendset, gaussian, labels, matching, places, steps
-from texsynth.tiles.blending import Grid, bake
+from texsynth.tiles.blending import Grid, bake, offsets_of
 from texsynth.tiles.board import TileFrame
 from texsynth.tiles.places import AskedLabels, Offered
 from texsynth.tiles.steps import InSteps
@@ -39,6 +40,13 @@ def test_a_corner_shows_the_material_that_is_asked_for() -> None:
     assert chosen == {1: SPOTS[2], 0: SPOTS[1]}
 
 
+def test_a_corner_has_a_usual_colour_even_where_another_one_is_plainer() -> None:
+    plane = 0.3 + 0.2 * noise(96)
+    plane[..., :48, :48] = 0.8 + 0.02 * plane[..., :48, :48]
+    offered = Offered({0: SPOTS[::2]}, {}, {})
+    assert places.plain(FRAME, offered, plane, None).corners == {0: SPOTS[2]}
+
+
 def test_each_tile_gets_the_window_that_continues_its_bands() -> None:
     plane, windows, order = noise(128), [(y, x, 48, 48) for y in (8, 64) for x in (8, 64)], [2, 0, 3, 1]
     tiles = []
@@ -67,6 +75,19 @@ def test_offsets_in_steps_of_a_lattice_map_the_texture_onto_itself(turned: bool)
     for x, y in offsets.unique(dim=0).tolist():
         assert torch.equal(image.roll((-y, -x), (2, 3)), image)
     assert gaussian.common(image - image.mean((2, 3), keepdim=True), offsets).tolist() == pytest.approx([1.0] * 3)
+
+
+@pytest.mark.parametrize("shift", [8, -8])
+def test_the_steps_of_a_lattice_are_its_vectors(shift: int) -> None:
+    """Whichever way round these lie."""
+    course = torch.rand(1, 3, 16, 32, generator=torch.Generator().manual_seed(2)).repeat(1, 1, 1, 4)
+    image = torch.cat([course.roll(shift * row, 3) for row in range(8)], 2)
+    there = steps.measured(image, steps.ON)
+    assert isinstance(there, InSteps)
+    grid, numbers = Grid(there.size, 0, 37.0, 1.0, there.cells, there.steps), torch.tensor([1, 0])
+    regular = lattice.find(image)
+    assert regular is not None
+    assert torch.equal(offsets_of(grid, numbers, numbers.flip(0)).T, regular.vectors.round().long().flip(1) % 128)
 
 
 def test_a_blend_has_the_proportions_of_colours_that_depend_on_each_other() -> None:

@@ -22,7 +22,7 @@ from asking import good
 from conftest import QUICK, Draw, Refused, Texsynth, array
 from conftest import Picture as Draws
 from pictures import bumps, bytes_of
-from texsynth.errors import InputError, UsageError
+from texsynth.errors import InputError, ResourceError, UsageError
 from texsynth.image import picture as image
 from texsynth.tiles import engines, plane, sets, store
 from texsynth.tiles.atlas import atlas, mips, padding_of, remark
@@ -279,6 +279,15 @@ def test_a_set_is_read_back_as_it_was_written(tiles: TileSet, tmp_path: Path) ->
         cut = int(2 * layer.scale)
         for before, after in zip(layer.pictures, other.pictures, strict=True):
             assert torch.equal(after.pixels, before.pixels[..., cut:-cut, cut:-cut])
+
+
+def test_the_pictures_of_a_set_share_the_memory(tmp_path: Path) -> None:
+    """What is enough for each of them is not enough for all."""
+    few, memory = stored(tmp_path, drawn(sets.corner(2), normal=FINE)), 700_000
+    assert store.read(few, memory).maps.keys() == {"normal"}
+    many = stored(tmp_path, drawn(sets.corner(2), **dict.fromkeys(("normal", "glow", "mask"), FINE)))
+    with pytest.raises(ResourceError, match=r"a_(glow|mask)\.png: is 160x160"):
+        store.read(many, memory)
 
 
 def changed(**values: Any) -> Callable[[dict[str, Any]], object]:
