@@ -21,6 +21,7 @@ PACE_WITHOUT_CORE = 6.0  # what quilts and passes take without the native core, 
 TURNED_PACE_WITHOUT_CORE = 2.5  # the same of passes along directions
 CHANNEL = 0.1  # more of the work for each channel that is compared beside the colours
 CHANNEL_BYTES, CHANNEL_BYTES_OF_HOLES = 8, 20  # of a pixel of the exemplars, for each channel that is compared then
+USUAL_SIDE = 64  # pixels of the shorter side of exemplars, below which pieces cost less in proportion as they are more
 HOLE_PIECE_MINIMUM = 8  # the least side in pixels of a piece in a hole
 
 
@@ -97,7 +98,7 @@ def _laying(task: Task, settings: Settings, levels: Sequence[Level]) -> float:
     pixels = task.size[0] * task.size[1]
     free = float(task.hole.float().mean()) if task.hole is not None else 1.0
     share = settings.guided if task.guides else settings.block
-    step = share * task.shorter_side * (1 - settings.overlap)
+    step = share * max(USUAL_SIDE, task.shorter_side) * (1 - settings.overlap)
     side = share * task.shorter_side * 0.5 ** levels[0].scale
     larger = max(1.0, side / 32) ** 2  # in pixels at that level, than the usual piece
     recut = rounds_of(settings, 0) > 0 and not task.guides and task.hole is None and task.start is None

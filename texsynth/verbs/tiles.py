@@ -46,8 +46,12 @@ BORDER_SHARE, MARGIN_SHARE, GAP_SHARE, CORE_SHARE = 1 / 16, 1 / 7, 1 / 12, 1 / 2
 NARROWEST_CORE = 4  # pixels
 INSIDE = 4  # pixels that the inside of a tile keeps at least, between its seams
 MOST_STRETCHED = 0.03  # of a step of a regular texture, about which nothing is said
-# Of a pixel of a board, beside what its job is estimated to take; and how many times as long that takes.
-BOARD_BYTES, BOARD_PACE = 250, 1.5
+BOARD_BYTES = 250  # of a pixel of a board, beside what its job is estimated to take
+# How many times as long as they are estimated to take jobs last in sets of 16 to 81 tiles of 64 to 256 pixels, on two
+# cores: that of the plane, and those of boards, of which far more is a hole than of pictures that are repaired.
+PLANE_PACE, BOARD_PACE, BOARD_START = 1.4, 2.5, 0.3  # and seconds beside
+# Seconds of a pixel of a tile: beside each window, where windows are matched; where bands are cut; in the viewer.
+MATCHING, CUTTING, SHOWING, PREVIEW = 1.3e-9, 6e-8, 6e-8, 0.2  # and for the preview, whose size is bounded
 USUAL_PATCH = 9  # pixels of the windows of a method that says nothing of them
 
 
@@ -265,8 +269,15 @@ def estimate(material: Material, cutting: Cutting) -> Estimate:
     largest = max(job.task.size[0] * job.task.size[1] for job in jobs[1:])
     boards = (4 * sum(layer.planes for layer in layers) + BOARD_BYTES) * largest
     plane, *filled = (one.seconds - cost.START for one in each)
-    seconds = cost.START + plane + BOARD_PACE * sum(filled)
+    seconds = cost.START + PLANE_PACE * plane + sum(BOARD_START + BOARD_PACE * one for one in filled)
+    seconds += beside(len(cutting.tiles.tiles), cutting.frame.whole, matches=not material.job.task.guides)
     return Estimate(max(one.memory for one in each) + held(layers, cutting) + boards, seconds)
+
+
+def beside(count: int, size: tuple[int, int], matches: bool) -> float:
+    """The seconds of what is done with so many tiles of (height, width) beside solving. matches: Are windows matched?"""
+    pixels = count * size[0] * size[1]
+    return PREVIEW + pixels * (CUTTING + SHOWING + (MATCHING * count if matches else 0.0))
 
 
 def held(layers: Iterable[Layer], cutting: Cutting) -> int:
