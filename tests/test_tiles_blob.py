@@ -155,7 +155,7 @@ def test_one_exemplar_with_labels_makes_all_tiles_of_a_blob_set(
 @pytest.mark.parametrize(
     ("painted", "says"),
     [
-        (np.zeros((40, 44), np.uint8), "has 1 labels"),
+        (np.zeros((40, 44), np.uint8), "has 1 label,"),
         (np.repeat(np.arange(4, dtype=np.uint8)[None] * 80, 40, 0).repeat(11, 1), "has 4 labels"),
         (np.repeat(np.arange(2, dtype=np.uint8)[None] * 255, 40, 0).repeat(33, 1), "of another aspect than red.png"),
     ],
