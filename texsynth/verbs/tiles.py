@@ -270,14 +270,14 @@ def estimate(material: Material, cutting: Cutting) -> Estimate:
     boards = (4 * sum(layer.planes for layer in layers) + BOARD_BYTES) * largest
     plane, *filled = (one.seconds - cost.START for one in each)
     seconds = cost.START + PLANE_PACE * plane + sum(BOARD_START + BOARD_PACE * one for one in filled)
-    seconds += beside(len(cutting.tiles.tiles), cutting.frame.whole, matches=not material.job.task.guides)
+    seconds += beside(len(cutting.tiles.tiles), cutting.frame.whole, matched=not material.job.task.guides)
     return Estimate(max(one.memory for one in each) + held(layers, cutting) + boards, seconds)
 
 
-def beside(count: int, size: tuple[int, int], matches: bool) -> float:
-    """The seconds of what is done with so many tiles of (height, width) beside solving. matches: Are windows matched?"""
+def beside(count: int, size: tuple[int, int], matched: bool) -> float:
+    """The seconds of what is done beside solving with so many tiles of (height, width), whose windows are `matched` or not."""
     pixels = count * size[0] * size[1]
-    return PREVIEW + pixels * (CUTTING + SHOWING + (MATCHING * count if matches else 0.0))
+    return PREVIEW + pixels * (CUTTING + SHOWING + (MATCHING * count if matched else 0.0))
 
 
 def held(layers: Iterable[Layer], cutting: Cutting) -> int:
