@@ -275,7 +275,7 @@ def estimate(material: Material, cutting: Cutting) -> Estimate:
 
 
 def beside(count: int, size: tuple[int, int], matched: bool) -> float:
-    """The seconds of what is done beside solving with so many tiles of (height, width), whose windows are `matched` or not."""
+    """The seconds of what is done beside solving, of so many tiles of (height, width) with their borders."""
     pixels = count * size[0] * size[1]
     return PREVIEW + pixels * (CUTTING + SHOWING + (MATCHING * count if matched else 0.0))
 
