@@ -9,9 +9,10 @@ import torch
 from texsynth.field import lattice
 from texsynth.image.picture import Picture
 from texsynth.tiles import blendset, gaussian, labels, matching, places, steps
-from texsynth.tiles.blending import Grid, bake, offsets_of
+from texsynth.tiles.blending import Grid, bake, corners, offsets_of
 from texsynth.tiles.board import TileFrame
 from texsynth.tiles.places import AskedLabels, Offered
+from texsynth.tiles.side_by_side import each
 from texsynth.tiles.steps import InSteps
 
 FRAME = TileFrame((48, 48), border=4, margin=8, gap=4, core=4)
@@ -88,6 +89,28 @@ def test_the_steps_of_a_lattice_are_its_vectors(shift: int) -> None:
     regular = lattice.find(image)
     assert regular is not None
     assert torch.equal(offsets_of(grid, numbers, numbers.flip(0)).T, regular.vectors.round().long().flip(1) % 128)
+
+
+def test_offsets_are_those_of_each_place_however_many_are_asked_for() -> None:
+    grid = Grid((64, 64), 7, 5.0)
+    y, x = torch.meshgrid(torch.arange(40) - 20.5, torch.arange(40) - 20.5, indexing="ij")
+    offsets, weights = corners(grid, x, y)
+    for row, column in [(r, c) for r in (0, 17, 39) for c in range(40)] + [(r, 0) for r in range(40)]:
+        alone = corners(grid, x[row, column].reshape(1, 1), y[row, column].reshape(1, 1))
+        assert torch.equal(alone[0][..., 0, 0], offsets[..., row, column])
+        assert torch.equal(alone[1][..., 0, 0], weights[..., row, column])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_parts_that_are_done_side_by_side_keep_their_order_and_tell_of_failures(threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert each(lambda number: number**2, range(9)) == [number**2 for number in range(9)]
+        with pytest.raises(ZeroDivisionError):
+            each(lambda number: 1 // number, [1, 0])
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_blend_has_the_proportions_of_colours_that_depend_on_each_other() -> None:

@@ -45,6 +45,7 @@ slopes + sum of w * (its slopes - slopes) / norm per part, and the normal is (s.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -116,7 +117,19 @@ def corners(grid: Grid, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     weights = weights.clamp(min=0) ** grid.sharpness
     far = (~first).long()
     places = ((i + far, j + far), (i + far, j + 1 - far), (i + 1 - far, j + far))
-    return torch.stack([_offset(grid, *place) for place in places]), weights / weights.sum(0)
+    return torch.stack(_offsets(grid, places)), weights / weights.sum(0)
+
+
+def _offsets(grid: Grid, places: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """The offsets (2, ...) in pixels (x, y) of places (i, j) of the grid, hashed once each where pixels are more."""
+    (i, j), *_ = places
+    left, top = int(i.min()) - 1, int(j.min()) - 1
+    wide, high = int(i.max()) + 2 - left, int(j.max()) + 2 - top
+    if wide * high > i.numel():
+        return [_offset(grid, *place) for place in places]
+    across, down = torch.meshgrid(torch.arange(left, left + wide), torch.arange(top, top + high), indexing="ij")
+    every = _offset(grid, across, down).flatten(1)
+    return [every[:, ((i - left) * high + j - top).flatten()].reshape(2, *i.shape) for i, j in places]
 
 
 def _offset(grid: Grid, i: Tensor, j: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from texsynth.tiles.blending import TABLE_WIDTH, Gaussian, Slopes, mixed_colours, normals_of, reduced, slopes_of
 from texsynth.tiles.periodic import Fade, faded
+from texsynth.tiles.side_by_side import each
 
 SIGMA = 1 / 8  # of T: its ends, where the table ends, are four deviations from the middle
 REACH = 6.0  # deviations, within which the distribution is integrated
@@ -139,20 +140,20 @@ def gaussian(colours: Tensor, how: Fade, offsets: Tensor | None = None) -> Gauss
     """
     mean, axes = principal(colours)
     along = torch.einsum("dc,chw->dhw", axes.T, colours[0] - mean[:, None, None])
-    pairs = [ranked(part) for part in along]
+    pairs = each(ranked, along)
     deviations = torch.stack([part for part, _ in pairs])[None]
     wrapped = faded(deviations, how, common(deviations, offsets))
     if how.reach != (0, 0):
-        wrapped = torch.stack([normal_again(part) for part in wrapped[0]])[None]
+        wrapped = torch.stack(each(normal_again, wrapped[0]))[None]
     low = torch.stack([quantiles[0] for _, quantiles in pairs])
     span = torch.stack([quantiles[-1] for _, quantiles in pairs]) - low
     lows_and_spans = zip(pairs, wrapped[0], low, span, strict=True)
-    rows = torch.stack(
-        [
-            (table(q, lost(part)) - first) / (width if width > 0 else 1.0)
-            for (_, q), part, first, width in lows_and_spans
-        ]
-    )
+
+    def scaled(part: tuple[tuple[Tensor, Tensor], Tensor, Tensor, Tensor]) -> Tensor:
+        (_, quantiles), deviations, first, width = part
+        return (table(quantiles, lost(deviations)) - first) / (width if width > 0 else 1.0)
+
+    rows = torch.stack(each(scaled, lows_and_spans))
     texture = (0.5 + SIGMA * wrapped).clamp(0, 1)
     return Gaussian(texture, rows.clamp(0, 1), common(wrapped, offsets), mean + axes @ low, axes * span)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from texsynth.report.blend import Blending
 from texsynth.tiles import blend_store, blendset, shading
 from texsynth.tiles.blending import Gaussian, Slopes
 from texsynth.tiles.blendset import BlendSet
+from texsynth.tiles.side_by_side import each
 from texsynth.verbs.tile_blend import Blended, BlendWork
 
 IMAGE = "image"  # the texture as it repeats, the main file
@@ -65,14 +67,19 @@ def write(work: BlendWork, blended: Blended, files: Mapping[str, Path], put: Put
     named = {name: _files(name, layer, files) for name, layer in ((IMAGE, ready.image), *ready.maps.items())}
     put(files["json"], json_text.text(blend_store.described(ready, blended.suited, named, record), 1) + "\n")
     shown_maps = {IMAGE: Blending(ready.image, pictures[IMAGE]), **_shown(ready, blended, work)}
-    put(files["viewer"], viewer.page(ready.grid, shown_maps, files["json"].stem, blended.suited.sentence))
     for source in shading.BLEND:
         text = shading.source(source).replace(shading.TEXTURE, files[IMAGE].name)
         put(files[Path(source).suffix.removeprefix(".")], text)
-    notices = []
-    for name, picture in pictures.items():
-        notices += image.write(files[name], picture, metadata=record if name == IMAGE else None, put=put)
-    return notices
+
+    def page() -> list[str]:
+        put(files["viewer"], viewer.page(ready.grid, shown_maps, files["json"].stem, blended.suited.sentence))
+        return []
+
+    last = pictures.pop(IMAGE)
+    rest: list[Callable[[], list[str]]] = [page]
+    rest += [partial(image.write, files[name], picture, put=put) for name, picture in pictures.items()]
+    notices = [notice for said in each(lambda write_one: write_one(), rest) for notice in said]
+    return notices + image.write(files[IMAGE], last, metadata=record, put=put)
 
 
 def _shown(ready: BlendSet, blended: Blended, work: BlendWork) -> dict[str, Blending]:
