@@ -34,17 +34,23 @@ LAID = {"wang_8": sets.wang(2, 8), "wang_18": sets.wang(3, 18), "blob": sets.blo
 # What a person does, and what is seen then; a picture of each, in the page's own pixels.
 PROBE = """<script>
 const shots = {}, numbers = {};
+let turns = 9; // of 10 ms, before a look: more where a map is decoded meanwhile
 async function look(name) {
-  for (let turn = 0; turn < 3; turn++) { // maps are decoded meanwhile
+  for (; turns > 0; turns--) {
     for (const frame of frames.splice(0)) frame(0);
-    await new Promise((done) => setTimeout(done, 30));
+    await new Promise((done) => setTimeout(done, 10));
   }
+  turns = 2;
   ask();
   for (const frame of frames.splice(0)) frame(0);
   shots[name] = canvas.toDataURL();
 }
 const ask = () => plane.dispatchEvent(new Event("input"));
-function set(name, value) { field(name).value = value; ask(); }
+function set(name, value) {
+  field(name).value = value;
+  ask();
+  if (name === "map") turns = 9;
+}
 function key(name) { canvas.dispatchEvent(new KeyboardEvent("keydown", { key: name })); }
 function wheel(halvings) { // or doublings, below 0
   const box = canvas.getBoundingClientRect(), at = { clientX: box.left, clientY: box.top };
