@@ -16,9 +16,10 @@ from conftest import Draw, Refused, Texsynth
 from networks import measured
 from pictures import bytes_of, generator, pattern, spots
 from texsynth.image import picture as image_files
+from texsynth.image.picture import Picture
 from texsynth.job import Layer
 from texsynth.metrics import NotApplicable, Pair, tile_borders, tile_repetition
-from texsynth.tiles import sets, store, suitability
+from texsynth.tiles import blend_reading, sets, store, suitability
 from texsynth.tiles.atlas import atlas
 from texsynth.tiles.drawn import Drawn
 from texsynth.tiles.store import TileFile
@@ -232,6 +233,18 @@ def test_a_blend_is_scored_by_a_plane_as_its_shader_draws_it(blend: Path, texsyn
     assert Path(row["output"]).name == "a_blend.json"
     assert row["scores"]["blend_error"] == pytest.approx(json.loads(blend.read_text())["suitability"]["error"], abs=0.1)
     assert row["scores"]["nn_pixel"] < 0.01
+
+
+def test_the_pictures_of_a_blend_share_the_memory(blend: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits, read = [], image_files.read
+
+    def watched(path: Path, memory: int | None = None) -> Picture:
+        limits.append(memory)
+        return read(path, memory)
+
+    monkeypatch.setattr(image_files, "read", watched)
+    blend_reading.read(blend, 1 << 30)
+    assert limits == [1 << 30, (1 << 30) - 4 * 3 * 64 * 64]
 
 
 FAULTS: list[tuple[str, object, str]] = [

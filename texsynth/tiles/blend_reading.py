@@ -12,6 +12,7 @@ from torch import Tensor
 
 from texsynth.errors import InputError, one_line, shown
 from texsynth.image import picture as image
+from texsynth.image.pixels import size_in_memory
 from texsynth.tiles import blend_store, store
 from texsynth.tiles.blending import ANY_PIXEL, LONGEST_SIDE, TABLE_WIDTH, Gaussian, Grid
 
@@ -26,7 +27,7 @@ def is_blend(content: Mapping[str, Any]) -> bool:
 
 def read(path: Path, memory: int | None = None) -> tuple[Grid, Gaussian]:
     """How the texture is drawn, and its colours. Raises InputError where the JSON or a picture is missing, damaged, or
-    not as `texsynth tiles blend` writes it, and ResourceError for pictures of more than `memory` bytes."""
+    not as `texsynth tiles blend` writes it, and ResourceError for pictures of more than `memory` bytes together."""
     name, content = one_line(path.name), store.loaded(path)
     if not is_blend(content):
         raise InputError(f"{name}: is not the JSON of a blend; give one that `texsynth tiles blend` wrote")
@@ -51,7 +52,11 @@ def _layer(folder: Path, entry: Any, size: tuple[int, int], memory: int | None) 
     if not isinstance(entry, dict):
         raise ValueError(f"image is {shown(entry)}, not its files and numbers")
     files = (folder / store.beside(word, entry.get(word)) for word in ("gaussian", "table"))
-    texture, table = (image.read(file, memory).pixels for file in files)
+    pictures: list[image.Picture] = []
+    for file in files:
+        left = None if memory is None else memory - sum(map(size_in_memory, pictures))
+        pictures.append(image.read(file, left))
+    texture, table = (picture.pixels for picture in pictures)
     channels = texture.shape[1]
     (levels,) = _whole(entry, "blend_levels", 1, 1, LONGEST_SIDE.bit_length())
     if tuple(texture.shape[2:]) != size or tuple(table.shape) != (1, channels, levels, TABLE_WIDTH):
