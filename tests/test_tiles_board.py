@@ -219,7 +219,7 @@ def test_parts_of_a_plane_are_in_step_with_its_lattice() -> None:
 
 def make(kind: str, source: str, **asked: Any) -> tuple[verb.TileWork, Drawn]:
     """A set, made as quickly as can be."""
-    request: Any = {"corner": corner, "wang": wang}[kind].Request(exemplars=[source], settings=QUICK, **asked)
+    request: Any = {"corner": corner, "wang": wang}[kind].Request(exemplars=[source], **{"settings": QUICK, **asked})
     work = verb.prepare(f"tiles {kind}", request, [source], lambda _: None, Fetching(lambda _: None))
     return work, verb.execute(work).drawn
 
@@ -290,7 +290,7 @@ def test_any_number_of_threads_gives_the_same_tiles(monkeypatch: pytest.MonkeyPa
     try:
         for threads in (1, 2):
             machine.use_threads(threads)
-            _, drawn = make("wang", "spots.png", size="20", tiles=8)
+            _, drawn = make("wang", "spots.png", size="20", tiles=8, settings=QUICK | {"proportion": 0.1})
             shown.append(torch.cat([picture.pixels for picture in drawn.image.pictures]))
     finally:
         machine.use_threads(before)
