@@ -3,6 +3,8 @@ continues the bands of a tile; the steps of a lattice, and axes of colours."""
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 
@@ -122,3 +124,14 @@ def test_a_blend_has_the_proportions_of_colours_that_depend_on_each_other() -> N
     plane = bake(ready.grid, ready.image, (512, 512)).clamp(0, 1)[0].flatten(1)
     assert torch.allclose(torch.cov(plane), torch.cov(image[0].flatten(1)), atol=0.004)
     assert torch.allclose(plane.mean(1), image[0].flatten(1).mean(1), atol=0.01)
+
+
+def test_no_more_than_two_parts_are_held_at_once() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    meeting = threading.Barrier(3)
+    try:
+        with pytest.raises(threading.BrokenBarrierError):
+            each(lambda _: meeting.wait(0.2), range(3))
+    finally:
+        torch.set_num_threads(before)

@@ -8,13 +8,15 @@ from typing import TypeVar
 
 import torch
 
+MOST = 2  # parts at once, which bounds the memory
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
 def each(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
-    """What becomes of each part, in order, by as many threads as PyTorch has; raises what the work raises."""
-    threads = torch.get_num_threads()
+    """What becomes of each part, in order, by up to MOST of the threads of PyTorch; raises what the work does."""
+    threads = min(MOST, torch.get_num_threads())
     if threads == 1:
         return [work(part) for part in parts]
     with ThreadPoolExecutor(threads) as pool:
