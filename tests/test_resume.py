@@ -200,18 +200,18 @@ def test_a_damaged_checkpoint(refused: Refused, stopped: Callable[..., str], dam
         path.unlink()
         path.mkdir()
     else:
-        kept = np.load(path)
-        arrays = {name: kept[name] for name in kept.files if name != "about.json"}
+        with np.load(path) as kept:
+            arrays = {name: kept[name] for name in kept.files if name != "about.json"}
+            about = kept["about.json"].decode()
         where = {"place": '["solve", "99", "0"]', "where": '["solve"]'}.get(damage, '["solve", "0", "3"]')
         if damage == "memory":
             del arrays["memory.optimiser.d"]
         if damage in changes:
             changed = changes[damage](arrays.pop("memory.pixels"))
             arrays |= {} if changed is None else {"memory.pixels": changed}
-        about = kept["about.json"].decode().replace('["solve", "0", "3"]', where)
         np.savez(path, **arrays)
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr("about.json", about)
+            archive.writestr("about.json", about.replace('["solve", "0", "3"]', where))
     Path("o.png").unlink()
     code = 2 if damage == "folder" else 3
     assert KEPT in refused(code, *LBFGS, "--resume")
