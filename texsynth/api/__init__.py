@@ -48,13 +48,12 @@ RENAMED = {
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Shared(TypedDict, total=False):
-    """What every verb that makes pictures takes by keyword, with the defaults of the command line.
+class Copied(TypedDict, total=False):
+    """What every function takes by keyword that copies a texture, with the defaults of the command line.
 
     maps and source_mask hold one file, or one for each exemplar. find_maps: maps of files are found where it is "auto";
-    the default finds none here. weights: without it they are found, or fetched, which
-    the logger "texsynth" tells. model: without a preset or method it brings its own. progress is called with a
-    `texsynth.task.Event` after every step.
+    the default finds none here. weights: without it they are found, or fetched, which the logger "texsynth" tells.
+    progress is called with a `texsynth.task.Event` after every step.
     """
 
     preset: str | None
@@ -62,7 +61,6 @@ class Shared(TypedDict, total=False):
     quality: str | None
     settings: Mapping[str, Any] | None
     seed: int
-    tile: str
     maps: Mapping[str, Source | Sequence[Source]] | None
     source_mask: Source | Sequence[Source] | None
     exact_copies: bool
@@ -72,15 +70,21 @@ class Shared(TypedDict, total=False):
     normals: str | None
     map_weight: Mapping[str, float] | None
     pack: str | None
-    texel: str | None
-    init: Source | None
     flatten: bool
     weights: str | Path | None
-    model: str | Path | None
     device: str
     threads: int | None
     max_memory: str | int
     progress: Report | None
+
+
+class Shared(Copied, total=False):
+    """What every verb that makes pictures takes besides. model: without a preset or method it brings its own."""
+
+    tile: str
+    texel: str | None
+    init: Source | None
+    model: str | Path | None
 
 
 def documented(function: Function, shared: type | None = None) -> Function:

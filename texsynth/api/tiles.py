@@ -4,55 +4,23 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from texsynth.api import arguments_of, documented, fetching, logger, request_of
+from texsynth.api import Copied, arguments_of, documented, fetching, logger, request_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from texsynth.image.load import Source
-    from texsynth.task import Report
     from texsynth.verbs.tile_blend import Blended
     from texsynth.verbs.tiles import Laid
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class TilesShared(TypedDict, total=False):
-    """What every function that makes tiles takes by keyword, as for all pictures.
-
-    exemplars, maps and source_mask hold one file, or one for each exemplar. progress is called with a
-    `texsynth.task.Event` after every step.
-    """
-
-    preset: str | None
-    method: str | None
-    quality: str | None
-    settings: Mapping[str, Any] | None
-    seed: int
-    maps: Mapping[str, Source | Sequence[Source]] | None
-    source_mask: Source | Sequence[Source] | None
-    exact_copies: bool
-    crop: str | Sequence[int] | None
-    alpha: str | None
-    find_maps: str | None
-    normals: str | None
-    map_weight: Mapping[str, float] | None
-    pack: str | None
-    texel: str | None
-    flatten: bool
-    weights: str | Path | None
-    device: str
-    threads: int | None
-    max_memory: str | int
-    progress: Report | None
-
-
 def _documented(function: Function) -> Function:
     """Add what the options mean to the docstring of a function."""
-    return documented(function, TilesShared)
+    return documented(function, Copied)
 
 
 @_documented
@@ -61,7 +29,7 @@ def tiles_corner(
     size: str | int | None = None,
     *,
     colours: int = 2,
-    **shared: Unpack[TilesShared],
+    **shared: Unpack[Copied],
 ) -> Laid:
     """Make a complete set of corner tiles: `drawn` has their pictures, which `texsynth.tiles.atlas.atlas` puts into one
     and `texsynth.tiles.plane` lays. Raises `texsynth.errors.TexsynthError`s."""
@@ -75,7 +43,7 @@ def tiles_wang(
     *,
     colours: int = 2,
     tiles: int | None = None,
-    **shared: Unpack[TilesShared],
+    **shared: Unpack[Copied],
 ) -> Laid:
     """Make a set of Wang tiles; see `tiles_corner`."""
     return cast("Laid", _made("tiles_wang", locals()))
@@ -88,7 +56,7 @@ def tiles_blob(
     *,
     labels: Source | None = None,
     tiles: int = 47,
-    **shared: Unpack[TilesShared],
+    **shared: Unpack[Copied],
 ) -> Laid:
     """Make a set of tiles for two materials; see `tiles_corner`. exemplars are the ground and what lies on it, or one
     that shows both, with labels."""
@@ -101,7 +69,7 @@ def tiles_blend(
     size: str | int | None = None,
     *,
     lattice: str = "auto",
-    **shared: Unpack[TilesShared],
+    **shared: Unpack[Copied],
 ) -> Blended:
     """Make a texture ready for histogram-preserving blending: `ready`, which `texsynth.tiles.blending.bake` draws as
     shaders do, and `suited`, how well it fits, with a `sentence`. Raises `texsynth.errors.TexsynthError`s."""
@@ -110,8 +78,8 @@ def tiles_blend(
 
 def _made(verb: str, arguments: Mapping[str, Any], name: str = "tiles") -> Any:
     """What the module `name` of verbs/ makes with the arguments of a function."""
-    if unknown := sorted(arguments["shared"].keys() - TilesShared.__annotations__.keys()):
-        shared = ", ".join(TilesShared.__annotations__)
+    if unknown := sorted(arguments["shared"].keys() - Copied.__annotations__.keys()):
+        shared = ", ".join(Copied.__annotations__)
         raise TypeError(f"{unknown[0]!r} is not an argument; the shared ones are {shared}")
     values = arguments_of(verb, arguments)
     progress = values.pop("progress", None)
