@@ -3,8 +3,8 @@
 A plane of 64 x 64 tiles, or fewer where they are large, is laid at random and reduced to an eighth, as it looks from
 afar, where repetition is seen. Its highest correlation with itself at any offset of a tile and more, less the
 highest of the exemplar (texsynth/metrics/repetition.py), is divided by the same of one tile that is repeated, whose
-correlation is 1. The measure is our own. Values lie between 0 and 1, that of one tile; 16 corner tiles score below 0.2,
-and 81 less. It is 0 for an exemplar that repeats itself as strongly.
+correlation is 1. The measure is our own. Values lie between 0 and 1, that of one tile; 16 corner tiles score about 0.2,
+less where they are large. It is 0 for an exemplar that repeats itself as strongly.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class TileOptions(
     exemplars: The picture of the texture, or the folder of its set.
     output: The folder in which everything is written. Default: STEM_tiles here.
     size: The size of one tile: pixels, N for a square, or a factor of the exemplar's shorter side. Default: 256.
-    maps: An aligned map that goes with the tiles bit-exactly, at its own resolution where that is a whole factor of the
-        exemplar's; repeat for more maps, and once for each exemplar.
+    maps: An aligned map that goes along, with files of its own; tiles keep its values exactly, at its own resolution
+        where that is a whole factor of the exemplar's. Repeat for more maps, and once for each exemplar.
     source_mask: Copy only from what this mask marks: white (at least 50 %), or strokes of any colour; repeat it once
         for each exemplar.
     no_metadata: Store no record of the run.
