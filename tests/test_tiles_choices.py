@@ -10,7 +10,7 @@ import torch
 
 from texsynth.field import lattice
 from texsynth.image.picture import Picture
-from texsynth.tiles import blendset, gaussian, labels, matching, places, steps
+from texsynth.tiles import blendset, gaussian, labels, matching, places, sets, steps
 from texsynth.tiles.blending import Grid, bake, corners, offsets_of
 from texsynth.tiles.board import TileFrame
 from texsynth.tiles.places import AskedLabels, Offered
@@ -135,3 +135,13 @@ def test_no_more_than_two_parts_are_held_at_once() -> None:
             each(lambda _: meeting.wait(0.2), range(3))
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("colours", [2, 3])
+def test_the_number_of_a_tile_has_its_colours_as_digits(colours: int) -> None:
+    """Shaders find the tile of a cell by them, without a table."""
+    powers = [colours**digit for digit in range(4)]
+    corners, edges = sets.corner(colours).tiles, sets.wang(colours, colours**4).tiles
+    every = list(range(colours**4))
+    assert [sum(c * p for c, p in zip(tile.corners, powers, strict=True)) for tile in corners] == every
+    assert [sum(c * p for c, p in zip(tile.edges, powers, strict=True)) for tile in edges] == every
