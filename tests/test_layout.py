@@ -60,7 +60,7 @@ LAYERS = (
         "runs.state",
     ),
     ("runs", "report", "verbs", "batch"),
-    ("api", "cli", "__main__"),
+    ("api", "cli", "studio", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 # The package itself is the Python API: it may look at everything below the command line.

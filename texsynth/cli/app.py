@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Annotated, Any
 
@@ -23,7 +23,8 @@ GROUPS = {  # what has commands of its own: its help, and their names
         ("corner", "wang", "blob", "blend"),
     ),
 }
-LOADING = {*VERBS, *GROUPS, "guide", "doctor"}  # what brings torch
+PAGE = "studio"  # which writes no output, but answers a page
+LOADING = {*VERBS, *GROUPS, PAGE, "guide", "doctor"}  # what brings torch
 HELP = {"-h", "--help"}
 
 
@@ -47,6 +48,10 @@ def application(verb: str | None = None) -> typer.Typer:
             for word in words:
                 _declare(inner, f"{name} {word}")
             app.add_typer(inner, name=name)
+    if verb in (None, PAGE):
+        from texsynth.cli import studio
+
+        _declare(app, PAGE, studio.serve)
     if verb is None:
         from texsynth.cli import doctor, guide, presets, weights
 
@@ -57,11 +62,11 @@ def application(verb: str | None = None) -> typer.Typer:
     return app
 
 
-def _declare(app: typer.Typer, name: str) -> None:
-    """Add the command of a verb; "maps normal" is the command `normal`, of the group `maps`."""
+def _declare(app: typer.Typer, name: str, execute: Callable[[Any], int] | None = None) -> None:
+    """Add the command of a verb; "maps normal" is the command `normal`, of the group `maps`. execute: see `command`."""
     module = importlib.import_module(f"texsynth.requests.{name.replace(' ', '.')}")
     examples = "\n\n".join(["Examples:", *module.EXAMPLES.strip().splitlines()])
-    app.command(name.rpartition(" ")[2], epilog=examples)(command(name, module))
+    app.command(name.rpartition(" ")[2], epilog=examples)(command(name, module, execute))
 
 
 def _version(asked: bool) -> None:
@@ -85,7 +90,7 @@ def run(words: Sequence[str]) -> int:
     first = words[0] if words else None
     if first in LOADING and not HELP & set(words):
         limits.check()
-    parser = _commands(first if first in (*VERBS, *GROUPS) else None)
+    parser = _commands(first if first in (*VERBS, *GROUPS, PAGE) else None)
     return int(parser(list(words) or ["--help"], prog_name="texsynth", standalone_mode=False) or 0)
 
 

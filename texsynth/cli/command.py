@@ -29,14 +29,16 @@ def group(text: str) -> typer.Typer:
     return app
 
 
-def command(verb: str, module: ModuleType) -> Callable[..., int]:
-    """The function that Typer calls for a verb, whose request `module` declares."""
+def command(verb: str, module: ModuleType, execute: Callable[[Any], int] | None = None) -> Callable[..., int]:
+    """The function that Typer calls for a verb, whose request `module` declares. execute: what runs it to its exit
+    code, where it is not the runner of verbs that write files."""
     shown = [o for o in options(module.Request) if o.flags]
 
     def run(**values: Any) -> int:
         texts = ((o, values[o.name]) for o in shown)
         parsed = {o.name: text if o.parse is None or text is None else o.parse(text) for o, text in texts}
-        return _executed(verb, made(module.Request, parsed))
+        request = made(module.Request, parsed)
+        return _executed(verb, request) if execute is None else execute(request)
 
     parameters = [_parameter(o) for o in shown]
     run.__name__ = verb.replace(" ", "_")

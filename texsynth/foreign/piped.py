@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    Plain = Path
-else:
-    Plain = type(Path())  # that of this system, which alone has instances
+from texsynth.foreign.held import Held
 
 STANDARD = "-"  # how a command line names standard input and output
 NAME = "stdin"  # how messages and records call it; no picture's file is called that, as it has no suffix
 
 
-class Piped(Plain):
-    """A path that stands for what standard input held, and has it in memory: `foreign.regular` opens that."""
-
-    content: bytes = b""
+class Piped(Held):
+    """A path that stands for what standard input held."""
 
     @classmethod
-    def of(cls, content: bytes) -> Piped:
-        path = cls(STANDARD)
+    def of(cls, content: bytes, name: str = STANDARD) -> Piped:
+        path = cls(name)
         path.content = content
         return path
-
-    def __reduce__(self) -> Any:
-        return Piped.of, (self.content,)
 
     @property
     def name(self) -> str:
         return NAME
-
-    def exists(self, **_: bool) -> bool:
-        return True
-
-    def is_file(self, **_: bool) -> bool:
-        return True
-
-    def is_dir(self, **_: bool) -> bool:
-        return False
 
 
 def path_of(file: object) -> Path:

@@ -8,14 +8,14 @@ from errno import EFBIG, EINVAL, EISDIR
 from io import BufferedReader, BytesIO
 from pathlib import Path
 
-from texsynth.foreign.piped import Piped
+from texsynth.foreign.held import Held
 
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe is not waited for
 
 
 def opened(path: Path) -> BufferedReader:
     """A file to read, open at its start; raises OSError, also where `path` is a folder, a pipe or a device."""
-    if isinstance(path, Piped):
+    if isinstance(path, Held):
         return BufferedReader(BytesIO(path.content))
     try:
         return open(path, "rb", opener=_regular)
