@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,10 @@ from torch import Tensor
 
 from texsynth.material import roles
 
-SCRIPT = (Path(__file__).parent / "view.js").read_text("utf-8")
+HERE = Path(__file__).parent
+LIGHT = HERE / "light.js"  # what draws: a module, which the studio serves as it is
+DRAWING, CONTROLS = re.sub("(?m)^export ", "", LIGHT.read_text("utf-8")), (HERE / "view.js").read_text("utf-8")
+SCRIPT = f'(() => {{\n"use strict";\n{DRAWING}{CONTROLS}}})();\n'
 LIT = {roles.NORMAL, roles.HEIGHT, roles.ROUGHNESS, roles.SMOOTHNESS, roles.METALLIC, roles.OCCLUSION, roles.EMISSIVE}
 USUAL, DEEPEST = 0.04, 0.2  # the relief where nothing tells it, and the most that is shown, in widths of the picture
 SHAPES = {"both": "sphere and plane", "sphere": "sphere", "plane": "plane"}
