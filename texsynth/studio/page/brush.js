@@ -1,0 +1,3 @@
+/**
+ * Strokes of the pointer become paint on a layer.
+ */

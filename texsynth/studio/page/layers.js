@@ -1,0 +1,3 @@
+/**
+ * The layers that are painted: on the exemplar, and on the canvas.
+ */

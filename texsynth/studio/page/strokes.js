@@ -1,0 +1,3 @@
+/**
+ * Strokes that say a direction become a field of directions.
+ */

@@ -1,0 +1,3 @@
+/**
+ * What a pane shows: magnified and moved, by pointer, wheel and keys.
+ */
