@@ -446,19 +446,10 @@ def _run(verb: str, arguments: Mapping[str, Any]) -> Result:
     request: PictureOptions = request_of(verb, values)
     from texsynth.image import scratch
     from texsynth.runs import run
-    from texsynth.verbs import parse
-    from texsynth.verbs.sets import with_maps
-    from texsynth.verbs.verb import Verb, preset_of, ready
+    from texsynth.verbs import parse, single
 
-    module: Verb = importlib.import_module(f"texsynth.verbs.{verb}").VERB
-    preset = preset_of(module, request)
-    request, said = with_maps(request)
-    for line in said:
-        logger.info(line)
     with scratch.beside(None, parse.memory(request.max_memory)):
-        job = ready(module, request.of(request.inputs()), preset, logger.warning, fetching())
-        for notice in job.notices:
-            logger.info(notice)
+        job, preset = single.prepared(verb, request, logger.warning, logger.info, fetching())
         return run.run(job, preset, request.seed or 0, progress or run.silent)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import importlib
-import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from texsynth.batch import child
 from texsynth.batch.order import Hear, Order, Perform, Report, Step
 from texsynth.errors import ResourceError, one_line
 from texsynth.runs import stop
@@ -142,13 +141,8 @@ class _Crew:
         return report
 
     def _begun(self) -> _Worker:
-        here, there = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=_serve, args=(there, self.perform), daemon=True)
-        with stop.held():  # before the process answers them
-            process.start()
-        there.close()
-        worker = self.workers[here] = _Worker(process, here)
+        process, connection = child.begin(_serve, self.perform)
+        worker = self.workers[connection] = _Worker(process, connection)
         return worker
 
     def _send(self, worker: _Worker) -> None:
@@ -167,13 +161,10 @@ def _died(worker: _Worker) -> str:
 def _serve(connection: Connection, name: str) -> None:
     """The life of a process: do the orders that come, until none comes. Ctrl-C at a terminal is not for it, but for the
     process that began it, which passes it on."""
-    threading.Thread(target=_follow, daemon=True).start()
-    with suppress(AttributeError, OSError):
-        os.setpgid(0, 0)
+    child.apart()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell's `&` has it ignored: it is passed on
     with suppress(KeyboardInterrupt, EOFError, OSError), stop.answered():
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, stop.ENDING)
+        child.answer()
         gc.disable()  # what is imported stays, so that to look for garbage in it is of no use
         module, _, function = name.partition(":")
         perform: Perform = getattr(importlib.import_module(module), function)
@@ -182,11 +173,3 @@ def _serve(connection: Connection, name: str) -> None:
         while (order := connection.recv()) is not None:
             connection.send(perform(order, connection.send))
     os._exit(0)
-
-
-def _follow() -> None:
-    """End with the process that began this one, however it ended."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -9,28 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from texsynth.errors import ResourceError
-
-
-def address_space() -> int | None:
-    """The limit in bytes; None without one, and where the system has none."""
-    with suppress(ImportError, AttributeError, OSError):
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        return None if limit == resource.RLIM_INFINITY else limit
-    return None
-
-
-def named() -> str:
-    """The limit, as messages name it; "" without one."""
-    limit = address_space()
-    return "" if limit is None else f"the address-space limit of {limit / (1 << 30):.1f} GB (ulimit -v)"
+from texsynth.runs import fault
 
 
 def check() -> None:
     """Raise ResourceError where PyTorch cannot be loaded under the limit."""
-    if "torch" not in sys.modules and named() and not _works(_load):
-        raise ResourceError(f"{named()} is too small to load PyTorch; raise it, or lift it with `ulimit -v unlimited`")
+    limit = fault.limit_named()
+    if "torch" not in sys.modules and limit and not _works(_load):
+        raise ResourceError(f"{limit} is too small to load PyTorch; raise it, or lift it with `ulimit -v unlimited`")
 
 
 def _load() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -35,7 +34,7 @@ from texsynth.runs.checkpoint import Keeper
 from texsynth.runs.clock import Clock
 from texsynth.runs.run import Result
 from texsynth.task import Event, Preset
-from texsynth.verbs import parse
+from texsynth.verbs import parse, single
 from texsynth.verbs.verb import Verb, preset_of, ready
 from texsynth.weights import pretrained
 from texsynth.weights.pretrained import Fetching
@@ -77,7 +76,7 @@ def prepare(verb: str, request: PictureOptions, talk: Talk, part: Plan | None = 
         raise UsageError(f"--resume goes on with one picture in a file, and {which} makes none; leave one of them out")
     chosen = option.given(request)
     alone = request.repeat is not None and not any(steers(o, o.of(request)) for o in options(type(request)))
-    module = cast(Verb, importlib.import_module(f"texsynth.verbs.{verb}").VERB)
+    module = single.called(verb)
     arguments, stored = list(cast("list[str | Path]", request.inputs())), None
     if request.repeat is not None:
         again = repeated(verb, request, arguments)

@@ -74,7 +74,7 @@ def figures(result: Result, job: Job) -> Iterator[str]:
     shown = {name: role for role, name in view.by_role(result.layers).items()}
     yield figure(result.picture, "Result", view.attributes(roles.BASE_COLOUR) if shown else "")
     if any(job.task.tile):
-        once = _manageable(result.picture)
+        once = manageable(result.picture)
         yield figure(repeated(once, job.task.tile), "Result repeated: look for seams in the middle")
     for name, layer in result.layers.items():
         attributes = view.attributes(shown[name], _is_down(job, name)) if name in shown else ""
@@ -85,7 +85,7 @@ def figures(result: Result, job: Job) -> Iterator[str]:
 def material(result: Result, job: Job) -> str:
     """The result and its maps under a moving light."""
     maps = {
-        role: view.Shown(reduced(within(_manageable(result.layers[name]).pixels)), _is_down(job, name))
+        role: view.Shown(reduced(within(manageable(result.layers[name]).pixels)), _is_down(job, name))
         for role, name in view.by_role(result.layers).items()
     }
     return view.figure(maps, all(job.task.tile))
@@ -114,10 +114,10 @@ def figure(picture: Picture | Strips, caption: str, attributes: str = "", is_col
     """A picture with its size, its name, and further attributes of its element."""
     note = "" if max(picture.height, picture.width) <= LONGEST_PICTURE else ", shown reduced"
     size = f" <small>{picture.width} x {picture.height}{note}</small>"
-    return embedded(png(_manageable(picture), is_colour), caption, size, attributes)
+    return embedded(png(manageable(picture), is_colour), caption, size, attributes)
 
 
-def _manageable(picture: Picture | Strips) -> Picture:
+def manageable(picture: Picture | Strips) -> Picture:
     """A picture, halved or more where it is larger than what is solved whole."""
     large = picture.height * picture.width > LARGEST_WHOLE
     return reduced_strips(picture, 2 * LONGEST_PICTURE) if large or isinstance(picture, Strips) else picture
@@ -129,14 +129,14 @@ def embedded(data: bytes, caption: str, after: str = "", attributes: str = "") -
     return f'<figure><img src="{source}" alt="{text}"{attributes}><figcaption>{text}{after}</figcaption></figure>'
 
 
-def png(picture: Picture, is_colour: bool = True) -> bytes:
-    """An 8-bit PNG, reduced to LONGEST_PICTURE; float values beyond [0, 1] are brought into it by their range. Colours
-    that are linear light are shown as sRGB."""
-    alpha = None if picture.alpha is None else reduced(picture.alpha)
+def png(picture: Picture, is_colour: bool = True, side: int = LONGEST_PICTURE) -> bytes:
+    """An 8-bit PNG whose longer side is at most `side`; float values beyond [0, 1] are brought into it by their range.
+    Colours that are linear light are shown as sRGB."""
+    alpha = None if picture.alpha is None else reduced(picture.alpha, side)
     pixels = within(picture.pixels)
     if is_colour and seen.is_linear(picture):
         pixels = seen.Range(is_linear=True).seen(pixels)
-    small = Picture(reduced(pixels.expand(-1, 3, -1, -1)), alpha)
+    small = Picture(reduced(pixels.expand(-1, 3, -1, -1), side), alpha)
     return codecs.encode(codecs.PNG, image.to_array(small), None, {})
 
 

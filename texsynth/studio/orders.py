@@ -97,6 +97,14 @@ class Display:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The process has loaded all that it needs. device: what `auto` stands for here; threads: those of the CPU."""
+
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
 class Started:
     """An order is at work."""
 
@@ -129,10 +137,11 @@ class Looked:
 
 @dataclass(frozen=True)
 class Drafted:
-    """A run has come so far. level: halvings below full size. done: the share of its work, in [0, 1]. left: seconds."""
+    """A run has come so far. shown: the picture so far, where it is worth a look: of a FINAL run only at its full size.
+    level: halvings below full size. done: the share of its work, in [0, 1]. left: seconds."""
 
     number: int
-    shown: Display
+    shown: Display | None
     level: float
     done: float
     left: float
@@ -187,5 +196,5 @@ class Failed:
     code: int
 
 
-Said = Started | Defined | Looked | Drafted | Done | Placed | Saved | Cancelled | Failed
+Said = Ready | Started | Defined | Looked | Drafted | Done | Placed | Saved | Cancelled | Failed
 LAST = (Defined, Looked, Done, Placed, Saved, Cancelled, Failed)  # after which nothing is said of an order
