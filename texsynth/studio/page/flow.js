@@ -1,8 +1,269 @@
 /**
- * What was painted becomes runs, and what is told of runs becomes results.
+ * What was painted or chosen becomes runs, and what is told of runs becomes results.
+ *
+ * A stroke cancels what is being made; its end asks for a draft at once, other changes do so after a moment. A draft
+ * that is finished, and a hand that rests, ask for the final picture. Only the newest run counts.
  */
+
+import { trouble } from "./layers.js";
+import { Refusal, attempt, onRun, post, remove, upload } from "./net.js";
+import { Outcome } from "./outcome.js";
+import { layersOf, sheetOf, wanting } from "./sheet.js";
+import { tell } from "./state.js";
+
+const REST_MS = 600; // from the last draft to the final picture
+const PAUSE_MS = 250; // from a change of an option to its draft
+const SLOW_S = 60; // final pictures that take longer are made only when asked for
+const INPUTS = ["exemplar", "crop", "layers", "drawing", "mode", "way", "size", "options", "settings", "seed"];
+const WATCHED = [...INPUTS, "extend", "tileable", "band", "definitions"];
+const HANDS = ["layers", "drawing", "exemplar"]; // changes that are not followed by others a moment later
+
+const stamps = new WeakMap(); // a layer -> what tells it from all others
+
+/** A layer as it is now, in a text. */
+function stamp(layer) {
+  if (!stamps.has(layer)) stamps.set(layer, crypto.randomUUID());
+  return `${stamps.get(layer)}:${layer.version}`;
+}
+
+/** @param {Object} state @returns {string} all that decides what a picture is, whether it was sent or not */
+const keyOf = (state) => JSON.stringify(sheetOf(state, stamp));
+
+let uploading = Promise.resolve(); // uploads are sent one after the other
+
+/** Send the layers of a state that the server does not have as they are now. */
+async function sendLayers(studio, stays) {
+  const lacking = () =>
+    Object.values(layersOf(studio.all()))
+      .flat()
+      .find((layer) => typeof layer !== "string" && layer.id === null);
+  for (let layer = lacking(); layer && stays(); layer = lacking()) {
+    const { version } = layer;
+    const { id } = await upload(await layer.blob(), `${layer.role}.png`, { layer: layer.role });
+    if (layer.version === version) layer.id = id;
+  }
+}
+
+/**
+ * The sheet of what is there now, its layers being sent first.
+ * @param {import("./state.js").Studio} studio @param {Object} changes of the state, such as {seed: 3}
+ * @param {() => boolean} stays is the sheet still wanted?
+ * @returns {Promise<Object>} throws a Refusal
+ */
+export async function sheetFor(studio, changes = {}, stays = () => true) {
+  const sent = uploading.then(() => sendLayers(studio, stays));
+  uploading = sent.catch(() => {});
+  await sent;
+  return sheetOf({ ...studio.all(), ...changes });
+}
+
+/**
+ * Do something with a sheet; where the server has forgotten files, they are sent again, once.
+ * @template T @param {import("./state.js").Studio} studio @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function remembering(studio, work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refusal) || !error.missing.length) throw error;
+    for (const layer of studio.get("layers").values()) if (error.missing.includes(layer.id)) layer.id = null;
+    const exemplar = studio.get("exemplar");
+    if (error.missing.includes(exemplar.id) && exemplar.again) Object.assign(exemplar, await exemplar.again());
+    return work();
+  }
+}
+
+/** What is made, what waits, and what is to follow. */
+class Flow {
+  #studio;
+  #outcome;
+  #turn = 0; // each intention has a number; what belongs to an older one is dropped
+  #key = ""; // of what was asked for last
+  #slow = new Set(); // keys of choices whose final picture takes long
+  #timer = 0;
+  #posting = false;
+  #early = []; // events that came before the answer to their request
+
+  constructor(studio) {
+    this.#studio = studio;
+    this.#outcome = new Outcome(studio);
+  }
+
+  /** Is a run waiting or at work, or about to be asked for? */
+  get busy() {
+    return this.#timer !== 0 || this.#posting || this.#outcome.open;
+  }
+
+  /** Follow a change of the state. @param {Set<string>} changed */
+  follow(changed) {
+    const state = this.#studio.all();
+    if (state.drawing) {
+      if (!changed.has("drawing") || !this.busy) return;
+      this.stop();
+      this.#key = ""; // it is made again even where the hand changes nothing
+      return;
+    }
+    if (!state.exemplar || !state.definitions) return;
+    const key = keyOf(state);
+    if (key === this.#key && !changed.has("exemplar")) return;
+    this.#key = key;
+    const lack = wanting(state) || trouble(this.#studio);
+    if (lack) {
+      this.stop();
+      tell(this.#studio, lack);
+      return;
+    }
+    this.#later(HANDS.some((name) => changed.has(name)) ? 0 : PAUSE_MS, () => this.#draft());
+  }
+
+  /** Stop all that is made or waits. */
+  stop() {
+    this.#turn += 1;
+    this.#later(0, null);
+    if (this.#outcome.open || this.#posting) remove(`runs?client=${this.#studio.get("client")}`).catch(() => {});
+    this.#posted(false);
+    this.#outcome.drop();
+  }
+
+  /** @returns {Promise<Object>} the final result of what is there now; throws a Refusal */
+  async final() {
+    const state = this.#studio.all();
+    const lack = wanting(state) || trouble(this.#studio);
+    if (lack) throw new Refusal(0, lack);
+    const key = keyOf(state);
+    this.#key = key;
+    this.#later(0, null);
+    if (!this.#outcome.finishes(key)) await this.#send("final", key);
+    return this.#outcome.finished(key);
+  }
+
+  /** Forget the final result that is there. */
+  forget() {
+    this.#outcome.forget();
+  }
+
+  /** An event of a run. */
+  hear(event) {
+    if (event.kind === "seed") return;
+    if (this.#posting) this.#early.push(event);
+    else this.#take(event);
+  }
+
+  #take(event) {
+    if (!this.#outcome.take(event)) return;
+    const current = this.#outcome.key === this.#key;
+    if (current && event.state === "done" && event.kind === "draft") this.#later(REST_MS, () => this.#rest());
+    if (event.state === "draft" && event.kind === "final") this.#weigh(event);
+  }
+
+  /** A final picture that nobody has asked for is given up where it takes long. */
+  #weigh({ left }) {
+    if (this.#outcome.wanted || !(left > SLOW_S)) return;
+    this.#slow.add(this.#pace());
+    this.stop();
+    this.#saySlow(left);
+  }
+
+  #saySlow(left) {
+    const how = left ? `about ${Math.max(1, Math.round(left / 60))} min` : "long";
+    tell(this.#studio, `The final picture takes ${how} with these settings: “Make final” makes it.`);
+  }
+
+  /** What decides how long a final picture takes, in a text. */
+  #pace() {
+    const { mode, way, size, options, settings, exemplar } = this.#studio.all();
+    return JSON.stringify([mode, way, size, options, settings, exemplar.width, exemplar.height]);
+  }
+
+  #rest() {
+    const { drawing, automatic } = this.#studio.all();
+    if (drawing || !automatic) return;
+    if (this.#slow.has(this.#pace())) this.#saySlow(0);
+    else attempt(this.#studio, () => this.#send("final", this.#key, false));
+  }
+
+  #draft() {
+    attempt(this.#studio, () => this.#send("draft", this.#key));
+  }
+
+  /** Do something later, in place of what was to be done; null: nothing. */
+  #later(milliseconds, work) {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    if (!work) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      work();
+    }, milliseconds);
+  }
+
+  /** Ask for a run. wanted: has somebody asked for it? */
+  async #send(kind, key, wanted = true) {
+    const turn = (this.#turn += 1);
+    const stays = () => turn === this.#turn;
+    const client = this.#studio.get("client");
+    this.#posting = true;
+    try {
+      const answer = await remembering(this.#studio, async () => {
+        const sheet = await sheetFor(this.#studio, {}, stays);
+        return stays() ? post("runs", { client, kind, sheet }) : null;
+      });
+      if (!answer) return;
+      if (stays()) this.#outcome.begin({ ...answer, kind, key, wanted });
+      else remove(`runs/${answer.run}`).catch(() => {}); // it was stopped before it had a number
+    } catch (error) {
+      if (!stays()) return;
+      this.#outcome.drop();
+      throw error;
+    } finally {
+      if (stays()) this.#posted();
+    }
+  }
+
+  /** A request is answered or given up: hear what was told before that. */
+  #posted(answered = true) {
+    this.#posting = false;
+    const events = answered ? this.#early : [];
+    this.#early = [];
+    events.forEach((event) => this.#take(event));
+  }
+}
+
+let flow = null;
+
+/** Forget the final result that is there: the server no longer has it. */
+export const forget = () => flow.forget();
+
+/** @returns {Promise<Object>} the final result of what is there now, made where there is none; throws a Refusal */
+export const final = () => flow.final();
+
+/** Make the final picture, as somebody who has asked for it sees it. */
+function run(studio) {
+  attempt(studio, final);
+}
+
+function keys(studio) {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run(studio);
+    else if (event.key === "Escape" && flow.busy) flow.stop();
+    else return;
+    event.preventDefault();
+  });
+}
 
 /** @param {import("./state.js").Studio} studio */
 export function start(studio) {
-  void studio;
+  flow = new Flow(studio);
+  const [runButton, stopButton, automatic] = ["run", "stop", "automatic"].map((id) => document.getElementById(id));
+  runButton.addEventListener("click", () => run(studio));
+  stopButton.addEventListener("click", () => flow.stop());
+  automatic.addEventListener("change", () => studio.set({ automatic: automatic.checked }));
+  studio.on(["run"], () => {
+    stopButton.disabled = !flow.busy;
+  });
+  studio.on(WATCHED, (changed) => flow.follow(changed));
+  onRun((event) => flow.hear(event));
+  keys(studio);
 }

@@ -8,13 +8,16 @@ import * as files from "./files.js";
 import * as flow from "./flow.js";
 import * as form from "./form.js";
 import * as history from "./history.js";
+import * as keep from "./keep.js";
 import * as lit from "./lit.js";
+import * as modes from "./modes.js";
 import * as net from "./net.js";
 import * as result from "./result.js";
 import * as seeds from "./seeds.js";
 import { Studio } from "./state.js";
+import * as status from "./status.js";
 
-const PARTS = [net, history, exemplar, canvas, result, lit, seeds, form, flow, files];
+const PARTS = [net, status, modes, history, exemplar, canvas, result, lit, seeds, form, flow, files, keep];
 
 /** A part that fails to start leaves the others working. */
 function begin(part, studio) {

@@ -8,14 +8,17 @@ import { tell } from "./state.js";
 const listeners = [];
 const AGAIN_MS = 2000; // until a stream that the server has ended is asked for again
 
-/** What the server refuses, in its words. */
+/** What the server refuses, in its words; missing: ids of files that it no longer holds. */
 export class Refusal extends Error {
-  /** @param {number} status @param {string} message */
-  constructor(status, message) {
+  /** @param {number} status @param {string} message @param {string[]} missing */
+  constructor(status, message, missing = []) {
     super(message);
     this.status = status;
+    this.missing = missing;
   }
 }
+
+const SILENT = "The studio does not answer. Has it been ended in its terminal?";
 
 /** The answer to a request; text: that of its body. Throws a Refusal. */
 function answer(status, text) {
@@ -25,7 +28,9 @@ function answer(status, text) {
   } catch {
     document = { error: text.slice(0, 200) };
   }
-  if (status < 200 || status >= 300) throw new Refusal(status, document?.error ?? `the server answers ${status}`);
+  if (status < 200 || status >= 300) {
+    throw new Refusal(status, document?.error ?? `the studio answers ${status}`, document?.missing);
+  }
   return document;
 }
 
@@ -34,7 +39,7 @@ async function ask(path, init) {
   try {
     response = await fetch(path, { cache: "no-store", ...init });
   } catch {
-    throw new Refusal(0, "the studio does not answer; is it still running?");
+    throw new Refusal(0, SILENT);
   }
   return answer(response.status, await response.text());
 }
@@ -61,7 +66,7 @@ export function upload(blob, name, { layer, progress } = {}) {
     request.open("POST", `files?${query}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     if (progress) request.upload.onprogress = (event) => progress(event.loaded / event.total);
-    request.onerror = () => reject(new Refusal(0, "the studio does not answer; is it still running?"));
+    request.onerror = () => reject(new Refusal(0, SILENT));
     request.onload = () => {
       try {
         resolve(answer(request.status, request.responseText));
@@ -113,7 +118,7 @@ export function start(studio) {
       lost = false;
     };
     stream.onerror = () => {
-      if (!lost) tell(studio, "The studio does not answer. Has it been ended in its terminal?", "error");
+      if (!lost) tell(studio, SILENT, "error");
       lost = true;
       if (stream.readyState === EventSource.CLOSED) setTimeout(open, AGAIN_MS);
     };

@@ -32,6 +32,7 @@ export function beginning() {
     tileable: "", // or "x", "y", "xy"
     band: null, // pixels, or null for the verb's own
     automatic: true, // is the final picture made when the hand rests?
+    sending: null, // the share of a file that has been sent, in [0, 1]
     run: null, // {run, kind, state, done, left, ...}: the draft or final that was asked for last
     result: null, // {run, shown, width, height, level, maps, final, seconds, hasField}
     previous: null, // the result before the last change

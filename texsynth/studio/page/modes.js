@@ -1,0 +1,59 @@
+/**
+ * What is made, a texture, a repair or an edit, and the size of the canvas that goes with it.
+ */
+
+const LONGEST = 1024; // of a canvas that nobody has given a size; larger ones make drafts slow
+
+/**
+ * The size of a canvas as it begins: a texture is twice as large as what it is made of, as the command makes it, unless
+ * that is large; other modes have the size of the picture, which masks go by even where it is cropped.
+ * @param {Object} state as of `Studio.all` @returns {{width: number, height: number}}
+ */
+export function sizeOf({ mode, exemplar, crop }) {
+  if (!exemplar) return { width: 512, height: 512 };
+  if (mode !== "texture") return { width: exemplar.width, height: exemplar.height };
+  const [, , width, height] = crop ?? [0, 0, exemplar.width, exemplar.height];
+  const factor = Math.min(2, LONGEST / Math.max(width, height));
+  return { width: Math.round(width * factor), height: Math.round(height * factor) };
+}
+
+const same = (one, other) => one.width === other.width && one.height === other.height;
+
+/** The size follows the crop as long as nobody has given another. */
+function followCrop(studio) {
+  let before = studio.all();
+  studio.on(["exemplar", "mode", "crop"], (changed) => {
+    const after = studio.all();
+    const alone = !changed.has("exemplar") && !changed.has("mode");
+    if (alone && same(after.size, sizeOf(before))) studio.set({ size: sizeOf(after) });
+    before = after;
+  });
+}
+
+/** The size of a texture is kept while another mode has its own. */
+function keepSize(studio) {
+  let texture = null;
+  let mode = studio.get("mode");
+  studio.on(["exemplar"], () => (texture = null));
+  studio.on(["mode", "way"], () => {
+    const state = studio.all();
+    if (mode === "texture" && state.mode !== "texture") texture = state.size;
+    const size = state.mode === "texture" && mode !== "texture" && texture ? texture : sizeOf(state);
+    if (state.mode !== mode || state.mode === "edit") studio.set({ size });
+    mode = state.mode;
+  });
+}
+
+/** @param {import("./state.js").Studio} studio */
+export function start(studio) {
+  const modes = document.getElementById("modes");
+  const show = () => {
+    document.body.dataset.mode = studio.get("mode");
+    modes.querySelector(`[value=${studio.get("mode")}]`).checked = true;
+  };
+  modes.addEventListener("change", (event) => studio.set({ mode: event.target.value }));
+  studio.on(["mode"], show);
+  followCrop(studio);
+  keepSize(studio);
+  show();
+}

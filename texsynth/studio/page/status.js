@@ -1,0 +1,26 @@
+/**
+ * The line that says what happens, and the bar that says how far it is.
+ */
+
+/** How far what happens is, in [0, 1]; null where nothing does. */
+function share(studio) {
+  const run = studio.get("run");
+  const open = run && ["queued", "started", "draft"].includes(run.state);
+  return studio.get("sending") ?? (open ? run.done : null);
+}
+
+/** @param {import("./state.js").Studio} studio */
+export function start(studio) {
+  const [status, progress] = ["status", "progress"].map((id) => document.getElementById(id));
+  studio.on(["message"], () => {
+    const message = studio.get("message");
+    const text = message?.text ?? "";
+    if (status.textContent !== text) status.textContent = text;
+    status.classList.toggle("error", message?.kind === "error");
+  });
+  studio.on(["run", "sending"], () => {
+    const done = share(studio);
+    progress.hidden = done === null;
+    progress.value = done ?? 0;
+  });
+}
