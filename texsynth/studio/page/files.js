@@ -2,8 +2,10 @@
  * Pictures come in, by a list, a file, a drop or the clipboard, and layers come in and go out as files.
  */
 
-import { attempt, get, post, upload } from "./net.js";
+import { make } from "./dom.js";
+import { remember } from "./history.js";
 import { sizeOf } from "./modes.js";
+import { attempt, get, post, upload } from "./net.js";
 import { tell } from "./state.js";
 
 const element = (id) => document.getElementById(id);
@@ -13,8 +15,7 @@ const element = (id) => document.getElementById(id);
  * @param {import("./state.js").Studio} studio @param {Object} source
  */
 export function adopt(studio, source) {
-  const exemplar = source;
-  const whole = { exemplar, crop: null, quad: null, extend: [0, 0, 0, 0], tileable: "", band: null };
+  const whole = { exemplar: source, crop: null, quad: null, extend: [0, 0, 0, 0], tileable: "", band: null };
   const size = sizeOf({ ...studio.all(), ...whole });
   studio.set({ ...whole, size, seeds: [], result: null, previous: null });
   tell(studio, [`${source.name}: ${source.width} × ${source.height}.`, ...(source.notices ?? [])].join(" "));
@@ -59,12 +60,8 @@ function bytes(count) {
 /** The pictures of the folder, as buttons of the dialog. */
 function listPictures(pictures) {
   const items = pictures.map(({ name, bytes: count }) => {
-    const [item, button, size] = ["li", "button", "span"].map((tag) => document.createElement(tag));
-    button.value = button.textContent = name;
-    size.textContent = count ? bytes(count) : "";
-    size.className = "quiet";
-    item.append(button, " ", size);
-    return item;
+    const size = make("span", { class: "quiet", text: count ? bytes(count) : "" });
+    return make("li", {}, make("button", { value: name, text: name }), " ", size);
   });
   element("open-list").replaceChildren(...items);
 }
@@ -162,12 +159,11 @@ function prepareDrops(studio) {
  */
 export function exportLayer(studio, layer) {
   return attempt(studio, async () => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await layer.blob());
-    link.download = `${stem(studio.get("exemplar")?.name ?? "layer")}_${layer.role}.png`;
+    const download = `${stem(studio.get("exemplar").name)}_${layer.role}.png`;
+    const link = make("a", { href: URL.createObjectURL(await layer.blob()), download });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // the download has begun by then
-    tell(studio, `${link.download} is among your downloads.`);
+    tell(studio, `${download} is among your downloads.`);
   });
 }
 
@@ -186,9 +182,9 @@ export function importLayer(studio, layer, file) {
       tell(studio, `${file.name} is no picture that a browser can read, such as PNG, JPEG or WebP.`, "error");
       return;
     }
-    layer.load(bitmap);
+    remember(studio, layer, () => layer.load(bitmap));
     bitmap.close();
-    studio.set({ layers: studio.get("layers"), activeLayer: layer.role });
+    studio.set({ activeLayer: layer.role });
   });
 }
 

@@ -21,7 +21,7 @@ export function isApart(colour, others) {
 }
 
 /** How each kind of layer understands the pixels (RGBA) of a picture that is taken into it. */
-const READERS = {
+export const READERS = {
   grey(layer, data) {
     for (let i = 0; i < layer.ink.length; i++) {
       layer.ink[i] = luma(data, 4 * i) + 0.5;
