@@ -7,6 +7,7 @@ import * as exemplar from "./exemplar.js";
 import * as files from "./files.js";
 import * as flow from "./flow.js";
 import * as form from "./form.js";
+import * as help from "./help.js";
 import * as history from "./history.js";
 import * as keep from "./keep.js";
 import * as lit from "./lit.js";
@@ -17,7 +18,7 @@ import * as seeds from "./seeds.js";
 import { Studio } from "./state.js";
 import * as status from "./status.js";
 
-const PARTS = [net, status, modes, history, exemplar, canvas, result, lit, seeds, form, flow, files, keep];
+const PARTS = [net, status, modes, history, exemplar, canvas, result, lit, seeds, form, flow, files, keep, help];
 
 /** A part that fails to start leaves the others working. */
 function begin(part, studio) {
