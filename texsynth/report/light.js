@@ -339,8 +339,9 @@ export class Light {
 
   /** Draws anew with the next frame. */
   ask() {
-    if (!this.asked && this.gl) requestAnimationFrame(this.frame);
+    if (this.asked || !this.gl) return;
     this.asked = true;
+    requestAnimationFrame(this.frame);
   }
 
   aim(event) { // the light stands over the pointer, in the part of the canvas that it is in

@@ -1,8 +1,92 @@
 /**
- * The result under a moving light, where it has maps.
+ * The result under a moving light, where it has maps: what a report shows, drawn by the same module.
  */
+
+import { choice, make } from "./dom.js";
+import { Light } from "./light.js";
+import { newest } from "./pictures.js";
+
+const SHAPES = [["sphere", "Sphere"], ["plane", "Plane"], ["both", "Both"]];
+const USUAL = 0.04; // from lowest to highest, in widths of the picture, where nothing tells it
+const HELP = "The light follows the pointer or the arrow keys, and goes round by itself (space); dragging turns, " +
+  "a double click turns back.";
+
+/** A picture that is ready to be drawn. */
+async function image(path) {
+  const element = new Image();
+  element.src = path;
+  await element.decode();
+  return element;
+}
+
+/** By role, what `Light` shows; of several maps of one role the first. */
+async function loaded(result) {
+  const roles = new Map([["base_colour", result]]);
+  for (const map of Object.values(result.maps)) if (map.role && !roles.has(map.role)) roles.set(map.role, map);
+  const maps = [...roles].map(async ([role, { shown, down = false }]) => [role, { image: await image(shown), down }]);
+  return Object.fromEntries(await Promise.all(maps));
+}
+
+class Pane {
+  shown = null; // the result whose maps are drawn
+  chosen = false; // has the user set the relief?
+
+  constructor(studio, root) {
+    this.studio = studio;
+    this.canvas = make("canvas", {
+      id: "lit-canvas", tabindex: 0, role: "img", "aria-label": "The material under a moving light",
+    });
+    this.missing = make("p", { class: "empty", hidden: true, text: "This browser does not offer WebGL 2 here." });
+    this.view = make(
+      "div", { id: "lit", hidden: true }, this.form(),
+      make("div", { class: "stage" }, this.canvas, this.missing), make("p", { class: "quiet", text: HELP }),
+    );
+    root.append(this.view);
+    this.light = new Light(this.canvas, this.wanted);
+    this.show = newest(() => this.load());
+    studio.on(["result", "shownMap"], () => this.show());
+  }
+
+  /** The fields, and `wanted`, which is what they say. */
+  form() {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const times = [1, 2, 3, 4].map((n) => make("option", { value: n, text: `${n} × ${n}`, selected: n === 2 }));
+    const [tiles, moves] = [make("select", {}, ...times), make("input", { type: "checkbox", checked: !still })];
+    const choose = () => (this.chosen = true);
+    const relief = make("input", { type: "range", min: 0, max: 20, step: 0.1, on: { input: choose } });
+    this.wanted = {
+      shape: SHAPES[0][0],
+      get tiles() { return Number(tiles.value); },
+      get relief() { return relief.value / 100; },
+      get moves() { return moves.checked; },
+      set moves(does) { moves.checked = does; },
+    };
+    this.relief = relief;
+    return make(
+      "div", { class: "bar", id: "lit-form", on: { input: () => this.light.ask() } },
+      choice("Shape", SHAPES, this.wanted.shape, (shape) => (this.wanted.shape = shape, this.light.ask())),
+      make("label", { class: "field" }, make("span", { text: "Tiles" }), tiles),
+      make("label", { class: "field", id: "lit-relief" }, make("span", { text: "Relief" }), relief),
+      make("label", {}, moves, " moving light"),
+    );
+  }
+
+  async load() {
+    const { studio, relief } = this;
+    const isWanted = studio.get("shownMap") === "lit", result = studio.get("result");
+    this.view.hidden = !isWanted;
+    if (!isWanted || !result?.final || result === this.shown) return; // under drafts, the last final picture stays
+    const maps = await loaded(result).catch(() => null);
+    if (!maps) return;
+    this.shown = result;
+    relief.parentElement.hidden = !maps.height;
+    if (!this.chosen) relief.value = 100 * (result.relief || USUAL);
+    this.canvas.hidden = !this.light.show(maps);
+    this.missing.hidden = !this.canvas.hidden;
+  }
+}
 
 /** @param {import("./state.js").Studio} studio */
 export function start(studio) {
-  void studio;
+  new Pane(studio, document.getElementById("lit-pane"));
 }

@@ -36,6 +36,8 @@ export function beginning() {
     run: null, // {run, kind, state, done, left, ...}: the draft or final that was asked for last
     result: null, // {run, shown, width, height, level, maps, final, seconds, hasField}
     previous: null, // the result before the last change
+    picked: null, // {exemplar, x, y, copy, at: {x, y}}: where the pixel `at` of the result was copied from
+    shownMap: "", // of the result: its picture, or the name of a map, or "lit"
     seeds: [], // {seed, run, shown, state}
     message: null, // {kind: "note" | "error", text}
   };
