@@ -29,6 +29,9 @@ function stamp(layer) {
 /** @param {Object} state @returns {string} all that decides what a picture is, whether it was sent or not */
 const keyOf = (state) => JSON.stringify(sheetOf(state, stamp));
 
+/** What hinders a run, as a sentence; "" for nothing. */
+const lacks = (studio) => wanting(studio.all()) || trouble(studio);
+
 let uploading = Promise.resolve(); // uploads are sent one after the other
 
 /** Send the layers of a state that the server does not have as they are now. */
@@ -51,6 +54,8 @@ async function sendLayers(studio, stays) {
  * @returns {Promise<Object>} throws a Refusal
  */
 export async function sheetFor(studio, changes = {}, stays = () => true) {
+  const lack = lacks(studio);
+  if (lack) throw new Refusal(0, lack);
   const sent = uploading.then(() => sendLayers(studio, stays));
   uploading = sent.catch(() => {});
   await sent;
@@ -108,7 +113,7 @@ class Flow {
     const key = keyOf(state);
     if (key === this.#key && !changed.has("exemplar")) return;
     this.#key = key;
-    const lack = wanting(state) || trouble(this.#studio);
+    const lack = lacks(this.#studio);
     if (lack) {
       this.stop();
       tell(this.#studio, lack);
@@ -128,10 +133,9 @@ class Flow {
 
   /** @returns {Promise<Object>} the final result of what is there now; throws a Refusal */
   async final() {
-    const state = this.#studio.all();
-    const lack = wanting(state) || trouble(this.#studio);
+    const lack = lacks(this.#studio);
     if (lack) throw new Refusal(0, lack);
-    const key = keyOf(state);
+    const key = keyOf(this.#studio.all());
     this.#key = key;
     this.#later(0, null);
     if (!this.#outcome.finishes(key)) await this.#send("final", key);
@@ -153,7 +157,7 @@ class Flow {
   #take(event) {
     if (!this.#outcome.take(event)) return;
     const current = this.#outcome.key === this.#key;
-    if (current && event.state === "done" && event.kind === "draft") this.#later(REST_MS, () => this.#rest());
+    if (current && event.state === "done") this.#later(REST_MS, () => this.rest());
     if (event.state === "draft" && event.kind === "final") this.#weigh(event);
   }
 
@@ -176,9 +180,11 @@ class Flow {
     return JSON.stringify([mode, way, size, options, settings, exemplar.width, exemplar.height]);
   }
 
-  #rest() {
+  /** The hand rests: make the final picture, unless it is there. */
+  rest() {
     const { drawing, automatic } = this.#studio.all();
-    if (drawing || !automatic) return;
+    const drafted = this.#outcome.done && this.#outcome.key === this.#key;
+    if (drawing || !automatic || !drafted || this.#outcome.complete) return;
     if (this.#slow.has(this.#pace())) this.#saySlow(0);
     else attempt(this.#studio, () => this.#send("final", this.#key, false));
   }
@@ -243,11 +249,16 @@ function run(studio) {
   attempt(studio, final);
 }
 
+function stop(studio) {
+  flow.stop();
+  tell(studio, "Stopped.");
+}
+
 function keys(studio) {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run(studio);
-    else if (event.key === "Escape" && flow.busy) flow.stop();
+    else if (event.key === "Escape" && flow.busy) stop(studio);
     else return;
     event.preventDefault();
   });
@@ -258,8 +269,9 @@ export function start(studio) {
   flow = new Flow(studio);
   const [runButton, stopButton, automatic] = ["run", "stop", "automatic"].map((id) => document.getElementById(id));
   runButton.addEventListener("click", () => run(studio));
-  stopButton.addEventListener("click", () => flow.stop());
+  stopButton.addEventListener("click", () => stop(studio));
   automatic.addEventListener("change", () => studio.set({ automatic: automatic.checked }));
+  studio.on(["automatic"], () => flow.rest());
   studio.on(["run"], () => {
     stopButton.disabled = !flow.busy;
   });

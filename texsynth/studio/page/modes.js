@@ -51,7 +51,9 @@ export function start(studio) {
     document.body.dataset.mode = studio.get("mode");
     modes.querySelector(`[value=${studio.get("mode")}]`).checked = true;
   };
-  modes.addEventListener("change", (event) => studio.set({ mode: event.target.value }));
+  modes.addEventListener("change", (event) => {
+    studio.set({ mode: event.target.value, result: null, previous: null, seeds: [] });
+  });
   studio.on(["mode"], show);
   followCrop(studio);
   keepSize(studio);

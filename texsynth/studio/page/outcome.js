@@ -32,7 +32,17 @@ export class Outcome {
 
   /** Has somebody asked for the run? */
   get wanted() {
-    return this.#run.wanted;
+    return this.#run?.wanted ?? false;
+  }
+
+  /** Is the run finished? */
+  get done() {
+    return this.#run?.state === "done";
+  }
+
+  /** Is the result that is shown the final one of what was asked for last? */
+  get complete() {
+    return Boolean(this.#final(this.key));
   }
 
   /** @returns {string} what the run is of */
@@ -76,7 +86,7 @@ export class Outcome {
 
   /** The run is of no interest any more. */
   drop() {
-    if (this.open) tell(this.#studio, "Stopped.");
+    if (this.open) this.#studio.set({ message: null });
     this.#run = null;
     this.#studio.set({ run: null });
     this.#release(new Refusal(0, "Stopped before it was finished."));
@@ -84,7 +94,7 @@ export class Outcome {
 
   /** @param {Object} event of a run @returns {boolean} was it of this one? */
   take(event) {
-    if (!this.#run || event.run !== this.#run.run) return false;
+    if (!this.open || event.run !== this.#run.run) return false;
     const { state, place, done, left } = event;
     const before = this.#run.state;
     Object.assign(this.#run, { state, place, done: done ?? this.#run.done, left: left ?? null });
@@ -121,7 +131,7 @@ export class Outcome {
     const again = this.#key === key && before;
     if (again && before.kind !== kind && level > before.level) return;
     const { run, state, shown, width, height, seconds, notices } = event;
-    const final = kind === "final" && state === "done";
+    const final = state === "done" && (event.final ?? kind === "final");
     const more = { maps: event.maps ?? {}, hasField: event.has_field ?? false, relief: event.relief };
     const result = { run, kind, state, shown, width, height, level, final, seconds, notices: notices ?? [], ...more };
     const previous = !again && before?.state === "done" ? before : this.#studio.get("previous");
@@ -130,10 +140,10 @@ export class Outcome {
   }
 
   #finish({ seconds, notices = [] }) {
-    const { kind, key } = this.#run;
-    const what = kind === "final" ? "Final picture" : "Draft";
+    const { key } = this.#run;
+    const what = this.complete ? "Final picture" : "Draft";
     tell(this.#studio, [`${what} after ${duration(seconds)}.`, ...notices].join(" "));
-    if (kind !== "final") return;
+    if (!this.complete) return;
     const ready = this.#waiting.filter((one) => one.key === key);
     this.#waiting = this.#waiting.filter((one) => one.key !== key);
     ready.forEach(({ resolve }) => resolve(this.#studio.get("result")));
