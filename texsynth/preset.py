@@ -81,6 +81,13 @@ def load(name_or_file: str) -> Preset:
     return build(Path(find(name_or_file)).stem, read(name_or_file))
 
 
+def described(name_or_file: str) -> dict[str, Any]:
+    """A preset with every setting of its stages as plain values, see `settings.show`; raises UsageError."""
+    chosen = load(name_or_file)
+    stages = [{"method": stage.method, "settings": list(settings.show(stage.settings))} for stage in chosen.stages]
+    return {"name": chosen.name, "description": chosen.description, "stages": stages}
+
+
 def build(name: str, plain: Mapping[str, Any], values: Mapping[str, Any] = MappingProxyType({})) -> Preset:
     """A frozen preset from its plain form, with `--set` values put in; raises UsageError."""
     from texsynth import methods

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from texsynth.requests.option import ARGUMENT, Option, made, options
+from texsynth.requests.option import ARGUMENT, Option, options, parsed
 from texsynth.runs import stop
 from texsynth.settings import summary
 
@@ -35,9 +35,7 @@ def command(verb: str, module: ModuleType, execute: Callable[[Any], int] | None 
     shown = [o for o in options(module.Request) if o.flags]
 
     def run(**values: Any) -> int:
-        texts = ((o, values[o.name]) for o in shown)
-        parsed = {o.name: text if o.parse is None or text is None else o.parse(text) for o, text in texts}
-        request = made(module.Request, parsed)
+        request = parsed(module.Request, values)
         return _executed(verb, request) if execute is None else execute(request)
 
     parameters = [_parameter(o) for o in shown]

@@ -53,7 +53,7 @@ def show(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.yaml", autocompletion=_names)], as_json: Json = False
 ) -> int:
     """Every setting of a preset: its value, what `--set` may make of it, and what it does."""
-    shown = _training(name.removeprefix(TRAIN)) if name.startswith(TRAIN) else _stages(name)
+    shown = _training(name.removeprefix(TRAIN)) if name.startswith(TRAIN) else preset.described(name)
     if as_json:
         print(json_text.text(shown, indent=2))
         return 0
@@ -65,12 +65,6 @@ def show(
             print(*map(printable, _lines(row)), sep="\n")
     print("\n* differs from the default")
     return 0
-
-
-def _stages(name: str) -> dict[str, Any]:
-    chosen = preset.load(name)
-    stages = [{"method": stage.method, "settings": list(settings.show(stage.settings))} for stage in chosen.stages]
-    return {"name": chosen.name, "description": chosen.description, "stages": stages}
 
 
 def _training(name: str) -> dict[str, Any]:

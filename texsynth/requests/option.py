@@ -88,9 +88,14 @@ class Option:
         return self.flags[-1].partition("/")[0] if self.flags else self.name
 
     @property
+    def kind(self) -> type:
+        """The type of what the command line gives, where it gives something: bool, int, float, str, list or tuple."""
+        return _plain_type(self.text)
+
+    @property
     def is_list(self) -> bool:
         """Does a request hold a list of words or files?"""
-        return _plain_type(self.text) is list or self.name == "source_orientation"
+        return self.kind is list or self.name == "source_orientation"
 
     def of(self, request: Any) -> Any:
         """The value that a request holds."""
@@ -180,6 +185,13 @@ def made(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     """A request from the values of its options by name; what is not among them has its default."""
     required = {f.name: None for f in fields(kind) if f.default is f.default_factory is dataclasses.MISSING}  # type: ignore[arg-type]
     return replaced(kind(**required), {o: values[o.name] for o in options(kind) if o.name in values})
+
+
+def parsed(kind: type[Kind], texts: Mapping[str, Any]) -> Kind:
+    """A request from what the command line gives for its options, by name; raises UsageError."""
+    by_name = {o.name: o for o in options(kind)}
+    values = ((by_name[name], text) for name, text in texts.items())
+    return made(kind, {o.name: text if o.parse is None or text is None else o.parse(text) for o, text in values})
 
 
 def replaced(request: Kind, values: Mapping[Option, Any]) -> Kind:

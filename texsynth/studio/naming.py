@@ -1,0 +1,124 @@
+"""The names of the files that the studio writes; none of them takes the place of a file that is there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from texsynth.errors import UsageError, shown
+from texsynth.foreign.held import Held
+from texsynth.material import schemes
+from texsynth.requests.option import Option
+from texsynth.studio.definitions import STRAIGHTEN, SUFFIXES
+from texsynth.studio.sheet import Errand, Straightened, text, with_files
+
+STEM = re.compile(r"[^\W_][\w. +-]{0,99}")  # that a user may give to what is saved
+SUFFIX = ".png"
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Where everything goes that is saved.
+
+    out: the picture. inputs: the files to write before it, by name. names: how the inputs are called, by their SHA-256.
+    command: what makes the picture out of these.
+    """
+
+    out: Path
+    inputs: Mapping[str, bytes]
+    names: Mapping[str, str]
+    command: str
+
+
+def placed(errand: Errand, name: str, taken: Collection[str], digest: Callable[[str], str]) -> Naming:
+    """The names of everything that is saved: what is painted goes to STEM_ROLE.png, and what was dropped keeps its own
+    name, where that is free or the file of that name is the same.
+
+    name: the stem that the user gives, "" for none. taken: the names of the files that are there; digest: the SHA-256
+    of one of these. Raises UsageError for a name that no file can have.
+    """
+    folder = _Folder({name.casefold(): name for name in taken}, digest)
+    request = with_files(errand.request, folder.dropped)
+    stem = folder.free_stem(_wished(name, request.exemplars[0]))
+    request = replace(with_files(request, partial(folder.painted, stem)), output=f"{stem}{SUFFIX}")
+    scheme = None if request.names is None else schemes.scheme(request.names)
+    out = Path(f"{stem if scheme is None else scheme.image(stem)}{SUFFIX}")
+    command = "\n".join([*folder.commands, text(errand.verb, request)])
+    return Naming(out, folder.inputs, folder.names, command)
+
+
+def _wished(name: str, exemplar: Path) -> str:
+    """The stem that a user gives, or else that of the exemplar with a word for where it was used; raises UsageError."""
+    stem = name.strip().removesuffix(SUFFIX)
+    if not stem:
+        return f"{exemplar.stem}_studio"
+    if not STEM.fullmatch(stem) or stem.endswith((".", " ")):
+        raise UsageError(f"{shown(name)} is no name for a file here: it has letters, digits, _ - + . and no folders")
+    return stem
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """The folder that is written to, and the names that are given away, one after the other.
+
+    taken: names of files, by themselves in lower case. inputs, names: as of Naming. commands: those that make what
+        was straightened.
+    """
+
+    taken: dict[str, str]
+    digest: Callable[[str], str]
+    inputs: dict[str, bytes] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
+
+    def dropped(self, o: Option, _: int, file: Any) -> Any:
+        """The file in the folder for one that is held in memory, and not painted; another one as it is."""
+        if not isinstance(file, Held) or o.name in SUFFIXES:
+            return file
+        key = hashlib.sha256(file.content).hexdigest()
+        if key not in self.names:
+            self._give(key, self._free_name(file, key), file)
+            if isinstance(file, Straightened):
+                request = replace(with_files(file.request, self.dropped), output=self.names[key])
+                self.commands.append(text(STRAIGHTEN, request))
+        return Path(self.names[key])
+
+    def painted(self, stem: str, o: Option, number: int, file: Any) -> Any:
+        """The file in the folder for a layer that is painted; another one as it is."""
+        if not isinstance(file, Held):
+            return file
+        roles = SUFFIXES[o.name]
+        role = roles[number] if number < len(roles) else f"{roles[-1]}_{number + 1}"
+        path = Path(f"{stem}_{role}{SUFFIX}")
+        self._give(hashlib.sha256(file.content).hexdigest(), path.name, file)
+        return path
+
+    def free_stem(self, wished: str) -> str:
+        """The first stem of which no file is there."""
+        stems = (wished if number == 1 else f"{wished}_{number}" for number in count(1))
+        return next(stem for stem in stems if not self._has(stem))
+
+    def _has(self, stem: str) -> bool:
+        form = re.compile(rf"(.*_)?{re.escape(stem.casefold())}[_.-].*", re.DOTALL)
+        return any(map(form.fullmatch, self.taken))
+
+    def _free_name(self, file: Path, key: str) -> str:
+        """The first name for a file that is free, or that of the same file."""
+        names = (file.name if number == 1 else f"{file.stem}_{number}{file.suffix}" for number in count(1))
+        return next(name for name in names if name.casefold() not in self.taken or self._is(name, key))
+
+    def _is(self, name: str, key: str) -> bool:
+        there = self.taken[name.casefold()]
+        return there not in self.inputs and self.digest(there) == key
+
+    def _give(self, key: str, name: str, file: Held) -> None:
+        if name.casefold() not in self.taken:
+            self.taken[name.casefold()] = name
+            self.inputs[name] = file.content
+        self.names[key] = self.taken[name.casefold()]
