@@ -4,7 +4,7 @@
  * edges.
  */
 import { make, takesText } from "./dom.js";
-import { historyOf, patch, touched } from "./history.js";
+import { keep, touched } from "./history.js";
 import { doubled, inkOf, inkOfDouble } from "./strokes.js";
 
 export const SMALLEST = 1, LARGEST = 400; // pixels of a layer, across
@@ -68,11 +68,10 @@ export class Stroke {
     this.rect = null;
   }
 
-  /** It is complete: the entry of its history, or null where it has changed nothing. */
-  finish(changed) {
-    if (!this.rect) return null;
-    this.layer.edited(this.rect);
-    return patch(this.layer, this.rect, this.before, changed);
+  /** It is complete. @returns {boolean} has it changed anything? */
+  finish() {
+    if (this.rect) this.layer.edited(this.rect);
+    return this.rect !== null;
   }
 
   #box(from, to) {
@@ -198,11 +197,11 @@ export class Brush {
   down(place, event) {
     const { layer } = this;
     if (!layer || ![0, 2, 5].includes(event.button)) return false;
-    layer.visible = true;
+    const hidden = this.studio.get("hidden").filter((role) => role !== layer.role);
     const tool = this.studio.get("tool");
     const erase = tool.erase || event.button !== 0; // the right button, and a pen's other end
     this.how = { ink: inkOfTool(layer, tool), erase, hardness: layer.kind === "grey" ? tool.hardness : 0.6 };
-    this.studio.set({ drawing: true });
+    this.studio.set({ drawing: true, hidden });
     if (tool.brush === "fill" && canFlood(layer)) this.#flood(layer, place);
     else this.#begin(layer, place, event);
     return true;
@@ -219,9 +218,9 @@ export class Brush {
     const { stroke } = this;
     this.stroke = null;
     if (this.at) this.last = { layer: stroke.layer, place: this.at };
-    const entry = stroke.finish(() => touched(this.studio));
-    if (entry) historyOf(this.studio).push(entry);
-    this.#rest(entry !== null);
+    const isChanged = stroke.finish();
+    if (isChanged) keep(this.studio, stroke.layer, stroke.rect, stroke.before);
+    this.#rest(isChanged);
   }
 
   cancel() {
@@ -252,7 +251,7 @@ export class Brush {
     const rect = flood(layer, place, this.how);
     if (rect) {
       layer.edited(rect);
-      historyOf(this.studio).push(patch(layer, rect, before, () => touched(this.studio)));
+      keep(this.studio, layer, rect, before);
     }
     this.#rest(rect !== null);
   }

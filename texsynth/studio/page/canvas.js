@@ -1,8 +1,252 @@
 /**
- * The pane of the canvas: its layers, what is painted on them, and bands and margins over them.
+ * The pane of the canvas: what is painted, over the result or the picture; its size, and what a repair adds to it.
  */
+import { Brush, listenForKeys } from "./brush.js";
+import { make, numberField } from "./dom.js";
+import { Handles } from "./handles.js";
+import { LayerBar } from "./layerbar.js";
+import { newest, Pictures } from "./pictures.js";
+import { rowsOf } from "./stack.js";
+import { drawGlyphs } from "./strokes.js";
+import { Viewport } from "./viewport.js";
+
+const SMALLEST = 8, LARGEST = 16384; // pixels a side
+const SIDES = ["left", "top", "right", "bottom"];
+const ROOM = 0.12; // of the picture, that is left round it where it is to be extended
+const LOOK = ["look", "Look", "Move and magnify (space, +, -, 0 to fit)"];
+const EXTEND = ["extend", "Extend", "Drag the frame outwards, or move its handles with the arrow keys"];
+const UNDER = [["result", "Result"], ["picture", "Picture"], ["nothing", "Nothing"]];
+
+/**
+ * Draw the layers of one side over what has been drawn.
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./state.js").Studio} studio
+ * @param {"canvas"|"exemplar"} side
+ * @param {number} pixel a pixel of the page, in pixels of the picture
+ */
+export function drawLayers(context, studio, side, pixel) {
+  const hidden = studio.get("hidden");
+  for (const { role } of rowsOf(studio).filter((row) => row.side === side)) {
+    const layer = studio.get("layers").get(role);
+    if (!layer || hidden.includes(role) || layer.isClear) continue;
+    context.globalAlpha = layer.opacity;
+    context.drawImage(layer.canvas, 0, 0);
+    context.globalAlpha = 1;
+    if (layer.kind === "strokes") drawGlyphs(context, layer.coarseDirections(), pixel);
+  }
+}
+
+/**
+ * Show a pane anew whenever a layer of its side is.
+ * @param {import("./state.js").Studio} studio
+ * @param {"canvas"|"exemplar"} side
+ * @param {Viewport} viewport
+ */
+export function followLayers(studio, side, viewport) {
+  const heard = new WeakSet();
+  studio.on(["layers"], () => {
+    for (const layer of studio.get("layers").values()) {
+      if (layer.side !== side || heard.has(layer)) continue;
+      heard.add(layer);
+      layer.onShown((rect) => viewport.invalidate(layer.kind === "strokes" ? undefined : rect));
+    }
+    viewport.invalidate();
+  });
+  studio.on(["hidden", "palette"], () => viewport.invalidate());
+}
+
+class CanvasPane {
+  /** @param {import("./state.js").Studio} studio @param {HTMLElement} root */
+  constructor(studio, root) {
+    Object.assign(this, { studio, tool: "look", pictures: new Pictures(), under: "result", extending: null });
+    this.bar = new LayerBar(studio, "canvas", this);
+    this.stage = make("div", { class: "stage" });
+    root.append(this.#sizes(), ...this.bar.elements, this.stage);
+    this.brush = new Brush(studio, "canvas");
+    this.view = new Viewport(this.stage, "Canvas", {
+      size: () => this.size(), margins: () => this.#margins(), draw: (...where) => this.#draw(...where), tool: this.brush,
+    });
+    this.brush.attach(this.view);
+    this.handles = new Handles(this.view, SIDES.map((side) => `Extend at the ${side}`), {
+      places: () => this.#handlePlaces(), move: (...place) => this.#extendTo(...place), done: () => this.#extended(),
+    });
+    this.refresh = newest(() => this.#load());
+    this.#listen();
+  }
+
+  /** Of LayerBar: what can be done beside painting. */
+  tools() {
+    return this.studio.get("mode") === "repair" ? [LOOK, EXTEND] : [LOOK];
+  }
+
+  /** Of LayerBar: another thing is done. */
+  changed() {
+    this.handles.update();
+    this.view.invalidate();
+  }
+
+  /** Of the canvas, in pixels; [0, 0] where there is none. */
+  size() {
+    const { mode, size, exemplar } = this.studio.all();
+    if (mode === "texture") return [size.width, size.height];
+    return exemplar ? [exemplar.width, exemplar.height] : [0, 0];
+  }
+
+  /** What is extended, and room to extend it. */
+  #margins() {
+    if (this.studio.get("mode") !== "repair") return [0, 0, 0, 0];
+    const room = this.#isExtending() ? ROOM * Math.max(...this.size()) : 0;
+    return this.studio.get("extend").map((side) => side + room);
+  }
+
+  #draw(context, view) {
+    const [width, height] = this.size();
+    const pixel = 1 / view.zoom;
+    this.#drawUnder(context, width, height);
+    if (this.studio.get("mode") === "repair") this.#drawFrame(context, pixel);
+    context.imageSmoothingEnabled &&= view.zoom * view.dense < 1;
+    drawLayers(context, this.studio, "canvas", pixel);
+    context.strokeStyle = "rgb(128 128 128 / 70%)";
+    context.lineWidth = pixel;
+    context.strokeRect(0, 0, width, height);
+  }
+
+  #listen() {
+    const { studio, view } = this;
+    followLayers(studio, "canvas", view);
+    studio.on(["result", "exemplar", "mode"], () => this.refresh());
+    studio.on(["extend", "tileable", "band", "crop"], () => this.changed());
+    studio.on(["mode", "way", "exemplar", "size"], () => {
+      view.fit();
+      this.#showSize();
+    });
+    studio.on(["mode"], () => this.#chooseUnder(studio.get("mode") === "texture" ? "result" : "picture"));
+    this.#showSize();
+  }
+
+  // What lies under the layers.
+
+  #chooseUnder(under) {
+    this.under = under;
+    this.underField.control.value = under;
+    this.refresh();
+  }
+
+  async #load() {
+    const { result, exemplar } = this.studio.all();
+    const path = { result: result?.shown, picture: exemplar?.shown, nothing: null }[this.under];
+    const shown = { path, result: this.under === "result" ? result : null };
+    if (path) await this.pictures.load([path]);
+    if (path && !this.pictures.get(path)) return; // no longer there: what is shown stays
+    this.shown = shown;
+    this.pictures.keep([path]);
+    this.view.invalidate();
+  }
+
+  #drawUnder(context, width, height) {
+    const picture = this.shown?.path && this.pictures.get(this.shown.path);
+    if (!picture) return;
+    const { mode, extend, crop, way } = this.studio.all();
+    if (mode === "texture" || !this.shown.result || (mode === "edit" && way === "retarget")) {
+      context.drawImage(picture, 0, 0, width, height);
+      return;
+    }
+    const [x, y, across, down] = crop ?? [0, 0, width, height];
+    const [left, top, right, bottom] = mode === "repair" ? extend : [0, 0, 0, 0];
+    context.drawImage(picture, x - left, y - top, across + left + right, down + top + bottom);
+  }
+
+  // What a repair adds.
+
+  #isExtending() {
+    return this.studio.get("mode") === "repair" && this.tool === "extend" && !this.bar.layer;
+  }
+
+  /** The frame of the repaired picture: left, top, right, bottom. */
+  #frame() {
+    const [width, height] = this.size();
+    const [left, top, right, bottom] = this.extending ?? this.studio.get("extend");
+    const [x, y, across, down] = this.studio.get("crop") ?? [0, 0, width, height];
+    return [x - left, y - top, x + across + right, y + down + bottom];
+  }
+
+  #drawFrame(context, pixel) {
+    const [left, top, right, bottom] = this.#frame();
+    const [width, height] = this.size();
+    const added = new Path2D();
+    added.rect(left, top, right - left, bottom - top);
+    added.rect(0, 0, width, height);
+    context.fillStyle = "rgb(235 50 60 / 30%)";
+    if (this.studio.get("crop") === null) context.fill(added, "evenodd");
+    this.#drawBands(context, [left, top, right, bottom]);
+    context.setLineDash([6 * pixel, 4 * pixel]);
+    for (const [colour, wide] of [["rgb(0 0 0 / 60%)", 3], ["white", 1.2]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = wide * pixel;
+      context.strokeRect(left, top, right - left, bottom - top);
+    }
+    context.setLineDash([]);
+  }
+
+  /** The bands that are filled anew so that the picture repeats: half of each at either side. */
+  #drawBands(context, [left, top, right, bottom]) {
+    const { tileable, band } = this.studio.all();
+    const [width, height] = [right - left, bottom - top];
+    const wide = (band ?? Math.max(4, 2 * Math.round(Math.min(width, height) / 12))) / 2; // as verbs/inpaint.py has it
+    const bands = new Path2D();
+    if (tileable.includes("x")) for (const x of [left, right - wide]) bands.rect(x, top, wide, height);
+    if (tileable.includes("y")) for (const y of [top, bottom - wide]) bands.rect(left, y, width, wide);
+    context.fillStyle = "rgb(235 50 60 / 40%)";
+    context.fill(bands);
+  }
+
+  #handlePlaces() {
+    if (!this.#isExtending()) return null;
+    const [left, top, right, bottom] = this.#frame();
+    const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+    return [{ x: left, y }, { x, y: top }, { x: right, y }, { x, y: bottom }];
+  }
+
+  #extendTo(index, x, y) {
+    const [left, top, across, down] = this.studio.get("crop") ?? [0, 0, ...this.size()];
+    const reach = [left - x, top - y, x - left - across, y - top - down][index];
+    this.extending ??= [...this.studio.get("extend")];
+    this.extending[index] = Math.max(0, Math.min(LARGEST, Math.round(reach)));
+  }
+
+  #extended() {
+    if (this.extending) this.studio.set({ extend: this.extending });
+    this.extending = null;
+  }
+
+  // The size.
+
+  #sizes() {
+    const field = (label, side) => {
+      const limits = { min: SMALLEST, max: LARGEST, step: 1, id: `canvas-${side}` };
+      return numberField(label, limits, (value) => this.#resize(side, Math.round(value)), "change");
+    };
+    this.sizeFields = make("span", { class: "bar", id: "canvas-size", role: "group", "aria-label": "Size" }, field("Width", "width"), field("Height", "height"));
+    const under = make("select", { on: { change: (event) => this.#chooseUnder(event.target.value) } },
+      ...UNDER.map(([value, text]) => make("option", { value, text })));
+    this.underField = make("label", { class: "field" }, make("span", { text: "Under it" }), under);
+    return make("div", { class: "bar" }, this.sizeFields, this.underField);
+  }
+
+  #resize(side, value) {
+    if (value >= SMALLEST && value <= LARGEST) this.studio.set({ size: { ...this.studio.get("size"), [side]: value } });
+    else this.#showSize();
+  }
+
+  #showSize() {
+    const { mode, way, size } = this.studio.all();
+    this.sizeFields.hidden = !(mode === "texture" || (mode === "edit" && way === "retarget"));
+    for (const label of this.sizeFields.children) label.control.value = size[label.control.id === "canvas-width" ? "width" : "height"];
+  }
+}
 
 /** @param {import("./state.js").Studio} studio */
 export function start(studio) {
-  void studio;
+  new CanvasPane(studio, document.getElementById("canvas-pane"));
+  listenForKeys(studio);
 }

@@ -26,12 +26,27 @@ export function make(tag, details = {}, ...children) {
 
 /**
  * A button that shows a sign and says what it does.
- * @param {string} sign what is seen
+ * @param {string|Node} sign what is seen
  * @param {string} label what it is called, also as its tip
  * @param {() => void} action
  */
 export function iconButton(sign, label, action, details = {}) {
-  return make("button", { type: "button", class: "icon", "aria-label": label, title: label, text: sign, on: { click: action }, ...details });
+  return make("button", { type: "button", class: "icon", "aria-label": label, title: label, on: { click: action }, ...details }, sign);
+}
+
+const DRAWN = "http://www.w3.org/2000/svg";
+const LINES = {
+  viewBox: "0 0 24 24", width: 18, height: 18, fill: "none", stroke: "currentColor", "stroke-width": 1.8,
+  "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true",
+};
+
+/** A sign drawn with lines: an SVG path in a square of 24. */
+export function sign(path) {
+  const [picture, line] = ["svg", "path"].map((name) => document.createElementNS(DRAWN, name));
+  for (const [name, value] of Object.entries(LINES)) picture.setAttribute(name, value);
+  line.setAttribute("d", path);
+  picture.append(line);
+  return picture;
 }
 
 /**
@@ -39,11 +54,12 @@ export function iconButton(sign, label, action, details = {}) {
  * @param {string} label
  * @param {object} details attributes of the input
  * @param {(value: number) => void} action called with each finite number that is entered
+ * @param {"input"|"change"} event while it is entered, or when that is complete
  * @returns {HTMLLabelElement} its input is `label.control`
  */
-export function numberField(label, details, action) {
-  const listener = (event) => Number.isFinite(event.target.valueAsNumber) && action(event.target.valueAsNumber);
-  const input = make("input", { type: "number", ...details, on: { input: listener } });
+export function numberField(label, details, action, event = "input") {
+  const listener = ({ target }) => Number.isFinite(target.valueAsNumber) && action(target.valueAsNumber);
+  const input = make("input", { type: "number", ...details, on: { [event]: listener } });
   return make("label", { class: "field" }, make("span", { text: label }), input);
 }
 

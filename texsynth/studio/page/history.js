@@ -58,17 +58,19 @@ export class History {
 }
 
 /**
- * The entry of a change of a layer that has been made: a rectangle as it was before.
+ * Remember a change of a layer that was just made, of which a rectangle is kept as it was before. To undo it shows the
+ * mode in which it was made.
+ * @param {import("./state.js").Studio} studio
  * @param {import("./layers.js").Layer} layer
  * @param {{left: number, top: number, width: number, height: number}} rect
  * @param {{ink: Uint8Array, cover: Uint8Array}} before the whole planes of the layer before the change
- * @param {() => void} changed called after each exchange
- * @returns {Entry}
  */
-export function patch(layer, rect, before, changed) {
+export function keep(studio, layer, rect, before) {
+  const mode = studio.get("mode");
   const size = [layer.width, layer.height];
   const kept = { ink: cut(before.ink, size[0], rect), cover: cut(before.cover, size[0], rect) };
   const swap = () => {
+    studio.set({ mode });
     const now = [layer.width, layer.height];
     layer.resize(...size);
     for (const name of ["ink", "cover"]) {
@@ -78,9 +80,9 @@ export function patch(layer, rect, before, changed) {
     }
     layer.edited(rect);
     layer.resize(...now);
-    changed();
+    touched(studio);
   };
-  return { bytes: 2 * rect.width * rect.height, swap };
+  historyOf(studio).push({ bytes: 2 * rect.width * rect.height, swap });
 }
 
 function cut(plane, stride, { left, top, width, height }) {
@@ -105,7 +107,7 @@ function paste(plane, stride, { left, top, width, height }, part) {
 export function remember(studio, layer, change) {
   const before = layer.copy();
   change();
-  historyOf(studio).push(patch(layer, layer.whole, before, () => touched(studio)));
+  keep(studio, layer, layer.whole, before);
   touched(studio);
 }
 

@@ -34,11 +34,11 @@ export const LAYERS = {
       help: "Only what is painted is copied." },
   ],
   edit: [
-    { role: "remove", label: "Remove", side: "canvas", kind: "mask", tint: [235, 50, 60],
+    { role: "remove", way: "remove", label: "Remove", side: "canvas", kind: "mask", tint: [235, 50, 60],
       help: "What is painted goes, and its surroundings close up." },
-    { role: "mask", label: "Object", side: "canvas", kind: "mask", tint: [240, 150, 20],
+    { role: "mask", way: "mask", label: "Object", side: "canvas", kind: "mask", tint: [240, 150, 20],
       help: "Where the object is now. Paint too where it shall be." },
-    { role: "target_mask", label: "Where it shall be", side: "canvas", kind: "mask", tint: [50, 110, 240],
+    { role: "target_mask", way: "mask", label: "Where it shall be", side: "canvas", kind: "mask", tint: [50, 110, 240],
       help: "The shape and place that the object shall have." },
   ],
 };
@@ -48,6 +48,7 @@ export const PALETTE = ["#4c5a68", "#e0a03c", "#3f9b4f", "#c8463c", "#4a7fd0", "
 
 const SOURCE_SHARE = 0.002, TARGET_SHARE = 0.0005; // of the pixels, from which on a colour is a label there
 const HALF = 128;
+const OPACITY = { grey: 0.8, labels: 0.6, mask: 0.55, strokes: 0.3 }; // at first, over the picture below
 
 /** A layer. It begins empty. */
 export class Layer {
@@ -58,12 +59,12 @@ export class Layer {
    * @param {() => string[]} palette the colours of labels
    */
   constructor(row, width, height, palette) {
-    Object.assign(this, row, { palette, version: 0, id: null, opacity: row.kind === "grey" ? 0.75 : 0.6, visible: true });
+    Object.assign(this, row, { palette, version: 0, id: null, opacity: OPACITY[row.kind] });
     this.listeners = [];
     this.canvas = document.createElement("canvas");
     this.#allocate(width, height, new Uint8Array(width * height), new Uint8Array(width * height));
     this.origin = this.#planes();
-    this.empty = true;
+    this.empty = this.isClear = true; // isClear: is nothing to be seen, not even of a stroke that is not complete?
   }
 
   /** Calls a function with the rectangle [left, top, right, bottom] that is to be shown anew. */
@@ -83,6 +84,8 @@ export class Layer {
   /** Show a rectangle whose planes have changed; `edited` follows when the change is complete. */
   show(rect = this.whole) {
     const { left, top, width, height } = rect;
+    this.coarse = null;
+    this.isClear = false;
     if (width <= 0 || height <= 0) return;
     const pixels = this.context.createImageData(width, height);
     const colours = this.#colours();
@@ -104,6 +107,7 @@ export class Layer {
     this.origin = this.#planes();
     this.field = null;
     this.show(rect);
+    this.isClear = this.empty;
   }
 
   /** Colours of the palette have changed. */
@@ -142,12 +146,19 @@ export class Layer {
     this.id = null;
     this.field = null;
     this.show();
+    this.isClear = this.empty;
   }
 
   /** The directions of all pixels, of a layer of strokes: {width, height, x, y}, made once for each content. */
   directions() {
     this.field ??= dense(this, 1);
     return this.field;
+  }
+
+  /** The same for squares of pixels, for what is seen while strokes are painted. */
+  coarseDirections() {
+    this.coarse ??= dense(this, 2 ** Math.max(0, Math.floor(Math.log2(Math.max(this.width, this.height) / 128))));
+    return this.coarse;
   }
 
   /** The PNG that the verbs read. @returns {Promise<Blob>} */

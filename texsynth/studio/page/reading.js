@@ -61,8 +61,8 @@ function marker(data) {
     vivid ||= Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) > VIVID;
   }
   if (clear) return (at) => data[at + 3] >= HALF;
-  if (!vivid) return (at) => luma(data, at) >= HALF - 0.5;
   const ground = commonest(data, 1)[0];
+  if (!vivid || !ground) return (at) => luma(data, at) >= HALF - 0.5;
   return (at) => distance([data[at], data[at + 1], data[at + 2]], ground) > ALIKE;
 }
 

@@ -22,8 +22,8 @@ export class Viewport {
   /**
    * @param {HTMLElement} stage where the pane goes
    * @param {string} label what it is called to those who do not see it
-   * @param {{size: () => [number, number], draw: (context: CanvasRenderingContext2D, view: Viewport) => void, tool: Tool}} owner
-   *   size: of the picture, [0, 0] where there is none. draw: called with the transform of the picture's pixels set.
+   * @param {{size: () => [number, number], margins?: () => number[], draw: (context: CanvasRenderingContext2D, view: Viewport) => void, tool: Tool}} owner
+   *   size: of the picture, [0, 0] where there is none. margins: left, top, right, bottom of what is shown round it. draw: called with the transform of the picture's pixels set.
    */
   constructor(stage, label, owner) {
     Object.assign(this, { stage, owner, zoom: 1, x: 0, y: 0, fitted: true, pointers: new Map(), held: null, listeners: [] });
@@ -40,9 +40,17 @@ export class Viewport {
     return Math.min(3, window.devicePixelRatio || 1);
   }
 
+  /** Left, top, right and bottom of what is shown, in pixels of the picture. */
+  get bounds() {
+    const [width, height] = this.owner.size();
+    const [left, top, right, bottom] = this.owner.margins?.() ?? [0, 0, 0, 0];
+    return [-left, -top, width + right, height + bottom];
+  }
+
   /** The zoom at which the whole picture is seen. */
   get fitting() {
-    const [width, height] = this.owner.size();
+    const [left, top, right, bottom] = this.bounds;
+    const [width, height] = [right - left, bottom - top];
     const { clientWidth, clientHeight } = this.stage;
     const zoom = Math.min((clientWidth - 2 * MARGIN) / Math.max(1, width), (clientHeight - 2 * MARGIN) / Math.max(1, height));
     return Math.max(0.01, zoom >= 1 ? Math.floor(zoom * 4) / 4 : zoom);
@@ -105,9 +113,9 @@ export class Viewport {
   }
 
   #moveBy(x, y) {
-    const [width, height] = this.owner.size();
-    this.x = Math.max(0, Math.min(width, this.x + x)); // the middle of the pane stays on the picture
-    this.y = Math.max(0, Math.min(height, this.y + y));
+    const [left, top, right, bottom] = this.bounds;
+    this.x = Math.max(left, Math.min(right, this.x + x)); // the middle of the pane stays on the picture
+    this.y = Math.max(top, Math.min(bottom, this.y + y));
     this.invalidate();
   }
 
@@ -115,8 +123,8 @@ export class Viewport {
     const sides = [this.stage.clientWidth, this.stage.clientHeight].map((side) => Math.max(1, Math.round(side * this.dense)));
     if (this.canvas.width !== sides[0] || this.canvas.height !== sides[1]) [this.canvas.width, this.canvas.height] = sides;
     if (this.fitted) {
-      const [width, height] = this.owner.size();
-      Object.assign(this, { zoom: this.fitting, x: width / 2, y: height / 2 });
+      const [left, top, right, bottom] = this.bounds;
+      Object.assign(this, { zoom: this.fitting, x: (left + right) / 2, y: (top + bottom) / 2 });
     }
     const moved = [...sides, this.zoom, this.x, this.y].join();
     if (moved === this.moved) return;

@@ -1,0 +1,220 @@
+/**
+ * The controls of a pane in which layers are painted: what is painted, how it is shown, and the brush.
+ */
+import { SMALLEST, LARGEST, canFlood } from "./brush.js";
+import { iconButton, make, numberField, sign } from "./dom.js";
+import { exportLayer, importLayer } from "./files.js";
+import { historyOf, remember } from "./history.js";
+import { isApart } from "./reading.js";
+import { rowsOf } from "./stack.js";
+import { tell } from "./state.js";
+
+const EYE = "M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6 6.5-10 6.5S2 12 2 12M12 9.2a2.8 2.8 0 1 0 0 5.6 2.8 2.8 0 1 0 0-5.6";
+const UNDO = "M8 5 4 9l4 4M4 9h10a6 6 0 0 1 0 11h-3";
+const REDO = "m16 5 4 4-4 4M20 9H10a6 6 0 0 0 0 11h3";
+const GROWTH = 100; // steps of the slider of sizes, each a little more than the one before
+
+/** Choices and controls over one pane. */
+export class LayerBar {
+  /**
+   * @param {import("./state.js").Studio} studio
+   * @param {"exemplar"|"canvas"} side
+   * @param {{tools: () => [string, string, string][], tool: string, changed: () => void}} owner
+   *   tools: what can be done beside painting: value, label and tip; tool: the one that is chosen while no layer is
+   */
+  constructor(studio, side, owner) {
+    Object.assign(this, { studio, side, owner });
+    this.choices = make("div", { class: "bar layers", role: "group", "aria-label": side === "canvas" ? "What to paint" : "Work on the exemplar" });
+    this.help = make("p", { class: "quiet help" });
+    this.brush = make("div", { class: "bar brush", role: "group", "aria-label": "Brush" });
+    this.elements = [this.choices, this.brush, this.help];
+    this.#makeBrush();
+    studio.on(["layers", "activeLayer", "hidden", "mode", "way", "tool", "palette", "undoable"], () => this.update());
+  }
+
+  /** The layer that is painted in this pane, if any. */
+  get layer() {
+    const layer = this.studio.get("layers").get(this.studio.get("activeLayer"));
+    return layer?.side === this.side ? layer : null;
+  }
+
+  /** Choose something to do beside painting. */
+  choose(tool) {
+    this.owner.tool = tool;
+    this.studio.set({ activeLayer: this.layer ? null : this.studio.get("activeLayer") });
+    this.update();
+    this.owner.changed();
+  }
+
+  /** Show the state as it is. */
+  update() {
+    this.#updateChoices();
+    const { layer } = this;
+    this.brush.hidden = !layer;
+    this.help.hidden = !layer;
+    if (layer) this.#updateBrush(layer);
+  }
+
+  #updateChoices() {
+    const rows = rowsOf(this.studio).filter((row) => row.side === this.side && this.studio.get("layers").has(row.role));
+    const tools = this.owner.tools();
+    const signature = [...tools, ...rows.map((row) => [row.role, row.label])].join();
+    if (signature !== this.signature) {
+      this.signature = signature;
+      this.choices.replaceChildren(...tools.map((tool) => this.#toolButton(tool)), ...rows.map((row) => this.#layerButtons(row)));
+    }
+    const { layer } = this;
+    for (const button of this.choices.querySelectorAll("[data-tool]")) {
+      button.setAttribute("aria-pressed", !layer && button.dataset.tool === this.owner.tool);
+    }
+    for (const chip of this.choices.querySelectorAll("[data-layer]")) this.#updateChip(chip);
+  }
+
+  #toolButton([tool, label, title]) {
+    return make("button", { type: "button", "data-tool": tool, title, text: label, on: { click: () => this.choose(tool) } });
+  }
+
+  #layerButtons(row) {
+    const choose = () => this.#paint(row);
+    const name = make("button", { type: "button", class: "name", title: row.help, text: row.label, on: { click: choose } });
+    const eye = iconButton(sign(EYE), `Show ${row.label}`, () => this.#toggle(row.role), { "data-eye": true });
+    return make("span", { class: "chip", "data-layer": row.role }, name, eye);
+  }
+
+  #updateChip(chip) {
+    const role = chip.dataset.layer;
+    const layer = this.studio.get("layers").get(role);
+    const [name, eye] = chip.children;
+    name.setAttribute("aria-pressed", this.layer === layer);
+    chip.toggleAttribute("data-painted", !layer.empty);
+    eye.hidden = layer.empty;
+    eye.setAttribute("aria-pressed", !this.studio.get("hidden").includes(role));
+  }
+
+  #paint(row) {
+    const { studio } = this;
+    if (this.layer?.role === row.role) return;
+    const hidden = studio.get("hidden").filter((role) => role !== row.role);
+    const tool = { ...studio.get("tool"), erase: false, ...(row.kind === "grey" && { value: row.value }) };
+    studio.set({ activeLayer: row.role, hidden, tool });
+    this.owner.changed();
+  }
+
+  #toggle(role) {
+    const hidden = this.studio.get("hidden");
+    this.studio.set({ hidden: hidden.includes(role) ? hidden.filter((other) => other !== role) : [...hidden, role] });
+  }
+
+  /** Change one thing of the tool. */
+  #set(change) {
+    this.studio.set({ tool: { ...this.studio.get("tool"), ...change } });
+  }
+
+  #makeBrush() {
+    const slider = (label, max, action) => numberField(label, { type: "range", min: 0, max, step: 1 }, action);
+    const set = (change) => this.#set(change);
+    this.size = slider("Size", GROWTH, (step) => set({ size: sizeAt(step) }));
+    this.hardness = slider("Hardness", 100, (percent) => set({ hardness: percent / 100 }));
+    this.value = slider("Grey", 255, (value) => set({ value }));
+    this.palette = make("div", { class: "palette", role: "group", "aria-label": "Label" });
+    this.erase = make("button", { type: "button", text: "Erase", title: "Erase (X, or the right mouse button)",
+      on: { click: () => set({ erase: !this.studio.get("tool").erase }) } });
+    this.area = make("button", { type: "button", text: "Fill area", title: "Fill the area that is clicked",
+      on: { click: () => set({ brush: this.studio.get("tool").brush === "fill" ? "round" : "fill" }) } });
+    this.opacity = slider("Opacity", 100, (percent) => {
+      this.layer.opacity = percent / 100;
+      this.studio.set({ hidden: this.studio.get("hidden") });
+    });
+    this.brush.append(this.value, this.palette, this.size, this.hardness, this.erase, this.area, this.#makeActions(), this.opacity);
+  }
+
+  #makeActions() {
+    const { studio } = this;
+    const button = (text, title, action) => make("button", { type: "button", text, title, on: { click: action } });
+    const change = (action) => remember(studio, this.layer, () => action(this.layer));
+    this.undo = iconButton(sign(UNDO), "Undo (Ctrl+Z)", () => historyOf(studio).undo());
+    this.redo = iconButton(sign(REDO), "Redo (Ctrl+Shift+Z)", () => historyOf(studio).redo());
+    this.all = button("Fill", "Paint all of it", () => change((layer) => layer.fill(this.#ink(layer))));
+    this.invert = button("Invert", "Exchange what is marked and what is not", () => change((layer) => layer.invert()));
+    this.clear = button("Clear", "Clear this layer", () => change((layer) => layer.clear()));
+    this.file = make("input", { type: "file", accept: "image/*", class: "visually-hidden", tabindex: -1, "aria-label": "A picture for this layer",
+      on: { change: () => this.#import() } });
+    const load = button("Import …", "Take a picture into this layer", () => this.file.click());
+    this.save = button("Export", "Save this layer as a picture", () => exportLayer(studio, this.layer));
+    return make("span", { class: "actions" }, this.undo, this.redo, this.all, this.invert, this.clear, load, this.save, this.file);
+  }
+
+  #import() {
+    const [file] = this.file.files;
+    if (file) importLayer(this.studio, this.layer, file);
+    this.file.value = "";
+  }
+
+  #ink(layer) {
+    const tool = this.studio.get("tool");
+    return layer.kind === "labels" ? tool.colour : tool.value;
+  }
+
+  #updateBrush(layer) {
+    const tool = this.studio.get("tool");
+    const [undone, redone] = this.studio.get("undoable");
+    show(this.size, stepOf(tool.size), `${Math.round(tool.size)} px`);
+    show(this.hardness, Math.round(tool.hardness * 100), `${Math.round(tool.hardness * 100)} %`);
+    show(this.value, tool.value, String(tool.value));
+    show(this.opacity, Math.round(layer.opacity * 100), `${Math.round(layer.opacity * 100)} %`);
+    this.value.hidden = this.hardness.hidden = layer.kind !== "grey";
+    this.palette.hidden = layer.kind !== "labels";
+    this.area.hidden = !canFlood(layer);
+    this.all.hidden = layer.kind === "strokes" || layer.kind === "mask";
+    this.invert.hidden = layer.kind !== "mask";
+    this.erase.setAttribute("aria-pressed", tool.erase);
+    this.area.setAttribute("aria-pressed", tool.brush === "fill");
+    this.clear.disabled = this.save.disabled = layer.empty;
+    this.undo.disabled = !undone;
+    this.redo.disabled = !redone;
+    if (layer.kind === "labels") this.#updatePalette(tool.colour);
+    this.help.textContent = layer.help;
+  }
+
+  #updatePalette(chosen) {
+    const palette = this.studio.get("palette");
+    if (this.palette.childElementCount !== palette.length + 1) {
+      const swatches = palette.map((_, ink) => make("button", { type: "button", class: "swatch", on: { click: () => this.#set({ colour: ink, erase: false }) } }));
+      const colour = make("input", { type: "color", "aria-label": "Change the colour of this label", title: "Change the colour of this label",
+        on: { change: (event) => this.#recolour(event.target.value) } });
+      this.palette.replaceChildren(...swatches, colour);
+    }
+    palette.forEach((colour, ink) => {
+      const swatch = this.palette.children[ink];
+      const label = `Label ${ink + 1}${ink ? "" : ", also of what is not painted"}`;
+      swatch.style.backgroundColor = colour;
+      Object.assign(swatch, { title: label, ariaLabel: label, ariaPressed: String(ink === chosen) });
+    });
+    this.palette.lastChild.value = palette[chosen] ?? palette[0];
+  }
+
+  #recolour(colour) {
+    const { studio } = this;
+    const chosen = studio.get("tool").colour;
+    const others = studio.get("palette").filter((_, ink) => ink !== chosen);
+    if (isApart(colour, others)) studio.set({ palette: studio.get("palette").with(chosen, colour), layers: studio.get("layers") });
+    else tell(studio, "This colour is too much like that of another label.", "error");
+    this.update();
+  }
+}
+
+function show(label, value, text) {
+  const input = label.control;
+  if (document.activeElement !== input || Number(input.value) !== value) input.value = value;
+  input.setAttribute("aria-valuetext", text);
+  label.title = text;
+}
+
+/** Sizes of the brush at a step of its slider, and the other way round: small ones are as easy to set as large ones. */
+function sizeAt(step) {
+  return Math.round(SMALLEST * (LARGEST / SMALLEST) ** (step / GROWTH));
+}
+
+function stepOf(size) {
+  return Math.round((GROWTH * Math.log(size / SMALLEST)) / Math.log(LARGEST / SMALLEST));
+}
