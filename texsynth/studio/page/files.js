@@ -3,9 +3,9 @@
  */
 
 import { make } from "./dom.js";
-import { remember } from "./history.js";
 import { sizeOf } from "./modes.js";
 import { attempt, get, post, upload } from "./net.js";
+import { importInto } from "./stack.js";
 import { tell } from "./state.js";
 
 const element = (id) => document.getElementById(id);
@@ -182,7 +182,7 @@ export function importLayer(studio, layer, file) {
       tell(studio, `${file.name} is no picture that a browser can read, such as PNG, JPEG or WebP.`, "error");
       return;
     }
-    remember(studio, layer, () => layer.load(bitmap));
+    importInto(studio, layer, bitmap);
     bitmap.close();
     studio.set({ activeLayer: layer.role });
   });

@@ -15,10 +15,11 @@ import * as modes from "./modes.js";
 import * as net from "./net.js";
 import * as result from "./result.js";
 import * as seeds from "./seeds.js";
+import * as stack from "./stack.js";
 import { Studio } from "./state.js";
 import * as status from "./status.js";
 
-const PARTS = [net, status, modes, history, exemplar, canvas, result, lit, seeds, form, flow, files, keep, help];
+const PARTS = [net, status, modes, history, stack, exemplar, canvas, result, lit, seeds, form, flow, files, keep, help];
 
 /** A part that fails to start leaves the others working. */
 function begin(part, studio) {
