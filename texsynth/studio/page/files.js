@@ -61,7 +61,7 @@ function bytes(count) {
 function listPictures(pictures) {
   const items = pictures.map(({ name, bytes: count }) => {
     const size = make("span", { class: "quiet", text: count ? bytes(count) : "" });
-    return make("li", {}, make("button", { value: name, text: name }), " ", size);
+    return make("li", {}, make("button", { value: name }, name, " ", size));
   });
   element("open-list").replaceChildren(...items);
 }
@@ -86,7 +86,7 @@ function prepareDialog(studio) {
     attempt(studio, async () => {
       const folder = await get("folder");
       studio.set({ folder });
-      element("open-title").textContent = `Open a picture of ${folder.folder}`;
+      element("open-title").textContent = `Open a picture from ${folder.folder}`;
       listPictures(folder.pictures);
       filter.value = "";
       filterPictures(folder.folder);

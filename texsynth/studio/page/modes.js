@@ -44,18 +44,23 @@ function keepSize(studio) {
   });
 }
 
+/** Radios that show a value of the state, and set it, with what it makes void. */
+function choice(studio, name, id) {
+  const root = document.getElementById(id);
+  const show = () => (root.querySelector(`[value=${studio.get(name)}]`).checked = true);
+  root.addEventListener("change", ({ target }) => {
+    studio.set({ [name]: target.value, result: null, previous: null, seeds: [] });
+  });
+  studio.on([name], show);
+  show();
+  return root;
+}
+
 /** @param {import("./state.js").Studio} studio */
 export function start(studio) {
-  const modes = document.getElementById("modes");
-  const show = () => {
-    document.body.dataset.mode = studio.get("mode");
-    modes.querySelector(`[value=${studio.get("mode")}]`).checked = true;
-  };
-  modes.addEventListener("change", (event) => {
-    studio.set({ mode: event.target.value, result: null, previous: null, seeds: [] });
-  });
-  studio.on(["mode"], show);
   followCrop(studio);
   keepSize(studio);
-  show();
+  choice(studio, "mode", "modes");
+  const ways = choice(studio, "way", "ways");
+  studio.on(["mode"], () => (ways.hidden = studio.get("mode") !== "edit"));
 }

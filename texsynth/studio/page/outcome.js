@@ -139,10 +139,10 @@ export class Outcome {
     this.#studio.set({ result, previous });
   }
 
-  #finish({ seconds, notices = [] }) {
+  #finish({ seconds }) {
     const { key } = this.#run;
     const what = this.complete ? "Final picture" : "Draft";
-    tell(this.#studio, [`${what} after ${duration(seconds)}.`, ...notices].join(" "));
+    tell(this.#studio, `${what} after ${duration(seconds)}.`);
     if (!this.complete) return;
     const ready = this.#waiting.filter((one) => one.key === key);
     this.#waiting = this.#waiting.filter((one) => one.key !== key);
