@@ -84,11 +84,15 @@ def figures(result: Result, job: Job) -> Iterator[str]:
 
 def material(result: Result, job: Job) -> str:
     """The result and its maps under a moving light."""
-    maps = {
+    return view.figure(lit(result, job), all(job.task.tile))
+
+
+def lit(result: Result, job: Job) -> dict[str, view.Shown]:
+    """The maps of the result that are shown under light, by role."""
+    return {
         role: view.Shown(reduced(within(manageable(result.layers[name]).pixels)), _is_down(job, name))
         for role, name in view.by_role(result.layers).items()
     }
-    return view.figure(maps, all(job.task.tile))
 
 
 def _is_down(job: Job, name: str) -> bool:

@@ -185,8 +185,8 @@ const FRAGMENT = `#version 300 es
     shown = vec4(c * cover, cover);
   }`;
 
-// By sampler: the roles whose picture it reads, the first that is there; without one, this colour.
-const MAPS = {
+/** By sampler: the roles whose picture it reads, the first that is there; without one, this colour. */
+export const MAPS = {
   colourMap: [["base_colour"], [128, 128, 128]],
   normalMap: [["normal"], [128, 128, 255]],
   heightMap: [["height"], [255, 255, 255]],
@@ -383,10 +383,7 @@ export class Light {
       this.ask();
     });
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (state.drag = null));
-    canvas.addEventListener("dblclick", () => {
-      [state.yaw, state.tilt] = [0, 0];
-      this.ask();
-    });
+    canvas.addEventListener("dblclick", () => ([state.yaw, state.tilt] = [0, 0], this.ask()));
   }
 
   press(event) {

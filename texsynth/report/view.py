@@ -68,31 +68,36 @@ def relief(height: Tensor, normal: Tensor | None, down: bool) -> float:
     return min(depth, DEEPEST) if depth > 0 else USUAL
 
 
+def depth(shown: Mapping[str, Shown]) -> float:
+    """The relief of a material, of whose maps these are shown, by role; 0 where its height is unknown."""
+    normal, height = shown.get(roles.NORMAL), shown.get(roles.HEIGHT)
+    if height is None:
+        return 0.0
+    return relief(height.pixels, None if normal is None else normal.pixels, normal is not None and normal.down)
+
+
 def figure(shown: Mapping[str, Shown], tileable: bool) -> str:
     """The view of a page whose pictures have the attributes of these maps, by role; script and controls included."""
-    normal, height = shown.get(roles.NORMAL), shown.get(roles.HEIGHT)
-    depth = 0.0
-    if height is not None:
-        depth = relief(height.pixels, None if normal is None else normal.pixels, normal is not None and normal.down)
+    normal = shown.get(roles.NORMAL)
     green = {None: "", True: " (green down)", False: " (green up)"}[None if normal is None else normal.down]
     said = ["base colour", *(role + green * (role == roles.NORMAL) for role in shown)]
     return (
         '<figure id="view">'
         '<p class="missing">Here the material is shown under a moving light, in browsers with WebGL 2 and scripts.</p>'
         '<canvas tabindex="0" role="img" aria-label="The material under a moving light"></canvas>'
-        f'<form class="controls" autocomplete="off">{_controls(depth, height is not None, tileable)}</form>'
+        f'<form class="controls" autocomplete="off">{_controls(depth(shown), roles.HEIGHT in shown, tileable)}</form>'
         f"<figcaption>Lit: {html.escape(', '.join(said))}. <small>The light follows the pointer or the arrow keys, and "
         "goes round by itself (space); dragging turns, a double click turns back.</small></figcaption>"
         f"</figure><script>{SCRIPT}</script>"
     )
 
 
-def _controls(depth: float, is_deep: bool, tileable: bool) -> str:
+def _controls(deep: float, is_deep: bool, tileable: bool) -> str:
     """Fields of the form, each within its label; what does not wrap is first shown once."""
     times = 2 if tileable else 1
     shapes = "".join(f'<option value="{value}">{text}</option>' for value, text in SHAPES.items())
     tiles = "".join(f'<option value="{n}"{" selected" * (n == times)}>{n} x {n}</option>' for n in range(1, 5))
-    slider = f'<input type="range" name="relief" min="0" max="{100 * DEEPEST:g}" step="0.1" value="{100 * depth:.1f}">'
+    slider = f'<input type="range" name="relief" min="0" max="{100 * DEEPEST:g}" step="0.1" value="{100 * deep:.1f}">'
     return (
         f'<label>shape <select name="shape">{shapes}</select></label>'
         f'<label>tiles <select name="tiles">{tiles}</select></label>'

@@ -149,7 +149,8 @@ class Drafted:
 
 @dataclass(frozen=True)
 class Done:
-    """A run is finished. maps: the aligned maps of its result. notices: what its user should know."""
+    """A run is finished. maps: the aligned maps of its result. notices: what its user should know. relief: of its
+    height from lowest to highest, in widths; 0 where it is unknown."""
 
     number: int
     shown: Display
@@ -157,6 +158,7 @@ class Done:
     maps: Mapping[str, Display] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     has_field: bool = False
+    relief: float = 0.0
 
 
 @dataclass(frozen=True)

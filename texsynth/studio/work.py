@@ -23,7 +23,7 @@ from texsynth.image.strips import Strips
 from texsynth.job import Job
 from texsynth.material import roles
 from texsynth.material.names import Set
-from texsynth.report import html
+from texsynth.report import html, view
 from texsynth.requests.shared import AUTO
 from texsynth.runs import machine, run, save
 from texsynth.runs.run import Result
@@ -152,7 +152,8 @@ class Bench:
         maps = {name: _shown_layer(name, layer, job) for name, layer in result.layers.items()}
         seconds = time.perf_counter() - begun
         has_field = result.field is not None and order.kind == FINAL
-        return Done(order.number, shown_of(result.picture), seconds, maps, tuple(notices), has_field)
+        relief = view.depth(html.lit(result, job)) if order.kind == FINAL else 0.0
+        return Done(order.number, shown_of(result.picture), seconds, maps, tuple(notices), has_field, relief)
 
     def _make_room(self, need: int) -> None:
         """Let go of results, the oldest first, beside which a run does not fit."""

@@ -3,13 +3,19 @@
  */
 
 import { choice, make } from "./dom.js";
-import { Light } from "./light.js";
+import { Light, MAPS } from "./light.js";
 import { newest } from "./pictures.js";
 
 const SHAPES = [["sphere", "Sphere"], ["plane", "Plane"], ["both", "Both"]];
 const USUAL = 0.04; // from lowest to highest, in widths of the picture, where nothing tells it
 const HELP = "The light follows the pointer or the arrow keys, and goes round by itself (space); dragging turns, " +
   "a double click turns back.";
+
+const UNLIT = ["base_colour", "opacity"]; // roles that look the same under every light
+const LIT = Object.values(MAPS).flatMap(([roles]) => roles).filter((role) => !UNLIT.includes(role));
+
+/** @param {Object} maps by name, each with its role @returns {boolean} do some of them answer to light? */
+export const answers = (maps) => Object.values(maps ?? {}).some(({ role }) => LIT.includes(role));
 
 /** A picture that is ready to be drawn. */
 async function image(path) {

@@ -3,6 +3,7 @@
  */
 
 import { choice, iconButton, make, takesText } from "./dom.js";
+import { answers } from "./lit.js";
 import { attempt, get } from "./net.js";
 import { duration } from "./outcome.js";
 import { newest, Pictures } from "./pictures.js";
@@ -49,7 +50,7 @@ function difference(now, before, gain) {
 
 /** In words: what is shown. */
 function caption({ final, level, seconds }, [width, height]) {
-  const soFar = level > 0 ? ` · 1/${2 ** level} of it` : "";
+  const soFar = level > 0 ? ` · at 1/${Math.round(2 ** level)}` : "";
   return `${final ? "Final" : "Draft"} · ${width}×${height}${seconds ? ` · ${duration(seconds)}` : soFar}`;
 }
 
@@ -117,7 +118,10 @@ class Pane {
     studio.on(["exemplar"], () => this.tellMaps());
     studio.on(["result"], () => studio.get("picked") && studio.set({ picked: null }));
     studio.on(["picked"], () => view.invalidate());
-    view.onMoved(() => (this.full.textContent = `${Math.round(100 * view.zoom)} %`));
+    view.onMoved(() => {
+      this.full.textContent = `${Math.round(100 * view.zoom)} %`;
+      this.stage.toggleAttribute("data-fitted", view.fitted);
+    });
     const hold = (down) => () => this.set({ flipped: down });
     flip.addEventListener("pointerdown", hold(true));
     for (const end of ["pointerup", "pointercancel", "pointerleave", "blur"]) flip.addEventListener(end, hold(false));
@@ -182,7 +186,8 @@ class Pane {
     flip.setAttribute("aria-pressed", Boolean(before));
     compare.value = this.gain;
     this.empty.hidden = Boolean(scene);
-    this.looks.hidden = this.stage.hidden = this.zoom.hidden = isLit;
+    this.looks.hidden = this.stage.hidden = isLit;
+    this.zoom.hidden = isLit || !scene;
     this.caption.textContent = before ? "The picture before" : scene ? caption(scene.result, scene.size) : "";
     const texts = scene?.result.notices ?? [];
     notices.hidden = !texts.length;
@@ -204,15 +209,16 @@ class Pane {
   /** Tabs of the maps, those of the exemplar before a final picture has some. */
   tellMaps() {
     const { studio, scene, maps } = this;
-    const names = Object.keys((scene?.result.final ? scene.result : studio.get("exemplar"))?.maps ?? {});
-    maps.hidden = !names.length;
+    const parts = (scene?.result.final ? scene.result : studio.get("exemplar"))?.maps ?? {};
+    const choices = [["", "Colour"], ...Object.keys(parts).map((name) => [name, name])];
+    if (answers(parts)) choices.push(["lit", "Lit"]);
+    maps.hidden = choices.length === 1;
     const shown = studio.get("shownMap");
-    if (names.join() !== this.mapNames) {
-      this.mapNames = names.join();
-      const choices = [["", "Colour"], ...names.map((name) => [name, name]), ["lit", "Lit"]];
+    if (String(choices) !== this.choices) {
+      this.choices = String(choices);
       maps.replaceChildren(choice("Map", choices, shown, (shownMap) => studio.set({ shownMap })));
     }
-    if (shown && !names.includes(shown) && !(shown === "lit" && names.length)) studio.set({ shownMap: "" });
+    if (!choices.some(([name]) => name === shown)) studio.set({ shownMap: "" });
   }
 
   shownSize() {
