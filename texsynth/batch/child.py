@@ -26,6 +26,12 @@ def begin(life: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Conn
     return process, here
 
 
+def ended(process: BaseProcess) -> str:
+    """How a process has ended, in words."""
+    code = process.exitcode or 0
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
 def apart() -> None:
     """Live apart from the terminal, whose Ctrl-C is for the process that began this one, and end with that one."""
     threading.Thread(target=_follow, daemon=True).start()

@@ -152,10 +152,9 @@ class _Crew:
 
 def _died(worker: _Worker) -> str:
     assert worker.order is not None
-    code = worker.process.exitcode or 0
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     remedy = "if the system ran out of memory, take fewer --jobs or a smaller --size"
-    return f"{one_line(worker.order.item.sources[0])}: its process {how}, {worker.tries} times over; {remedy}"
+    how = f"{child.ended(worker.process)}, {worker.tries} times over"
+    return f"{one_line(worker.order.item.sources[0])}: its process {how}; {remedy}"
 
 
 def _serve(connection: Connection, name: str) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from texsynth.errors import LONGEST_VALUE, ResourceError, UsageError, one_line, shown
 from texsynth.image import rows, scratch
+from texsynth.requests.memory import memory as memory
 
 SMALLEST = 8  # pixels a side, of an output or a crop
 LARGEST = 100_000_000  # pixels a side, of an output
@@ -19,7 +20,6 @@ TILES = {"none": (False, False), "x": (False, True), "y": (True, False), "xy": (
 PROCESS = 700 << 20  # bytes, about, of Python with PyTorch and what both load when they begin to work
 SMALL_INPUTS = 128 << 20  # bytes
 MASKS = 8  # bytes of a pixel of a large picture, for what is held of all of it while it is checked
-UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def size(value: str | int, reference: tuple[int, int], flag: str = "--size") -> tuple[int, int]:
@@ -118,15 +118,6 @@ def left(limit: int) -> int:
     """The bytes of a limit that the process itself leaves for pictures; small pictures are let through, since the
     estimate of the whole run is near."""
     return max(limit - PROCESS, min(limit, SMALL_INPUTS))
-
-
-def memory(value: str | int) -> int:
-    """ "4G", "512M", "1.5GB" or a number of bytes -> bytes, in powers of 1024."""
-    match = re.fullmatch(rf"({NUMBER})\s*([kmgt]?)i?b?", one_line(value, LONGEST_WORD).lower())
-    amount = int(float(match[1]) * UNITS[match[2]]) if match else 0
-    if not 0 < amount < 1 << 63:
-        raise UsageError(f"--max-memory {shown(value)} is not an amount of memory; write for example 4G or 800M")
-    return amount
 
 
 def device(name: str) -> torch.device:
