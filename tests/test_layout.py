@@ -220,7 +220,7 @@ def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), "a module opens with a docstring"
 
 
-@pytest.mark.parametrize("name", ["texsynth", "texsynth.cli", "texsynth.cli.doctor"])
+@pytest.mark.parametrize("name", ["texsynth", "texsynth.cli", "texsynth.cli.doctor", "texsynth.studio.naming"])
 def test_importing_does_not_load_torch(name: str) -> None:
     code = f"import sys, {name}; print(*(m for m in ('torch', 'numpy', 'PIL') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

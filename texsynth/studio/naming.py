@@ -45,12 +45,12 @@ def placed(errand: Errand, name: str, taken: Collection[str], digest: Callable[[
     """
     folder = _Folder({name.casefold(): name for name in taken}, digest)
     request = with_files(errand.request, folder.dropped)
-    stem = folder.free_stem(_wished(name, request.exemplars[0]))
-    request = replace(with_files(request, partial(folder.painted, stem)), output=f"{stem}{SUFFIX}")
     scheme = None if request.names is None else schemes.scheme(request.names)
-    out = Path(f"{stem if scheme is None else scheme.image(stem)}{SUFFIX}")
+    image = (lambda stem: stem) if scheme is None else scheme.image
+    stem = folder.free_stem(_wished(name, request.exemplars[0]), image)
+    request = replace(with_files(request, partial(folder.painted, stem)), output=f"{stem}{SUFFIX}")
     command = "\n".join([*folder.commands, text(errand.verb, request)])
-    return Naming(out, folder.inputs, folder.names, command)
+    return Naming(Path(f"{image(stem)}{SUFFIX}"), folder.inputs, folder.names, command)
 
 
 def _wished(name: str, exemplar: Path) -> str:
@@ -99,10 +99,10 @@ class _Folder:
         self._give(hashlib.sha256(file.content).hexdigest(), path.name, file)
         return path
 
-    def free_stem(self, wished: str) -> str:
-        """The first stem of which no file is there."""
+    def free_stem(self, wished: str, image: Callable[[str], str]) -> str:
+        """The first stem of which no file is there. image: the stem of the picture itself."""
         stems = (wished if number == 1 else f"{wished}_{number}" for number in count(1))
-        return next(stem for stem in stems if not self._has(stem))
+        return next(stem for stem in stems if not (self._has(stem) or self._has(image(stem))))
 
     def _has(self, stem: str) -> bool:
         form = re.compile(rf"(.*_)?{re.escape(stem.casefold())}[_.-].*", re.DOTALL)

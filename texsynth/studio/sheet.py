@@ -64,7 +64,7 @@ def asked(document: Any, file: File, machine: Mapping[str, Any]) -> Errand:
     if not exemplars or (len(exemplars) > 1 and verb not in SEVERAL):
         raise UsageError(f"{verb} takes {'at least one picture' if verb in SEVERAL else 'one picture'}")
     declared = asked_of(verb)
-    texts = _values(declared, document.get("values", {}), "values") | _files(declared, document.get("files", {}))
+    texts = _values(declared, document.get("values", {})) | _files(declared, document.get("files", {}))
     texts |= {"settings": _settings(document.get("settings", {})) or None, "exemplars": exemplars}
     request = with_files(option.parsed(request_of(verb), {**machine, **texts}), partial(_opened, file))
     option.check(request)
@@ -73,7 +73,7 @@ def asked(document: Any, file: File, machine: Mapping[str, Any]) -> Errand:
 
 def straightening(values: Any, photo: Path, output: str, machine: Mapping[str, Any]) -> Any:
     """The request of `capture` that makes an exemplar of a photograph, under a name; raises UsageError."""
-    texts = _values(asked_of(STRAIGHTEN), values, "values")
+    texts = _values(asked_of(STRAIGHTEN), values)
     request = option.parsed(request_of(STRAIGHTEN), {**machine, **texts, "output": output, "update": True})
     option.check(request)
     return replace(request, photos=[photo])
@@ -93,10 +93,10 @@ def with_files(request: Any, change: Change) -> Any:
     return replaced(request, changed)
 
 
-def _values(declared: Mapping[str, Option], values: Any, where: str) -> dict[str, Any]:
+def _values(declared: Mapping[str, Option], values: Any) -> dict[str, Any]:
     """What the command line would give for these options, by name; raises UsageError."""
     if not isinstance(values, dict):
-        raise UsageError(f"{where} of a sheet are a mapping of names to values")
+        raise UsageError("values of a sheet are a mapping of names to values")
     texts: dict[str, Any] = {}
     for name, value in values.items():
         if name not in declared or declared[name].role:
@@ -155,12 +155,9 @@ def _files(declared: Mapping[str, Option], files: Any) -> dict[str, Any]:
         o = declared.get(name)
         if o is None or not o.role:
             raise UsageError(f"{shown(name)} is no option that names a picture")
-        if o.role.endswith(":"):
-            texts[name] = _named(value)
-            continue
-        words = _names(value, name)
-        most = MOST_FILES if o.kind is list else 2 if o.kind is tuple else 1
-        if len(words) > most or (o.kind is tuple and 0 < len(words) < most):
+        words = _named(value) if o.role.endswith(":") else _names(value, name)
+        most = 2 if o.kind is tuple else MOST_FILES if o.kind is list else 1
+        if len(words) > most or (o.kind is tuple and len(words) == 1):
             raise UsageError(f"{o.flag} takes {most} picture{'s' if most > 1 else ''}, and got {len(words)}")
         if words:
             texts[name] = words if o.kind is list else tuple(words) if o.kind is tuple else words[0]
