@@ -2,8 +2,9 @@
  * The pane of the canvas: what is painted, over the result or the picture; its size, and what a repair adds to it.
  */
 import { Brush, listenForKeys } from "./brush.js";
-import { make, numberField } from "./dom.js";
+import { iconButton, make, numberField, sign } from "./dom.js";
 import { Handles } from "./handles.js";
+import { historyOf } from "./history.js";
 import { LayerBar } from "./layerbar.js";
 import { newest, Pictures } from "./pictures.js";
 import { rowsOf } from "./stack.js";
@@ -15,6 +16,7 @@ const SIDES = ["left", "top", "right", "bottom"];
 const ROOM = 0.12; // of the picture, that is left round it where it is to be extended
 const LOOK = ["look", "Look", "Move and magnify (space, +, -, 0 to fit)"];
 const EXTEND = ["extend", "Extend", "Drag the frame outwards, or move its handles with the arrow keys"];
+const BACK = "M8 5 4 9l4 4M4 9h10a6 6 0 0 1 0 11h-3", FORTH = "m16 5 4 4-4 4M20 9H10a6 6 0 0 0 0 11h3";
 const UNDER = [["result", "Result"], ["picture", "Picture"], ["nothing", "Nothing"]];
 
 /**
@@ -103,7 +105,9 @@ class CanvasPane {
     const [width, height] = this.size();
     const pixel = 1 / view.zoom;
     this.#drawUnder(context, width, height);
-    if (this.studio.get("mode") === "repair") this.#drawFrame(context, pixel);
+    const { mode, crop } = this.studio.all();
+    if (mode !== "texture" && crop) fillBetween(context, [0, 0, width, height], crop, "rgb(0 0 0 / 55%)");
+    if (mode === "repair") this.#drawFrame(context, pixel);
     context.imageSmoothingEnabled &&= view.zoom * view.dense < 1;
     drawLayers(context, this.studio, "canvas", pixel);
     context.strokeStyle = "rgb(128 128 128 / 70%)";
@@ -172,20 +176,14 @@ class CanvasPane {
 
   #drawFrame(context, pixel) {
     const [left, top, right, bottom] = this.#frame();
-    const [width, height] = this.size();
-    const added = new Path2D();
-    added.rect(left, top, right - left, bottom - top);
-    added.rect(0, 0, width, height);
-    context.fillStyle = "rgb(235 50 60 / 30%)";
-    if (this.studio.get("crop") === null) context.fill(added, "evenodd");
+    const used = this.studio.get("crop") ?? [0, 0, ...this.size()];
+    fillBetween(context, [left, top, right - left, bottom - top], used, "rgb(235 50 60 / 35%)");
     this.#drawBands(context, [left, top, right, bottom]);
-    context.setLineDash([6 * pixel, 4 * pixel]);
     for (const [colour, wide] of [["rgb(0 0 0 / 60%)", 3], ["white", 1.2]]) {
       context.strokeStyle = colour;
       context.lineWidth = wide * pixel;
       context.strokeRect(left, top, right - left, bottom - top);
     }
-    context.setLineDash([]);
   }
 
   /** The bands that are filled anew so that the picture repeats: half of each at either side. */
@@ -229,8 +227,20 @@ class CanvasPane {
     this.sizeFields = make("span", { class: "bar", id: "canvas-size", role: "group", "aria-label": "Size" }, field("Width", "width"), field("Height", "height"));
     const under = make("select", { on: { change: (event) => this.#chooseUnder(event.target.value) } },
       ...UNDER.map(([value, text]) => make("option", { value, text })));
-    this.underField = make("label", { class: "field" }, make("span", { text: "Under it" }), under);
-    return make("div", { class: "bar" }, this.sizeFields, this.underField);
+    this.underField = make("label", { class: "field" }, make("span", { text: "Under" }), under);
+    return make("div", { class: "bar" }, this.sizeFields, this.underField, this.#history());
+  }
+
+  #history() {
+    const { studio } = this;
+    const undo = iconButton(sign(BACK), "Undo (Ctrl+Z)", () => historyOf(studio).undo(), { disabled: true });
+    const redo = iconButton(sign(FORTH), "Redo (Ctrl+Shift+Z)", () => historyOf(studio).redo(), { disabled: true });
+    studio.on(["undoable"], () => {
+      const [back, forth] = studio.get("undoable");
+      undo.disabled = back === 0;
+      redo.disabled = forth === 0;
+    });
+    return make("span", { class: "actions" }, undo, redo);
   }
 
   #resize(side, value) {
@@ -243,6 +253,15 @@ class CanvasPane {
     this.sizeFields.hidden = !(mode === "texture" || (mode === "edit" && way === "retarget"));
     for (const label of this.sizeFields.children) label.control.value = size[label.control.id === "canvas-width" ? "width" : "height"];
   }
+}
+
+/** Fill what lies in one rectangle or another, but not in both. */
+function fillBetween(context, one, other, colour) {
+  const path = new Path2D();
+  path.rect(...one);
+  path.rect(...other);
+  context.fillStyle = colour;
+  context.fill(path, "evenodd");
 }
 
 /** @param {import("./state.js").Studio} studio */

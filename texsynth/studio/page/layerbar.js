@@ -4,14 +4,17 @@
 import { SMALLEST, LARGEST, canFlood } from "./brush.js";
 import { iconButton, make, numberField, sign } from "./dom.js";
 import { exportLayer, importLayer } from "./files.js";
-import { historyOf, remember } from "./history.js";
+import { remember } from "./history.js";
 import { isApart } from "./reading.js";
 import { rowsOf } from "./stack.js";
 import { tell } from "./state.js";
 
 const EYE = "M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6 6.5-10 6.5S2 12 2 12M12 9.2a2.8 2.8 0 1 0 0 5.6 2.8 2.8 0 1 0 0-5.6";
-const UNDO = "M8 5 4 9l4 4M4 9h10a6 6 0 0 1 0 11h-3";
-const REDO = "m16 5 4 4-4 4M20 9H10a6 6 0 0 0 0 11h3";
+const SQUARE = "M4 4h16v16H4zM4 12l8-8M4 20 20 4M12 20l8-8";
+const HALVES = "M12 4a8 8 0 1 0 0 16 8 8 0 1 0 0-16M12 4v16M12 8h6.5M12 12h8M12 16h6.5";
+const BIN = "M5 7h14M9.5 7V4h5v3M7 7l1 13h8l1-13";
+const UP = "M12 16V4M7 9l5-5 5 5M5 20h14";
+const DOWN = "M12 4v12M7 11l5 5 5-5M5 20h14";
 const GROWTH = 100; // steps of the slider of sizes, each a little more than the one before
 
 /** Choices and controls over one pane. */
@@ -29,7 +32,7 @@ export class LayerBar {
     this.brush = make("div", { class: "bar brush", role: "group", "aria-label": "Brush" });
     this.elements = [this.choices, this.brush, this.help];
     this.#makeBrush();
-    studio.on(["layers", "activeLayer", "hidden", "mode", "way", "tool", "palette", "undoable"], () => this.update());
+    studio.on(["layers", "activeLayer", "hidden", "mode", "way", "tool", "palette"], () => this.update());
   }
 
   /** The layer that is painted in this pane, if any. */
@@ -125,23 +128,23 @@ export class LayerBar {
       this.layer.opacity = percent / 100;
       this.studio.set({ hidden: this.studio.get("hidden") });
     });
-    this.brush.append(this.value, this.palette, this.size, this.hardness, this.erase, this.area, this.#makeActions(), this.opacity);
+    this.brush.append(this.palette, this.value, this.size, this.hardness, this.erase, this.area, this.opacity, this.#makeActions());
   }
 
   #makeActions() {
     const { studio } = this;
-    const button = (text, title, action) => make("button", { type: "button", text, title, on: { click: action } });
+    const button = (path, label, action) => iconButton(sign(path), label, action);
     const change = (action) => remember(studio, this.layer, () => action(this.layer));
-    this.undo = iconButton(sign(UNDO), "Undo (Ctrl+Z)", () => historyOf(studio).undo());
-    this.redo = iconButton(sign(REDO), "Redo (Ctrl+Shift+Z)", () => historyOf(studio).redo());
-    this.all = button("Fill", "Paint all of it", () => change((layer) => layer.fill(this.#ink(layer))));
-    this.invert = button("Invert", "Exchange what is marked and what is not", () => change((layer) => layer.invert()));
-    this.clear = button("Clear", "Clear this layer", () => change((layer) => layer.clear()));
-    this.file = make("input", { type: "file", accept: "image/*", class: "visually-hidden", tabindex: -1, "aria-label": "A picture for this layer",
-      on: { change: () => this.#import() } });
-    const load = button("Import …", "Take a picture into this layer", () => this.file.click());
-    this.save = button("Export", "Save this layer as a picture", () => exportLayer(studio, this.layer));
-    return make("span", { class: "actions" }, this.undo, this.redo, this.all, this.invert, this.clear, load, this.save, this.file);
+    this.all = button(SQUARE, "Paint all of it", () => change((layer) => layer.fill(this.#ink(layer))));
+    this.invert = button(HALVES, "Exchange what is painted and what is not", () => change((layer) => layer.invert()));
+    this.clear = button(BIN, "Clear this layer", () => change((layer) => layer.clear()));
+    this.file = make("input", {
+      type: "file", accept: "image/*", class: "visually-hidden", tabindex: -1, "aria-label": "A picture for this layer",
+      on: { change: () => this.#import() },
+    });
+    const load = button(UP, "Import a picture into this layer", () => this.file.click());
+    this.save = button(DOWN, "Export this layer as a picture", () => exportLayer(studio, this.layer));
+    return make("span", { class: "actions" }, this.all, this.invert, this.clear, load, this.save, this.file);
   }
 
   #import() {
@@ -157,7 +160,6 @@ export class LayerBar {
 
   #updateBrush(layer) {
     const tool = this.studio.get("tool");
-    const [undone, redone] = this.studio.get("undoable");
     show(this.size, stepOf(tool.size), `${Math.round(tool.size)} px`);
     show(this.hardness, Math.round(tool.hardness * 100), `${Math.round(tool.hardness * 100)} %`);
     show(this.value, tool.value, String(tool.value));
@@ -170,8 +172,6 @@ export class LayerBar {
     this.erase.setAttribute("aria-pressed", tool.erase);
     this.area.setAttribute("aria-pressed", tool.brush === "fill");
     this.clear.disabled = this.save.disabled = layer.empty;
-    this.undo.disabled = !undone;
-    this.redo.disabled = !redone;
     if (layer.kind === "labels") this.#updatePalette(tool.colour);
     this.help.textContent = layer.help;
   }
