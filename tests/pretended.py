@@ -68,11 +68,14 @@ class PretendedDevice(ExitStack):
 
     kind: "cuda" or "mps".
     watched: the folder whose lines count as call sites.
+    strict: refuse what a device of either kind lacks, so that one run tells of both; for programs that do the same on
+      both.
     """
 
-    def __init__(self, kind: str = "cuda", watched: str | Path = "") -> None:
+    def __init__(self, kind: str = "cuda", watched: str | Path = "", strict: bool = False) -> None:
         super().__init__()
         self.device, self.watched = torch.device(kind, 0), str(watched or "nowhere")
+        self.refusing = ("CUDA", "MPS") if strict else (kind.upper(),)
         self.errors: list[tuple[str, str]] = []
         self.waits: Counter[tuple[str, str]] = Counter()
         self.launches: Counter[str] = Counter()
@@ -134,7 +137,7 @@ class PretendedDevice(ExitStack):
 
     def mark(self, tensor: Tensor, where: torch.device | None) -> Tensor:
         """Say that a tensor is on the device, or, by None, on the processor."""
-        if where == torch.device("mps", 0) and tensor.dtype in (torch.float64, torch.complex128):
+        if where and "MPS" in self.refusing and tensor.dtype in (torch.float64, torch.complex128):
             self.refuse(FLOAT64, TypeError)
         tensor.untyped_storage()._pretended = where
         return tensor
@@ -192,8 +195,9 @@ class PretendedDevice(ExitStack):
             return func(*args, **kwargs)
         else:
             self.launches[self.sites()] += not func.is_view
-            if refused := without_kernel(self.device.type.upper(), func, inputs[0].dtype):
-                self.refuse(refused, NotImplementedError)
+            for kind in self.refusing:
+                if refused := without_kernel(kind, func, inputs[0].dtype):
+                    self.refuse(refused, NotImplementedError)
             self._check_generator(kwargs.get("generator"))
             self._check_sides(func, name, args, inputs)
             self._note(name, args, kwargs)

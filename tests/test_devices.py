@@ -22,7 +22,7 @@ from texsynth.image import picture as image
 
 SIDE = 32
 FOLDER = Path(package.__file__).parent
-KINDS = ("cuda", "mps")
+BOTH = "cuda and mps"  # one run, with what either refuses
 FEW = "--set steps=1"
 QUICK = f"{FEW} --set passes=1 --set starts=1 --set recuts=0 --set tries=4"
 ONE = "--quality draft --set passes=1"
@@ -86,6 +86,15 @@ TRAININGS = {  # the settings and maps of a training, and the command that its m
     ),
 }
 
+# Where the program asks which kind it is (optimal_textures/matching.py), and one run each of a search, of a descent and
+# of a training, in case that torch does.
+APART = {"default", "gram", "spade", "optimal-textures"}
+
+
+def on_devices(runs: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each run on a device that stands for both kinds, or on one of each."""
+    return [(name, kind) for name in runs for kind in (("cuda", "mps") if name in APART else (BOTH,))]
+
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -119,27 +128,25 @@ def here(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXSYNTH_WEIGHTS", str(desk))
 
 
-def run(kind: str, line: str, out: Path) -> PretendedDevice:
+def run(kind: str, line: str, out: Path) -> None:
     """Run a command on a pretended device, and assert that it goes well there."""
     words = shlex.split(line.replace("OUT", str(out)))
-    with PretendedDevice(kind, FOLDER) as device:
-        code = main([*words, "--device", kind, "-q"])
+    word = "cuda" if kind == BOTH else kind
+    with PretendedDevice(word, FOLDER, strict=kind == BOTH) as device:
+        code = main([*words, "--device", word, "-q"])
     assert (code, device.errors) == (0, [])
     assert device.launches.total() > 0
-    return device
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", RUNS)
-def test_it_runs_on_a_device(kind: str, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "kind"), on_devices(RUNS))
+def test_it_runs_on_a_device(name: str, kind: str, tmp_path: Path) -> None:
     run(kind, RUNS[name], tmp_path)
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("recipe", TRAININGS)
-def test_it_trains_on_a_device(kind: str, recipe: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("recipe", "kind"), on_devices(TRAININGS))
+def test_it_trains_on_a_device(recipe: str, kind: str, tmp_path: Path) -> None:
     words, use = TRAININGS[recipe]
     run(kind, f"train {recipe} a.png -o OUT/m.safetensors --steps 1 --set checks=1 {words}", tmp_path)
     run(kind, f"{use} --model OUT/m.safetensors -o OUT/o.png -s 16", tmp_path)
@@ -158,11 +165,16 @@ def test_a_device_refuses_what_a_real_one_does() -> None:
         ):
             with pytest.raises((RuntimeError, TypeError)):
                 wrong()
+        there.double()
         assert len(device.errors) == 4 and device.waits.total() == 1
     with PretendedDevice("mps") as device:
         assert (torch.ones(3, device="mps") > 0).any() and device.waits.total() == 1
-        with pytest.raises(TypeError):
-            torch.ones(3, device="mps").double()
+        torch.ones(1, 3, device="mps").long() @ torch.ones(3, device="mps").long()
+    for kind, strict in (("mps", False), ("cuda", True)):
+        with PretendedDevice(kind, strict=strict), pytest.raises(TypeError):
+            torch.ones(3, device=kind).double()
+    with PretendedDevice("mps", strict=True), pytest.raises(NotImplementedError):
+        torch.ones(1, 3, device="mps").long() @ torch.ones(3, device="mps").long()
 
 
 def test_only_sums_of_floats_in_any_order_are_unsteady() -> None:
