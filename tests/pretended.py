@@ -59,6 +59,7 @@ UNSTEADY = re.compile(
     "|.*(grid|upsample|_pad|adaptive|max_pool|convolution).*backward"
 )
 FALLING_BACK = {"linalg_svd", "_linalg_svd", "embedding_renorm", "col2im"}  # MPS lets the processor do these
+HOLDING = (Tensor, list, tuple, dict)  # what may be or hold tensors
 NUMPY = "can't convert device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
 FLOAT64 = "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64."
 
@@ -257,8 +258,10 @@ class PretendedDevice(ExitStack):
             for index in tensors(args[1]):
                 if not place(index) or (index.dtype in (torch.bool, torch.uint8) and not fills):
                     self.wait("index by a mask" if place(index) else "upload of an index")
+        if not (host := [t for t in inputs if not place(t)]):
+            return
         scalars = torch.Tag.pointwise in func.tags or name in TAKING_SCALARS | INDEXING or name.startswith("_foreach")
-        first, host = func._schema.arguments[0].alias_info, [t for t in inputs if not place(t)]
+        first = func._schema.arguments[0].alias_info
         written = first is not None and first.is_write and any(t is args[0] for t in host)
         if written or any(t.dim() > 0 or not scalars for t in host):
             shapes = ", ".join(f"{tuple(t.shape)} on {place(t) or 'cpu'}" for t in inputs)
@@ -313,7 +316,7 @@ def tensors(values: object) -> list[Tensor]:
         values = values.values()
     elif not isinstance(values, (list, tuple)):
         return []
-    return [tensor for value in values for tensor in tensors(value)]
+    return [tensor for value in values if isinstance(value, HOLDING) for tensor in tensors(value)]
 
 
 @functools.cache
