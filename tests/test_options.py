@@ -436,7 +436,8 @@ def inputs(texsynth: Texsynth, draw: Draw, picture: Picture) -> Iterator[Callabl
             if path.is_file() and path not in before:
                 path.unlink()
         for path, content in before.items():
-            path.write_bytes(content)
+            if not path.is_file() or path.read_bytes() != content:  # reading is quicker than writing
+                path.write_bytes(content)
 
     yield restore
     torch.set_num_threads(1)
