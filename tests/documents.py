@@ -23,6 +23,7 @@ import pytest
 
 from networks import random_vgg
 from texsynth.cli import main
+from texsynth.correspondence import dense
 from texsynth.material.packing import PACKINGS
 from texsynth.methods import field, optimise
 from texsynth.metrics import copy_rate, seam, transport
@@ -95,8 +96,8 @@ def reader(folder: Path, page: str) -> Path:
 def follow(step: Step) -> None:
     """Do what a step says, in the current folder, and check that the files it promises are there.
 
-    Trainings, descents by gradient and what metrics look at are cut short, and the field's search where a page of the
-    guide is followed; all else runs as it is written.
+    Trainings, descents by gradient and what metrics look at are cut short, and other searches where a page of the guide
+    is followed; all else runs as it is written.
     """
     with _short(quick=step.page != "README.md"):
         _follow(step)
@@ -120,12 +121,14 @@ def _follow(step: Step) -> None:
 
 @contextmanager
 def _short(quick: bool) -> Iterator[None]:
-    """Few steps of `optimise`, and few patches for metrics to look at; where quick also few passes of `field`, and few
-    candidates for its pieces. Settings, and what records say of them, stay as they are."""
+    """Few steps of `optimise`, and few patches for metrics to look at; where quick also few passes of `field`, few
+    candidates for its pieces, and `propagate` looks at smaller pictures. Settings, and what records say of them, stay
+    as they are."""
     with pytest.MonkeyPatch.context() as patch:
         for method in (optimise, field) if quick else (optimise,):
             patch.setattr(method, "schedule", partial(_few, method.schedule))
         if quick:
+            patch.setattr(dense, "MOST_PIXELS", 1 << 14)
             patch.setattr(field, "begin", partial(_searching_little, field.begin))
         for module, name in SAMPLES:
             patch.setattr(module, name, PATCHES)

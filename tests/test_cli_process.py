@@ -279,29 +279,20 @@ def test_a_name_that_the_encoding_lacks(
 
 
 def test_streams_of_a_plain_run(tmp_path: Path, picture: Picture) -> None:
+    """Names are any bytes, where the system has them so; an error is one line."""
     picture("a.png")
-    with started(tmp_path, *PLAIN, "synthesize", "a.png", "-o", "o.png", "--quality", "draft") as process:
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (0, "o.png\n")
-    assert all(line.startswith("texsynth: o.png: ") for line in err.splitlines()) and "%, level 0, loss " in err
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="file names that are bytes")
-def test_names_of_any_bytes(tmp_path: Path, picture: Picture) -> None:
-    picture("a.png")
-    name = os.fsencode(tmp_path) + b"/\xff\x1b[31m \n.png"
-    (tmp_path / "a.png").rename(os.fsdecode(name))
-    words = [sys.executable, "-m", "texsynth", "synthesize", name, "-o", b"\xfe.png", "--quality", "draft"]
+    exemplar, output, none = ("\udcff\x1b[31m \n.png", "\udcfe.png", "\x1b[31m\n.png")
+    if sys.platform != "linux":
+        exemplar, output, none = "ö.png", "o.png", "none.png"
+    (tmp_path / "a.png").rename(tmp_path / exemplar)
+    words = [sys.executable, *PLAIN, "synthesize", exemplar, "-o", output, "--quality", "draft"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (0, b"\xfe.png\n") and b"\x1b" not in done.stderr
-    again = subprocess.run([*words[:4], b"\x1b[31m\n.png"], cwd=tmp_path, capture_output=True, check=False)
-    assert (again.returncode, again.stderr.count(b"\n")) == (3, 1) and b"\x1b" not in again.stderr
-
-
-def test_an_error_of_a_process(tmp_path: Path) -> None:
-    with started(tmp_path, *PLAIN, "synthesize", "none.png") as process:
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err.count("\n")) == (3, "", 1)
+    assert (done.returncode, done.stdout) == (0, os.fsencode(f"{output}\n")) and b"\x1b" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert all(line.startswith(b"texsynth: ") and b".png: " in line for line in lines)
+    assert b"%, level 0, loss " in done.stderr
+    again = subprocess.run([*words[:4], none], cwd=tmp_path, capture_output=True, check=False)
+    assert (again.returncode, again.stdout, again.stderr.count(b"\n")) == (3, b"", 1) and b"\x1b" not in again.stderr
 
 
 def test_presets_are_listed_without_torch(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def values(
     """
     state = {} if state is None else state
     setup = Setup(rng, task.tile, max(64 << 20, task.max_memory // 16), task.guides, state=state)
-    # Build every extractor once, for the layers that any objective asks of it.
+    # Build every extractor once, for the layers that any objective asks of it; the exemplar does not tile.
     extractors: dict[tuple[str, Any], tuple[Extract, list[str], list[Reference]]] = {}
     for key in dict.fromkeys(map(_key, objectives)):
         name, chosen = key
@@ -49,7 +49,9 @@ def values(
                 Reference(extract(copy.image, layers), copy.exemplar, copy.valid, copy.guides, copy.place)
                 for copy in sources(task, copies)
             ]
-        extractors[key] = module.build(chosen, task.tile, weights), layers, references
+        if any(task.tile):
+            extract = module.build(chosen, task.tile, weights)
+        extractors[key] = extract, layers, references
     # Build the loss of every objective, one for each of its parts.
     losses: list[tuple[Objective, list[tuple[float, Loss]]]] = []
     for o in objectives:
