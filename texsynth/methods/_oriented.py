@@ -18,9 +18,10 @@ from texsynth.field.space import surroundings
 from texsynth.field.turned.space import describe, find_basis, find_frames, margin
 from texsynth.field.turned.start import PieceRules, start
 from texsynth.field.turned.sweep import refresh, sweep
+from texsynth.methods._field_settings import Settings
 from texsynth.task import Guide, Task
 
-RULES = PieceRules(block=0.5, overlap=0.5, spread=0.2, tries=16, starts=4)
+BLOCK, OVERLAP, SPREAD, TRIES = 0.5, 0.5, 0.2, 16  # of the rules by which pieces are laid
 PROPORTION_PRICE = 0.01  # of the potential: where windows turn, more of it tears pieces
 
 Improve = Callable[[Field, Tensor], "tuple[Field, Tensor]"]
@@ -31,20 +32,19 @@ def direction(task: Task) -> Guide | None:
     return next((guide for guide in task.guides if guide.distance == "direction" and guide.weight > 0), None)
 
 
-def begin(
-    task: Task, before: Field | None, patch: int, components: int, kappa: float, rng: torch.Generator
-) -> tuple[Field, Improve]:
+def begin(task: Task, before: Field | None, settings: Settings, rng: torch.Generator) -> tuple[Field, Improve]:
     """The field of this level, from the coarser level's (`before`) or from nothing, and the pass that improves it. A
     pass takes a field and the potential (homes,) and returns the next ones."""
     guide = direction(task)
     assert guide is not None
-    atlas = build_atlas(task, ("none",), margin(patch))
+    atlas = build_atlas(task, ("none",), margin(settings.patch))
     frames = find_frames(guide, atlas)
     guiding = encode(tuple(g for g in task.guides if g is not guide), atlas)
-    basis = find_basis(atlas, frames, patch, components, rng)
+    basis = find_basis(atlas, frames, settings.patch, settings.components, rng)
     if before is None:
         space = describe(atlas, frames, basis, atlas.valid, rng)
-        field = start(space, task.size, task.tile, RULES, rng, guiding)
+        rules = PieceRules(BLOCK, OVERLAP, SPREAD, TRIES, settings.starts)
+        field = start(space, task.size, task.tile, rules, rng, guiding)
     else:
         field = refresh(double(before, atlas, task.size), frames)
         wanted = surroundings(atlas, field.index) if guiding is None else atlas.valid
@@ -54,6 +54,6 @@ def begin(
     def improve(field: Field, psi: Tensor) -> tuple[Field, Tensor]:
         psi = potential.ascend(psi, atlas, field.index, *colours)
         price = potential.prices(atlas, field.index, psi, space.described, 0.0 if guiding else PROPORTION_PRICE, 0.0)
-        return sweep(field, space, Prices(price, kappa, guiding), rng), psi
+        return sweep(field, space, Prices(price, settings.kappa, guiding), rng), psi
 
     return field, improve

@@ -242,7 +242,7 @@ def _begin_oriented(
     if coarser is None and canvas is not None:
         say("orientation: the stage before is not used, windows turn along the directions from the start")
     before = None if coarser is None else coarser[0]
-    field, improve = _oriented.begin(task, before, settings.patch, settings.components, settings.kappa, rng)
+    field, improve = _oriented.begin(task, before, settings, rng)
     none = torch.empty(0, device=task.device)
 
     def step(canvas: Canvas) -> tuple[Canvas, float]:

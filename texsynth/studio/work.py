@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from texsynth.errors import InputError
+from texsynth.field.atlas import Field, enlarge
 from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
@@ -48,7 +49,7 @@ from texsynth.studio.orders import (
     Straighten,
     Where,
 )
-from texsynth.task import Event
+from texsynth.task import Canvas, Event, Task
 from texsynth.verbs import capture, layers, parse, single
 from texsynth.verbs.sets import Pictures, arranged
 from texsynth.weights.pretrained import Fetching
@@ -146,7 +147,7 @@ class Bench:
         notices: list[str] = []
         job, preset = single.prepared(order.verb, request, notices.append, notices.append, FETCHING)
         self._make_room(run.estimate(job, preset).memory)
-        result = run.run(job, preset, request.seed or 0, _Watcher(order, tell))
+        result = run.run(job, preset, request.seed or 0, _Watcher(order, job, tell))
         if order.kind == FINAL:
             self._keep(order.number, Remembered(request, job, result))
         maps = {name: _shown_layer(name, layer, job) for name, layer in result.layers.items()}
@@ -171,8 +172,9 @@ class Bench:
 class _Watcher:
     """Shows how far a run has come: not more often than is worth while, but each level at its end."""
 
-    def __init__(self, order: Run, tell: Tell) -> None:
+    def __init__(self, order: Run, job: Job, tell: Tell) -> None:
         self.order, self.tell = order, tell
+        self.task = job.task if job.reduced is None else job.reduced.task
         self.due = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -180,7 +182,7 @@ class _Watcher:
         if event.step < event.steps and now < self.due:
             return
         is_shown = self.order.kind == DRAFT or event.level == 0
-        shown = shown_of(Picture(event.canvas.image.cpu().clamp(0, 1))) if is_shown else None
+        shown = shown_of(so_far(event.canvas, self.task)) if is_shown else None
         self.tell(Drafted(self.order.number, shown, event.level, event.done, event.left))
         after = time.perf_counter()
         self.due = after + max(PAUSE, REST * (after - now))
@@ -192,6 +194,14 @@ def drafted(verb: str, request: Any) -> Any:
     if request.preset or request.method or request.quality not in (None, "normal"):
         return request
     return replace(request, quality="draft")
+
+
+def so_far(canvas: Canvas, task: Task) -> Picture:
+    """A canvas as a picture: where it has a field, that copies pixels of the full size, whatever its own is."""
+    field = canvas.field
+    small = isinstance(field, Field) and field.size != task.size
+    pixels = enlarge(field, task).image() if isinstance(field, Field) and small else canvas.image
+    return Picture(pixels.cpu().clamp(0, 1))
 
 
 def _defined(order: Define) -> Defined:
