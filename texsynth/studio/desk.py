@@ -344,9 +344,10 @@ class SolverDesk:
             self._tell(work, "draft", **picture, level=said.level, done=said.done, left=said.left)
         elif isinstance(said, orders.Done):
             maps = {name: self.display(display, True) for name, display in said.maps.items()}
-            news = {"seconds": said.seconds, "maps": maps, "notices": said.notices, "has_field": said.has_field}
+            news = {"seconds": said.seconds, "maps": maps, "notices": said.notices, "final": said.final}
+            news |= {"has_field": said.has_field, "relief": said.relief}
             self._tell(work, "done", **self._shown(said.shown), **news, level=0, done=1.0, left=0.0)
-            if work.kind == orders.FINAL and work.asked is not None:
+            if said.final and work.asked is not None:
                 self._results[work.number] = work.asked
                 _keep_last(self._results, MOST_RESULTS)
         elif isinstance(said, orders.Failed):

@@ -149,7 +149,8 @@ class Drafted:
 
 @dataclass(frozen=True)
 class Done:
-    """A run is finished. maps: the aligned maps of its result. notices: what its user should know. relief: of its
+    """A run is finished. maps: the aligned maps of its result. notices: what its user should know. final: is it what
+    the command makes? Then it is kept. has_field: is it also known where its pixels were copied from? relief: of its
     height from lowest to highest, in widths; 0 where it is unknown."""
 
     number: int
@@ -157,6 +158,7 @@ class Done:
     seconds: float
     maps: Mapping[str, Display] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    final: bool = False
     has_field: bool = False
     relief: float = 0.0
 

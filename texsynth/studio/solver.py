@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import threading
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from texsynth.batch import child
+from texsynth.errors import TexsynthError
 from texsynth.runs import fault
 from texsynth.studio.orders import Cancel, Cancelled, Failed, Order, Said, Started, Where
 
@@ -192,15 +194,9 @@ class _Exchange:
 
 def _failed(order: Order, error: Exception) -> Failed:
     message, code = fault.explained(error, "see the terminal")
-    if code == 1:
-        _shown_in_terminal(error)
+    if code == TexsynthError.exit_code:
+        traceback.print_exception(error)
     return Failed(order.number, message, code)
-
-
-def _shown_in_terminal(error: Exception) -> None:
-    import traceback
-
-    traceback.print_exception(error)
 
 
 def _live(connection: Connection, max_memory: str | int, threads: int | None) -> None:
@@ -211,8 +207,10 @@ def _live(connection: Connection, max_memory: str | int, threads: int | None) ->
     child.answer()
     threading.Thread(target=exchange.listen, daemon=True).start()
     gc.disable()  # what is imported stays, so that to look for garbage in it is of no use
+    from texsynth.runs import machine
     from texsynth.studio.work import Bench
 
+    machine.reuse_memory()
     work = Bench(max_memory, threads)
     gc.freeze()
     gc.enable()

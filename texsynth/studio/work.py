@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -28,10 +27,9 @@ from texsynth.report import html, view
 from texsynth.requests.shared import AUTO
 from texsynth.runs import machine, run, save
 from texsynth.runs.run import Result
-from texsynth.studio import places
+from texsynth.studio import definitions, places
 from texsynth.studio.orders import (
     DRAFT,
-    FINAL,
     Define,
     Defined,
     Display,
@@ -86,7 +84,6 @@ class Bench:
     """All that is kept between orders: the machine's settings, and the results of the last finished runs."""
 
     def __init__(self, max_memory: str | int, threads: int | None) -> None:
-        machine.reuse_memory()
         machine.use_threads(threads)
         self.memory = parse.memory(max_memory)
         self.threads = torch.get_num_threads()
@@ -104,7 +101,7 @@ class Bench:
                 case Look():
                     return self._look(order)
                 case Define():
-                    return _defined(order)
+                    return Defined(order.number, definitions.document())
                 case Run():
                     return self._run(order, tell)
                 case Straighten():
@@ -143,18 +140,19 @@ class Bench:
 
     def _run(self, order: Run, tell: Tell) -> Done:
         begun = time.perf_counter()
-        request = drafted(order.verb, order.request) if order.kind == DRAFT else order.request
+        request = drafted(order.request) if order.kind == DRAFT else order.request
+        final = request is order.request
         notices: list[str] = []
         job, preset = single.prepared(order.verb, request, notices.append, notices.append, FETCHING)
         self._make_room(run.estimate(job, preset).memory)
         result = run.run(job, preset, request.seed or 0, _Watcher(order, job, tell))
-        if order.kind == FINAL:
+        if final:
             self._keep(order.number, Remembered(request, job, result))
         maps = {name: _shown_layer(name, layer, job) for name, layer in result.layers.items()}
+        relief = view.depth(html.lit(result, job)) if final else 0.0
+        shown, has_field = shown_of(result.picture), final and result.field is not None
         seconds = time.perf_counter() - begun
-        has_field = result.field is not None and order.kind == FINAL
-        relief = view.depth(html.lit(result, job)) if order.kind == FINAL else 0.0
-        return Done(order.number, shown_of(result.picture), seconds, maps, tuple(notices), has_field, relief)
+        return Done(order.number, shown, seconds, maps, tuple(notices), final, has_field, relief)
 
     def _make_room(self, need: int) -> None:
         """Let go of results, the oldest first, beside which a run does not fit."""
@@ -188,9 +186,8 @@ class _Watcher:
         self.due = after + max(PAUSE, REST * (after - now))
 
 
-def drafted(verb: str, request: Any) -> Any:
-    """The request of a draft: with the quick variant of the preset, where the usual one is asked for and has one."""
-    del verb
+def drafted(request: Any) -> Any:
+    """The request of a draft: with the quick variant of the preset, where the usual one is asked for; else the same."""
     if request.preset or request.method or request.quality not in (None, "normal"):
         return request
     return replace(request, quality="draft")
@@ -202,11 +199,6 @@ def so_far(canvas: Canvas, task: Task) -> Picture:
     small = isinstance(field, Field) and field.size != task.size
     pixels = enlarge(field, task).image() if isinstance(field, Field) and small else canvas.image
     return Picture(pixels.cpu().clamp(0, 1))
-
-
-def _defined(order: Define) -> Defined:
-    definitions: Any = importlib.import_module("texsynth.studio.definitions")
-    return Defined(order.number, definitions.document())
 
 
 def shown_of(picture: Picture | Strips, role: str = "", down: bool = False) -> Display:
