@@ -14,6 +14,7 @@ import { tell } from "./state.js";
 const REST_MS = 600; // from the last draft to the final picture
 const PAUSE_MS = 250; // from a change of an option to its draft
 const SLOW_S = 60; // final pictures that take longer are made only when asked for
+const COMING = ["asked", "queued", "started", "draft"]; // seeds that the final picture would drive out
 const INPUTS = ["exemplar", "crop", "layers", "drawing", "mode", "way", "size", "options", "settings", "seed"];
 const WATCHED = [...INPUTS, "extend", "tileable", "band", "definitions"];
 const HANDS = ["layers", "drawing", "exemplar"]; // changes that are not followed by others a moment later
@@ -182,10 +183,11 @@ class Flow {
 
   /** The hand rests: make the final picture, unless it is there. */
   rest() {
-    const { drawing, automatic } = this.#studio.all();
+    const { drawing, automatic, seeds } = this.#studio.all();
     const drafted = this.#outcome.done && this.#outcome.key === this.#key;
     if (drawing || !automatic || !drafted || this.#outcome.complete) return;
-    if (this.#slow.has(this.#pace())) this.#saySlow(0);
+    if (seeds.some(({ state }) => COMING.includes(state))) this.#later(REST_MS, () => this.rest());
+    else if (this.#slow.has(this.#pace())) this.#saySlow(0);
     else attempt(this.#studio, () => this.#send("final", this.#key, false));
   }
 

@@ -15,6 +15,8 @@ const GROUNDS = [
   ...["extend", "tileable", "band"],
 ];
 
+const lost = ({ state }) => state === "cancelled" || state === "failed";
+
 /** All that drafts depend on but the seed, as a text that can be compared. */
 function grounds(studio) {
   if (!studio.get("exemplar")) return "";
@@ -50,18 +52,22 @@ class Strip {
     this.tell();
   }
 
-  /** The next seeds after those that are shown, or those from the present one on. */
+  /** Those that a picture has driven out, again; else the next ones, or those from the present one on. */
   ask() {
     const { studio } = this;
-    const shown = studio.get("seeds");
-    const first = shown.length ? shown.at(-1).seed + 1 : studio.get("seed");
-    const seeds = Array.from({ length: AT_ONCE }, (_, i) => ({ seed: first + i, run: null, state: "asked" }));
+    const before = studio.get("seeds");
+    const again = before.filter(lost);
+    if (again.length) return again.forEach((entry) => this.draft(entry));
+    const first = before.length ? before.at(-1).seed + 1 : studio.get("seed");
+    const next = Array.from({ length: AT_ONCE }, (_, i) => ({ seed: first + i }));
     this.grounds = grounds(studio);
-    studio.set({ seeds: [...shown, ...seeds].slice(-MOST) });
-    seeds.forEach((entry) => this.draft(entry));
+    studio.set({ seeds: [...before, ...next].slice(-MOST) });
+    return next.forEach((entry) => this.draft(entry));
   }
 
   async draft(entry) {
+    Object.assign(entry, { run: null, shown: null, state: "asked" });
+    this.join();
     const run = await attempt(this.studio, () => seedRun(this.studio, entry.seed));
     Object.assign(entry, run === undefined ? { state: "failed" } : { run });
     this.join();
@@ -102,7 +108,8 @@ class Strip {
     const { studio, strip } = this;
     const seeds = studio.get("seeds"), chosen = studio.get("seed");
     if (document.activeElement !== this.number) this.number.value = chosen;
-    this.more.textContent = seeds.length ? "More seeds" : `Show ${AT_ONCE} seeds`;
+    const next = seeds.length ? "More seeds" : `Show ${AT_ONCE} seeds`;
+    this.more.textContent = seeds.some(lost) ? "Draft the others" : next;
     this.more.disabled = !studio.get("exemplar");
     seeds.forEach((entry, i) => this.tellOne(entry, strip.children[i] ?? strip.appendChild(this.button()), chosen));
     while (strip.children.length > seeds.length) strip.lastChild.remove();
