@@ -299,7 +299,10 @@ def test_what_is_painted_is_called_after_the_output(parse: Parse) -> None:
         ("", {"rust.png": "dropped"}, "rust_studio.png", ""),
         ("", {"rust.png": "another"}, "rust_2_studio.png", "rust_2.png"),
         ("", {"Rust.PNG": "another", "rust_2.png": "dropped"}, "rust_2_studio.png", ""),
-        ("", {"rust_studio_labels.png": ""}, "rust_studio_2.png", "rust.png"),
+        ("", {"rust_studio_labels.png": "one"}, "rust_studio_2.png", "rust.png"),
+        ("", {"rust_studio_mask.png": "two"}, "rust_studio_2.png", "rust.png"),
+        ("", {"rust.png": "dropped", "rust_studio_mask.png": "one"}, "rust_studio.png", ""),
+        ("", {"rust_studio.png": "", "rust_studio_mask.png": "one"}, "rust_studio_2.png", "rust.png"),
         ("", {"rust_studio.json": "", "rust_studio_2_mask.png": ""}, "rust_studio_3.png", "rust.png"),
         ("rust", {}, "rust_2.png", "rust.png"),
         (" My wall.png ", {"my wallpaper.png": ""}, "My wall.png", "rust.png"),
@@ -311,7 +314,7 @@ def test_no_file_takes_the_place_of_another(
 ) -> None:
     names = place({"verb": "inpaint", "exemplars": ["dropped"], "files": {"mask": ["one"]}}, name, there)
     mask = f"{Path(out).stem}_mask.png"
-    assert (names.out, {*names.inputs}) == (Path(out), {mask, exemplar} - {""})
+    assert (names.out, {*names.inputs}) == (Path(out), {mask, exemplar} - {"", *there})
     assert not {*names.inputs, out} & there.keys()
     request = parse(names.command)
     assert (request.output, request.mask) == (out, mask) and request.exemplars == [names.names[key("dropped")]]

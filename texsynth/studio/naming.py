@@ -18,7 +18,8 @@ from texsynth.requests.option import Option
 from texsynth.studio.definitions import STRAIGHTEN, SUFFIXES
 from texsynth.studio.sheet import Errand, Straightened, text, with_files
 
-STEM = re.compile(r"[^\W_][\w. +-]{0,99}")  # that a user may give to what is saved
+LONGEST_STEM = 100  # characters, with which names of all roles are no longer than files may have
+STEM = re.compile(rf"[^\W_][\w. +-]{{0,{LONGEST_STEM - 1}}}")  # that a user may give to what is saved
 SUFFIX = ".png"
 
 
@@ -38,7 +39,7 @@ class Naming:
 
 def placed(errand: Errand, name: str, taken: Collection[str], digest: Callable[[str], str]) -> Naming:
     """The names of everything that is saved: what is painted goes to STEM_ROLE.png, and what was dropped keeps its own
-    name, where that is free or the file of that name is the same.
+    name, where these are free or the files of these names are the same.
 
     name: the stem that the user gives, "" for none. taken: the names of the files that are there; digest: the SHA-256
     of one of these. Raises UsageError for a name that no file can have.
@@ -47,7 +48,7 @@ def placed(errand: Errand, name: str, taken: Collection[str], digest: Callable[[
     request = with_files(errand.request, folder.dropped)
     scheme = None if request.names is None else schemes.scheme(request.names)
     image = (lambda stem: stem) if scheme is None else scheme.image
-    stem = folder.free_stem(_wished(name, request.exemplars[0]), image)
+    stem = folder.free_stem(_wished(name, request.exemplars[0]), image, _layers(request))
     request = replace(with_files(request, partial(folder.painted, stem)), output=f"{stem}{SUFFIX}")
     command = "\n".join([*folder.commands, text(errand.verb, request)])
     return Naming(Path(f"{image(stem)}{SUFFIX}"), folder.inputs, folder.names, command)
@@ -57,10 +58,37 @@ def _wished(name: str, exemplar: Path) -> str:
     """The stem that a user gives, or else that of the exemplar with a word for where it was used; raises UsageError."""
     stem = name.strip().removesuffix(SUFFIX)
     if not stem:
-        return f"{exemplar.stem}_studio"
+        return f"{exemplar.stem[:LONGEST_STEM]}_studio"
     if not STEM.fullmatch(stem) or stem.endswith((".", " ")):
         raise UsageError(f"{shown(name)} is no name for a file here: it has letters, digits, _ - + . and no folders")
     return stem
+
+
+def _layers(request: Any) -> dict[str, Held]:
+    """What is painted, by its role; what was dropped has its place by then."""
+    layers: dict[str, Held] = {}
+
+    def look(o: Option, number: int, file: Any) -> Any:
+        if isinstance(file, Held):
+            layers[_role(o, number)] = file
+        return file
+
+    with_files(request, look)
+    return layers
+
+
+def _role(o: Option, number: int) -> str:
+    """The role of the N-th file of an option."""
+    roles = SUFFIXES[o.name]
+    return roles[number] if number < len(roles) else f"{roles[-1]}_{number + 1}"
+
+
+def _layer_file(stem: str, role: str) -> str:
+    return f"{stem}_{role}{SUFFIX}"
+
+
+def _digest(file: Held) -> str:
+    return hashlib.sha256(file.content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -81,7 +109,7 @@ class _Folder:
         """The file in the folder for one that is held in memory, and not painted; another one as it is."""
         if not isinstance(file, Held) or o.name in SUFFIXES:
             return file
-        key = hashlib.sha256(file.content).hexdigest()
+        key = _digest(file)
         if key not in self.names:
             self._give(key, self._free_name(file, key), file)
             if isinstance(file, Straightened):
@@ -93,20 +121,21 @@ class _Folder:
         """The file in the folder for a layer that is painted; another one as it is."""
         if not isinstance(file, Held):
             return file
-        roles = SUFFIXES[o.name]
-        role = roles[number] if number < len(roles) else f"{roles[-1]}_{number + 1}"
-        path = Path(f"{stem}_{role}{SUFFIX}")
-        self._give(hashlib.sha256(file.content).hexdigest(), path.name, file)
+        path = Path(_layer_file(stem, _role(o, number)))
+        self._give(_digest(file), path.name, file)
         return path
 
-    def free_stem(self, wished: str, image: Callable[[str], str]) -> str:
-        """The first stem of which no file is there. image: the stem of the picture itself."""
+    def free_stem(self, wished: str, image: Callable[[str], str], layers: Mapping[str, Held]) -> str:
+        """The first stem of which no file is there but these layers, by their roles. image: the stem of the picture
+        itself."""
         stems = (wished if number == 1 else f"{wished}_{number}" for number in count(1))
-        return next(stem for stem in stems if not (self._has(stem) or self._has(image(stem))))
+        return next(stem for stem in stems if not self._has(stem, image(stem), layers))
 
-    def _has(self, stem: str) -> bool:
-        form = re.compile(rf"(.*_)?{re.escape(stem.casefold())}[_.-].*", re.DOTALL)
-        return any(map(form.fullmatch, self.taken))
+    def _has(self, stem: str, image: str, layers: Mapping[str, Held]) -> bool:
+        keys = {_layer_file(stem, role).casefold(): _digest(layer) for role, layer in layers.items()}
+        form = re.compile("(.*_)?({}|{})[_.-].*".format(*(re.escape(s.casefold()) for s in (stem, image))), re.DOTALL)
+        there = filter(form.fullmatch, self.taken)
+        return any(name not in keys or not self._is(name, keys[name]) for name in there)
 
     def _free_name(self, file: Path, key: str) -> str:
         """The first name for a file that is free, or that of the same file."""
