@@ -30,7 +30,7 @@ function begin(part, studio) {
   }
 }
 
-const studio = new Studio();
+export const studio = new Studio();
 PARTS.forEach((part) => begin(part, studio));
 net.attempt(studio, async () => studio.set({ folder: await net.get("folder") }));
 net.attempt(studio, async () => studio.set({ definitions: await net.get("definitions") }));
