@@ -3,7 +3,7 @@
  */
 
 import { make } from "./dom.js";
-import { sizeOf } from "./modes.js";
+import { beforeOf, sizeOf } from "./modes.js";
 import { attempt, get, post, upload } from "./net.js";
 import { importInto } from "./stack.js";
 import { tell } from "./state.js";
@@ -16,8 +16,8 @@ const element = (id) => document.getElementById(id);
  */
 export function adopt(studio, source) {
   const whole = { exemplar: source, crop: null, quad: null, extend: [0, 0, 0, 0], tileable: "", band: null };
-  const size = sizeOf({ ...studio.all(), ...whole });
-  studio.set({ ...whole, size, seeds: [], result: null, previous: null });
+  const state = { ...studio.all(), ...whole };
+  studio.set({ ...whole, size: sizeOf(state), seeds: [], result: null, previous: beforeOf(state) });
   tell(studio, [`${source.name}: ${source.width} × ${source.height}.`, ...(source.notices ?? [])].join(" "));
 }
 

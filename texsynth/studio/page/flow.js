@@ -111,10 +111,10 @@ class Flow {
       return;
     }
     if (!state.exemplar || !state.definitions) return;
-    const key = keyOf(state);
+    const lack = lacks(this.#studio);
+    const key = lack || keyOf(state);
     if (key === this.#key && !changed.has("exemplar")) return;
     this.#key = key;
-    const lack = lacks(this.#studio);
     if (lack) {
       this.stop();
       tell(this.#studio, lack);

@@ -17,6 +17,12 @@ export function sizeOf({ mode, exemplar, crop }) {
   return { width: Math.round(width * factor), height: Math.round(height * factor) };
 }
 
+/**
+ * What a first result is compared with: the picture that is repaired or edited; nothing for a texture.
+ * @param {Object} state as of `Studio.all` @returns {Object | null}
+ */
+export const beforeOf = ({ mode, exemplar }) => (mode === "texture" ? null : exemplar);
+
 const same = (one, other) => one.width === other.width && one.height === other.height;
 
 /** The size follows the crop as long as nobody has given another. */
@@ -49,7 +55,8 @@ function choice(studio, name, id) {
   const root = document.getElementById(id);
   const show = () => (root.querySelector(`[value=${studio.get(name)}]`).checked = true);
   root.addEventListener("change", ({ target }) => {
-    studio.set({ [name]: target.value, result: null, previous: null, seeds: [] });
+    const chosen = { [name]: target.value };
+    studio.set({ ...chosen, result: null, previous: beforeOf({ ...studio.all(), ...chosen }), seeds: [] });
   });
   studio.on([name], show);
   show();
