@@ -12,9 +12,9 @@ function share(studio) {
 /** @param {import("./state.js").Studio} studio */
 export function start(studio) {
   const [status, progress] = ["status", "progress"].map((id) => document.getElementById(id));
-  studio.on(["message"], () => {
+  studio.on(["message", "solver"], () => {
     const message = studio.get("message");
-    const text = message?.text ?? "";
+    const text = message?.text ?? (studio.get("solver") === "starting" ? "Starting …" : "");
     if (status.textContent !== text) status.textContent = text;
     status.classList.toggle("error", message?.kind === "error");
   });
