@@ -8,6 +8,8 @@ import { attempt, get, post, upload } from "./net.js";
 import { importInto } from "./stack.js";
 import { tell } from "./state.js";
 
+const MOST_OFFERED = 16; // pictures of the folder where nothing is open
+
 const element = (id) => document.getElementById(id);
 
 /**
@@ -55,6 +57,14 @@ function openFile(studio, file) {
 function bytes(count) {
   const power = Math.min(3, Math.floor(Math.log10(Math.max(count, 1)) / 3));
   return `${+(count / 1000 ** power).toPrecision(2)} ${["bytes", "kB", "MB", "GB"][power]}`;
+}
+
+/** Some pictures of the folder, to begin with. */
+function offer(studio, pictures) {
+  const items = pictures.slice(0, MOST_OFFERED).map(({ name }) =>
+    make("li", {}, make("button", { type: "button", text: name, on: { click: () => openName(studio, name) } })),
+  );
+  element("begin-list").replaceChildren(...items);
 }
 
 /** The pictures of the folder, as buttons of the dialog. */
@@ -195,7 +205,8 @@ export function start(studio) {
   prepareDrops(studio);
   let begun = false;
   studio.on(["folder"], () => {
-    const { opened } = studio.get("folder");
+    const { opened, pictures } = studio.get("folder");
+    offer(studio, pictures);
     if (opened && !begun && !studio.get("exemplar")) openName(studio, opened);
     begun = true;
   });
