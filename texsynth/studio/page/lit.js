@@ -8,8 +8,7 @@ import { newest } from "./pictures.js";
 
 const SHAPES = [["sphere", "Sphere"], ["plane", "Plane"], ["both", "Both"]];
 const USUAL = 0.04; // from lowest to highest, in widths of the picture, where nothing tells it
-const HELP = "The light follows the pointer or the arrow keys, and goes round by itself (space); dragging turns, " +
-  "a double click turns back.";
+const HELP = "The light follows pointer and arrow keys, or goes round (space). Dragging turns; a double click, back.";
 
 const UNLIT = ["base_colour", "opacity"]; // roles that look the same under every light
 const LIT = Object.values(MAPS).flatMap(([roles]) => roles).filter((role) => !UNLIT.includes(role));
@@ -35,7 +34,7 @@ async function loaded(result) {
 
 class Pane {
   shown = null; // the result whose maps are drawn
-  chosen = false; // has the user set the relief?
+  chosen = new Set(); // the fields that the user has set; the others follow the result
 
   constructor(studio, root) {
     this.studio = studio;
@@ -56,10 +55,10 @@ class Pane {
   /** The fields, and `wanted`, which is what they say. */
   form() {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const times = [1, 2, 3, 4].map((n) => make("option", { value: n, text: `${n} × ${n}`, selected: n === 2 }));
+    const times = [1, 2, 3, 4].map((n) => make("option", { value: n, text: `${n} × ${n}` }));
     const [tiles, moves] = [make("select", {}, ...times), make("input", { type: "checkbox", checked: !still })];
-    const choose = () => (this.chosen = true);
-    const relief = make("input", { type: "range", min: 0, max: 20, step: 0.1, on: { input: choose } });
+    const relief = make("input", { type: "range", min: 0, max: 20, step: 0.1 });
+    for (const field of [tiles, relief]) field.addEventListener("input", () => this.chosen.add(field));
     this.wanted = {
       shape: SHAPES[0][0],
       get tiles() { return Number(tiles.value); },
@@ -67,7 +66,7 @@ class Pane {
       get moves() { return moves.checked; },
       set moves(does) { moves.checked = does; },
     };
-    this.relief = relief;
+    Object.assign(this, { tiles, relief });
     return make(
       "div", { class: "bar", id: "lit-form", on: { input: () => this.light.ask() } },
       choice("Shape", SHAPES, this.wanted.shape, (shape) => (this.wanted.shape = shape, this.light.ask())),
@@ -77,8 +76,12 @@ class Pane {
     );
   }
 
+  follow(field, value) {
+    if (!this.chosen.has(field)) field.value = value;
+  }
+
   async load() {
-    const { studio, relief } = this;
+    const { studio, tiles, relief } = this;
     const isWanted = studio.get("shownMap") === "lit", result = studio.get("result");
     this.view.hidden = !isWanted;
     if (!isWanted || !result?.final || result === this.shown) return; // under drafts, the last final picture stays
@@ -86,7 +89,8 @@ class Pane {
     if (!maps) return;
     this.shown = result;
     relief.parentElement.hidden = !maps.height;
-    if (!this.chosen) relief.value = 100 * (result.relief || USUAL);
+    this.follow(tiles, studio.get("tileable") === "xy" ? 2 : 1);
+    this.follow(relief, 100 * (result.relief || USUAL));
     this.canvas.hidden = !this.light.show(maps);
     this.missing.hidden = !this.canvas.hidden;
   }

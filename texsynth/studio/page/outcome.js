@@ -134,9 +134,15 @@ export class Outcome {
     const final = state === "done" && (event.final ?? kind === "final");
     const more = { maps: event.maps ?? {}, hasField: event.has_field ?? false, relief: event.relief };
     const result = { run, kind, state, shown, width, height, level, final, seconds, notices: notices ?? [], ...more };
-    const previous = !again && before?.state === "done" ? before : this.#studio.get("previous");
+    const previous = again ? this.#studio.get("previous") : this.#previous(before);
     this.#key = key;
     this.#studio.set({ result, previous });
+  }
+
+  /** What the next result is compared with: the last final picture, or a draft where there was none. */
+  #previous(before) {
+    const previous = this.#studio.get("previous");
+    return before?.final || (before?.state === "done" && !previous?.final) ? before : previous;
   }
 
   #finish({ seconds }) {
