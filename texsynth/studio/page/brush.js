@@ -10,6 +10,7 @@ import { doubled, inkOf, inkOfDouble } from "./strokes.js";
 export const SMALLEST = 1, LARGEST = 400; // pixels of a layer, across
 const LIGHTEST = 0.15; // of its size, that a pen without pressure has
 const LEAST_STEP = 2; // pixels, below which a stroke has no direction yet
+const SMOOTH = 16; // pieces of a stroke for its radius, at most: more are not seen
 const HALF = 128;
 
 /** One stroke on a layer, while it is painted. */
@@ -197,6 +198,7 @@ export class Brush {
   down(place, event) {
     const { layer } = this;
     if (!layer || ![0, 2, 5].includes(event.button)) return false;
+    if (event.altKey) return this.#pick(layer, place);
     const hidden = this.studio.get("hidden").filter((role) => role !== layer.role);
     const tool = this.studio.get("tool");
     const erase = tool.erase || event.button !== 0; // the right button, and a pen's other end
@@ -216,6 +218,7 @@ export class Brush {
   up() {
     if (!this.stroke) return;
     const { stroke } = this;
+    if (this.ahead) this.#piece(this.ahead, false);
     this.stroke = null;
     if (this.at) this.last = { layer: stroke.layer, place: this.at };
     const isChanged = stroke.finish();
@@ -241,6 +244,16 @@ export class Brush {
     this.#trace();
   }
 
+  /** Go on with what is painted at a place. */
+  #pick(layer, { x, y }) {
+    const at = Math.floor(y) * layer.width + Math.floor(x);
+    const tool = this.studio.get("tool");
+    const ink = layer.cover[at] >= HALF ? layer.ink[at] : 0;
+    if (layer.kind === "labels") this.studio.set({ tool: { ...tool, colour: ink } });
+    if (layer.kind === "grey" && layer.cover[at]) this.studio.set({ tool: { ...tool, value: layer.ink[at] } });
+    return true;
+  }
+
   #rest(isChanged) {
     if (isChanged) touched(this.studio);
     else this.studio.set({ drawing: false });
@@ -258,6 +271,7 @@ export class Brush {
 
   #begin(layer, place, event) {
     this.stroke = new Stroke(layer, this.how);
+    this.ahead = null;
     this.at = this.#sized({ ...place, pressure: event.pressure }, event);
     const from = event.shiftKey && this.last?.layer === layer ? this.last.place : this.at;
     this.start = from;
@@ -265,14 +279,20 @@ export class Brush {
     this.stroke.show();
   }
 
-  /** Go on to a place; straight from the start where `straight`. */
+  /** Go on to a place, straight from the start where `straight`; what is too near waits for the next one. */
   #reach(to, straight) {
-    const { stroke } = this;
     const from = straight ? this.start : this.at;
-    if (stroke.directed && Math.hypot(to.x - from.x, to.y - from.y) < LEAST_STEP) return;
-    if (straight) stroke.reset();
-    stroke.line(from, to);
+    const least = Math.max(this.stroke.directed ? LEAST_STEP : 1, to.radius / SMOOTH);
+    this.ahead = null;
+    if (Math.hypot(to.x - from.x, to.y - from.y) >= least) this.#piece(to, straight);
+    else if (!this.stroke.directed) this.ahead = to;
+  }
+
+  #piece(to, straight) {
+    if (straight) this.stroke.reset();
+    this.stroke.line(straight ? this.start : this.at, to);
     this.at = to;
+    this.ahead = null;
   }
 
   #sized(place, event) {

@@ -48,6 +48,7 @@ export const PALETTE = ["#4c5a68", "#e0a03c", "#3f9b4f", "#c8463c", "#4a7fd0", "
 
 const SOURCE_SHARE = 0.002, TARGET_SHARE = 0.0005; // of the pixels, from which on a colour is a label there
 const HALF = 128;
+const OPAQUE = 0xff000000, WHITE = 0xffffffff, GREY = 0x010101; // as words of a picture: alpha, blue, green, red
 const OPACITY = { grey: 0.8, labels: 0.6, mask: 0.55, strokes: 0.3 }; // at first, over the picture below
 
 /** A layer. It begins empty. */
@@ -213,19 +214,16 @@ export class Layer {
     return levels(this.palette()[ink] ?? this.palette()[0]);
   }
 
+  /** The pixels (RGBA) of the layer's file. */
   #write(data) {
     if (this.kind === "strokes") return encoded(this.directions(), data);
-    const ground = this.kind === "grey" ? this.base : 0;
-    const colours = this.kind === "labels" ? this.palette().map(levels) : null;
-    for (let i = 0, at = 0; i < this.ink.length; i++, at += 4) {
-      const [ink, cover] = [this.ink[i], this.cover[i]];
-      if (colours) {
-        [data[at], data[at + 1], data[at + 2]] = colours[cover >= HALF ? ink : 0] ?? colours[0];
-      } else {
-        const grey = this.kind === "mask" ? (cover >= HALF ? 255 : 0) : ground + ((ink - ground) * cover) / 255;
-        data[at] = data[at + 1] = data[at + 2] = grey;
-      }
-      data[at + 3] = 255;
+    const out = new Uint32Array(data.buffer);
+    const { ink, cover, kind, base } = this;
+    const colours = kind === "labels" ? this.#colours() : null;
+    for (let i = 0; i < out.length; i++) {
+      if (colours) out[i] = OPAQUE | colours[cover[i] >= HALF ? ink[i] : 0];
+      else if (kind === "mask") out[i] = cover[i] >= HALF ? WHITE : OPAQUE;
+      else out[i] = OPAQUE | (GREY * Math.round(base + ((ink[i] - base) * cover[i]) / 255));
     }
     return data;
   }

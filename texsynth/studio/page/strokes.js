@@ -50,7 +50,7 @@ export function dense(planes, step) {
   filled(finest, SMOOTHINGS[0]);
   const { x, y } = finest;
   for (let i = 0; i < x.length; i++) {
-    const length = Math.hypot(x[i], y[i]);
+    const length = Math.sqrt(x[i] * x[i] + y[i] * y[i]);
     const across = length > 1e-12 ? x[i] / length : 1;
     const sign = y[i] < 0 ? -1 : 1;
     x[i] = Math.sqrt(Math.max(0, (1 + across) / 2)); // the half of the angle
@@ -176,10 +176,11 @@ function pull(grid, coarse) {
       if (rest === 0) continue;
       const near = u >> 1;
       const far = Math.max(0, Math.min(coarse.width - 1, near + (u & 1 ? 1 : -1)));
-      const between = (plane) => 0.5625 * plane[nearer + near] + 0.1875 * (plane[nearer + far] + plane[farther + near])
-        + 0.0625 * plane[farther + far];
-      x[i] = x[i] * weight[i] + between(coarse.x) * rest;
-      y[i] = y[i] * weight[i] + between(coarse.y) * rest;
+      const [a, b, c, d] = [nearer + near, nearer + far, farther + near, farther + far];
+      const across = 0.5625 * coarse.x[a] + 0.1875 * (coarse.x[b] + coarse.x[c]) + 0.0625 * coarse.x[d];
+      const down = 0.5625 * coarse.y[a] + 0.1875 * (coarse.y[b] + coarse.y[c]) + 0.0625 * coarse.y[d];
+      x[i] = x[i] * weight[i] + across * rest;
+      y[i] = y[i] * weight[i] + down * rest;
     }
   }
 }

@@ -2,7 +2,7 @@
  * A pane in which a picture is looked at: it is fitted, magnified, moved and pinched, and drawn at the screen's own
  * resolution. What is drawn, and what a pointer does in it, is its owner's.
  */
-import { make } from "./dom.js";
+import { make, takesText } from "./dom.js";
 
 const NEAREST = 32; // pixels of the page for one of the picture, at most
 const FARTHEST = 16; // times smaller than fitted, at most
@@ -130,6 +130,7 @@ export class Viewport {
     if (moved === this.moved) return;
     this.moved = moved;
     this.dirty = "all";
+    this.stage.toggleAttribute("data-fitted", this.fitted); // a finger then scrolls the page
     for (const listener of this.listeners) listener();
   }
 
@@ -163,7 +164,10 @@ export class Viewport {
     on("pointermove", (event) => this.#move(event));
     on("pointerup", (event) => this.#up(event, false));
     on("pointercancel", (event) => this.#up(event, true));
-    on("pointerleave", () => this.owner.tool.leave?.());
+    on("pointerleave", () => {
+      this.hovered = false;
+      this.owner.tool.leave?.();
+    });
     on("contextmenu", (event) => event.preventDefault());
     on("wheel", (event) => {
       event.preventDefault();
@@ -172,7 +176,17 @@ export class Viewport {
     }, { passive: false });
     on("keydown", (event) => this.#key(event));
     on("keyup", (event) => event.code === "Space" && this.#space(false));
+    document.addEventListener("focusin", () => { this.hovered = false; }); // until the pointer moves again
+    document.addEventListener("keydown", (event) => this.#overhear(event));
     on("blur", () => this.#space(false));
+  }
+
+  /** Keys that are meant for the picture under the pointer, though something else has the focus. */
+  #overhear(event) {
+    if (!this.hovered || document.activeElement === this.canvas || takesText(document.activeElement)) return;
+    if (event.code !== "Space" && !["+", "=", "-", "0"].includes(event.key)) return;
+    this.canvas.focus({ preventScroll: true });
+    this.#key(event);
   }
 
   #space(down) {
@@ -209,6 +223,7 @@ export class Viewport {
   }
 
   #move(event) {
+    this.hovered = true;
     const before = this.pointers.get(event.pointerId);
     if (!before) return this.owner.tool.hover?.(this.toPicture(event.clientX, event.clientY), event);
     if (this.held === "tool") {
