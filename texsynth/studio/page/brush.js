@@ -163,7 +163,8 @@ export function flood(layer, place, how) {
     for (const next of [v - 1, v + 1]) {
       if (next < 0 || next >= height) continue;
       for (let at = left; at <= right; at++) {
-        if (kindOf(next * width + at) === from && (at === left || kindOf(next * width + at - 1) !== from)) waiting.push([at, next]);
+        const begins = at === left || kindOf(next * width + at - 1) !== from; // one place for each piece of a row
+        if (begins && kindOf(next * width + at) === from) waiting.push([at, next]);
       }
     }
   }
@@ -198,13 +199,13 @@ export class Brush {
   down(place, event) {
     const { layer } = this;
     if (!layer || ![0, 2, 5].includes(event.button)) return false;
-    if (event.altKey) return this.#pick(layer, place);
+    if (event.altKey) return this.#pick(layer, this.#sized(place, event));
     const hidden = this.studio.get("hidden").filter((role) => role !== layer.role);
     const tool = this.studio.get("tool");
     const erase = tool.erase || event.button !== 0; // the right button, and a pen's other end
     this.how = { ink: inkOfTool(layer, tool), erase, hardness: layer.kind === "grey" ? tool.hardness : 0.6 };
     this.studio.set({ drawing: true, hidden });
-    if (tool.brush === "fill" && canFlood(layer)) this.#flood(layer, place);
+    if (tool.brush === "fill" && canFlood(layer)) this.#flood(layer, this.#sized(place, event));
     else this.#begin(layer, place, event);
     return true;
   }
@@ -295,10 +296,16 @@ export class Brush {
     this.ahead = null;
   }
 
+  /** A place of the picture, and how far the brush reaches there, in pixels of the layer. */
   #sized(place, event) {
-    const { size } = this.studio.get("tool");
+    const scale = this.#scale();
     const share = event.pointerType === "pen" ? Math.max(LIGHTEST, place.pressure) : 1;
-    return { x: place.x, y: place.y, radius: (size * share) / 2 };
+    return { x: place.x * scale, y: place.y * scale, radius: (this.studio.get("tool").size * share * scale) / 2 };
+  }
+
+  /** Pixels of the layer for one of the picture: large pictures have smaller layers. */
+  #scale() {
+    return this.layer.width / this.viewport.owner.size()[0];
   }
 
   /** The outline of the brush under the pointer. */

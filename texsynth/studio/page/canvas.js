@@ -2,7 +2,7 @@
  * The pane of the canvas: what is painted, over the result or the picture; its size, and what a repair adds to it.
  */
 import { Brush, listenForKeys } from "./brush.js";
-import { iconButton, make, numberField, sign } from "./dom.js";
+import { iconButton, make, sign } from "./dom.js";
 import { Handles } from "./handles.js";
 import { historyOf } from "./history.js";
 import { LayerBar } from "./layerbar.js";
@@ -15,26 +15,33 @@ const SMALLEST = 8, LARGEST = 16384; // pixels a side
 const SIDES = ["left", "top", "right", "bottom"];
 const ROOM = 0.12; // of the picture, that is left round it where it is to be extended
 const LOOK = ["look", "Look", "Move and magnify (space, +, -, 0 to fit)"];
-const EXTEND = ["extend", "Extend", "Drag the frame outwards, or move its handles with the arrow keys"];
-const BACK = "M8 5 4 9l4 4M4 9h10a6 6 0 0 1 0 11h-3", FORTH = "m16 5 4 4-4 4M20 9H10a6 6 0 0 0 0 11h3";
-const UNDER = [["result", "Result"], ["picture", "Picture"], ["nothing", "Nothing"]];
+const EXTEND = ["extend", "Extend", "Drag the frame outwards, or move its handles with the arrow keys."];
+const HINT = "Choose Progression, Labels or Direction above, and paint here: the texture follows.";
+const BACK = "M8 5 4 9l4 4M4 9h10a6 6 0 0 1 0 11h-3";
+const FORTH = "m16 5 4 4-4 4M20 9H10a6 6 0 0 0 0 11h3";
+const UNDER = [["result", "on the result"], ["picture", "on the picture"], ["nothing", "on nothing"]];
 
 /**
  * Draw the layers of one side over what has been drawn.
  * @param {CanvasRenderingContext2D} context
  * @param {import("./state.js").Studio} studio
  * @param {"canvas"|"exemplar"} side
+ * @param {number[]} size of the picture
  * @param {number} pixel a pixel of the page, in pixels of the picture
  */
-export function drawLayers(context, studio, side, pixel) {
+export function drawLayers(context, studio, side, [width, height], pixel) {
   const hidden = studio.get("hidden");
   for (const { role } of rowsOf(studio).filter((row) => row.side === side)) {
     const layer = studio.get("layers").get(role);
     if (!layer || hidden.includes(role) || layer.isClear) continue;
     context.globalAlpha = layer.opacity;
-    context.drawImage(layer.canvas, 0, 0);
+    context.drawImage(layer.canvas, 0, 0, width, height);
     context.globalAlpha = 1;
-    if (layer.kind === "strokes") drawGlyphs(context, layer.coarseDirections(), pixel);
+    if (layer.kind !== "strokes") continue;
+    context.save();
+    context.scale(width / layer.width, height / layer.height);
+    drawGlyphs(context, layer.coarseDirections(), (pixel * layer.width) / width);
+    context.restore();
   }
 }
 
@@ -50,7 +57,9 @@ export function followLayers(studio, side, viewport) {
     for (const layer of studio.get("layers").values()) {
       if (layer.side !== side || heard.has(layer)) continue;
       heard.add(layer);
-      layer.onShown((rect) => viewport.invalidate(layer.kind === "strokes" ? undefined : rect));
+      const scale = () => viewport.owner.size()[0] / layer.width;
+      const isFlowing = layer.kind === "strokes"; // a stroke changes all of the field
+      layer.onShown((rect) => viewport.invalidate(isFlowing ? null : rect.map((side) => side * scale())));
     }
     viewport.invalidate();
   });
@@ -63,10 +72,12 @@ class CanvasPane {
     Object.assign(this, { studio, tool: "look", pictures: new Pictures(), under: "result", extending: null });
     this.bar = new LayerBar(studio, "canvas", this);
     this.stage = make("div", { class: "stage" });
-    root.append(this.#sizes(), ...this.bar.elements, this.stage);
+    document.getElementById("canvas-head").append(...this.#head());
+    root.append(...this.bar.elements, this.stage);
     this.brush = new Brush(studio, "canvas");
     this.view = new Viewport(this.stage, "Canvas", {
-      size: () => this.size(), margins: () => this.#margins(), draw: (...where) => this.#draw(...where), tool: this.brush,
+      size: () => this.size(), margins: () => this.#margins(), tool: this.brush,
+      draw: (...where) => this.#draw(...where),
     });
     this.brush.attach(this.view);
     this.handles = new Handles(this.view, SIDES.map((side) => `Extend at the ${side}`), {
@@ -79,6 +90,14 @@ class CanvasPane {
   /** Of LayerBar: what can be done beside painting. */
   tools() {
     return this.studio.get("mode") === "repair" ? [LOOK, EXTEND] : [LOOK];
+  }
+
+  /** Of LayerBar: what is said while no layer is painted. */
+  hint() {
+    const { mode, exemplar, layers } = this.studio.all();
+    if (this.#isExtending()) return EXTEND[2];
+    const isFresh = [...layers.values()].every((layer) => layer.side !== "canvas" || layer.empty);
+    return mode === "texture" && exemplar && isFresh ? HINT : "";
   }
 
   /** Of LayerBar: another thing is done. */
@@ -109,7 +128,7 @@ class CanvasPane {
     if (mode !== "texture" && crop) fillBetween(context, [0, 0, width, height], crop, "rgb(0 0 0 / 55%)");
     if (mode === "repair") this.#drawFrame(context, pixel);
     context.imageSmoothingEnabled &&= view.zoom * view.dense < 1;
-    drawLayers(context, this.studio, "canvas", pixel);
+    drawLayers(context, this.studio, "canvas", [width, height], pixel);
     context.strokeStyle = "rgb(128 128 128 / 70%)";
     context.lineWidth = pixel;
     context.strokeRect(0, 0, width, height);
@@ -126,13 +145,14 @@ class CanvasPane {
     });
     studio.on(["mode"], () => this.#chooseUnder(studio.get("mode") === "texture" ? "result" : "picture"));
     this.#showSize();
+    this.bar.update();
   }
 
   // What lies under the layers.
 
   #chooseUnder(under) {
     this.under = under;
-    this.underField.control.value = under;
+    this.underField.value = under;
     this.refresh();
   }
 
@@ -219,16 +239,20 @@ class CanvasPane {
 
   // The size.
 
-  #sizes() {
-    const field = (label, side) => {
-      const limits = { min: SMALLEST, max: LARGEST, step: 1, id: `canvas-${side}` };
-      return numberField(label, limits, (value) => this.#resize(side, Math.round(value)), "change");
-    };
-    this.sizeFields = make("span", { class: "bar", id: "canvas-size", role: "group", "aria-label": "Size" }, field("Width", "width"), field("Height", "height"));
-    const under = make("select", { on: { change: (event) => this.#chooseUnder(event.target.value) } },
-      ...UNDER.map(([value, text]) => make("option", { value, text })));
-    this.underField = make("label", { class: "field" }, make("span", { text: "Under" }), under);
-    return make("div", { class: "bar" }, this.sizeFields, this.underField, this.#history());
+  #head() {
+    const side = (name) => make("input", {
+      type: "number", min: SMALLEST, max: LARGEST, step: 1, id: `canvas-${name}`,
+      "aria-label": `${name} in pixels`, title: name,
+      on: { change: ({ target }) => this.#resize(name, Math.round(target.valueAsNumber)) },
+    });
+    this.sides = { width: side("width"), height: side("height") };
+    const group = { class: "field", id: "canvas-size", role: "group", "aria-label": "Size" };
+    this.sizes = make("span", group, this.sides.width, " × ", this.sides.height);
+    const choose = ({ target }) => this.#chooseUnder(target.value);
+    const options = UNDER.map(([value, text]) => make("option", { value, text }));
+    const select = { "aria-label": "What lies under the layers", on: { change: choose } };
+    this.underField = make("select", select, ...options);
+    return [this.sizes, this.underField, this.#history()];
   }
 
   #history() {
@@ -250,8 +274,8 @@ class CanvasPane {
 
   #showSize() {
     const { mode, way, size } = this.studio.all();
-    this.sizeFields.hidden = !(mode === "texture" || (mode === "edit" && way === "retarget"));
-    for (const label of this.sizeFields.children) label.control.value = size[label.control.id === "canvas-width" ? "width" : "height"];
+    this.sizes.hidden = !(mode === "texture" || (mode === "edit" && way === "retarget"));
+    for (const [name, input] of Object.entries(this.sides)) input.value = size[name];
   }
 }
 

@@ -14,7 +14,8 @@ export function make(tag, details = {}, ...children) {
   const { text, on = {}, value, checked, ...attributes } = details;
   const element = document.createElement(tag);
   for (const [name, content] of Object.entries(attributes)) {
-    if (content !== false && content !== null && content !== undefined) element.setAttribute(name, content === true ? "" : content);
+    if (content === false || content === null || content === undefined) continue;
+    element.setAttribute(name, content === true ? "" : content);
   }
   if (value !== undefined) element.value = value;
   if (checked !== undefined) element.checked = checked;
@@ -31,7 +32,8 @@ export function make(tag, details = {}, ...children) {
  * @param {() => void} action
  */
 export function iconButton(sign, label, action, details = {}) {
-  return make("button", { type: "button", class: "icon", "aria-label": label, title: label, on: { click: action }, ...details }, sign);
+  const attributes = { type: "button", class: "icon", "aria-label": label, title: label, on: { click: action } };
+  return make("button", { ...attributes, ...details }, sign);
 }
 
 const DRAWN = "http://www.w3.org/2000/svg";

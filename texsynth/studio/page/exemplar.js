@@ -15,12 +15,14 @@ import { Viewport } from "./viewport.js";
 
 const TOOLS = [
   ["look", "Look", "Move and magnify (space, +, -, 0 to fit)"],
-  ["crop", "Crop", "Use only a part: drag over the picture, or move the handles"],
-  ["quad", "Straighten", "Put the four corners on a rectangle of the surface"],
+  ["crop", "Crop", "Use only a part: drag over the picture, or move the handles."],
+  ["quad", "Straighten", "Put the four corners on a rectangle of the surface, by dragging or with the arrow keys."],
 ];
 const SMALLEST = 8; // pixels a side, of a crop
-const BORDERS = [[0, 0], [1, 0], [2, 0], [2, 1], [2, 2], [1, 2], [0, 2], [0, 1], [1, 1]]; // of a crop: column, row
-const CROP_NAMES = ["Upper left", "Top", "Upper right", "Right", "Lower right", "Bottom", "Lower left", "Left", "Place"];
+const BORDERS = [[0, 0], [1, 0], [2, 0], [2, 1], [2, 2], [1, 2], [0, 2], [0, 1], [1, 1]]; // handles: column and row
+const CROP_NAMES = [
+  "Upper left", "Top", "Upper right", "Right", "Lower right", "Bottom", "Lower left", "Left", "Place",
+];
 const CORNERS = ["Upper left", "Upper right", "Lower right", "Lower left"]; // in the order of capture --quad
 const INSET = 0.15; // of the sides, at which corners begin
 
@@ -45,6 +47,11 @@ class ExemplarPane {
   /** Of LayerBar: what can be done beside painting. */
   tools() {
     return TOOLS;
+  }
+
+  /** Of LayerBar: what is said while no layer is painted. */
+  hint() {
+    return this.tool === "look" ? "" : TOOLS.find(([tool]) => tool === this.tool)[2];
   }
 
   /** Of LayerBar: another thing is done. */
@@ -99,7 +106,7 @@ class ExemplarPane {
     const pixel = 1 / view.zoom;
     const picture = this.pictures.get(this.studio.get("exemplar").shown);
     if (picture) context.drawImage(picture, 0, 0, width, height);
-    drawLayers(context, this.studio, "exemplar", pixel);
+    drawLayers(context, this.studio, "exemplar", [width, height], pixel);
     if (!this.quadBar.hidden) this.#drawQuad(context, pixel);
     else this.#drawCrop(context, pixel);
     this.#drawPicked(context, pixel);
@@ -184,10 +191,12 @@ class ExemplarPane {
   }
 
   #cropBar() {
-    const field = (label, index, min) => numberField(label, { min, step: 1 }, (value) => this.#enterCrop(index, value), "change");
-    this.cropFields = [field("X", 0, 0), field("Y", 1, 0), field("Width", 2, SMALLEST), field("Height", 3, SMALLEST)];
-    this.uncrop = make("button", { type: "button", text: "Use all of it", on: { click: () => this.studio.set({ crop: null }) } });
-    this.cropBar = make("div", { class: "bar", role: "group", "aria-label": "Crop", hidden: true }, ...this.cropFields, this.uncrop);
+    this.cropFields = [["X", 0], ["Y", 0], ["Width", SMALLEST], ["Height", SMALLEST]].map(([label, min], index) =>
+      numberField(label, { min, step: 1 }, (value) => this.#enterCrop(index, value), "change"));
+    const all = () => this.studio.set({ crop: null });
+    this.uncrop = make("button", { type: "button", text: "Use all of it", on: { click: all } });
+    const group = { class: "bar", role: "group", "aria-label": "Crop", hidden: true };
+    this.cropBar = make("div", group, ...this.cropFields, this.uncrop);
     return this.cropBar;
   }
 
@@ -238,10 +247,14 @@ class ExemplarPane {
   }
 
   #quadBar() {
-    const aspect = make("input", { type: "text", placeholder: "as it is", size: 8, title: "The true shape of what the corners mark, width to height, such as 3:2; or auto" });
-    this.straighten = make("button", { type: "button", class: "primary", text: "Straighten", on: { click: () => this.#straighten(aspect.value.trim()) } });
-    this.quadBar = make("div", { class: "bar", role: "group", "aria-label": "Straighten", hidden: true },
-      make("label", { class: "field" }, make("span", { text: "Shape" }), aspect), this.straighten);
+    const title = "The true shape of what the corners mark, width to height, such as 3:2; or auto";
+    const aspect = make("input", { type: "text", placeholder: "as it is", size: 8, title });
+    const straighten = () => this.#straighten(aspect.value.trim());
+    const button = { type: "button", class: "primary", text: "Straighten", on: { click: straighten } };
+    this.straighten = make("button", button);
+    const shape = make("label", { class: "field" }, make("span", { text: "Shape" }), aspect);
+    const group = { class: "bar", role: "group", "aria-label": "Straighten", hidden: true };
+    this.quadBar = make("div", group, shape, this.straighten);
     return this.quadBar;
   }
 
@@ -302,7 +315,8 @@ function moved(start, length, whole, which, place) {
 
 /** From one place to another, long enough and inside: start and length. */
 function between(one, other, whole) {
-  const length = limited(Math.round(Math.abs(other - one)), SMALLEST, other < one ? Math.max(SMALLEST, one) : Math.max(SMALLEST, whole - one));
+  const most = Math.max(SMALLEST, other < one ? one : whole - one);
+  const length = limited(Math.round(Math.abs(other - one)), SMALLEST, most);
   return [limited(other < one ? one - length : one, 0, whole - length), length];
 }
 

@@ -22,12 +22,14 @@ export class LayerBar {
   /**
    * @param {import("./state.js").Studio} studio
    * @param {"exemplar"|"canvas"} side
-   * @param {{tools: () => [string, string, string][], tool: string, changed: () => void}} owner
-   *   tools: what can be done beside painting: value, label and tip; tool: the one that is chosen while no layer is
+   * @param {{tools: () => string[][], tool: string, hint: () => string, changed: () => void}} owner
+   *   tools: what can be done beside painting: value, label and tip. tool: the one that is chosen while no layer is.
+   *   hint: what is said then
    */
   constructor(studio, side, owner) {
     Object.assign(this, { studio, side, owner });
-    this.choices = make("div", { class: "bar layers", role: "group", "aria-label": side === "canvas" ? "What to paint" : "Work on the exemplar" });
+    const label = side === "canvas" ? "What to paint" : "Work on the exemplar";
+    this.choices = make("div", { class: "bar layers", role: "group", "aria-label": label });
     this.help = make("p", { class: "quiet help" });
     this.brush = make("div", { class: "bar brush", role: "group", "aria-label": "Brush" });
     this.elements = [this.choices, this.brush, this.help];
@@ -54,7 +56,8 @@ export class LayerBar {
     this.#updateChoices();
     const { layer } = this;
     this.brush.hidden = !layer;
-    this.help.hidden = !layer;
+    this.help.textContent = layer ? layer.help : this.owner.hint();
+    this.help.hidden = !this.help.textContent;
     if (layer) this.#updateBrush(layer);
   }
 
@@ -64,7 +67,8 @@ export class LayerBar {
     const signature = [...tools, ...rows.map((row) => [row.role, row.label])].join();
     if (signature !== this.signature) {
       this.signature = signature;
-      this.choices.replaceChildren(...tools.map((tool) => this.#toolButton(tool)), ...rows.map((row) => this.#layerButtons(row)));
+      const chips = [...tools.map((tool) => this.#toolButton(tool)), ...rows.map((row) => this.#layerChip(row))];
+      this.choices.replaceChildren(...chips);
     }
     const { layer } = this;
     for (const button of this.choices.querySelectorAll("[data-tool]")) {
@@ -74,13 +78,15 @@ export class LayerBar {
   }
 
   #toolButton([tool, label, title]) {
-    return make("button", { type: "button", "data-tool": tool, title, text: label, on: { click: () => this.choose(tool) } });
+    const choose = () => this.choose(tool);
+    return make("button", { type: "button", "data-tool": tool, title, text: label, on: { click: choose } });
   }
 
-  #layerButtons(row) {
+  #layerChip(row) {
     const choose = () => this.#paint(row);
-    const name = make("button", { type: "button", class: "name", title: row.help, text: row.label, on: { click: choose } });
-    const eye = iconButton(sign(EYE), `Show ${row.label}`, () => this.#toggle(row.role), { "data-eye": true });
+    const { label, help } = row;
+    const name = make("button", { type: "button", class: "name", title: help, text: label, on: { click: choose } });
+    const eye = iconButton(sign(EYE), `Show ${label}`, () => this.#toggle(row.role), { "data-eye": true });
     return make("span", { class: "chip", "data-layer": row.role }, name, eye);
   }
 
@@ -128,7 +134,8 @@ export class LayerBar {
       this.layer.opacity = percent / 100;
       this.studio.set({ hidden: this.studio.get("hidden") });
     });
-    this.brush.append(this.palette, this.value, this.size, this.hardness, this.erase, this.area, this.opacity, this.#makeActions());
+    const controls = [this.palette, this.value, this.size, this.hardness, this.erase, this.area, this.opacity];
+    this.brush.append(...controls, this.#makeActions());
   }
 
   #makeActions() {
@@ -173,16 +180,18 @@ export class LayerBar {
     this.area.setAttribute("aria-pressed", tool.brush === "fill");
     this.clear.disabled = this.save.disabled = layer.empty;
     if (layer.kind === "labels") this.#updatePalette(tool.colour);
-    this.help.textContent = layer.help;
   }
 
   #updatePalette(chosen) {
     const palette = this.studio.get("palette");
     if (this.palette.childElementCount !== palette.length + 1) {
-      const swatches = palette.map((_, ink) => make("button", { type: "button", class: "swatch", on: { click: () => this.#set({ colour: ink, erase: false }) } }));
-      const colour = make("input", { type: "color", "aria-label": "Change the colour of this label", title: "Change the colour of this label",
-        on: { change: (event) => this.#recolour(event.target.value) } });
-      this.palette.replaceChildren(...swatches, colour);
+      const choose = (ink) => () => this.#set({ colour: ink, erase: false });
+      const title = "Change the colour of this label";
+      const change = ({ target }) => this.#recolour(target.value);
+      this.palette.replaceChildren(
+        ...palette.map((_, ink) => make("button", { type: "button", class: "swatch", on: { click: choose(ink) } })),
+        make("input", { type: "color", "aria-label": title, title, on: { change } }),
+      );
     }
     palette.forEach((colour, ink) => {
       const swatch = this.palette.children[ink];
@@ -197,8 +206,9 @@ export class LayerBar {
     const { studio } = this;
     const chosen = studio.get("tool").colour;
     const others = studio.get("palette").filter((_, ink) => ink !== chosen);
-    if (isApart(colour, others)) studio.set({ palette: studio.get("palette").with(chosen, colour), layers: studio.get("layers") });
-    else tell(studio, "This colour is too much like that of another label.", "error");
+    if (isApart(colour, others)) {
+      studio.set({ palette: studio.get("palette").with(chosen, colour), layers: studio.get("layers") });
+    } else tell(studio, "This colour is too much like that of another label.", "error");
     this.update();
   }
 }

@@ -18,7 +18,7 @@ export const LAYERS = {
       help: "Which part of the exemplar goes where. Paint the same colours on the exemplar first." },
     { role: "orientation", label: "Direction", side: "canvas", kind: "strokes",
       help: "Strokes say in which direction the texture runs; it flows on between them." },
-    { role: "guide_weight_map", label: "Weight of guides", side: "canvas", kind: "grey", base: 255, value: 0,
+    { role: "guide_weight_map", label: "Weight", side: "canvas", kind: "grey", base: 255, value: 0,
       help: "How strongly guides hold: in full where it is white, not at all where it is black." },
     { role: "progression_source", label: "Progression", side: "exemplar", kind: "grey", base: 0, value: 255,
       help: "How far along the exemplar is. Without it, it is estimated." },
@@ -142,7 +142,8 @@ export class Layer {
   resize(width, height) {
     if (width === this.width && height === this.height) return;
     const from = this.origin;
-    this.#allocate(width, height, ...["ink", "cover"].map((name) => resampled(from, name, width, height, this.kind === "grey")));
+    const planes = ["ink", "cover"].map((name) => resampled(from, name, width, height, this.kind === "grey"));
+    this.#allocate(width, height, ...planes);
     this.version++;
     this.id = null;
     this.field = null;
@@ -171,7 +172,8 @@ export class Layer {
     this.#write(pixels.data);
     context.putImageData(pixels, 0, 0);
     return new Promise((resolve, reject) => {
-      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(`${this.label}: no picture can be made of it`))), "image/png");
+      const refuse = () => reject(new Error(`${this.label}: no picture can be made of it`));
+      canvas.toBlob((blob) => (blob ? resolve(blob) : refuse()), "image/png");
     });
   }
 
@@ -238,10 +240,12 @@ export function trouble(studio) {
   const [target, source] = [layers.get("labels"), layers.get("labels_source")];
   if (target && !target.empty) {
     const has = shares(source), wants = shares(target);
-    if (has.filter((share) => share >= SOURCE_SHARE).length < 2) return "Labels: paint them on the exemplar too, at least two colours.";
+    if (has.filter((share) => share >= SOURCE_SHARE).length < 2) {
+      return "Labels: paint them on the exemplar too, at least two colours.";
+    }
     const missing = wants.findIndex((share, ink) => share >= TARGET_SHARE && has[ink] < SOURCE_SHARE);
-    if (missing === 0) return "Labels: the exemplar is painted all over; leave some of it, or paint all of the canvas.";
-    if (missing > 0) return `Labels: colour ${missing + 1} is not on the exemplar, or too little of it; paint it there too.`;
+    if (missing === 0) return "Labels: what is not painted has colour 1, which the exemplar lacks; paint it there too.";
+    if (missing > 0) return `Labels: paint colour ${missing + 1} on the exemplar too; it is not there, or too little of it.`;
   }
   return "";
 }
@@ -268,7 +272,8 @@ function resampled(from, name, width, height, smooth) {
     const v = Math.max(0, Math.min(from.height - 1, (y + 0.5) * down - 0.5));
     for (let x = 0; x < width; x++, i++) {
       const u = Math.max(0, Math.min(from.width - 1, (x + 0.5) * across - 0.5));
-      out[i] = smooth ? between(plane, from.width, from.height, u, v) : plane[Math.round(v) * from.width + Math.round(u)];
+      if (smooth) out[i] = between(plane, from.width, from.height, u, v);
+      else out[i] = plane[Math.round(v) * from.width + Math.round(u)];
     }
   }
   return out;

@@ -6,6 +6,7 @@ import { LAYERS, Layer, PALETTE } from "./layers.js";
 import { historyOf, remember } from "./history.js";
 import { paletteOf } from "./reading.js";
 
+const LONGEST = 4096; // pixels of a layer: larger pictures have smaller layers, which the verbs stretch
 const FIRST = { repair: "mask", remove: "remove", mask: "mask" }; // what is painted at first, by mode or way to edit
 
 const stacks = new WeakMap();
@@ -38,8 +39,10 @@ export class Stack {
       const frame = isFree(mode, row) ? studio.get("size") : exemplar;
       if (!frame) continue;
       const key = `${mode} ${row.role}`;
-      const layer = this.layers.get(key) ?? new Layer(row, frame.width, frame.height, () => studio.get("palette"));
-      layer.resize(frame.width, frame.height);
+      const scale = Math.min(1, LONGEST / Math.max(frame.width, frame.height));
+      const size = [frame.width, frame.height].map((side) => Math.max(1, Math.round(side * scale)));
+      const layer = this.layers.get(key) ?? new Layer(row, ...size, () => studio.get("palette"));
+      layer.resize(...size);
       this.layers.set(key, layer);
       layers.set(row.role, layer);
     }

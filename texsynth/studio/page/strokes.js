@@ -34,7 +34,8 @@ export function doubled(ink) {
 
 /** The colour of an ink: the hue goes round once for half a turn, red is along the x axis, as `guide` draws it. */
 export function hue(ink) {
-  return [0, 1, 2].map((third) => Math.round(255 * (0.05 + 0.85 * (0.5 + 0.5 * Math.cos(2 * Math.PI * (ink / STEPS - third / 3))))));
+  const wave = (third) => 0.5 + 0.5 * Math.cos(2 * Math.PI * (ink / STEPS - third / 3));
+  return [0, 1, 2].map((third) => Math.round(255 * (0.05 + 0.85 * wave(third))));
 }
 
 /**

@@ -11,7 +11,8 @@ const CRISP = 2; // pixels of the screen for one of the picture, from which on p
 
 /**
  * @typedef {object} Tool what a pointer does; places are {x, y} in pixels of the picture
- * @property {(place: object, event: PointerEvent) => boolean} [down] true where it takes the pointer; else it moves the picture
+ * @property {(place: object, event: PointerEvent) => boolean} [down] true where it takes the pointer, which else moves
+ *   the picture
  * @property {(places: object[], event: PointerEvent) => void} [move]
  * @property {() => void} [up]
  * @property {() => void} [cancel] a second finger came, or the pointer was lost
@@ -22,11 +23,14 @@ export class Viewport {
   /**
    * @param {HTMLElement} stage where the pane goes
    * @param {string} label what it is called to those who do not see it
-   * @param {{size: () => [number, number], margins?: () => number[], draw: (context: CanvasRenderingContext2D, view: Viewport) => void, tool: Tool}} owner
-   *   size: of the picture, [0, 0] where there is none. margins: left, top, right, bottom of what is shown round it. draw: called with the transform of the picture's pixels set.
+   * @param {{size: () => number[], margins?: () => number[], tool: Tool,
+   *   draw: (context: CanvasRenderingContext2D, view: Viewport) => void}} owner
+   *   size: of the picture, [0, 0] where there is none. margins: left, top, right, bottom of what is shown round it.
+   *   draw: called with the transform of the picture's pixels set.
    */
   constructor(stage, label, owner) {
-    Object.assign(this, { stage, owner, zoom: 1, x: 0, y: 0, fitted: true, pointers: new Map(), held: null, listeners: [] });
+    Object.assign(this, { stage, owner, zoom: 1, x: 0, y: 0, fitted: true }); // x, y: what is in the middle of the pane
+    Object.assign(this, { pointers: new Map(), held: null, listeners: [] });
     this.canvas = make("canvas", { class: "view", tabindex: 0, role: "img", "aria-label": label });
     this.context = this.canvas.getContext("2d");
     stage.append(this.canvas);
@@ -52,7 +56,8 @@ export class Viewport {
     const [left, top, right, bottom] = this.bounds;
     const [width, height] = [right - left, bottom - top];
     const { clientWidth, clientHeight } = this.stage;
-    const zoom = Math.min((clientWidth - 2 * MARGIN) / Math.max(1, width), (clientHeight - 2 * MARGIN) / Math.max(1, height));
+    const room = (side, pane) => (pane - 2 * MARGIN) / Math.max(1, side);
+    const zoom = Math.min(room(width, clientWidth), room(height, clientHeight));
     return Math.max(0.01, zoom >= 1 ? Math.floor(zoom * 4) / 4 : zoom);
   }
 
@@ -69,7 +74,7 @@ export class Viewport {
 
   /**
    * Draw again, soon.
-   * @param {[number, number, number, number]} [rect] left, top, right, bottom of what has changed; else all
+   * @param {number[]|null} [rect] left, top, right, bottom of what has changed; else all
    */
   invalidate(rect) {
     if (this.dirty === null) requestAnimationFrame(() => this.#draw());
@@ -120,8 +125,9 @@ export class Viewport {
   }
 
   #place() {
-    const sides = [this.stage.clientWidth, this.stage.clientHeight].map((side) => Math.max(1, Math.round(side * this.dense)));
-    if (this.canvas.width !== sides[0] || this.canvas.height !== sides[1]) [this.canvas.width, this.canvas.height] = sides;
+    const { stage, canvas, dense } = this;
+    const sides = [stage.clientWidth, stage.clientHeight].map((side) => Math.max(1, Math.round(side * dense)));
+    if (canvas.width !== sides[0] || canvas.height !== sides[1]) [canvas.width, canvas.height] = sides;
     if (this.fitted) {
       const [left, top, right, bottom] = this.bounds;
       Object.assign(this, { zoom: this.fitting, x: (left + right) / 2, y: (top + bottom) / 2 });
