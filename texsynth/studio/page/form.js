@@ -6,19 +6,13 @@
 
 import { make } from "./dom.js";
 import { Choice, Field, labelled, Numbers, standardOf } from "./fields.js";
+import { means } from "./meaning.js";
 import { presetChoices, presetOf, PresetSettings } from "./presets.js";
 import { verbOf } from "./sheet.js";
 
 const SHOWN = "definitions mode way layers exemplar options settings tileable band extend".split(" ");
 const ELSEWHERE = ["crop", "size", "retarget", "reshuffle", "seed"]; // what the panes ask for
 const FILES = ["file", "files", "pair"]; // these are painted, or dropped
-
-/** The options of `control` that belong to a guide. */
-const GUIDES = {
-  progression: ["progression_weight", "reverse", "distance_transform", "refine", "match_histogram", "match_range"],
-  orientation: ["orientation_weight", "orientation_extractor"],
-  labels: ["labels_weight"],
-};
 
 /** An object without a key where its value is "", and with that value else. */
 function given(values, key, value) {
@@ -72,16 +66,6 @@ const FIRST = {
     spec: () => ({ names: ["left", "top", "right", "bottom"], low: 0 }),
   },
 };
-
-/** Does an option mean something as things are? */
-function means({ name, panel, ways }, { layers, mode, way, exemplar, tileable }) {
-  const guide = Object.keys(GUIDES).find((role) => GUIDES[role].includes(name));
-  if (guide && mode === "texture") return layers.has(guide) && !layers.get(guide).empty;
-  if (name === "tile") return mode !== "repair";
-  if (name === "band") return tileable !== "";
-  if (panel === "Maps") return Object.keys(exemplar?.maps ?? {}).length > 0;
-  return mode !== "edit" || !ways?.length || ways.includes(way);
-}
 
 /** The form of the verb in use. */
 class Form {

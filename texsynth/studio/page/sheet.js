@@ -2,6 +2,8 @@
  * What the page asks the server for: its state as a sheet, from which requests and commands are made.
  */
 
+import { means } from "./meaning.js";
+
 const GUIDES = ["progression", "labels", "orientation"]; // layers of the canvas that steer a texture
 
 /**
@@ -68,11 +70,11 @@ function paneValues(state) {
   };
 }
 
-/** What the form asks for, as far as the verb, and the way to edit, have it. */
+/** What the form asks for, as far as it means something. */
 function formValues(state) {
   const options = state.definitions?.verbs[verbOf(state)]?.options ?? [];
-  const fits = ({ ways }) => state.mode !== "edit" || !ways?.length || ways.includes(state.way);
-  return Object.fromEntries(options.filter(fits).map(({ name }) => [name, state.options[name]]));
+  const useful = options.filter((option) => means(option, state));
+  return Object.fromEntries(useful.map(({ name }) => [name, state.options[name]]));
 }
 
 const sent = ([, value]) => value !== undefined && value !== null && value !== "";
