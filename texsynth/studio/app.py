@@ -19,6 +19,7 @@ from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError
 from texsynth.foreign import json_text
 from texsynth.foreign.held import Held
 from texsynth.image import files
+from texsynth.requests.shared import AUTO
 from texsynth.studio import naming, orders, sheet
 from texsynth.studio.definitions import STRAIGHTEN
 from texsynth.studio.desk import KINDS, BusyError, SolverDesk, Tab
@@ -46,9 +47,10 @@ class Began:
 class Answers:
     """Answers requests, of which the guard has let through those of the page."""
 
-    def __init__(self, desk: SolverDesk, store: Store, place: Began) -> None:
-        self._desk, self._store, self._place = desk, store, place
+    def __init__(self, desk: SolverDesk, store: Store, began: Began) -> None:
+        self._desk, self._store, self._began = desk, store, began
         self._uploads = asyncio.Semaphore(2)  # each may be large
+        self._writing = asyncio.Lock()  # of names that are free
 
     def routes(self) -> list[Route]:
         return [
@@ -80,20 +82,22 @@ class Answers:
         return Json(said.document) if isinstance(said, orders.Defined) else _failed(said, 503)
 
     async def folder(self, _: Request) -> Response:
-        pictures = [{"name": name, "bytes": size} for name, size in self._store.pictures()]
+        listed = await asyncio.to_thread(self._store.pictures)
+        pictures = [{"name": name, "bytes": size} for name, size in listed]
         about = {"folder": self._store.folder.name, "pictures": pictures, "opened": self._opened()}
-        return Json({**about, **self._place.machine, **self._desk.machine, "largest": self._store.largest})
+        chosen = {name: value for name, value in self._began.machine.items() if value not in (None, AUTO)}
+        return Json({**about, **self._desk.machine, **chosen, "largest": self._store.largest})
 
     def _opened(self) -> str | None:
         """What the page calls the picture of the command line: by its name, or by its path where that is elsewhere."""
-        path = self._place.opened
+        path = self._began.opened
         if path is None:
             return None
         return path.name if files.real(path.parent) == self._store.folder else path.as_posix()
 
     async def open(self, request: Request) -> Response:
         name = _text(await document(request), "name")
-        path = self._place.opened if name == self._opened() else self._store.file(name)
+        path = self._began.opened if name == self._opened() else await asyncio.to_thread(self._store.file, name)
         if path is None:
             raise HTTPException(404, f"{one_line(name, 60)}: there is no such picture in the folder")
         return await self._looked(path, find_maps=True)
@@ -112,7 +116,7 @@ class Answers:
         asked = await document(request)
         kept = self._store.find(_text(asked, "id"))
         name = f"{word(kept.path.stem, 'picture')}_straight.png"
-        wanted = sheet.straightening(asked.get("values"), kept.path, name, self._place.machine)
+        wanted = sheet.straightening(asked.get("values"), kept.path, name, self._began.machine)
         said = await self._desk.ask(lambda number: orders.Straighten(number, wanted))
         if not isinstance(said, orders.Looked):
             return _failed(said)
@@ -156,20 +160,23 @@ class Answers:
         asked = self._desk.result(run)
         if asked is None:
             raise _no_result()
-        placed = self._placed(asked, name)
-        with self._store.written(placed.inputs):
+        async with self._writing:
+            placed, created = await asyncio.to_thread(self._write, asked, name)
             out = self._store.folder / placed.out
             said = await self._desk.ask(lambda number: orders.Save(number, run, out, placed.names))
             if not isinstance(said, orders.Saved):
-                raise _RefusedError(_failed(said, 404 if self._desk.result(run) is None else 422))
-        names = [*placed.inputs, *(path.name for path in said.files)]
+                self._store.remove(created)
+                gone = isinstance(said, orders.Failed) and said.code == InputError.exit_code
+                return _failed(said, 404 if gone else 422)
+        names = [path.name for path in (*created, *said.files)]
         return Json({"files": names, "command": placed.command, "notices": said.notices})
 
     async def command(self, request: Request) -> Response:
         wanted = await document(request)
-        placed = self._placed(self._asked(wanted), _text(wanted, "name"))
-        with self._store.written(placed.inputs):
-            return Json({"files": list(placed.inputs), "command": placed.command})
+        name, asked = _text(wanted, "name"), self._asked(wanted)
+        async with self._writing:
+            placed, created = await asyncio.to_thread(self._write, asked, name)
+        return Json({"files": [path.name for path in created], "command": placed.command})
 
     async def events(self, request: Request) -> Response:
         tab = self._desk.tab(_client(request.query_params.get("client")))
@@ -185,10 +192,12 @@ class Answers:
             self._desk.leave(tab)
 
     def _asked(self, wanted: Mapping[str, Any]) -> sheet.Errand:
-        return sheet.asked(wanted.get("sheet"), lambda name: self._store.find(name).path, self._place.machine)
+        return sheet.asked(wanted.get("sheet"), lambda name: self._store.find(name).path, self._began.machine)
 
-    def _placed(self, asked: sheet.Errand, name: str) -> naming.Naming:
-        return naming.placed(asked, name, self._store.names(), self._store.digest)
+    def _write(self, asked: sheet.Errand, name: str) -> tuple[naming.Naming, list[Path]]:
+        """Write the inputs of what is asked for that are no files yet; gives all names, and these files."""
+        placed = naming.placed(asked, name, self._store.names(), self._store.digest)
+        return placed, self._store.write(placed.inputs)
 
     async def _looked(self, path: Path, find_maps: bool = False) -> Response:
         """Have a picture looked at, hold it, and say what it is."""
@@ -235,20 +244,10 @@ def _whole(request: Request, name: str) -> int:
     return int(text)
 
 
-class _RefusedError(Exception):
-    """Carries an answer out of a block that an error has to end."""
-
-    def __init__(self, answer: Response) -> None:
-        super().__init__()
-        self.answer = answer
-
-
-def application(desk: SolverDesk, store: Store, place: Began, unexpected: Callable[[Exception], None]) -> Starlette:
+def application(desk: SolverDesk, store: Store, began: Began, unexpected: Callable[[Exception], None]) -> Starlette:
     """The application. unexpected: is told of errors that nobody thought of."""
 
     async def fail(_: Request, problem: Exception) -> Response:
-        if isinstance(problem, _RefusedError):
-            return problem.answer
         if isinstance(problem, HTTPException):
             return error(problem.status_code, problem.detail)
         if isinstance(problem, TexsynthError):
@@ -259,7 +258,7 @@ def application(desk: SolverDesk, store: Store, place: Began, unexpected: Callab
             unexpected(problem)
         return error(500, f"{type(problem).__name__}: {one_line(problem)} (unexpected)")
 
-    kinds = (HTTPException, TexsynthError, ClientDisconnect, _RefusedError, ValueError)
-    app = Starlette(routes=Answers(desk, store, place).routes(), exception_handlers=dict.fromkeys(kinds, fail))
+    kinds = (HTTPException, TexsynthError, ClientDisconnect, Exception)
+    app = Starlette(routes=Answers(desk, store, began).routes(), exception_handlers=dict.fromkeys(kinds, fail))
     app.router.redirect_slashes = False
     return app

@@ -1,8 +1,9 @@
 """What is to be computed, in turn, by the one process that computes; and what becomes of it, for the pages.
 
-The process gets one order at a time, so that what waits can be dropped here. One that does not stop when it is told to
-is killed, and where it dies, of whatever, a fresh one goes on with what waits. Each page gets what is new of each of
-its runs, the newest alone where it does not keep up.
+The process gets one order at a time, so that what waits can be dropped here. A run makes way for what a page waits for,
+and is begun again after that. An order that does not stop when it is told to is ended with the process; where that
+dies, of whatever, a fresh one goes on with what waits. Each page gets what is new of each of its runs, the newest alone
+where it does not keep up.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ from texsynth.studio.store import Store
 MOST_WAITING = 32  # runs
 MOST_TABS = 16
 MOST_NEWS = 64  # runs of which a page that does not read is still told
+MOST_MISSED = 8  # runs of which a page is told that connects again
 MOST_RESULTS = 3  # finished runs that can be saved, as many as the process holds
 PATIENCE = 10.0  # seconds that an order may take to stop
 GRACE = 5.0  # seconds after which a page that went has not only been reloaded
 STARTS = 3  # of a process that dies before it is ready, until it is asked for again
+ENDED = "the studio has ended"
+STUCK = "what was cancelled did not stop, so that the process that computes was ended, and a fresh one takes its place"
+SOON = 1.0  # seconds that a run has left which does not make way any more
 SEED = "seed"  # the kind of a draft that is made to be chosen from, beside others
 KINDS = (orders.DRAFT, orders.FINAL, SEED)
 
@@ -55,7 +60,8 @@ class Computes(Protocol):
 
 @dataclass(eq=False)
 class Turn:
-    """An order, and who waits for it: a run tells the pages of its client, anything else has an answer."""
+    """An order, and who waits for it: a run tells the pages of its client, anything else has an answer. dropped: nobody
+    wants it any more. aside: it makes way, and comes back."""
 
     order: Order
     answer: asyncio.Future[Said] | None = None
@@ -63,6 +69,7 @@ class Turn:
     kind: str = ""
     asked: Errand | None = None
     dropped: bool = False
+    aside: bool = False
     state: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -144,7 +151,8 @@ class SolverDesk:
         self._numbers = count(1)
         self.machine: Mapping[str, Any] = {}  # what the process says of it, once it has started
         self._line: _Line | None = None
-        self._starts = 0
+        self._starts = 0  # without one that became ready
+        self._closed = False
         self._waiting: list[Turn] = []
         self._at_work: Turn | None = None
         self._beside: dict[int, Turn] = {}  # what is answered at once
@@ -155,18 +163,21 @@ class SolverDesk:
         self._defined: orders.Defined | None = None
 
     def open(self) -> None:
-        """Start a process."""
+        """Start a process; where none can be had, what waits has failed."""
         self._starts += 1
-        self._line = _Line(self._begin(), self._heard)
+        try:
+            self._line = _Line(self._begin(), self._heard)
+        except OSError as problem:
+            self._give_up(f"no process can be started that computes ({problem.strerror})")
         self._next()
 
     def close(self) -> None:
-        """End the process, and all that waits for it."""
-        line, self._line = self._line, None
+        """End the process, and all that waits for it, for good."""
+        line, self._line, self._closed = self._line, None, True
         if line is not None:
             line.end()
-        self._fail([*self._waiting, *self._at_it()], "the studio has ended")
-        self._waiting.clear()
+        self._fail(self._at_it(), ENDED)
+        self._give_up(ENDED)
         for tab in self._tabs:
             tab.end()
 
@@ -180,37 +191,33 @@ class SolverDesk:
     async def ask(self, make: Callable[[int], Order]) -> Said:
         """Have an order done that is no run; gives the last thing that is said of it."""
         answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
-        work = Turn(make(next(self._numbers)), answer)
-        if isinstance(work.order, orders.Where) and self._line is not None:
-            self._beside[work.number] = work
-            self._line.say(work.order)
+        turn = Turn(make(next(self._numbers)), answer)
+        if isinstance(turn.order, orders.Where) and self._line is not None:
+            self._beside[turn.number] = turn
+            self._line.say(turn.order)
         else:
-            self._put(work)
-        try:
-            return await answer
-        finally:
-            if answer.cancelled():  # who asked has gone
-                self._drop(work)
+            self._put(turn)
+        return await answer
 
     def run(self, client: str, kind: str, asked: Errand) -> tuple[int, int]:
         """Have a run made, in place of older ones of the same page; gives its number, and how many orders come before
         it. Raises BusyError."""
         if kind != SEED:
             self.cancel(client)
-        if sum(bool(work.client) for work in self._waiting) >= MOST_WAITING:
+        if sum(bool(turn.client) for turn in self._waiting) >= MOST_WAITING:
             raise BusyError(f"{MOST_WAITING} runs wait already; wait for one of them")
         depth = orders.FINAL if kind == orders.FINAL else orders.DRAFT
         order = orders.Run(next(self._numbers), asked.verb, asked.request, depth)
-        work = Turn(order, client=client, kind=kind, asked=asked)
-        self._tell(work, "queued", place=0)
-        self._put(work)
-        return work.number, work.state["place"]
+        turn = Turn(order, client=client, kind=kind, asked=asked)
+        self._tell(turn, "queued", place=0)
+        self._put(turn)
+        return turn.number, turn.state["place"]
 
     def cancel(self, client: str = "", number: int = 0) -> None:
         """Drop the runs of a page, or the run of a number."""
-        for work in [*self._waiting, *self._at_it()]:
-            if work.client and (work.client == client or work.number == number):
-                self._drop(work)
+        for turn in [*self._waiting, *self._at_it()]:
+            if turn.client and (turn.client == client or turn.number == number):
+                self._drop(turn)
 
     def result(self, number: int) -> Errand | None:
         """What a finished run was asked for, as long as its result may still be there."""
@@ -223,9 +230,9 @@ class SolverDesk:
         tab = Tab(client)
         self._tabs.add(tab)
         tab.tell("solver", "solver", self._solver)
-        for number, state in self._states.items():
-            if state["client"] == client:
-                tab.tell(number, "run", state)
+        missed = [state for state in self._states.values() if state["client"] == client]
+        for state in missed[-MOST_MISSED:]:
+            tab.tell(state["run"], "run", state)
         return tab
 
     def leave(self, tab: Tab) -> None:
@@ -238,46 +245,67 @@ class SolverDesk:
 
         asyncio.get_running_loop().call_later(GRACE, check)
 
-    # Turn, in turn
+    # Work, in turn
 
     def _at_it(self) -> list[Turn]:
         """What the process has been given."""
         return [*([] if self._at_work is None else [self._at_work]), *self._beside.values()]
 
-    def _put(self, work: Turn) -> None:
-        """Let work wait for its turn: runs come after all else, for which a page waits."""
-        place = len(self._waiting) if work.client else sum(not each.client for each in self._waiting)
-        self._waiting.insert(place, work)
-        if self._line is None:
+    def _put(self, turn: Turn) -> None:
+        """Let an order wait for its turn: runs come after all else, and make way for that."""
+        if turn.client:
+            self._waiting.append(turn)
+        else:
+            self._insert(turn)
+            self._make_way()
+        if self._closed:
+            self._give_up(ENDED)
+        elif self._line is None:
             self._starts = 0
             self.open()
         self._next()
+
+    def _insert(self, turn: Turn) -> None:
+        """Put an order before the runs that wait."""
+        self._waiting.insert(sum(not each.client for each in self._waiting), turn)
+
+    def _make_way(self) -> None:
+        run = self._at_work
+        if run is None or not run.client or run.dropped or run.aside or run.state.get("left", SOON) < SOON:
+            return
+        run.aside = True
+        self._stop(run)
 
     def _next(self) -> None:
         if self._at_work is None and self._waiting and self._line is not None:
             self._at_work = self._waiting.pop(0)
             self._line.say(self._at_work.order)
-        for place, work in enumerate(self._waiting, start=1):
-            if work.client and work.state["place"] != place:
-                self._tell(work, "queued", place=place)
+        for place, turn in enumerate(self._waiting, start=1):
+            if turn.client and turn.state["place"] != place:
+                self._tell(turn, "queued", place=place)
 
-    def _drop(self, work: Turn) -> None:
-        if work.dropped:
+    def _drop(self, turn: Turn) -> None:
+        if turn.dropped:
             return
-        work.dropped = True
-        if work.client:
-            self._tell(work, "cancelled")
-        if work in self._waiting:
-            self._waiting.remove(work)
+        turn.dropped = True
+        if turn.client:
+            self._tell(turn, "cancelled")
+        if turn in self._waiting:
+            self._waiting.remove(turn)
             self._next()
-        elif work is self._at_work and self._line is not None:
-            self._line.say(orders.Cancel(work.number))
-            asyncio.get_running_loop().call_later(PATIENCE, self._press, work)
+        elif turn is self._at_work and not turn.aside:
+            self._stop(turn)
 
-    def _press(self, work: Turn) -> None:
+    def _stop(self, turn: Turn) -> None:
+        """Have the order at work stopped."""
+        if self._line is not None:
+            self._line.say(orders.Cancel(turn.number))
+            asyncio.get_running_loop().call_later(PATIENCE, self._press, turn, self._line)
+
+    def _press(self, turn: Turn, line: _Line) -> None:
         """Kill a process that has not stopped."""
-        if work is self._at_work and self._line is not None:
-            self._line.process.kill()
+        if turn is self._at_work and line is self._line and (turn.dropped or turn.aside):
+            line.process.kill()
 
     # What the process says
 
@@ -292,66 +320,73 @@ class SolverDesk:
             self.machine = {"device": said.device, "threads": said.threads}
             self._report("ready")
             return
-        work = next((each for each in self._at_it() if each.number == said.number), None)
-        if work is None:
+        turn = next((each for each in self._at_it() if each.number == said.number), None)
+        if turn is None:
             return
-        if work.client and not work.dropped:
-            self._follow(work, said)
+        if turn.client and not turn.dropped:
+            self._follow(turn, said)
         if isinstance(said, orders.LAST):
-            self._finish(work, said)
+            self._finish(turn, said)
 
-    def _finish(self, work: Turn, said: Said) -> None:
-        self._beside.pop(work.number, None)
-        if work is self._at_work:
+    def _finish(self, turn: Turn, said: Said) -> None:
+        self._beside.pop(turn.number, None)
+        if turn is self._at_work:
             self._at_work = None
-        if work.answer is not None and not work.answer.done():
-            work.answer.set_result(said)
+        if isinstance(said, orders.Cancelled) and turn.aside and not turn.dropped:
+            self._insert(turn)
+        turn.aside = False
+        if turn.answer is not None and not turn.answer.done():
+            turn.answer.set_result(said)
         self._next()
 
     def _fail(self, works: list[Turn], why: str) -> None:
         """Nobody does these any more."""
-        for work in works:
-            failed = orders.Failed(work.number, why, ResourceError.exit_code)
-            if work.client and not work.dropped:
-                self._follow(work, failed)
-            if work.answer is not None and not work.answer.done():
-                work.answer.set_result(failed)
+        for turn in works:
+            failed = orders.Failed(turn.number, why, ResourceError.exit_code)
+            if turn.client and not turn.dropped:
+                self._follow(turn, failed)
+            if turn.answer is not None and not turn.answer.done():
+                turn.answer.set_result(failed)
+
+    def _give_up(self, why: str) -> None:
+        """Let all that waits fail."""
+        waiting, self._waiting = self._waiting, []
+        self._fail(waiting, why)
 
     def _lost(self, line: _Line) -> None:
         """Go on without a process that has ended: what it was at has failed, and its results are gone."""
-        why = line.process.died()
-        line.end()
         lost = self._at_it()
-        wanted = not any(work.dropped for work in lost)
+        why = STUCK if any(turn.dropped or turn.aside for turn in lost) else line.process.died()
+        line.end()
         self._line, self._at_work = None, None
         self._beside.clear()
         self._results.clear()
-        self._report("restarted", why if wanted else "")
-        if self._starts >= STARTS:  # it does not even start
-            lost, self._waiting = [*lost, *self._waiting], []
-        else:
-            self.open()
+        self._report("restarted", f"{why}; results that were not saved are gone")
         self._fail(lost, why)
+        if self._starts < STARTS:
+            self.open()
+        else:  # it does not even start
+            self._give_up(why)
 
     # What the pages are told
 
-    def _follow(self, work: Turn, said: Said) -> None:
+    def _follow(self, turn: Turn, said: Said) -> None:
         """Tell the pages of a run what is said of it."""
         if isinstance(said, orders.Started):
-            self._tell(work, "started", place=0)
+            self._tell(turn, "started", place=0)
         elif isinstance(said, orders.Drafted):
             picture = {} if said.shown is None else self._shown(said.shown)
-            self._tell(work, "draft", **picture, level=said.level, done=said.done, left=said.left)
+            self._tell(turn, "draft", **picture, level=said.level, done=said.done, left=said.left)
         elif isinstance(said, orders.Done):
             maps = {name: self.display(display, True) for name, display in said.maps.items()}
             news = {"seconds": said.seconds, "maps": maps, "notices": said.notices, "final": said.final}
             news |= {"has_field": said.has_field, "relief": said.relief}
-            self._tell(work, "done", **self._shown(said.shown), **news, level=0, done=1.0, left=0.0)
-            if said.final and work.asked is not None:
-                self._results[work.number] = work.asked
+            self._tell(turn, "done", **self._shown(said.shown), **news, level=0, done=1.0, left=0.0)
+            if said.final and turn.asked is not None:
+                self._results[turn.number] = turn.asked
                 _keep_last(self._results, MOST_RESULTS)
         elif isinstance(said, orders.Failed):
-            self._tell(work, "failed", error=said.message)
+            self._tell(turn, "failed", error=said.message)
 
     def display(self, display: Display, passing: bool = False) -> dict[str, Any]:
         """A picture as a page is told of it."""
@@ -362,14 +397,14 @@ class SolverDesk:
     def _shown(self, display: Display) -> dict[str, Any]:
         return {key: value for key, value in self.display(display, True).items() if key not in ("role", "down")}
 
-    def _tell(self, work: Turn, state: str, **news: Any) -> None:
-        about = {"run": work.number, "client": work.client, "kind": work.kind, "state": state}
-        work.state = {**work.state, **about, **news}
-        self._states[work.number] = work.state
+    def _tell(self, turn: Turn, state: str, **news: Any) -> None:
+        about = {"run": turn.number, "client": turn.client, "kind": turn.kind, "state": state}
+        turn.state = {**turn.state, **about, **news}
+        self._states[turn.number] = turn.state
         _keep_last(self._states, MOST_NEWS)
         for tab in self._tabs:
-            if tab.client == work.client:
-                tab.tell(work.number, "run", work.state)
+            if tab.client == turn.client:
+                tab.tell(turn.number, "run", turn.state)
 
     def _report(self, state: str, message: str = "") -> None:
         self._solver = {"state": state, "message": message}

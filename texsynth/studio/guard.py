@@ -15,27 +15,25 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from texsynth.foreign import json_text
 
-MOST_AT_ONCE = 64  # requests that are answered at a time, open event streams among them
+NAMES = ("127.0.0.1", "localhost")
+HTTP = 80  # the port that browsers leave out of addresses
 LARGEST_DOCUMENT = 1 << 20  # bytes
 SILENCE = 30.0  # seconds without a byte after which the rest of a body is not waited for
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-HEADERS = [
-    (name.encode(), value.encode())
-    for name, value in {
-        "content-security-policy": POLICY,
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "cache-control": "no-store",
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
-    }.items()
+HEADERS = [  # of every answer
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
 ]
 
 
@@ -59,9 +57,8 @@ class Gate:
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.token = secrets.token_urlsafe(24)
         self._app = app
-        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
+        self._hosts = {f"{name}{end}" for name in NAMES for end in (f":{port}", *([""] if port == HTTP else []))}
         self._invitation = ""
-        self._count = 0
 
     def invite(self) -> str:
         """The token of another address that leads to the page, once. Other users of a machine may see which address a
@@ -70,20 +67,8 @@ class Gate:
         return self._invitation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            raise NotImplementedError(scope["type"])
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *HEADERS]}
-            await send(message)
-
         app, path = self._admitted(scope)
-        self._count += 1
-        try:
-            await app({**scope, "path": path, "raw_path": path.encode("utf-8", "replace")}, receive, answer)
-        finally:
-            self._count -= 1
+        await app({**scope, "path": path, "raw_path": path.encode("utf-8", "replace")}, receive, send)
 
     def _admitted(self, scope: Scope) -> tuple[ASGIApp, str]:
         """What answers a request, and the path that it asks for."""
@@ -96,8 +81,6 @@ class Gate:
             return RedirectResponse(f"/{self.token}/", 303), ""
         if not _same(token, self.token):
             return error(404, "there is nothing here"), ""
-        if self._count >= MOST_AT_ONCE:
-            return error(503, "too much is asked for at once; close a page"), ""
         if scope["path"].count("/") == 1:  # the page names what belongs to it from the slash on
             return RedirectResponse(f"/{self.token}/", 307), ""
         return self._app, f"/{rest[0]}"

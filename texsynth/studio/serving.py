@@ -23,7 +23,7 @@ from texsynth.runs import stop
 from texsynth.studio import solver
 from texsynth.studio.app import Began, application
 from texsynth.studio.desk import SolverDesk
-from texsynth.studio.guard import Gate
+from texsynth.studio.guard import HEADERS, Gate
 from texsynth.studio.store import SUFFIXES, Store
 
 HOST = "127.0.0.1"
@@ -42,7 +42,9 @@ HTTP: dict[str, Any] = {
     "server_header": False,
     "date_header": False,
     "timeout_graceful_shutdown": 1,
-    "h11_max_incomplete_event_size": 1 << 14,
+    "h11_max_incomplete_event_size": 1 << 14,  # bytes of the head of a request
+    "limit_concurrency": 128,  # connections
+    "headers": HEADERS,
 }
 
 
@@ -52,19 +54,20 @@ def serve(request: Any) -> int:
     _check(request.exemplar)
     machine = {"device": request.device, "threads": request.threads, "max_memory": request.max_memory}
     store = Store(Path.cwd(), memory(request.max_memory))
-    with _bound(request.port) as listening:
+    with bound(request.port) as listening:
         begin = partial(solver.begin, request.max_memory, request.threads)
-        studio = _Studio(listening, begin, store, Began(request.exemplar, machine), request.debug)
+        studio = Studio(listening, begin, store, Began(request.exemplar, machine), request.debug)
         with suppress(KeyboardInterrupt), stop.later(studio.end):
-            print(f"{studio.address}{studio.guard.token}/", flush=True)
+            print(f"{studio.address}{studio.gate.token}/", flush=True)
+            print("texsynth: the studio is open until Ctrl-C", file=sys.stderr, flush=True)
             if not request.no_browser:
-                _browse(studio.address + studio.guard.invite())
+                _browse(studio.address + studio.gate.invite())
             asyncio.run(studio.live())
     files.sweep([store.folder])
     return 0
 
 
-class _Studio:
+class Studio:
     """All that is at work while the page is served."""
 
     def __init__(self, listening: socket.socket, begin: Any, store: Store, place: Began, debug: bool) -> None:
@@ -73,8 +76,8 @@ class _Studio:
         self._listening = listening
         self._debug = debug
         self._desk = SolverDesk(begin, store)
-        self.guard = Gate(application(self._desk, store, place, self._unexpected), port)
-        self._server = _Server(uvicorn.Config(self.guard, **HTTP), self._desk.close)
+        self.gate = Gate(application(self._desk, store, place, self._unexpected), port)
+        self._server = _Server(uvicorn.Config(self.gate, **HTTP), self._desk.close)
 
     async def live(self) -> None:
         """Answer until `end`."""
@@ -121,7 +124,7 @@ def _check(exemplar: Path | None) -> None:
         raise InputError(f"{one_line(exemplar.name)}: is no picture by its name; allowed: {' '.join(sorted(SUFFIXES))}")
 
 
-def _bound(port: int | None) -> socket.socket:
+def bound(port: int | None) -> socket.socket:
     """A socket of this machine alone that listens at a port; raises UsageError for one that cannot be had."""
     tried = [*range(PORT, PORT + NEXT), 0] if port is None else [port]
     for number in tried:

@@ -74,8 +74,8 @@ class Solver:
     def died(self) -> str:
         """How the process has ended, and what may help."""
         self.process.join(PATIENCE)
-        remedy = "if the system ran out of memory, take a smaller size or a lower --max-memory"
-        return f"the process that computes {child.ended(self.process)}, and a fresh one takes its place; {remedy}"
+        remedy = "if the system ran out of memory, choose a smaller size"
+        return f"the process that computes {child.ended(self.process)}, and a fresh one takes its place ({remedy})"
 
 
 def begin(max_memory: str | int = "6G", threads: int | None = None) -> Solver:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,22 +139,25 @@ class Store:
         except OSError:
             return ""
 
-    @contextmanager
-    def written(self, contents: Mapping[str, bytes]) -> Iterator[None]:
-        """New files of the folder, which stay unless the block fails; raises UsageError and ResourceError. A name that
-        is taken, also by a link, is never written to."""
+    def write(self, contents: Mapping[str, bytes]) -> list[Path]:
+        """Make new files of the folder, all or none; raises UsageError and ResourceError. A name that is taken, also by
+        a link, is never written to."""
         created: list[Path] = []
         try:
             for name, content in contents.items():
                 if name != Path(name).name:
                     raise UsageError(f"{one_line(name)} is no name of a file here")
                 _create(self.folder / name, content, created)
-            yield
         except BaseException:
-            for path in created:
-                with suppress(OSError):
-                    path.unlink()
+            self.remove(created)
             raise
+        return created
+
+    def remove(self, created: Iterable[Path]) -> None:
+        """Take back what `write` has made."""
+        for path in created:
+            with suppress(OSError):
+                path.unlink()
 
 
 def plain(name: str) -> str:
