@@ -354,17 +354,16 @@ def test_the_command_of_a_straightened_exemplar_stands_before(parse: Parse) -> N
 def test_the_document_says_what_the_command_line_says() -> None:
     document = json.loads(json.dumps(definitions.document(), allow_nan=False))
     assert [*document["verbs"]] == [*VERBS, STRAIGHTEN]
-    names = [each["name"] for each in document["presets"]]
-    assert preset.DEFAULT in names and set(names) < set(preset.names())
-    assert {each["name"]: each["graded"] for each in document["presets"]}[preset.DEFAULT] == {
-        "draft": f"{preset.DEFAULT}-draft",
-        "normal": preset.DEFAULT,
-        "high": f"{preset.DEFAULT}-high",
-    }
+    by_name = {each["name"]: each for each in document["presets"]}
+    default = by_name[preset.DEFAULT]
+    variants = {"draft": f"{preset.DEFAULT}-draft", "normal": preset.DEFAULT, "high": f"{preset.DEFAULT}-high"}
+    assert set(by_name) < set(preset.names()) and "feed-forward" not in by_name
+    assert (default["graded"], default["copies"], default["lacks"]) == (variants, True, [])
+    assert (by_name["ot"]["copies"], by_name["gram"]["copies"]) == (False, False)
     for verb, said in document["verbs"].items():
-        by_name = {o.name: o for o in options(definitions.request(verb))}
+        declared = {o.name: o for o in options(definitions.request(verb))}
         for entry in said["options"]:
-            o = by_name[entry["name"]]
+            o = declared[entry["name"]]
             assert (entry["flag"], entry["help"], entry["ways"]) == (o.flag, o.help, list(o.ways))
             assert (entry["kind"] == "choice") == bool(entry["choices"])
 

@@ -98,16 +98,17 @@ def _option(o: Option) -> dict[str, Any]:
 
 
 def _preset(name: str) -> dict[str, Any] | None:
-    """A preset, its variants by quality, and the networks that it lacks here, as nothing is fetched; None for one that
-    needs a network of `texsynth train`."""
+    """A preset, its variants by quality, whether it copies, so that maps can follow, and the networks that it lacks
+    here, as nothing is fetched; None for one that needs a network of `texsynth train`."""
     from texsynth.features import features
     from texsynth.methods import method
     from texsynth.weights import pretrained
 
-    stages = preset.load(name).stages
-    if any(method(stage.method).RECIPES for stage in stages):
+    stages = [(method(stage.method), stage.settings) for stage in preset.load(name).stages]
+    if any(module.RECIPES for module, _ in stages):
         return None
-    used = (features(key).WEIGHTS for stage in stages for key in method(stage.method).needs(stage.settings, None))
+    used = (features(key).WEIGHTS for module, settings in stages for key in module.needs(settings, None))
     graded = {quality: name + suffix for quality, suffix in preset.QUALITIES.items() if name + suffix in preset.names()}
     lacks = sorted({network for network in used if network is not None and pretrained.find(network) is None})
-    return {**preset.described(name), "graded": graded, "lacks": lacks}
+    copies = any(module.COPIES for module, _ in stages)
+    return {**preset.described(name), "graded": graded, "copies": copies, "lacks": lacks}

@@ -77,6 +77,12 @@ function formValues(state) {
   return Object.fromEntries(useful.map(({ name }) => [name, state.options[name]]));
 }
 
+/** Does the preset copy pixels? Where it makes colours alone, as some do, no map can follow. */
+function copies({ definitions, options }) {
+  const chosen = options.preset || definitions?.default;
+  return definitions?.presets.find(({ name }) => name === chosen)?.copies ?? true;
+}
+
 const sent = ([, value]) => value !== undefined && value !== null && value !== "";
 
 /**
@@ -88,7 +94,7 @@ const sent = ([, value]) => value !== undefined && value !== null && value !== "
 export function sheetOf(state, nameOf = (layer) => layer.id) {
   const named = (part) => (typeof part === "string" ? part : nameOf(part));
   const files = Object.entries(layersOf(state)).map(([name, parts]) => [name, parts.map(named)]);
-  const maps = Object.entries(state.exemplar.maps ?? {}).map(([name, { id }]) => [name, [id]]);
+  const maps = Object.entries(copies(state) ? (state.exemplar.maps ?? {}) : {}).map(([name, { id }]) => [name, [id]]);
   if (maps.length) files.push(["maps", Object.fromEntries(maps)]);
   return {
     verb: verbOf(state),
