@@ -196,9 +196,11 @@ class CanvasPane {
 
   #drawFrame(context, pixel) {
     const [left, top, right, bottom] = this.#frame();
-    const used = this.studio.get("crop") ?? [0, 0, ...this.size()];
-    fillBetween(context, [left, top, right - left, bottom - top], used, "rgb(235 50 60 / 35%)");
-    this.#drawBands(context, [left, top, right, bottom]);
+    if (!this.shown?.result) { // which has them filled
+      const used = this.studio.get("crop") ?? [0, 0, ...this.size()];
+      fillBetween(context, [left, top, right - left, bottom - top], used, "rgb(235 50 60 / 35%)");
+      this.#drawBands(context, [left, top, right, bottom]);
+    }
     for (const [colour, wide] of [["rgb(0 0 0 / 60%)", 3], ["white", 1.2]]) {
       context.strokeStyle = colour;
       context.lineWidth = wide * pixel;

@@ -6,6 +6,11 @@
 import { MOST_LABELS, READERS, levels } from "./reading.js";
 import { dense, encoded, hue } from "./strokes.js";
 
+const COPIED = {
+  role: "source_mask", label: "Copy only from", side: "exemplar", kind: "mask", tint: [40, 170, 90],
+  help: "Only what is painted is copied.",
+};
+
 /**
  * The layers of each mode: `role` as the sheet calls their file, `side` the pane in which they are painted, `kind` what
  * their ink means. `base` is the ink where nothing is painted, `value` that of the brush at first; both are greys.
@@ -13,7 +18,7 @@ import { dense, encoded, hue } from "./strokes.js";
 export const LAYERS = {
   texture: [
     { role: "progression", label: "Progression", side: "canvas", kind: "grey", base: 0, value: 255,
-      help: "How far along its change the texture is: black at its start, white at its end." },
+      help: "How far along its change the texture is, from black to white." },
     { role: "labels", label: "Labels", side: "canvas", kind: "labels",
       help: "Which part of the exemplar goes where. Paint the same colours on the exemplar first." },
     { role: "orientation", label: "Direction", side: "canvas", kind: "strokes",
@@ -24,14 +29,12 @@ export const LAYERS = {
       help: "How far along the exemplar is. Without it, it is estimated." },
     { role: "labels_source", label: "Labels", side: "exemplar", kind: "labels",
       help: "Which part of the exemplar is what." },
-    { role: "source_mask", label: "Copy only from", side: "exemplar", kind: "mask", tint: [40, 170, 90],
-      help: "Only what is painted is copied." },
+    COPIED,
   ],
   repair: [
     { role: "mask", label: "Hole", side: "canvas", kind: "mask", tint: [235, 50, 60],
       help: "What is painted is filled; all other pixels stay as they are." },
-    { role: "source_mask", label: "Copy only from", side: "exemplar", kind: "mask", tint: [40, 170, 90],
-      help: "Only what is painted is copied." },
+    COPIED,
   ],
   edit: [
     { role: "remove", way: "remove", label: "Remove", side: "canvas", kind: "mask", tint: [235, 50, 60],
@@ -40,6 +43,7 @@ export const LAYERS = {
       help: "Where the object is now. Paint too where it shall be." },
     { role: "target_mask", way: "mask", label: "Where it shall be", side: "canvas", kind: "mask", tint: [50, 110, 240],
       help: "The shape and place that the object shall have." },
+    COPIED,
   ],
 };
 
@@ -245,7 +249,7 @@ export function trouble(studio) {
     }
     const missing = wants.findIndex((share, ink) => share >= TARGET_SHARE && has[ink] < SOURCE_SHARE);
     if (missing === 0) return "Labels: what is not painted has colour 1, which the exemplar lacks; paint it there too.";
-    if (missing > 0) return `Labels: paint colour ${missing + 1} on the exemplar too; it is not there, or too little of it.`;
+    if (missing > 0) return `Labels: paint colour ${missing + 1} on the exemplar too, and enough of it.`;
   }
   return "";
 }
