@@ -17,7 +17,7 @@ from browsing import BROWSERS
 STUDIO = Path(texsynth.__file__).parent / "studio" / "page"
 LIGHT = Path(texsynth.__file__).parent / "report" / "light.js"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-ADDRESS = "http://studio.test/T/"
+ADDRESS = "http://localhost/T/"  # which browsers trust as they trust the studio's own
 SOURCE = {"id": "1", "name": "brick.png", "width": 64, "height": 48, "channels": 3, "depth": "8", "alpha": False}
 SOURCE |= {"shown": "pictures/1", "maps": {}, "notices": []}
 READY = 'event: solver\ndata: {"state": "ready", "message": ""}\n\nretry: 600000\n\n'
@@ -47,6 +47,7 @@ class Still:
     def _json(self, route: Any, path: str) -> None:
         folder = {"folder": "here", "pictures": [{"name": "brick.png", "bytes": 9}], "opened": "brick.png"}
         answers = {"definitions": self.definitions, "folder": folder | {"largest": 9999}, "open": SOURCE}
+        answers["files"] = {"id": "9", "name": "layer.png"}
         if path != "runs" or route.request.method != "POST":
             return route.fulfill(json=answers.get(path))
         self.sheets.append(json.loads(route.request.post_data)["sheet"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import torch
 from PIL import Image
 
 import browsing
+import still
 import texsynth
 from texsynth.guidance import labels, orientation
 from texsynth.image import masks
 from texsynth.image.picture import Picture
+from texsynth.studio import definitions
 
 PAGE = Path(texsynth.__file__).parent / "studio" / "page"
 FLAG = "--allow-file-access-from-files"  # modules are files too
@@ -185,3 +188,114 @@ def test_a_layer_that_is_written_and_read_is_the_same(painted: dict[str, Any]) -
 def test_labels_that_the_exemplar_lacks_are_told(painted: dict[str, Any]) -> None:
     nothing, one, both = painted["lacks"]
     assert "at least two" in nothing and "colour 3" in one and both == ""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Any]:
+    """The page with a picture of 64 x 48 pixels, without its server."""
+    file = Path(__file__).parent.parent / "samples" / "brick.png"
+    server = still.Still(definitions.document(), file.read_bytes())
+    straight = still.SOURCE | {"id": "2", "name": "straight.png", "width": 32, "height": 32}
+    with still.browser() as browser:
+        page = still.opened(browser, server, 1500, 900)
+        page.route("**/straighten", lambda route: route.fulfill(json=straight))
+        yield page
+        assert not server.said
+
+
+def state(page: Any, words: str) -> Any:
+    """What an expression of the page's state, `s`, and of its layers, `layer`, gives."""
+    get = "const s = studio.all(), layer = (role) => s.layers.get(role);"
+    return page.evaluate(
+        f"async () => {{ const {{ studio }} = await import('./page/main.js'); {get} return {words}; }}"
+    )
+
+
+def drag(page: Any, pane: str, *places: tuple[float, float], button: str = "left") -> None:
+    """Drag over a pane, from place to place in shares of its sides."""
+    box = page.locator(f"#{pane} .stage >> visible=true").bounding_box()
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+    page.mouse.move(*points[0])
+    page.mouse.down(button=button)
+    for point in points[1:]:
+        page.mouse.move(*point, steps=4)
+    page.mouse.up(button=button)
+
+
+def test_a_stroke_is_painted_erased_undone_and_done_again(page: Any) -> None:
+    page.click("#canvas [data-layer=progression] .name")
+    drag(page, "canvas", (0.3, 0.5), (0.7, 0.5))
+    covered = "layer('progression').cover.filter((c) => c > 99).length"
+    whole = state(page, covered)
+    assert whole > 0 and state(page, "[s.drawing, ...s.undoable]") == [False, 1, 0]
+    drag(page, "canvas", (0.5, 0.45), (0.5, 0.55), button="right")
+    assert 0 < state(page, covered) < whole
+    page.keyboard.press("Control+z")
+    assert state(page, covered) == whole
+    page.keyboard.press("Control+z")
+    assert state(page, "layer('progression').empty")
+    page.keyboard.press("Control+Shift+Z")
+    assert state(page, covered) == whole
+    page.click("#modes label:has-text('Repair')")
+    page.keyboard.press("Control+z")
+    assert state(page, "[s.mode, layer('progression').empty]") == ["texture", True]  # what is undone is seen
+
+
+def test_a_second_finger_takes_a_stroke_back_and_magnifies(page: Any) -> None:
+    page.click("#canvas [data-layer=orientation] .name")
+    box = page.locator("#canvas .stage").bounding_box()
+    touches = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": number}
+            for number, (x, y) in enumerate(places)
+        ]
+        touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (0.4, 0.5))
+    touch("touchMove", (0.5, 0.5))
+    assert state(page, "[s.drawing, layer('orientation').isClear]") == [True, False]
+    touch("touchStart", (0.5, 0.5), (0.6, 0.5))
+    assert not state(page, "s.drawing")
+    touch("touchMove", (0.3, 0.5), (0.8, 0.5))
+    touch("touchEnd")
+    assert state(
+        page, "[layer('orientation').empty, ...layer('orientation').cover].every((c) => c === true || c === 0)"
+    )
+    assert page.locator("#canvas .stage[data-fitted]").count() == 0
+    page.locator("#canvas .view").press("0")
+    page.wait_for_selector("#canvas .stage[data-fitted]")
+
+
+def test_frames_and_corners_are_moved_by_keys(page: Any) -> None:
+    page.click("#exemplar [data-tool=crop]")
+    page.get_by_label("Lower right of the crop").press("Shift+ArrowLeft")
+    page.get_by_label("Place of the crop").press("ArrowRight")
+    assert state(page, "s.crop") == [1, 0, 54, 48]
+    page.get_by_role("button", name="Use all of it").click()
+    page.click("#modes label:has-text('Repair')")
+    page.click("#canvas [data-tool=extend]")
+    page.get_by_label("Extend at the right").press("Shift+ArrowRight")
+    page.get_by_label("Extend at the top").press("ArrowUp")
+    assert state(page, "[s.crop, s.extend]") == [None, [0, 1, 10, 0]]
+    page.get_by_label("Extend at the top").press("Shift+ArrowDown")
+    assert state(page, "s.extend") == [0, 0, 10, 0]
+
+
+def test_a_photograph_that_is_straightened_comes_back_with_its_layers(page: Any) -> None:
+    page.click("#modes label:has-text('Texture')")
+    page.click("#exemplar [data-layer=source_mask] .name")
+    drag(page, "exemplar", (0.4, 0.5), (0.6, 0.5))
+    page.click("#exemplar [data-tool=quad]")
+    page.get_by_label("Upper left corner").press("ArrowRight")
+    assert state(page, "s.quad.slice(0, 4)") == [11, 7, 54, 7]
+    page.locator("#exemplar .primary").click()
+    page.wait_for_function(
+        "async () => (await import('./page/main.js')).studio.get('exemplar').name === 'straight.png'"
+    )
+    assert state(page, "[s.exemplar.width, layer('source_mask').width, layer('source_mask').empty]") == [32, 32, True]
+    page.keyboard.press("Control+z")
+    assert state(page, "[s.exemplar.width, layer('source_mask').width, layer('source_mask').empty]") == [64, 64, False]
+    page.keyboard.press("Control+Shift+Z")
+    assert state(page, "s.exemplar.name") == "straight.png"

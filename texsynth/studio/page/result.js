@@ -165,7 +165,7 @@ class Pane {
     const result = studio.get("result"), previous = studio.get("previous"), name = studio.get("shownMap");
     const paths = [part(result, name), part(previous, name)].filter(Boolean);
     await pictures.load(paths);
-    const now = pictures.get(paths[0]);
+    const now = result && pictures.get(part(result, name));
     if (result && !now) return; // a newer one is on its way, or the server says what is wrong
     this.scene = now && { result, now, before: pictures.get(part(previous, name)), size: this.sizeOf(result) };
     if (now && String(this.sizeOf(previous ?? result)) !== String(this.scene.size)) this.scene.before = null;
