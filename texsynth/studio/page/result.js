@@ -31,8 +31,10 @@ const COPIES = {
  */
 export function fullSize({ width, height, level }, likely) {
   const times = 2 ** Math.max(0, level ?? 0);
-  const agrees = (full) => Math.abs(full[0] / times - width) <= 1 && Math.abs(full[1] / times - height) <= 1;
-  return times > 1 ? likely.find(agrees) ?? [Math.round(width * times), Math.round(height * times)] : [width, height];
+  const isIts = (full) => Math.abs(full[0] / times - width) <= 1 && Math.abs(full[1] / times - height) <= 1;
+  const isFull = likely.some((full) => full[0] === width && full[1] === height);
+  if (times === 1 || isFull) return [width, height];
+  return likely.find(isIts) ?? [Math.round(width * times), Math.round(height * times)];
 }
 
 /** Absolute difference of two pictures, as a canvas of the size of the first. */
