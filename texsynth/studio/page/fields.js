@@ -17,6 +17,8 @@
 
 import { make } from "./dom.js";
 
+const LONGEST = 25; // letters of a default that is shown among the choices
+
 /** @param {string} name @returns {string} as people read it: "progression_weight" is "Progression weight" */
 export function labelled(name) {
   const words = name.replaceAll("_", " ").trim();
@@ -191,7 +193,10 @@ export class Numbers extends Row {
 /** The control for a value. */
 function control({ kind, choices = [], standard, low, high }, attributes) {
   const plain = { autocomplete: "off", ...attributes };
-  if (kind === "choice") return make("select", plain, choiceOf(standard || "not given", ""), ...choices.map(choiceOf));
+  if (kind === "choice") {
+    const none = standard && standard.length < LONGEST ? standard : "default";
+    return make("select", plain, make("option", { value: "", text: none }), ...choices.map(choiceOf));
+  }
   if (kind === "switch") return make("input", { type: "checkbox", ...plain });
   const typed = { placeholder: standard ?? "", ...plain };
   if (kind === "text") return make("input", { type: "text", spellcheck: "false", ...typed });
@@ -199,8 +204,8 @@ function control({ kind, choices = [], standard, low, high }, attributes) {
   return make("input", { type: "number", step: kind === "whole" ? 1 : "any", ...limits, ...typed });
 }
 
-function choiceOf(choice, value) {
-  if (typeof choice === "string") return make("option", { value: value === "" ? "" : choice, text: choice });
+function choiceOf(choice) {
+  if (typeof choice === "string") return make("option", { value: choice, text: choice });
   const { group, choices, disabled = false } = choice;
   return make("optgroup", { label: group, disabled }, ...choices.map(choiceOf));
 }

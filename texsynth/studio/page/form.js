@@ -12,6 +12,7 @@ import { verbOf } from "./sheet.js";
 
 const SHOWN = "definitions mode way layers exemplar options settings tileable band extend".split(" ");
 const ELSEWHERE = ["crop", "size", "retarget", "reshuffle", "seed"]; // what the panes ask for
+const PANELS = ["Guides", "Maps"]; // of the command line's, which have more than a row or two
 const FILES = ["file", "files", "pair"]; // these are painted, or dropped
 
 /** An object without a key where its value is "", and with that value else. */
@@ -114,8 +115,10 @@ class Form {
     const order = Object.keys(FIRST);
     const place = ({ name }) => (order.includes(name) ? order.indexOf(name) : order.length);
     const first = this.options.filter(isFirst).sort((one, other) => place(one) - place(other));
-    const panels = Map.groupBy(this.options.filter((option) => !isFirst(option)), ({ panel }) => panel);
-    this.panels = [...panels].map(([title, options]) => this.#panel(title, rows(options)));
+    const others = this.options.filter((option) => !isFirst(option));
+    const panels = Map.groupBy(others, ({ panel }) => (PANELS.includes(panel) ? panel : "More"));
+    const titles = [...PANELS, "More"].filter((title) => panels.has(title));
+    this.panels = titles.map((title) => this.#panel(title, rows(panels.get(title))));
     this.rows.replaceChildren(...rows(first), ...this.panels, this.settings.root);
   }
 
@@ -129,7 +132,7 @@ class Form {
   }
 
   #panel(title, rows) {
-    const summary = make("summary", { text: title.replace(/ \(.*/, "") });
+    const summary = make("summary", { text: title });
     const panel = make("details", { class: "panel", open: this.opened.has(title) }, summary, ...rows);
     panel.addEventListener("toggle", () => this.opened[panel.open ? "add" : "delete"](title));
     return panel;

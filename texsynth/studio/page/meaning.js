@@ -17,7 +17,7 @@ const GUIDES = {
 export function means({ name, panel, ways }, { layers, mode, way, exemplar, tileable, options }) {
   const guide = Object.keys(GUIDES).find((role) => GUIDES[role].includes(name));
   if (guide && mode === "texture") return layers.has(guide) && !layers.get(guide).empty;
-  if (name === "tile") return mode !== "repair";
+  if (name === "tile") return mode === "texture" || (mode === "edit" && way !== "remove");
   if (name === "band") return tileable !== "";
   if (name === "flatten" && mode !== "texture") return mode === "edit" && way !== "remove" && !options.keep_background;
   if (name === "margin") return Boolean(options.keep_background);

@@ -55,7 +55,7 @@ function choice(studio, name, id) {
   const root = document.getElementById(id);
   const show = () => (root.querySelector(`[value=${studio.get(name)}]`).checked = true);
   root.addEventListener("change", ({ target }) => {
-    const chosen = { [name]: target.value };
+    const chosen = { [name]: target.value, ...(name === "mode" && { tileable: "" }) };
     studio.set({ ...chosen, result: null, previous: beforeOf({ ...studio.all(), ...chosen }), seeds: [] });
   });
   studio.on([name], show);

@@ -57,11 +57,12 @@ function paneValues(state) {
   const { mode, way, size, seed, crop, extend, tileable, band } = state;
   const wanted = `${size.width}x${size.height}`;
   const repair = mode === "repair";
+  const repeats = !repair && !(mode === "edit" && way === "remove"); // what is removed is closed up, and has no seams
   return {
     seed: seed || undefined,
     crop: crop ? crop.join(",") : undefined,
     size: mode === "texture" ? wanted : undefined,
-    tile: repair ? undefined : tileable || undefined,
+    tile: repeats ? tileable || undefined : undefined,
     make_tileable: repair ? tileable || undefined : undefined,
     band: repair && tileable ? (band ?? undefined) : undefined,
     extend: repair && extend.some(Boolean) ? extend.join(",") : undefined,

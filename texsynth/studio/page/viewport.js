@@ -33,7 +33,8 @@ export class Viewport {
     Object.assign(this, { pointers: new Map(), held: null, listeners: [] });
     this.canvas = make("canvas", { class: "view", tabindex: 0, role: "img", "aria-label": label });
     this.context = this.canvas.getContext("2d");
-    stage.append(this.canvas);
+    this.ground = make("div", { class: "ground" }); // which shows through where the picture is transparent
+    stage.append(this.ground, this.canvas);
     this.dirty = null; // [left, top, right, bottom] in pixels of the picture, or "all"
     new ResizeObserver(() => this.invalidate()).observe(stage);
     this.#listen();
@@ -132,12 +133,23 @@ export class Viewport {
       const [left, top, right, bottom] = this.bounds;
       Object.assign(this, { zoom: this.fitting, x: (left + right) / 2, y: (top + bottom) / 2 });
     }
-    const moved = [...sides, this.zoom, this.x, this.y].join();
+    const moved = [...sides, ...this.bounds, this.zoom, this.x, this.y].join();
     if (moved === this.moved) return;
     this.moved = moved;
     this.dirty = "all";
+    this.#placeGround();
     this.stage.toggleAttribute("data-fitted", this.fitted); // a finger then scrolls the page
     for (const listener of this.listeners) listener();
+  }
+
+  #placeGround() {
+    const { stage, zoom } = this;
+    const middle = [stage.clientWidth / 2, stage.clientHeight / 2];
+    const place = (side, i) => (side - [this.x, this.y][i % 2]) * zoom + middle[i % 2];
+    const inside = (side, i) => (i < 2 ? Math.ceil(side) : Math.floor(side));
+    const [left, top, right, bottom] = this.bounds.map(place).map(inside);
+    const box = { left, top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
+    for (const [name, pixels] of Object.entries(box)) this.ground.style[name] = `${pixels}px`;
   }
 
   #draw() {
