@@ -20,7 +20,7 @@ class Request(MemoryOptions):
 
     exemplar: A picture to begin with, or the folder of a material. Pictures of the folder that this is started in can
         be opened on the page, and others dropped there.
-    port: The port of the page. Default: one that is free.
+    port: The port of the page, which must be free. Default: 8317, or the next that is.
     no_browser: Open no browser; the address is on standard output.
     """
 
