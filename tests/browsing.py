@@ -37,15 +37,20 @@ def watched(text: str, probe: str) -> str:
     return text.replace("<style>", WATCH + "<style>", 1).replace("</body>", probe + "</body>")
 
 
+def browser() -> str:
+    """The path of a browser. Where there is none, the test is skipped."""
+    path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"there is no browser here: {', '.join(BROWSERS)}")
+    return path
+
+
 def opened(page: Path, *flags: str) -> tuple[dict[str, Any], str]:
     """Open a page: what stands in its <pre id="probe"> at last, as JSON, and what the console said. Where there is no
     browser, the test is skipped."""
-    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip(f"there is no browser here: {', '.join(BROWSERS)}")
     profile = page.parent / "profile"
     words = [*FLAGS, *flags, f"--user-data-dir={profile}", "--window-size=500,400"]
-    command = [browser, *words, "--dump-dom", page.as_uri()]
+    command = [browser(), *words, "--dump-dom", page.as_uri()]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     shutil.rmtree(profile, ignore_errors=True)
     probe = re.search(r'<pre id="probe">(.+?)</pre>', ran.stdout)

@@ -1,0 +1,204 @@
+"""The page of the studio in a browser, with the real server and solver: what a person does, and what comes of it."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import studio_page
+from accessible import troubles
+from conftest import array, palette
+from studio_page import ROOT, Tab
+from texsynth.cli import main
+from texsynth.image import picture as image
+
+SIDE = 64  # of the exemplars; the canvas is twice as large
+STROKE = ((-60, -20), (60, 20))
+OVERFLOW = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the studio is started: a picture that changes, and a material, both small."""
+    folder = tmp_path_factory.mktemp("studio")
+    (folder / "cobble").mkdir()
+    for source in (ROOT / "samples" / "rust.png", *(ROOT / "samples" / "cobble").iterdir()):
+        name = "rust.png" if source.stem == "rust" else f"cobble/{source.stem}.png"
+        image.write(folder / name, image.from_array(array(str(source))[:SIDE, :SIDE]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    pytest.importorskip("uvicorn", reason="the extra [studio] is not installed")
+    with studio_page.served(folder, "cobble") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with studio_page.browser() as context:
+        yield context
+
+
+@pytest.fixture
+def tab(browser: Any, address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tab]:
+    """The page, on which the material is open; commands run in its folder."""
+    monkeypatch.chdir(folder)
+    with studio_page.opened(browser, address) as tab:
+        yield tab
+
+
+def saved(tab: Tab, name: str) -> list[str]:
+    """Save by a name; gives the words of the command that is shown."""
+    tab.page.fill("#save-name", name)
+    tab.page.click("#save")
+    tab.page.locator("#saved", has_text=f"{name}.png").wait_for()
+    return shlex.split(tab.page.inner_text("#command"))
+
+
+def test_strokes_steer_the_picture_that_the_command_makes(tab: Tab) -> None:
+    tab.open("rust.png")
+    plain, first = tab.final(), tab.picture()
+    tab.page.click("#canvas [data-layer=progression] .name")
+    tab.drag("canvas", *STROKE)
+    drafted, painted = tab.shown("Draft"), tab.shown("Final")  # which comes when the hand rests
+    assert len({plain, drafted, painted}) == 3
+    tab.page.click("#result .view")
+    tab.page.locator("#source", has_text=re.compile(r"Pixel \d+, \d+ is \d+, \d+ of rust\.png")).wait_for()
+    words = saved(tab, "bare")
+    assert words[:3] == ["texsynth", "control", "rust.png"] and Path("bare_progression.png").is_file()
+    words[words.index("bare.png")] = "again.png"
+    assert main([*words[1:], "-q"]) == 0 and np.array_equal(array("bare.png"), array("again.png"))
+    assert image.read_metadata("bare.png") == image.read_metadata("again.png")
+    tab.page.click("#copy-command")
+    tab.page.locator("#saved", has_text="Copied").wait_for()
+    assert tab.page.evaluate("navigator.clipboard.readText()") == tab.page.inner_text("#command")
+    tab.page.keyboard.press("Control+z")
+    tab.shown("Draft")
+    tab.shown("Final")
+    assert tab.picture() == first
+
+
+def test_a_stroke_ends_the_final_picture_that_is_made(tab: Tab) -> None:
+    tab.page.click("#canvas [data-layer=labels] .name")
+    tab.shown("Final")
+    tab.page.fill("#seed", "5")
+    tab.page.click("#run")
+    tab.hears("final", "started")
+    tab.drag("canvas", *STROKE, done=False)
+    tab.hears("final", "cancelled")
+    tab.page.mouse.up()
+    tab.page.locator("#status", has_text="label").wait_for()  # the exemplar has none yet
+
+
+def test_a_hole_is_filled_and_all_else_stays(tab: Tab) -> None:
+    tab.open("rust.png")
+    tab.page.click("#modes label:has([value=repair])")
+    tab.drag("canvas", (-20, -8), (20, 8))
+    tab.shown("Final")
+    saved(tab, "mended")
+    changed = (array("mended.png") != array("rust.png")).any(2)
+    hole = (array("mended_mask.png") > 0).any(2)
+    assert changed.any() and not changed[~hole].any() and 0.02 < hole.mean() < 0.5
+
+
+def test_layers_are_files(tab: Tab) -> None:
+    """What is exported comes back as it was, after undo too."""
+    tab.page.uncheck("#automatic")
+    tab.page.click("#canvas [data-layer=progression] .name")
+    tab.drag("canvas", *STROKE)
+    first = exported(tab)
+    assert Image.open(io.BytesIO(first)).size == (2 * SIDE, 2 * SIDE) and len(palette(pixels(first))) > 10
+    tab.page.click("#canvas button[aria-label^=Clear]")
+    layer = tab.page.locator("#canvas input[type=file]")
+    layer.set_input_files({"name": "layer.png", "mimeType": "image/png", "buffer": first})
+    second = exported(tab)
+    for _ in range(2):
+        tab.page.keyboard.press("Control+z")
+    assert np.array_equal(pixels(first), pixels(second)) and exported(tab) == first
+
+
+def exported(tab: Tab) -> bytes:
+    """The picture that the layer in hand becomes."""
+    with tab.page.expect_download() as download:
+        tab.page.click("#canvas button[aria-label^=Export]")
+    return bytes(Path(download.value.path()).read_bytes())
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+
+
+def test_seeds_and_tiles_are_seen_side_by_side(tab: Tab) -> None:
+    tab.open("rust.png")
+    first = tab.final()
+    tab.page.click("#tiles label:has([value='2'])")
+    assert tab.shown("Final") != first
+    assert "2 by 2 times" in str(tab.page.locator("#result .view").get_attribute("aria-label"))
+    tab.page.click("#tiles label:has([value='1'])")
+    tab.page.click("#seeds-more")
+    tab.page.locator("#seeds-strip img").nth(3).wait_for()
+    tab.page.click("#seeds-strip [data-seed='2']")
+    tab.page.locator("#caption", has_text="Draft").wait_for()
+    assert tab.shown("Final") != first and "--seed 2" in shlex.join(saved(tab, "third"))
+
+
+def test_a_material_is_lit(tab: Tab) -> None:
+    tab.shown("Final")
+    tab.page.set_viewport_size({"width": 500, "height": 600})
+    tab.page.click("#maps label:has([value=lit])")
+    canvas = tab.page.locator("#lit-canvas")
+    canvas.focus()
+    tab.page.keyboard.press("ArrowLeft")  # by hand, from now on
+    shots = [lit(canvas)]
+    for _ in range(2):
+        tab.page.keyboard.press("ArrowUp")
+    shots.append(lit(canvas))
+    assert len(palette(shots[0].reshape(-1, 3))) > 1000 and not np.array_equal(*shots)
+
+
+def lit(canvas: Any) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"))
+
+
+def test_all_is_done_by_keys(tab: Tab) -> None:
+    """A picture is opened, an option set, the picture made, and saved."""
+    press = tab.page.keyboard.press
+    tab.reach("#open")
+    press("Enter")
+    tab.page.locator("#open-dialog").wait_for()
+    tab.page.keyboard.type("rust")
+    press("Enter")
+    tab.has("rust.png")
+    tab.reach("#settings [name=quality], #settings [data-flag='--quality'] input")
+    press("ArrowLeft")
+    press("Control+Enter")
+    tab.shown("Final")
+    tab.reach("#save")
+    press("Enter")
+    tab.page.locator("#saved", has_text="rust_studio.png").wait_for()
+    assert "--quality draft" in tab.page.inner_text("#command") and Path("rust_studio.png").is_file()
+
+
+def test_it_is_for_all_eyes_and_screens(tab: Tab) -> None:
+    tab.shown("Final")
+    for scheme in ("light", "dark"):
+        tab.page.emulate_media(color_scheme=scheme)
+        back = tab.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/)[0]")
+        assert (float(back) < 128) == (scheme == "dark")
+        for width in (390, 1280):
+            tab.page.set_viewport_size({"width": width, "height": 800})
+            assert not tab.page.evaluate(OVERFLOW)
+        assert troubles(tab.page) == []
+    tab.page.click("#open")
+    tab.page.locator("#open-dialog").wait_for()
+    assert troubles(tab.page) == []
