@@ -8,11 +8,14 @@ import { tell } from "./state.js";
 const OPEN = ["queued", "started", "draft"];
 const SOON_S = 5; // what takes no longer is not announced
 
-/** @param {number} seconds @returns {string} such as "8.2 s", "40 s" or "3 min" */
+/** @param {number} seconds @returns {string} such as "8.2 s", "43 s" or "3 min" */
 export function duration(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  return seconds < 100 ? `${Math.round(seconds / 5) * 5} s` : `${Math.round(seconds / 60)} min`;
+  return seconds < 100 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
+
+/** An estimate, in steps that seldom change. */
+const about = (seconds) => duration(seconds < 100 ? Math.ceil(seconds / 10) * 10 : seconds);
 
 /** The run that was asked for last, and its results. */
 export class Outcome {
@@ -159,7 +162,7 @@ export class Outcome {
   #say() {
     const { kind, state, place, left } = this.#run;
     const what = kind === "final" ? "Making the final picture" : "Drafting";
-    const ahead = state === "queued" && place > 0 ? `, after ${place} other${place > 1 ? "s" : ""}` : "";
-    tell(this.#studio, `${what}${left > SOON_S ? `, ${duration(left)} left` : ahead} …`);
+    const ahead = state === "queued" && place > 1 ? `, after ${place} others` : ""; // one may be what was just stopped
+    tell(this.#studio, `${what}${left > SOON_S ? `, about ${about(left)} left` : ahead} …`);
   }
 }
