@@ -4,7 +4,7 @@
  */
 import { takesText } from "./dom.js";
 
-const MOST_BYTES = 96 * 2 ** 20;
+const MOST_BYTES = 64 * 2 ** 20;
 
 /**
  * @typedef {object} Entry
