@@ -60,7 +60,7 @@ function caption({ final, level, seconds }, [width, height]) {
 const part = (result, name) => result?.maps?.[name]?.shown ?? result?.shown;
 
 class Pane {
-  // scene: what is drawn, changed only when all of it is decoded; {now, before, size, result}.
+  // scene: what is drawn, changed only when all of it is decoded; {result, name (of its map), now, before, size}.
   scene = null;
   tiles = 1;
   flipped = false;
@@ -169,7 +169,7 @@ class Pane {
     await pictures.load(paths);
     const now = result && pictures.get(part(result, name));
     if (result && !now) return; // a newer one is on its way, or the server says what is wrong
-    this.scene = now && { result, now, before: pictures.get(part(previous, name)), size: this.sizeOf(result) };
+    this.scene = now && { result, name, now, before: pictures.get(part(previous, name)), size: this.sizeOf(result) };
     if (now && String(this.sizeOf(previous ?? result)) !== String(this.scene.size)) this.scene.before = null;
     pictures.keep(paths);
     this.set({});
@@ -202,10 +202,11 @@ class Pane {
 
   label() {
     if (!this.scene) return "Result: nothing yet";
-    const { result, size } = this.scene;
+    const { result, name, size } = this.scene;
+    const map = result.maps?.[name] ? `, map ${name}` : "";
     const kind = this.gain ? "difference to the picture before" : result.final ? "final picture" : "draft";
     const times = this.tiles > 1 ? `, ${this.tiles} by ${this.tiles} times` : "";
-    return `Result: ${kind}, ${size[0]} by ${size[1]} pixels${times}`;
+    return `Result: ${kind}${map}, ${size[0]} by ${size[1]} pixels${times}`;
   }
 
   /** Tabs of the maps, those of the exemplar before a final picture has some. */

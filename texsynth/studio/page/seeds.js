@@ -53,21 +53,20 @@ class Strip {
   }
 
   /** Those that a picture has driven out, again; else the next ones, or those from the present one on. */
-  ask() {
+  async ask() {
     const { studio } = this;
     const before = studio.get("seeds");
     const again = before.filter(lost);
-    if (again.length) return again.forEach((entry) => this.draft(entry));
     const first = before.length ? before.at(-1).seed + 1 : studio.get("seed");
-    const next = Array.from({ length: AT_ONCE }, (_, i) => ({ seed: first + i }));
+    const wanted = again.length ? again : Array.from({ length: AT_ONCE }, (_, i) => ({ seed: first + i }));
+    for (const entry of wanted) Object.assign(entry, { run: null, shown: null, state: "asked" });
     this.grounds = grounds(studio);
-    studio.set({ seeds: [...before, ...next].slice(-MOST) });
-    return next.forEach((entry) => this.draft(entry));
+    studio.set({ seeds: again.length ? before : [...before, ...wanted].slice(-MOST) });
+    for (const entry of wanted) await this.draft(entry); // one after the other, as they are to be made in order
   }
 
   async draft(entry) {
-    Object.assign(entry, { run: null, shown: null, state: "asked" });
-    this.join();
+    if (!this.studio.get("seeds").includes(entry)) return; // the strip was dropped
     const run = await attempt(this.studio, () => seedRun(this.studio, entry.seed));
     Object.assign(entry, run === undefined ? { state: "failed" } : { run });
     this.join();
