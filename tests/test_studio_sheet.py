@@ -19,7 +19,7 @@ from texsynth.errors import LONGEST_MESSAGE, UsageError
 from texsynth.foreign.held import Held
 from texsynth.requests.option import options
 from texsynth.studio import definitions, naming, sheet
-from texsynth.studio.definitions import LEFT_OUT, SHOWN, STRAIGHTEN, SUFFIXES, VERBS, asked_of, choices, kind
+from texsynth.studio.definitions import LEFT_OUT, ROLES, SHOWN, STRAIGHTEN, VERBS, asked_of, choices, kind
 
 Parse = Callable[[str], Any]
 
@@ -371,6 +371,6 @@ def test_the_document_says_what_the_command_line_says() -> None:
 def test_no_table_names_an_option_that_is_gone() -> None:
     every = {o.name for verb in (*VERBS, STRAIGHTEN) for o in options(definitions.request(verb))}
     given = {o.name for verb in VERBS for o in asked_of(verb).values()}
-    assert every >= LEFT_OUT and given >= SHOWN | SUFFIXES.keys()
-    roles = [role for each in SUFFIXES.values() for role in each]
+    assert every >= LEFT_OUT and given >= SHOWN | ROLES.keys()
+    roles = [role for each in ROLES.values() for role in each]
     assert len(roles) == len(set(roles))

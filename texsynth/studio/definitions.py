@@ -11,7 +11,6 @@ from typing import Any
 
 from texsynth import preset
 from texsynth.requests.option import ARGUMENT, Option, options
-from texsynth.settings import summary
 
 VERBS = ("synthesize", "control", "inpaint", "edit")
 STRAIGHTEN = "capture"  # which makes exemplars of photographs
@@ -24,8 +23,8 @@ LEFT_OUT |= {"save_attention", "save_warp", "save_guides", "check", "preview"}
 SHOWN = {"size", "seed", "tile", "preset", "quality", "exact_copies", "flatten", "make_tileable", "band", "extend"}
 SHOWN |= {"retarget", "reshuffle", "keep_background", "margin", "grow", "reverse"}
 KINDS: Mapping[type, str] = {bool: "switch", int: "whole", float: "number", str: "text", list: "text"}
-# What is painted goes to files of these names, after the stem of the output: for each file of an option one.
-SUFFIXES: Mapping[str, tuple[str, ...]] = {
+# The roles of what is painted, one for each file of an option; its own file is called STEM_ROLE.
+ROLES: Mapping[str, tuple[str, ...]] = {
     "progression": ("progression_source", "progression"),
     "labels": ("labels_source", "labels"),
     "orientation": ("orientation",),
@@ -67,16 +66,11 @@ def choices(o: Option) -> tuple[str, ...]:
 def document() -> dict[str, Any]:
     """Everything that the page shows; needs torch, as settings of presets are those of methods."""
     return {
-        "verbs": {verb: _verb(verb) for verb in (*VERBS, STRAIGHTEN)},
+        "verbs": {v: {"options": [_option(o) for o in asked_of(v).values()]} for v in (*VERBS, STRAIGHTEN)},
         "presets": [each for name in preset.names() if (each := _preset(name)) is not None],
         "default": preset.DEFAULT,
         "qualities": list(preset.QUALITIES),
-        "names": {role: f"_{role}.png" for roles in SUFFIXES.values() for role in roles},
     }
-
-
-def _verb(verb: str) -> dict[str, Any]:
-    return {"summary": summary(request(verb)), "options": [_option(o) for o in asked_of(verb).values()]}
 
 
 def _option(o: Option) -> dict[str, Any]:
@@ -90,8 +84,6 @@ def _option(o: Option) -> dict[str, Any]:
         "low": o.low,
         "high": o.high,
         "default": o.default,
-        "metavar": o.metavar,
-        "group": o.group,
         "ways": list(o.ways),
         "shown": o.name in SHOWN or o.kind is float,
     }

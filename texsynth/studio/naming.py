@@ -15,7 +15,7 @@ from texsynth.errors import UsageError, shown
 from texsynth.foreign.held import Held
 from texsynth.material import schemes
 from texsynth.requests.option import Option
-from texsynth.studio.definitions import STRAIGHTEN, SUFFIXES
+from texsynth.studio.definitions import ROLES, STRAIGHTEN
 from texsynth.studio.sheet import Errand, Straightened, text, with_files
 
 LONGEST_STEM = 100  # characters, with which names of all roles are no longer than files may have
@@ -79,7 +79,7 @@ def _layers(request: Any) -> dict[str, Held]:
 
 def _role(o: Option, number: int) -> str:
     """The role of the N-th file of an option."""
-    roles = SUFFIXES[o.name]
+    roles = ROLES[o.name]
     return roles[number] if number < len(roles) else f"{roles[-1]}_{number + 1}"
 
 
@@ -107,7 +107,7 @@ class _Folder:
 
     def dropped(self, o: Option, _: int, file: Any) -> Any:
         """The file in the folder for one that is held in memory, and not painted; another one as it is."""
-        if not isinstance(file, Held) or o.name in SUFFIXES:
+        if not isinstance(file, Held) or o.name in ROLES:
             return file
         key = _digest(file)
         if key not in self.names:

@@ -1,5 +1,4 @@
-"""What the page asks for, as JSON that anybody may have written, made into the request of a verb; and the request into
-the words of a command.
+"""What the page asks for, as JSON that anybody may have written, made into the request of a verb, and into a command.
 
 Everything is read as the command line reads it: the same words, parsed and checked by the same options. In the places
 of files stand the names by which the server knows its pictures.
