@@ -438,7 +438,8 @@ def test_the_port_is_mostly_the_same_and_one_that_is_taken_is_told(refused: Any)
 
 def test_what_is_wrong_is_told_before_anything_starts(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no such file" in refused(3, "studio", "missing.png", "--no-browser")
-    assert "--max-memory" in refused(2, "studio", "--no-browser", "--max-memory", "lots")
+    for option, words in (("--max-memory", "lots"), ("--device", "gpu"), ("--port", "70000")):
+        assert option in refused(2, "studio", "--no-browser", option, words)
     for name in [name for name in sys.modules if name.startswith("texsynth.studio")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)

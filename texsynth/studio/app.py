@@ -86,7 +86,7 @@ class Answers:
         pictures = [{"name": name, "bytes": size} for name, size in listed]
         about = {"folder": self._store.folder.name, "pictures": pictures, "opened": self._opened()}
         chosen = {name: value for name, value in self._began.machine.items() if value not in (None, AUTO)}
-        return Json({**about, **self._desk.machine, **chosen, "largest": self._store.largest})
+        return Json({**about, **self._began.machine, **self._desk.machine, **chosen, "largest": self._store.largest})
 
     def _opened(self) -> str | None:
         """What the page calls the picture of the command line: by its name, or by its path where that is elsewhere."""

@@ -24,7 +24,7 @@ from texsynth.studio.sheet import Errand
 from texsynth.studio.store import Store
 
 MOST_WAITING = 32  # runs
-MOST_TABS = 16
+MOST_TABS = 5  # since browsers open six connections to a server, of which one must be left
 MOST_NEWS = 64  # runs of which a page that does not read is still told
 MOST_MISSED = 8  # runs of which a page is told that connects again
 MOST_RESULTS = 3  # finished runs that can be saved, as many as the process holds

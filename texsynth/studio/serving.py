@@ -18,7 +18,7 @@ import uvicorn
 
 from texsynth.errors import InputError, UsageError, one_line
 from texsynth.image import files
-from texsynth.requests.memory import memory
+from texsynth.requests.machine import check_device, memory
 from texsynth.runs import stop
 from texsynth.studio import solver
 from texsynth.studio.app import Began, application
@@ -52,6 +52,7 @@ def serve(request: Any) -> int:
     """Answer the page until Ctrl-C; gives the exit code. Raises UsageError for a port that is taken, and InputError for
     a picture that is not there."""
     _check(request.exemplar)
+    check_device(request.device)
     machine = {"device": request.device, "threads": request.threads, "max_memory": request.max_memory}
     store = Store(Path.cwd(), memory(request.max_memory))
     with bound(request.port) as listening:

@@ -10,7 +10,8 @@ import torch
 
 from texsynth.errors import LONGEST_VALUE, ResourceError, UsageError, one_line, shown
 from texsynth.image import rows, scratch
-from texsynth.requests.memory import memory as memory
+from texsynth.requests.machine import check_device
+from texsynth.requests.machine import memory as memory
 
 SMALLEST = 8  # pixels a side, of an output or a crop
 LARGEST = 100_000_000  # pixels a side, of an output
@@ -125,8 +126,7 @@ def device(name: str) -> torch.device:
     devices = available()
     if name == "auto":
         return torch.device(devices[-1])
-    if not re.fullmatch(r"cpu|cuda(:\d+)?|mps", name):
-        raise UsageError(f"--device {shown(name)} is not one of auto, cpu, cuda, cuda:N, mps")
+    check_device(name)
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in devices:
         raise ResourceError(f"--device {name}: this machine has no such device; it has {', '.join(devices)}")

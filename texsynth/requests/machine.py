@@ -1,4 +1,4 @@
-"""An amount of memory in words, which needs no torch to be read."""
+"""The words for what a command may use of its machine, as far as they can be read without torch."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def memory(value: str | int) -> int:
     if not 0 < size < 1 << 63:
         raise UsageError(f"--max-memory {shown(value)} is not an amount of memory; write for example 4G or 800M")
     return size
+
+
+def check_device(name: str) -> None:
+    """Raise UsageError for a word that names no device of any machine."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name):
+        raise UsageError(f"--device {shown(name)} is not one of auto, cpu, cuda, cuda:N, mps")
