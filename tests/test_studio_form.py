@@ -72,7 +72,7 @@ def test_what_the_form_says_is_asked_for(chromium: Any, asked: dict[str, Any]) -
 
     put(page, "Components", "1")  # is refused here already
     assert page.get_by_label("Components", exact=True).get_attribute("aria-invalid") == "true"
-    server.refuse = "--set patch: field: patch = 4, but it is odd"
+    server.refuse = "patch = 4, but a window has an odd side"
     put(page, "Patch", "4")
     assert sheet(page, server)["settings"] == {"passes": "[2, 1]", "patch": "4"}
     page.wait_for_selector("#setting-patch[aria-invalid=true]")

@@ -101,9 +101,9 @@ export class PresetSettings {
     }
   }
 
-  /** The row of the setting that a message speaks of, as in "--set patch: ..." or "...: patch = 99, but ...". */
+  /** The row of the setting that a message speaks of, as in "--set patch: ..." or "patch = 4, but ...". */
   named(text) {
-    const [, key, name] = /--set ([\w.]+)|: (\w+) = /.exec(text) ?? [];
+    const [, key, name] = /--set ([\w.]+)|(?:^|: )(\w+) = /.exec(text) ?? [];
     return this.fields.get(key) ?? [...this.fields].find(([each]) => each.split(".").pop() === (name ?? key))?.[1];
   }
 
