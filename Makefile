@@ -18,7 +18,7 @@ NATIVE = $(wildcard native/*.cpp native/*.hpp native/CMakeLists.txt)
 SOURCES = texsynth tests samples benchmarks docs/reference.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs docs-reference bench bench-estimates bench-methods bench-peers bench-repair fuzz figures samples contact-sheet blind clean
+.PHONY: help demo test lint format docs docs-reference bench bench-estimates bench-methods bench-peers bench-repair bench-studio fuzz figures samples contact-sheet blind clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,9 @@ bench-peers: $(VENV)/.installed ## PEER="program {exemplar} {width} {height} {ou
 
 bench-repair: $(VENV)/.installed ## [DIR=folder with stationary/]: repairs timed, and what was held out (minutes)
 	$(BIN)/python benchmarks/repair.py $(if $(DIR),"$(DIR)")
+
+bench-studio: $(VENV)/.installed ## [BENCH="--strokes 200"]: how soon the studio shows what was painted, and whether it grows (minutes)
+	$(BIN)/python benchmarks/studio.py $(BENCH)
 
 fuzz: $(VENV)/.installed ## [FUZZ="--tries N --seed S --jobs J --only KIND"]: 10,000 hostile inputs (an hour); findings go to findings/
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ)
