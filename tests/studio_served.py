@@ -22,7 +22,7 @@ from texsynth.studio.store import Store
 
 HELD, FATAL, SLOW = 7001, 7002, 7003  # seeds of runs that last until they are dropped, end the process, do not stop
 DEFINED = {"verbs": {}, "default": "field"}
-SIGHT = 10.0  # seconds after which an answer that does not come has failed
+SIGHT = 60.0  # seconds after which an answer that does not come has failed
 
 
 def png(shade: int = 90) -> bytes:

@@ -19,7 +19,7 @@ from studio_served import DEFINED, FATAL, HELD, SIGHT, SLOW, Served, png, servin
 from texsynth.errors import UsageError
 from texsynth.foreign.held import Held
 from texsynth.image import picture as image
-from texsynth.studio import desk, guard, serving, store
+from texsynth.studio import desk, guard, news, serving, store
 from texsynth.studio.store import Store
 
 BRICK = Path(__file__).parent.parent / "samples" / "brick.png"
@@ -244,12 +244,12 @@ def test_runs_that_cannot_be_are_refused(shared: Served) -> None:
 
 
 def test_a_run_is_told_until_it_is_done(served: Served) -> None:
-    with served.events() as news, served.events("other") as others:
-        assert until(news, state="ready")
+    with served.events() as told, served.events("other") as others:
+        assert until(told, state="ready")
         answer = served.run(kind="final")
         assert answer.status == 202
         run = answer.document["run"]
-        done = until(news, run=run, state="done")
+        done = until(told, run=run, state="done")
         assert (done["client"], done["kind"], done["width"], done["height"]) == ("me", "final", 48, 64)
         assert (done["seconds"], done["maps"], done["notices"], done["has_field"]) == (0.2, {}, [], False)
         assert served.ask("GET", done["shown"]).body == png(run)
@@ -265,9 +265,9 @@ def test_a_run_is_told_until_it_is_done(served: Served) -> None:
 
 def test_ten_at_once_are_a_queue(served: Served) -> None:
     picture = served.upload()
-    with served.events() as news:
+    with served.events() as told:
         first = served.run(values={"seed": HELD}, exemplar=picture).document["run"]
-        until(news, run=first, state="started")
+        until(told, run=first, state="started")
         places = [served.run(f"tab{i}", exemplar=picture).document["place"] for i in range(9)]
         assert places == list(range(1, 10))
         with served.events("tab8") as last:
@@ -275,32 +275,32 @@ def test_ten_at_once_are_a_queue(served: Served) -> None:
             served.ask("DELETE", "runs?client=tab0")
             assert until(last, state="queued")["place"] == 8
             assert served.ask("DELETE", f"runs/{first}").status == 204
-            assert until(news, run=first, state="cancelled")
+            assert until(told, run=first, state="cancelled")
             assert until(last, state="done")
 
 
 def test_a_newer_run_of_a_page_takes_the_place_of_older_ones(served: Served) -> None:
     picture = served.upload()
-    with served.events() as news:
+    with served.events() as told:
         blocking = served.run("other", values={"seed": HELD}, exemplar=picture).document["run"]
         seeds = [served.run(kind="seed", exemplar=picture).document["run"] for _ in range(2)]
         draft, final = (served.run(kind=kind, exemplar=picture).document["run"] for kind in ("draft", "final"))
         served.ask("DELETE", f"runs/{blocking}")
-        states = [until(news, run=run, state="cancelled") for run in (*seeds, draft)]
-        states.append(until(news, run=final, state="done"))
+        states = [until(told, run=run, state="cancelled") for run in (*seeds, draft)]
+        states.append(until(told, run=final, state="done"))
     assert len(states) == 4
     assert [each.number for each in served.solvers[0].orders if hasattr(each, "verb")] == [blocking, final]
 
 
 def test_a_run_makes_way_for_what_a_page_waits_for(served: Served) -> None:
-    with served.events() as news:
+    with served.events() as told:
         run = served.run(values={"seed": HELD}).document["run"]
-        until(news, run=run, state="started")
+        until(told, run=run, state="started")
         assert served.upload()
         within(lambda: [getattr(each, "number", 0) for each in served.solvers[0].orders].count(run) == 3)
-        until(news, run=run, state="started")
+        until(told, run=run, state="started")
         served.ask("DELETE", f"runs/{run}")
-        assert until(news, run=run)["state"] == "cancelled"
+        assert until(told, run=run)["state"] == "cancelled"
     assert served.upload()
 
 
@@ -314,52 +314,52 @@ def test_more_than_can_wait_is_refused(served: Served) -> None:
 def test_a_page_that_goes_takes_its_runs_along(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "GRACE", 0.05)
     picture = served.upload()
-    with served.events("watcher") as news:
+    with served.events("watcher") as told:
         with served.events("me") as mine:
             run = served.run(values={"seed": HELD}, exemplar=picture).document["run"]
             until(mine, run=run, state="started")
             waiting = served.run("watcher", exemplar=picture).document["run"]
-        assert until(news, run=waiting, state="done")
+        assert until(told, run=waiting, state="done")
 
 
 def test_a_process_that_dies_is_followed_by_another(served: Served) -> None:
-    with served.events() as news:
+    with served.events() as told:
         final = served.run(kind="final").document["run"]
-        until(news, run=final, state="done")
+        until(told, run=final, state="done")
         fatal = served.run(values={"seed": FATAL}).document["run"]
-        assert until(news, run=fatal, state="failed")["error"] == "the process that computes was ended by SIGKILL"
-        assert until(news, state="ready")
+        assert until(told, run=fatal, state="failed")["error"] == "the process that computes was ended by SIGKILL"
+        assert until(told, state="ready")
         assert served.ask("POST", f"runs/{final}/save", {"name": ""}).status == 404
         again = served.run().document["run"]
-        assert until(news, run=again, state="done")
+        assert until(told, run=again, state="done")
     assert len(served.solvers) == 2
 
 
 def test_a_process_that_does_not_stop_is_ended(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "PATIENCE", 0.05)
     picture = served.upload()
-    with served.events() as news:
+    with served.events() as told:
         slow = served.run(values={"seed": SLOW}, exemplar=picture).document["run"]
-        until(news, run=slow, state="started")
+        until(told, run=slow, state="started")
         draft = served.run(exemplar=picture).document["run"]
-        assert until(news, run=slow)["state"] == "cancelled"
-        assert until(news, run=draft, state="done")
+        assert until(told, run=slow)["state"] == "cancelled"
+        assert until(told, run=draft, state="done")
     assert len(served.solvers) == 2
 
 
 def test_a_page_that_does_not_read_keeps_the_newest_of_each_run() -> None:
     async def told() -> list[Any]:
-        tab = desk.Tab("me")
-        for run in range(desk.MOST_NEWS + 2):
+        tab = news.Tab("me")
+        for run in range(news.MOST_NEWS + 2):
             for level in range(50):
                 tab.tell(run, "run", {"run": run, "level": level})
         return await tab.news(1.0)
 
-    assert asyncio.run(told()) == [("run", {"run": run, "level": 49}) for run in range(2, desk.MOST_NEWS + 2)]
+    assert asyncio.run(told()) == [("run", {"run": run, "level": 49}) for run in range(2, news.MOST_NEWS + 2)]
 
 
 def test_pages_are_bounded(served: Served) -> None:
-    ways = [served.events(f"t{i}") for i in range(desk.MOST_TABS)]
+    ways = [served.events(f"t{i}") for i in range(news.MOST_TABS)]
     for way in ways:
         way.__enter__()
     assert served.ask("GET", "events?client=more").status == 429
@@ -391,9 +391,9 @@ def test_saving_writes_what_was_sent_and_the_picture_and_nothing_else(served: Se
     theirs = tmp_path.parent / f"{tmp_path.name}-theirs.png"
     (tmp_path / "brick_2_studio.png").symlink_to(theirs)  # to nothing yet
     (tmp_path / "brick.png").write_bytes(png(8))
-    with served.events() as news:
+    with served.events() as told:
         run = served.run(kind="final", exemplar=picture, files={"source_mask": [mask]}).document["run"]
-        until(news, run=run, state="done")
+        until(told, run=run, state="done")
         refused = served.ask("POST", f"runs/{run}/save", {"name": "refused"})
         assert refused.status == 422 and refused.error == "the disk is full"
         assert sorted(each.name for each in tmp_path.iterdir()) == ["brick.png", "brick_2_studio.png"]
@@ -481,33 +481,25 @@ def children(process: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are told by Linux")
-def test_a_signal_ends_it_and_all_that_it_began(tmp_path: Path) -> None:
-    process, address = started(tmp_path, "--no-browser")
+def test_a_signal_ends_it_and_all_that_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser gets an address that leads to the page once, and what it says is not for standard output."""
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\necho noise\necho "$1" > opened.part\nmv opened.part opened\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    process, address = started(tmp_path)
     port, token = address.split(":")[2].strip("/").split("/")
-    with socket.create_connection(("127.0.0.1", int(port)), SIGHT) as open_stream:
-        head = f"GET /{token}/events?client=me HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
-        open_stream.sendall(head.encode())
-        assert open_stream.recv(12) == b"HTTP/1.1 200"
+    with Served(int(port), token, tmp_path).events() as told:
+        within((tmp_path / "opened").exists)
+        assert next(told)[0] == "solver"
         begun = children(process.pid)
         process.send_signal(signal.SIGHUP)
         out, err = process.communicate(timeout=SIGHT)
     assert out == "False 0\n" and err.count("\n") == 1
     assert begun
     within(lambda: not any(Path(f"/proc/{each}").exists() for each in begun))
-
-
-def test_a_browser_gets_an_invitation_and_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    browser = tmp_path / "browser"
-    browser.write_text('#!/bin/sh\necho noise\necho "$1" > opened.part\nmv opened.part opened\n')
-    browser.chmod(0o755)
-    monkeypatch.setenv("BROWSER", f"{browser} %s")
-    process, address = started(tmp_path)
-    within((tmp_path / "opened").exists)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=SIGHT)
     opened = (tmp_path / "opened").read_text().strip()
-    assert out == "False 0\n"
-    assert opened.startswith(address[: address.index("/", 8)]) and address.split("/")[3] not in opened
+    assert opened.startswith(f"http://127.0.0.1:{port}/") and token not in opened
 
 
 def test_the_real_thing_makes_what_the_command_makes(tmp_path: Path, texsynth: Any) -> None:
@@ -519,10 +511,10 @@ def test_the_real_thing_makes_what_the_command_makes(tmp_path: Path, texsynth: A
         opened = served.ask("POST", "open", {"name": "brick.png"}).document
         assert (opened["name"], opened["width"]) == ("brick.png", 256)
         assert served.ask("GET", "definitions").document["verbs"]
-        with served.events() as news:
+        with served.events() as told:
             values = {"size": "96", "seed": 3}
             run = served.run(kind="final", exemplar=opened["id"], values=values).document["run"]
-            done = until(news, run=run, state="done")
+            done = until(told, run=run, state="done")
         assert (done["width"], done["height"], done["has_field"]) == (96, 96, True)
         source = served.ask("GET", f"runs/{run}/source?x=10&y=20").document
         assert source["exemplar"] == 0 and 0 <= source["x"] < 256

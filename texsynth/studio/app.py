@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, one_line
 from texsynth.foreign import json_text
@@ -22,8 +23,9 @@ from texsynth.image import files
 from texsynth.requests.shared import AUTO
 from texsynth.studio import naming, orders, sheet
 from texsynth.studio.definitions import STRAIGHTEN
-from texsynth.studio.desk import KINDS, BusyError, SolverDesk, Tab
+from texsynth.studio.desk import KINDS, SolverDesk
 from texsynth.studio.guard import Json, body, document, error
+from texsynth.studio.news import BusyError
 from texsynth.studio.store import KeptPicture, MissingError, Store, plain, word
 
 HERE = Path(__file__).parent
@@ -93,7 +95,7 @@ class Answers:
         path = self._began.opened
         if path is None:
             return None
-        return path.name if files.real(path.parent) == self._store.folder else path.as_posix()
+        return path.name if path.name and files.real(path.parent) == self._store.folder else path.as_posix()
 
     async def open(self, request: Request) -> Response:
         name = _text(await document(request), "name")
@@ -179,17 +181,7 @@ class Answers:
         return Json({"files": [path.name for path in created], "command": placed.command})
 
     async def events(self, request: Request) -> Response:
-        tab = self._desk.tab(_client(request.query_params.get("client")))
-        return StreamingResponse(self._told(tab), media_type="text/event-stream")
-
-    async def _told(self, tab: Tab) -> AsyncIterator[str]:
-        """The news of a page, as it takes them."""
-        try:
-            while not tab.ended:
-                news = await tab.news(PING)
-                yield "".join(f"event: {name}\ndata: {json_text.text(data)}\n\n" for name, data in news) or ":\n\n"
-        finally:
-            self._desk.leave(tab)
+        return _News(self._desk, _client(request.query_params.get("client")))
 
     def _asked(self, wanted: Mapping[str, Any]) -> sheet.Errand:
         return sheet.asked(wanted.get("sheet"), lambda name: self._store.find(name).path, self._began.machine)
@@ -210,10 +202,29 @@ class Answers:
         maps = {}
         for name, (path, display) in said.maps.items():
             entry = self._store.keep(path)
-            maps[name] = {"id": entry.identity, "name": entry.path.name, **self._desk.display(display)}
-        about = {"id": kept.identity, "name": kept.path.name, **self._desk.display(said.shown), "maps": maps}
+            maps[name] = {"id": entry.identity, "name": entry.path.name, **self._desk.news.display(display)}
+        about = {"id": kept.identity, "name": kept.path.name, **self._desk.news.display(said.shown), "maps": maps}
         about |= {"channels": said.channels, "depth": said.depth, "alpha": said.alpha, "notices": said.notices}
         return Json({**about, **more})
+
+
+class _News(StreamingResponse):
+    """The news of a page, as it takes them, until it goes."""
+
+    def __init__(self, desk: SolverDesk, client: str) -> None:
+        self._desk, self._tab = desk, desk.news.tab(client)
+        super().__init__(self._told(), media_type="text/event-stream")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._desk.leave(self._tab)
+
+    async def _told(self) -> AsyncIterator[str]:
+        while not self._tab.ended:
+            news = await self._tab.news(PING)
+            yield "".join(f"event: {name}\ndata: {json_text.text(data)}\n\n" for name, data in news) or ":\n\n"
 
 
 def _failed(said: orders.Said, status: int = 422) -> Response:

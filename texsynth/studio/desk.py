@@ -1,9 +1,8 @@
-"""What is to be computed, in turn, by the one process that computes; and what becomes of it, for the pages.
+"""What is to be computed, in turn, by the one process that computes; and what becomes of it.
 
 The process gets one order at a time, so that what waits can be dropped here. A run makes way for what a page waits for,
 and is begun again after that. An order that does not stop when it is told to is ended with the process; where that
-dies, of whatever, a fresh one goes on with what waits. Each page gets what is new of each of its runs, the newest alone
-where it does not keep up.
+dies, of whatever, a fresh one goes on with what waits.
 """
 
 from __future__ import annotations
@@ -17,16 +16,13 @@ from itertools import count
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from texsynth.errors import ResourceError, TexsynthError
+from texsynth.errors import ResourceError
 from texsynth.studio import orders
-from texsynth.studio.orders import Display, Order, Said
+from texsynth.studio.news import BusyError, News, Tab, keep_last
+from texsynth.studio.orders import Order, Said
 from texsynth.studio.sheet import Errand
-from texsynth.studio.store import Store
 
 MOST_WAITING = 32  # runs
-MOST_TABS = 5  # since browsers open six connections to a server, of which one must be left
-MOST_NEWS = 64  # runs of which a page that does not read is still told
-MOST_MISSED = 8  # runs of which a page is told that connects again
 MOST_RESULTS = 3  # finished runs that can be saved, as many as the process holds
 PATIENCE = 10.0  # seconds that an order may take to stop
 GRACE = 5.0  # seconds after which a page that went has not only been reloaded
@@ -36,10 +32,6 @@ STUCK = "what was cancelled did not stop, so that the process that computes was 
 SOON = 1.0  # seconds that a run has left which does not make way any more
 SEED = "seed"  # the kind of a draft that is made to be chosen from, beside others
 KINDS = (orders.DRAFT, orders.FINAL, SEED)
-
-
-class BusyError(TexsynthError):
-    """So much waits that no more is taken."""
 
 
 class Computes(Protocol):
@@ -75,39 +67,6 @@ class Turn:
     @property
     def number(self) -> int:
         return self.order.number
-
-
-class Tab:
-    """What a page has not been told yet: the last news of each thing."""
-
-    def __init__(self, client: str) -> None:
-        self.client = client
-        self.ended = False
-        self._news: OrderedDict[Any, tuple[str, Mapping[str, Any]]] = OrderedDict()
-        self._some = asyncio.Event()
-
-    def tell(self, thing: Any, event: str, data: Mapping[str, Any]) -> None:
-        """Put in what is new of a thing, in the place of older news of it."""
-        self._news.pop(thing, None)
-        self._news[thing] = (event, data)
-        _keep_last(self._news, MOST_NEWS)
-        self._some.set()
-
-    def end(self) -> None:
-        """There will be no more news."""
-        self.ended = True
-        self._some.set()
-
-    async def news(self, patience: float) -> list[tuple[str, Mapping[str, Any]]]:
-        """What is new, waited for; nothing after that many seconds."""
-        try:
-            await asyncio.wait_for(self._some.wait(), patience)
-        except asyncio.TimeoutError:
-            return []
-        self._some.clear()
-        news = list(self._news.values())
-        self._news.clear()
-        return news
 
 
 class _Line:
@@ -146,8 +105,9 @@ class _Line:
 class SolverDesk:
     """Takes work, and hands it to the process that `begin` starts."""
 
-    def __init__(self, begin: Callable[[], Computes], store: Store) -> None:
-        self._begin, self._store = begin, store
+    def __init__(self, begin: Callable[[], Computes], news: News) -> None:
+        self._begin = begin
+        self.news = news
         self._numbers = count(1)
         self.machine: Mapping[str, Any] = {}  # what the process says of it, once it has started
         self._line: _Line | None = None
@@ -156,10 +116,7 @@ class SolverDesk:
         self._waiting: list[Turn] = []
         self._at_work: Turn | None = None
         self._beside: dict[int, Turn] = {}  # what is answered at once
-        self._tabs: set[Tab] = set()
-        self._states: OrderedDict[int, Mapping[str, Any]] = OrderedDict()  # of the last runs, finished or not
         self._results: OrderedDict[int, Errand] = OrderedDict()
-        self._solver: Mapping[str, Any] = {"state": "starting", "message": ""}
         self._defined: orders.Defined | None = None
 
     def open(self) -> None:
@@ -178,8 +135,7 @@ class SolverDesk:
             line.end()
         self._fail(self._at_it(), ENDED)
         self._give_up(ENDED)
-        for tab in self._tabs:
-            tab.end()
+        self.news.end()
 
     async def definitions(self) -> Said:
         """What can be asked for, as soon as that is known."""
@@ -223,24 +179,12 @@ class SolverDesk:
         """What a finished run was asked for, as long as its result may still be there."""
         return self._results.get(number)
 
-    def tab(self, client: str) -> Tab:
-        """A page that wants news, which begin with what it may have missed. Raises BusyError."""
-        if len(self._tabs) >= MOST_TABS:
-            raise BusyError(f"{MOST_TABS} pages are open; close one")
-        tab = Tab(client)
-        self._tabs.add(tab)
-        tab.tell("solver", "solver", self._solver)
-        missed = [state for state in self._states.values() if state["client"] == client]
-        for state in missed[-MOST_MISSED:]:
-            tab.tell(state["run"], "run", state)
-        return tab
-
     def leave(self, tab: Tab) -> None:
         """A page has gone; what it asked for is not made any more, unless it comes back soon."""
-        self._tabs.discard(tab)
+        self.news.leave(tab)
 
         def check() -> None:
-            if tab.client not in {each.client for each in self._tabs}:
+            if not self.news.has(tab.client):
                 self.cancel(tab.client)
 
         asyncio.get_running_loop().call_later(GRACE, check)
@@ -318,7 +262,7 @@ class SolverDesk:
         if isinstance(said, orders.Ready):
             self._starts = 0
             self.machine = {"device": said.device, "threads": said.threads}
-            self._report("ready")
+            self.news.report("ready")
             return
         turn = next((each for each in self._at_it() if each.number == said.number), None)
         if turn is None:
@@ -361,57 +305,22 @@ class SolverDesk:
         self._line, self._at_work = None, None
         self._beside.clear()
         self._results.clear()
-        self._report("restarted", f"{why}; results that were not saved are gone")
+        self.news.report("restarted", f"{why}; results that were not saved are gone")
         self._fail(lost, why)
         if self._starts < STARTS:
             self.open()
         else:  # it does not even start
             self._give_up(why)
 
-    # What the pages are told
-
     def _follow(self, turn: Turn, said: Said) -> None:
         """Tell the pages of a run what is said of it."""
-        if isinstance(said, orders.Started):
-            self._tell(turn, "started", place=0)
-        elif isinstance(said, orders.Drafted):
-            picture = {} if said.shown is None else self._shown(said.shown)
-            self._tell(turn, "draft", **picture, level=said.level, done=said.done, left=said.left)
-        elif isinstance(said, orders.Done):
-            maps = {name: self.display(display, True) for name, display in said.maps.items()}
-            news = {"seconds": said.seconds, "maps": maps, "notices": said.notices, "final": said.final}
-            news |= {"has_field": said.has_field, "relief": said.relief}
-            self._tell(turn, "done", **self._shown(said.shown), **news, level=0, done=1.0, left=0.0)
-            if said.final and turn.asked is not None:
-                self._results[turn.number] = turn.asked
-                _keep_last(self._results, MOST_RESULTS)
-        elif isinstance(said, orders.Failed):
-            self._tell(turn, "failed", error=said.message)
-
-    def display(self, display: Display, passing: bool = False) -> dict[str, Any]:
-        """A picture as a page is told of it."""
-        height, width = display.size
-        shown = self._store.show(display.png, passing)
-        return {"shown": shown, "width": width, "height": height, "role": display.role, "down": display.down}
-
-    def _shown(self, display: Display) -> dict[str, Any]:
-        return {key: value for key, value in self.display(display, True).items() if key not in ("role", "down")}
+        if news := self.news.of(said):
+            self._tell(turn, **news)
+        if isinstance(said, orders.Done) and said.final and turn.asked is not None:
+            self._results[turn.number] = turn.asked
+            keep_last(self._results, MOST_RESULTS)
 
     def _tell(self, turn: Turn, state: str, **news: Any) -> None:
         about = {"run": turn.number, "client": turn.client, "kind": turn.kind, "state": state}
         turn.state = {**turn.state, **about, **news}
-        self._states[turn.number] = turn.state
-        _keep_last(self._states, MOST_NEWS)
-        for tab in self._tabs:
-            if tab.client == turn.client:
-                tab.tell(turn.number, "run", turn.state)
-
-    def _report(self, state: str, message: str = "") -> None:
-        self._solver = {"state": state, "message": message}
-        for tab in self._tabs:
-            tab.tell("solver", "solver", self._solver)
-
-
-def _keep_last(things: OrderedDict[Any, Any], most: int) -> None:
-    while len(things) > most:
-        things.popitem(last=False)
+        self.news.tell(turn.state)

@@ -19,8 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from texsynth.foreign import json_text
 
-NAMES = ("127.0.0.1", "localhost")
-HTTP = 80  # the port that browsers leave out of addresses
+HTTP = 80  # the port that browsers leave out
 LARGEST_DOCUMENT = 1 << 20  # bytes
 SILENCE = 30.0  # seconds without a byte after which the rest of a body is not waited for
 POLICY = (
@@ -57,7 +56,7 @@ class Gate:
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.token = secrets.token_urlsafe(24)
         self._app = app
-        self._hosts = {f"{name}{end}" for name in NAMES for end in (f":{port}", *([""] if port == HTTP else []))}
+        self._hosts = {name if port == HTTP else f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
         self._invitation = ""
 
     def invite(self) -> str:
@@ -72,9 +71,12 @@ class Gate:
 
     def _admitted(self, scope: Scope) -> tuple[ASGIApp, str]:
         """What answers a request, and the path that it asks for."""
-        refused = _stranger(Headers(scope=scope), self._hosts)
-        if refused:
-            return error(403, refused), ""
+        headers = Headers(scope=scope)
+        host = headers.getlist("host")
+        if len(host) != 1 or host[0].lower() not in self._hosts:
+            return error(403, f"this page is at {' and '.join(sorted(self._hosts))} alone"), ""
+        if not _is_at_home(headers, host[0]):
+            return error(403, "another site asks"), ""
         _, token, *rest = (*scope["path"].split("/", 2), "")[:3]
         if _same(token, self._invitation):
             self._invitation = ""
@@ -86,16 +88,10 @@ class Gate:
         return self._app, f"/{rest[0]}"
 
 
-def _stranger(headers: Headers, hosts: set[str]) -> str:
-    """Why a request does not come from the page or from the user, "" for one that does."""
-    host = headers.getlist("host")
-    if len(host) != 1 or host[0].lower() not in hosts:
-        return "this server has another name"
-    if headers.get("origin", f"http://{host[0]}") != f"http://{host[0]}":
-        return "another site asks"
-    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        return "another site asks"
-    return ""
+def _is_at_home(headers: Headers, host: str) -> bool:
+    """Does a request come from the page itself, or from the user, as far as the browser says?"""
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    return origin in (None, f"http://{host}") and site in (None, "same-origin", "none")
 
 
 def _same(token: str, right: str) -> bool:

@@ -24,12 +24,13 @@ from texsynth.studio import solver
 from texsynth.studio.app import Began, application
 from texsynth.studio.desk import SolverDesk
 from texsynth.studio.guard import HEADERS, Gate
+from texsynth.studio.news import News
 from texsynth.studio.store import SUFFIXES, Store
 
 HOST = "127.0.0.1"
 PORT = 8317  # so that the address of the page is mostly the same
 NEXT = 16  # ports that are tried from there on, before any that is free
-HTTP: dict[str, Any] = {
+HTTP: dict[str, Any] = {  # as uvicorn takes it: plain HTTP/1.1, in silence
     "loop": "asyncio",
     "http": "h11",
     "ws": "none",
@@ -71,13 +72,13 @@ def serve(request: Any) -> int:
 class Studio:
     """All that is at work while the page is served."""
 
-    def __init__(self, listening: socket.socket, begin: Any, store: Store, place: Began, debug: bool) -> None:
+    def __init__(self, listening: socket.socket, begin: Any, store: Store, began: Began, debug: bool) -> None:
         port = listening.getsockname()[1]
         self.address = f"http://{HOST}:{port}/"
         self._listening = listening
         self._debug = debug
-        self._desk = SolverDesk(begin, store)
-        self.gate = Gate(application(self._desk, store, place, self._unexpected), port)
+        self._desk = SolverDesk(begin, News(store))
+        self.gate = Gate(application(self._desk, store, began, self._unexpected), port)
         self._server = _Server(uvicorn.Config(self.gate, **HTTP), self._desk.close)
 
     async def live(self) -> None:

@@ -19,9 +19,10 @@ from texsynth.foreign.held import Held
 from texsynth.image import codecs, files
 
 LARGEST = 256 << 20  # bytes of a picture that is dropped
-SHOWN = 64 << 20  # bytes of pictures to show
+SHOWN = 192 << 20  # bytes of pictures to show
 MOST_PASSING = 48  # pictures of runs among them, which each stroke makes more of
 MOST_LISTED = 5000  # pictures of the folder
+MOST_KEPT = 1000  # pictures, however small
 MOST_LAYERS = 8  # paintings of one kind that are held: each stroke makes another one
 LONGEST_NAME = 120  # bytes of a stem, fewer than any system takes, since more is put behind it
 FORBIDDEN = '/\\:*?"<>|'  # in names of files, by one system or another
@@ -91,7 +92,7 @@ class Store:
             del self._kept[old.identity]
         self._kept[kept.identity] = kept
         total = sum(each.size for each in self._kept.values())
-        while total > self._room and len(self._kept) > 1:
+        while len(self._kept) > 1 and (total > self._room or len(self._kept) > MOST_KEPT):
             _, old = self._kept.popitem(last=False)
             total -= old.size
         return kept
@@ -102,10 +103,6 @@ class Store:
             raise MissingError(identity)
         self._kept.move_to_end(identity)
         return self._kept[identity]
-
-    def drop(self, identity: str) -> None:
-        """Forget a picture."""
-        self._kept.pop(identity, None)
 
     def show(self, png: bytes, passing: bool = False) -> str:
         """Hold a picture for the page to fetch; gives its address there. passing: is it one of a run, and not of what
