@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import documents
 from texsynth import preset
 from texsynth.cli import app, runner
 from texsynth.errors import LONGEST_MESSAGE, UsageError
@@ -366,6 +368,16 @@ def test_the_document_says_what_the_command_line_says() -> None:
             o = declared[entry["name"]]
             assert (entry["flag"], entry["help"], entry["ways"]) == (o.flag, o.help, list(o.ways))
             assert (entry["kind"] == "choice") == bool(entry["choices"])
+
+
+def test_layers_of_the_page_are_what_the_guide_names_and_sheets_know() -> None:
+    script = documents.text_of("texsynth/studio/page/layers.js")
+    guide = documents.text_of("docs/guide/studio.md")
+    layers = re.findall(r'role: "(\w+)",.*? label: "(.+?)"', script)
+    assert len(layers) >= 11
+    for role, label in layers:
+        assert f" {label}" in guide, label
+        assert any(role in roles for roles in ROLES.values()), role
 
 
 def test_no_table_names_an_option_that_is_gone() -> None:
