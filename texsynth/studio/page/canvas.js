@@ -109,7 +109,7 @@ class CanvasPane {
   /** Of the canvas, in pixels; [0, 0] where there is none. */
   size() {
     const { mode, size, exemplar } = this.studio.all();
-    if (mode === "texture") return [size.width, size.height];
+    if (mode === "texture" || this.#isResized()) return [size.width, size.height];
     return exemplar ? [exemplar.width, exemplar.height] : [0, 0];
   }
 
@@ -170,14 +170,20 @@ class CanvasPane {
   #drawUnder(context, width, height) {
     const picture = this.shown?.path && this.pictures.get(this.shown.path);
     if (!picture) return;
-    const { mode, extend, crop, way } = this.studio.all();
-    if (mode === "texture" || !this.shown.result || (mode === "edit" && way === "retarget")) {
+    const { mode, extend, crop } = this.studio.all();
+    if (mode === "texture" || !this.shown.result || this.#isResized()) {
       context.drawImage(picture, 0, 0, width, height);
       return;
     }
     const [x, y, across, down] = crop ?? [0, 0, width, height];
     const [left, top, right, bottom] = mode === "repair" ? extend : [0, 0, 0, 0];
     context.drawImage(picture, x - left, y - top, across + left + right, down + top + bottom);
+  }
+
+  /** Is the result of another size shown in place of the picture? */
+  #isResized() {
+    const { mode, way } = this.studio.all();
+    return mode === "edit" && way === "retarget" && Boolean(this.shown?.result);
   }
 
   // What a repair adds.

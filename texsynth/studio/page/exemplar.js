@@ -6,6 +6,7 @@ import { Brush } from "./brush.js";
 import { drawLayers, followLayers } from "./canvas.js";
 import { make, numberField } from "./dom.js";
 import { adopt } from "./files.js";
+import { remembering } from "./flow.js";
 import { Handles } from "./handles.js";
 import { LayerBar } from "./layerbar.js";
 import { attempt, post } from "./net.js";
@@ -29,7 +30,7 @@ const INSET = 0.15; // of the sides, at which corners begin
 class ExemplarPane {
   /** @param {import("./state.js").Studio} studio @param {HTMLElement} root */
   constructor(studio, root) {
-    Object.assign(this, { studio, root, tool: "look", pictures: new Pictures(), draft: null, corners: null });
+    Object.assign(this, { studio, tool: "look", pictures: new Pictures(), draft: null, corners: null });
     this.bar = new LayerBar(studio, "exemplar", this);
     this.stage = make("div", { class: "stage" });
     this.parts = [...this.bar.elements, this.#cropBar(), this.#quadBar(), this.stage];
@@ -258,16 +259,21 @@ class ExemplarPane {
     return this.quadBar;
   }
 
+  /** Ask for the straightened picture, and work on with it. It can be asked for again where the server forgets it. */
   #straighten(aspect) {
     const { studio } = this;
     const quad = this.#quad().flatMap(({ x, y }) => [x, y]).join(",");
     const exemplar = studio.get("exemplar");
-    const values = aspect ? { quad, aspect } : { quad };
+    const ask = () => post("straighten", { id: exemplar.id, values: aspect ? { quad, aspect } : { quad } });
+    const again = async () => {
+      Object.assign(exemplar, await exemplar.again());
+      return ask();
+    };
     this.straighten.disabled = true;
     return attempt(studio, async () => {
       try {
-        const source = await post("straighten", { id: exemplar.id, values });
-        if (studio.get("exemplar") === exemplar) stackOf(studio).exchange(() => adopt(studio, source));
+        const source = await remembering(studio, ask);
+        if (studio.get("exemplar") === exemplar) stackOf(studio).exchange(() => adopt(studio, { ...source, again }));
       } finally {
         this.straighten.disabled = false;
       }
