@@ -142,6 +142,7 @@ def test_pictures_are_compared_and_repeated_to_the_pixel(page: Any) -> None:
 def test_a_pixel_says_where_it_was_copied_from(page: Any, server: Told) -> None:
     page.evaluate(SET, {"result": result("one", 5)})
     caption(page, "Final")
+    assert colour(page, 40, 20) == NOISE[0, 20, 40].tolist()
     view, zoom = page.locator("#result .view"), float(page.locator("#zoom-full").inner_text()[:-1]) / 100
     box = view.bounding_box()
     middle = {"x": box["width"] / 2, "y": box["height"] / 2}

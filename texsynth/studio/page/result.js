@@ -33,8 +33,8 @@ export function fullSize({ width, height, level }, likely) {
   const times = 2 ** Math.max(0, level ?? 0);
   const isIts = (full) => Math.abs(full[0] / times - width) <= 1 && Math.abs(full[1] / times - height) <= 1;
   const isFull = likely.some((full) => full[0] === width && full[1] === height);
-  if (times === 1 || isFull) return [width, height];
-  return likely.find(isIts) ?? [Math.round(width * times), Math.round(height * times)];
+  if (times === 1) return [width, height];
+  return likely.find(isIts) ?? (isFull ? [width, height] : [Math.round(width * times), Math.round(height * times)]);
 }
 
 /** Absolute difference of two pictures, as a canvas of the size of the first. */
@@ -51,9 +51,10 @@ function difference(now, before, gain) {
 }
 
 /** In words: what is shown. */
-function caption({ final, level, seconds }, [width, height]) {
-  const soFar = level > 0 ? ` · at 1/${Math.round(2 ** level)}` : "";
-  return `${final ? "Final" : "Draft"} · ${width}×${height}${seconds ? ` · ${duration(seconds)}` : soFar}`;
+function caption({ final, width, seconds }, size) {
+  const times = Math.round(size[0] / width);
+  const soFar = times > 1 ? ` · at 1/${times}` : "";
+  return `${final ? "Final" : "Draft"} · ${size.join("×")}${seconds ? ` · ${duration(seconds)}` : soFar}`;
 }
 
 /** The address of what is shown of a result: its map, or the picture where it has none of this name. */
