@@ -211,6 +211,10 @@ export function start(studio) {
     begun = true;
   });
   studio.on(["exemplar"], () => {
-    element("welcome").hidden = studio.get("exemplar") !== null;
+    const exemplar = studio.get("exemplar");
+    element("welcome").hidden = exemplar !== null;
+    const name = element("exemplar-name");
+    name.textContent = exemplar ? exemplar.name : "";
+    name.title = exemplar ? `${exemplar.name}, ${exemplar.width} by ${exemplar.height} pixels` : "";
   });
 }

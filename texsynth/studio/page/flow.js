@@ -277,6 +277,7 @@ export function start(studio) {
   studio.on(["run"], () => {
     stopButton.disabled = !flow.busy;
   });
+  studio.on(["exemplar"], () => (runButton.disabled = studio.get("exemplar") === null));
   studio.on(WATCHED, (changed) => flow.follow(changed));
   onRun((event) => flow.hear(event));
   keys(studio);

@@ -11,13 +11,16 @@ function share(studio) {
 
 /** @param {import("./state.js").Studio} studio */
 export function start(studio) {
-  const [status, progress] = ["status", "progress"].map((id) => document.getElementById(id));
+  const [status, progress, dismiss] = ["status", "progress", "dismiss"].map((id) => document.getElementById(id));
   studio.on(["message", "solver"], () => {
     const message = studio.get("message");
     const text = message?.text ?? (studio.get("solver") === "starting" ? "Starting …" : "");
     if (status.textContent !== text) status.textContent = text;
-    status.classList.toggle("error", message?.kind === "error");
+    const isError = message?.kind === "error";
+    status.classList.toggle("error", isError);
+    dismiss.hidden = !isError;
   });
+  dismiss.addEventListener("click", () => studio.set({ message: null }));
   studio.on(["run", "sending"], () => {
     const done = share(studio);
     progress.hidden = done === null;
