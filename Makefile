@@ -18,7 +18,7 @@ NATIVE = $(wildcard native/*.cpp native/*.hpp native/CMakeLists.txt)
 SOURCES = texsynth tests samples benchmarks docs/reference.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs docs-reference bench bench-estimates bench-methods bench-peers bench-repair bench-studio fuzz figures samples contact-sheet blind clean
+.PHONY: help demo test lint format docs docs-reference docs-pictures bench bench-estimates bench-methods bench-peers bench-repair bench-studio fuzz figures samples contact-sheet blind clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ docs: $(VENV)/.installed-docs ## build the site of docs/ into build/site, strict
 
 docs-reference: $(VENV)/.installed ## write docs/reference/ again, after a change of options, settings or docstrings
 	$(BIN)/python docs/reference.py
+
+docs-pictures: $(VENV)/.installed-dev ## take the pictures of docs/guide/studio.md again, in the Chromium that is here
+	PYTHONPATH=. $(BIN)/python tests/studio_pictures.py
 
 bench: $(VENV)/.installed ## time and memory of whole commands (minutes; BENCH=--quick for a short one)
 	$(BIN)/python benchmarks/field.py $(BENCH)

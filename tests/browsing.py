@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,17 @@ def browser() -> str:
     if path is None:
         pytest.skip(f"there is no browser here: {', '.join(BROWSERS)}")
     return path
+
+
+@contextmanager
+def driven(*flags: str) -> Iterator[Any]:
+    """Chromium as Playwright drives it. Where either is missing, the test is skipped."""
+    api = pytest.importorskip("playwright.sync_api", reason="Playwright, which drives the browser, is not installed")
+    with api.sync_playwright() as tools:
+        words = ["--no-sandbox", "--disable-dev-shm-usage", *flags]
+        chromium = tools.chromium.launch(executable_path=browser(), args=words)
+        yield chromium
+        chromium.close()
 
 
 def opened(page: Path, *flags: str) -> tuple[dict[str, Any], str]:

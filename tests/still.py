@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import texsynth
-from browsing import BROWSERS
 
 STUDIO = Path(texsynth.__file__).parent / "studio" / "page"
 LIGHT = Path(texsynth.__file__).parent / "report" / "light.js"
@@ -54,19 +48,6 @@ class Still:
         if self.refuse:
             return route.fulfill(status=400, json={"error": self.refuse})
         return route.fulfill(status=202, json={"run": 1, "place": 0})
-
-
-@contextmanager
-def browser() -> Iterator[Any]:
-    """A browser without network; where there is none the test is skipped."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not here; it drives the browser")
-    path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"there is no browser here: {', '.join(BROWSERS)}")
-    with api.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield chromium
-        chromium.close()
 
 
 def opened(chromium: Any, still: Still, width: int, height: int, scheme: str = "light") -> Any:

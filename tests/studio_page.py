@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import browsing
 
 ROOT = Path(__file__).parent.parent
@@ -61,18 +59,13 @@ def served(folder: Path, *words: str) -> Iterator[str]:
 
 @contextmanager
 def browser() -> Iterator[Any]:
-    """A context of Chromium by Playwright, where pages may be opened. Where either is missing, the test is skipped."""
-    sync = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    with sync.sync_playwright() as tools:
-        running = tools.chromium.launch(
-            executable_path=browsing.browser(), args=["--no-sandbox", "--disable-dev-shm-usage", *browsing.SOFTWARE]
-        )
-        context = running.new_context(reduced_motion="reduce")
+    """A context of Chromium, where pages may be opened. Where there is none, the test is skipped."""
+    with browsing.driven(*browsing.SOFTWARE) as chromium:
+        context = chromium.new_context(reduced_motion="reduce")
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         context.add_init_script(BEFORE)
         context.set_default_timeout(WAIT)
         yield context
-        running.close()
 
 
 class Tab:
@@ -127,7 +120,9 @@ class Tab:
 
     def drag(self, pane: str, *places: tuple[float, float], done: bool = True) -> None:
         """Draw over places, in pixels of the screen from the middle of a pane; done: and let go."""
-        box = self.page.locator(f"#{pane} .view").bounding_box()
+        view = self.page.locator(f"#{pane} .view")
+        view.wait_for()
+        box = view.bounding_box()
         middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         mouse = self.page.mouse
         for number, (x, y) in enumerate(places):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import browsing
 import still
 
 BRICK = Path(__file__).parent.parent / "samples" / "brick.png"
@@ -83,7 +84,7 @@ FORGOTTEN = """async () => {
 def page() -> Iterator[Any]:
     verbs = {verb: {"summary": verb, "options": []} for verb in VERBS}
     described: dict[str, Any] = {"verbs": verbs, "presets": [], "default": "", "qualities": [], "names": {}}
-    with still.browser() as chromium:
+    with browsing.driven() as chromium:
         opened = chromium.new_page()
         opened.route("**/*", still.Still(described, BRICK.read_bytes()).answer)
         opened.goto(still.ADDRESS)

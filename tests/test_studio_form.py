@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import accessible
+import browsing
 import still
 from texsynth.studio import definitions
 
@@ -23,7 +24,7 @@ RESULT = """async () => {
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with still.browser() as browser:
+    with browsing.driven() as browser:
         yield browser
 
 

@@ -196,7 +196,7 @@ def page() -> Iterator[Any]:
     file = Path(__file__).parent.parent / "samples" / "brick.png"
     server = still.Still(definitions.document(), file.read_bytes())
     straight = still.SOURCE | {"id": "2", "name": "straight.png", "width": 32, "height": 32}
-    with still.browser() as browser:
+    with browsing.driven() as browser:
         page = still.opened(browser, server, 1500, 900)
         page.route("**/straighten", lambda route: route.fulfill(json=straight))
         yield page
