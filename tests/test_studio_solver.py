@@ -243,12 +243,16 @@ def test_the_last_results_are_kept_and_few(alone: Alone, monkeypatch: pytest.Mon
         alone.do(Run, "synthesize", small(seed), FINAL)
     assert list(alone.bench.kept) == [3, 4, 5]
     monkeypatch.setattr(alone.bench, "memory", 4 * sum(each.size for each in alone.bench.kept.values()) - 4)
-    monkeypatch.setattr(alone.bench, "_make_room", lambda _: None)
-    alone.do(Run, "synthesize", small(), FINAL)
+    with monkeypatch.context() as patched:
+        patched.setattr(alone.bench, "_make_room", lambda _: None)
+        alone.do(Run, "synthesize", small(), FINAL)
     assert list(alone.bench.kept) == [5, 6]  # which take a quarter of the memory
+    monkeypatch.undo()
     alone.do(Run, "synthesize", small(), DRAFT)
     assert list(alone.bench.kept) == [5, 6]
+    alone.bench.memory = 1 << 27  # in which there is no room for anything beside a run
     assert alone.do(Run, "synthesize", small(quality="draft"), DRAFT).final  # as it is what the command makes
+    assert list(alone.bench.kept) == [8]
 
 
 def test_pictures_are_looked_at_with_their_maps(alone: Alone, draw: Draw, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from texsynth.image.strips import Strips
 from texsynth.job import Job
 from texsynth.material import roles
 from texsynth.material.names import Set
+from texsynth.methods import method
 from texsynth.report import html, view
 from texsynth.requests.shared import AUTO
 from texsynth.runs import machine, run, save
@@ -47,7 +48,7 @@ from texsynth.studio.orders import (
     Straighten,
     Where,
 )
-from texsynth.task import Canvas, Event, Task
+from texsynth.task import Event, Task
 from texsynth.verbs import capture, layers, parse, single
 from texsynth.verbs.sets import Pictures, arranged
 from texsynth.weights.pretrained import Fetching
@@ -180,7 +181,7 @@ class _Watcher:
         if event.step < event.steps and now < self.due:
             return
         is_shown = self.order.kind == DRAFT or event.level == 0
-        shown = shown_of(so_far(event.canvas, self.task)) if is_shown else None
+        shown = shown_of(so_far(event, self.task)) if is_shown else None
         self.tell(Drafted(self.order.number, shown, event.level, event.done, event.left))
         after = time.perf_counter()
         self.due = after + max(PAUSE, REST * (after - now))
@@ -193,11 +194,11 @@ def drafted(request: Any) -> Any:
     return replace(request, quality="draft")
 
 
-def so_far(canvas: Canvas, task: Task) -> Picture:
-    """A canvas as a picture: where it has a field, that copies pixels of the full size, whatever its own is."""
-    field = canvas.field
-    small = isinstance(field, Field) and field.size != task.size
-    pixels = enlarge(field, task).image() if isinstance(field, Field) and small else canvas.image
+def so_far(event: Event, task: Task) -> Picture:
+    """A run as a picture: where it copies, that has pixels of the full size, whatever its level."""
+    field, pixels = event.canvas.field, event.canvas.image
+    if isinstance(field, Field) and field.size != task.size and method(event.stage).COPIES:
+        pixels = enlarge(field, task).image()
     return Picture(pixels.cpu().clamp(0, 1))
 
 
