@@ -20,7 +20,7 @@ export class Stroke {
    * @param {{ink: number, erase: boolean, hardness: number}} how
    */
   constructor(layer, how) {
-    Object.assign(this, { layer, how, before: layer.copy(), rect: null });
+    Object.assign(this, { layer, how, before: layer.copy(), plane: layer.ink, rect: null });
     this.exact = layer.kind === "mask" || layer.kind === "labels";
     this.directed = layer.kind === "strokes" && !how.erase;
     this.most = new Uint8Array(layer.width * layer.height);
@@ -51,6 +51,11 @@ export class Stroke {
     }
     this.rect = joined(this.rect, box);
     this.fresh = joined(this.fresh, box);
+  }
+
+  /** Has the layer got another size meanwhile, as it has with another picture? */
+  get isLost() {
+    return this.layer.ink !== this.plane;
   }
 
   /** Show what was painted since the last time. */
@@ -211,24 +216,24 @@ export class Brush {
   }
 
   move(places, event) {
-    if (!this.stroke) return;
+    if (!this.#isAtWork()) return;
     for (const place of places) this.#reach(this.#sized(place, event), event.shiftKey);
     this.stroke.show();
   }
 
   up() {
-    if (!this.stroke) return;
+    if (!this.#isAtWork()) return;
     const { stroke } = this;
     if (this.ahead) this.#piece(this.ahead, false);
     this.stroke = null;
-    if (this.at) this.last = { layer: stroke.layer, place: this.at };
+    this.last = { plane: stroke.plane, place: this.at };
     const isChanged = stroke.finish();
     if (isChanged) keep(this.studio, stroke.layer, stroke.rect, stroke.before);
     this.#rest(isChanged);
   }
 
   cancel() {
-    if (!this.stroke) return;
+    if (!this.#isAtWork()) return;
     this.stroke.reset();
     this.stroke.show();
     this.stroke = null;
@@ -255,6 +260,16 @@ export class Brush {
     return true;
   }
 
+  /** Is a stroke painted? One whose layer has changed under it ends as it is. */
+  #isAtWork() {
+    if (this.stroke?.isLost) {
+      this.stroke.layer.edited();
+      this.stroke = null;
+      this.#rest(true);
+    }
+    return this.stroke !== null;
+  }
+
   #rest(isChanged) {
     if (isChanged) touched(this.studio);
     else this.studio.set({ drawing: false });
@@ -274,7 +289,7 @@ export class Brush {
     this.stroke = new Stroke(layer, this.how);
     this.ahead = null;
     this.at = this.#sized({ ...place, pressure: event.pressure }, event);
-    const from = event.shiftKey && this.last?.layer === layer ? this.last.place : this.at;
+    const from = event.shiftKey && this.last?.plane === layer.ink ? this.last.place : this.at;
     this.start = from;
     if (from !== this.at || !this.stroke.directed) this.stroke.line(from, this.at);
     this.stroke.show();
@@ -305,7 +320,7 @@ export class Brush {
 
   /** Pixels of the layer for one of the picture: large pictures have smaller layers. */
   #scale() {
-    return this.layer.width / this.viewport.owner.size()[0];
+    return (this.stroke?.layer ?? this.layer).width / this.viewport.owner.size()[0];
   }
 
   /** The outline of the brush under the pointer. */
