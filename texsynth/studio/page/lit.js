@@ -7,9 +7,10 @@ import { Light, MAPS } from "./light.js";
 import { newest } from "./pictures.js";
 
 const SHAPES = [["sphere", "Sphere"], ["plane", "Plane"], ["both", "Both"]];
-const USUAL = 0.04; // from lowest to highest, in widths of the picture, where nothing tells it
+const USUAL = 4; // percent of the width from lowest to highest, until a final picture tells it
 const HELP = "The light follows pointer and arrow keys, or goes round (space). Dragging turns; a double click, back.";
 
+const WAITING = "What is made is shown here, under a moving light.";
 const UNLIT = ["base_colour", "opacity"]; // roles that look the same under every light
 const LIT = Object.values(MAPS).flatMap(([roles]) => roles).filter((role) => !UNLIT.includes(role));
 
@@ -41,13 +42,14 @@ class Pane {
     this.canvas = make("canvas", {
       id: "lit-canvas", tabindex: 0, role: "img", "aria-label": "The material under a moving light",
     });
-    this.missing = make("p", { class: "empty", hidden: true, text: "This browser does not offer WebGL 2 here." });
+    this.missing = make("p", { class: "empty" });
     this.view = make(
       "div", { id: "lit", hidden: true }, this.form(),
       make("div", { class: "stage" }, this.canvas, this.missing), make("p", { class: "quiet", text: HELP }),
     );
     root.append(this.view);
     this.light = new Light(this.canvas, this.wanted);
+    this.forget();
     this.show = newest(() => this.load());
     studio.on(["result", "shownMap"], () => this.show());
   }
@@ -57,7 +59,7 @@ class Pane {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const times = [1, 2, 3, 4].map((n) => make("option", { value: n, text: `${n} × ${n}` }));
     const [tiles, moves] = [make("select", {}, ...times), make("input", { type: "checkbox", checked: !still })];
-    const relief = make("input", { type: "range", min: 0, max: 20, step: 0.1 });
+    const relief = make("input", { type: "range", min: 0, max: 20, step: 0.1, value: USUAL });
     for (const field of [tiles, relief]) field.addEventListener("input", () => this.chosen.add(field));
     this.wanted = {
       shape: SHAPES[0][0],
@@ -80,19 +82,32 @@ class Pane {
     if (!this.chosen.has(field)) field.value = value;
   }
 
+  /** There is nothing to see, or an empty text: there is. */
+  without(text) {
+    this.missing.textContent = text;
+    this.missing.hidden = !text;
+    this.canvas.hidden = Boolean(text);
+  }
+
+  /** What is lit is of another exemplar. */
+  forget() {
+    this.shown = null;
+    this.without(WAITING);
+  }
+
   async load() {
     const { studio, tiles, relief } = this;
     const isWanted = studio.get("shownMap") === "lit", result = studio.get("result");
     this.view.hidden = !isWanted;
-    if (!isWanted || !result?.final || result === this.shown) return; // under drafts, the last final picture stays
+    if (!result) this.forget();
+    if (!isWanted || !answers(result?.maps) || result === this.shown) return; // those on their way have no maps yet
     const maps = await loaded(result).catch(() => null);
     if (!maps) return;
     this.shown = result;
     relief.parentElement.hidden = !maps.height;
     this.follow(tiles, studio.get("tileable") === "xy" ? 2 : 1);
-    this.follow(relief, 100 * (result.relief || USUAL));
-    this.canvas.hidden = !this.light.show(maps);
-    this.missing.hidden = !this.canvas.hidden;
+    if (result.relief) this.follow(relief, 100 * result.relief);
+    this.without(this.light.show(maps) ? "" : "This browser does not offer WebGL 2 here.");
   }
 }
 
