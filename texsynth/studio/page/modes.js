@@ -2,17 +2,18 @@
  * What is made, a texture, a repair or an edit, and the size of the canvas that goes with it.
  */
 
-const LONGEST = 1024; // of a canvas that nobody has given a size; larger ones make drafts slow
+const LONGEST = 768; // of a canvas that nobody has given a size; larger ones make drafts slow
 
 /**
- * The size of a canvas as it begins: a texture is twice as large as what it is made of, as the command makes it, unless
- * that is large; other modes have the size of the picture, which masks go by even where it is cropped.
+ * The size of a canvas as it begins: a texture is twice as large as the picture, as the command makes it, unless that is
+ * large; other modes have the size of the picture, which masks go by even where it is cropped. No crop changes it, so
+ * that what is painted stays as it is.
  * @param {Object} state as of `Studio.all` @returns {{width: number, height: number}}
  */
-export function sizeOf({ mode, exemplar, crop }) {
+export function sizeOf({ mode, exemplar }) {
   if (!exemplar) return { width: 512, height: 512 };
-  if (mode !== "texture") return { width: exemplar.width, height: exemplar.height };
-  const [, , width, height] = crop ?? [0, 0, exemplar.width, exemplar.height];
+  const { width, height } = exemplar;
+  if (mode !== "texture") return { width, height };
   const factor = Math.min(2, LONGEST / Math.max(width, height));
   return { width: Math.round(width * factor), height: Math.round(height * factor) };
 }
@@ -22,19 +23,6 @@ export function sizeOf({ mode, exemplar, crop }) {
  * @param {Object} state as of `Studio.all` @returns {Object | null}
  */
 export const beforeOf = ({ mode, exemplar }) => (mode === "texture" ? null : exemplar);
-
-const same = (one, other) => one.width === other.width && one.height === other.height;
-
-/** The size follows the crop as long as nobody has given another. */
-function followCrop(studio) {
-  let before = studio.all();
-  studio.on(["exemplar", "mode", "crop"], (changed) => {
-    const after = studio.all();
-    const alone = !changed.has("exemplar") && !changed.has("mode");
-    if (alone && same(after.size, sizeOf(before))) studio.set({ size: sizeOf(after) });
-    before = after;
-  });
-}
 
 /** The size of a texture is kept while another mode has its own. */
 function keepSize(studio) {
@@ -65,7 +53,6 @@ function choice(studio, name, id) {
 
 /** @param {import("./state.js").Studio} studio */
 export function start(studio) {
-  followCrop(studio);
   keepSize(studio);
   choice(studio, "mode", "modes");
   const ways = choice(studio, "way", "ways");
