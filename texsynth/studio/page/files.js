@@ -198,8 +198,16 @@ export function importLayer(studio, layer, file) {
   });
 }
 
+/** What was painted is not lost without a question. */
+function guard(studio) {
+  addEventListener("beforeunload", (event) => {
+    if ([...studio.get("layers").values()].some(({ empty }) => !empty)) event.preventDefault();
+  });
+}
+
 /** @param {import("./state.js").Studio} studio */
 export function start(studio) {
+  guard(studio);
   prepareDialog(studio);
   prepareChooser(studio);
   prepareDrops(studio);

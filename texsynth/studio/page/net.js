@@ -19,6 +19,7 @@ export class Refusal extends Error {
 }
 
 const SILENT = "The studio does not answer. Has it been ended in its terminal?";
+const CROWDED = "Too many pages of the studio are open for this one to hear of anything; close another.";
 
 /** The answer to a request; text: that of its body. Throws a Refusal. */
 function answer(status, text) {
@@ -117,10 +118,13 @@ export function start(studio) {
       if (lost) tell(studio, "Connected again.");
       lost = false;
     };
-    stream.onerror = () => {
-      if (!lost) tell(studio, SILENT, "error");
+    stream.onerror = async () => {
+      const first = !lost;
       lost = true;
-      if (stream.readyState === EventSource.CLOSED) setTimeout(open, AGAIN_MS);
+      const refused = stream.readyState === EventSource.CLOSED;
+      if (refused) setTimeout(open, AGAIN_MS);
+      const crowded = refused && (await get("folder").catch(() => null));
+      if (first) tell(studio, crowded ? CROWDED : SILENT, "error");
     };
   };
   open();
