@@ -7,7 +7,7 @@ import { make, takesText } from "./dom.js";
 import { keep, touched } from "./history.js";
 import { doubled, inkOf, inkOfDouble } from "./strokes.js";
 
-export const SMALLEST = 1, LARGEST = 400; // pixels of a layer, across
+export const SMALLEST = 1, LARGEST = 1000; // pixels of a layer, across
 const LIGHTEST = 0.15; // of its size, that a pen without pressure has
 const LEAST_STEP = 2; // pixels, below which a stroke has no direction yet
 const SMOOTH = 16; // pieces of a stroke for its radius, at most: more are not seen

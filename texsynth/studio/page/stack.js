@@ -6,7 +6,9 @@ import { LAYERS, Layer, PALETTE } from "./layers.js";
 import { historyOf, remember } from "./history.js";
 import { paletteOf } from "./reading.js";
 
-const LONGEST = 4096; // pixels of a layer: larger pictures have smaller layers, which the verbs stretch
+// Pixels of a layer, at most: larger pictures have smaller layers, which the verbs stretch. Directions are smooth.
+const LONGEST = 4096, LONGEST_FIELD = 1024;
+const BRUSH_SHARE = 1 / 16; // of the shorter side, that a brush has at first
 const FIRST = { repair: "mask", remove: "remove", mask: "mask" }; // what is painted at first, by mode or way to edit
 
 const stacks = new WeakMap();
@@ -39,7 +41,8 @@ export class Stack {
       const frame = isFree(mode, row) ? studio.get("size") : exemplar;
       if (!frame) continue;
       const key = `${mode} ${row.role}`;
-      const scale = Math.min(1, LONGEST / Math.max(frame.width, frame.height));
+      const longest = row.kind === "strokes" ? LONGEST_FIELD : LONGEST;
+      const scale = Math.min(1, longest / Math.max(frame.width, frame.height));
       const size = [frame.width, frame.height].map((side) => Math.max(1, Math.round(side * scale)));
       const layer = this.layers.get(key) ?? new Layer(row, ...size, () => studio.get("palette"));
       layer.resize(...size);
@@ -79,7 +82,10 @@ export class Stack {
     for (const [mode, rows] of Object.entries(LAYERS)) {
       for (const row of rows) if (!isFree(mode, row)) this.layers.delete(`${mode} ${row.role}`);
     }
-    if (!this.keeping) historyOf(this.studio).clear();
+    if (this.keeping) return;
+    historyOf(this.studio).clear();
+    const [tool, size] = [this.studio.get("tool"), this.studio.get("size")];
+    this.studio.set({ tool: { ...tool, size: Math.ceil(Math.min(size.width, size.height) * BRUSH_SHARE) } });
   }
 
   /** The layer that is painted: the one that was, if it is still there, else the first one that the mode needs. */
