@@ -13,7 +13,7 @@ LIGHT = Path(texsynth.__file__).parent / "report" / "light.js"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 ADDRESS = "http://localhost/T/"  # which browsers trust as they trust the studio's own
 SOURCE = {"id": "1", "name": "brick.png", "width": 64, "height": 48, "channels": 3, "depth": "8", "alpha": False}
-SOURCE |= {"shown": "pictures/1", "maps": {}, "notices": []}
+SOURCE |= {"stem": "brick_studio", "shown": "pictures/1", "maps": {}, "notices": []}
 READY = 'event: solver\ndata: {"state": "ready", "message": ""}\n\nretry: 600000\n\n'
 
 

@@ -334,6 +334,20 @@ def test_a_scheme_of_names_says_what_the_picture_is_called() -> None:
     assert place(wall, "wall", {"T_wall_BC.png": ""}).out == Path("T_wall_2_BC.png")
 
 
+@pytest.mark.parametrize(
+    ("exemplar", "stem"),
+    [
+        ("rust.png", "rust"),
+        ("wall_BaseColor.jpg", "wall"),
+        ("wall_Albedo_2K.png", "wall_2K"),
+        ("BaseColor.png", "BaseColor"),
+        ("x" * 200 + ".png", "x" * 100),
+    ],
+)
+def test_a_result_is_called_after_its_exemplar(exemplar: str, stem: str) -> None:
+    assert naming.usual_stem(Path(exemplar)) == f"{stem}_studio"
+
+
 def test_the_command_of_a_straightened_exemplar_stands_before(parse: Parse) -> None:
     flat = sheet.Straightened.of(b"flat", "rust_flat.png")
     flat.request = sheet.straightening({"quad": "0,0,9,0,9,9,0,9"}, PAGE["dropped"], "rust_flat.png", MACHINE)

@@ -205,7 +205,7 @@ class Answers:
             maps[name] = {"id": entry.identity, "name": entry.path.name, **self._desk.news.display(display)}
         about = {"id": kept.identity, "name": kept.path.name, **self._desk.news.display(said.shown), "maps": maps}
         about |= {"channels": said.channels, "depth": said.depth, "alpha": said.alpha, "notices": said.notices}
-        return Json({**about, **more})
+        return Json({**about, "stem": naming.usual_stem(kept.path), **more})
 
 
 class _News(StreamingResponse):

@@ -14,6 +14,7 @@ from typing import Any
 from texsynth.errors import UsageError, shown
 from texsynth.foreign.held import Held
 from texsynth.material import schemes
+from texsynth.material.names import is_base_colour, split
 from texsynth.requests.option import Option
 from texsynth.studio.definitions import ROLES, STRAIGHTEN
 from texsynth.studio.sheet import Errand, Straightened, text, with_files
@@ -54,11 +55,19 @@ def placed(errand: Errand, name: str, taken: Collection[str], digest: Callable[[
     return Naming(Path(f"{image(stem)}{SUFFIX}"), folder.inputs, folder.names, command)
 
 
+def usual_stem(exemplar: Path) -> str:
+    """What a result is called where the user does not say: after the exemplar, of a set without the word for a base
+    colour, and with one for where it was made."""
+    name = split(exemplar.stem) if is_base_colour(exemplar.stem) else None
+    stem = exemplar.stem if name is None or not name.base else name.base
+    return f"{stem[:LONGEST_STEM]}_studio"
+
+
 def _wished(name: str, exemplar: Path) -> str:
-    """The stem that a user gives, or else that of the exemplar with a word for where it was used; raises UsageError."""
+    """The stem that a user gives, or else the usual one; raises UsageError."""
     stem = name.strip().removesuffix(SUFFIX)
     if not stem:
-        return f"{exemplar.stem[:LONGEST_STEM]}_studio"
+        return usual_stem(exemplar)
     if not STEM.fullmatch(stem) or stem.endswith((".", " ")):
         raise UsageError(f"{shown(name)} is no name for a file here: it has letters, digits, _ - + . and no folders")
     return stem

@@ -178,7 +178,7 @@ export function exportLayer(studio, layer) {
 }
 
 /** @param {string} name of a file @returns {string} without its folder and its ending */
-export const stem = (name) => name.replace(/^.*[/\\]/, "").replace(/(?<=.)\.[^.]*$/, "");
+const stem = (name) => name.replace(/^.*[/\\]/, "").replace(/(?<=.)\.[^.]*$/, "");
 
 /**
  * Read a picture into a layer, stretched to its size.

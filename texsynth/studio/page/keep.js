@@ -2,7 +2,6 @@
  * What is kept: the picture and its inputs as files of the folder, and the command that makes it.
  */
 
-import { stem } from "./files.js";
 import { final, forget, remembering, sheetFor } from "./flow.js";
 import { Refusal, attempt, post } from "./net.js";
 
@@ -69,7 +68,7 @@ export function start(studio) {
   studio.on(["exemplar"], () => {
     const exemplar = studio.get("exemplar");
     button.disabled = copyButton.disabled = exemplar === null;
-    name.value = exemplar ? `${stem(exemplar.name)}_studio` : "";
+    name.value = exemplar ? exemplar.stem : "";
     element("command").hidden = true;
     element("saved").textContent = "";
   });
