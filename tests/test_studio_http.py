@@ -411,6 +411,15 @@ def test_saving_writes_what_was_sent_and_the_picture_and_nothing_else(served: Se
         assert answer.status == 400, (name, answer)
 
 
+def test_nothing_is_left_where_the_process_dies_while_it_saves(served: Served, tmp_path: Path) -> None:
+    with served.events() as told:
+        run = served.run(kind="final").document["run"]
+        until(told, run=run, state="done")
+        answer = served.ask("POST", f"runs/{run}/save", {"name": "dies"})
+        assert (answer.status, answer.error) == (422, "the process that computes was ended by SIGKILL")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_are_made_all_or_none_and_only_where_nothing_is(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
