@@ -7,14 +7,14 @@
 
 import { trouble } from "./layers.js";
 import { Refusal, attempt, onRun, post, remove, upload } from "./net.js";
-import { Outcome } from "./outcome.js";
+import { OPEN, Outcome } from "./outcome.js";
 import { layersOf, sheetOf, wanting } from "./sheet.js";
 import { tell } from "./state.js";
 
 const REST_MS = 600; // from the last draft to the final picture
 const PAUSE_MS = 250; // from a change of an option to its draft
 const SLOW_S = 60; // final pictures that take longer are made only when asked for
-const COMING = ["asked", "queued", "started", "draft"]; // seeds that the final picture would drive out
+const COMING = ["asked", ...OPEN]; // seeds that the final picture would drive out
 const INPUTS = ["exemplar", "crop", "layers", "drawing", "mode", "way", "size", "options", "settings", "seed"];
 const WATCHED = [...INPUTS, "extend", "tileable", "band", "definitions"];
 const HANDS = ["layers", "drawing", "exemplar"]; // changes that are not followed by others a moment later

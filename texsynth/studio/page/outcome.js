@@ -5,7 +5,8 @@
 import { Refusal } from "./net.js";
 import { tell } from "./state.js";
 
-const OPEN = ["queued", "started", "draft"];
+/** The states of a run of which something is still to come. */
+export const OPEN = ["queued", "started", "draft"];
 const SOON_S = 5; // what takes no longer is not announced
 
 /** @param {number} seconds @returns {string} such as "8.2 s", "43 s" or "3 min" */
