@@ -36,7 +36,9 @@ OUTCOME = """async () => {
   const studio = new Studio();
   const outcome = new Outcome(studio);
   const told = [];
-  const begin = (run, kind, key) => outcome.begin({ run, kind, key, place: 0, wanted: true });
+  const begin = (run, kind, key) => {
+    outcome.begin({ run, kind, key, place: 0, wanted: true, whole: kind === "final" || key === "whole" });
+  };
   const take = (run, state, more = {}) => {
     const shown = `pictures/${run}${state}`;
     const heard = outcome.take({ run, state, shown, width: 8, height: 8, level: 0, left: 0, seconds: 1, ...more });
@@ -58,6 +60,10 @@ OUTCOME = """async () => {
   const stopped = outcome.finished("c").catch((error) => error.message);
   take(4, "failed", { error: "no memory" });
   told.push(await stopped);
+  begin(5, "draft", "whole"); // what the command makes: to ask for the final picture is to wait for this one
+  const same = outcome.finished("whole");
+  take(5, "done", { final: true });
+  told.push((await same).run);
   return told;
 }"""
 
@@ -143,6 +149,8 @@ def test_only_the_newest_run_is_heard(page: Any) -> None:
         [True, "pictures/4draft", False, "pictures/3done", "Making the final picture …", True],
         [True, "pictures/4failed", False, "pictures/3done", "no memory", False],
         "no memory",
+        [True, "pictures/5done", True, "pictures/3done", "Final picture after 1.0 s.", False],
+        5,
     ]
 
 

@@ -30,6 +30,9 @@ function stamp(layer) {
 /** @param {Object} state @returns {string} all that decides what a picture is, whether it was sent or not */
 const keyOf = (state) => JSON.stringify(sheetOf(state, stamp));
 
+/** Is the draft of a state what the command makes? The server drafts by another preset only where none is chosen. */
+const isWhole = ({ options: { preset, quality } }) => Boolean(preset) || !["normal", "", undefined].includes(quality);
+
 /** What hinders a run, as a sentence; "" for nothing. */
 const lacks = (studio) => wanting(studio.all()) || trouble(studio);
 
@@ -218,7 +221,8 @@ class Flow {
         return stays() ? post("runs", { client, kind, sheet }) : null;
       });
       if (!answer) return;
-      if (stays()) this.#outcome.begin({ ...answer, kind, key, wanted });
+      const whole = kind === "final" || isWhole(this.#studio.all());
+      if (stays()) this.#outcome.begin({ ...answer, kind, key, wanted, whole });
       else remove(`runs/${answer.run}`).catch(() => {}); // it was stopped before it had a number
     } catch (error) {
       if (!stays()) return;

@@ -5,9 +5,9 @@
 const LONGEST = 768; // of a canvas that nobody has given a size; larger ones make drafts slow
 
 /**
- * The size of a canvas as it begins: a texture is twice as large as the picture, as the command makes it, unless that is
- * large; other modes have the size of the picture, which masks go by even where it is cropped. No crop changes it, so
- * that what is painted stays as it is.
+ * The size of a canvas as it begins: a texture is twice as large as the picture, as the command makes it, unless that
+ * is large; other modes have the size of the picture, which masks go by even where it is cropped. No crop changes it,
+ * so that what is painted stays as it is.
  * @param {Object} state as of `Studio.all` @returns {{width: number, height: number}}
  */
 export function sizeOf({ mode, exemplar }) {

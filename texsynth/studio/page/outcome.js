@@ -21,7 +21,7 @@ const about = (seconds) => duration(seconds < 100 ? Math.ceil(seconds / 10) * 10
 /** The run that was asked for last, and its results. */
 export class Outcome {
   #studio;
-  #run = null; // {run, kind, key, wanted, state, place, done, left}
+  #run = null; // {run, kind, key, wanted, whole, state, place, done, left}
   #key = ""; // of the result that is shown
   #waiting = []; // {key, resolve, reject}
 
@@ -62,7 +62,7 @@ export class Outcome {
   /** Is the final result of this key there, or being made? From now on it is wanted. */
   finishes(key) {
     if (this.#final(key)) return true;
-    const comes = this.open && this.#run.kind === "final" && this.#run.key === key;
+    const comes = this.open && this.#run.whole && this.#run.key === key;
     if (comes) this.#run.wanted = true;
     return comes;
   }
@@ -80,7 +80,7 @@ export class Outcome {
     this.#key = "";
   }
 
-  /** A run was asked for: {run, place, kind, key, wanted}. */
+  /** A run was asked for: {run, place, kind, key, wanted, whole}; whole: does it make what the command makes? */
   begin(run) {
     this.#release(new Refusal(0, "Stopped before it was finished."), run.key);
     this.#run = { ...run, state: "queued", done: 0, left: null };
@@ -153,7 +153,7 @@ export class Outcome {
     const { key } = this.#run;
     const what = this.complete ? "Final picture" : "Draft";
     tell(this.#studio, `${what} after ${duration(seconds)}.`);
-    if (!this.complete) return;
+    if (!this.complete) return this.#release(new Refusal(0, "This is no final picture yet."));
     const ready = this.#waiting.filter((one) => one.key === key);
     this.#waiting = this.#waiting.filter((one) => one.key !== key);
     ready.forEach(({ resolve }) => resolve(this.#studio.get("result")));

@@ -22,7 +22,7 @@ export function beginning() {
     palette: [], // "#rrggbb" of the labels
     hidden: [], // roles of layers that are not shown
     drawing: false, // is a pointer down on a layer?
-    tool: { brush: "round", erase: false, size: 32, hardness: 0.6, value: 255, colour: 1 }, // colour: a label of the palette
+    tool: { brush: "round", erase: false, size: 32, hardness: 0.6, value: 255, colour: 1 }, // of the palette
     undoable: [0, 0], // how much can be undone, and done again
     size: { width: 512, height: 512 }, // of the canvas
     options: {}, // of the form, by the names of Option
