@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from asking import asked, good, same_bytes
 from conftest import Draw, Texsynth, array
 from texsynth.field.magnify import levels
 from texsynth.foreign.held import Held
+from texsynth.guidance import orientation, progression
 from texsynth.image.files import digest
 from texsynth.studio import orders, solver, work
 from texsynth.studio.orders import DRAFT, FINAL, Cancel, Cancelled, Done, Drafted, Failed, Look, Looked, Run, Started
@@ -253,6 +255,36 @@ def test_the_last_results_are_kept_and_few(alone: Alone, monkeypatch: pytest.Mon
     alone.bench.memory = 1 << 27  # in which there is no room for anything beside a run
     assert alone.do(Run, "synthesize", small(quality="draft"), DRAFT).final  # as it is what the command makes
     assert list(alone.bench.kept) == [8]
+
+
+def test_what_guides_read_out_of_an_exemplar_is_read_once(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[int, ...]] = []
+    for module, name in ((progression, "estimate"), (orientation, "_extracted")):
+        function = getattr(module, name)
+
+        @wraps(function)
+        def reading(image: Any, *how: Any, of: Any = function) -> Any:
+            read.append(tuple(image.shape))
+            return of(image, *how)
+
+        monkeypatch.setattr(module, name, reading)
+    ramp = np.tile(np.linspace(0, 255, 40, dtype=np.uint8), (40, 1))
+    a, b = (held(noise(32, 32, 3, seed=seed) // 2 + ramp[:32, :32, None] // 2, "a.png") for seed in range(2))
+
+    def shown(exemplar: Held, goal: np.ndarray, by: Alone) -> bytes:
+        target, lines = held(goal, "t.png"), held(np.stack([goal, 255 - goal, 0 * goal], -1), "l.png")
+        made = [
+            by.do(Run, "control", asked("control", exemplar, progression=(["auto"], target)), DRAFT),
+            by.do(Run, "control", asked("control", exemplar, orientation=lines, size=40), DRAFT),
+        ]
+        return b"".join(done.shown.png for done in made)
+
+    first = shown(a, ramp, alone)
+    assert shown(a, ramp.T, alone) != first and shown(a, ramp, alone) == first and len(read) == 2
+    assert shown(b, ramp, alone) != first and len(read) == 4
+    assert shown(a, ramp, Alone()) == first and len(read) == 6
+    alone.bench.readings.room = 0
+    assert shown(a, ramp, alone) == first and not alone.bench.readings.values
 
 
 def test_pictures_are_looked_at_with_their_maps(alone: Alone, draw: Draw, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
 from texsynth.foreign import regular
-from texsynth.guidance import maps
+from texsynth.guidance import kept, maps
 from texsynth.guidance.filters import blur, gaussian, separable
 from texsynth.guidance.maps import Cropped, Guided, Map
 from texsynth.image import load as inputs
@@ -83,7 +83,7 @@ def sources(
         drawn = [read(source, "orientation-source", draft.room) for source in pictures]
         fields = [rows.changed(maps.on_exemplar(m, draft, number, note), axis) for number, m in enumerate(drawn)]
         return fields, [m.entry for m in drawn]
-    return [_extracted(exemplar.image, extractor) for exemplar in draft.exemplars], []
+    return [kept.once(_extracted, exemplar.image, extractor) for exemplar in draft.exemplars], []
 
 
 def _extracted(image: Tensor, extractor: str | None) -> Tensor:

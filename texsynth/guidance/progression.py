@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from texsynth.errors import InputError, UsageError
-from texsynth.guidance import maps, scarcity
+from texsynth.guidance import kept, maps, scarcity
 from texsynth.guidance.filters import blur
 from texsynth.guidance.maps import Cropped, Guided, Map
 from texsynth.image import load as inputs
@@ -74,7 +74,7 @@ def sources(pictures: Sequence[Source], draft: Cropped, note: Note) -> tuple[lis
     for number, (source, exemplar) in enumerate(zip(pictures, draft.exemplars, strict=True)):
         if maps.is_auto(source):
             with maps.about(exemplar.name):
-                values, line = estimate(exemplar.image)
+                values, line = kept.once(estimate, exemplar.image)
             note(f"{exemplar.name}: {line}")
         else:
             drawn = maps.read(source, "progression-source", draft.room)

@@ -55,14 +55,17 @@ def load(source: Source, role: str, memory: int | None) -> tuple[Picture, Input]
     if not isinstance(source, Picture):
         array = np.asarray(source)
         source = image.from_array(array.astype(np.uint8) * np.uint8(255) if array.dtype == np.bool_ else array)
-    picture = source
-    digest = hashlib.sha256(str(tuple(picture.pixels.shape)).encode())
-    for values in (picture.pixels, picture.alpha):
-        if values is not None:
-            for plane in values[0]:
-                for (strip,) in rows.strips(plane):
-                    digest.update(strip.contiguous().view(-1).numpy().data)
-    return picture, Input(role, "array", digest.hexdigest())
+    return source, Input(role, "array", fingerprint(source.pixels, source.alpha))
+
+
+def fingerprint(pixels: Tensor, alpha: Tensor | None = None) -> str:
+    """The SHA-256, in hexadecimal, of the values of a picture (1, C, H, W) and of their shape."""
+    total = hashlib.sha256(str(tuple(pixels.shape)).encode())
+    for values in (pixels, alpha):
+        for plane in () if values is None else values[0]:
+            for (strip,) in rows.strips(plane):
+                total.update(strip.contiguous().view(-1).numpy().data)
+    return total.hexdigest()
 
 
 def load_all(sources: Sequence[Source], role: str, memory: int) -> list[tuple[Picture, Input]]:

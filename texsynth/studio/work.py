@@ -14,6 +14,7 @@ import torch
 
 from texsynth.errors import InputError
 from texsynth.field.atlas import Field, enlarge
+from texsynth.guidance import kept
 from texsynth.image import picture as image
 from texsynth.image import scratch
 from texsynth.image.files import together
@@ -57,6 +58,7 @@ Tell = Callable[[Said], None]
 LONGEST_SHOWN = 2048  # pixels of the longer side of a picture as the page shows it
 MOST_KEPT = 3  # results of finished runs
 SHARE_KEPT = 4  # the part of the limit of memory that all of them but the last may take
+SHARE_READ = 32  # and the part that what guides read out of exemplars may take
 PAUSE = 0.1  # seconds, at the least, between two pictures of a run
 REST = 4.0  # times as long as a picture takes to show, until the next one is
 FETCHING = Fetching(print, refusal="the studio fetches none")
@@ -89,6 +91,7 @@ class Bench:
         self.memory = parse.memory(max_memory)
         self.threads = torch.get_num_threads()
         self.kept: dict[int, Remembered] = {}
+        self.readings = kept.Readings(self.memory // SHARE_READ)
 
     @property
     def ready(self) -> Ready:
@@ -97,7 +100,7 @@ class Bench:
     def do(self, order: Order, tell: Tell, whole: Callable[[], AbstractContextManager[None]]) -> Said:
         """Do one order; raises TexsynthErrors. tell: says something of it meanwhile; whole: inside, it is not left."""
         machine.use_threads(self.threads)  # an order that was left may have changed them
-        with scratch.beside(Path.cwd(), self.memory):
+        with scratch.beside(Path.cwd(), self.memory), kept.within(self.readings):
             match order:
                 case Look():
                     return self._look(order)
