@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import browsing
 import still
 from texsynth.studio import definitions
 
@@ -76,7 +77,7 @@ def server() -> Told:
 
 @pytest.fixture(scope="module")
 def opened(server: Told) -> Iterator[Any]:
-    with still.browser() as chromium:
+    with browsing.driven() as chromium:
         yield still.opened(chromium, server, 1280, 900)
         assert server.said == []
 
