@@ -214,15 +214,27 @@ def draw(tmp_path: Path) -> Draw:
     return make
 
 
+def _halved(source: Path, target: Path) -> None:
+    """A picture, or an array of directions, at half its size."""
+    if source.suffix == ".npy":
+        np.save(target, np.load(source)[:, ::2, ::2])
+    else:
+        image.write(target, image.from_array(array(str(source))[::2, ::2]))
+
+
 @pytest.fixture
 def examples(texsynth: Texsynth, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[list[str]]]:
-    """The commands at the end of a verb's help, in words, with samples/ where they look for it."""
+    """The commands at the end of a verb's help, in words, with the pictures of samples/ where they look for them, half
+    as large where no command counts pixels of theirs."""
 
     def read(verb: str) -> list[list[str]]:
         monkeypatch.setenv("COLUMNS", "200")
         monkeypatch.setenv("TERMINAL_WIDTH", "200")
-        Path("samples").symlink_to(Path(__file__).parent.parent / "samples")
         shown = texsynth(verb, "--help").out.split("Examples:")[1]
+        Path("samples").mkdir()
+        copied = shutil.copy if "--quad" in shown else _halved
+        for name in set(re.findall(r"samples/[\w.]+", shown)):
+            copied(documents.ROOT / name, Path(name))
         lines = [" ".join(part.split()) for part in re.split(r"\n\s*\n", shown)]
         return [shlex.split(line) for line in lines if line]
 
