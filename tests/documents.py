@@ -142,7 +142,7 @@ def _few(schedule: Callable[..., list[Level]], task: Task, values: Any) -> list[
 def _searching_little(
     begin: Callable[..., Any], task: Task, canvas: Any, level: Level, values: field.Settings, *rest: Any
 ) -> Any:
-    return begin(task, canvas, level, replace(values, starts=1, recuts=(2,), tries=4, similar=0), *rest)
+    return begin(task, canvas, level, replace(values, starts=1, recuts=(2,), tries=4, similar=0, patch=5), *rest)
 
 
 @contextmanager
