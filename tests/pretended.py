@@ -22,6 +22,7 @@ processor raises IndexError), Generator("cuda"), default devices, torch.load, DL
 from __future__ import annotations
 
 import functools
+import importlib
 import re
 import sys
 import types
@@ -33,7 +34,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-import torch._dynamo  # or the first operation imports it, with the changes below in force
 import yaml
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -86,6 +86,7 @@ class PretendedDevice(ExitStack):
         self._special = self._special_calls()
 
     def __enter__(self) -> PretendedDevice:
+        importlib.import_module("torch._dynamo")  # or the first operation does, with the changes below in force
         is_cuda = self.device.type == "cuda"
         card = types.SimpleNamespace(name="pretended", total_memory=16 << 30)
         node, calls, operations = torch.autograd.function.BackwardCFunction, _Calls(self), _Operations(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,12 +23,16 @@ from texsynth.weights import imagenet, pretrained
 from texsynth.weights.pretrained import Weights
 
 OFF, BOTH = (False, False), (True, True)
-TENSORS = resnet50_tensors()
+
+
+@functools.cache
+def weights() -> dict[str, Tensor]:
+    return resnet50_tensors()
 
 
 def extractor(*layers: str, tile: tuple[bool, bool] = OFF, double: bool = False) -> Extract:
     """With the weights of these layers only."""
-    parts = {key: TENSORS[key].double() if double else TENSORS[key] for key in resnet50.keys(layers)}
+    parts = {key: weights()[key].double() if double else weights()[key] for key in resnet50.keys(layers)}
     return resnet50.build(resnet50.Settings(), tile, Weights("random", "", parts, MEAN, STD))
 
 
@@ -37,7 +42,7 @@ def plain() -> nn.Module:
     with torch.device("meta"):
         network = models.resnet50()
     state = {key: torch.zeros(()) for key in network.state_dict() if key.endswith("num_batches_tracked")}
-    network.load_state_dict({**TENSORS, **state}, assign=True)
+    network.load_state_dict({**weights(), **state}, assign=True)
     return network.eval().requires_grad_(False)
 
 
@@ -68,7 +73,7 @@ def test_keys_are_those_of_a_published_file() -> None:
     assert list(resnet50.keys(["stem"])) == every[:5]
     assert list(resnet50.keys(["layer1", "stem"])) == every[: 5 + 10 * 5]
     learned = [key for key in every if "running" not in key]
-    assert sum(TENSORS[key].numel() for key in learned) == 25_557_032
+    assert sum(weights()[key].numel() for key in learned) == 25_557_032
     assert len(every) == 53 * 5 + 2
 
 
@@ -114,7 +119,7 @@ def test_a_picture_smaller_than_the_margin_tiles() -> None:
 
 
 def test_the_gradient_reaches_the_picture_and_no_weight() -> None:
-    learning = {key: nn.Parameter(TENSORS[key]) for key in resnet50.keys(["layer1"])}
+    learning = {key: nn.Parameter(weights()[key]) for key in resnet50.keys(["layer1"])}
     run = resnet50.build(resnet50.Settings(), OFF, Weights("", "", learning, MEAN, STD))
     image = spots(16, 16).requires_grad_()
     run(image, ["layer1"])["layer1"].sum().backward()

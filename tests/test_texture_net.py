@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def net_of(shape: Shape) -> TextureNet:
     return filled(TextureNet(shape), generator())
 
 
-NET = settled(net_of(SMALL), 1, 32)
+@functools.cache
+def small() -> TextureNet:
+    return settled(net_of(SMALL), 1, 32)
 
 
 def chosen(**values: Any) -> Any:
@@ -104,12 +107,12 @@ def test_noise_is_a_function_of_position() -> None:
 def test_a_window_is_part_of_the_whole(part: Window) -> None:
     whole = Window(-9, 60, -1, 70)
     with torch.no_grad():
-        assert torch.allclose(NET(5, part), part.of(whole, NET(5, whole)), atol=1e-5)
+        assert torch.allclose(small()(5, part), part.of(whole, small()(5, whole)), atol=1e-5)
 
 
 def test_pictures_go_on_where_they_repeat() -> None:
     with torch.no_grad():
-        once, twice = (NET(5, Window(0, 48, 0, 64), period) for period in ((0, 0), (24, 32)))
+        once, twice = (small()(5, Window(0, 48, 0, 64), period) for period in ((0, 0), (24, 32)))
     assert torch.allclose(twice[:, :, :24], twice[:, :, 24:], atol=1e-5)
     assert torch.allclose(twice[..., :32], twice[..., 32:], atol=1e-5)
     assert not torch.allclose(once[..., :32], once[..., 32:], atol=1e-2)
