@@ -169,7 +169,7 @@ class Artist:
         shown = self.page.wait(run, "draft", "done")
         self.page.ask("GET", shown["shown"])
         kind.drafts.append(time.perf_counter() - start)
-        if number % BREAKS == 0:
+        if number % BREAKS == 0 and number % RESTS:
             return
         done = shown if shown["state"] == "done" else self.page.wait(run, "done")
         self.page.ask("GET", done["shown"])
