@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from texsynth.foreign import json_text
 
 HTTP = 80  # the port that browsers leave out
+LONGEST_PATH = 200  # characters, more than any address of the page has
 LARGEST_DOCUMENT = 1 << 20  # bytes
 SILENCE = 30.0  # seconds without a byte after which the rest of a body is not waited for
 POLICY = (
@@ -81,7 +82,7 @@ class Gate:
         if _same(token, self._invitation):
             self._invitation = ""
             return RedirectResponse(f"/{self.token}/", 303), ""
-        if not _same(token, self.token):
+        if not _same(token, self.token) or len(scope["path"]) > LONGEST_PATH:
             return error(404, "there is nothing here"), ""
         if scope["path"].count("/") == 1:  # the page names what belongs to it from the slash on
             return RedirectResponse(f"/{self.token}/", 307), ""
@@ -90,8 +91,8 @@ class Gate:
 
 def _is_at_home(headers: Headers, host: str) -> bool:
     """Does a request come from the page itself, or from the user, as far as the browser says?"""
-    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    return origin in (None, f"http://{host}") and site in (None, "same-origin", "none")
+    origins, sites = headers.getlist("origin"), headers.getlist("sec-fetch-site")
+    return {*origins} <= {f"http://{host}"} and {*sites} <= {"same-origin", "none"}
 
 
 def _same(token: str, right: str) -> bool:
