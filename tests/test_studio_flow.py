@@ -156,3 +156,16 @@ def test_only_the_newest_run_is_heard(page: Any) -> None:
 
 def test_what_the_server_has_forgotten_is_sent_again_once(page: Any) -> None:
     assert page.evaluate(FORGOTTEN) == [["layer0", None, "layer2"], 2, "a bad sheet", still.SOURCE["id"]]
+
+
+def test_what_hinders_a_run_of_another_picture_is_said(page: Any) -> None:
+    told = page.evaluate(
+        """async () => {
+          const { adopt } = await import("./page/files.js");
+          const { studio } = await import("./page/main.js");
+          studio.set({ mode: "repair" });
+          adopt(studio, { ...studio.get("exemplar"), name: "other.png" });
+          return studio.get("message").text;
+        }"""
+    )
+    assert told == "Paint over what is to be filled, make the picture tileable, or extend it."

@@ -19,8 +19,9 @@ const element = (id) => document.getElementById(id);
 export function adopt(studio, source) {
   const whole = { exemplar: source, crop: null, quad: null, extend: [0, 0, 0, 0], tileable: "", band: null };
   const state = { ...studio.all(), ...whole };
-  studio.set({ ...whole, size: sizeOf(state), seeds: [], result: null, previous: beforeOf(state) });
+  // First, since what hinders a run of it is said next: labels that are not painted on it, say.
   tell(studio, [`${source.name}: ${source.width} × ${source.height}.`, ...(source.notices ?? [])].join(" "));
+  studio.set({ ...whole, size: sizeOf(state), seeds: [], result: null, previous: beforeOf(state) });
 }
 
 let opening = 0; // the newest picture that is asked for wins

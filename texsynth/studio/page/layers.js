@@ -18,7 +18,7 @@ const COPIED = {
 export const LAYERS = {
   texture: [
     { role: "progression", label: "Progression", side: "canvas", kind: "grey", base: 0, value: 255,
-      help: "How far along its change the texture is, from black to white." },
+      help: "How far along its change the texture is: white is one end, black and all that is not painted the other." },
     { role: "labels", label: "Labels", side: "canvas", kind: "labels",
       help: "Which part of the exemplar goes where. Paint the same colours on the exemplar first." },
     { role: "orientation", label: "Direction", side: "canvas", kind: "strokes",
