@@ -57,7 +57,8 @@ def begun() -> Iterator[Solver]:
     process = solver.begin("2G", 1)
     assert isinstance(process.hear(), orders.Ready)
     yield process
-    process.end()
+    process.connection.close()
+    process.process.join(solver.PATIENCE)
     assert process.process.exitcode == 0  # by itself, as nobody is there any more
 
 
@@ -144,7 +145,7 @@ def test_the_end_of_the_process_is_noticed() -> None:
     process = solver.begin("2G", 1)
     process.send(Run(1, "synthesize", small(size=2000)))
     process.kill()
-    assert process.hear() is None and not process.alive and "SIGKILL" in process.died()
+    assert process.hear() is None and "SIGKILL" in process.died()
     process.send(Cancel(1))  # to nobody
 
 

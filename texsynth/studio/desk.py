@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from queue import SimpleQueue
@@ -88,17 +89,23 @@ class _Line:
         self.process.kill()
 
     def _speak(self) -> None:
-        while (order := self._orders.get()) is not None:
-            self.process.send(order)
+        try:
+            while (order := self._orders.get()) is not None:
+                self.process.send(order)
+        except Exception:  # for want of memory, for example: nobody would answer that order
+            self.process.kill()
+            raise
 
     def _listen(self) -> None:
         said: Said | None
-        while (said := self.process.hear()) is not None:
-            self._pass_on(said)
-        self._pass_on(None)
+        try:
+            while (said := self.process.hear()) is not None:
+                self._pass_on(said)
+        finally:
+            self._pass_on(None)
 
     def _pass_on(self, said: Said | None) -> None:
-        if not self._loop.is_closed():  # as it is when the studio has ended
+        with suppress(RuntimeError):  # of a loop that is closed, as it is when the studio has ended
             self._loop.call_soon_threadsafe(self._hear, self, said)
 
 

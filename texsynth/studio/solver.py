@@ -29,24 +29,16 @@ from texsynth.studio.orders import Cancel, Cancelled, Failed, Order, Said, Start
 if TYPE_CHECKING:
     from texsynth.studio.work import Bench
 
-PATIENCE = 5.0  # seconds that a process gets to end by itself
+PATIENCE = 5.0  # seconds that a process may take to end whose connection has ended
 EARLY = "there is no result yet"
 
 
 @dataclass(frozen=True)
 class Solver:
-    """The process as the server has it. The connection can be waited for, and gives what `hear` reads."""
+    """The process as the server has it."""
 
     process: BaseProcess
     connection: Connection
-
-    @property
-    def alive(self) -> bool:
-        return self.process.is_alive()
-
-    def fileno(self) -> int:
-        """What can be waited for until `hear` has something."""
-        return self.connection.fileno()
 
     def send(self, order: Order | Cancel) -> None:
         """Give an order, or drop one; an end of the process is not told here, but by `hear`."""
@@ -59,12 +51,6 @@ class Solver:
             said: Said = self.connection.recv()
             return said
         return None
-
-    def end(self) -> None:
-        """Let the process end by itself, as it does once nobody is there to listen to, or else kill it."""
-        self.connection.close()
-        self.process.join(PATIENCE)
-        self.kill()
 
     def kill(self) -> None:
         """End the process at once."""
@@ -103,11 +89,16 @@ class _Exchange:
     # In the listening thread:
 
     def listen(self) -> None:
-        """Take what comes until the server is gone, and with it the process."""
-        with suppress(EOFError, OSError):
+        """Take what comes until the server is gone, and with it the process; it also ends where an order cannot be
+        taken, for want of memory for example, since nobody would hear the next one."""
+        code = 1
+        try:
             while True:
                 self._take(self.connection.recv())
-        os._exit(0)
+        except (EOFError, OSError):
+            code = 0
+        finally:
+            os._exit(code)
 
     def _take(self, order: Order | Cancel) -> None:
         if isinstance(order, Cancel):

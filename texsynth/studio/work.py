@@ -57,7 +57,7 @@ from texsynth.weights.pretrained import Fetching
 Tell = Callable[[Said], None]
 LONGEST_SHOWN = 2048  # pixels of the longer side of a picture as the page shows it
 MOST_KEPT = 3  # results of finished runs
-SHARE_KEPT = 4  # the part of the limit of memory that all of them but the last may take
+SHARE_KEPT = 4  # the part of the limit of memory that several of them may take; the last one is kept at any size
 SHARE_READ = 32  # and the part that what guides read out of exemplars may take
 PAUSE = 0.1  # seconds, at the least, between two pictures of a run
 REST = 4.0  # times as long as a picture takes to show, until the next one is
