@@ -31,11 +31,11 @@ def explained(error: BaseException, where: str = "--debug shows where") -> tuple
 
 def limit_named() -> str:
     """The limit on the address space of the process (`ulimit -v`), as messages name it; "" without one."""
-    limit = _address_space()
+    limit = address_space()
     return "" if limit is None else f"the address-space limit of {limit / (1 << 30):.1f} GB (ulimit -v)"
 
 
-def _address_space() -> int | None:
+def address_space() -> int | None:
     """The limit in bytes; None without one, and where the system has none."""
     with suppress(ImportError, AttributeError, OSError):
         import resource
