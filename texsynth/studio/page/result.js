@@ -29,7 +29,7 @@ const COPIES = {
  * @param {{width: number, height: number, level?: number}} result
  * @param {[number, number][]} likely sizes, of which the first that agrees is taken
  */
-export function fullSize({ width, height, level }, likely) {
+function fullSize({ width, height, level }, likely) {
   const times = 2 ** Math.max(0, level ?? 0);
   const isIts = (full) => Math.abs(full[0] / times - width) <= 1 && Math.abs(full[1] / times - height) <= 1;
   const isFull = likely.some((full) => full[0] === width && full[1] === height);

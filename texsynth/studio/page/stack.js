@@ -25,7 +25,7 @@ export function rowsOf(studio) {
 }
 
 /** All layers, by their mode and role. */
-export class Stack {
+class Stack {
   /** @param {import("./state.js").Studio} studio */
   constructor(studio) {
     Object.assign(this, { studio, layers: new Map(), exemplar: null });

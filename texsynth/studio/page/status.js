@@ -2,11 +2,12 @@
  * The line that says what happens, and the bar that says how far it is.
  */
 
+import { OPEN } from "./outcome.js";
+
 /** How far what happens is, in [0, 1]; null where nothing does. */
 function share(studio) {
   const run = studio.get("run");
-  const open = run && ["queued", "started", "draft"].includes(run.state);
-  return studio.get("sending") ?? (open ? run.done : null);
+  return studio.get("sending") ?? (OPEN.includes(run?.state) ? run.done : null);
 }
 
 /** @param {import("./state.js").Studio} studio */
