@@ -26,7 +26,7 @@ class Held(Plain):
         return path
 
     def __reduce__(self) -> Any:
-        return type(self).of, (self.content, self.name)
+        return type(self).of, (self.content, str(self))
 
     def exists(self, **_: bool) -> bool:
         return True
