@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from starlette.requests import Request
 
 from studio_served import DEFINED, FATAL, HELD, SIGHT, SLOW, Served, png, serving_of, until
 from texsynth.errors import UsageError
 from texsynth.foreign.held import Held
 from texsynth.image import picture as image
 from texsynth.studio import desk, guard, news, serving, store
+from texsynth.studio.app import Answers, Began
 from texsynth.studio.store import Store
 
 BRICK = Path(__file__).parent.parent / "samples" / "brick.png"
@@ -50,6 +52,13 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def test_the_page_and_its_files_are_served_with_what_keeps_others_out(shared: Served) -> None:
     page = shared.ask("GET", "")
     assert page.status == 200 and page.headers["content-type"].startswith("text/html") and b"<html" in page.body
+    assert page.headers["content-security-policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    others = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "cache-control": "no-store"}
+    others |= {f"cross-origin-{what}-policy": "same-origin" for what in ("opener", "resource")}
+    assert others.items() <= page.headers.items()
     types = {"page/main.js": "text/javascript", "page/style.css": "text/css", "page/light.js": "text/javascript"}
     for path, kind in types.items():
         assert shared.ask("GET", path).headers["content-type"].startswith(kind)
@@ -128,6 +137,39 @@ def test_uploads_are_bounded_declared_or_not(shared: Served) -> None:
     pieces = (b"x" * (1 << 16) for _ in range((most >> 16) + 1))
     assert shared.raw("POST", path, pieces).status == 413
     assert shared.ask("POST", "open", b" " * (guard.LARGEST_DOCUMENT + 1)).status == 413
+
+
+def test_an_upload_that_falls_silent_is_not_waited_for(shared: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "SILENCE", 0.05)
+    request = f"POST /{shared.token}/files?name=a.png HTTP/1.1\r\nHost: 127.0.0.1:{shared.port}\r\n"
+    with socket.create_connection(("127.0.0.1", shared.port), SIGHT) as way:
+        way.sendall(f"{request}Content-Length: 9000\r\n\r\nbegun".encode())
+        assert way.recv(20).startswith(b"HTTP/1.1 408")
+
+
+def test_no_upload_is_taken_in_while_two_are_looked_at(tmp_path: Path) -> None:
+    """They are not counted as held yet, and each may be large."""
+    begun: list[Any] = []
+
+    class Busy:
+        async def ask(self, _: Any) -> None:
+            await asyncio.Event().wait()
+
+    async def receive() -> dict[str, Any]:
+        begun.append(1)
+        return {"type": "http.request", "body": png(), "more_body": False}
+
+    async def send_several() -> None:
+        answers = Answers(Busy(), Store(tmp_path, MEMORY), Began(None, {}))  # type: ignore[arg-type]
+        scope = {"type": "http", "method": "POST", "headers": [], "query_string": b"name=a.png"}
+        tasks = [asyncio.create_task(answers.upload(Request(scope, receive))) for _ in range(5)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(begun) == 2
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(send_several())
 
 
 def test_an_upload_that_breaks_off_is_forgotten(shared: Served) -> None:
@@ -289,7 +331,9 @@ def test_a_newer_run_of_a_page_takes_the_place_of_older_ones(served: Served) -> 
     picture = served.upload()
     with served.events() as told:
         blocking = served.run("other", values={"seed": HELD}, exemplar=picture).document["run"]
-        seeds = [served.run(kind="seed", exemplar=picture).document["run"] for _ in range(2)]
+        answers = [served.run(kind="seed", exemplar=picture).document for _ in range(2)]
+        assert [answer["place"] for answer in answers] == [1, 2]  # seeds stand side by side
+        seeds = [answer["run"] for answer in answers]
         draft, final = (served.run(kind=kind, exemplar=picture).document["run"] for kind in ("draft", "final"))
         served.ask("DELETE", f"runs/{blocking}")
         states = [until(told, run=run, state="cancelled") for run in (*seeds, draft)]
@@ -376,7 +420,7 @@ def test_pages_are_bounded(served: Served) -> None:
 # What is held, and what is written
 
 
-def test_what_is_held_is_bounded(tmp_path: Path) -> None:
+def test_what_is_held_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Store(tmp_path, 6000)
     first, second, third = (held.keep(Held.of(bytes([i]) * 900, f"{i}.png")).identity for i in range(3))
     assert held.find(first).path.name == "0.png"  # so that the second is the one not used for longest
@@ -388,6 +432,13 @@ def test_what_is_held_is_bounded(tmp_path: Path) -> None:
     with pytest.raises(store.MissingError):
         held.find(strokes[-store.MOST_LAYERS - 1])
     assert [held.find(each).layer for each in strokes[-store.MOST_LAYERS :]] == ["labels"] * store.MOST_LAYERS
+    passing = [held.show(bytes([i]), passing=True).removeprefix("pictures/") for i in range(store.MOST_PASSING + 1)]
+    assert [held.shown(key) is not None for key in passing] == [False] + [True] * store.MOST_PASSING
+    monkeypatch.setattr(store, "MOST_KEPT", 3)
+    small = [held.keep(Held.of(bytes([i]), "a.png")).identity for i in range(4)]
+    with pytest.raises(store.MissingError):
+        held.find(small[0])
+    assert held.find(small[1])
     shown = [held.show(bytes([i]) * 300, passing=True).removeprefix("pictures/") for i in range(9)]
     assert [held.shown(key) is not None for key in shown] == [False] * 7 + [True] * 2
 
@@ -415,6 +466,14 @@ def test_saving_writes_what_was_sent_and_the_picture_and_nothing_else(served: Se
     for name in ("../wall", "/tmp/wall", "a/b", ".wall", "wall\nx"):
         answer = served.ask("POST", "command", {"sheet": sheet, "name": name})
         assert answer.status == 400, (name, answer)
+
+
+def test_a_folder_that_is_gone_is_told_in_a_line(served: Served, tmp_path: Path) -> None:
+    sheet = {"verb": "synthesize", "exemplars": [served.upload()]}
+    tmp_path.rmdir()
+    answer = served.ask("POST", "command", {"sheet": sheet, "name": ""})
+    assert answer.status == 400 and "the folder of the studio cannot be read" in answer.error
+    assert served.ask("GET", "folder").document["pictures"] == []
 
 
 def test_nothing_is_left_where_the_process_dies_while_it_saves(served: Served, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from asking import asked, good, same_bytes
 from conftest import Draw, Texsynth, array
+from texsynth.errors import InputError
 from texsynth.field.magnify import levels
 from texsynth.foreign.held import Held
 from texsynth.guidance import orientation, progression
@@ -302,6 +303,15 @@ def test_pictures_are_looked_at_with_their_maps(alone: Alone, draw: Draw, tmp_pa
         }
         assert looked.maps["normal"][1].down and looked.maps["normal"][1].role == "normal"
     assert not alone.do(Look, tmp_path / "wall/wall_Color.png").maps
+
+
+def test_a_folder_that_is_gone_is_told_in_a_line(alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(InputError, match="the folder that the studio was started in is gone"):
+        alone.do(Run, "synthesize", small(), DRAFT)
 
 
 def test_a_photograph_is_straightened_as_capture_does(texsynth: Texsynth, alone: Alone, draw: Draw) -> None:

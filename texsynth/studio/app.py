@@ -51,7 +51,7 @@ class Answers:
 
     def __init__(self, desk: SolverDesk, store: Store, began: Began) -> None:
         self._desk, self._store, self._began = desk, store, began
-        self._uploads = asyncio.Semaphore(2)  # each may be large
+        self._uploads = asyncio.Semaphore(2)  # each may be large, until it is held
         self._writing = asyncio.Lock()  # of names that are free
 
     def routes(self) -> list[Route]:
@@ -108,8 +108,8 @@ class Answers:
         layer, name = request.query_params.get("layer", ""), plain(request.query_params.get("name", ""))
         async with self._uploads:
             content = await body(request, self._store.largest)
-        if not layer:
-            return await self._looked(Held.of(content, name))
+            if not layer:
+                return await self._looked(Held.of(content, name))
         if not LAYER.fullmatch(layer) or not content.startswith(PNG):
             raise HTTPException(400, "a layer is a PNG")
         return Json({"id": self._store.keep(Held.of(content, name), layer).identity, "name": name})

@@ -125,9 +125,13 @@ class Store:
         return Path(name) if name in {each for each, _ in self.pictures()} else None
 
     def names(self) -> set[str]:
-        """All that there is in the folder."""
-        with os.scandir(self.folder) as entries:
-            return {each.name for each in entries}
+        """All that there is in the folder; raises UsageError where that cannot be read."""
+        try:
+            with os.scandir(self.folder) as entries:
+                return {each.name for each in entries}
+        except OSError as problem:
+            where = one_line(self.folder.name)
+            raise UsageError(f"{where}: the folder of the studio cannot be read ({problem.strerror})") from None
 
     def digest(self, name: str) -> str:
         """The SHA-256 of a file of the folder, "" for what cannot be read."""

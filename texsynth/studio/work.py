@@ -100,7 +100,7 @@ class Bench:
     def do(self, order: Order, tell: Tell, whole: Callable[[], AbstractContextManager[None]]) -> Said:
         """Do one order; raises TexsynthErrors. tell: says something of it meanwhile; whole: inside, it is not left."""
         machine.use_threads(self.threads)  # an order that was left may have changed them
-        with scratch.beside(Path.cwd(), self.memory), kept.within(self.readings):
+        with scratch.beside(_folder(), self.memory), kept.within(self.readings):
             match order:
                 case Look():
                     return self._look(order)
@@ -188,6 +188,14 @@ class _Watcher:
         self.tell(Drafted(self.order.number, shown, event.level, event.done, event.left))
         after = time.perf_counter()
         self.due = after + max(PAUSE, REST * (after - now))
+
+
+def _folder() -> Path:
+    """The folder that the studio was started in; raises InputError once that is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        raise InputError("the folder that the studio was started in is gone; start it again in another one") from None
 
 
 def drafted(request: Any) -> Any:
