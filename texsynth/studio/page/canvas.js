@@ -8,6 +8,7 @@ import { historyOf } from "./history.js";
 import { LayerBar } from "./layerbar.js";
 import { newest, Pictures } from "./pictures.js";
 import { rowsOf } from "./stack.js";
+import { tell } from "./state.js";
 import { drawGlyphs } from "./strokes.js";
 import { Viewport } from "./viewport.js";
 
@@ -277,7 +278,10 @@ class CanvasPane {
 
   #resize(side, value) {
     if (value >= SMALLEST && value <= LARGEST) this.studio.set({ size: { ...this.studio.get("size"), [side]: value } });
-    else this.#showSize();
+    else {
+      this.#showSize();
+      tell(this.studio, `The ${side} is a number of pixels from ${SMALLEST} to ${LARGEST}.`, "error");
+    }
   }
 
   #showSize() {
