@@ -30,6 +30,15 @@ export function standardOf(help) {
   return /\bDefault: (.*?)\.?$/.exec(help)?.[1] ?? "";
 }
 
+/**
+ * Values with another one: without the key where that is "".
+ * @template T @param {T} values @param {string} key @param {*} value @returns {T}
+ */
+export function given(values, key, value) {
+  const { [key]: _, ...others } = values;
+  return value === "" ? others : { ...others, [key]: value };
+}
+
 /** Is this a limit that a number can reach, and not that of all numbers? */
 function isLimit(number) {
   return typeof number === "number" && Math.abs(number) < Number.MAX_SAFE_INTEGER;

@@ -5,7 +5,7 @@
  */
 
 import { make } from "./dom.js";
-import { Choice, Field, labelled, Numbers, standardOf } from "./fields.js";
+import { Choice, Field, given, labelled, Numbers, standardOf } from "./fields.js";
 import { means } from "./meaning.js";
 import { presetChoices, presetOf, PresetSettings } from "./presets.js";
 import { verbOf } from "./sheet.js";
@@ -14,12 +14,6 @@ const SHOWN = "definitions mode way layers exemplar options settings tileable ba
 const ELSEWHERE = ["crop", "size", "retarget", "reshuffle", "seed"]; // what the panes ask for
 const PANELS = ["Guides", "Maps"]; // of the command line's, which have more than a row or two
 const FILES = ["file", "files", "pair"]; // these are painted, or dropped
-
-/** An object without a key where its value is "", and with that value else. */
-function given(values, key, value) {
-  const { [key]: _, ...others } = values;
-  return value === "" ? others : { ...others, [key]: value };
-}
 
 /** A preset takes back the settings of the one before, and a quality that it does not have. */
 function choosePreset(value, { options, definitions }) {

@@ -81,7 +81,7 @@ export class Layer {
     return { left: 0, top: 0, width: this.width, height: this.height };
   }
 
-  /** A copy of both planes, as `patch` needs it. */
+  /** A copy of both planes, for `keep` of history.js. */
   copy() {
     return { ink: this.ink.slice(), cover: this.cover.slice() };
   }

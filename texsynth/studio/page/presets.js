@@ -3,7 +3,7 @@
  */
 
 import { make } from "./dom.js";
-import { Field, labelled } from "./fields.js";
+import { Field, given, labelled } from "./fields.js";
 
 const NUMBER = /^a (whole )?number(?: from (\S+) to (\S+)| of at least (\S+)| of at most (\S+))?$/;
 
@@ -112,7 +112,7 @@ export class PresetSettings {
     this.fields.clear();
     const byWord = new Map();
     for (const { word, spec } of settingsOf(preset)) {
-      const field = new Field(spec, "setting", (value) => this.#give(spec.name, value));
+      const field = new Field(spec, "setting", (value) => this.changed(given(this.values, spec.name, value)));
       this.fields.set(spec.name, field);
       byWord.set(word, [...(byWord.get(word) ?? []), field.row]);
     }
@@ -120,8 +120,4 @@ export class PresetSettings {
     this.body.replaceChildren(...[...byWord].map(group));
   }
 
-  #give(key, value) {
-    const { [key]: _, ...others } = this.values;
-    this.changed(value === "" ? others : { ...others, [key]: value });
-  }
 }
