@@ -7,21 +7,24 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import pytest
 from starlette.requests import Request
 
-from studio_served import DEFINED, FATAL, HELD, SIGHT, SLOW, Served, png, serving_of, until
+from studio_served import DEFINED, FATAL, HELD, SIGHT, SLOW, Served, Standin, png, serving_of, until
 from texsynth.errors import UsageError
 from texsynth.foreign.held import Held
 from texsynth.image import picture as image
-from texsynth.studio import desk, guard, news, serving, store
+from texsynth.studio import desk, guard, news, orders, serving, sheet, store
 from texsynth.studio.app import Answers, Began
+from texsynth.studio.sheet import Errand
 from texsynth.studio.store import Store
 
 BRICK = Path(__file__).parent.parent / "samples" / "brick.png"
@@ -306,7 +309,8 @@ def test_a_run_is_told_until_it_is_done(served: Served) -> None:
         source = served.ask("GET", f"runs/{run}/source?x=3&y=4").document
         assert source == {"exemplar": 0, "x": 4, "y": 6, "copy": "none"}
         theirs = served.run("other").document["run"]
-        assert until(others, client="other")["run"] == theirs
+        assert until(others, state="done")["run"] == theirs  # and none of another page
+        assert served.ask("POST", f"runs/{theirs}/save", {"name": ""}).status == 404  # of a draft nothing is kept
     (order,) = (each for each in served.solvers[0].orders if getattr(each, "number", 0) == run)
     assert (order.kind, order.request.exemplars[0].content, order.request.size) == ("final", png(), "64")
 
@@ -372,6 +376,23 @@ def test_a_page_that_goes_takes_its_runs_along(served: Served, monkeypatch: pyte
         assert until(told, run=waiting, state="done")
 
 
+def test_a_page_that_is_open_once_more_keeps_its_runs(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "GRACE", 0.05)
+    picture = served.upload()
+    with served.events("watcher") as told, served.events("me") as mine:
+        run = served.run(values={"seed": HELD}, exemplar=picture).document["run"]
+        until(mine, run=run, state="started")
+        served.run("other", exemplar=picture)
+        last = served.run("watcher", exemplar=picture).document["run"]
+        until(told, run=last, place=2)
+        for client in ("me", "other"):
+            with served.events(client):
+                pass
+        until(told, run=last, place=1)  # by when both have been gone for long enough
+        with served.events("me") as again:
+            assert until(again, run=run)["state"] == "started"
+
+
 def test_a_process_that_dies_is_followed_by_another(served: Served) -> None:
     with served.events() as told:
         final = served.run(kind="final").document["run"]
@@ -383,6 +404,70 @@ def test_a_process_that_dies_is_followed_by_another(served: Served) -> None:
         again = served.run().document["run"]
         assert until(told, run=again, state="done")
     assert len(served.solvers) == 2
+
+
+@pytest.mark.parametrize("left", [desk.SOON / 2, desk.SOON * 2])
+def test_a_run_makes_way_unless_it_is_nearly_done_and_never_comes_back_once_dropped(
+    tmp_path: Path, left: float
+) -> None:
+    says: SimpleQueue[Any] = SimpleQueue()
+
+    class Told(Standin):
+        def send(self, order: Any) -> None:
+            self.orders.append(order)
+
+        def hear(self) -> Any:
+            return says.get()
+
+        def kill(self) -> None:
+            says.put(None)
+
+    async def ask() -> None:
+        alone = desk.SolverDesk(Told, news.News(Store(tmp_path, MEMORY)))
+        alone.open()
+        number, _ = alone.run("me", "draft", Errand("synthesize", None))
+        says.put(orders.Drafted(number, None, 0, 0.5, left))
+        at_work = alone._at_work
+        assert at_work is not None
+        while "left" not in at_work.state:
+            await asyncio.sleep(0)
+        answer = asyncio.create_task(alone.ask(orders.Define))
+        await asyncio.sleep(0)
+        assert at_work.aside == (left > desk.SOON)
+        alone.cancel(number=number)
+        says.put(orders.Cancelled(number))
+        says.put(orders.Defined(number + 1, DEFINED))
+        await answer
+        assert alone._at_work is None
+        alone.close()
+
+    asyncio.run(asyncio.wait_for(ask(), SIGHT))
+
+
+def test_a_process_that_dies_before_it_is_ready_is_not_begun_for_ever(tmp_path: Path) -> None:
+    begun: list[Any] = []
+    asked = threading.Event()
+
+    class Dead(Standin):
+        def hear(self) -> None:
+            asked.wait(SIGHT)
+
+    def begin() -> Dead:
+        begun.append(Dead())
+        return begun[-1]
+
+    async def ask() -> list[Any]:
+        desk_of_all = desk.SolverDesk(begin, news.News(Store(tmp_path, MEMORY)))
+        desk_of_all.open()
+        answers = [asyncio.create_task(desk_of_all.ask(orders.Define)) for _ in range(desk.STARTS + 1)]
+        await asyncio.sleep(0)
+        asked.set()
+        said = await asyncio.gather(*answers)
+        desk_of_all.close()
+        return said
+
+    assert {type(each) for each in asyncio.run(ask())} == {orders.Failed}
+    assert len(begun) == desk.STARTS
 
 
 def test_a_process_that_does_not_stop_is_ended(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -474,6 +559,27 @@ def test_a_folder_that_is_gone_is_told_in_a_line(served: Served, tmp_path: Path)
     answer = served.ask("POST", "command", {"sheet": sheet, "name": ""})
     assert answer.status == 400 and "the folder of the studio cannot be read" in answer.error
     assert served.ask("GET", "folder").document["pictures"] == []
+
+
+def test_names_are_given_to_one_picture_at_a_time(tmp_path: Path) -> None:
+    alone: list[bool] = []
+
+    class Watched:
+        def result(self, _: int) -> Errand:
+            path = Held.of(png(), "a.png")
+            return sheet.asked({"verb": "synthesize", "exemplars": ["a"]}, lambda _: path, {})
+
+        async def ask(self, _: Any) -> orders.Saved:
+            alone.append(answers._writing.locked())
+            return orders.Saved(1, ())
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b'{"name": ""}', "more_body": False}
+
+    answers = Answers(Watched(), Store(tmp_path, MEMORY), Began(None, {}))  # type: ignore[arg-type]
+    scope = {"type": "http", "method": "POST", "headers": [], "path_params": {"run": 1}}
+    asyncio.run(answers.save(Request(scope, receive)))
+    assert alone == [True]
 
 
 def test_nothing_is_left_where_the_process_dies_while_it_saves(served: Served, tmp_path: Path) -> None:

@@ -125,6 +125,26 @@ def test_cancels_at_any_moment_hit_their_order_alone(begun: Solver) -> None:
     assert ends == {Done, Cancelled}
 
 
+def test_nothing_that_is_said_is_cut_off() -> None:
+    """An order that is dropped while something is said of it ends after that, and not inside."""
+    told: list[Any] = []
+
+    class Way:
+        def send(self, said: Any) -> None:
+            exchange.answer()  # as where the signal comes now
+            told.append(said)
+
+    class Work:
+        def do(self, _: Any, tell: Any, *__: Any) -> None:
+            exchange._dropped = 1
+            tell("said")
+            told.append("went on")
+
+    exchange = solver._Exchange(Way())  # type: ignore[arg-type]
+    assert exchange._done(orders.Define(1), Work()) == Cancelled(1)  # type: ignore[arg-type]
+    assert told == ["said"]
+
+
 def test_failures_are_told_and_leave_the_process_as_it_was(begun: Solver) -> None:
     begun.send(Look(10, Held.of(b"no picture", "a.png")))
     failed = until_the_end(begun, 10)[-1]
