@@ -297,6 +297,7 @@ def test_runs_that_cannot_be_are_refused(shared: Served) -> None:
 def test_a_run_is_told_until_it_is_done(served: Served) -> None:
     with served.events() as told, served.events("other") as others:
         assert until(told, state="ready")
+        assert served.ask("GET", "folder").document["device"] == "cpu"  # which `auto` stands for
         answer = served.run(kind="final")
         assert answer.status == 202
         run = answer.document["run"]
@@ -500,6 +501,13 @@ def test_pages_are_bounded(served: Served) -> None:
     assert served.ask("GET", "events?client=more").status == 429
     for way in ways:
         way.__exit__(None, None, None)
+
+
+def test_connections_are_bounded(served: Served) -> None:
+    ways = [socket.create_connection(("127.0.0.1", served.port), SIGHT) for _ in range(128)]
+    assert served.ask("GET", "folder").status == 503
+    for way in ways:
+        way.close()
 
 
 # What is held, and what is written
