@@ -154,7 +154,7 @@ def test_failures_are_told_and_leave_the_process_as_it_was(begun: Solver) -> Non
     assert isinstance(failed, Failed) and failed.code == 4 and "--max-memory" in failed.message
     begun.send(Run(12, "synthesize", small(preset="gram")))  # whose network is never fetched here
     failed = until_the_end(begun, 12)[-1]
-    assert isinstance(failed, Failed) and failed.code == 5
+    assert isinstance(failed, Failed) and failed.code == 5 and "the studio fetches none" in failed.message
     begun.send(orders.Where(13, 12, 0, 0))
     assert until_the_end(begun, 13) == [Failed(13, work.GONE, 3)]
     begun.send(Look(14, held(noise(12, 20, 3), "b.png")))
