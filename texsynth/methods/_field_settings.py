@@ -23,7 +23,8 @@ class Settings:
     block: The side of the first pieces, in shorter sides of the exemplar.
     overlap: The overlap of the first pieces, as a share of their side.
     tries: The number of matches whose cuts are compared for a piece.
-    starts: The number of fillings of a hole, or of quilts without recuts, of which the best is kept.
+    starts: The number of fillings of a hole, or of quilts without recuts, of which the best is kept; along directions
+        at most 4.
     recuts: The rounds of laying fresh pieces over seams, of the first quilt and of the finer levels after it.
     spread: The price of repeats near by, in variances of the exemplar.
     proportion: The price of other proportions of colours, in variances.

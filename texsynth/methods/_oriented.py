@@ -22,6 +22,7 @@ from texsynth.methods._field_settings import Settings
 from texsynth.task import Guide, Task
 
 BLOCK, OVERLAP, SPREAD, TRIES = 0.5, 0.5, 0.2, 16  # of the rules by which pieces are laid
+MOST_STARTS = 4  # that are worth their time: the best of eight was not preferred by eye
 PROPORTION_PRICE = 0.01  # of the potential: where windows turn, more of it tears pieces
 
 Improve = Callable[[Field, Tensor], "tuple[Field, Tensor]"]
@@ -43,7 +44,7 @@ def begin(task: Task, before: Field | None, settings: Settings, rng: torch.Gener
     basis = find_basis(atlas, frames, settings.patch, settings.components, rng)
     if before is None:
         space = describe(atlas, frames, basis, atlas.valid, rng)
-        rules = PieceRules(BLOCK, OVERLAP, SPREAD, TRIES, settings.starts)
+        rules = PieceRules(BLOCK, OVERLAP, SPREAD, TRIES, min(settings.starts, MOST_STARTS))
         field = start(space, task.size, task.tile, rules, rng, guiding)
     else:
         field = refresh(double(before, atlas, task.size), frames)
