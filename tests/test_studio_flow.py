@@ -86,6 +86,35 @@ FORGOTTEN = """async () => {
 }"""
 
 
+# In place of the server's news, and of its answers about runs, of which the first that has `held` in it waits.
+PRETENDED = """
+  window.asked = [];
+  window.EventSource = class {
+    addEventListener(name, listener) {
+      (window.listeners ??= {})[name] = listener;
+    }
+  };
+  const { fetch } = window;
+  window.fetch = async (path, init) => {
+    if (!path.startsWith("runs")) return fetch(path, init);
+    const { kind, sheet } = JSON.parse(init.body ?? "{}");
+    const told = kind ? `${kind} ${sheet.values.seed}` : `${init.method} ${path.replace(/=.*/, "")}`;
+    const run = window.asked.push(told);
+    if (told === window.held) await new Promise((release) => (window.release = release));
+    return Response.json({ run, place: 0 });
+  };
+"""
+
+TELL = """async ([name, news]) => {
+  const { studio } = await import("./page/main.js");
+  window.listeners[name]({ data: JSON.stringify({ client: studio.get("client"), ...news }) });
+  return document.getElementById("status").textContent;
+}"""
+
+SET = "async (values) => (await import('./page/main.js')).studio.set(values)"
+ASKED = "(least) => window.asked.length >= least && window.asked"
+
+
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
     verbs = {verb: {"summary": verb, "options": []} for verb in VERBS}
@@ -93,6 +122,7 @@ def page() -> Iterator[Any]:
     with browsing.driven() as chromium:
         opened = chromium.new_page()
         opened.route("**/*", still.Still(described, BRICK.read_bytes()).answer)
+        opened.add_init_script(PRETENDED)
         opened.goto(still.ADDRESS)
         opened.wait_for_selector("#save:enabled")
         yield opened
@@ -169,3 +199,71 @@ def test_what_hinders_a_run_of_another_picture_is_said(page: Any) -> None:
         }"""
     )
     assert told == "Paint over what is to be filled, make the picture tileable, or extend it."
+
+
+@pytest.fixture
+def asked(page: Any) -> Any:
+    """The page with a texture that was just drafted anew, of seed 1; gives what it asks for from then on."""
+    page.evaluate("() => (window.asked.length = 0)")
+    page.evaluate(SET, {"mode": "texture", "seed": 0})
+    page.evaluate(SET, {"seed": 1, "automatic": False})
+    return lambda least: page.wait_for_function(ASKED, arg=least, timeout=5000).json_value()
+
+
+def test_what_ended_with_the_process_is_drafted_again_once(page: Any, asked: Any) -> None:
+    def die(run: int) -> str:
+        page.evaluate(TELL, ["solver", {"state": "restarted", "message": "it was killed; results are gone"}])
+        status = page.evaluate(
+            TELL, ["run", {"run": run, "kind": "draft", "state": "failed", "error": "it was killed"}]
+        )
+        return str(status)
+
+    assert asked(1) == ["draft 1"]
+    assert die(1) == "it was killed. The picture is drafted again as soon as a fresh one is ready."
+    assert page.locator("#stop").is_enabled()
+    page.evaluate(TELL, ["solver", {"state": "ready", "message": ""}])
+    assert asked(2) == ["draft 1", "draft 1"]
+    assert die(2) == "it was killed. “Make final” tries it again."
+    assert page.locator("#stop").is_disabled()
+    page.evaluate(TELL, ["solver", {"state": "ready", "message": ""}])
+    page.evaluate(SET, {"seed": 2})
+    assert asked(3) == ["draft 1", "draft 1", "draft 2"]
+
+
+def test_drafts_of_seeds_are_stopped_and_told_of(page: Any, asked: Any) -> None:
+    def tell(run: int, state: str, kind: str = "seed") -> str:
+        news = {"run": run, "kind": kind, "state": state, "shown": f"pictures/{run}", "width": 8, "height": 8}
+        return str(page.evaluate(TELL, ["run", {**news, "level": 0, "seconds": 1.0}]))
+
+    asked(1)
+    assert tell(1, "done", "draft") == "Draft after 1.0 s."
+    page.evaluate("() => (window.held = 'seed 3')")
+    page.locator("#seeds-more").click()
+    asked(4)
+    assert tell(2, "done") == "Drafts of seeds: 2 of 4 …"
+    page.keyboard.press("Escape")
+    assert page.locator("#stop").is_disabled()
+    page.evaluate("() => window.release()")
+    expected = ["draft 1", "seed 1", "seed 2", "seed 3", "DELETE runs?client", "DELETE runs/4"]
+    assert asked(6) == expected
+    assert tell(3, "draft") == "Stopped."
+    seeds = page.locator("#seeds-strip [role=radio]")
+    assert page.locator("#seeds-strip img:visible").count() == 1
+    seeds.nth(1).click()  # its draft never came: that of the canvas is shown
+    assert asked(7) == [*expected, "draft 2"]
+    tell(7, "done", "draft")
+    assert seeds.nth(1).locator("img").get_attribute("data-shown") == "pictures/7"
+    assert [each.get_attribute("aria-label") for each in seeds.all()] == [
+        "Seed 1", "Seed 2", "Seed 3, cancelled", "Seed 4, cancelled"
+    ]  # fmt: skip
+
+
+def test_a_final_picture_that_is_there_is_not_made_again(page: Any, asked: Any) -> None:
+    asked(1)
+    page.locator("#run").click()
+    asked(2)
+    news = {"run": 2, "kind": "final", "state": "done", "shown": "pictures/2", "width": 8, "height": 8}
+    assert page.evaluate(TELL, ["run", {**news, "level": 0, "seconds": 1.0}]) == "Final picture after 1.0 s."
+    page.locator("#run").click()
+    page.get_by_text("The final picture is there already.").wait_for(timeout=5000)
+    assert asked(2) == ["draft 1", "final 1"]

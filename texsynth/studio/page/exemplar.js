@@ -78,7 +78,6 @@ class ExemplarPane {
   #arrive() {
     const exemplar = this.studio.get("exemplar");
     for (const part of this.parts) part.hidden = !exemplar;
-    document.getElementById("welcome").hidden = Boolean(exemplar);
     this.draft = null;
     this.corners = null;
     this.tool = "look";

@@ -213,15 +213,17 @@ export function start(studio) {
   prepareChooser(studio);
   prepareDrops(studio);
   let begun = false;
+  const welcome = () => (element("welcome").hidden = studio.get("exemplar") !== null);
   studio.on(["folder"], () => {
     const { opened, pictures } = studio.get("folder");
     offer(studio, pictures);
-    if (opened && !begun && !studio.get("exemplar")) openName(studio, opened);
+    if (opened && !begun && !studio.get("exemplar")) openName(studio, opened).then(welcome);
+    else welcome();
     begun = true;
   });
   studio.on(["exemplar"], () => {
     const exemplar = studio.get("exemplar");
-    element("welcome").hidden = exemplar !== null;
+    welcome();
     const name = element("exemplar-name");
     name.textContent = exemplar ? exemplar.name : "";
     name.title = exemplar ? `${exemplar.name}, ${exemplar.width} by ${exemplar.height} pixels` : "";

@@ -92,6 +92,8 @@ class Flow {
   #slow = new Set(); // keys of choices whose final picture takes long
   #timer = 0;
   #posting = false;
+  #lost = ""; // key of the last run that ended with the process that computes
+  #resumes = false; // is that to be drafted again?
   #early = []; // events that came before the answer to their request
 
   constructor(studio) {
@@ -101,7 +103,13 @@ class Flow {
 
   /** Is a run waiting or at work, or about to be asked for? */
   get busy() {
-    return this.#timer !== 0 || this.#posting || this.#outcome.open;
+    const waits = this.#timer !== 0 || this.#resumes || this.#posting;
+    return waits || this.#outcome.open || this.#seeds.length > 0;
+  }
+
+  /** The seeds of which a draft is still to come. */
+  get #seeds() {
+    return this.#studio.get("seeds").filter(({ state }) => COMING.includes(state));
   }
 
   /** Follow a change of the state. @param {Set<string>} changed */
@@ -130,9 +138,13 @@ class Flow {
   stop() {
     this.#turn += 1;
     this.#later(0, null);
-    if (this.#outcome.open || this.#posting) remove(`runs?client=${this.#studio.get("client")}`).catch(() => {});
+    const seeds = this.#seeds;
+    const some = this.#outcome.open || this.#posting || seeds.length;
+    if (some) remove(`runs?client=${this.#studio.get("client")}`).catch(() => {});
     this.#posted(false);
     this.#outcome.drop();
+    for (const entry of seeds) entry.state = "cancelled";
+    if (seeds.length) this.#studio.set({ seeds: this.#studio.get("seeds") });
   }
 
   /** @returns {Promise<Object>} the final result of what is there now; throws a Refusal */
@@ -163,6 +175,23 @@ class Flow {
     const current = this.#outcome.key === this.#key;
     if (current && event.state === "done") this.#later(REST_MS, () => this.rest());
     if (event.state === "draft" && event.kind === "final") this.#weigh(event);
+    if (event.state === "failed" && this.#studio.get("solver") === "restarted") this.#lose(event.error);
+  }
+
+  /** A run has ended with the process: a fresh one drafts the same again, but only once, as that may end it, too. */
+  #lose(why) {
+    if (this.#outcome.key !== this.#key) return; // something else is about to be asked for
+    const again = this.#lost !== this.#key;
+    this.#lost = this.#key;
+    this.#later(0, null);
+    this.#resumes = again;
+    const next = again ? "The picture is drafted again as soon as a fresh one is ready" : "“Make final” tries it again";
+    tell(this.#studio, `${why}. ${next}.`, "error");
+  }
+
+  /** Where the process that computes is ready, draft what ended with the one before. */
+  resume() {
+    if (this.#resumes && this.#studio.get("solver") === "ready") this.#later(0, () => this.#draft());
   }
 
   /** A final picture that nobody has asked for is given up where it takes long. */
@@ -186,10 +215,10 @@ class Flow {
 
   /** The hand rests: make the final picture, unless it is there. */
   rest() {
-    const { drawing, automatic, seeds } = this.#studio.all();
+    const { drawing, automatic } = this.#studio.all();
     const drafted = this.#outcome.done && this.#outcome.key === this.#key;
     if (drawing || !automatic || !drafted || this.#outcome.complete) return;
-    if (seeds.some(({ state }) => COMING.includes(state))) this.#later(REST_MS, () => this.rest());
+    if (this.#seeds.length) this.#later(REST_MS, () => this.rest());
     else if (this.#slow.has(this.#pace())) this.#saySlow(0);
     else attempt(this.#studio, () => this.#send("final", this.#key, false));
   }
@@ -202,6 +231,7 @@ class Flow {
   #later(milliseconds, work) {
     clearTimeout(this.#timer);
     this.#timer = 0;
+    this.#resumes = false;
     if (!work) return;
     this.#timer = setTimeout(() => {
       this.#timer = 0;
@@ -252,7 +282,10 @@ export const final = () => flow.final();
 
 /** Make the final picture, as somebody who has asked for it sees it. */
 function run(studio) {
-  attempt(studio, final);
+  attempt(studio, async () => {
+    const before = studio.get("result");
+    if ((await final()) === before) tell(studio, "The final picture is there already.");
+  });
 }
 
 function stop(studio) {
@@ -278,11 +311,12 @@ export function start(studio) {
   stopButton.addEventListener("click", () => stop(studio));
   automatic.addEventListener("change", () => studio.set({ automatic: automatic.checked }));
   studio.on(["automatic"], () => flow.rest());
-  studio.on(["run"], () => {
+  studio.on(["run", "seeds", "message"], () => {
     stopButton.disabled = !flow.busy;
   });
   studio.on(["exemplar"], () => (runButton.disabled = studio.get("exemplar") === null));
   studio.on(WATCHED, (changed) => flow.follow(changed));
+  studio.on(["solver"], () => flow.resume());
   onRun((event) => flow.hear(event));
   keys(studio);
 }

@@ -72,7 +72,8 @@ class Form {
     this.opened = new Set(); // titles of panels
     this.settings = new PresetSettings((settings) => studio.set({ settings }));
     this.rows = make("div", { class: "rows" });
-    root.replaceChildren(this.rows, dock(root));
+    this.dock = new Dock(root);
+    root.replaceChildren(this.rows, this.dock.root);
     root.addEventListener("submit", (event) => event.preventDefault());
   }
 
@@ -85,6 +86,7 @@ class Form {
     for (const option of this.options) this.fields.get(option.name).row.hidden = !means(option, state);
     for (const panel of this.panels) panel.hidden = !panel.querySelector(".row:not([hidden])");
     this.#fill(state);
+    this.dock.tidy();
   }
 
   /** Say what is wrong at the control that a message names by its flag. */
@@ -145,21 +147,34 @@ class Form {
   }
 }
 
+const HINT = "What you point at or move to is explained here.";
+
 /** The line under the form that explains the row in use, and what explains all of them in their places. */
-function dock(root) {
-  const hint = "What you point at or move to is explained here.";
-  const text = make("p", { text: hint, "aria-hidden": "true" }); // the rows' own help describes the controls
-  const all = make("button", { type: "button", text: "Explain all", "aria-pressed": "false" });
-  all.addEventListener("click", () => all.setAttribute("aria-pressed", root.classList.toggle("explained")));
-  const explain = ({ target }) => {
+class Dock {
+  #row = null; // that is explained
+  #text = make("p", { text: HINT, "aria-hidden": "true" }); // the rows' own help describes the controls
+
+  constructor(form) {
+    const all = make("button", { type: "button", text: "Explain all", "aria-pressed": "false" });
+    all.addEventListener("click", () => all.setAttribute("aria-pressed", form.classList.toggle("explained")));
+    for (const event of ["focusin", "pointerover"]) form.addEventListener(event, ({ target }) => this.#explain(target));
+    this.root = make("div", { class: "dock" }, this.#text, all);
+  }
+
+  #explain(target) {
     const row = target.closest(".row");
     if (!row) return;
+    this.#row = row;
     const help = row.querySelector(".help").textContent;
-    text.replaceChildren(make("code", { text: row.dataset.flag }), ` ${help}`);
-  };
-  root.addEventListener("focusin", explain);
-  root.addEventListener("pointerover", explain);
-  return make("div", { class: "dock" }, text, all);
+    this.#text.replaceChildren(make("code", { text: row.dataset.flag }), ` ${help}`);
+  }
+
+  /** Explain no row that is not there any more. */
+  tidy() {
+    if (!this.#row || (this.#row.isConnected && !this.#row.hidden)) return;
+    this.#row = null;
+    this.#text.textContent = HINT;
+  }
 }
 
 /** @param {import("./state.js").Studio} studio */

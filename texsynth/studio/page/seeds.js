@@ -4,8 +4,10 @@
 
 import { make } from "./dom.js";
 import { remembering, sheetFor } from "./flow.js";
-import { attempt, onRun, post } from "./net.js";
+import { attempt, onRun, post, remove } from "./net.js";
+import { OPEN } from "./outcome.js";
 import { sheetOf } from "./sheet.js";
+import { tell } from "./state.js";
 
 const AT_ONCE = 4, MOST = 8;
 const KEYS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
@@ -32,6 +34,8 @@ async function seedRun(studio, seed) {
 
 class Strip {
   heard = new Map(); // run -> {shown, state}: what is told of a run may come before its number
+  batch = []; // those that were asked for last
+  before = 0; // the run that there was when the seed was chosen
 
   constructor(studio, root) {
     Object.assign(this, { studio });
@@ -47,6 +51,8 @@ class Strip {
     root.append(make("div", { class: "bar" }, label, this.more), this.strip);
     this.strip.addEventListener("keydown", (event) => this.press(event));
     studio.on(["seeds", "seed", "exemplar"], () => this.tell());
+    studio.on(["seed"], () => (this.before = studio.get("run")?.run ?? 0));
+    studio.on(["result"], () => this.lend());
     studio.on(GROUNDS, () => (studio.get("drawing") || grounds(studio) !== this.grounds) && this.drop());
     onRun((event) => event.kind === "seed" && this.hear(event));
     this.tell();
@@ -61,32 +67,63 @@ class Strip {
     const wanted = again.length ? again : Array.from({ length: AT_ONCE }, (_, i) => ({ seed: first + i }));
     for (const entry of wanted) Object.assign(entry, { run: null, shown: null, state: "asked" });
     this.grounds = grounds(studio);
+    this.batch = wanted;
+    tell(studio, this.pace());
     studio.set({ seeds: again.length ? before : [...before, ...wanted].slice(-MOST) });
     for (const entry of wanted) await this.draft(entry); // one after the other, as they are to be made in order
   }
 
   async draft(entry) {
-    if (!this.studio.get("seeds").includes(entry)) return; // the strip was dropped
+    const stays = () => entry.state === "asked" && this.studio.get("seeds").includes(entry);
+    if (!stays()) return; // it was stopped, or the strip was dropped
     const run = await attempt(this.studio, () => seedRun(this.studio, entry.seed));
-    Object.assign(entry, run === undefined ? { state: "failed" } : { run });
+    if (stays()) Object.assign(entry, run === undefined ? { state: "failed" } : { run });
+    else if (run !== undefined) remove(`runs/${run}`).catch(() => {});
     this.join();
   }
 
-  hear({ run, state, shown }) {
+  hear({ run, state, shown, error }) {
     const before = this.heard.get(run);
     this.heard.set(run, { state, shown: shown ?? before?.shown ?? null });
+    if (state === "failed") tell(this.studio, error, "error");
     this.join();
+    this.say();
+  }
+
+  /** How far the drafts are, in words. */
+  pace() {
+    const { length } = this.batch;
+    const ready = this.batch.filter(({ state }) => state === "done").length;
+    return `Drafts of seeds: ${ready < length ? `${ready + 1} of ${length} …` : `all ${length} are there.`}`;
+  }
+
+  /** Say how far they are, unless something else is made, or is wrong. */
+  say() {
+    const { run, message } = this.studio.all();
+    const isOver = OPEN.includes(run?.state) || message?.kind === "error" || this.batch.some(lost);
+    if (this.batch.length && !isOver && message?.text !== this.pace()) tell(this.studio, this.pace());
+  }
+
+  /** The picture of the chosen seed is its draft, where that was driven out. */
+  lend() {
+    const { seeds, seed, result } = this.studio.all();
+    const entry = seeds.find((each) => each.seed === seed);
+    if (!entry || !result || result.run <= this.before || !(lost(entry) || entry.run === result.run)) return;
+    const { run, shown, state } = result;
+    Object.assign(entry, { shown, ...(state === "done" && { run, state }) });
+    this.studio.set({ seeds });
   }
 
   /** What was told of runs goes to the seeds that they are of. */
   join() {
     const seeds = this.studio.get("seeds");
-    for (const entry of seeds) Object.assign(entry, this.heard.get(entry.run));
+    for (const entry of seeds) if (!lost(entry)) Object.assign(entry, this.heard.get(entry.run));
     if (seeds.length) this.studio.set({ seeds });
   }
 
   drop() {
     this.heard.clear();
+    this.batch = [];
     if (this.studio.get("seeds").length) this.studio.set({ seeds: [] });
   }
 
