@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -39,8 +39,8 @@ class Naming:
 
 
 def placed(errand: Errand, name: str, taken: Collection[str], digest: Callable[[str], str]) -> Naming:
-    """The names of everything that is saved: what is painted goes to STEM_ROLE.png, and what was dropped keeps its own
-    name, where these are free or the files of these names are the same.
+    """The names of everything that is saved: what is painted goes to STEM_ROLE.png, unless it was saved with an earlier
+    STEM, and what was dropped keeps its own name, where these are free or the files of these names are the same.
 
     name: the stem that the user gives, "" for none. taken: the names of the files that are there; digest: the SHA-256
     of one of these. Raises UsageError for a name that no file can have.
@@ -49,8 +49,8 @@ def placed(errand: Errand, name: str, taken: Collection[str], digest: Callable[[
     request = with_files(errand.request, folder.dropped)
     scheme = None if request.names is None else schemes.scheme(request.names)
     image = (lambda stem: stem) if scheme is None else scheme.image
-    stem = folder.free_stem(_wished(name, request.exemplars[0]), image, _layers(request))
-    request = replace(with_files(request, partial(folder.painted, stem)), output=f"{stem}{SUFFIX}")
+    *others, stem = folder.stems(_wished(name, request.exemplars[0]), image, _layers(request))
+    request = replace(with_files(request, partial(folder.painted, [stem, *others])), output=f"{stem}{SUFFIX}")
     command = "\n".join([*folder.commands, text(errand.verb, request)])
     return Naming(Path(f"{image(stem)}{SUFFIX}"), folder.inputs, folder.names, command)
 
@@ -126,19 +126,24 @@ class _Folder:
                 self.commands.append(text(STRAIGHTEN, request))
         return Path(self.names[key])
 
-    def painted(self, stem: str, o: Option, number: int, file: Any) -> Any:
-        """The file in the folder for a layer that is painted; another one as it is."""
+    def painted(self, stems: Sequence[str], o: Option, number: int, file: Any) -> Any:
+        """The file in the folder for a layer that is painted: one of these stems that is the same, or else of the first
+        of them; another one as it is."""
         if not isinstance(file, Held):
             return file
-        path = Path(_layer_file(stem, _role(o, number)))
-        self._give(_digest(file), path.name, file)
-        return path
+        key, names = _digest(file), [_layer_file(stem, _role(o, number)) for stem in stems]
+        there = (name for name in names if name.casefold() in self.taken and self._is(name, key))
+        self._give(key, next(there, names[0]), file)
+        return Path(self.names[key])
 
-    def free_stem(self, wished: str, image: Callable[[str], str], layers: Mapping[str, Held]) -> str:
-        """The first stem of which no file is there but these layers, by their roles. image: the stem of the picture
-        itself."""
-        stems = (wished if number == 1 else f"{wished}_{number}" for number in count(1))
-        return next(stem for stem in stems if not self._has(stem, image(stem), layers))
+    def stems(self, wished: str, image: Callable[[str], str], layers: Mapping[str, Held]) -> Iterator[str]:
+        """Stems, up to the first of which no file is there but these layers, by their roles. image: the stem of the
+        picture itself."""
+        for number in count(1):
+            stem = wished if number == 1 else f"{wished}_{number}"
+            yield stem
+            if not self._has(stem, image(stem), layers):
+                return
 
     def _has(self, stem: str, image: str, layers: Mapping[str, Held]) -> bool:
         keys = {_layer_file(stem, role).casefold(): _digest(layer) for role, layer in layers.items()}
