@@ -239,7 +239,7 @@ const PARTS = { both: [1, 0], sphere: [1], plane: [0] }; // what is drawn side b
 /** Maps on a canvas, under a lamp that goes where the pointer and the arrow keys put it, or goes round by itself. */
 export class Light {
   // Angles are in radians; fine: pixels that are drawn for each of the screen; slow: frames that took long.
-  state = { x: -0.55, y: 0.5, round: 2.4, yaw: 0, tilt: 0, drag: null, fine: 1, last: 0, slow: 0 };
+  state = { x: -0.55, y: 0.5, round: 2.4, yaw: 0, tilt: 0, drag: null, fine: 1, last: 0, slow: 0, rest: 0 };
   gl = null;
   asked = false;
   visible = true;
@@ -298,9 +298,9 @@ export class Light {
     return [right / size, up / size, 0.9 / size];
   }
 
-  draw() {
+  draw(fine) {
     const { canvas, gl, state } = this;
-    const side = Math.min(2, window.devicePixelRatio || 1) * state.fine;
+    const side = Math.min(2, window.devicePixelRatio || 1) * fine;
     const [width, height] = [Math.round(canvas.clientWidth * side), Math.round(canvas.clientHeight * side)];
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     const { tiles, relief } = this.wanted;
@@ -333,8 +333,10 @@ export class Light {
       state.slow = passed > 70 ? state.slow + 1 : 0; // a machine without a graphics card draws fewer pixels
       if (state.slow > 8 && state.fine > 0.3) [state.fine, state.slow] = [state.fine / 1.5, 0];
     }
-    this.draw();
+    this.draw(state.fine);
+    clearTimeout(state.rest);
     if (wanted.moves && this.visible) this.ask();
+    else if (state.fine < 1) state.rest = setTimeout(() => this.gl && this.draw(1), 300); // sharp once nothing moves
   }
 
   /** Draws anew with the next frame. */
@@ -357,10 +359,7 @@ export class Light {
     this.listenToPointer();
     canvas.addEventListener("keydown", (event) => this.press(event));
     new ResizeObserver(() => this.ask()).observe(canvas);
-    new IntersectionObserver(([entry]) => {
-      this.visible = entry.isIntersecting;
-      this.ask();
-    }).observe(canvas);
+    new IntersectionObserver(([entry]) => (this.visible = entry.isIntersecting, this.ask())).observe(canvas);
     canvas.addEventListener("webglcontextlost", (event) => {
       event.preventDefault();
       this.gl = null;
