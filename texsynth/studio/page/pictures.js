@@ -34,15 +34,34 @@ async function decoded(path) {
   }
 }
 
-/** The decoded pictures that are at hand, by their addresses. */
+const shared = new Map(); // address -> {picture: what is or will be decoded, users: how many hold it}
+
+/** A picture that may be shown in several places, but is fetched and decoded once. */
+function take(path) {
+  if (!shared.has(path)) shared.set(path, { picture: decoded(path), users: 0 });
+  const entry = shared.get(path);
+  entry.users += 1;
+  return entry.picture;
+}
+
+/** Free a picture that was taken, unless it is shown elsewhere. */
+function release(path) {
+  const entry = shared.get(path);
+  entry.users -= 1;
+  if (entry.users) return;
+  shared.delete(path);
+  entry.picture.then((picture) => picture?.close());
+}
+
+/** The decoded pictures that are at hand in one place, by their addresses; loaded by one call at a time. */
 export class Pictures {
   #held = new Map();
 
   /** Decode what is not held yet. @param {string[]} paths */
   async load(paths) {
     const missing = [...new Set(paths)].filter((path) => !this.#held.has(path));
-    const pictures = await Promise.all(missing.map(decoded));
-    missing.forEach((path, i) => pictures[i] && this.#held.set(path, pictures[i]));
+    const pictures = await Promise.all(missing.map(take));
+    missing.forEach((path, i) => (pictures[i] ? this.#held.set(path, pictures[i]) : release(path)));
   }
 
   /** @param {string|undefined} path @returns {ImageBitmap|null} */
@@ -52,9 +71,9 @@ export class Pictures {
 
   /** Free all others at once, not when the browser gets to it. @param {string[]} paths */
   keep(paths) {
-    for (const [path, picture] of this.#held) {
+    for (const path of this.#held.keys()) {
       if (paths.includes(path)) continue;
-      picture.close();
+      release(path);
       this.#held.delete(path);
     }
   }
