@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import shlex
@@ -82,11 +83,14 @@ def test_strokes_steer_the_picture_that_the_command_makes(tab: Tab) -> None:
     tab.page.click("#copy-command")
     tab.page.locator("#saved", has_text="Copied").wait_for()
     assert tab.page.evaluate("navigator.clipboard.readText()") == tab.page.inner_text("#command")
-    # A stroke that is undone leaves no trace.
+    assert not Path("bare_2_progression.png").exists()  # as it is there already
+    # A stroke that is undone leaves no trace, also in what is saved at once.
     tab.page.keyboard.press("Control+z")
-    tab.shown("Draft")
+    tab.shown("Before the last change")
+    assert saved(tab, "undone")[:3] == ["texsynth", "synthesize", "rust.png"]
     tab.shown("Final")
     assert tab.picture() == first
+    assert np.array_equal(array("undone.png"), np.asarray(Image.open(io.BytesIO(base64.b64decode(first)))))
 
 
 def test_seeds_and_tiles_are_seen_side_by_side(tab: Tab) -> None:
@@ -115,6 +119,7 @@ def test_a_hole_is_filled_and_all_else_stays(tab: Tab) -> None:
     first = exported(tab)
     assert np.array_equal(pixels(first) > 0, hole)
     tab.page.click("#canvas button[aria-label^=Clear]")
+    tab.shown("Before the last change")
     layer = tab.page.locator("#canvas input[type=file]")
     layer.set_input_files({"name": "layer.png", "mimeType": "image/png", "buffer": first})
     assert np.array_equal(pixels(exported(tab)), pixels(first))

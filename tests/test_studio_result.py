@@ -39,7 +39,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 class Told(still.Still):
     """A server that says of runs what it is told to say, and where each pixel comes from. asked: requests for that.
-    seeds: those of which drafts were asked for."""
+    seeds: those of which drafts were asked for. fetched: pictures."""
 
     def __init__(self) -> None:
         super().__init__(definitions.document(), png(GREY))
@@ -47,6 +47,7 @@ class Told(still.Still):
         self.news: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.seeds: list[int] = []
+        self.fetched: list[str] = []
 
     def answer(self, route: Any) -> None:
         url = urlparse(route.request.url)
@@ -61,6 +62,7 @@ class Told(still.Still):
             self.asked.append(url.path.removeprefix("/T/") + "?" + url.query)
             return route.fulfill(json={"exemplar": 0, "x": 7, "y": 9, "copy": "flip-x"})
         if name in self.pictures:
+            self.fetched.append(name)
             return route.fulfill(body=self.pictures[name], content_type="image/png")
         if name == "runs" and route.request.method == "POST":
             asked = json.loads(route.request.post_data)
@@ -104,10 +106,9 @@ def colour(page: Any, x: float, y: float, times: int = 1) -> list[int]:
     return list(page.evaluate(COLOUR, [x + 0.5, y + 0.5, times * WIDTH, times * HEIGHT])[:3])
 
 
-def test_a_draft_is_seen_in_the_size_of_what_it_is_a_draft_of(page: Any) -> None:
-    coarse = result(
-        "grey", final=False, kind="draft", state="draft", level=2, width=WIDTH // 4, height=HEIGHT // 4, seconds=None
-    )
+def test_a_draft_is_seen_in_the_size_of_what_it_is_a_draft_of(page: Any, server: Told) -> None:
+    coarse = result("grey", final=False, kind="draft", state="draft", level=2, seconds=None)
+    server.fetched.clear()
     page.evaluate(SET, {"result": coarse})
     caption(page, "Draft · 64×48 · at 1/4")
     assert colour(page, 0, 0) == colour(page, WIDTH - 1, HEIGHT - 1) == [90, 90, 90]
@@ -118,6 +119,7 @@ def test_a_draft_is_seen_in_the_size_of_what_it_is_a_draft_of(page: Any) -> None
     assert page.locator("#result .view").get_attribute("aria-label") == "Result: final picture, 64 by 48 pixels"
     for x, y in ((0, 0), (40, 5), (WIDTH - 1, HEIGHT - 1)):
         assert colour(page, x, y) == NOISE[0, y, x].tolist(), "pixels are seen as they are"
+    assert server.fetched == ["grey", "one"], "though the canvas shows them too"
 
 
 def test_pictures_are_compared_and_repeated_to_the_pixel(page: Any) -> None:

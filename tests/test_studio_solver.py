@@ -171,14 +171,15 @@ def test_the_end_of_the_process_is_noticed() -> None:
 
 
 class Alone:
-    """A bench in this process."""
+    """A bench in this process. told: what it said meanwhile."""
 
     def __init__(self) -> None:
         self.bench, self.number = Bench("2G", 1), 0
+        self.told: list[Any] = []
 
     def do(self, order: type, *values: Any) -> Any:
         self.number += 1
-        return self.bench.do(order(self.number, *values), lambda _: None, nullcontext)
+        return self.bench.do(order(self.number, *values), self.told.append, nullcontext)
 
     def where(self, run: int, x: int, y: int) -> orders.Placed:
         placed = self.bench.where(orders.Where(0, run, x, y))
@@ -260,6 +261,16 @@ def test_pixels_are_where_they_are_said_to_come_from(
     assert len({place.copy for place in places}) > 1 or "settings" not in values
     with pytest.raises(Exception, match="none of them"):
         alone.where(1, result.shape[1], 0)
+
+
+def test_a_draft_that_is_magnified_says_what_it_will_be(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(levels, "WORKING_PIXELS", 64 * 64)
+    monkeypatch.setattr(levels, "SMALLEST_EXEMPLAR", 24)
+    alone.do(Run, "synthesize", asked("synthesize", held(noise(48, 48, 3), "a.png"), size="150x140"), DRAFT)
+    assert alone.told and {draft.shown.size for draft in alone.told} == {(140, 150)}
+    shown = [(Image.open(io.BytesIO(draft.shown.png)).size, draft.level) for draft in alone.told]
+    assert {size for size, _ in shown} == {(75, 70)} and shown[-1][1] == 1
+    assert [level for _, level in shown] == sorted((level for _, level in shown), reverse=True)
 
 
 def test_the_last_results_are_kept_and_few(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:

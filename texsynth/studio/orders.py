@@ -137,8 +137,9 @@ class Looked:
 
 @dataclass(frozen=True)
 class Drafted:
-    """A run has come so far. shown: the picture so far, where it is worth a look: of a FINAL run only at its full size.
-    level: halvings below full size. done: the share of its work, in [0, 1]. left: seconds."""
+    """A run has come so far. shown: the picture so far, where it is worth a look, and the size that it will have; of a
+    FINAL run only once that is solved at all levels. level: halvings below full size. done: the share of its work, in
+    [0, 1]. left: seconds."""
 
     number: int
     shown: Display | None

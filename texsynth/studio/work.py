@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -28,6 +29,7 @@ from texsynth.methods import method
 from texsynth.report import html, view
 from texsynth.requests.shared import AUTO
 from texsynth.runs import machine, run, save
+from texsynth.runs.magnify import STAGE
 from texsynth.runs.run import Result
 from texsynth.studio import definitions, places
 from texsynth.studio.orders import (
@@ -176,7 +178,9 @@ class _Watcher:
 
     def __init__(self, order: Run, job: Job, tell: Tell) -> None:
         self.order, self.tell = order, tell
-        self.task = job.task if job.reduced is None else job.reduced.task
+        self.size = job.task.size
+        self.task, factor = (job.task, 1) if job.reduced is None else (job.reduced.task, job.reduced.factor)
+        self.halvings = math.log2(factor)  # of what is solved, which is magnified at the end
         self.due = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -184,8 +188,9 @@ class _Watcher:
         if event.step < event.steps and now < self.due:
             return
         is_shown = self.order.kind == DRAFT or event.level == 0
-        shown = shown_of(so_far(event, self.task)) if is_shown else None
-        self.tell(Drafted(self.order.number, shown, event.level, event.done, event.left))
+        shown = replace(shown_of(so_far(event, self.task)), size=self.size) if is_shown else None
+        level = self.halvings + (0 if event.stage == STAGE else event.level)  # nothing finer is seen while it magnifies
+        self.tell(Drafted(self.order.number, shown, level, event.done, event.left))
         after = time.perf_counter()
         self.due = after + max(PAUSE, REST * (after - now))
 
@@ -206,7 +211,7 @@ def drafted(request: Any) -> Any:
 
 
 def so_far(event: Event, task: Task) -> Picture:
-    """A run as a picture: where it copies, that has pixels of the full size, whatever its level."""
+    """A run as a picture: where it copies, that has pixels of the size of its task, whatever its level."""
     field, pixels = event.canvas.field, event.canvas.image
     if isinstance(field, Field) and field.size != task.size and method(event.stage).COPIES:
         pixels = enlarge(field, task).image()

@@ -115,15 +115,17 @@ class Flow {
   /** Follow a change of the state. @param {Set<string>} changed */
   follow(changed) {
     const state = this.#studio.all();
+    const isReady = state.exemplar && state.definitions;
+    if (isReady) this.#studio.set({ asked: keyOf(state) });
     if (state.drawing) {
       if (!changed.has("drawing") || !this.busy) return;
       this.stop();
       this.#key = ""; // it is made again even where the hand changes nothing
       return;
     }
-    if (!state.exemplar || !state.definitions) return;
+    if (!isReady) return;
     const lack = lacks(this.#studio);
-    const key = lack || keyOf(state);
+    const key = lack || this.#studio.get("asked");
     if (key === this.#key && !changed.has("exemplar")) return;
     this.#key = key;
     if (lack) {
@@ -154,7 +156,7 @@ class Flow {
     const key = keyOf(this.#studio.all());
     this.#key = key;
     this.#later(0, null);
-    if (!this.#outcome.finishes(key)) await this.#send("final", key);
+    if (!this.#outcome.finishes(key)) await this.#send("final");
     return this.#outcome.finished(key);
   }
 
@@ -220,11 +222,11 @@ class Flow {
     if (drawing || !automatic || !drafted || this.#outcome.complete) return;
     if (this.#seeds.length) this.#later(REST_MS, () => this.rest());
     else if (this.#slow.has(this.#pace())) this.#saySlow(0);
-    else attempt(this.#studio, () => this.#send("final", this.#key, false));
+    else attempt(this.#studio, () => this.#send("final", false));
   }
 
   #draft() {
-    attempt(this.#studio, () => this.#send("draft", this.#key));
+    attempt(this.#studio, () => this.#send("draft"));
   }
 
   /** Do something later, in place of what was to be done; null: nothing. */
@@ -240,19 +242,21 @@ class Flow {
   }
 
   /** Ask for a run. wanted: has somebody asked for it? */
-  async #send(kind, key, wanted = true) {
+  async #send(kind, wanted = true) {
     const turn = (this.#turn += 1);
     const stays = () => turn === this.#turn;
     const client = this.#studio.get("client");
+    let sent = null; // what the run is of: something may have changed while layers were sent
     this.#posting = true;
     try {
       const answer = await remembering(this.#studio, async () => {
         const sheet = await sheetFor(this.#studio, {}, stays);
+        const state = this.#studio.all();
+        sent = { key: keyOf(state), whole: kind === "final" || isWhole(state) };
         return stays() ? post("runs", { client, kind, sheet }) : null;
       });
       if (!answer) return;
-      const whole = kind === "final" || isWhole(this.#studio.all());
-      if (stays()) this.#outcome.begin({ ...answer, kind, key, wanted, whole });
+      if (stays()) this.#outcome.begin({ ...answer, kind, wanted, ...sent });
       else remove(`runs/${answer.run}`).catch(() => {}); // it was stopped before it had a number
     } catch (error) {
       if (!stays()) return;

@@ -137,7 +137,7 @@ export class Outcome {
     const { run, state, shown, width, height, seconds, notices } = event;
     const final = state === "done" && (event.final ?? kind === "final");
     const more = { maps: event.maps ?? {}, hasField: event.has_field ?? false, relief: event.relief };
-    const result = { run, kind, state, shown, width, height, level, final, seconds, notices: notices ?? [], ...more };
+    const result = { run, key, kind, state, shown, width, height, level, final, seconds, notices: notices ?? [], ...more };
     const previous = again ? this.#studio.get("previous") : this.#previous(before);
     this.#key = key;
     this.#studio.set({ result, previous });

@@ -23,19 +23,8 @@ const COPIES = {
   transpose: ", mirrored at a diagonal", "anti-transpose": ", mirrored at the other diagonal",
 };
 
-/**
- * The size at which a picture is shown: a draft that is coarser is scaled up to the size of what it is a draft of, so
- * that nothing jumps when that comes.
- * @param {{width: number, height: number, level?: number}} result
- * @param {[number, number][]} likely sizes, of which the first that agrees is taken
- */
-function fullSize({ width, height, level }, likely) {
-  const times = 2 ** Math.max(0, level ?? 0);
-  const isIts = (full) => Math.abs(full[0] / times - width) <= 1 && Math.abs(full[1] / times - height) <= 1;
-  const isFull = likely.some((full) => full[0] === width && full[1] === height);
-  if (times === 1) return [width, height];
-  return likely.find(isIts) ?? (isFull ? [width, height] : [Math.round(width * times), Math.round(height * times)]);
-}
+/** The size at which a result is shown, which a draft has from the beginning, so that nothing jumps. */
+const sizeOf = ({ width, height }) => [width, height];
 
 /** Absolute difference of two pictures, as a canvas of the size of the first. */
 function difference(now, before, gain) {
@@ -51,10 +40,11 @@ function difference(now, before, gain) {
 }
 
 /** In words: what is shown. */
-function caption({ final, width, seconds }, size) {
-  const times = Math.round(size[0] / width);
+function caption({ final, level, seconds }, size, isCurrent) {
+  const times = Math.round(2 ** level);
   const soFar = times > 1 ? ` · at 1/${times}` : "";
-  return `${final ? "Final" : "Draft"} · ${size.join("×")}${seconds ? ` · ${duration(seconds)}` : soFar}`;
+  const what = !isCurrent ? "Before the last change" : final ? "Final" : "Draft";
+  return `${what} · ${size.join("×")}${seconds ? ` · ${duration(seconds)}` : soFar}`;
 }
 
 /** The address of what is shown of a result: its map, or the picture where it has none of this name. */
@@ -118,6 +108,7 @@ class Pane {
   listen() {
     const { studio, view, flip } = this;
     studio.on(["result", "previous", "shownMap"], () => this.refresh());
+    studio.on(["asked"], () => this.tellControls());
     studio.on(["exemplar"], () => this.tellMaps());
     studio.on(["result"], () => studio.get("picked") && studio.set({ picked: null }));
     studio.on(["picked"], () => view.invalidate());
@@ -170,28 +161,31 @@ class Pane {
     await pictures.load(paths);
     const now = result && pictures.get(part(result, name));
     if (result && !now) return; // a newer one is on its way, or the server says what is wrong
-    this.scene = now && { result, name, now, before: pictures.get(part(previous, name)), size: this.sizeOf(result) };
-    if (now && String(this.sizeOf(previous ?? result)) !== String(this.scene.size)) this.scene.before = null;
+    this.scene = now && { result, name, now, before: pictures.get(part(previous, name)), size: sizeOf(result) };
+    if (now && String(sizeOf(previous ?? result)) !== String(this.scene.size)) this.scene.before = null;
     pictures.keep(paths);
     this.set({});
   }
 
-  sizeOf(result) {
-    const { width, height } = this.studio.get("size");
-    return fullSize(result, [[width, height], this.scene?.size ?? [0, 0]]);
+  /** Is what is shown of what is asked for, and not of what was before the last change? */
+  isCurrent() {
+    const { key } = this.scene?.result ?? {};
+    return key === undefined || key === this.studio.get("asked");
   }
 
   /** Buttons, caption and label say what is shown. */
   tellControls() {
     const { scene, flip, compare, notices } = this;
     const isLit = this.studio.get("shownMap") === "lit", before = this.flipped && scene?.before;
+    const isCurrent = this.isCurrent();
     flip.disabled = compare.disabled = !scene?.before;
     flip.setAttribute("aria-pressed", Boolean(before));
     compare.value = this.gain;
     this.empty.hidden = Boolean(scene);
     this.looks.hidden = this.stage.hidden = isLit;
     this.zoom.hidden = isLit || !scene;
-    this.caption.textContent = before ? "The picture before" : scene ? caption(scene.result, scene.size) : "";
+    const text = scene ? caption(scene.result, scene.size, isCurrent) : "";
+    this.caption.textContent = before ? "The picture before" : text;
     const texts = scene?.result.notices ?? [];
     notices.hidden = !texts.length;
     notices.firstChild.textContent = texts.length === 1 ? "1 note" : `${texts.length} notes`;
@@ -205,7 +199,8 @@ class Pane {
     if (!this.scene) return "Result: nothing yet";
     const { result, name, size } = this.scene;
     const map = result.maps?.[name] ? `, map ${name}` : "";
-    const kind = this.gain ? "difference to the picture before" : result.final ? "final picture" : "draft";
+    const made = !this.isCurrent() ? "picture before the last change" : result.final ? "final picture" : "draft";
+    const kind = this.gain ? "difference to the picture before" : made;
     const times = this.tiles > 1 ? `, ${this.tiles} by ${this.tiles} times` : "";
     return `Result: ${kind}${map}, ${size[0]} by ${size[1]} pixels${times}`;
   }

@@ -34,7 +34,8 @@ export function beginning() {
     automatic: true, // is the final picture made when the hand rests?
     sending: null, // the share of a file that has been sent, in [0, 1]
     run: null, // {run, kind, state, done, left, ...}: the draft or final that was asked for last
-    result: null, // {run, shown, width, height, level, maps, final, seconds, hasField}
+    result: null, // {run, key, shown, width, height, level, maps, final, seconds, hasField}
+    asked: "", // the key of what is asked for, which the result has too unless something has changed since
     previous: null, // what the result is compared with: the final picture before the last change
     picked: null, // {exemplar, x, y, copy, at: {x, y}}: where the pixel `at` of the result was copied from
     shownMap: "", // of the result: its picture, or the name of a map, or "lit"
