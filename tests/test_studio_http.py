@@ -209,6 +209,12 @@ def test_names_of_uploads_are_names(name: str, clean: str | None) -> None:
         assert store.plain(name) == clean == store.plain(clean)
 
 
+def test_pictures_are_listed_with_the_maps_beside_them() -> None:
+    cobble = ["cobble_BaseColor.jpg", "cobble_Height.png", "cobble_Normal.png"]
+    assert store.maps_among([*cobble, "rust.png", "wall_normal.png"]) == {cobble[0]: ["normal", "height"]}
+    assert store.maps_among([*cobble, "cobble_disp.png", "cobble_displacement.png"]) == {}
+
+
 def test_pictures_are_opened_by_names_of_the_folder_alone(shared: Served) -> None:
     listed = shared.ask("GET", "folder").document
     assert [each["name"] for each in listed["pictures"]] == ["wall.png"]

@@ -26,7 +26,7 @@ from texsynth.studio.definitions import STRAIGHTEN
 from texsynth.studio.desk import KINDS, SolverDesk
 from texsynth.studio.guard import Json, body, document, error
 from texsynth.studio.news import BusyError
-from texsynth.studio.store import KeptPicture, MissingError, Store, plain, word
+from texsynth.studio.store import KeptPicture, MissingError, Store, maps_among, plain, word
 
 HERE = Path(__file__).parent
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -85,7 +85,8 @@ class Answers:
 
     async def folder(self, _: Request) -> Response:
         listed = await asyncio.to_thread(self._store.pictures)
-        pictures = [{"name": name, "bytes": size} for name, size in listed]
+        maps = await asyncio.to_thread(maps_among, [name for name, _ in listed])
+        pictures = [{"name": name, "bytes": size, "maps": maps.get(name, [])} for name, size in listed]
         about = {"folder": self._store.folder.name, "pictures": pictures, "opened": self._opened()}
         chosen = {name: value for name, value in self._began.machine.items() if value not in (None, AUTO)}
         return Json({**about, **self._began.machine, **self._desk.machine, **chosen, "largest": self._store.largest})

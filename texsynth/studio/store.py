@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from texsynth.errors import TexsynthError, UsageError, one_line
+from texsynth.errors import InputError, TexsynthError, UsageError, one_line
 from texsynth.foreign.held import Held
 from texsynth.image import codecs, files
+from texsynth.material import names
 
 LARGEST = 256 << 20  # bytes of a picture that is dropped
 SHOWN = 192 << 20  # bytes of pictures to show
@@ -159,6 +160,14 @@ class Store:
         for path in created:
             with suppress(OSError):
                 path.unlink()
+
+
+def maps_among(listed: Iterable[str]) -> dict[str, list[str]]:
+    """The pictures that have maps beside them, and which, by their names alone."""
+    with suppress(InputError):  # of a role that two files claim, which is said where one of them is opened
+        done = names.sets([Path(name) for name in listed], strict=False)
+        return {item.colour.name: list(item.maps) for item in done.items if isinstance(item, names.Set) and item.maps}
+    return {}
 
 
 def plain(name: str) -> str:

@@ -70,9 +70,10 @@ function offer(studio, pictures) {
 
 /** The pictures of the folder, as buttons of the dialog. */
 function listPictures(pictures) {
-  const items = pictures.map(({ name, bytes: count }) => {
-    const size = make("span", { class: "quiet", text: count ? bytes(count) : "" });
-    return make("li", {}, make("button", { value: name }, name, " ", size));
+  const items = pictures.map(({ name, bytes: count, maps = [] }) => {
+    const about = [count ? bytes(count) : "", maps.length ? `with its maps: ${maps.join(", ")}` : ""];
+    const text = about.filter(Boolean).join(", ");
+    return make("li", {}, make("button", { value: name }, name, " ", make("span", { class: "quiet", text })));
   });
   element("open-list").replaceChildren(...items);
 }
