@@ -19,7 +19,7 @@ import pytest
 from starlette.requests import Request
 
 from studio_served import DEFINED, FATAL, HELD, SIGHT, SLOW, Served, Standin, png, serving_of, until
-from texsynth.errors import UsageError
+from texsynth.errors import ResourceError, UsageError
 from texsynth.foreign.held import Held
 from texsynth.image import picture as image
 from texsynth.studio import desk, guard, news, orders, serving, sheet, store
@@ -194,6 +194,10 @@ def test_an_upload_that_breaks_off_is_forgotten(shared: Served) -> None:
         ("a\nb\x1b[31m\x00.png", "a b_[31m_.png"),
         ("a<b>:c|d.png", "a_b__c_d.png"),
         (f"{'é' * 200}.png", f"{'é' * 60}.png"),
+        ("Con.png", "_Con.png"),
+        ("nul .tar.png", "_nul .tar.png"),
+        (f"COM1.{'x' * 200}.png", f"_COM1.{'x' * 114}.png"),
+        ("com10.png", "com10.png"),
         ("brick", None),
         ("brick.exe", None),
         ("", None),
@@ -540,6 +544,30 @@ def test_what_is_held_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert held.find(small[1])
     shown = [held.show(bytes([i]) * 300, passing=True).removeprefix("pictures/") for i in range(9)]
     assert [held.shown(key) is not None for key in shown] == [False] * 7 + [True] * 2
+
+
+def test_what_a_straightened_picture_was_made_of_counts(tmp_path: Path) -> None:
+    """And one that was straightened again and again is refused where it would hold more than there is room for."""
+    held = Store(tmp_path, 6000)
+    other = held.keep(Held.of(bytes(900), "other.png")).identity
+    photo = held.keep(Held.of(b"0" * 900, "photo.png"))
+
+    def straightened(shade: int) -> sheet.Straightened:
+        made = sheet.Straightened.of(bytes([shade]) * 900, "straight.png")
+        made.request = sheet.straightening({}, photo.path, "straight.png", {})
+        return made
+
+    first = photo = held.keep(straightened(1))
+    assert first.size == 1800 and held.find(first.identity)
+    with pytest.raises(store.MissingError):
+        held.find(other)
+    photo = held.keep(straightened(2))
+    assert photo.size == 2700 and held.find(photo.identity)
+    with pytest.raises(store.MissingError):
+        held.find(first.identity)
+    with pytest.raises(ResourceError, match="takes more memory than there is"):
+        held.keep(straightened(3))
+    assert held.find(photo.identity)
 
 
 def test_saving_writes_what_was_sent_and_the_picture_and_nothing_else(served: Served, tmp_path: Path) -> None:

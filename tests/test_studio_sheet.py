@@ -329,7 +329,9 @@ def test_no_file_takes_the_place_of_another(
     assert (request.output, request.mask) == (out, mask) and request.exemplars == [names.names[key("dropped")]]
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b", ".hidden", "-x", "a\0", "x" * 101, "a.", "CON:", "*"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "a\\b", ".hidden", "-x", "a\0", "x" * 101, "a.", "CON:", "*", "con", "Lpt1.x"]
+)
 def test_a_name_that_is_no_name(name: str) -> None:
     with pytest.raises(UsageError, match="is no name for a file"):
         place(STEERED, name)

@@ -25,6 +25,11 @@ class Held(Plain):
         path.content = content
         return path
 
+    @property
+    def size(self) -> int:
+        """The bytes that it takes."""
+        return len(self.content)
+
     def __reduce__(self) -> Any:
         return type(self).of, (self.content, str(self))
 

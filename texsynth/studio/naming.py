@@ -21,6 +21,7 @@ from texsynth.studio.sheet import Errand, Straightened, text, with_files
 
 LONGEST_STEM = 100  # characters, with which names of all roles are no longer than files may have
 STEM = re.compile(rf"[^\W_][\w. +-]{{0,{LONGEST_STEM - 1}}}")  # that a user may give to what is saved
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\..*)?", re.IGNORECASE)  # by Windows
 SUFFIX = ".png"
 
 
@@ -70,6 +71,8 @@ def _wished(name: str, exemplar: Path) -> str:
         return usual_stem(exemplar)
     if not STEM.fullmatch(stem) or stem.endswith((".", " ")):
         raise UsageError(f"{shown(name)} is no name for a file here: it has letters, digits, _ - + . and no folders")
+    if RESERVED.fullmatch(stem):
+        raise UsageError(f"{shown(name)} is no name for a file: Windows keeps it for a device")
     return stem
 
 

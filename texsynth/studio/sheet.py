@@ -12,7 +12,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,11 @@ class Straightened(Held):
     """An exemplar that was made of a photograph. request: that of `capture`, which makes it again."""
 
     request: Any = None
+
+    @cached_property
+    def size(self) -> int:
+        """The bytes that it takes, with those of the photograph, and of what that was made of in turn."""
+        return len(self.content) + sum(photo.size for photo in self.request.photos if isinstance(photo, Held))
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from texsynth.errors import InputError, TexsynthError, UsageError, one_line
+from texsynth.errors import InputError, ResourceError, TexsynthError, UsageError, one_line
 from texsynth.foreign.held import Held
 from texsynth.image import codecs, files
 from texsynth.material import names
+from texsynth.studio.naming import RESERVED
 
 LARGEST = 256 << 20  # bytes of a picture that is dropped
 SHOWN = 192 << 20  # bytes of pictures to show
@@ -50,7 +51,7 @@ class KeptPicture:
     @property
     def size(self) -> int:
         """The bytes that it takes here."""
-        return len(self.path.content) if isinstance(self.path, Held) else 0
+        return self.path.size if isinstance(self.path, Held) else 0
 
 
 class _Shelf:
@@ -84,9 +85,12 @@ class Store:
         self._lasting, self._passing = _Shelf(room, room >> 10), _Shelf(room, MOST_PASSING)
 
     def keep(self, path: Path, layer: str = "") -> KeptPicture:
-        """Hold a picture, or remember a file; what has not been used for longest makes room."""
+        """Hold a picture, or remember a file; what has not been used for longest makes room. Raises ResourceError for
+        one that takes all of it, as what was straightened again and again does."""
         content = path.content if isinstance(path, Held) else b""
         kept = KeptPicture(_identity(os.fsencode(path), content, layer.encode()), path, layer)
+        if kept.size > self._room:
+            raise ResourceError(f"{path.name}: takes more memory than there is, with what it was made of; open it anew")
         self._kept.pop(kept.identity, None)
         alike = [each for each in self._kept.values() if layer and each.layer == layer]
         for old in alike[: max(0, len(alike) - MOST_LAYERS + 1)]:
@@ -181,9 +185,12 @@ def plain(name: str) -> str:
 
 
 def word(stem: str, default: str) -> str:
-    """The stem of a file that a page gives: printable and short; it neither hides the file nor looks like an option."""
+    """The stem of a file that a page gives: printable and short; it neither hides the file, nor looks like an option
+    or like a device."""
     line = "".join(c if c.isprintable() and c not in FORBIDDEN else "_" for c in " ".join(stem.split()))
-    short = line.lstrip(".- ").encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore")
+    bare = line.lstrip(".- ")
+    name = f"_{bare}" if RESERVED.fullmatch(bare) else bare
+    short = name.encode("utf-8", "replace")[:LONGEST_NAME].decode("utf-8", "ignore")
     return short.rstrip(". ") or default
 
 
