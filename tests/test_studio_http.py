@@ -535,14 +535,16 @@ def test_what_is_held_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(store.MissingError):
         held.find(strokes[-store.MOST_LAYERS - 1])
     assert [held.find(each).layer for each in strokes[-store.MOST_LAYERS :]] == ["labels"] * store.MOST_LAYERS
-    passing = [held.show(bytes([i]), passing=True).removeprefix("pictures/") for i in range(store.MOST_PASSING + 1)]
+    final = held.show(b"final", store.FINISHED).removeprefix("pictures/")
+    passing = [held.show(bytes([i]), store.PASSING).removeprefix("pictures/") for i in range(store.MOST_PASSING + 1)]
     assert [held.shown(key) is not None for key in passing] == [False] + [True] * store.MOST_PASSING
+    assert held.shown(final) == b"final"
     monkeypatch.setattr(store, "MOST_KEPT", 3)
     small = [held.keep(Held.of(bytes([i]), "a.png")).identity for i in range(4)]
     with pytest.raises(store.MissingError):
         held.find(small[0])
     assert held.find(small[1])
-    shown = [held.show(bytes([i]) * 300, passing=True).removeprefix("pictures/") for i in range(9)]
+    shown = [held.show(bytes([i]) * 200, store.PASSING).removeprefix("pictures/") for i in range(9)]
     assert [held.shown(key) is not None for key in shown] == [False] * 7 + [True] * 2
 
 

@@ -179,6 +179,24 @@ def test_only_maps_that_answer_to_light_are_lit(page: Any) -> None:
     assert page.evaluate(GET, "shownMap") == "" and not page.locator("#maps").is_visible()
 
 
+def test_what_was_there_before_a_draft_is_lit_and_what_does_not_come_is_told(page: Any, server: Told) -> None:
+    """A draft has no maps, and where it is stopped nothing else comes."""
+    maps = {"n": {"shown": "pictures/late", "role": "normal"}}
+    server.pictures["late"] = b""
+    page.evaluate(SET, {"previous": result("one", maps=maps), "result": result("grey", 2, final=False), "shownMap": ""})
+    page.evaluate(SET, {"exemplar": {**still.SOURCE, "maps": maps}})
+    server.fetched.clear()
+    page.locator("#maps label", has_text="Lit").click()
+    page.get_by_text("The map n could not be shown; choose Lit once more to try it again.").wait_for()
+    assert server.fetched.count("late") == 2
+    server.pictures["late"] = png(NOISE[1])
+    page.locator("#maps label", has_text="Colour").click()
+    page.locator("#maps label", has_text="Lit").click()
+    page.locator("#lit .empty", has_text="What is made").wait_for(state="detached")
+    assert server.fetched.count("late") == 3
+    page.evaluate(SET, {"exemplar": still.SOURCE, "shownMap": ""})
+
+
 def test_seeds_are_drafted_side_by_side_and_one_is_chosen(page: Any, server: Told) -> None:
     page.locator("#seed").fill("5")
     page.locator("#seed").press("Tab")

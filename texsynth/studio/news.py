@@ -11,7 +11,7 @@ from typing import Any
 from texsynth.errors import TexsynthError
 from texsynth.studio import orders
 from texsynth.studio.orders import Display, Said
-from texsynth.studio.store import Store
+from texsynth.studio.store import FINISHED, OPENED, PASSING, Store
 
 MOST_TABS = 5  # since browsers open six connections to a server, of which one must be left
 MOST_NEWS = 64  # runs of which a page that does not read is still told
@@ -108,25 +108,26 @@ class News:
         if isinstance(said, orders.Started):
             return {"state": "started", "place": 0}
         if isinstance(said, orders.Drafted):
-            picture = {} if said.shown is None else self._picture(said.shown)
+            picture = {} if said.shown is None else self._picture(said.shown, PASSING)
             return {"state": "draft", **picture, "level": said.level, "done": said.done, "left": said.left}
         if isinstance(said, orders.Done):
-            news = {"state": "done", **self._picture(said.shown), "level": 0, "done": 1.0, "left": 0.0}
-            news["maps"] = {name: self.display(display, passing=True) for name, display in said.maps.items()}
+            kind = FINISHED if said.final else PASSING
+            news = {"state": "done", **self._picture(said.shown, kind), "level": 0, "done": 1.0, "left": 0.0}
+            news["maps"] = {name: self.display(display, kind) for name, display in said.maps.items()}
             news |= {"seconds": said.seconds, "notices": said.notices, "final": said.final}
             return {**news, "has_field": said.has_field, "relief": said.relief}
         if isinstance(said, orders.Failed):
             return {"state": "failed", "error": said.message}
         return {}
 
-    def display(self, display: Display, passing: bool = False) -> dict[str, Any]:
-        """A picture as a page is told of it. passing: is it one of a run?"""
+    def display(self, display: Display, kind: str = OPENED) -> dict[str, Any]:
+        """A picture as a page is told of it. kind: as the store holds it."""
         height, width = display.size
-        shown = self._store.show(display.png, passing)
+        shown = self._store.show(display.png, kind)
         return {"shown": shown, "width": width, "height": height, "role": display.role, "down": display.down}
 
-    def _picture(self, display: Display) -> dict[str, Any]:
-        about = self.display(display, passing=True)
+    def _picture(self, display: Display, kind: str) -> dict[str, Any]:
+        about = self.display(display, kind)
         return {key: about[key] for key in ("shown", "width", "height")}
 
 

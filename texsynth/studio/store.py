@@ -21,8 +21,10 @@ from texsynth.material import names
 from texsynth.studio.naming import RESERVED
 
 LARGEST = 256 << 20  # bytes of a picture that is dropped
-SHOWN = 192 << 20  # bytes of pictures to show
-MOST_PASSING = 48  # pictures of runs among them, which each stroke makes more of
+SHOWN = 128 << 20  # bytes of pictures to show, of each kind
+MOST_PASSING = 48  # pictures of runs that are drafts, which each stroke makes more of
+MOST_FINISHED = 96  # and of those that are finished, with their maps
+OPENED, PASSING, FINISHED = "opened", "passing", "finished"  # kinds of these: none crowds out another
 MOST_LISTED = 5000  # pictures of the folder
 MOST_KEPT = 1000  # pictures, however small
 MOST_LAYERS = 8  # paintings of one kind that are held: each stroke makes another one
@@ -81,8 +83,12 @@ class Store:
         self.largest = min(LARGEST, memory // 4)
         self._room = memory // 2
         self._kept: OrderedDict[str, KeptPicture] = OrderedDict()  # the one used last at the end
-        room = min(SHOWN, memory // 8)
-        self._lasting, self._passing = _Shelf(room, room >> 10), _Shelf(room, MOST_PASSING)
+        room = min(SHOWN, memory // 12)
+        self._shelves = {
+            OPENED: _Shelf(room, room >> 10),
+            PASSING: _Shelf(room, MOST_PASSING),
+            FINISHED: _Shelf(room, MOST_FINISHED),
+        }
 
     def keep(self, path: Path, layer: str = "") -> KeptPicture:
         """Hold a picture, or remember a file; what has not been used for longest makes room. Raises ResourceError for
@@ -109,14 +115,13 @@ class Store:
         self._kept.move_to_end(identity)
         return self._kept[identity]
 
-    def show(self, png: bytes, passing: bool = False) -> str:
-        """Hold a picture for the page to fetch; gives its address there. passing: is it one of a run, and not of what
-        was opened?"""
-        return f"pictures/{(self._passing if passing else self._lasting).put(png)}"
+    def show(self, png: bytes, kind: str = OPENED) -> str:
+        """Hold a picture for the page to fetch, beside those of other kinds; gives its address there."""
+        return f"pictures/{self._shelves[kind].put(png)}"
 
     def shown(self, key: str) -> bytes | None:
         """A picture to show, None where it is held no more."""
-        return self._lasting.pictures.get(key) or self._passing.pictures.get(key)
+        return next((shelf.pictures[key] for shelf in self._shelves.values() if key in shelf.pictures), None)
 
     def pictures(self) -> list[tuple[str, int]]:
         """The pictures of the folder: names, and bytes."""

@@ -25,11 +25,24 @@ async function image(path) {
   return element;
 }
 
-/** By role, what `Light` shows; of several maps of one role the first. */
+/** A picture that is asked for once more where it does not come; throws an Error that says which one it is. */
+async function insisted(name, path) {
+  try {
+    return await image(path).catch(() => image(path));
+  } catch {
+    throw new Error(`${name} could not be shown; choose Lit once more to try it again.`);
+  }
+}
+
+/** By role, what `Light` shows; of several maps of one role the first. Throws an Error. */
 async function loaded(result) {
-  const roles = new Map([["base_colour", result]]);
-  for (const map of Object.values(result.maps)) if (map.role && !roles.has(map.role)) roles.set(map.role, map);
-  const maps = [...roles].map(async ([role, { shown, down = false }]) => [role, { image: await image(shown), down }]);
+  const roles = new Map([["base_colour", ["The colour", result]]]);
+  for (const [name, map] of Object.entries(result.maps)) {
+    if (map.role && !roles.has(map.role)) roles.set(map.role, [`The map ${name}`, map]);
+  }
+  const maps = [...roles].map(async ([role, [name, { shown, down = false }]]) => {
+    return [role, { image: await insisted(name, shown), down }];
+  });
   return Object.fromEntries(await Promise.all(maps));
 }
 
@@ -42,7 +55,7 @@ class Pane {
     this.canvas = make("canvas", {
       id: "lit-canvas", tabindex: 0, role: "img", "aria-label": "The material under a moving light",
     });
-    this.missing = make("p", { class: "empty" });
+    this.missing = make("p", { class: "empty", role: "status" });
     this.view = make(
       "div", { id: "lit", hidden: true }, this.form(),
       make("div", { class: "stage" }, this.canvas, this.missing), make("p", { class: "quiet", text: HELP }),
@@ -95,15 +108,26 @@ class Pane {
     this.without(WAITING);
   }
 
+  /** What has maps: the result, or the newest before it where that is a draft on its way, which has none yet. */
+  lightable() {
+    const { result, previous } = this.studio.all();
+    const before = [this.shown, previous].filter((one) => answers(one?.maps)).sort((a, b) => b.run - a.run);
+    return answers(result?.maps) ? result : before[0];
+  }
+
   async load() {
-    const { studio, tiles, relief } = this;
-    const isWanted = studio.get("shownMap") === "lit", result = studio.get("result");
+    const { studio } = this;
+    const isWanted = studio.get("shownMap") === "lit", isThere = studio.get("result") !== null;
     this.view.hidden = !isWanted;
-    if (!result) this.forget();
-    if (!isWanted || !answers(result?.maps) || result === this.shown) return; // those on their way have no maps yet
-    const maps = await loaded(result).catch(() => null);
-    if (!maps) return;
+    if (!isThere || (!isWanted && this.canvas.hidden)) this.forget();
+    const result = this.lightable();
+    if (!isWanted || !isThere || !result || result === this.shown) return;
     this.shown = result;
+    await loaded(result).then((maps) => this.draw(result, maps), ({ message }) => this.without(message));
+  }
+
+  draw(result, maps) {
+    const { studio, tiles, relief } = this;
     relief.parentElement.hidden = !maps.height;
     this.follow(tiles, studio.get("tileable") === "xy" ? 2 : 1);
     if (result.relief) this.follow(relief, 100 * result.relief);
