@@ -23,6 +23,11 @@ SEEN = """async (canvas) => {
   const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
   return String(new Uint32Array(await crypto.subtle.digest("SHA-256", data)));
 }"""
+HEARS = """([kind, state]) => {
+  const at = heard.findIndex((of, i) => i >= past && of.kind === kind && of.state === state);
+  if (at >= 0) past = at + 1;
+  return at >= 0;
+}"""
 FETCHED = """async () => {
   const answer = await fetch(heard.findLast((said) => said.shown).shown);
   return btoa(String.fromCharCode(...new Uint8Array(await answer.arrayBuffer())));
@@ -31,6 +36,7 @@ FETCHED = """async () => {
 BEFORE = """
 document.addEventListener("securitypolicyviolation", (event) => console.error("refused:", event.blockedURI));
 window.heard = [];
+window.past = 0; // how many of it have been waited for
 window.EventSource = class extends EventSource {
   constructor(...words) {
     super(...words);
@@ -147,10 +153,8 @@ class Tab:
         return self.shown("Final")
 
     def hears(self, kind: str, state: str) -> None:
-        """Wait until the server says this of a run."""
-        self.page.wait_for_function(
-            "(is) => heard.some((of) => of.kind === is[0] && of.state === is[1])", arg=[kind, state]
-        )
+        """Wait until the server says this of a run, after all that was waited for before."""
+        self.page.wait_for_function(HEARS, arg=[kind, state])
 
     def reach(self, selector: str) -> None:
         """Go to a control by the keyboard."""

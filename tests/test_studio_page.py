@@ -20,7 +20,7 @@ from studio_page import ROOT, Tab
 from texsynth.cli import main
 from texsynth.image import picture as image
 
-SIDE = 64  # of the exemplars; the canvas is twice as large
+SIDE = 40  # of the exemplars; the canvas is twice as large
 STROKE = ((-60, -20), (60, 20))
 
 
@@ -141,6 +141,7 @@ def pixels(png: bytes) -> np.ndarray:
 
 def test_a_stroke_ends_what_is_made_and_a_material_is_lit(tab: Tab) -> None:
     tab.shown("Final")
+    tab.hears("final", "done")
     tab.page.click("#canvas [data-layer=labels] .name")
     for side in (0, 1):
         tab.page.locator("#canvas-size input").nth(side).fill("512")
@@ -151,7 +152,7 @@ def test_a_stroke_ends_what_is_made_and_a_material_is_lit(tab: Tab) -> None:
     tab.page.mouse.up()
     tab.page.locator("#status", has_text="label").wait_for()  # the exemplar has none yet
     # The final picture that is there is lit.
-    tab.page.set_viewport_size({"width": 500, "height": 600})
+    tab.page.set_viewport_size({"width": 360, "height": 480})
     tab.page.click("#maps label:has([value=lit])")
     canvas = tab.page.locator("#lit-canvas")
     canvas.focus()
