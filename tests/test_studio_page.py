@@ -56,6 +56,21 @@ def tab(browser: Any, address: str, folder: Path, monkeypatch: pytest.MonkeyPatc
         yield tab
 
 
+@pytest.fixture(scope="module")
+def shared(browser: Any, address: str) -> Iterator[Tab]:
+    """A page on which the picture is open: to load one takes longer than most of what is done on it."""
+    with studio_page.opened(browser, address) as tab:
+        tab.open("rust.png")
+        yield tab
+
+
+@pytest.fixture
+def rust(shared: Tab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Tab:
+    """That page, as the test before has left it; commands run in its folder."""
+    monkeypatch.chdir(folder)
+    return shared
+
+
 def saved(tab: Tab, name: str) -> list[str]:
     """Save by a name; gives the words of the command that is shown."""
     tab.page.fill("#save-name", name)
@@ -64,68 +79,66 @@ def saved(tab: Tab, name: str) -> list[str]:
     return shlex.split(tab.page.inner_text("#command"))
 
 
-def test_strokes_steer_the_picture_that_the_command_makes(tab: Tab) -> None:
-    tab.open("rust.png")
-    plain, first = tab.final(), tab.picture()
-    tab.page.click("#canvas [data-layer=progression] .name")
-    tab.drag("canvas", *STROKE)
-    drafted, painted = tab.shown("Draft"), tab.shown("Final")  # which comes when the hand rests
+def test_strokes_steer_the_picture_that_the_command_makes(rust: Tab) -> None:
+    plain, first = rust.final(), rust.picture()
+    rust.page.click("#canvas [data-layer=progression] .name")
+    rust.drag("canvas", *STROKE)
+    drafted, painted = rust.shown("Draft"), rust.shown("Final")  # which comes when the hand rests
     assert len({plain, drafted, painted}) == 3
     # A click says where its pixel is from.
-    tab.page.click("#result .view")
-    tab.page.locator("#source", has_text=re.compile(r"Pixel \d+, \d+ is \d+, \d+ of rust\.png")).wait_for()
+    rust.page.click("#result .view")
+    rust.page.locator("#source", has_text=re.compile(r"Pixel \d+, \d+ is \d+, \d+ of rust\.png")).wait_for()
     # What is saved is what the command makes.
-    words = saved(tab, "bare")
+    words = saved(rust, "bare")
     assert words[:3] == ["texsynth", "control", "rust.png"] and Path("bare_progression.png").is_file()
     words[words.index("bare.png")] = "again.png"
     assert main([*words[1:], "-q"]) == 0 and np.array_equal(array("bare.png"), array("again.png"))
     assert image.read_metadata("bare.png") == image.read_metadata("again.png")
-    tab.page.click("#copy-command")
-    tab.page.locator("#saved", has_text="Copied").wait_for()
-    assert tab.page.evaluate("navigator.clipboard.readText()") == tab.page.inner_text("#command")
+    rust.page.click("#copy-command")
+    rust.page.locator("#saved", has_text="Copied").wait_for()
+    assert rust.page.evaluate("navigator.clipboard.readText()") == rust.page.inner_text("#command")
     assert not Path("bare_2_progression.png").exists()  # as it is there already
     # A stroke that is undone leaves no trace, also in what is saved at once.
-    tab.page.keyboard.press("Control+z")
-    tab.shown("Before the last change")
-    assert saved(tab, "undone")[:3] == ["texsynth", "synthesize", "rust.png"]
-    tab.shown("Final")
-    assert tab.picture() == first
+    rust.page.keyboard.press("Control+z")
+    rust.shown("Before the last change")
+    assert saved(rust, "undone")[:3] == ["texsynth", "synthesize", "rust.png"]
+    rust.shown("Final")
+    assert rust.picture() == first
     assert np.array_equal(array("undone.png"), np.asarray(Image.open(io.BytesIO(base64.b64decode(first)))))
 
 
-def test_seeds_and_tiles_are_seen_side_by_side(tab: Tab) -> None:
-    tab.open("rust.png")
-    first = tab.final()
-    tab.page.click("#tiles label:has([value='2'])")
-    assert tab.shown("Final") != first
-    tab.page.click("#seeds-more")
-    tab.page.locator("#seeds-strip img").nth(3).wait_for()
-    tab.page.click("#seeds-strip [data-seed='2']")
-    tab.shown("Draft")
-    tab.shown("Final")
-    assert "--seed 2" in shlex.join(saved(tab, "third"))
+def test_seeds_and_tiles_are_seen_side_by_side(rust: Tab) -> None:
+    first = rust.final()
+    rust.page.click("#tiles label:has([value='2'])")
+    assert rust.shown("Final") != first
+    rust.page.click("#seeds-more")
+    rust.page.locator("#seeds-strip img").nth(3).wait_for()
+    rust.page.click("#seeds-strip [data-seed='2']")
+    rust.shown("Draft")
+    rust.shown("Final")
+    assert "--seed 2" in shlex.join(saved(rust, "third"))
 
 
-def test_a_hole_is_filled_and_all_else_stays(tab: Tab) -> None:
+def test_a_hole_is_filled_and_all_else_stays(rust: Tab) -> None:
     """And its layer is a file, which comes back as it was, after undo too."""
-    tab.open("rust.png")
-    tab.page.click("#modes label:has([value=repair])")
-    tab.drag("canvas", (-20, -8), (20, 8))
-    tab.shown("Final")
-    saved(tab, "mended")
+    rust.page.click("#modes label:has([value=repair])")
+    rust.drag("canvas", (-20, -8), (20, 8))
+    rust.shown("Draft")
+    rust.shown("Final")
+    saved(rust, "mended")
     changed = (array("mended.png") != array("rust.png")).any(2)
     hole = (array("mended_mask.png") > 0).any(2)
     assert changed.any() and not changed[~hole].any() and 0.02 < hole.mean() < 0.5
-    first = exported(tab)
+    first = exported(rust)
     assert np.array_equal(pixels(first) > 0, hole)
-    tab.page.click("#canvas button[aria-label^=Clear]")
-    tab.shown("Before the last change")
-    layer = tab.page.locator("#canvas input[type=file]")
+    rust.page.click("#canvas button[aria-label^=Clear]")
+    rust.shown("Before the last change")
+    layer = rust.page.locator("#canvas input[type=file]")
     layer.set_input_files({"name": "layer.png", "mimeType": "image/png", "buffer": first})
-    assert np.array_equal(pixels(exported(tab)), pixels(first))
+    assert np.array_equal(pixels(exported(rust)), pixels(first))
     for _ in range(2):
-        tab.page.keyboard.press("Control+z")
-    assert exported(tab) == first
+        rust.page.keyboard.press("Control+z")
+    assert exported(rust) == first
 
 
 def exported(tab: Tab) -> bytes:
@@ -155,6 +168,7 @@ def test_a_stroke_ends_what_is_made_and_a_material_is_lit(tab: Tab) -> None:
     tab.page.set_viewport_size({"width": 360, "height": 480})
     tab.page.click("#maps label:has([value=lit])")
     canvas = tab.page.locator("#lit-canvas")
+    canvas.wait_for()  # else the keys are those of the choice of maps
     canvas.focus()
     tab.page.keyboard.press("ArrowLeft")  # by hand, from now on
     shots = [lit(canvas)]
