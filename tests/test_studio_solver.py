@@ -54,9 +54,12 @@ def small(seed: int = 0, size: int = 40, **values: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def begun() -> Iterator[Solver]:
-    process = solver.begin("2G", 1)
-    assert isinstance(process.hear(), orders.Ready)
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Solver]:
+    with pytest.MonkeyPatch.context() as patch:  # no pretrained network is there, whatever this machine has
+        patch.delenv("TEXSYNTH_WEIGHTS", raising=False)
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+        process = solver.begin("2G", 1)
+        assert isinstance(process.hear(), orders.Ready)
     yield process
     process.connection.close()
     process.process.join(solver.PATIENCE)
